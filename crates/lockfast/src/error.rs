@@ -1,0 +1,319 @@
+//! The one error type: what was tried, on which path, and why it failed.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::Holder;
+
+/// The result of every operation of this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a lock could not be opened, taken or released.
+///
+/// The type is opaque: ask it with the `is_…` predicates. Its text names the path, what was tried,
+/// the cause and what to do about it; when a lock is held, also the holder, where the kernel tells.
+///
+/// An error converts into an [`io::Error`] of the matching kind, so that it passes through `?` in
+/// functions that return [`io::Result`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("demo.lock");
+/// let lock = lockfast::Lock::open(&path)?;
+/// let guard = lock.lock()?;
+///
+/// let error = lock.try_lock().unwrap_err();
+/// assert!(error.is_contended());
+/// assert_eq!(error.path(), path);
+/// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::WouldBlock);
+/// # drop(guard);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    operation: Operation,
+    cause: Cause,
+}
+
+/// What was being done when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Open,
+    CreateDirs,
+    Lock,
+    Check,
+    Remove,
+    Release,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// A single attempt found the lock held.
+    Contended(Option<Holder>),
+    /// The deadline passed while the lock was held.
+    TimedOut(Duration, Option<Holder>),
+    /// A callback of the user asked to give up.
+    Cancelled(Duration),
+    /// The platform or the file system does not have what was asked for.
+    Unsupported(&'static str, Option<io::Error>),
+    /// The path, or what stands there, can't be a lock file.
+    InvalidPath(&'static str),
+    /// An option has a value that can't be used.
+    InvalidOption(&'static str),
+    /// The operating system refused.
+    System(io::Error),
+}
+
+impl Error {
+    pub(crate) fn new(path: &Path, operation: Operation, cause: Cause) -> Self {
+        let inner = Inner {
+            path: path.to_path_buf(),
+            operation,
+            cause,
+        };
+        Self {
+            inner: Box::new(inner),
+        }
+    }
+
+    /// Sorts an error of the operating system: a file system without locks is not just any error.
+    #[cold]
+    pub(crate) fn system(path: &Path, operation: Operation, error: io::Error) -> Self {
+        let locking = matches!(operation, Operation::Lock | Operation::Release);
+        let cause = if error.kind() == io::ErrorKind::Unsupported
+            || (locking && crate::sys::lock::means_no_locks_here(&error))
+        {
+            Cause::Unsupported(NO_LOCKS_HERE, Some(error))
+        } else {
+            Cause::System(error)
+        };
+        Self::new(path, operation, cause)
+    }
+
+    /// The path of the lock that the error is about, absolute where it could be made so.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Who holds the lock, where that is known without a search.
+    ///
+    /// Only an error with [`is_contended`](Self::is_contended) or
+    /// [`is_timed_out`](Self::is_timed_out) has a holder.
+    pub fn holder(&self) -> Option<&Holder> {
+        match &self.inner.cause {
+            Cause::Contended(holder) | Cause::TimedOut(_, holder) => holder.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// A single attempt found the lock held by somebody else.
+    pub fn is_contended(&self) -> bool {
+        matches!(self.inner.cause, Cause::Contended(_))
+    }
+
+    /// The deadline passed before the lock was free.
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self.inner.cause, Cause::TimedOut(..))
+    }
+
+    /// A callback ([`on_wait`](crate::Options::on_wait) or
+    /// [`on_interrupt`](crate::Options::on_interrupt)) ended the wait.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.inner.cause, Cause::Cancelled(_))
+    }
+
+    /// Waiting would never have ended: the system found a circle of waiters.
+    pub fn is_deadlock(&self) -> bool {
+        self.io_kind() == io::ErrorKind::Deadlock
+    }
+
+    /// The platform or the file system can't give what was asked for.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.inner.cause, Cause::Unsupported(..))
+    }
+
+    /// The user that the process runs as may not open, create or lock the file.
+    pub fn is_permission_denied(&self) -> bool {
+        self.io_kind() == io::ErrorKind::PermissionDenied
+    }
+
+    /// The path can't be a lock's: it is empty, has a NUL byte, or what stands there is a symbolic
+    /// link, directory, device, FIFO or socket.
+    pub fn is_invalid_path(&self) -> bool {
+        matches!(self.inner.cause, Cause::InvalidPath(_))
+    }
+
+    fn io_kind(&self) -> io::ErrorKind {
+        match &self.inner.cause {
+            Cause::Contended(_) => io::ErrorKind::WouldBlock,
+            Cause::TimedOut(..) => io::ErrorKind::TimedOut,
+            // Not `Interrupted`: the standard library retries on that kind.
+            Cause::Cancelled(_) => io::ErrorKind::Other,
+            Cause::Unsupported(..) => io::ErrorKind::Unsupported,
+            Cause::InvalidPath(_) | Cause::InvalidOption(_) => io::ErrorKind::InvalidInput,
+            Cause::System(error) => error.kind(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            path,
+            operation,
+            cause,
+        } = &*self.inner;
+        match cause {
+            Cause::TimedOut(waited, _) => {
+                write!(f, "gave up on lock {} after {waited:.1?}", path.display())?;
+            }
+            Cause::Cancelled(waited) => {
+                write!(f, "wait for lock {} was ended", path.display())?;
+                return write!(f, " by the program after {waited:.1?}");
+            }
+            _ => write!(f, "{} {}", operation.failed(), path.display())?,
+        }
+        match cause {
+            Cause::Contended(Some(holder)) | Cause::TimedOut(_, Some(holder)) => {
+                write!(f, ": it is held by {holder}")
+            }
+            Cause::Contended(None) | Cause::TimedOut(_, None) => write!(f, ": it is held"),
+            Cause::Cancelled(_) => Ok(()),
+            Cause::Unsupported(why, Some(error)) => write!(f, ": {error}; {why}"),
+            Cause::Unsupported(why, None) | Cause::InvalidPath(why) | Cause::InvalidOption(why) => {
+                write!(f, ": {why}")
+            }
+            Cause::System(error) => match advice(*operation, error) {
+                Some(advice) => write!(f, ": {error}; {advice}"),
+                None => write!(f, ": {error}"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("path", &self.inner.path)
+            .field("operation", &self.inner.operation)
+            .field("cause", &self.inner.cause)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.inner.cause {
+            Cause::System(error) | Cause::Unsupported(_, Some(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        io::Error::new(error.io_kind(), error)
+    }
+}
+
+impl Operation {
+    fn failed(self) -> &'static str {
+        match self {
+            Self::Open => "cannot open lock file",
+            Self::CreateDirs => "cannot create the directory of lock file",
+            Self::Lock => "cannot take lock",
+            Self::Check => "cannot check whether this is still the file of lock",
+            Self::Remove => "cannot remove lock file",
+            Self::Release => "cannot release lock",
+        }
+    }
+}
+
+const NO_LOCKS_HERE: &str = "the file system or system has no locks of this kind: \
+     put the lock file on a local file system, or use another protocol";
+
+/// What the user can do about an error of the operating system.
+fn advice(operation: Operation, error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    match (operation, error.kind()) {
+        (Operation::Open | Operation::CreateDirs, Kind::NotFound) => {
+            Some("its directory does not exist: create it, or set create_dirs(true)")
+        }
+        (Operation::Open | Operation::CreateDirs, Kind::NotADirectory | Kind::AlreadyExists) => {
+            Some("a part of the path is a file where a directory must be")
+        }
+        (_, Kind::PermissionDenied) => {
+            Some("check the owner and mode of the file and of its directory")
+        }
+        (_, Kind::ReadOnlyFilesystem) => {
+            Some("the file system is read-only: choose a path on one that can be written to")
+        }
+        (Operation::Open, Kind::InvalidFilename) => Some("the path or a part of it is too long"),
+        _ => crate::sys::lock::advice(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(cause: Cause) -> Error {
+        Error::new(Path::new("/run/a.lock"), Operation::Lock, cause)
+    }
+
+    #[test]
+    fn converts_to_the_matching_io_kind_and_keeps_its_text() {
+        let cases = [
+            (sample(Cause::Contended(None)), io::ErrorKind::WouldBlock),
+            (
+                sample(Cause::TimedOut(Duration::from_secs(1), None)),
+                io::ErrorKind::TimedOut,
+            ),
+            (
+                sample(Cause::Cancelled(Duration::from_secs(1))),
+                io::ErrorKind::Other,
+            ),
+            (
+                sample(Cause::Unsupported("why", None)),
+                io::ErrorKind::Unsupported,
+            ),
+            (
+                sample(Cause::InvalidPath("why")),
+                io::ErrorKind::InvalidInput,
+            ),
+            (
+                sample(Cause::System(io::Error::from(io::ErrorKind::Deadlock))),
+                io::ErrorKind::Deadlock,
+            ),
+        ];
+        for (error, kind) in cases {
+            let text = error.to_string();
+            assert!(text.contains("/run/a.lock"), "{text}");
+            let converted = io::Error::from(error);
+            assert_eq!(converted.kind(), kind);
+            assert_eq!(converted.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn predicates_tell_causes_apart() {
+        let contended = sample(Cause::Contended(None));
+        assert!(contended.is_contended() && !contended.is_timed_out());
+        let timed_out = sample(Cause::TimedOut(Duration::ZERO, None));
+        assert!(timed_out.is_timed_out() && !timed_out.is_contended());
+        let deadlock = sample(Cause::System(io::Error::from(io::ErrorKind::Deadlock)));
+        assert!(deadlock.is_deadlock() && !deadlock.is_permission_denied());
+    }
+}

@@ -1,0 +1,81 @@
+//! Who holds a lock, as far as the kernel tells in one call.
+
+use std::fmt;
+use std::process;
+
+/// The process that holds a lock, as far as one question to the kernel tells.
+///
+/// A holder that uses lockfast names itself (see [`Protocol::Fcntl`](crate::Protocol::Fcntl)), and
+/// one that uses classic `fcntl` locks is named by the kernel. Other holders are not known this
+/// way: then there is no `Holder`.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("demo.lock");
+/// let here = lockfast::Lock::open(&path)?;
+/// let guard = here.lock()?;
+///
+/// let there = lockfast::Lock::open(&path)?;
+/// let error = there.try_lock().unwrap_err();
+/// # #[cfg(target_os = "linux")]
+/// assert_eq!(error.holder().unwrap().pid(), Some(std::process::id()));
+/// # drop(guard);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pid: Option<u32>,
+}
+
+impl Holder {
+    pub(crate) fn with_pid(pid: u32) -> Self {
+        Self { pid: Some(pid) }
+    }
+
+    /// A process whose pid means nothing here: in another pid namespace, or on another machine.
+    pub(crate) fn elsewhere() -> Self {
+        Self { pid: None }
+    }
+
+    pub(crate) fn this_process() -> Self {
+        Self::with_pid(process::id())
+    }
+
+    /// The process id; `None` for a process in another pid namespace or on another machine.
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) if pid == process::id() => write!(f, "this process (pid {pid})"),
+            Some(pid) => write!(f, "pid {pid}"),
+            None => f.write_str("a process in another pid namespace or on another machine"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_itself_others_and_the_unknown() {
+        let own = process::id();
+        assert_eq!(
+            Holder::this_process().to_string(),
+            format!("this process (pid {own})")
+        );
+        assert_eq!(
+            Holder::with_pid(own + 1).to_string(),
+            format!("pid {}", own + 1)
+        );
+        assert!(Holder::elsewhere().to_string().contains("another machine"));
+    }
+}

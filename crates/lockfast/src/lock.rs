@@ -1,0 +1,400 @@
+//! An exclusive lock.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+use crate::handle::{Handle, Hold};
+use crate::options::Options;
+use crate::wait::Patience;
+
+/// An exclusive lock between processes, and between the threads of each.
+///
+/// It is named by a path. Whoever holds it excludes everybody else who locks the same path, in
+/// whichever process, until the guard is dropped or its process ends in whatever way: the kernel
+/// then releases it, and the next one in its queue goes on.
+///
+/// A `Lock` is a handle: clones of it share one descriptor, and threads that use them queue first
+/// come, first served. Two handles that were opened separately exclude each other like two
+/// processes. It is not reentrant: a thread that locks what it holds already waits for ever.
+///
+/// # Fork
+///
+/// In a forked child a copied handle works: it opens the file again. A copied guard holds nothing,
+/// and dropping it there does nothing to the parent's lock. When the parent dies its lock is free
+/// even while the child lives. A program that is executed inherits nothing.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("nightly.lock");
+/// use lockfast::Lock;
+///
+/// let lock = Lock::open(&path)?;
+/// let guard = lock.lock()?;
+/// // Nobody else is here now.
+/// guard.release()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Lock {
+    handle: Arc<Handle>,
+}
+
+/// The lock is held until this is dropped.
+///
+/// It may be sent to another thread and dropped there. Dropping never panics; use
+/// [`release`](Self::release) to see errors.
+#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
+pub struct LockGuard {
+    hold: Hold,
+}
+
+impl Lock {
+    /// Opens the lock at that path, creating the file and its directory if need be.
+    ///
+    /// Nothing is locked yet. The content of a file that exists is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let lock = lockfast::Lock::open(dir.path().join("jobs/nightly.lock"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Options::new().open(path)
+    }
+
+    /// Everything that can be chosen before the lock is opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let lock = lockfast::Lock::options().mode(0o600).open(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn options() -> Options {
+        Options::new()
+    }
+
+    /// Locks a file that is already open, for example to change its content.
+    ///
+    /// The file must be open for writing. Its descriptor belongs to the lock from now on; the guard
+    /// [lends it](LockGuard::file). The lock is on that file wherever it is: nothing checks that it
+    /// is still at some path. Copies of the descriptor made before (`try_clone`, a fork) share the
+    /// lock.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file. That it is not open for writing shows when it is locked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("counter");
+    /// use std::fs::OpenOptions;
+    /// use std::io::{Read, Seek, Write};
+    ///
+    /// let file = OpenOptions::new()
+    ///     .read(true).write(true).create(true).truncate(false)
+    ///     .open(&path)?;
+    /// let lock = lockfast::Lock::from_file(file)?;
+    ///
+    /// let guard = lock.lock()?;
+    /// let mut file = guard.file();
+    /// let mut text = String::new();
+    /// file.read_to_string(&mut text)?;
+    /// let count: u32 = text.parse().unwrap_or(0);
+    /// file.rewind()?;
+    /// write!(file, "{}", count + 1)?;
+    /// # drop(guard);
+    /// # assert_eq!(std::fs::read_to_string(&path)?, "1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_file(file: File) -> Result<Self> {
+        Options::new().from_file(file)
+    }
+
+    /// Takes the lock, waiting as long as it takes.
+    ///
+    /// # Blocking
+    ///
+    /// The thread sleeps in the kernel's queue, or behind the threads of this process that came
+    /// earlier. A signal that the program handles does not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system
+    /// without locks), when a stale file can't be opened again, or when a callback of the
+    /// [`Options`] gives up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let lock = lockfast::Lock::open(&path)?;
+    /// {
+    ///     let _guard = lock.lock()?;
+    ///     // Nobody else is here now.
+    /// }
+    /// assert!(lock.try_lock().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lock(&self) -> Result<LockGuard> {
+        self.acquire(Patience::Forever)
+    }
+
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// With [`is_contended`](crate::Error::is_contended) when somebody holds it, or a thread of
+    /// this process waits for it; otherwise as [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let lock = lockfast::Lock::open(&path)?;
+    /// let guard = lock.try_lock()?;
+    /// assert!(lock.try_lock().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_lock(&self) -> Result<LockGuard> {
+        self.acquire(Patience::None)
+    }
+
+    /// Takes the lock, waiting for at most that long.
+    ///
+    /// # Blocking
+    ///
+    /// As [`lock`](Self::lock); the deadline is met within about a millisecond. A wait that timed
+    /// out leaves nothing behind: no thread, no descriptor, no place in a queue.
+    ///
+    /// # Errors
+    ///
+    /// With [`is_timed_out`](crate::Error::is_timed_out) when the time has passed; otherwise as
+    /// [`lock`](Self::lock). One attempt is made even if the time-out is zero.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// On Linux the wait is ended by a real-time signal that the program does not use (see
+    /// PLATFORM.md). Elsewhere, and in a program that handles all real-time signals itself, the
+    /// lock is asked for at least every 10 ms instead of sleeping in the kernel's queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// use std::time::Duration;
+    ///
+    /// let lock = lockfast::Lock::open(&path)?;
+    /// let guard = lock.try_lock_for(Duration::from_secs(10))?;
+    /// let error = lock.try_lock_for(Duration::from_millis(5)).unwrap_err();
+    /// assert!(error.is_timed_out());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_lock_for(&self, timeout: Duration) -> Result<LockGuard> {
+        self.acquire(Patience::lasting(timeout))
+    }
+
+    /// Takes the lock, waiting until that instant at most.
+    ///
+    /// # Blocking
+    ///
+    /// As [`try_lock_for`](Self::try_lock_for).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_lock_for`](Self::try_lock_for).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (one, other) = (dir.path().join("one.lock"), dir.path().join("other.lock"));
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // One deadline for two locks.
+    /// let deadline = Instant::now() + Duration::from_secs(10);
+    /// let one = lockfast::Lock::open(&one)?.try_lock_until(deadline)?;
+    /// let other = lockfast::Lock::open(&other)?.try_lock_until(deadline)?;
+    /// # drop((one, other));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_lock_until(&self, deadline: Instant) -> Result<LockGuard> {
+        self.acquire(Patience::Until(deadline))
+    }
+
+    /// The path of the lock file, absolute.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// assert_eq!(lockfast::Lock::open(&path)?.path(), path);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn path(&self) -> &Path {
+        self.handle.path()
+    }
+
+    pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
+        Self { handle }
+    }
+
+    fn acquire(&self, patience: Patience) -> Result<LockGuard> {
+        let hold = self.handle.acquire(patience)?;
+        Ok(LockGuard { hold })
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LockGuard {
+    /// Releases the lock and tells of errors.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel could not release it, in which case its descriptor is closed, which releases
+    /// it too; or when the file could not be removed (see
+    /// [`remove_on_release`](Options::remove_on_release)). The lock is not held any more in any
+    /// case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let guard = lockfast::Lock::open(&path)?.lock()?;
+    /// guard.release()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn release(mut self) -> Result<()> {
+        self.hold.release()
+    }
+
+    /// The path of the lock file, absolute.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let guard = lockfast::Lock::open(&path)?.lock()?;
+    /// assert_eq!(guard.path(), path);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn path(&self) -> &Path {
+        self.hold.path()
+    }
+
+    /// The file that is locked, to read or change its content.
+    ///
+    /// A duplicate of it (`try_clone`) keeps the lock's description open, but releasing the guard
+    /// releases the lock nevertheless. In a forked child the descriptor leads to nothing: reading
+    /// and writing fail.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use std::io::Write;
+    ///
+    /// let guard = lockfast::Lock::open(&path)?.lock()?;
+    /// guard.file().set_len(0)?;
+    /// guard.file().write_all(b"changed under the lock")?;
+    /// # drop(guard);
+    /// # assert_eq!(std::fs::read(&path)?, b"changed under the lock");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn file(&self) -> &File {
+        self.hold.file()
+    }
+
+    /// Is the locked file still the one at the path?
+    ///
+    /// `false` means that somebody deleted, replaced or renamed it while it was locked: whoever
+    /// comes now locks another file, and this guard does not exclude them. Nothing can prevent
+    /// that; a program whose lock directory is cleaned by others can ask before it commits.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be looked up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let guard = lockfast::Lock::open(&path)?.lock()?;
+    /// assert!(guard.is_current()?);
+    /// # #[cfg(unix)] {
+    /// std::fs::remove_file(&path)?;
+    /// assert!(!guard.is_current()?);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_current(&self) -> Result<bool> {
+        self.hold.is_current()
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}

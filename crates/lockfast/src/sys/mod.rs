@@ -1,0 +1,99 @@
+//! The seam to the operating system: the only place with `cfg(target_os)` and `unsafe`.
+//!
+//! Each side has the same files with the same functions; `mod.rs` picks one. The contract:
+//!
+//! | module | promises |
+//! |---|---|
+//! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor |
+//! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false` |
+//! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
+//! | `park` | puts a thread to sleep until another thread of the process grants it something |
+//! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
+//! | `process` | the pid, and a fingerprint of the namespace in which it means something |
+
+#[cfg(any(not(unix), lockfast_unsupported))]
+mod unsupported;
+#[cfg(any(not(unix), lockfast_unsupported))]
+pub(crate) use unsupported::{alarm, file, fork, lock, park, process};
+
+#[cfg(all(unix, not(lockfast_unsupported)))]
+#[allow(
+    unsafe_code,
+    reason = "system calls; each is one line with its contract"
+)]
+mod unix;
+#[cfg(all(unix, not(lockfast_unsupported)))]
+pub(crate) use unix::{alarm, file, fork, lock, park, process};
+
+/// How a wait in the kernel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The lock is held now.
+    Granted,
+    /// A signal came; nothing is held and nothing is queued.
+    Interrupted,
+}
+
+/// How a thread's sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// Somebody granted what the thread sleeps for.
+    Granted,
+    /// The instant passed.
+    TimedOut,
+    /// A signal came.
+    Interrupted,
+}
+
+/// The kinds of kernel lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A record lock on `[0, len)` that belongs to the open file description.
+    Record {
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// A `flock` lock.
+    Flock,
+}
+
+/// What stands at a path or behind a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// Which file.
+    pub(crate) id: FileId,
+    /// How many names it has.
+    pub(crate) links: u64,
+    /// What sort of file.
+    pub(crate) sort: FileSort,
+}
+
+/// Tells a file from all others of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    /// The file system.
+    pub(crate) device: u64,
+    /// The file in it.
+    pub(crate) inode: u64,
+}
+
+/// Sorts of files, as far as it matters to a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    any(not(unix), lockfast_unsupported),
+    allow(dead_code, reason = "no file is looked at there")
+)]
+pub(crate) enum FileSort {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character or block device, or something else.
+    Device,
+}

@@ -1,0 +1,262 @@
+//! Making the blocked kernel call of one thread come back.
+//!
+//! A blocked lock call ends early only by a signal. On Linux each wait that needs it owns a kernel
+//! timer that signals its own thread, first at the deadline and then every millisecond until the
+//! wait is over, because a signal that comes just before the call blocks would be lost. The signal
+//! is a real-time signal for which the program has no handler; it is let through for the thread
+//! only while the wait lasts. Another thread ends the wait by setting the same timer to "now". No
+//! thread serves the deadlines, and nothing is left when the wait is over.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use timer::Alarm;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use none::Alarm;
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Runs a function with all signals masked: a thread that it starts handles none of the program's.
+pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call writes the set.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: the first set was written; the call writes the second. It fails only for a wrong
+    // first argument.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    let result = run();
+    // SAFETY: the set was written by the call above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    result
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod timer {
+    use std::io;
+    use std::marker::PhantomData;
+    use std::mem::MaybeUninit;
+    use std::ptr;
+    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::time::Instant;
+
+    use super::super::check;
+
+    /// Ends the blocked calls of the thread that made it, until it is dropped there.
+    #[derive(Debug)]
+    pub(crate) struct Alarm {
+        timer: Timer,
+        mask: Unmasked,
+    }
+
+    #[derive(Debug)]
+    struct Timer(libc::timer_t);
+
+    // SAFETY: a timer's id may be used by every thread of the process.
+    unsafe impl Sync for Timer {}
+
+    /// The signal is let through for this thread; the mask belongs to it, so this can't be sent.
+    #[derive(Debug)]
+    struct Unmasked {
+        signal: libc::c_int,
+        was_masked: bool,
+        this_thread: PhantomData<*const ()>,
+    }
+
+    // SAFETY: a shared reference gives access to nothing; only `drop` uses the fields.
+    unsafe impl Sync for Unmasked {}
+
+    impl Alarm {
+        /// Ends blocked calls of this thread from that instant on; without one, when told to.
+        ///
+        /// # Errors
+        ///
+        /// When the program uses every real-time signal itself, or the system has no timers left.
+        pub(crate) fn set(until: Option<Instant>) -> io::Result<Self> {
+            let signal = signal()?;
+            let timer = Timer::new(signal)?;
+            let mask = Unmasked::new(signal)?;
+            if let Some(until) = until {
+                let left = until.saturating_duration_since(Instant::now());
+                let seconds = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
+                timer.start(seconds, left.subsec_nanos())?;
+            }
+            Ok(Self { timer, mask })
+        }
+
+        /// Ends the blocked call of the thread now; any thread may say so.
+        pub(crate) fn ring(&self) {
+            debug_assert!(self.mask.signal > 0);
+            // The timer exists, and "now" is a time that can be set: it can't fail.
+            let _ = self.timer.start(0, 0);
+        }
+    }
+
+    impl Timer {
+        fn new(signal: libc::c_int) -> io::Result<Self> {
+            // SAFETY: the structure is made of integers and a pointer, for which zeros are a value.
+            let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = signal;
+            // SAFETY: the call only answers.
+            event.sigev_notify_thread_id = unsafe { libc::gettid() };
+            let mut timer = MaybeUninit::uninit();
+            // SAFETY: both structures live longer than the call.
+            let answer = unsafe {
+                libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr())
+            };
+            check(answer)?;
+            // SAFETY: written by the call above.
+            Ok(Self(unsafe { timer.assume_init() }))
+        }
+
+        /// Rings in that time and then every millisecond.
+        fn start(&self, seconds: libc::time_t, nanoseconds: u32) -> io::Result<()> {
+            // SAFETY: the structure is made of integers, for which zeros are a value.
+            let mut spec: libc::itimerspec = unsafe { std::mem::zeroed() };
+            spec.it_value.tv_sec = seconds;
+            // Zero would stop the timer.
+            let nanoseconds = if seconds == 0 {
+                nanoseconds.max(1)
+            } else {
+                nanoseconds
+            };
+            spec.it_value.tv_nsec = libc::c_long::try_from(nanoseconds).expect("below 10^9");
+            spec.it_interval.tv_nsec = 1_000_000;
+            // SAFETY: the timer is this one's, and the structure lives longer than the call.
+            check(unsafe { libc::timer_settime(self.0, 0, &raw const spec, ptr::null_mut()) })?;
+            Ok(())
+        }
+    }
+
+    impl Drop for Timer {
+        fn drop(&mut self) {
+            // SAFETY: the timer is this one's and was not deleted before.
+            unsafe { libc::timer_delete(self.0) };
+        }
+    }
+
+    impl Unmasked {
+        fn new(signal: libc::c_int) -> io::Result<Self> {
+            let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+            change_mask(libc::SIG_UNBLOCK, signal, before.as_mut_ptr())?;
+            // SAFETY: written by the call above; the signal's number is one of the system's.
+            let was_masked = unsafe { libc::sigismember(before.as_ptr(), signal) } == 1;
+            Ok(Self {
+                signal,
+                was_masked,
+                this_thread: PhantomData,
+            })
+        }
+    }
+
+    impl Drop for Unmasked {
+        fn drop(&mut self) {
+            if self.was_masked {
+                // It was unmasked with the same arguments, so it can be masked.
+                let _ = change_mask(libc::SIG_BLOCK, self.signal, ptr::null_mut());
+            }
+        }
+    }
+
+    fn change_mask(
+        how: libc::c_int,
+        signal: libc::c_int,
+        before: *mut libc::sigset_t,
+    ) -> io::Result<()> {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the call writes the set.
+        unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+        // SAFETY: the set was written; the signal's number is one of the system's.
+        unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+        // SAFETY: the set was written, and `before` is null or may be written.
+        match unsafe { libc::pthread_sigmask(how, set.as_ptr(), before) } {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    /// The signal that is ours, chosen again if the program has taken it since.
+    fn signal() -> io::Result<libc::c_int> {
+        static CHOSEN: AtomicI32 = AtomicI32::new(0);
+        let chosen = CHOSEN.load(Ordering::Relaxed);
+        if chosen != 0 && handler_of(chosen)? == ours() {
+            return Ok(chosen);
+        }
+        for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev() {
+            if claim(signal)? {
+                CHOSEN.store(signal, Ordering::Relaxed);
+                return Ok(signal);
+            }
+        }
+        Err(io::Error::other(
+            "the program has handlers for all real-time signals",
+        ))
+    }
+
+    /// Installs the handler where none is; `false` where the program has one.
+    fn claim(signal: libc::c_int) -> io::Result<bool> {
+        let before = handler_of(signal)?;
+        if before == ours() {
+            return Ok(true);
+        }
+        if before != libc::SIG_DFL {
+            return Ok(false);
+        }
+        // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = ours();
+        // Without SA_RESTART, so that the blocked call comes back.
+        action.sa_flags = libc::SA_ONSTACK;
+        let mut before = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: the handler does nothing, which is allowed at every moment.
+        check(unsafe { libc::sigaction(signal, &raw const action, before.as_mut_ptr()) })?;
+        // SAFETY: written by the call above.
+        let before = unsafe { before.assume_init() };
+        if before.sa_sigaction == libc::SIG_DFL || before.sa_sigaction == ours() {
+            return Ok(true);
+        }
+        // Another thread of the program installed its own in between: it keeps the signal.
+        // SAFETY: gives back what was there.
+        check(unsafe { libc::sigaction(signal, &raw const before, ptr::null_mut()) })?;
+        Ok(false)
+    }
+
+    fn handler_of(signal: libc::c_int) -> io::Result<libc::sighandler_t> {
+        let mut action = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: asks only, and the structure lives longer than the call.
+        check(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) })?;
+        // SAFETY: written by the call above.
+        Ok(unsafe { action.assume_init() }.sa_sigaction)
+    }
+
+    fn ours() -> libc::sighandler_t {
+        interrupt as extern "C" fn(libc::c_int) as libc::sighandler_t
+    }
+
+    /// That it runs is all: the blocked call comes back with EINTR.
+    extern "C" fn interrupt(_signal: libc::c_int) {}
+}
+
+/// Elsewhere nothing of the kind is used yet, and the wait asks again and again (see `wait`).
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod none {
+    use std::io;
+    use std::time::Instant;
+
+    /// Can't be made here.
+    #[derive(Debug)]
+    pub(crate) enum Alarm {}
+
+    impl Alarm {
+        /// Always refuses.
+        pub(crate) fn set(_until: Option<Instant>) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// Can't be called.
+        pub(crate) fn ring(&self) {
+            match *self {}
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Putting a thread to sleep until another thread of the process grants it something.
+
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64"
+))]
+pub(crate) use futex::Parker;
+
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64"
+)))]
+pub(crate) use condition::Parker;
+
+/// By the kernel's own call, which, unlike a condition variable, tells when a signal came.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64"
+))]
+mod futex {
+    use std::io;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
+
+    use crate::sys::Parked;
+
+    const WAITING: u32 = 0;
+    const GRANTED: u32 = 1;
+
+    /// One thread's sleep.
+    #[derive(Debug, Default)]
+    pub(crate) struct Parker {
+        state: AtomicU32,
+    }
+
+    impl Parker {
+        /// Sleeps until granted, until the instant, or until a signal; may return `Granted` again.
+        pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
+            while self.state.load(Ordering::Acquire) == WAITING {
+                let mut timeout = None;
+                if let Some(until) = until {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Parked::TimedOut;
+                    }
+                    // SAFETY: the structure is made of integers, for which zeros are a value.
+                    let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
+                    spec.tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(i64::MAX);
+                    spec.tv_nsec = left.subsec_nanos().into();
+                    timeout = Some(spec);
+                }
+                let timeout = timeout
+                    .as_ref()
+                    .map_or(std::ptr::null(), std::ptr::from_ref);
+                // SAFETY: the word and the time live longer than the call.
+                let answer = unsafe {
+                    libc::syscall(
+                        libc::SYS_futex,
+                        self.state.as_ptr(),
+                        libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+                        WAITING,
+                        timeout,
+                    )
+                };
+                let error = io::Error::last_os_error();
+                if answer == -1 && error.kind() == io::ErrorKind::Interrupted {
+                    return Parked::Interrupted;
+                }
+            }
+            Parked::Granted
+        }
+
+        /// Wakes the thread.
+        pub(crate) fn grant(&self) {
+            self.state.store(GRANTED, Ordering::Release);
+            // SAFETY: the word lives longer than the call.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.state.as_ptr(),
+                    libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+                    1,
+                )
+            };
+        }
+    }
+}
+
+/// By a condition variable. It does not tell of signals, so it says so at least ten times a second.
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64"
+)))]
+mod condition {
+    use std::sync::{Condvar, Mutex, PoisonError};
+    use std::time::{Duration, Instant};
+
+    use crate::sys::Parked;
+
+    const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+    /// One thread's sleep.
+    #[derive(Debug, Default)]
+    pub(crate) struct Parker {
+        granted: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    impl Parker {
+        /// Sleeps until granted, until the instant, or for a tenth of a second.
+        pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let nap = left.map_or(ASK_AGAIN, |left| left.min(ASK_AGAIN));
+            let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+            let (granted, _) = self
+                .changed
+                .wait_timeout_while(granted, nap, |granted| !*granted)
+                .unwrap_or_else(PoisonError::into_inner);
+            match (*granted, left) {
+                (true, _) => Parked::Granted,
+                (false, Some(left)) if left <= nap => Parked::TimedOut,
+                (false, _) => Parked::Interrupted,
+            }
+        }
+
+        /// Wakes the thread.
+        pub(crate) fn grant(&self) {
+            *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Parked;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_grant_before_or_during_the_sleep_ends_it() {
+        let parker = Parker::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| parker.grant());
+            while parker.park(None) != Parked::Granted {}
+        });
+        assert_eq!(parker.park(None), Parked::Granted);
+    }
+
+    #[test]
+    fn an_instant_that_has_passed_ends_it() {
+        let parker = Parker::default();
+        assert_eq!(parker.park(Some(Instant::now())), Parked::TimedOut);
+        let soon = Instant::now() + Duration::from_millis(5);
+        while parker.park(Some(soon)) == Parked::Interrupted {}
+        assert!(Instant::now() >= soon);
+    }
+}

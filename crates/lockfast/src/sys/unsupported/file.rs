@@ -1,0 +1,40 @@
+//! No file is opened.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::unsupported;
+use crate::sys::Status;
+
+pub(crate) fn status_at(_path: &Path, _follow: bool) -> io::Result<Status> {
+    Err(unsupported())
+}
+
+pub(crate) fn status(_file: &File) -> io::Result<Status> {
+    Err(unsupported())
+}
+
+pub(crate) fn open_existing(_path: &Path, _follow: bool, _write: bool) -> io::Result<File> {
+    Err(unsupported())
+}
+
+pub(crate) fn create_new(_path: &Path, _mode: Option<u32>) -> io::Result<File> {
+    Err(unsupported())
+}
+
+pub(crate) fn may_be_readable(_error: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn refused_link(_error: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn path_of(_file: &File) -> Option<PathBuf> {
+    None
+}
+
+pub(crate) fn has_one_lock_table(_file: &File) -> bool {
+    true
+}

@@ -1,0 +1,41 @@
+//! Processes do not fork.
+
+use std::fs::File;
+use std::ops::Deref;
+
+/// There is one.
+pub(crate) fn generation() -> u64 {
+    1
+}
+
+/// Never.
+pub(crate) fn forks() -> u64 {
+    0
+}
+
+/// A file that forked children do not share, as there are none.
+#[derive(Debug)]
+pub(crate) struct PrivateFile {
+    file: File,
+}
+
+impl PrivateFile {
+    /// Nothing to register.
+    pub(crate) fn new(file: File) -> Self {
+        Self { file }
+    }
+
+    /// Always.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_own(&self) -> bool {
+        true
+    }
+}
+
+impl Deref for PrivateFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}

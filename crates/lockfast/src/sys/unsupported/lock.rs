@@ -1,0 +1,32 @@
+//! No lock is taken.
+
+use std::fs::File;
+use std::io;
+
+use super::unsupported;
+use crate::protocol::Blocker;
+use crate::sys::{Kind, Waited};
+
+pub(crate) fn try_lock(_file: &File, _kind: Kind) -> io::Result<bool> {
+    Err(unsupported())
+}
+
+pub(crate) fn wait(_file: &File, _kind: Kind) -> io::Result<Waited> {
+    Err(unsupported())
+}
+
+pub(crate) fn release(_file: &File, _kind: Kind) -> io::Result<()> {
+    Err(unsupported())
+}
+
+pub(crate) fn blocker(_file: &File, _kind: Kind) -> Option<Blocker> {
+    None
+}
+
+pub(crate) fn means_no_locks_here(_error: &io::Error) -> bool {
+    true
+}
+
+pub(crate) fn advice(_error: &io::Error) -> Option<&'static str> {
+    None
+}

@@ -1,0 +1,86 @@
+//! The wait in the kernel's queue, for the one thread of the process whose turn it is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Patience, Wait, earlier, ticker};
+use crate::error::{Error, Operation, Result};
+use crate::file::LockFile;
+use crate::sys::alarm::Alarm;
+use crate::sys::park::Parker;
+use crate::sys::{self, Parked, Waited};
+
+impl Wait<'_> {
+    /// Waits until the file is locked. When it fails, the file must be closed: what is locked on it
+    /// then is not known.
+    #[cold]
+    pub(crate) fn in_kernel(&mut self, file: &LockFile) -> Result<()> {
+        self.begin(|| file.holder())?;
+        let stopped = AtomicBool::new(false);
+        let interval = self.interval();
+        let deadline = match self.patience {
+            Patience::Until(deadline) => Some(deadline),
+            Patience::None | Patience::Forever if interval.is_none() => {
+                return self.blocked(file, &stopped);
+            }
+            Patience::None | Patience::Forever => None,
+        };
+        let Ok(alarm) = Alarm::set(deadline) else {
+            return self.polled(file);
+        };
+        let Some(interval) = interval else {
+            return self.blocked(file, &stopped);
+        };
+        let stop = || {
+            stopped.store(true, Ordering::Relaxed);
+            alarm.ring();
+        };
+        let call = || self.call(|| file.holder());
+        ticker::beside(interval, call, stop, || self.blocked(file, &stopped))
+            .map_err(|error| self.system(error))?
+    }
+
+    /// Sleeps in the kernel's queue. An alarm, if one is set, makes the calls come back.
+    fn blocked(&self, file: &LockFile, stopped: &AtomicBool) -> Result<()> {
+        file.lock_each(|raw, kind| {
+            loop {
+                match sys::lock::wait(raw, kind).map_err(|error| self.system(error))? {
+                    Waited::Granted => return Ok(()),
+                    Waited::Interrupted if stopped.load(Ordering::Relaxed) => {
+                        return Err(self.cancelled());
+                    }
+                    Waited::Interrupted => {
+                        self.unless_over(|| file.holder())?;
+                        self.unless_interrupted()?;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Where nothing can interrupt the kernel's queue: asks again and again, at most every
+    /// [`LONGEST_NAP`].
+    fn polled(&mut self, file: &LockFile) -> Result<()> {
+        let mut nap = SHORTEST_NAP;
+        while !file.try_lock().map_err(|error| self.system(error))? {
+            self.unless_over(|| file.holder())?;
+            if self.next_call().is_some_and(|due| due <= Instant::now()) {
+                self.tell(|| file.holder())?;
+            }
+            let until = earlier(self.patience.deadline(), self.next_call());
+            let until = earlier(until, Some(Instant::now() + nap));
+            if Parker::default().park(until) == Parked::Interrupted {
+                self.unless_interrupted()?;
+            }
+            nap = (nap * 2).min(LONGEST_NAP);
+        }
+        Ok(())
+    }
+
+    fn system(&self, error: std::io::Error) -> Error {
+        Error::system(self.handle.path(), Operation::Lock, error)
+    }
+}
+
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+const LONGEST_NAP: Duration = Duration::from_millis(10);

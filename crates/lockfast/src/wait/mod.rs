@@ -1,0 +1,243 @@
+//! Sleeping until granted, with deadlines and with callbacks that can end the wait.
+//!
+//! A wait has two parts: among the threads of this process (`queue`), and, for the one whose turn
+//! it is, in the kernel's queue (`kernel`). [`Wait`] is what both share: how long, since when, and
+//! whom to tell.
+
+mod kernel;
+mod ticker;
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::error::{Cause, Error, Operation, Result};
+use crate::handle::Handle;
+use crate::holder::Holder;
+use crate::queue::{Joined, Queue, Turn};
+use crate::sys::Parked;
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// One attempt.
+    None,
+    /// Until then.
+    Until(Instant),
+    /// For ever.
+    Forever,
+}
+
+impl Patience {
+    /// From now on for that long; for ever, when that is beyond all clocks.
+    pub(crate) fn lasting(timeout: Duration) -> Self {
+        Instant::now()
+            .checked_add(timeout)
+            .map_or(Self::Forever, Self::Until)
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Until(deadline) => Some(deadline),
+            Self::None | Self::Forever => None,
+        }
+    }
+}
+
+/// What a function given to [`Options::on_wait`](crate::Options::on_wait) is told.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("demo.lock");
+/// use std::ops::ControlFlow;
+/// use lockfast::{Lock, Waiting};
+///
+/// fn report(waiting: &Waiting<'_>) -> ControlFlow<()> {
+///     eprint!("{} is held", waiting.path().display());
+///     if let Some(holder) = waiting.holder() {
+///         eprint!(" by {holder}");
+///     }
+///     eprintln!(", waited {:?}", waiting.waited());
+///     ControlFlow::Continue(())
+/// }
+/// let lock = Lock::options().on_wait(report).open(&path)?;
+/// drop(lock.lock()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    path: &'a Path,
+    waited: Duration,
+    holder: Option<&'a Holder>,
+}
+
+impl Waiting<'_> {
+    /// The path of the lock.
+    pub fn path(&self) -> &Path {
+        self.path
+    }
+
+    /// How long the wait has lasted; zero in the first call.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Who holds the lock, if the kernel tells in one call.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder
+    }
+}
+
+/// One wait: how long, since when, and what was said of it.
+pub(crate) struct Wait<'h> {
+    handle: &'h Handle,
+    patience: Patience,
+    /// Set when the lock turned out to be held.
+    since: Option<Instant>,
+    /// When `on_wait` was called last.
+    told: Option<Instant>,
+}
+
+impl<'h> Wait<'h> {
+    pub(crate) fn new(handle: &'h Handle, patience: Patience) -> Self {
+        Self {
+            handle,
+            patience,
+            since: None,
+            told: None,
+        }
+    }
+
+    /// Did this wait sleep, or would it have?
+    pub(crate) fn has_begun(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Waits for the turn among the threads of this process.
+    #[cold]
+    pub(crate) fn for_turn<'q, T>(
+        &mut self,
+        queue: &'q Queue<T>,
+        holder: impl Fn() -> Option<Holder>,
+    ) -> Result<Turn<'q, T>> {
+        if self.patience == Patience::None {
+            return Err(self.contended(holder()));
+        }
+        let place = match queue.join() {
+            Joined::Turn(turn) => return Ok(turn),
+            Joined::Place(place) => place,
+        };
+        self.begin(&holder)?;
+        loop {
+            match place.park(earlier(self.patience.deadline(), self.next_call())) {
+                Parked::Granted => return Ok(place.enter()),
+                Parked::TimedOut => {
+                    self.unless_over(&holder)?;
+                    self.tell(&holder)?;
+                }
+                Parked::Interrupted => self.unless_interrupted()?,
+            }
+        }
+    }
+
+    /// It is held: notes that, tells it once, and fails at once if there is no patience.
+    fn begin(&mut self, holder: impl Fn() -> Option<Holder>) -> Result<()> {
+        if self.since.is_none() {
+            if self.patience == Patience::None {
+                return Err(self.contended(holder()));
+            }
+            self.since = Some(Instant::now());
+            self.tell(holder)?;
+        }
+        Ok(())
+    }
+
+    /// An error if the deadline has passed.
+    pub(crate) fn unless_over(&self, holder: impl Fn() -> Option<Holder>) -> Result<()> {
+        match self.patience.deadline() {
+            Some(deadline) if deadline <= Instant::now() => {
+                Err(self.error(Cause::TimedOut(self.waited(), holder())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error if the program wants to give up after a signal.
+    fn unless_interrupted(&self) -> Result<()> {
+        match &self.handle.options().on_interrupt {
+            Some(hook) if hook().is_break() => Err(self.cancelled()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls `on_wait`; an error if it wants to give up.
+    fn tell(&mut self, holder: impl Fn() -> Option<Holder>) -> Result<()> {
+        let flow = self.call(holder);
+        self.told = Some(Instant::now());
+        match flow {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(self.cancelled()),
+        }
+    }
+
+    /// What `on_wait` says, if there is one.
+    fn call(&self, holder: impl Fn() -> Option<Holder>) -> ControlFlow<()> {
+        let Some(hook) = &self.handle.options().on_wait else {
+            return ControlFlow::Continue(());
+        };
+        hook(&Waiting {
+            path: self.handle.path(),
+            waited: self.waited(),
+            holder: holder().as_ref(),
+        })
+    }
+
+    /// When `on_wait` is due again.
+    fn next_call(&self) -> Option<Instant> {
+        self.told?.checked_add(self.interval()?)
+    }
+
+    /// How often `on_wait` is called, if more than once.
+    fn interval(&self) -> Option<Duration> {
+        let options = self.handle.options();
+        options.on_wait.as_ref()?;
+        options.wait_interval
+    }
+
+    fn waited(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn contended(&self, holder: Option<Holder>) -> Error {
+        self.error(Cause::Contended(holder))
+    }
+
+    fn cancelled(&self) -> Error {
+        self.error(Cause::Cancelled(self.waited()))
+    }
+
+    fn error(&self, cause: Cause) -> Error {
+        Error::new(self.handle.path(), Operation::Lock, cause)
+    }
+}
+
+impl fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait")
+            .field("patience", &self.patience)
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
