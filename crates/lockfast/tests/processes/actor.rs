@@ -1,0 +1,308 @@
+//! The process that a test directs: reads a command a line, answers a line.
+//!
+//! A line is `ID COMMAND ARGUMENTS...`; the answer is `ID ok ...` or `ID error KIND: TEXT`. A
+//! command after `&` runs in a thread of its own. Lines that begin with `event` are told unasked.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use lockfast::{Error, Lock, LockGuard, Options, Protocol, Verify};
+
+use crate::{actor_signals as signals, witness};
+
+/// Reads commands until the test closes the pipe or goes away.
+pub(crate) fn run() {
+    serve(io::stdin(), io::stdout(), &Arc::default());
+}
+
+#[derive(Default)]
+pub(crate) struct Props {
+    locks: HashMap<String, Lock>,
+    guards: HashMap<String, LockGuard>,
+    files: HashMap<String, File>,
+}
+
+type Shared = Arc<Mutex<Props>>;
+type Speaker = Arc<Mutex<dyn Write + Send>>;
+type Answer = Result<String, Box<dyn std::error::Error>>;
+
+fn serve(from: impl Read, to: impl Write + Send + 'static, props: &Shared) {
+    let to: Speaker = Arc::new(Mutex::new(to));
+    for line in BufReader::new(from).lines() {
+        let Ok(line) = line else { return };
+        let (id, command) = line.split_once(' ').expect("an id and a command");
+        let (id, props, to) = (id.to_owned(), Arc::clone(props), Arc::clone(&to));
+        match command.strip_prefix("& ") {
+            None => answer(&id, command, &props, &to),
+            Some(command) => {
+                let command = command.to_owned();
+                thread::spawn(move || answer(&id, &command, &props, &to));
+            }
+        }
+    }
+}
+
+fn answer(id: &str, command: &str, props: &Shared, to: &Speaker) {
+    let words: Vec<_> = command.split(' ').collect();
+    let text = match perform(&words, props, to) {
+        Ok(text) => format!("{id} ok {text}"),
+        Err(error) => format!("{id} error {}", describe(&*error)),
+    };
+    say(to, &text);
+}
+
+fn say(to: &Speaker, text: &str) {
+    let mut to = to.lock().expect("nobody panics while speaking");
+    // When the test is gone, nobody listens any more.
+    let _ = writeln!(to, "{}", text.trim_end()).and_then(|()| to.flush());
+}
+
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let kind = error.downcast_ref::<Error>().map_or("other", |error| {
+        let kinds = [
+            (error.is_contended(), "contended"),
+            (error.is_timed_out(), "timed-out"),
+            (error.is_cancelled(), "cancelled"),
+            (error.is_unsupported(), "unsupported"),
+            (error.is_permission_denied(), "permission-denied"),
+            (error.is_invalid_path(), "invalid-path"),
+        ];
+        kinds
+            .iter()
+            .find(|(is, _)| *is)
+            .map_or("system", |(_, kind)| kind)
+    });
+    format!("{kind}: {error}")
+}
+
+#[allow(clippy::too_many_lines, reason = "the table of commands")]
+fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
+    let locked = || -> MutexGuard<'_, Props> { props.lock().expect("no command panics") };
+    let lock = |name: &str| locked().locks[name].clone();
+    let keep = |name: &str, guard| locked().guards.insert(name.to_owned(), guard);
+    match *words {
+        ["open", name, path, ref options @ ..] => {
+            let opened = parse(options, to).open(path)?;
+            locked().locks.insert(name.to_owned(), opened);
+        }
+        ["from-file", name, path] => {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            let opened = Lock::from_file(file)?;
+            locked().locks.insert(name.to_owned(), opened);
+        }
+        ["close", name] => drop(locked().locks.remove(name)),
+        ["lock", name, guard] => drop(keep(guard, lock(name).lock()?)),
+        ["try", name, guard] => drop(keep(guard, lock(name).try_lock()?)),
+        ["for", name, guard, millis] => {
+            let timeout = Duration::from_millis(millis.parse()?);
+            drop(keep(guard, lock(name).try_lock_for(timeout)?));
+        }
+        ["drop", guard] => {
+            let guard = locked().guards.remove(guard);
+            drop(guard.ok_or("no such guard")?);
+        }
+        ["release", guard] => {
+            let guard = locked().guards.remove(guard);
+            guard.ok_or("no such guard")?.release()?;
+        }
+        ["current", guard] => return Ok(locked().guards[guard].is_current()?.to_string()),
+        ["read-guard", guard] => {
+            let mut text = String::new();
+            locked().guards[guard].file().read_to_string(&mut text)?;
+            return Ok(text);
+        }
+        ["duplicate", guard, name] => {
+            let copy = locked().guards[guard].file().try_clone()?;
+            locked().files.insert(name.to_owned(), copy);
+        }
+        ["panic-holding", name] => {
+            let lock = lock(name);
+            let outcome = thread::spawn(move || {
+                let _guard = lock.lock().expect("the lock");
+                std::panic::resume_unwind(Box::new("while holding"));
+            });
+            outcome.join().expect_err("the panic");
+        }
+        ["open-and-close", path] => drop(File::open(path)?),
+        ["hold-open", name, path] => {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            locked().files.insert(name.to_owned(), file);
+        }
+        ["classic", name, kind] => kernel_classic(&locked().files[name], kind)?,
+        ["close-file", name] => drop(locked().files.remove(name)),
+        ["chdir", path] => std::env::set_current_dir(path)?,
+        ["count", what @ ("fd" | "task")] => {
+            return Ok(fs::read_dir(format!("/proc/self/{what}"))?
+                .count()
+                .to_string());
+        }
+        ["timers"] => {
+            return Ok(fs::read_to_string("/proc/self/timers")?
+                .lines()
+                .count()
+                .to_string());
+        }
+        ["run", program, ref arguments @ ..] => {
+            let output = Command::new(program).args(arguments).output()?;
+            return Ok(String::from_utf8(output.stdout)?
+                .trim_end()
+                .replace('\n', ","));
+        }
+        ["limit-files", limit] => {
+            let limit = limit.parse()?;
+            nix::sys::resource::setrlimit(
+                nix::sys::resource::Resource::RLIMIT_NOFILE,
+                limit,
+                limit,
+            )?;
+        }
+        ["fork", kind, path] => return fork(kind, path, props),
+        ["hammer", path, rounds, ref options @ ..] => {
+            let lock = parse(options, to).open(path)?;
+            return witness::hammer(|| lock.lock(), &lock, rounds.parse()?);
+        }
+        ["hammer-open", path, rounds, ref options @ ..] => {
+            let options = parse(options, to);
+            let lock = options.open(path)?;
+            return witness::hammer(|| options.open(path)?.lock(), &lock, rounds.parse()?);
+        }
+        ["hammer-timed", path, rounds, ref options @ ..] => {
+            let lock = parse(options, to).open(path)?;
+            let timeout = Duration::from_micros(50);
+            let patient = || loop {
+                match lock.try_lock_for(timeout) {
+                    Err(error) if error.is_timed_out() => {}
+                    taken => return taken,
+                }
+            };
+            return witness::hammer(patient, &lock, rounds.parse()?);
+        }
+        ["relock-in-threads", name, rounds] => {
+            signals::relock_in_threads(&lock(name), rounds.parse()?)?
+        }
+        ["many-timed", name, threads, millis] => {
+            let timeout = Duration::from_millis(millis.parse()?);
+            return signals::many_timed(&lock(name), threads.parse()?, timeout);
+        }
+        ["abort"] => std::process::abort(),
+        ["signal", ref rest @ ..] => return signals::perform(rest),
+        _ => return Err(format!("unknown command {words:?}").into()),
+    }
+    Ok(String::new())
+}
+
+fn parse(words: &[&str], to: &Speaker) -> Options {
+    let mut options = Lock::options();
+    for word in words {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        options = match (key, value) {
+            ("protocol", "fcntl") => options.protocol(Protocol::Fcntl),
+            ("protocol", "flock") => options.protocol(Protocol::Flock),
+            ("protocol", "both") => options.protocol(Protocol::Both),
+            ("verify", "path") => options.verify(Verify::Path),
+            ("verify", "off") => options.verify(Verify::Off),
+            ("remove", "") => options.remove_on_release(true),
+            ("follow", "") => options.follow_symlinks(true),
+            ("no-dirs", "") => options.create_dirs(false),
+            ("mode", mode) => options.mode(u32::from_str_radix(mode, 8).expect("octal")),
+            ("interval", millis) => {
+                options.wait_interval(Duration::from_millis(millis.parse().expect("a number")))
+            }
+            // Tells each call, and gives up at the given one.
+            ("on-wait", limit) => {
+                let (to, limit) = (Arc::clone(to), limit.parse().unwrap_or(u32::MAX));
+                let calls = Mutex::new(0_u32);
+                options.on_wait(move |waiting| {
+                    let holder = waiting
+                        .holder()
+                        .map_or("unknown".into(), ToString::to_string);
+                    say(&to, &format!("event waiting {holder}"));
+                    let mut calls = calls.lock().expect("a number");
+                    *calls += 1;
+                    give_up_if(*calls >= limit)
+                })
+            }
+            ("on-wait-panic", "") => {
+                options.on_wait(|_| std::panic::resume_unwind(Box::new("told")))
+            }
+            ("on-interrupt", limit) => {
+                let (to, limit) = (Arc::clone(to), limit.parse().unwrap_or(u32::MAX));
+                let calls = Mutex::new(0_u32);
+                options.on_interrupt(move || {
+                    say(&to, "event interrupted");
+                    let mut calls = calls.lock().expect("a number");
+                    *calls += 1;
+                    give_up_if(*calls >= limit)
+                })
+            }
+            _ => panic!("unknown option {word}"),
+        };
+    }
+    options
+}
+
+fn give_up_if(enough: bool) -> ControlFlow<()> {
+    if enough {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Forks; the child connects to the test and goes on as an actor of its own.
+#[allow(unsafe_code, reason = "fork")]
+fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
+    let mut filling = Vec::new();
+    if kind == "libc-full-table" {
+        filling = fill_table()?;
+    }
+    let child = match kind {
+        // SAFETY: the child only does what this program's tests are about.
+        "libc" | "libc-full-table" => unsafe { libc::fork() },
+        // Without the handlers that the C library runs.
+        // SAFETY: as above.
+        "raw" => unsafe {
+            i32::try_from(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0))?
+        },
+        _ => return Err(format!("no such fork: {kind}").into()),
+    };
+    if child != 0 {
+        return Ok(child.to_string());
+    }
+    drop(filling);
+    let stream = UnixStream::connect(path).expect("the test listens");
+    serve(stream.try_clone().expect("a copy"), stream, props);
+    // SAFETY: leaves without running what belongs to the parent.
+    unsafe { libc::_exit(0) }
+}
+
+/// Opens files until no more can be opened.
+fn fill_table() -> Result<Vec<File>, Box<dyn std::error::Error>> {
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 64, 64)?;
+    Ok(std::iter::from_fn(|| File::open("/dev/null").ok()).collect())
+}
+
+/// A lock that belongs to the process, as most programs take it.
+fn kernel_classic(file: &File, kind: &str) -> nix::Result<()> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let l_type = match kind {
+        "exclusive" => libc::F_WRLCK,
+        "shared" => libc::F_RDLCK,
+        _ => libc::F_UNLCK,
+    };
+    let whole = libc::flock {
+        l_type: i16::try_from(l_type).expect("small"),
+        l_whence: i16::try_from(libc::SEEK_SET).expect("small"),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_SETLK(&whole)).map(drop)
+}

@@ -1,0 +1,104 @@
+//! What an actor does with signals and with threads.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use lockfast::Lock;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+
+type Answer = Result<String, Box<dyn std::error::Error>>;
+
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_signal: libc::c_int) {
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+fn handler() -> libc::sighandler_t {
+    count as extern "C" fn(libc::c_int) as libc::sighandler_t
+}
+
+pub(crate) fn perform(words: &[&str]) -> Answer {
+    match *words {
+        // For this thread, which performs the commands without `&`.
+        ["block-all"] => sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?,
+        ["handle", "usr1"] => install(Signal::SIGUSR1 as libc::c_int),
+        ["handle", "all-real-time"] => real_time().for_each(install),
+        ["handle", "all-real-time-but-one"] => real_time().skip(1).for_each(install),
+        ["handled"] => return Ok(HANDLED.load(Ordering::SeqCst).to_string()),
+        ["kept-handlers"] => {
+            let kept = real_time().filter(|&signal| handler_of(signal) == handler());
+            return Ok(kept.count().to_string());
+        }
+        _ => return Err(format!("unknown signal command {words:?}").into()),
+    }
+    Ok(String::new())
+}
+
+pub(crate) fn real_time() -> impl Iterator<Item = libc::c_int> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
+}
+
+/// As a program does that wants its system calls interrupted.
+#[allow(unsafe_code, reason = "sigaction")]
+fn install(signal: libc::c_int) {
+    // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler();
+    // SAFETY: the handler adds to an atomic number only.
+    let answer = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    assert_eq!(answer, 0, "signal {signal}");
+}
+
+#[allow(unsafe_code, reason = "sigaction")]
+fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
+    // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks only.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    action.sa_sigaction
+}
+
+/// Starts threads that lock and unlock in turn, for as long as the process lives.
+pub(crate) fn relock_in_threads(lock: &Lock, threads: u32) -> lockfast::Result<()> {
+    lock.try_lock()?.release()?;
+    for _ in 0..threads {
+        let lock = lock.clone();
+        thread::spawn(move || {
+            loop {
+                drop(lock.lock().expect("the lock"));
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Waits with a deadline in many threads at once, each with a handle of its own and all on the one;
+/// tells how many waits timed out.
+pub(crate) fn many_timed(lock: &Lock, threads: u32, timeout: Duration) -> Answer {
+    let start = Arc::new(Barrier::new(usize::try_from(threads)?));
+    let waits: Vec<_> = (0..threads)
+        .map(|number| {
+            let start = Arc::clone(&start);
+            let lock = lock.clone();
+            thread::spawn(move || {
+                // Half of them share the handle, and wait in its queue.
+                let lock = if number % 2 == 0 {
+                    lock
+                } else {
+                    Lock::open(lock.path())?
+                };
+                start.wait();
+                lock.try_lock_for(timeout)
+            })
+        })
+        .collect();
+    let timed_out = waits
+        .into_iter()
+        .map(|wait| wait.join().expect("no panic"))
+        .filter(|outcome| outcome.as_ref().is_err_and(lockfast::Error::is_timed_out))
+        .count();
+    Ok(timed_out.to_string())
+}

@@ -1,0 +1,139 @@
+//! Promise 2: whoever dies, however, leaves the lock free and nothing to repair.
+
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::stage::{Actor, Place, has_tool, until, waiters};
+use crate::trial;
+use crate::witness::Witness;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let needs_strace = |name, test| {
+        let missing = !has_tool("strace");
+        if missing {
+            eprintln!("{name} is left out: it needs strace");
+        }
+        trial(name, test).with_ignored_flag(missing)
+    };
+    vec![
+        trial(
+            "crash::a_killed_holder_frees_the_lock",
+            a_killed_holder_frees_the_lock,
+        ),
+        trial(
+            "crash::an_aborting_holder_frees_the_lock",
+            an_aborting_holder_frees_the_lock,
+        ),
+        trial(
+            "crash::a_killed_waiter_leaves_no_ghost",
+            a_killed_waiter_leaves_no_ghost,
+        ),
+        trial(
+            "crash::killed_at_random_nobody_gets_in_twice",
+            killed_at_random_nobody_gets_in_twice,
+        ),
+        needs_strace(
+            "crash::killed_at_each_system_call_nothing_is_left",
+            killed_at_each_system_call_nothing_is_left,
+        ),
+    ]
+}
+
+fn a_killed_holder_frees_the_lock() {
+    let place = Place::new();
+    let mut holder = Actor::with_lock(&place, "");
+    let mut waiter = Actor::with_lock(&place, "");
+    let mut timed = Actor::with_lock(&place, "");
+    holder.ask("lock a g");
+    let waiting = waiter.begin_waiting("lock a g", &place);
+    let timed_waiting = timed.begin_waiting("for a g 3600000", &place);
+    holder.kill();
+    waiter.succeeds(waiting);
+    waiter.kill();
+    timed.succeeds(timed_waiting);
+}
+
+fn an_aborting_holder_frees_the_lock() {
+    let place = Place::new();
+    let mut holder = Actor::with_lock(&place, "");
+    let mut waiter = Actor::with_lock(&place, "");
+    holder.ask("lock a g");
+    let waiting = waiter.begin_waiting("lock a g", &place);
+    holder.crashes("abort");
+    waiter.succeeds(waiting);
+}
+
+fn a_killed_waiter_leaves_no_ghost() {
+    let place = Place::new();
+    let mut holder = Actor::with_lock(&place, "");
+    let mut waiter = Actor::with_lock(&place, "");
+    let mut third = Actor::with_lock(&place, "");
+    holder.ask("lock a g");
+    waiter.begin_waiting("lock a g", &place);
+    waiter.kill();
+    assert_eq!(waiters(&place.lock()), 0);
+    holder.ask("release g");
+    third.ask("try a g");
+}
+
+/// Actors that lock in a loop are killed and replaced; the witness notices any overlap.
+fn killed_at_random_nobody_gets_in_twice() {
+    const KILLS: usize = 200;
+    let place = Place::new();
+    let witness = Witness::beside(&place.lock()).expect("the witness");
+    let commands = ["hammer", "hammer-timed", "hammer-open"];
+    let start = |number: usize| {
+        let mut actor = Actor::start();
+        let command = commands[number % commands.len()];
+        let remove = if number % 2 == 0 { "remove" } else { "" };
+        let hammer = format!("{command} {} 1000000 {remove}", place.lock().display());
+        let pending = actor.begin(hammer.trim_end());
+        (actor, pending)
+    };
+    let mut actors: Vec<_> = (0..4).map(start).collect();
+    for kill in 0..KILLS {
+        let count = witness.count().expect("its count");
+        until("progress after a kill", || {
+            let some = u64::try_from(kill % 7).expect("small");
+            witness.count().expect("its count") > count + some
+        });
+        let victim = kill % actors.len();
+        let (mut actor, pending) = std::mem::replace(&mut actors[victim], start(kill));
+        assert!(!actor.has_answered(pending), "{}", actor.fails(pending));
+        actor.kill();
+    }
+    for (actor, pending) in &mut actors {
+        assert!(!actor.has_answered(*pending), "{}", actor.fails(*pending));
+    }
+}
+
+/// strace kills the actor when it enters its first, second, third ... system call.
+fn killed_at_each_system_call_nothing_is_left() {
+    let own = std::env::current_exe().expect("this program");
+    let mut finished = 0;
+    for options in ["", "remove", "protocol=both mode=640"] {
+        for step in 1.. {
+            let place = Place::new();
+            let calls = "openat,fcntl,flock,fstat,newfstatat,statx,unlink,close,linkat,fchmod";
+            let mut victim = Actor::start_by(
+                Command::new("strace")
+                    .args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}")])
+                    // Counted from the start of the program, so from its start-up's calls on.
+                    .args(["-e", &format!("inject={calls}:signal=KILL:when={step}")])
+                    .arg(&own)
+                    .arg("actor"),
+            );
+            let hammer = format!("hammer {} 3 {options}", place.lock().display());
+            let done = victim.survives(hammer.trim_end());
+            let mut heir = Actor::with_lock(&place, options);
+            heir.ask("try a g");
+            heir.ask("release g");
+            if done {
+                finished += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(finished, 3);
+}

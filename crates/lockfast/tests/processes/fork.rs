@@ -1,0 +1,180 @@
+//! Promise 4: a forked child holds nothing, frees nothing, and can lock for itself.
+
+use crate::stage::{Actor, Place};
+use crate::trials;
+
+trials![
+    a_childs_copy_of_a_guard_is_inert,
+    a_childs_copy_of_a_handle_works,
+    the_parents_death_frees_the_lock_though_the_child_lives,
+    the_childs_death_frees_nothing,
+    a_grandchild_is_no_different,
+    a_child_of_threads_that_lock_can_lock,
+    a_fork_without_handlers_is_noticed,
+    a_full_table_of_descriptors_does_not_keep_the_lock,
+    a_given_file_is_opened_again_in_the_child,
+    executed_programs_inherit_nothing,
+];
+
+fn refused(place: &Place) -> String {
+    Actor::with_lock(place, "").ask_in_vain("try a g")
+}
+
+fn is_free(place: &Place) {
+    Actor::with_lock(place, "").ask("try a g");
+}
+
+fn a_childs_copy_of_a_guard_is_inert() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "remove");
+    parent.ask("lock a g");
+    let mut child = parent.fork("libc");
+    assert!(
+        child
+            .ask_in_vain("read-guard g")
+            .contains("Bad file descriptor")
+    );
+    child.ask("release g");
+    assert!(refused(&place).contains(&parent.pid().to_string()));
+    // Only a guard of its own makes the child a holder.
+    assert!(
+        child
+            .ask_in_vain("try a h")
+            .contains(&parent.pid().to_string())
+    );
+    parent.ask("release g");
+    is_free(&place);
+}
+
+fn a_childs_copy_of_a_handle_works() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    parent.ask("lock a g");
+    let mut child = parent.fork("libc");
+    let waiting = child.begin_waiting("lock a h", &place);
+    parent.ask("release g");
+    child.succeeds(waiting);
+    assert!(refused(&place).contains(&child.pid().to_string()));
+    assert!(
+        parent
+            .ask_in_vain("try a g")
+            .contains(&child.pid().to_string())
+    );
+    child.ask("release h");
+    parent.ask("try a g");
+}
+
+fn the_parents_death_frees_the_lock_though_the_child_lives() {
+    for options in ["", "protocol=flock", "protocol=both"] {
+        let place = Place::new();
+        let mut parent = Actor::with_lock(&place, options);
+        let mut waiter = Actor::with_lock(&place, options);
+        parent.ask("lock a g");
+        let mut child = parent.fork("libc");
+        let waiting = waiter.begin_waiting("lock a g", &place);
+        parent.kill();
+        waiter.succeeds(waiting);
+        waiter.ask("release g");
+        child.ask("try a h");
+    }
+}
+
+fn the_childs_death_frees_nothing() {
+    for kind in ["libc", "raw"] {
+        let place = Place::new();
+        let mut parent = Actor::with_lock(&place, "");
+        parent.ask("lock a g");
+        parent.fork(kind).kill();
+        assert!(refused(&place).contains(&parent.pid().to_string()));
+    }
+}
+
+fn a_grandchild_is_no_different() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    let mut child = parent.fork("libc");
+    child.ask("lock a g");
+    let mut grandchild = child.fork("libc");
+    grandchild.ask("release g");
+    assert!(refused(&place).contains(&child.pid().to_string()));
+    child.kill();
+    grandchild.ask("lock a h");
+    assert!(
+        parent
+            .ask_in_vain("try a g")
+            .contains(&grandchild.pid().to_string())
+    );
+}
+
+fn a_child_of_threads_that_lock_can_lock() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    parent.ask("relock-in-threads a 3");
+    for _ in 0..50 {
+        let mut child = parent.fork("libc");
+        child.ask("lock a g");
+        child.ask("release g");
+        child.kill();
+    }
+}
+
+fn a_fork_without_handlers_is_noticed() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    parent.ask("lock a g");
+    let mut child = parent.fork("raw");
+    child.ask("release g");
+    assert!(refused(&place).contains(&parent.pid().to_string()));
+    let waiting = child.begin_waiting("lock a h", &place);
+    parent.ask("release g");
+    child.succeeds(waiting);
+    assert!(refused(&place).starts_with("contended:"));
+}
+
+fn a_full_table_of_descriptors_does_not_keep_the_lock() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    parent.ask(&format!("open b {}", place.path().join("b.lock").display()));
+    parent.ask("lock a g");
+    parent.ask("lock b h");
+    // The connection to the child needs one of its own.
+    let mut child = parent.fork("libc-full-table");
+    parent.kill();
+    is_free(&place);
+    child.ask("release g");
+    child.ask("try a i");
+}
+
+fn a_given_file_is_opened_again_in_the_child() {
+    let place = Place::new();
+    std::fs::write(place.lock(), "content").expect("a file");
+    let mut parent = Actor::start();
+    parent.ask(&format!("from-file a {}", place.lock().display()));
+    parent.ask("lock a g");
+    assert_eq!(parent.ask("read-guard g"), "content");
+    let mut child = parent.fork("libc");
+    assert!(child.ask_in_vain("try a h").starts_with("contended:"));
+    parent.ask("release g");
+    child.ask("lock a h");
+    assert_eq!(child.ask("read-guard h"), "content");
+    child.ask("release h");
+
+    // Replaced: the child must not take another file for the one that was given.
+    let mut second = parent.fork("libc");
+    std::fs::rename(place.lock(), place.path().join("elsewhere")).expect("renamed");
+    std::fs::write(place.lock(), "another").expect("a file");
+    let error = second.ask_in_vain("lock a h");
+    assert!(error.contains("another file is there now"), "{error}");
+}
+
+fn executed_programs_inherit_nothing() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    parent.ask("lock a g");
+    let open =
+        parent.ask("run readlink /proc/self/fd/3 /proc/self/fd/4 /proc/self/fd/5 /proc/self/fd/6");
+    assert!(!open.contains("a.lock"), "{open}");
+    let mut child = parent.fork("libc");
+    let open = child.ask("run ls -l /proc/self/fd");
+    assert!(!open.contains("a.lock"), "{open}");
+}
