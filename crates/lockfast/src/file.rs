@@ -114,8 +114,8 @@ impl LockFile {
             return Ok(());
         };
         wait(&self.file, second).inspect_err(|_| {
-            // It was just taken; should this fail, the error below is the one to report, and the
-            // file is closed with it.
+            // Should this fail, the error below is the one to report; who gives the file back
+            // releases it once more and closes it if that fails.
             let _ = sys::lock::release(&self.file, first);
         })
     }

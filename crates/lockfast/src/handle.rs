@@ -127,19 +127,21 @@ impl Handle {
                 Some(file) => file,
                 None => self.reopen()?,
             };
-            let locked = file
-                .try_lock()
-                .map_err(|error| fail(Operation::Lock, error))?;
+            let locked = match file.try_lock() {
+                Ok(locked) => locked,
+                Err(error) => {
+                    Self::give_back(turn, file);
+                    return Err(fail(Operation::Lock, error));
+                }
+            };
             if !locked {
                 // Held by somebody; but if the file is stale, that is not the lock at the path.
-                if !self.is_current(&mut file, true)? {
+                if !self.is_at_path(&file)? {
                     wait.unless_over(|| None)?;
                     continue;
                 }
                 if let Err(error) = wait.in_kernel(&file) {
-                    if error.is_contended() {
-                        turn.put(file);
-                    }
+                    Self::give_back(turn, file);
                     return Err(error);
                 }
             }
@@ -158,6 +160,14 @@ impl Handle {
         }
     }
 
+    /// Leaves a file that could not be locked to the next one, if surely nothing is held on it.
+    fn give_back(turn: &mut Turn<'_, LockFile>, file: LockFile) {
+        if file.release().is_ok() {
+            turn.put(file);
+        }
+    }
+
+    /// Is the file, which is locked now, the one at the path?
     fn is_current(&self, file: &mut LockFile, waited: bool) -> Result<bool> {
         let Options {
             follow_symlinks,
@@ -165,6 +175,16 @@ impl Handle {
             ..
         } = self.options;
         identity::is_current(file, &self.path, follow_symlinks, verify, waited)
+            .map_err(|error| Error::system(&self.path, Operation::Check, error))
+    }
+
+    /// Is the file, locked or not, the one at the path?
+    fn is_at_path(&self, file: &LockFile) -> Result<bool> {
+        if self.options.verify == Verify::Off {
+            return Ok(true);
+        }
+        identity::links_at(file, &self.path, self.options.follow_symlinks)
+            .map(|links| links.is_some())
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 

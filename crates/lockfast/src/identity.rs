@@ -76,7 +76,8 @@ pub(crate) fn is_current(
 /// How many names the file has, if one of them is the path.
 pub(crate) fn links_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<u64>> {
     match sys::file::status_at(path, follow) {
-        Ok(status) if status.id == file.id() => Ok(Some(status.links)),
+        // The file may lose its last name between the look-up and the count.
+        Ok(status) if status.id == file.id() && status.links > 0 => Ok(Some(status.links)),
         Ok(_) => Ok(None),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),

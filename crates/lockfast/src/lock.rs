@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -285,6 +286,12 @@ impl Lock {
     }
 }
 
+// A panic while the lock is held, or in a callback, leaves every handle usable.
+impl UnwindSafe for Lock {}
+impl RefUnwindSafe for Lock {}
+impl UnwindSafe for LockGuard {}
+impl RefUnwindSafe for LockGuard {}
+
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
@@ -396,5 +403,17 @@ impl fmt::Debug for LockGuard {
         f.debug_struct("LockGuard")
             .field("path", &self.path())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_and_guards_go_anywhere() {
+        fn goes_anywhere<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
+        goes_anywhere::<Lock>();
+        goes_anywhere::<LockGuard>();
     }
 }

@@ -48,7 +48,7 @@ use crate::Holder;
 #[non_exhaustive]
 pub enum Protocol {
     /// Record locks: excludes lockfast, `fcntl` and `lockf` users, fasteners, Java's
-    /// `FileChannel.lock`, SQLite's kind of programs.
+    /// `FileChannel.lock`.
     ///
     /// The lock belongs to the open file description (`F_OFD_SETLK`), not to the process. Its range
     /// starts at byte 0 and its length names the holder, so that those who wait can say who it is.

@@ -11,8 +11,7 @@ use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
 
 impl Wait<'_> {
-    /// Waits until the file is locked. When it fails, the file must be closed: what is locked on it
-    /// then is not known.
+    /// Waits until the file is locked.
     #[cold]
     pub(crate) fn in_kernel(&mut self, file: &LockFile) -> Result<()> {
         self.begin(|| file.holder())?;

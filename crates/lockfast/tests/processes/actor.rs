@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use lockfast::{Error, Lock, LockGuard, Options, Protocol, Verify};
 
-use crate::{actor_signals as signals, witness};
+use crate::{actor_signals as signals, lockless, witness};
 
 /// Reads commands until the test closes the pipe or goes away.
 pub(crate) fn run() {
@@ -27,6 +28,9 @@ pub(crate) struct Props {
     locks: HashMap<String, Lock>,
     guards: HashMap<String, LockGuard>,
     files: HashMap<String, File>,
+    /// Files that are open only to fill the table.
+    filling: Vec<File>,
+    lockless: Option<fuser::BackgroundSession>,
 }
 
 type Shared = Arc<Mutex<Props>>;
@@ -104,6 +108,12 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let timeout = Duration::from_millis(millis.parse()?);
             drop(keep(guard, lock(name).try_lock_for(timeout)?));
         }
+        ["lock-catching", name] => {
+            let lock = lock(name);
+            let outcome = std::panic::catch_unwind(|| lock.lock());
+            let payload = outcome.err().ok_or("no panic")?;
+            return Err(format!("{:?}", payload.downcast_ref::<&str>()).into());
+        }
         ["drop", guard] => {
             let guard = locked().guards.remove(guard);
             drop(guard.ok_or("no such guard")?);
@@ -155,13 +165,15 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
                 .trim_end()
                 .replace('\n', ","));
         }
-        ["limit-files", limit] => {
-            let limit = limit.parse()?;
-            nix::sys::resource::setrlimit(
-                nix::sys::resource::Resource::RLIMIT_NOFILE,
-                limit,
-                limit,
-            )?;
+        ["fill-table"] => locked().filling = fill_table()?,
+        ["drop-filling"] => locked().filling.clear(),
+        ["mount-lockless", path, errno] => {
+            let session = lockless::mount(Path::new(path), errno.parse()?)?;
+            locked().lockless = Some(session);
+        }
+        ["unmount-lockless"] => {
+            let props = std::mem::take(&mut *locked());
+            drop((props.guards, props.locks, props.lockless));
         }
         ["fork", kind, path] => return fork(kind, path, props),
         ["hammer", path, rounds, ref options @ ..] => {
@@ -185,7 +197,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             return witness::hammer(patient, &lock, rounds.parse()?);
         }
         ["relock-in-threads", name, rounds] => {
-            signals::relock_in_threads(&lock(name), rounds.parse()?)?
+            signals::relock_in_threads(&lock(name), rounds.parse()?)?;
         }
         ["many-timed", name, threads, millis] => {
             let timeout = Duration::from_millis(millis.parse()?);

@@ -104,7 +104,8 @@ fn every_protocol_excludes() {
     }
 }
 
-pub(crate) fn hammer_by_eight(command: &str, options: &str, rounds: u64) {
+/// Eight processes lock and count at once; no count is lost.
+pub(crate) fn hammer_by_eight(command: &str, options: &str, rounds: u64) -> Place {
     let place = Place::new();
     let mut actors: Vec<_> = (0..8).map(|_| Actor::start()).collect();
     let hammer = format!("{command} {} {rounds} {options}", place.lock().display());
@@ -117,4 +118,5 @@ pub(crate) fn hammer_by_eight(command: &str, options: &str, rounds: u64) {
     }
     let witness = Witness::beside(&place.lock()).expect("the witness");
     assert_eq!(witness.count().expect("its count"), 8 * rounds);
+    place
 }

@@ -11,6 +11,7 @@ mod fork;
 mod identity;
 mod inputs;
 mod kernel;
+mod lockless;
 mod release;
 mod stage;
 mod waiting;

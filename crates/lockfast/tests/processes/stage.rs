@@ -187,6 +187,11 @@ impl Actor {
         }
     }
 
+    /// Has it told something unasked, before its last answer?
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Did it answer already? Never waits.
     pub(crate) fn has_answered(&mut self, Pending(id): Pending) -> bool {
         while let Ok(line) = self.lines.try_recv() {

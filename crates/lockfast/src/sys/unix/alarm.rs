@@ -121,7 +121,12 @@ mod timer {
             } else {
                 nanoseconds
             };
-            spec.it_value.tv_nsec = libc::c_long::try_from(nanoseconds).expect("below 10^9");
+            #[allow(
+                clippy::unnecessary_fallible_conversions,
+                reason = "the type has 32 bits on some systems"
+            )]
+            let nanoseconds = libc::c_long::try_from(nanoseconds).expect("below 10^9");
+            spec.it_value.tv_nsec = nanoseconds;
             spec.it_interval.tv_nsec = 1_000_000;
             // SAFETY: the timer is this one's, and the structure lives longer than the call.
             check(unsafe { libc::timer_settime(self.0, 0, &raw const spec, ptr::null_mut()) })?;
