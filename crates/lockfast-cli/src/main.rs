@@ -1,2 +1,37 @@
-//! x
-fn main() {}
+//! Runs a command under locks between processes.
+
+mod args;
+mod child;
+mod exit;
+mod locks;
+mod progress;
+mod run;
+mod sys;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Subcommand};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let exit = match Args::try_parse() {
+        Ok(Args {
+            subcommand: Subcommand::Run(arguments),
+        }) => run::run(&arguments),
+        Err(error) => usage(&error),
+    };
+    exit.into()
+}
+
+/// Shows what is wrong with the arguments, or the help that they ask for.
+fn usage(error: &clap::Error) -> Exit {
+    // Nobody is left to tell when the output is closed.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::USAGE
+    } else {
+        Exit::SUCCESS
+    }
+}

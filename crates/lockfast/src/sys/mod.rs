@@ -11,6 +11,14 @@
 //! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `process` | the pid, and a fingerprint of the namespace in which it means something |
 
+#![cfg_attr(
+    any(not(unix), lockfast_unsupported),
+    allow(
+        dead_code,
+        reason = "where nothing is supported, much of the vocabulary is not used"
+    )
+)]
+
 #[cfg(any(not(unix), lockfast_unsupported))]
 mod unsupported;
 #[cfg(any(not(unix), lockfast_unsupported))]
@@ -79,10 +87,6 @@ pub(crate) struct FileId {
 
 /// Sorts of files, as far as it matters to a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    any(not(unix), lockfast_unsupported),
-    allow(dead_code, reason = "no file is looked at there")
-)]
 pub(crate) enum FileSort {
     /// A regular file.
     Regular,

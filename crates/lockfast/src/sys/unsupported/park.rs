@@ -6,14 +6,19 @@ use crate::sys::Parked;
 
 /// One thread's sleep, which never begins.
 #[derive(Debug, Default)]
-pub(crate) struct Parker;
+pub(crate) struct Parker {
+    nothing: (),
+}
 
 impl Parker {
     /// At once.
     pub(crate) fn park(&self, _until: Option<Instant>) -> Parked {
+        let () = self.nothing;
         Parked::Granted
     }
 
     /// Nothing to wake.
-    pub(crate) fn grant(&self) {}
+    pub(crate) fn grant(&self) {
+        let () = self.nothing;
+    }
 }

@@ -1,0 +1,195 @@
+//! What can be said on the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+use lockfast::Protocol;
+
+use crate::exit::Exit;
+
+/// Locks between processes, released by the kernel when their holder ends in whatever way.
+#[derive(Debug, Parser)]
+#[command(name = "lockfast", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) subcommand: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Subcommand {
+    /// Run a command while holding locks
+    #[command(after_help = CODES, after_long_help = DETAILS)]
+    Run(Run),
+}
+
+#[derive(Debug, clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct Run {
+    /// Lock files; those that do not exist are created, with their directories. Several are taken
+    /// all or none
+    #[arg(value_name = "LOCK", required = true)]
+    pub(crate) locks: Vec<PathBuf>,
+
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    pub(crate) command: Vec<OsString>,
+
+    /// Give up at once when a lock is held
+    #[arg(short, long, conflicts_with = "timeout")]
+    pub(crate) no_wait: bool,
+
+    /// Give up after that long: `500ms`, `10s`, `2m`; a bare number is seconds
+    #[arg(short = 'w', long, value_name = "DURATION", value_parser = duration, allow_negative_numbers = true)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Exit with this code when the locks were not obtained
+    #[arg(short = 'E', long, value_name = "N", default_value_t = Exit::CONFLICT, allow_negative_numbers = true)]
+    pub(crate) conflict_exit_code: u8,
+
+    /// The kernel locks to use, and so the programs that are excluded
+    #[arg(long, value_name = "PROTOCOL", default_value = "fcntl")]
+    pub(crate) protocol: ProtocolName,
+
+    /// Create the lock files with exactly this mode, whatever the umask
+    #[arg(long, value_name = "OCTAL", value_parser = mode)]
+    pub(crate) mode: Option<u32>,
+
+    /// Remove the lock files at the end, while they are still locked
+    #[arg(long)]
+    pub(crate) remove: bool,
+
+    /// Say nothing while waiting, nor when the locks were not obtained
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Let the command inherit the locks, as flock(1) does: its background processes keep them
+    /// when lockfast has ended
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) inherit: bool,
+
+    /// Kill the command when lockfast itself is killed, so that it does not run on without its
+    /// locks. Processes that the command started are not covered, nor is a command that gains
+    /// privileges when it starts (set-user-ID). On Linux only, where it is the default
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(crate) kill_with_parent: Option<bool>,
+}
+
+/// The names of the [`Protocol`]s.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProtocolName(pub(crate) Protocol);
+
+impl ValueEnum for ProtocolName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self(Protocol::Fcntl),
+            Self(Protocol::Flock),
+            Self(Protocol::Both),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self.0 {
+            Protocol::Fcntl => Some(
+                PossibleValue::new("fcntl").help("Excludes fcntl and lockf users, Java, fasteners"),
+            ),
+            Protocol::Flock => Some(
+                PossibleValue::new("flock").help("Excludes flock(1), cargo, filelock, portalocker"),
+            ),
+            Protocol::Both => Some(PossibleValue::new("both").help("Excludes both families")),
+            _ => None,
+        }
+    }
+}
+
+const CODES: &str = "\
+Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not
+obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 126 command not
+executable, 127 command not found.";
+
+const DETAILS: &str = "\
+Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not
+obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 126 command not
+executable, 127 command not found.
+
+Signals: TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command, and lockfast ends when
+the command does. A signal from the keyboard reaches the command without that. While lockfast still
+waits for the locks, signals end it as usual.
+
+Several locks are taken in the order of their paths, so that two lockfast commands can not wait for
+each other for ever; -w is the time for all of them together.";
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_nan() || seconds.is_infinite() => {
+            return Err("it must be a finite time".to_owned());
+        }
+        Ok(seconds) if seconds < 0.0 => return Err("it must not be negative".to_owned()),
+        Ok(seconds) => {
+            Duration::try_from_secs_f64(seconds).map_err(|_| "it is too long".to_owned())
+        }
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    };
+    duration.map_err(|why| format!("{why}; write for example `500ms`, `10s`, `2m` or `1.5`"))
+}
+
+fn mode(text: &str) -> Result<u32, &'static str> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o7777 => Ok(mode),
+        _ => Err("it must be an octal number up to 7777, for example 660"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("0.25"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for wrong in [
+            "",
+            "-1",
+            "-1s",
+            "nan",
+            "inf",
+            "-inf",
+            "1e300",
+            "soon",
+            "10 parsecs",
+        ] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(mode("0660"), Ok(0o660));
+        assert_eq!(mode("7777"), Ok(0o7777));
+        for wrong in ["", "8", "10000", "-1", "rw"] {
+            assert!(mode(wrong).is_err(), "{wrong}");
+        }
+    }
+}

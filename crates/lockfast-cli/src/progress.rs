@@ -1,0 +1,154 @@
+//! What a person is told while a lock is waited for.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lockfast::{Options, Waiting};
+
+use crate::exit::say;
+
+/// Waits shorter than this are not spoken of.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a line is repeated where there is no terminal.
+const REPEAT: Duration = Duration::from_secs(30);
+
+/// How often the spinner moves.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Tells about waits: by a spinner on a terminal, by lines elsewhere, or not at all.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    display: Option<Arc<Mutex<Display>>>,
+    interval: Duration,
+}
+
+#[derive(Debug)]
+struct Display {
+    spinner: Spinner,
+    /// When, in this wait, the next line is due.
+    next_line: Duration,
+}
+
+/// The spinner of a terminal.
+#[derive(Debug)]
+enum Spinner {
+    /// No terminal, or one that can't move its cursor.
+    Unavailable,
+    Hidden,
+    Shown(ProgressBar),
+}
+
+impl Progress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let on_terminal = !quiet && io::stderr().is_terminal();
+        let (spinner, interval) = if on_terminal {
+            (Spinner::Hidden, FRAME)
+        } else {
+            (Spinner::Unavailable, PATIENCE)
+        };
+        let display = Display {
+            spinner,
+            next_line: PATIENCE,
+        };
+        Self {
+            display: (!quiet).then(|| Arc::new(Mutex::new(display))),
+            interval,
+        }
+    }
+
+    /// Has the locks that are opened with these options tell about their waits.
+    pub(crate) fn watch(&self, options: Options) -> Options {
+        let Some(display) = &self.display else {
+            return options;
+        };
+        let display = Arc::clone(display);
+        options
+            .wait_interval(self.interval)
+            .on_wait(move |waiting| {
+                let mut display = display.lock().unwrap_or_else(PoisonError::into_inner);
+                display.show(waiting);
+                ControlFlow::Continue(())
+            })
+    }
+
+    /// Takes the spinner from the screen.
+    pub(crate) fn clear(&self) {
+        if let Some(display) = &self.display {
+            let mut display = display.lock().unwrap_or_else(PoisonError::into_inner);
+            display.spinner.hide();
+        }
+    }
+}
+
+impl Display {
+    fn show(&mut self, waiting: &Waiting<'_>) {
+        if waiting.waited().is_zero() {
+            // Another wait begins, for the next one of several locks.
+            self.spinner.hide();
+            self.next_line = PATIENCE;
+        }
+        if waiting.waited() < PATIENCE {
+            return;
+        }
+        if self.spinner.show(waiting) {
+            return;
+        }
+        if waiting.waited() >= self.next_line {
+            self.next_line = waiting.waited() + REPEAT;
+            say(Wait(waiting));
+        }
+    }
+}
+
+impl Spinner {
+    /// Moves it; `false` where there can be none.
+    fn show(&mut self, waiting: &Waiting<'_>) -> bool {
+        if let Self::Hidden = self {
+            let bar = ProgressBar::new_spinner().with_style(style());
+            *self = if bar.is_hidden() {
+                Self::Unavailable
+            } else {
+                Self::Shown(bar)
+            };
+        }
+        let Self::Shown(bar) = self else {
+            return false;
+        };
+        bar.set_message(Wait(waiting).to_string());
+        bar.tick();
+        true
+    }
+
+    fn hide(&mut self) {
+        if let Self::Shown(bar) = self {
+            bar.finish_and_clear();
+            *self = Self::Hidden;
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant")
+}
+
+/// One wait in words: the path, how long, and who holds it.
+struct Wait<'a>(&'a Waiting<'a>);
+
+impl fmt::Display for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(waiting) = self;
+        let seconds = Duration::from_secs(waiting.waited().as_secs());
+        let waited = humantime::format_duration(seconds);
+        let path = waiting.path().display();
+        write!(f, "waiting for lock {path} ({waited}): it is held")?;
+        match waiting.holder() {
+            Some(holder) => write!(f, " by {holder}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `lockfast run`: takes the locks, runs the command, releases.
+
+use std::process::Command;
+
+use lockfast::LockGuard;
+
+use crate::args;
+use crate::child::{self, Signals};
+use crate::exit::{Exit, say};
+use crate::locks;
+use crate::progress::Progress;
+use crate::sys;
+
+pub(crate) fn run(arguments: &args::Run) -> Exit {
+    if arguments.kill_with_parent == Some(true) && !sys::CAN_KILL_WITH_PARENT {
+        say("--kill-with-parent is not available on this system");
+        return Exit::USAGE;
+    }
+    let progress = Progress::new(arguments.quiet);
+    let taken = locks::open(arguments, &progress)
+        .map_err(|error| (Exit::CANNOT_CREATE, error))
+        .and_then(|locks| {
+            locks::take(&locks, locks::Patience::of(arguments)).map_err(|error| {
+                let conflict = error.is_contended() || error.is_timed_out();
+                let code = if conflict {
+                    Exit::code(arguments.conflict_exit_code)
+                } else {
+                    Exit::SYSTEM
+                };
+                (code, error)
+            })
+        });
+    progress.clear();
+    match taken {
+        Ok(guards) => under_locks(arguments, guards),
+        Err((code, error)) => {
+            let conflict = error.is_contended() || error.is_timed_out();
+            if !(conflict && arguments.quiet) {
+                say(error);
+            }
+            code
+        }
+    }
+}
+
+fn under_locks(arguments: &args::Run, guards: Vec<LockGuard>) -> Exit {
+    let exit = match Signals::catch() {
+        Ok(signals) => run_command(arguments, &guards, signals),
+        Err(error) => {
+            say(format_args!("cannot handle signals: {error}"));
+            Exit::SYSTEM
+        }
+    };
+    if arguments.inherit {
+        // An unlock would take the lock from the processes that inherited it.
+        guards.into_iter().for_each(std::mem::forget);
+    } else {
+        for error in guards
+            .into_iter()
+            .rev()
+            .filter_map(|guard| guard.release().err())
+        {
+            say(error);
+        }
+    }
+    exit
+}
+
+fn run_command(arguments: &args::Run, guards: &[LockGuard], signals: Signals) -> Exit {
+    let (program, rest) = arguments
+        .command
+        .split_first()
+        .expect("clap requires a command");
+    let mut command = Command::new(program);
+    command.args(rest);
+    if arguments.inherit {
+        for guard in guards {
+            if let Err(error) = sys::let_inherit(guard.file()) {
+                let path = guard.path().display();
+                say(format_args!(
+                    "cannot hand lock {path} to the command: {error}"
+                ));
+                return Exit::SYSTEM;
+            }
+        }
+    }
+    if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
+        sys::kill_with_parent(&mut command);
+    }
+    child::run(command, signals)
+}

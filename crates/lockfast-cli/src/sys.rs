@@ -1,0 +1,95 @@
+//! The system calls that need `unsafe`, and what differs among systems.
+//!
+//! The functions that change a [`Command`] work between fork and exec, where only async-signal-safe
+//! calls are allowed.
+#![allow(
+    unsafe_code,
+    reason = "system calls; nothing outside this file has any"
+)]
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::ptr;
+
+use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
+
+/// Can a command be killed by the kernel when this process ends?
+pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Has the kernel kill the command when the thread that starts it ends; it must be the main one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn kill_with_parent(command: &mut Command) {
+    use nix::sys::prctl;
+    use nix::unistd;
+
+    let parent = unistd::getpid();
+    let set = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // It may have ended before the kernel knew what to do then.
+        if unistd::getppid() != parent {
+            signal::raise(Signal::SIGKILL)?;
+        }
+        Ok(())
+    };
+    // SAFETY: prctl, getppid and raise are plain system calls.
+    unsafe { command.pre_exec(set) };
+}
+
+/// Not called here, see [`CAN_KILL_WITH_PARENT`].
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn kill_with_parent(_command: &mut Command) {}
+
+/// Lets the signal of a child's end through, if this process was started with it blocked; the
+/// command is started with it as it was.
+pub(crate) fn let_notice_children(command: &mut Command) {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    let Ok(before) = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK) else {
+        return;
+    };
+    if before.contains(Signal::SIGCHLD) {
+        // SAFETY: sigprocmask is async-signal-safe.
+        unsafe { command.pre_exec(move || Ok(before.thread_set_mask()?)) };
+    }
+}
+
+/// The command finds these signals ignored.
+pub(crate) fn start_with_ignored(command: &mut Command, signals: Vec<Signal>) {
+    if signals.is_empty() {
+        return;
+    }
+    let ignore = move || {
+        for &signal in &signals {
+            // SAFETY: no handler is installed.
+            unsafe { signal::signal(signal, SigHandler::SigIgn) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: signal is async-signal-safe.
+    unsafe { command.pre_exec(ignore) };
+}
+
+/// Does this process ignore the signal?
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks only, and the structure lives longer than the call.
+    let answer = unsafe { libc::sigaction(signal as i32, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: written by the call above, which answered 0.
+    answer == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Gives every process that is started from now on a descriptor of that open file.
+///
+/// A duplicate, because the library takes its own descriptors from forked processes. It is never
+/// closed here.
+pub(crate) fn let_inherit(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open. The duplicate has no close-on-exec flag.
+    match unsafe { libc::dup(file.as_raw_fd()) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

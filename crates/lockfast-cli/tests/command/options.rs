@@ -1,0 +1,140 @@
+//! `--inherit`, `--remove`, `--mode`, `--protocol` and `--quiet`.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::stage::{Actor, HOLD, Stage, hold, is_free, outcome, run};
+
+/// A background process that ends when the input is closed, while the command ends at once.
+const BACKGROUND: &str = "exec 3<&0; cat <&3 & echo ready";
+
+#[test]
+fn a_background_process_keeps_an_inherited_lock() {
+    let stage = Stage::new();
+    for protocol in ["fcntl", "flock", "both"] {
+        let locks = [stage.path("a.lock"), stage.path("b.lock")];
+        let mut command = run(["--inherit", "--protocol", protocol]);
+        command.args(&locks).args(["--", "sh", "-c", BACKGROUND]);
+        let mut actor = Actor::start(&mut command);
+        actor.says("ready");
+        assert_eq!(actor.end().code(), Some(0));
+        for lock in &locks {
+            assert_eq!(attempt(protocol, lock), Some(75), "{protocol}");
+        }
+        actor.close_input();
+        actor.falls_silent();
+        for lock in &locks {
+            assert_eq!(attempt(protocol, lock), Some(0), "{protocol}");
+        }
+    }
+}
+
+#[test]
+fn a_background_process_does_not_keep_a_lock_otherwise() {
+    let stage = Stage::new();
+    for protocol in ["fcntl", "flock", "both"] {
+        let lock = stage.path("job.lock");
+        let mut command = run(["--protocol", protocol]);
+        command.arg(&lock).args(["--", "sh", "-c", BACKGROUND]);
+        let mut actor = Actor::start(&mut command);
+        actor.says("ready");
+        assert_eq!(actor.end().code(), Some(0));
+        assert_eq!(attempt(protocol, &lock), Some(0), "{protocol}");
+        actor.tell("alive");
+        actor.says("alive");
+    }
+}
+
+#[test]
+fn remove_removes_the_file() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut command = run(["--remove"]);
+    command.arg(&lock).args(["--", "test", "-f"]).arg(&lock);
+    assert_eq!(outcome(&mut command).code, Some(0));
+    assert!(!lock.exists());
+
+    assert_eq!(outcome(run([&lock]).args(["--", "true"])).code, Some(0));
+    assert!(lock.exists());
+}
+
+#[test]
+fn mode_is_exact_whatever_the_umask() {
+    let stage = Stage::new();
+    for (mode, bits) in [("660", 0o660), ("0666", 0o666)] {
+        let lock = stage.path(mode);
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                "umask 077; exec \"$@\"",
+                "sh",
+                env!("CARGO_BIN_EXE_lockfast"),
+            ])
+            .args(["run", "--mode", mode])
+            .arg(&lock)
+            .args(["--", "true"]);
+        assert_eq!(outcome(&mut command).code, Some(0));
+        let metadata = lock.metadata().expect("the file");
+        assert_eq!(metadata.permissions().mode() & 0o7777, bits);
+    }
+}
+
+#[test]
+fn the_flock_protocol_excludes_flock_and_the_fcntl_protocol_does_not() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    for (protocol, excluded) in [("flock", true), ("both", true), ("fcntl", false)] {
+        let mut command = run(["--protocol", protocol]);
+        let mut ours = Actor::start(command.arg(&lock).args(["--", "sh", "-c", HOLD]));
+        ours.says("ready");
+        let mut command = Command::new("flock");
+        let theirs = outcome(command.args(["-n", "-E", "75"]).arg(&lock).arg("true"));
+        assert_eq!(
+            theirs.code,
+            Some(if excluded { 75 } else { 0 }),
+            "{protocol}"
+        );
+        ours.tell("end");
+        ours.end();
+
+        let mut command = Command::new("flock");
+        let mut theirs = Actor::start(command.arg(&lock).args(["sh", "-c", HOLD]));
+        theirs.says("ready");
+        let expected = if excluded { 75 } else { 0 };
+        assert_eq!(attempt(protocol, &lock), Some(expected), "{protocol}");
+        theirs.tell("end");
+        theirs.end();
+    }
+}
+
+#[test]
+fn quiet_says_nothing_of_a_conflict() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let holder = hold(&lock);
+    for patience in [&["-n"][..], &["-w", "1100ms"]] {
+        let mut command = run(patience);
+        let conflict = outcome(command.arg("-q").arg(&lock).args(["--", "true"]));
+        assert_eq!(conflict.code, Some(75));
+        assert_eq!(conflict.errors, "");
+    }
+    drop(holder);
+    assert!(is_free(&lock));
+}
+
+#[test]
+fn quiet_tells_of_other_errors() {
+    let stage = Stage::new();
+    let mut command = run([OsStr::new("-q"), stage.path("").as_ref()]);
+    let refused = outcome(command.args(["--", "true"]));
+    assert_eq!(refused.code, Some(73));
+    assert!(refused.errors.starts_with("lockfast: "), "{refused:?}");
+}
+
+/// What an attempt with that protocol ends with.
+fn attempt(protocol: &str, lock: impl AsRef<OsStr>) -> Option<i32> {
+    let mut command = run(["-n", "--protocol", protocol]);
+    outcome(command.arg(lock).args(["--", "true"])).code
+}

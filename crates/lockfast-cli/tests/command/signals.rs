@@ -1,0 +1,168 @@
+//! Signals, and what is left when `lockfast` is killed.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::stage::{Actor, Stage, hold, is_free, run, script};
+use nix::sys::signal::Signal;
+
+const PASSED_ON: [Signal; 6] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// Goes on when its input is closed. Every shell interrupts `wait` for a trap, once.
+const PAUSE: &str = "exec 3<&0; cat <&3 >/dev/null 2>&1 & echo ready; wait; wait";
+
+#[test]
+fn signals_reach_the_command_and_its_end_is_awaited() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    for signal in PASSED_ON {
+        let name = signal.as_str().trim_start_matches("SIG");
+        let text = format!("trap 'echo {name}' {name}; {PAUSE}; exit 9");
+        let mut actor = Actor::start(&mut script(&lock, &text));
+        actor.says("ready");
+        actor.signal(signal);
+        actor.says(name);
+        assert!(!is_free(&lock));
+        actor.close_input();
+        assert_eq!(actor.end().code(), Some(9), "{name}");
+        actor.falls_silent();
+        assert!(is_free(&lock));
+    }
+}
+
+#[test]
+fn a_command_killed_by_a_signal_passed_on_gives_128_and_its_number() {
+    let stage = Stage::new();
+    for signal in PASSED_ON {
+        let mut actor = Actor::start(&mut script(stage.path("job.lock"), "echo ready; exec cat"));
+        actor.says("ready");
+        actor.signal(signal);
+        assert_eq!(actor.end().code(), Some(128 + signal as i32), "{signal}");
+    }
+}
+
+/// Whenever the signal comes, it ends either `lockfast` or the command: it is never lost, which
+/// would leave the command waiting for input that does not come.
+#[test]
+fn a_signal_at_any_moment_of_the_start_is_not_lost() {
+    const MOMENTS: u32 = 200;
+    const STEP: Duration = Duration::from_micros(15);
+    let stage = Stage::new();
+    for moment in 0..MOMENTS {
+        let mut command = run([stage.path("job.lock")]);
+        let mut actor = Actor::start(command.args(["--", "cat"]));
+        let then = Instant::now() + STEP * moment;
+        while Instant::now() < then {
+            std::hint::spin_loop();
+        }
+        actor.signal(Signal::SIGTERM);
+        let status = actor.end();
+        assert_ne!(status.code(), Some(0), "{status}");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let holder = hold(&lock);
+    for signal in PASSED_ON {
+        let mut waiter = Actor::start(&mut script(&lock, "echo in"));
+        waiter.complaint();
+        waiter.signal(signal);
+        assert_eq!(waiter.end().signal(), Some(signal as i32));
+        waiter.falls_silent();
+    }
+    drop(holder);
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored() {
+    let stage = Stage::new();
+    for name in ["HUP", "INT", "TERM", "CHLD"] {
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                "trap '' \"$0\"; exec \"$@\"",
+                name,
+                env!("CARGO_BIN_EXE_lockfast"),
+                "run",
+            ])
+            .arg(stage.path("job.lock"))
+            .args(["--", "sh", "-c", "kill -$0 $$; echo alive; exec cat", name]);
+        let mut actor = Actor::start(&mut command);
+        actor.says("alive");
+        if name != "CHLD" {
+            let signal = format!("SIG{name}").parse().expect("a signal");
+            actor.signal(signal);
+        }
+        actor.tell("still alive");
+        actor.says("still alive");
+        actor.close_input();
+        assert_eq!(actor.end().code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn the_end_is_noticed_though_its_signal_was_blocked_at_the_start() {
+    let stage = Stage::new();
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    // The mask of this thread is inherited by what it starts.
+    set.thread_block().expect("the mask");
+    let mut actor = Actor::start(&mut script(
+        stage.path("job.lock"),
+        "echo ready; read line; exit 5",
+    ));
+    actor.says("ready");
+    actor.tell("end");
+    assert_eq!(actor.end().code(), Some(5));
+}
+
+#[test]
+fn killing_lockfast_frees_the_lock_and_kills_the_command() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    for option in ["--kill-with-parent", "--kill-with-parent=true", "-q"] {
+        let mut command = run([option]);
+        command
+            .arg(&lock)
+            .args(["--", "sh", "-c", "echo ready; exec cat"]);
+        let mut actor = Actor::start(&mut command);
+        actor.says("ready");
+        actor.signal(Signal::SIGKILL);
+        actor.end();
+        assert!(is_free(&lock), "{option}");
+        // Its input is still open: nothing else ends it.
+        actor.falls_silent();
+    }
+}
+
+#[test]
+fn without_kill_with_parent_the_command_lives_on_and_the_lock_is_free() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut command = run(["--kill-with-parent=false"]);
+    command
+        .arg(&lock)
+        .args(["--", "sh", "-c", "echo ready; exec cat"]);
+    let mut actor = Actor::start(&mut command);
+    actor.says("ready");
+    actor.signal(Signal::SIGKILL);
+    actor.end();
+    assert!(is_free(&lock));
+    actor.tell("alive");
+    actor.says("alive");
+    actor.close_input();
+    actor.falls_silent();
+}

@@ -1,0 +1,215 @@
+//! A stage with lock files, and actors that speak lines. Order comes from what they say.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// No wait of a test lasts longer: then it fails.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Says that it runs, and ends when it is told something or its input is closed.
+pub(crate) const HOLD: &str = "echo ready; read line; exit 0";
+
+/// A directory of its own for a test.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    directory: TempDir,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        let directory = self.directory.path().canonicalize().expect("its real path");
+        directory.join(name.as_ref())
+    }
+}
+
+/// `lockfast run` with these arguments.
+pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
+    command.arg("run").args(arguments);
+    command
+}
+
+/// `lockfast run LOCK -- sh -c SCRIPT`.
+pub(crate) fn script(lock: impl AsRef<OsStr>, script: &str) -> Command {
+    let mut command = run([lock]);
+    command.args(["--", "sh", "-c", script]);
+    command
+}
+
+/// Somebody who holds the lock; it is held when this returns.
+pub(crate) fn hold(lock: impl AsRef<OsStr>) -> Actor {
+    let holder = Actor::start(&mut script(lock, HOLD));
+    holder.says("ready");
+    holder
+}
+
+/// Can the lock be had at once?
+pub(crate) fn is_free(lock: impl AsRef<OsStr>) -> bool {
+    let mut attempt = run([OsStr::new("-n"), lock.as_ref()]);
+    match Actor::start(attempt.args(["--", "true"])).end().code() {
+        Some(0) => true,
+        Some(75) => false,
+        other => panic!("the attempt ended with {other:?}"),
+    }
+}
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: Vec<String>,
+    pub(crate) errors: String,
+}
+
+/// Runs it to its end, with nothing to read.
+pub(crate) fn outcome(command: &mut Command) -> Outcome {
+    let mut actor = Actor::start(command);
+    actor.close_input();
+    let code = actor.end().code();
+    Outcome {
+        code,
+        output: rest(&actor.output),
+        errors: rest(&actor.errors).join("\n"),
+    }
+}
+
+/// A process that is killed when the test is over.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    pid: Pid,
+    child: Option<Child>,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+    errors: Receiver<String>,
+}
+
+impl Actor {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        Self {
+            pid: Pid::from_raw(child.id().try_into().expect("a pid")),
+            input: child.stdin.take(),
+            output: lines(child.stdout.take().expect("a pipe")),
+            errors: lines(child.stderr.take().expect("a pipe")),
+            child: Some(child),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Its next line.
+    #[track_caller]
+    pub(crate) fn hear(&self) -> String {
+        self.output.recv_timeout(DEADLINE).expect("a line")
+    }
+
+    /// Its next line is this one.
+    #[track_caller]
+    pub(crate) fn says(&self, line: &str) {
+        assert_eq!(self.hear(), line);
+    }
+
+    /// Its next line on standard error.
+    #[track_caller]
+    pub(crate) fn complaint(&self) -> String {
+        self.errors.recv_timeout(DEADLINE).expect("a complaint")
+    }
+
+    /// Nobody has its output open any more, and nothing more was said.
+    #[track_caller]
+    pub(crate) fn falls_silent(&self) {
+        let more = self.output.recv_timeout(DEADLINE);
+        assert_eq!(more, Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        writeln!(input, "{line}").expect("it reads");
+    }
+
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal::kill(self.pid, signal).expect("it lives");
+    }
+
+    /// How it ended; its descendants may go on.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it ends once");
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(child.wait()));
+        let Ok(status) = told.recv_timeout(DEADLINE) else {
+            let _ = signal::kill(self.pid, Signal::SIGKILL);
+            panic!("it did not end");
+        };
+        status.expect("its status")
+    }
+
+    /// What it said on standard error that was not heard yet, to the end.
+    pub(crate) fn complaints(&self) -> String {
+        rest(&self.errors).join("\n")
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n') {
+            let Ok(line) = line else { break };
+            if tell
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
+    told
+}
+
+/// All lines up to the end.
+#[track_caller]
+fn rest(lines: &Receiver<String>) -> Vec<String> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut all = Vec::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => all.push(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return all,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("no end after {all:?}"),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What is seen while waiting, and the keyboard.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::stage::{Actor, DEADLINE, Stage, hold, run, script};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+#[test]
+fn without_a_terminal_a_line_tells_of_the_wait() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut holder = hold(&lock);
+    let mut waiter = Actor::start(&mut script(&lock, "echo in"));
+    let (path, pid) = (lock.display(), holder.pid());
+    let expected = format!("lockfast: waiting for lock {path} (1s): it is held by pid {pid}");
+    assert_eq!(waiter.complaint(), expected);
+    holder.tell("end");
+    waiter.says("in");
+    assert_eq!(waiter.end().code(), Some(0));
+    assert_eq!(waiter.complaints(), "");
+}
+
+#[test]
+fn on_a_terminal_a_spinner_tells_of_the_wait_and_is_cleared() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut holder = hold(&lock);
+    let mut terminal = Terminal::run(&script(&lock, "echo in; stty -echo; read line"));
+    let (path, pid) = (lock.display(), holder.pid());
+    terminal.shows(&format!(
+        "waiting for lock {path} (1s): it is held by pid {pid}"
+    ));
+    terminal.shows("(2s)");
+    holder.tell("end");
+    // The line is erased before anything else is shown.
+    terminal.shows("\r\u{1b}[2Kin\r\n");
+    terminal.types("end\n");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn a_dumb_terminal_gets_lines() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut holder = hold(&lock);
+    let mut command = script(&lock, "echo in");
+    command.env("TERM", "dumb");
+    let mut terminal = Terminal::run(&command);
+    let (path, pid) = (lock.display(), holder.pid());
+    let line = format!("lockfast: waiting for lock {path} (1s): it is held by pid {pid}\r\n");
+    terminal.shows(&line);
+    holder.tell("end");
+    terminal.shows("in\r\n");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn the_keyboard_interrupts_the_command_once() {
+    let stage = Stage::new();
+    let text = "trap 'echo interrupted' INT; trap 'echo signalled' USR1; echo ready;
+        until [ \"$line\" = end ]; do read line; done";
+    let mut terminal = Terminal::run(&script(stage.path("job.lock"), text));
+    terminal.shows("ready\r\n");
+    // When this has been passed on, lockfast is past the start of the command.
+    terminal.signal(Signal::SIGUSR1);
+    terminal.shows("signalled\r\n");
+    terminal.types("\u{3}");
+    terminal.shows("interrupted\r\n");
+    // When this has been passed on, lockfast has seen the interrupt too.
+    terminal.signal(Signal::SIGUSR1);
+    terminal.shows("signalled\r\n");
+    terminal.types("end\n");
+    assert_eq!(terminal.end(), Some(0));
+    assert_eq!(
+        terminal.seen.matches("interrupted\r\n").count(),
+        1,
+        "{}",
+        terminal.seen
+    );
+}
+
+#[test]
+fn the_keyboard_interrupts_a_command_in_a_group_of_its_own() {
+    let stage = Stage::new();
+    let text = "trap 'echo interrupted; exit 7' INT; echo ready;
+        until [ \"$line\" = end ]; do read line; done";
+    let mut command = run([stage.path("job.lock")]);
+    command.args(["--", "setsid", "sh", "-c", text]);
+    let mut terminal = Terminal::run(&command);
+    terminal.shows("ready\r\n");
+    terminal.types("\u{3}");
+    terminal.shows("interrupted\r\n");
+    assert_eq!(terminal.end(), Some(7));
+}
+
+#[test]
+fn a_hangup_of_the_terminal_reaches_the_command_of_a_session_leader() {
+    let stage = Stage::new();
+    let said = stage.path("said");
+    let text = "trap 'echo hung up >\"$0\"; exit 0' HUP; echo ready; exec 2>/dev/null
+        exec 3<\"$1\"; while :; do read line <&3; done";
+    let fifo = stage.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let mut command = script(stage.path("job.lock"), text);
+    command.arg(&said).arg(&fifo);
+    let mut terminal = Terminal::run(&command);
+    let open = File::options()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .expect("the FIFO");
+    terminal.shows("ready\r\n");
+    terminal.hang_up();
+    assert_eq!(terminal.end(), Some(0));
+    assert_eq!(
+        std::fs::read_to_string(said).expect("its word"),
+        "hung up\n"
+    );
+    drop(open);
+}
+
+/// A terminal, and a program that is the leader of its session.
+struct Terminal {
+    keyboard: Option<File>,
+    screen: Receiver<Vec<u8>>,
+    /// Reads the screen, until the socket beside it is closed.
+    reader: Option<(UnixStream, JoinHandle<()>)>,
+    /// Everything that was shown.
+    seen: String,
+    /// How much of it was looked at.
+    looked: usize,
+    pid: Pid,
+    child: Option<Child>,
+}
+
+impl Terminal {
+    fn run(command: &Command) -> Self {
+        let (keyboard, screen_end) = open_terminal();
+        let stdio = || Stdio::from(screen_end.try_clone().expect("a descriptor"));
+        let mut session = Command::new("setsid");
+        session.env("TERM", "xterm");
+        for (name, value) in command.get_envs() {
+            session.env(name, value.expect("none is removed"));
+        }
+        let child = session
+            .arg("--ctty")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio())
+            .spawn()
+            .expect("setsid starts");
+        let mut master = keyboard.try_clone().expect("a descriptor");
+        let (stopped, stop) = UnixStream::pair().expect("sockets");
+        let (tell, screen) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while is_readable_before(&master, &stopped) {
+                let Ok(length @ 1..) = master.read(&mut buffer) else {
+                    return;
+                };
+                if tell.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            keyboard: Some(keyboard),
+            screen,
+            reader: Some((stop, reader)),
+            seen: String::new(),
+            looked: 0,
+            pid: Pid::from_raw(child.id().try_into().expect("a pid")),
+            child: Some(child),
+        }
+    }
+
+    /// Waits until this is on the screen, behind what was waited for before.
+    #[track_caller]
+    fn shows(&mut self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(at) = self.seen[self.looked..].find(text) {
+                self.looked += at + text.len();
+                return;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.screen.recv_timeout(left) {
+                Ok(more) => self.seen.push_str(&String::from_utf8_lossy(&more)),
+                Err(error) => panic!("{error}: no {text:?} in {:?}", self.seen),
+            }
+        }
+    }
+
+    fn types(&mut self, text: &str) {
+        let keyboard = self.keyboard.as_mut().expect("a terminal");
+        keyboard.write_all(text.as_bytes()).expect("it takes keys");
+    }
+
+    /// Closes the side of the user, as a terminal emulator does when its window is closed.
+    fn hang_up(&mut self) {
+        let (stop, reader) = self.reader.take().expect("it hangs up once");
+        drop(stop);
+        reader.join().expect("it does not panic");
+        self.keyboard = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        signal::kill(self.pid, signal).expect("it lives");
+    }
+
+    /// The code that it ended with; all that was shown is in `seen` then.
+    #[track_caller]
+    fn end(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("it ends once");
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(child.wait()));
+        let Ok(status) = told.recv_timeout(DEADLINE) else {
+            let _ = signal::kill(self.pid, Signal::SIGKILL);
+            panic!("it did not end: {:?}", self.seen);
+        };
+        while let Ok(more) = self.screen.recv_timeout(DEADLINE) {
+            self.seen.push_str(&String::from_utf8_lossy(&more));
+        }
+        status.expect("its status").code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The two ends of a new terminal, wide enough for long paths. No other process inherits them.
+fn open_terminal() -> (File, File) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let user = posix_openpt(flags).expect("a terminal");
+    grantpt(&user).expect("its owner");
+    unlockpt(&user).expect("its lock");
+    let path = ptsname_r(&user).expect("its name");
+    let program = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(OFlag::O_NOCTTY.bits())
+        .open(&path)
+        .expect("the other end");
+    let sized = Command::new("stty")
+        .args(["-F", &path, "rows", "24", "cols", "300"])
+        .status();
+    assert!(sized.expect("stty starts").success());
+    (File::from(OwnedFd::from(user)), program)
+}
+
+/// Is there something to read, before the other one is closed?
+fn is_readable_before(file: &File, other: &UnixStream) -> bool {
+    let wanted = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut both = [wanted(file.as_fd()), wanted(other.as_fd())];
+    poll(&mut both, PollTimeout::NONE).expect("both are open");
+    both[1].any() == Some(false)
+}
