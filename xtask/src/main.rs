@@ -1,2 +1,47 @@
-//! x
-fn main() {}
+//! What developers and CI run: `cargo xtask test` and its kin.
+
+mod bench;
+mod debian;
+mod lint;
+mod python;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tests, lints and measures lockfast.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Install what the tests and benchmarks need: Debian's packages and a Python environment
+    Setup,
+    /// Install what is missing and run all tests
+    Test(test::Options),
+    /// Check the format, the lints and the docs
+    Lint,
+    /// Measure lockfast against its peers; the report is in target/bench
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Setup => setup(),
+        Task::Test(options) => test::run(&options),
+        Task::Lint => lint::run(),
+        Task::Bench(options) => bench::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn setup() -> step::Outcome {
+    debian::install()?;
+    python::install()
+}

@@ -31,6 +31,8 @@
 //!
 //! The crate depends on nothing but the system interface.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod error;
 mod file;
 mod handle;
