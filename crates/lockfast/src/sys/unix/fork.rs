@@ -206,23 +206,17 @@ fn open_root() -> io::Result<RawFd> {
     super::check(unsafe { libc::open(c"/".as_ptr(), ACCESS | libc::O_CLOEXEC | libc::O_DIRECTORY) })
 }
 
+/// In two steps, as not every system has `dup3`: the child has one thread, so nothing can execute a
+/// program in between.
 fn replace(fd: RawFd, by: RawFd) {
     // SAFETY: both numbers are open descriptors of this process; the one that is replaced is owned
     // by a lock handle, whose copy in this child does not use it.
-    #[cfg(not(target_vendor = "apple"))]
+    unsafe { libc::dup2(by, fd) };
+    #[allow(clippy::disallowed_methods, reason = "not a lock call")]
+    // SAFETY: as above.
     unsafe {
-        libc::dup3(by, fd, libc::O_CLOEXEC)
+        libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
     };
-    #[cfg(target_vendor = "apple")]
-    {
-        // SAFETY: as above.
-        unsafe { libc::dup2(by, fd) };
-        // SAFETY: as above; the child has one thread, so nothing can exec in between.
-        #[allow(clippy::disallowed_methods, reason = "not a lock call")]
-        unsafe {
-            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
-        };
-    }
 }
 
 fn close(fd: RawFd) {
