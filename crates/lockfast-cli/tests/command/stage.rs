@@ -36,10 +36,12 @@ impl Stage {
     }
 }
 
-/// `lockfast run` with these arguments.
+/// `lockfast run` with these arguments, and with no signal ignored, whoever runs the tests.
 pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
-    command.arg("run").args(arguments);
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal", env!("CARGO_BIN_EXE_lockfast"), "run"])
+        .args(arguments);
     command
 }
 

@@ -4,18 +4,11 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use crate::stage::{Actor, Place, has_tool, until, waiters};
-use crate::trial;
+use crate::stage::{Actor, Place, installed, until, waiters};
 use crate::witness::Witness;
+use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let needs_strace = |name, test| {
-        let missing = !has_tool("strace");
-        if missing {
-            eprintln!("{name} is left out: it needs strace");
-        }
-        trial(name, test).with_ignored_flag(missing)
-    };
     vec![
         trial(
             "crash::a_killed_holder_frees_the_lock",
@@ -33,8 +26,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             "crash::killed_at_random_nobody_gets_in_twice",
             killed_at_random_nobody_gets_in_twice,
         ),
-        needs_strace(
+        trial_needing(
             "crash::killed_at_each_system_call_nothing_is_left",
+            installed("strace"),
             killed_at_each_system_call_nothing_is_left,
         ),
     ]

@@ -14,16 +14,10 @@ use lockfast::{Lock, Verify};
 use nix::sys::stat::Mode;
 
 use crate::stage::{Actor, Place};
-use crate::trial;
+use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let in_namespace = |name, test| {
-        let missing = !can_unshare();
-        if missing {
-            eprintln!("{name} is left out: it needs unshare(1) and the right to use it");
-        }
-        trial(name, test).with_ignored_flag(missing)
-    };
+    let in_namespace = |name, test: fn()| trial_needing(name, can_unshare(), test);
     vec![
         trial("inputs::links_are_refused", links_are_refused),
         trial(
@@ -482,11 +476,14 @@ fn unshare_arguments() -> &'static [&'static str] {
     }
 }
 
-fn can_unshare() -> bool {
+fn can_unshare() -> Result<(), String> {
     let mut command = Command::new("unshare");
     command
         .args(unshare_arguments())
         .arg("true")
         .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err("it needs unshare(1) and the right to use it".into()),
+    }
 }

@@ -31,7 +31,7 @@ fn open(path: &Path) -> File {
         .expect("a file")
 }
 
-fn record(kind: libc::c_int, len: i64) -> libc::flock {
+pub(crate) fn record(kind: libc::c_int, len: i64) -> libc::flock {
     libc::flock {
         l_type: i16::try_from(kind).expect("small"),
         l_whence: i16::try_from(libc::SEEK_SET).expect("small"),

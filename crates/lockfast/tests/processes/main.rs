@@ -10,6 +10,7 @@ mod exclusion;
 mod fork;
 mod identity;
 mod inputs;
+mod interop;
 mod kernel;
 mod lockless;
 mod release;
@@ -17,15 +18,23 @@ mod stage;
 mod waiting;
 mod witness;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().collect();
-    if arguments.get(1).is_some_and(|first| first == "actor") {
-        actor::run();
-        return ExitCode::SUCCESS;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
+        ["actor"] => {
+            actor::run();
+            return ExitCode::SUCCESS;
+        }
+        ["peer", path, variant] => {
+            interop::rust::run(Path::new(path), variant);
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let trials = [
         exclusion::trials(),
@@ -36,6 +45,7 @@ fn main() -> ExitCode {
         identity::trials(),
         inputs::trials(),
         kernel::trials(),
+        interop::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),
@@ -45,11 +55,26 @@ fn main() -> ExitCode {
 }
 
 /// A test by its name; it fails by panicking.
-fn trial(name: &str, test: fn()) -> Trial {
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test();
         Ok(())
     })
+}
+
+/// A test that is left out, and says why, when it lacks something that it needs.
+fn trial_needing(
+    name: &str,
+    needed: Result<(), String>,
+    test: impl FnOnce() + Send + 'static,
+) -> Trial {
+    match needed {
+        Ok(()) => trial(name, test),
+        Err(reason) => {
+            eprintln!("{name} is left out: {reason}");
+            trial(name, test).with_ignored_flag(true)
+        }
+    }
 }
 
 /// The trials of a module, each named after its function.

@@ -1,8 +1,7 @@
 //! The test's side: starts actors, tells them what to do, and waits for what they say.
 
 use std::collections::{HashMap, VecDeque};
-use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
@@ -69,7 +68,8 @@ impl Actor {
         actor
     }
 
-    /// Starts an actor by a command that ends in executing this program as `actor`.
+    /// Starts an actor by a command that ends in executing this program as `actor`, or another that
+    /// speaks alike.
     pub(crate) fn start_by(command: &mut Command) -> Self {
         let mut process = command
             .stdin(Stdio::piped())
@@ -293,7 +293,7 @@ pub(crate) fn waiters(path: &Path) -> usize {
         return 0;
     };
     let inode = format!(":{}", metadata.ino());
-    let locks = fs::read_to_string("/proc/locks").expect("the kernel's list");
+    let locks = all_locks();
     let of_this_file = |line: &&str| line.split(' ').any(|word| word.ends_with(&inode));
     locks
         .lines()
@@ -302,9 +302,28 @@ pub(crate) fn waiters(path: &Path) -> usize {
         .count()
 }
 
-/// Is that tool installed? Says so if not.
-pub(crate) fn has_tool(name: impl AsRef<OsStr>) -> bool {
-    let name = name.as_ref();
+/// The kernel's list of all locks. Others change it meanwhile, so it is read in as few pieces as the
+/// kernel allows: what moves from one piece to the next would be counted twice, or not at all.
+fn all_locks() -> String {
+    let mut list = File::open("/proc/locks").expect("the kernel's list");
+    let mut piece = vec![0; 1 << 20];
+    let mut all = Vec::new();
+    loop {
+        match list.read(&mut piece).expect("readable") {
+            0 => return String::from_utf8(all).expect("plain text"),
+            length => all.extend_from_slice(&piece[..length]),
+        }
+    }
+}
+
+/// Is that tool installed?
+pub(crate) fn installed(tool: &str) -> Result<(), String> {
     let directories = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&directories).any(|directory| directory.join(name).is_file())
+    if std::env::split_paths(&directories).any(|directory| directory.join(tool).is_file()) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{tool} is not installed; `cargo xtask setup` installs it"
+        ))
+    }
 }

@@ -1,0 +1,55 @@
+//! [`Protocol::Flock`](lockfast::Protocol::Flock) and the programs that take `flock` locks.
+
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use super::encounter;
+use super::peer::{FD_LOCK, FILELOCK, FLOCK_UTILITY, FS4, PERL, PORTALOCKER, STD};
+use crate::stage::{Actor, Place, installed};
+use crate::trial_needing;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let peers = [
+        FLOCK_UTILITY,
+        PERL,
+        FILELOCK,
+        PORTALOCKER,
+        STD,
+        FS4,
+        FD_LOCK,
+    ];
+    let mut trials = encounter::trials("flock", "flock", &peers);
+    trials.push(trial_needing(
+        "interop::flock::a_command_under_the_utility",
+        installed("flock"),
+        a_command_under_the_utility,
+    ));
+    trials
+}
+
+/// `flock FILE COMMAND`, which holds the lock as long as the command runs.
+fn a_command_under_the_utility() {
+    let place = Place::new();
+    let mut lockfast = Actor::with_lock(&place, "protocol=flock");
+    lockfast.ask("lock a g");
+    let attempt = || {
+        let mut utility = Command::new("flock");
+        utility.arg("-n").arg(place.lock()).args(["echo", "ran"]);
+        let output = utility.output().expect("flock(1)");
+        (output.status.code(), output.stdout)
+    };
+    assert_eq!(attempt(), (Some(1), b"".to_vec()));
+    lockfast.ask("release g");
+    assert_eq!(attempt(), (Some(0), b"ran\n".to_vec()));
+
+    let own = std::env::current_exe().expect("this program");
+    let mut utility = Command::new("flock");
+    utility.arg(place.lock()).arg(own).arg("actor");
+    let mut command = Actor::start_by(&mut utility);
+    command.ask("count fd");
+    assert!(lockfast.ask_in_vain("try a g").starts_with("contended:"));
+    let waiting = lockfast.begin_waiting("lock a g", &place);
+    drop(command);
+    lockfast.succeeds(waiting);
+}
