@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
+use crate::identity::Sighting;
 use crate::options::Options;
 use crate::protocol::{self, Protocol};
 use crate::sys::fork::{self, PrivateFile};
@@ -17,9 +18,10 @@ use crate::sys::{self, FileId, FileSort, Kind};
 pub(crate) struct LockFile {
     file: PrivateFile,
     id: FileId,
-    links: u64,
-    /// Was it found at its path since it was opened?
-    confirmed: bool,
+    /// What it was like when it was found at its path last.
+    sighting: Option<Sighting>,
+    /// Does a rename change what `sighting` has?
+    renames_show: bool,
     /// What is locked first, and what then, if anything.
     kinds: (Kind, Option<Kind>),
 }
@@ -54,10 +56,10 @@ impl LockFile {
             Protocol::Both => (record, Some(Kind::Flock)),
         };
         Ok(Self {
+            renames_show: sys::file::renames_change_time(&file),
             file,
             id: status.id,
-            links: status.links,
-            confirmed: false,
+            sighting: None,
             kinds,
         })
     }
@@ -71,18 +73,19 @@ impl LockFile {
         self.id
     }
 
-    pub(crate) fn links(&self) -> u64 {
-        self.links
+    /// What it was like when it was found at its path last, since it was opened.
+    pub(crate) fn sighting(&self) -> Option<&Sighting> {
+        self.sighting.as_ref()
     }
 
-    pub(crate) fn is_confirmed(&self) -> bool {
-        self.confirmed
+    /// It was found at its path.
+    pub(crate) fn sighted(&mut self, sighting: Sighting) {
+        self.sighting = Some(sighting);
     }
 
-    /// It was found at its path, with so many names.
-    pub(crate) fn confirm(&mut self, links: u64) {
-        self.confirmed = true;
-        self.links = links;
+    /// Does a rename change what a [`Sighting`] has?
+    pub(crate) fn renames_show(&self) -> bool {
+        self.renames_show
     }
 
     /// Tries once; `false` when somebody else holds it, and then nothing is held.

@@ -127,7 +127,7 @@ impl Handle {
                 Some(file) => file,
                 None => self.reopen()?,
             };
-            let locked = match file.try_lock() {
+            let locked = match wait.attempt(|| file.try_lock()) {
                 Ok(locked) => locked,
                 Err(error) => {
                     Self::give_back(turn, file);
@@ -183,8 +183,7 @@ impl Handle {
         if self.options.verify == Verify::Off {
             return Ok(true);
         }
-        identity::links_at(file, &self.path, self.options.follow_symlinks)
-            .map(|links| links.is_some())
+        identity::is_at(file, &self.path, self.options.follow_symlinks)
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 
@@ -251,8 +250,7 @@ impl Hold {
     /// Is the locked file still the one at the path?
     pub(crate) fn is_current(&self) -> Result<bool> {
         let follow = self.handle.options.follow_symlinks;
-        identity::links_at(self.file(), self.path(), follow)
-            .map(|links| links.is_some())
+        identity::is_at(self.file(), self.path(), follow)
             .map_err(|error| Error::system(self.path(), Operation::Check, error))
     }
 
@@ -286,9 +284,9 @@ impl Hold {
         let path = &self.handle.path;
         let fail = |operation, error| Error::system(path, operation, error);
         let follow = self.handle.options.follow_symlinks;
-        let current = identity::links_at(file, path, follow)
-            .map_err(|error| fail(Operation::Check, error))?;
-        if current.is_none() {
+        let is_current =
+            identity::is_at(file, path, follow).map_err(|error| fail(Operation::Check, error))?;
+        if !is_current {
             return Ok(());
         }
         match fs::remove_file(path) {
