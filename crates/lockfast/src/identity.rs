@@ -141,3 +141,37 @@ fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<St
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{FileId, FileSort};
+
+    fn changed_at(changed: ChangeTime) -> Sighting {
+        let (device, inode) = (1, 1);
+        Sighting::of(&Status {
+            id: FileId { device, inode },
+            links: 1,
+            changed,
+            sort: FileSort::Regular,
+        })
+    }
+
+    fn changed_ago(age: Duration) -> Sighting {
+        let changed = (SystemTime::now() - age)
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        let seconds = changed.as_secs().try_into().expect("this century");
+        changed_at(ChangeTime(seconds, changed.subsec_nanos().into()))
+    }
+
+    #[test]
+    fn a_change_time_is_believed_only_when_the_next_change_has_another() {
+        assert!(!changed_ago(Duration::ZERO).settled);
+        assert!(!changed_ago(TICK).settled);
+        assert!(changed_ago(Duration::from_secs(1)).settled);
+        // A clock that was set back tells nothing, nor does a time that can't be.
+        assert!(!changed_at(ChangeTime(1 << 40, 0)).settled);
+        assert!(!changed_at(ChangeTime(-1, 0)).settled);
+    }
+}
