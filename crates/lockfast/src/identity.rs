@@ -51,7 +51,7 @@ pub enum Verify {
 
 /// Is the locked file the one at the path?
 pub(crate) fn is_current(
-    file: &mut LockFile,
+    file: &LockFile,
     path: &Path,
     follow: bool,
     verify: Verify,
@@ -59,9 +59,11 @@ pub(crate) fn is_current(
 ) -> io::Result<bool> {
     match verify {
         Verify::Off => return Ok(true),
-        Verify::Links if file.is_confirmed() && !waited => {
-            if sys::file::status(file)?.links == file.links() {
-                return Ok(true);
+        Verify::Links if !waited => {
+            if let Some(links) = file.links() {
+                if sys::file::status(file)?.links == links {
+                    return Ok(true);
+                }
             }
         }
         Verify::Links | Verify::Path => {}

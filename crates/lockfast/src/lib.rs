@@ -33,22 +33,30 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod conversion;
 mod error;
 mod file;
 mod handle;
+mod handles;
+mod hold;
 mod holder;
 mod identity;
 mod lock;
 mod options;
+mod per_process;
 mod protocol;
 mod queue;
+mod rwlock;
 mod sys;
+mod thread;
 mod wait;
 
+pub use conversion::ConversionError;
 pub use error::{Error, Result};
 pub use holder::Holder;
 pub use identity::Verify;
 pub use lock::{Lock, LockGuard};
 pub use options::Options;
 pub use protocol::Protocol;
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 pub use wait::Waiting;
