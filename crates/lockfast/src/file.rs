@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
+use crate::identity::Sightings;
 use crate::options::Settings;
 use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
 use crate::protocol::{self, Protocol};
@@ -19,8 +20,9 @@ use crate::sys::{self, FileId, FileSort, Target};
 pub(crate) struct LockFile {
     file: PrivateFile,
     id: FileId,
-    /// How many names it had when it was found at its path; 0 before that.
-    links: AtomicU64,
+    sightings: Sightings,
+    /// Does a rename change what a sighting has?
+    renames_show: bool,
     /// Are bytes locked?
     bytes: bool,
     /// Is the file locked by `flock`?
@@ -103,9 +105,10 @@ impl LockFile {
         };
         let pid = std::process::id();
         Ok(Self {
+            renames_show: sys::file::renames_change_time(&file),
             file,
             id: status.id,
-            links: AtomicU64::new(0),
+            sightings: Sightings::default(),
             bytes,
             flock,
             exclusive_len: protocol::exclusive_len(pid, sys::process::namespace()),
@@ -123,17 +126,14 @@ impl LockFile {
         self.id
     }
 
-    /// How many names it had when it was found at its path, if it was.
-    pub(crate) fn links(&self) -> Option<u64> {
-        match self.links.load(Ordering::Relaxed) {
-            0 => None,
-            links => Some(links),
-        }
+    /// What it was like when it was found at its path.
+    pub(crate) fn sightings(&self) -> &Sightings {
+        &self.sightings
     }
 
-    /// It was found at its path, with so many names.
-    pub(crate) fn confirm(&self, links: u64) {
-        self.links.store(links, Ordering::Relaxed);
+    /// Does a rename change what a sighting has?
+    pub(crate) fn renames_show(&self) -> bool {
+        self.renames_show
     }
 
     /// Is it open for writing, as an exclusive lock of bytes demands it?

@@ -170,7 +170,7 @@ impl Handle {
                 None => self.reopen(turn)?,
             };
             self.must_allow(&file, mode)?;
-            let locked = match file.attempt(goal) {
+            let locked = match wait.attempt(|| file.attempt(goal)) {
                 Ok(locked) => locked,
                 Err(error) => {
                     Self::give_back(turn, &file);
@@ -268,8 +268,7 @@ impl Handle {
         if self.settings.verify == Verify::Off {
             return Ok(true);
         }
-        identity::links_at(file, &self.path, self.settings.follow_symlinks)
-            .map(|links| links.is_some())
+        identity::is_at(file, &self.path, self.settings.follow_symlinks)
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 

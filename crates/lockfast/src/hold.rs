@@ -50,8 +50,7 @@ impl Hold {
     /// Is the locked file still the one at the path?
     pub(crate) fn is_current(&self) -> Result<bool> {
         let follow = self.handle.settings().follow_symlinks;
-        identity::links_at(self.file(), self.path(), follow)
-            .map(|links| links.is_some())
+        identity::is_at(self.file(), self.path(), follow)
             .map_err(|error| self.failed(Operation::Check, error))
     }
 
@@ -179,9 +178,9 @@ impl Hold {
     /// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
     fn remove(&self, file: &LockFile) -> Result<()> {
         let follow = self.handle.settings().follow_symlinks;
-        let current = identity::links_at(file, self.path(), follow)
+        let is_current = identity::is_at(file, self.path(), follow)
             .map_err(|error| self.failed(Operation::Check, error))?;
-        if current.is_none() {
+        if !is_current {
             return Ok(());
         }
         match fs::remove_file(self.path()) {

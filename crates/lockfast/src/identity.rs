@@ -5,17 +5,21 @@
 //! is locked is compared with the path, and a stale one is given back and opened again. As
 //! everybody does so, two processes never both go on with "the lock at this path": the second one
 //! to arrive sees the same path, and so the same file, as the first one.
+//!
+//! To look the path up takes three times as long as to ask what is behind the descriptor, and after
+//! a wait, when no cache is warm, that shows in the hand-over. So the first acquire looks up, and the
+//! later ones compare the descriptor with that [`Sightings`]: a file that was deleted or replaced has
+//! fewer names, and one that was renamed has another change time.
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::file::LockFile;
-use crate::sys;
+use crate::sys::{self, ChangeTime, Status};
 
 /// How carefully each acquire checks that the locked file is still the one at the path.
-///
-/// After a wait, and the first time that a file is locked, the path is always looked up; the
-/// difference is in an acquire that succeeds at once.
 ///
 /// # Examples
 ///
@@ -39,14 +43,82 @@ use crate::sys;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verify {
-    /// Compare the number of names of the file, which finds a deleted or replaced one (about
-    /// 0.3 µs).
+    /// Ask whether the file was deleted, replaced or renamed since it was found at the path (about
+    /// 0.3 µs), and look the path up in case of doubt.
+    ///
+    /// A directory that is moved with the file in it is not noticed.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// Where the file system may keep the change time of a file that is renamed (everything but
+    /// ext2/3/4, XFS, Btrfs, F2FS, tmpfs and overlays on Linux), an acquire that does not wait notices no
+    /// rename, and after a wait the path is always looked up.
     #[default]
     Links,
-    /// Look the path up, which finds a renamed one too (about 1 µs).
+    /// Look the path up (about 1 µs), which notices everything everywhere.
     Path,
-    /// Trust that nobody touches the file. It is not checked after a wait either.
+    /// Trust that nobody touches the file.
     Off,
+}
+
+/// What a file was like when it was found at its path, while it was locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sighting {
+    links: u64,
+    /// `None` when the change was so young that the next one may have the same time.
+    changed: Option<ChangeTime>,
+}
+
+/// The last [`Sighting`] of a file, if there was one.
+///
+/// Only the thread whose turn it is looks at it and changes it: the atomics are never contended,
+/// and what orders them is the passing of the turn.
+#[derive(Debug, Default)]
+pub(crate) struct Sightings {
+    /// 0 before the first one.
+    links: AtomicU64,
+    seconds: AtomicI64,
+    /// -1 when it was young.
+    nanoseconds: AtomicI64,
+}
+
+impl Sightings {
+    fn last(&self) -> Option<Sighting> {
+        let links = self.links.load(Ordering::Relaxed);
+        let seconds = self.seconds.load(Ordering::Relaxed);
+        let nanoseconds = self.nanoseconds.load(Ordering::Relaxed);
+        (links > 0).then(|| Sighting {
+            links,
+            changed: (nanoseconds >= 0).then_some(ChangeTime(seconds, nanoseconds)),
+        })
+    }
+
+    fn add(&self, sighting: Sighting) {
+        let ChangeTime(seconds, nanoseconds) = sighting.changed.unwrap_or(ChangeTime(0, -1));
+        self.links.store(sighting.links, Ordering::Relaxed);
+        self.seconds.store(seconds, Ordering::Relaxed);
+        self.nanoseconds.store(nanoseconds, Ordering::Relaxed);
+    }
+}
+
+/// The clocks of file systems tick a hundred times a second, or faster.
+const TICK: Duration = Duration::from_millis(10);
+
+impl Sighting {
+    fn of(status: &Status) -> Self {
+        let ChangeTime(seconds, nanoseconds) = status.changed;
+        let changed = u64::try_from(seconds)
+            .ok()
+            .zip(u32::try_from(nanoseconds).ok())
+            .map(|(seconds, nanoseconds)| UNIX_EPOCH + Duration::new(seconds, nanoseconds));
+        let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+        Self {
+            links: status.links,
+            changed: age
+                .is_some_and(|age| age > 4 * TICK)
+                .then_some(status.changed),
+        }
+    }
 }
 
 /// Is the locked file the one at the path?
@@ -57,29 +129,44 @@ pub(crate) fn is_current(
     verify: Verify,
     waited: bool,
 ) -> io::Result<bool> {
-    match verify {
-        Verify::Off => return Ok(true),
-        Verify::Links if !waited => {
-            if let Some(links) = file.links() {
-                if sys::file::status(file)?.links == links {
-                    return Ok(true);
-                }
-            }
-        }
-        Verify::Links | Verify::Path => {}
+    if verify == Verify::Off || (verify == Verify::Links && is_as_sighted(file, waited)?) {
+        return Ok(true);
     }
-    let Some(links) = links_at(file, path, follow)? else {
+    let Some(status) = status_at(file, path, follow)? else {
         return Ok(false);
     };
-    file.confirm(links);
+    file.sightings().add(Sighting::of(&status));
     Ok(true)
 }
 
-/// How many names the file has, if one of them is the path.
-pub(crate) fn links_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<u64>> {
+/// Is there no sign that it is not at its path any more?
+fn is_as_sighted(file: &LockFile, waited: bool) -> io::Result<bool> {
+    let Some(sighting) = file.sightings().last() else {
+        return Ok(false);
+    };
+    let may_tell = if file.renames_show() {
+        sighting.changed.is_some()
+    } else {
+        !waited
+    };
+    if !may_tell {
+        return Ok(false);
+    }
+    let status = sys::file::status(file)?;
+    let unchanged = sighting.changed == Some(status.changed) || !file.renames_show();
+    Ok(status.links == sighting.links && unchanged)
+}
+
+/// Is the file, locked or not, the one at the path?
+pub(crate) fn is_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<bool> {
+    status_at(file, path, follow).map(|status| status.is_some())
+}
+
+/// What is at the path, if it is the file.
+fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<Status>> {
     match sys::file::status_at(path, follow) {
-        // The file may lose its last name between the look-up and the count.
-        Ok(status) if status.id == file.id() && status.links > 0 => Ok(Some(status.links)),
+        // The file may lose its last name between the look-up and the answer.
+        Ok(status) if status.id == file.id() && status.links > 0 => Ok(Some(status)),
         Ok(_) => Ok(None),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),

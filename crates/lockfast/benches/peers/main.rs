@@ -1,2 +1,86 @@
-//! x
-fn main() {}
+//! lockfast against the kernel's bare calls and against its peers, all in one run.
+//!
+//! ```text
+//! cargo bench --bench peers -- [--python PATH] [--lockfast PATH] [--out DIRECTORY] [--quick]
+//! ```
+//!
+//! | argument | meaning |
+//! |---|---|
+//! | `--python` | an interpreter that has fasteners, filelock and portalocker; without it they are left out |
+//! | `--lockfast` | the release build of the command; without it the command is left out |
+//! | `--out` | where `report.md` and `handover.svg` go; `bench` in Cargo's target directory if not given |
+//! | `--quick` | short runs, for trying |
+//!
+//! Relative paths start at the package, which is where Cargo runs a benchmark.
+//!
+//! Each measurement is made in rounds, and each round visits every contender once, so that whatever
+//! else the machine does meanwhile hits all of them alike. What counts are the ratios. This program
+//! is benchmark and worker in one: it starts itself again as `worker`, and the peers in Python by
+//! the scripts in `python/`. For Linux.
+
+mod arguments;
+mod bench;
+mod clock;
+mod command;
+mod contenders;
+mod crew;
+mod hammer;
+mod handover;
+mod idle;
+mod locks;
+mod plot;
+mod processes;
+mod relay;
+mod report;
+mod rush;
+mod statistics;
+mod uncontended;
+mod visits;
+mod worker;
+
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use bench::Bench;
+use report::Report;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let done = match &arguments[..] {
+        [first, contender, path] if first == worker::ARGUMENT => {
+            worker::run(contender, path.as_ref()).map(|()| ExitCode::SUCCESS)
+        }
+        _ => Arguments::parse(arguments).and_then(|arguments| measure(&arguments)),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Measures everything and writes the report. A bar that is missed is no failure.
+fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
+    let mut report = Report::new(arguments.quick);
+    let bench = Bench::new(arguments, &mut report)?;
+    let mut handovers = Vec::new();
+    report.part("uncontended", |part| uncontended::run(&bench, part));
+    report.part("hand-over", |part| {
+        handovers = handover::run(&bench, part)?;
+        Ok(())
+    });
+    report.part("hammer", |part| hammer::run(&bench, part));
+    report.part("idle", |part| idle::run(&bench, part));
+    report.part("command", |part| command::run(&bench, part));
+
+    fs::create_dir_all(&arguments.out)?;
+    fs::write(arguments.out.join("report.md"), report.to_string())?;
+    if !handovers.is_empty() {
+        plot::draw(&arguments.out.join("handover.svg"), &handovers)?;
+    }
+    println!("{report}");
+    Ok(report.exit_code())
+}

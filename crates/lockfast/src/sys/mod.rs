@@ -72,9 +72,15 @@ pub(crate) struct Status {
     pub(crate) id: FileId,
     /// How many names it has.
     pub(crate) links: u64,
+    /// When the file system last changed what it says of the file.
+    pub(crate) changed: ChangeTime,
     /// What sort of file.
     pub(crate) sort: FileSort,
 }
+
+/// An instant of the file system's clock: since 1970, seconds and then nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChangeTime(pub(crate) i64, pub(crate) i64);
 
 /// Tells a file from all others of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

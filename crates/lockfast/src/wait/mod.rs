@@ -130,6 +130,22 @@ impl<'h> Wait<'h> {
         self.since.is_some()
     }
 
+    /// Attempts it, a few times before a wait: to be put to sleep and woken takes longer than many
+    /// sections that are locked.
+    pub(crate) fn attempt<E>(
+        &self,
+        mut attempt: impl FnMut() -> std::result::Result<bool, E>,
+    ) -> std::result::Result<bool, E> {
+        if self.patience != Patience::None && !self.has_begun() {
+            for _ in 1..ATTEMPTS {
+                if attempt()? {
+                    return Ok(true);
+                }
+            }
+        }
+        attempt()
+    }
+
     /// Waits for the turn among the threads of this process.
     pub(crate) fn for_turn<'q, T>(
         &mut self,
@@ -263,6 +279,9 @@ impl fmt::Debug for Wait<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// How often a lock is tried before the thread sleeps.
+const ATTEMPTS: u32 = 4;
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {

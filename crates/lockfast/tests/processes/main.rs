@@ -4,8 +4,10 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_rwlock;
 mod actor_signals;
 mod crash;
+mod deadlock;
 mod exclusion;
 mod fork;
 mod identity;
@@ -14,6 +16,7 @@ mod interop;
 mod kernel;
 mod lockless;
 mod release;
+mod rwlock;
 mod stage;
 mod waiting;
 mod witness;
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         waiting::trials(),
         identity::trials(),
         inputs::trials(),
+        rwlock::trials(),
+        deadlock::trials(),
         kernel::trials(),
         interop::trials(),
     ];

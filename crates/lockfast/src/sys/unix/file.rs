@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::sys::{FileId, FileSort, Status};
+use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// What stands at the path; the link itself, unless it is to be followed.
 pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
@@ -54,6 +54,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
             inode: stat.st_ino,
         },
         links: stat.st_nlink,
+        changed: ChangeTime(stat.st_ctime, stat.st_ctime_nsec),
         sort,
     })
 }
@@ -131,35 +132,61 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
 ///
 /// A network client turns a `flock` into a record lock of the whole file, so one description that
 /// takes both would wait for itself.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn has_one_lock_table(file: &File) -> bool {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        // The magic numbers of statfs(2).
-        const NFS: u32 = 0x6969;
-        const SMB: u32 = 0x517b;
-        const CIFS: u32 = 0xff53_4d42;
-        const SMB2: u32 = 0xfe53_4d42;
-        let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
-        // SAFETY: the descriptor is open and the answer is as large as the call expects.
-        if unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
-            return false;
-        }
-        // SAFETY: written by the call above, which answered 0.
-        let answer = unsafe { answer.assume_init() };
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::unnecessary_cast,
-            reason = "a magic number of 32 bits in a field whose type differs among systems"
-        )]
-        let magic = answer.f_type as u32;
-        matches!(magic, NFS | SMB | CIFS | SMB2)
+    const NFS: u32 = 0x6969;
+    const SMB: u32 = 0x517b;
+    const CIFS: u32 = 0xff53_4d42;
+    const SMB2: u32 = 0xfe53_4d42;
+    matches!(magic_number(file), Some(NFS | SMB | CIFS | SMB2))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn has_one_lock_table(_file: &File) -> bool {
+    true
+}
+
+/// Does a file that is renamed get another change time?
+///
+/// POSIX leaves that to the file system. An overlay answers with the times of what it lies over,
+/// which must be one of the others: it demands more of them than most file systems have.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn renames_change_time(file: &File) -> bool {
+    const EXT: u32 = 0xef53;
+    const XFS: u32 = 0x5846_5342;
+    const BTRFS: u32 = 0x9123_683e;
+    const F2FS: u32 = 0xf2f5_2010;
+    const TMPFS: u32 = 0x0102_1994;
+    const OVERLAY: u32 = 0x794c_7630;
+    matches!(
+        magic_number(file),
+        Some(EXT | XFS | BTRFS | F2FS | TMPFS | OVERLAY)
+    )
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn renames_change_time(_file: &File) -> bool {
+    false
+}
+
+/// Which sort of file system it is on (statfs(2) has the numbers).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn magic_number(file: &File) -> Option<u32> {
+    let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open and the answer is as large as the call expects.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
+        return None;
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    {
-        let _ = file;
-        true
-    }
+    // SAFETY: written by the call above, which answered 0.
+    let answer = unsafe { answer.assume_init() };
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::unnecessary_cast,
+        reason = "a magic number of 32 bits in a field whose type differs among systems"
+    )]
+    let magic = answer.f_type as u32;
+    Some(magic)
 }
 
 fn status_of(metadata: &Metadata) -> Status {
@@ -183,6 +210,7 @@ fn status_of(metadata: &Metadata) -> Status {
             inode: metadata.ino(),
         },
         links: metadata.nlink(),
+        changed: ChangeTime(metadata.ctime(), metadata.ctime_nsec()),
         sort,
     }
 }

@@ -38,3 +38,7 @@ pub(crate) fn path_of(_file: &File) -> Option<PathBuf> {
 pub(crate) fn has_one_lock_table(_file: &File) -> bool {
     true
 }
+
+pub(crate) fn renames_change_time(_file: &File) -> bool {
+    false
+}

@@ -1,0 +1,57 @@
+//! What can be said on the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::Outcome;
+
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) python: Option<PathBuf>,
+    pub(crate) lockfast: Option<PathBuf>,
+    pub(crate) out: PathBuf,
+    pub(crate) quick: bool,
+}
+
+impl Arguments {
+    pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Outcome<Self> {
+        let (mut python, mut lockfast, mut out, mut quick) = (None, None, None, false);
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let option = word.to_string_lossy();
+            let value = match &*option {
+                "--python" => &mut python,
+                "--lockfast" => &mut lockfast,
+                "--out" => &mut out,
+                "--quick" => {
+                    quick = true;
+                    continue;
+                }
+                // What `cargo bench` says to every benchmark.
+                "--bench" => continue,
+                _ => return Err(format!("no such argument: {option}").into()),
+            };
+            let given = words
+                .next()
+                .ok_or_else(|| format!("{option} needs a value"))?;
+            *value = Some(PathBuf::from(given));
+        }
+        let out = match out {
+            Some(out) => out,
+            None => beside_the_build()?,
+        };
+        Ok(Self {
+            python,
+            lockfast,
+            out,
+            quick,
+        })
+    }
+}
+
+/// `bench` in the target directory: this program is `release/deps/peers-HASH` there.
+fn beside_the_build() -> Outcome<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(3).ok_or("no target directory")?;
+    Ok(target.join("bench"))
+}

@@ -1,0 +1,163 @@
+//! How each contender that is written in Rust takes its lock.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+use fd_lock::RwLock;
+use lockfast::{Lock, Protocol, Verify};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+use nix::libc;
+
+use crate::Outcome;
+use crate::contenders::Contender;
+
+/// A lock on an open file.
+pub(crate) trait Locked {
+    /// Takes the lock, runs the section and releases the lock.
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()>;
+}
+
+/// Opens the lock at that path.
+pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>> {
+    let file = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+    };
+    let options = Lock::options();
+    let lockfast = |lock: lockfast::Result<Lock>| Ok(Box::new(Untimed(lock?)) as Box<dyn Locked>);
+    match contender {
+        Contender::RawTry => Ok(Box::new(Record::new(file()?, false)?)),
+        Contender::Raw => Ok(Box::new(Record::new(file()?, true)?)),
+        Contender::RawFlock => Ok(Box::new(RawFlock(Some(file()?)))),
+        Contender::Lockfast => lockfast(options.open(path)),
+        Contender::LockfastTimed => Ok(Box::new(Timed(options.open(path)?))),
+        Contender::LockfastOff => lockfast(options.verify(Verify::Off).open(path)),
+        Contender::LockfastPath => lockfast(options.verify(Verify::Path).open(path)),
+        Contender::LockfastFlock => lockfast(options.protocol(Protocol::Flock).open(path)),
+        Contender::LockfastBoth => lockfast(options.protocol(Protocol::Both).open(path)),
+        Contender::Std => Ok(Box::new(Std(file()?))),
+        Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
+        Contender::FdLock => Ok(Box::new(FdLock(RwLock::new(file()?)))),
+        Contender::Fasteners | Contender::Filelock | Contender::Portalocker => {
+            Err(format!("{contender} is not written in Rust").into())
+        }
+    }
+}
+
+/// Open-file-description locks on the whole file, by the kernel's calls alone.
+struct Record {
+    file: File,
+    wait: bool,
+    exclusive: libc::flock,
+    unlocked: libc::flock,
+}
+
+struct RawFlock(Option<File>);
+
+struct Untimed(Lock);
+
+struct Timed(Lock);
+
+struct Std(File);
+
+struct Fs4(File);
+
+struct FdLock(RwLock<File>);
+
+/// Longer than any wait here.
+const LONG: Duration = Duration::from_secs(3600);
+
+impl Record {
+    fn new(file: File, wait: bool) -> Outcome<Self> {
+        let whole_file = |kind| -> Outcome<libc::flock> {
+            Ok(libc::flock {
+                l_type: libc::c_short::try_from(kind)?,
+                l_whence: libc::c_short::try_from(libc::SEEK_SET)?,
+                l_start: 0,
+                l_len: 0,
+                l_pid: 0,
+            })
+        };
+        Ok(Self {
+            file,
+            wait,
+            exclusive: whole_file(libc::F_WRLCK)?,
+            unlocked: whole_file(libc::F_UNLCK)?,
+        })
+    }
+}
+
+impl Locked for Record {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let take = if self.wait {
+            FcntlArg::F_OFD_SETLKW(&self.exclusive)
+        } else {
+            FcntlArg::F_OFD_SETLK(&self.exclusive)
+        };
+        fcntl(&self.file, take)?;
+        section();
+        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.unlocked))?;
+        Ok(())
+    }
+}
+
+impl Locked for RawFlock {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let file = self.0.take().ok_or("it failed before")?;
+        let guard = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+        section();
+        self.0 = Some(guard.unlock().map_err(|(_, errno)| errno)?);
+        Ok(())
+    }
+}
+
+impl Locked for Untimed {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.lock()?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Locked for Timed {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.try_lock_for(LONG)?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Locked for Std {
+    #[allow(
+        clippy::disallowed_methods,
+        clippy::incompatible_msrv,
+        reason = "what is measured; benchmarks are not built with the oldest compiler"
+    )]
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        self.0.lock()?;
+        section();
+        Ok(self.0.unlock()?)
+    }
+}
+
+impl Locked for Fs4 {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        fs4::FileExt::lock(&self.0)?;
+        section();
+        Ok(fs4::FileExt::unlock(&self.0)?)
+    }
+}
+
+impl Locked for FdLock {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.write()?;
+        section();
+        drop(guard);
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Locking and unlocking what nobody else wants.
+
+use crate::Outcome;
+use crate::bench::Bench;
+use crate::contenders::Contender;
+use crate::report::{Part, Table, in_short};
+use crate::statistics::{median, number};
+
+const CONTENDERS: [Contender; 15] = [
+    Contender::RawTry,
+    Contender::Raw,
+    Contender::Lockfast,
+    Contender::LockfastTimed,
+    Contender::LockfastOff,
+    Contender::LockfastPath,
+    Contender::RawFlock,
+    Contender::LockfastFlock,
+    Contender::LockfastBoth,
+    Contender::Std,
+    Contender::Fs4,
+    Contender::FdLock,
+    Contender::Fasteners,
+    Contender::Filelock,
+    Contender::Portalocker,
+];
+
+/// How often a worker locks and unlocks each time that it is its turn: for one or two milliseconds,
+/// so that few turns are disturbed.
+const COUNT: u32 = 1000;
+
+pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
+    let turns = bench.extent(200, 20);
+    let order = format!("rounds {COUNT}");
+    let mut crews = Vec::new();
+    for contender in bench.available(&CONTENDERS) {
+        crews.push((contender, bench.crew(1, contender)?, Vec::new()));
+    }
+    for _ in 0..turns {
+        for (_, crew, figures) in &mut crews {
+            let taken: Vec<u64> = crew.ask_all(&order)?;
+            figures.push(number(taken[0]) / f64::from(COUNT));
+        }
+    }
+
+    let mut table = Table::new(
+        "Uncontended",
+        &["contender", "ns", "/ raw"],
+        "Lock and unlock on a handle that is open already, in a process of one thread; the median \
+         of many turns. Raw are two `F_OFD_SETLK` calls on the whole file. The peers in Python open \
+         and close the file each time, as that is what they do.",
+    );
+    let of = |wanted| {
+        let (_, _, figures) = crews.iter().find(|(contender, ..)| *contender == wanted)?;
+        median(figures)
+    };
+    let raw = of(Contender::RawTry).ok_or("no figures")?;
+    for &(contender, ..) in &crews {
+        let taken = of(contender).ok_or("no figures")?;
+        table.row(vec![
+            contender.to_string(),
+            format!("{taken:.0}"),
+            in_short(taken / raw),
+        ]);
+    }
+    part.table(table);
+    for (limit, contender) in [(1.5, Contender::Lockfast), (1.1, Contender::LockfastOff)] {
+        let promise = format!("uncontended, {contender} / raw");
+        part.at_most(limit, &promise, of(contender).map(|taken| taken / raw));
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The worker's side: one process that uses one lock as it is told, a command a line.
+//!
+//! | command | what it does | answer |
+//! |---|---|---|
+//! | `rounds COUNT` | locks and unlocks so often | the nanoseconds that took |
+//! | `relay HOLD` | locks, says `held`, holds, unlocks; once more at the line `again`, not at `enough` | its visits |
+//! | `rush HOLD UNTIL` | locks, holds, unlocks, and goes back for the lock at once, until that instant | its visits |
+//! | `hammer UNTIL` | locks and unlocks until that instant | how often |
+//! | `hold` | says `asking`, locks, says `held`, unlocks at the next line | `released` |
+//!
+//! Times are in nanoseconds, instants those of the clock that all processes share. The workers in
+//! `python/` do the same. A worker that has nothing to do ends when the benchmark goes away.
+//!
+//! The lock is held asleep: a holder that spins would keep those who wait from a processor, and the
+//! machine would be measured instead of the lock. The sleep is longer than asked for by what the
+//! kernel takes as timer slack, for all contenders alike.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, StdinLock, Write};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::clock;
+use crate::contenders::Contender;
+use crate::locks::{self, Locked};
+use crate::visits::{Visit, Visits};
+
+/// What a worker is started with, before the contender and the path.
+pub(crate) const ARGUMENT: &str = "worker";
+
+struct Worker<'i> {
+    lock: Box<dyn Locked>,
+    orders: StdinLock<'i>,
+}
+
+/// Does as it is told until the benchmark goes away.
+pub(crate) fn run(contender: &OsStr, path: &Path) -> Outcome<()> {
+    let contender = contender.to_str().and_then(Contender::named);
+    let mut worker = Worker {
+        lock: locks::open(contender.ok_or("no such contender")?, path)?,
+        orders: std::io::stdin().lock(),
+    };
+    say("ready")?;
+    while let Some(order) = hear(&mut worker.orders)? {
+        say(&worker.obey(&order)?)?;
+    }
+    Ok(())
+}
+
+impl Worker<'_> {
+    fn obey(&mut self, order: &str) -> Outcome<String> {
+        let words: Vec<_> = order.split(' ').collect();
+        Ok(match words[..] {
+            ["rounds", count] => self.rounds(count.parse()?)?.to_string(),
+            ["relay", hold] => self.relay(duration(hold)?)?.to_string(),
+            ["rush", hold, until] => self.rush(duration(hold)?, until.parse()?)?.to_string(),
+            ["hammer", until] => self.hammer(until.parse()?)?.to_string(),
+            ["hold"] => self.hold()?,
+            _ => return Err(format!("no such command: {order}").into()),
+        })
+    }
+
+    fn rounds(&mut self, count: u32) -> Outcome<u64> {
+        // The first ones find cold caches.
+        for _ in 0..count / 10 {
+            self.lock.locked(&mut || {})?;
+        }
+        let begin = clock::now();
+        for _ in 0..count {
+            self.lock.locked(&mut || {})?;
+        }
+        Ok(clock::now() - begin)
+    }
+
+    fn relay(&mut self, hold: Duration) -> Outcome<Visits> {
+        let mut visits = Visits::default();
+        loop {
+            visits.push(self.visit(hold, || say("held"))?);
+            match hear(&mut self.orders)?.as_deref() {
+                Some("again") => {}
+                Some("enough") => return Ok(visits),
+                other => return Err(format!("no such order: {other:?}").into()),
+            }
+        }
+    }
+
+    fn rush(&mut self, hold: Duration, until: u64) -> Outcome<Visits> {
+        let mut visits = Visits::default();
+        while clock::now() < until {
+            visits.push(self.visit(hold, || Ok(()))?);
+        }
+        Ok(visits)
+    }
+
+    /// Locks, tells, holds and unlocks.
+    fn visit(&mut self, hold: Duration, tell: impl Fn() -> Outcome<()>) -> Outcome<Visit> {
+        let asked = clock::now();
+        let (mut acquired, mut releasing, mut told) = (0, 0, Ok(()));
+        self.lock.locked(&mut || {
+            acquired = clock::now();
+            told = tell();
+            thread::sleep(hold);
+            releasing = clock::now();
+        })?;
+        told?;
+        Ok(Visit {
+            asked,
+            acquired,
+            releasing,
+        })
+    }
+
+    fn hammer(&mut self, until: u64) -> Outcome<u64> {
+        let mut count = 0;
+        while clock::now() < until {
+            self.lock.locked(&mut || {})?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn hold(&mut self) -> Outcome<String> {
+        say("asking")?;
+        let Self { lock, orders } = self;
+        let mut told = Ok(None);
+        lock.locked(&mut || told = say("held").and_then(|()| hear(orders)))?;
+        told.map(|_| "released".to_owned())
+    }
+}
+
+fn duration(nanoseconds: &str) -> Outcome<Duration> {
+    Ok(Duration::from_nanos(nanoseconds.parse()?))
+}
+
+fn say(text: &str) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+fn hear(orders: &mut StdinLock<'_>) -> Outcome<Option<String>> {
+    Ok(orders.lines().next().transpose()?)
+}
