@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
@@ -17,6 +17,10 @@ use crate::sys::{self, FileId, FileSort, Target};
 
 /// An open lock file.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the file"
+)]
 pub(crate) struct LockFile {
     file: PrivateFile,
     id: FileId,

@@ -238,17 +238,13 @@ impl Handle {
         Error::new(&self.path, operation, Cause::Unsupported(why, None))
     }
 
-    /// Does this thread hold this lock, or the file by another handle?
-    pub(crate) fn is_held_by(&self, thread: ThreadToken, file: Option<&LockFile>) -> bool {
-        if self.process().queue.has_inside(thread) {
-            return true;
-        }
-        let Some(file) = file else {
-            return false;
-        };
+    /// Is this thread inside, by another handle of that file?
+    pub(crate) fn is_held_elsewhere_by(&self, thread: ThreadToken, file: &LockFile) -> bool {
         handles::any(|handle| {
             let queue = &handle.process().queue;
-            queue.has_inside(thread) && queue.shared().is_some_and(|other| other.id() == file.id())
+            !std::ptr::eq(handle, self)
+                && queue.has_inside(thread)
+                && queue.shared().is_some_and(|other| other.id() == file.id())
         })
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Place<'q, T> {
     parker: Arc<Parker>,
     thread: ThreadToken,
     purpose: Purpose,
+    /// Was this thread inside when it lined up?
+    was_inside: bool,
     used: bool,
 }
 
@@ -135,7 +137,7 @@ impl<T> Queue<T> {
             parker: Arc::clone(&parker),
         });
         let purpose = Purpose::Enter { mode, joins: false };
-        Joined::Place(self.place(parker, thread, purpose))
+        Joined::Place(self.place(&state, parker, thread, purpose))
     }
 
     /// The turn to upgrade, or a place before everybody else.
@@ -147,7 +149,7 @@ impl<T> Queue<T> {
         }
         let parker = Arc::new(Parker::default());
         state.upgrader = Some(Arc::clone(&parker));
-        Joined::Place(self.place(parker, thread, Purpose::Upgrade))
+        Joined::Place(self.place(&state, parker, thread, Purpose::Upgrade))
     }
 
     /// Leaves, for one who was alone and has let go; the value is of no use any more if not kept.
@@ -198,8 +200,7 @@ impl<T> Queue<T> {
 
     /// Is this thread inside, in whichever way?
     pub(crate) fn has_inside(&self, thread: ThreadToken) -> bool {
-        let state = self.state();
-        thread != ThreadToken::NONE && (state.alone == Some(thread) || state.reads(thread))
+        self.state().has_inside(thread)
     }
 
     /// Is this thread inside as a reader, beside what it may be else?
@@ -228,12 +229,19 @@ impl<T> Queue<T> {
         }
     }
 
-    fn place(&self, parker: Arc<Parker>, thread: ThreadToken, purpose: Purpose) -> Place<'_, T> {
+    fn place(
+        &self,
+        state: &State<T>,
+        parker: Arc<Parker>,
+        thread: ThreadToken,
+        purpose: Purpose,
+    ) -> Place<'_, T> {
         Place {
             queue: self,
             parker,
             thread,
             purpose,
+            was_inside: purpose != Purpose::Upgrade && state.has_inside(thread),
             used: false,
         }
     }
@@ -264,6 +272,10 @@ impl<T> State<T> {
             Mode::Upgradable => self.alone.is_none() && !self.closed && self.upgradable.is_none(),
             Mode::Write | Mode::Exclusive => false,
         }
+    }
+
+    fn has_inside(&self, thread: ThreadToken) -> bool {
+        thread != ThreadToken::NONE && (self.alone == Some(thread) || self.reads(thread))
     }
 
     fn reads(&self, thread: ThreadToken) -> bool {
@@ -379,10 +391,16 @@ impl<'q, T> Turn<'q, T> {
             thread,
             parker: Arc::clone(&parker),
         });
+        let place = queue.place(
+            &state,
+            parker,
+            thread,
+            Purpose::Enter { mode, joins: false },
+        );
         drop(state);
         // Passes the turn on: to itself, if all have left meanwhile.
         drop(self);
-        queue.place(parker, thread, Purpose::Enter { mode, joins: false })
+        place
     }
 }
 
@@ -412,6 +430,11 @@ impl<'q, T> Place<'q, T> {
     /// Sleeps until it is this one's turn, until the instant, or until a signal.
     pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
         self.parker.park(until)
+    }
+
+    /// Was this thread inside when it lined up, so that it waits for itself?
+    pub(crate) fn was_inside(&self) -> bool {
+        self.was_inside
     }
 
     /// The turn, after `park` said that it is granted.

@@ -206,7 +206,12 @@ impl Machine {
             self.processes[who].overtaken = 0;
             return;
         }
-        for (_, other) in self.processes.iter_mut().enumerate().filter(|&(i, _)| i != who) {
+        for (_, other) in self
+            .processes
+            .iter_mut()
+            .enumerate()
+            .filter(|&(i, _)| i != who)
+        {
             other.outdated |= other.may_upgrade();
             // Whoever locks without regard for readers is not promised anything of.
             if waited && mode == Mode::Write && other.is_in_room() {
@@ -447,7 +452,6 @@ fn the_plans_keep_every_property() {
             for &third in &ROLES[second..] {
                 let roles = [one, other, third];
                 assert_eq!(violated(roles, 1, Plans::REAL), [""; 0], "{roles:?}");
-
             }
         }
     }
@@ -467,8 +471,20 @@ fn a_reader_that_does_not_pass_the_gate_overtakes() {
         undo: Part::All,
     };
     let plans = Plans {
-        quick: |mode| if mode == Mode::Read { READ } else { plan::quick(mode) },
-        patient: |mode| if mode == Mode::Read { READ } else { plan::patient(mode) },
+        quick: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::quick(mode)
+            }
+        },
+        patient: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::patient(mode)
+            }
+        },
         ..Plans::REAL
     };
     let violated = violated([Reader, Reader, Writer], 1, plans);
@@ -486,7 +502,13 @@ fn writers_that_do_not_empty_the_rooms_starve_readers() {
         undo: Part::All,
     };
     let plans = Plans {
-        patient: |mode| if mode == Mode::Write { WRITE } else { plan::patient(mode) },
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::patient(mode)
+            }
+        },
         ..Plans::REAL
     };
     let violated = violated([Reader, Writer, Writer], 2, plans);
@@ -506,7 +528,13 @@ fn with_one_room_a_reader_can_starve() {
         undo: Part::All,
     };
     let plans = Plans {
-        patient: |mode| if mode == Mode::Write { WRITE } else { plan::patient(mode) },
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::patient(mode)
+            }
+        },
         ..Plans::REAL
     };
     let violated = violated([Reader, Writer, Writer], 2, plans);
@@ -575,7 +603,13 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
         undo: Part::All,
     };
     let plans = Plans {
-        quick: |mode| if mode == Mode::Read { READ } else { plan::quick(mode) },
+        quick: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::quick(mode)
+            }
+        },
         ..Plans::REAL
     };
     let violated = violated([Reader, Writer, Reader], 1, plans);

@@ -198,15 +198,16 @@ fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
         true
     };
     let queue = Queue::new(Some(AtomicU32::new(0)), let_go);
-    let enter = || match queue.try_enter(Mode::Read, ONE) {
-        Entry::Turn(turn) => turn,
-        _ => panic!("readers share"),
+    let enter = || {
+        let Entry::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
+            panic!("readers share");
+        };
+        turn
     };
     let first = enter();
     first.keep();
-    let joining = match queue.try_enter(Mode::Read, OTHER) {
-        Entry::Turn(turn) => turn,
-        _ => panic!("readers share"),
+    let Entry::Turn(joining) = queue.try_enter(Mode::Read, OTHER) else {
+        panic!("readers share");
     };
     assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
     drop(joining);

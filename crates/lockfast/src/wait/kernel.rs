@@ -17,7 +17,7 @@ impl Wait<'_> {
     pub(crate) fn in_kernel(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let holder = || file.holder(goal.access());
         self.begin(holder)?;
-        self.unless_deadlock(Some(file))?;
+        self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
         let stopped = AtomicBool::new(false);
         let interval = self.interval();
         let deadline = match self.patience {

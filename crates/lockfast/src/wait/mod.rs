@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Cause, Error, Operation, Result};
-use crate::file::LockFile;
 use crate::handle::Handle;
 use crate::holder::Holder;
 use crate::queue::{Joined, Place, Turn};
@@ -166,7 +165,7 @@ impl<'h> Wait<'h> {
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
         self.begin(&holder)?;
-        self.unless_deadlock(None)?;
+        self.unless_deadlock(|| place.was_inside())?;
         loop {
             match place.park(earlier(self.patience.deadline(), self.next_call())) {
                 Parked::Granted => return Ok(place.enter()),
@@ -191,10 +190,10 @@ impl<'h> Wait<'h> {
         Ok(())
     }
 
-    /// An error if the wait would never end, because the thread itself holds the lock.
-    fn unless_deadlock(&self, file: Option<&LockFile>) -> Result<()> {
+    /// An error if the wait would never end, because the thread itself is inside.
+    fn unless_deadlock(&self, is_inside: impl FnOnce() -> bool) -> Result<()> {
         let may_end = self.patience != Patience::Forever || self.interval().is_some();
-        if may_end || !self.handle.is_held_by(self.thread, file) {
+        if may_end || !is_inside() {
             return Ok(());
         }
         let why = "this thread holds it already, and would wait for itself; if another thread has \

@@ -206,7 +206,11 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let timeout = Duration::from_millis(millis.parse()?);
             return signals::many_timed(&lock(name), threads.parse()?, timeout);
         }
-        ["hand-over", guard] => locked().guards.get_mut(guard).ok_or("no guard")?.hand_over(),
+        ["hand-over", guard] => locked()
+            .guards
+            .get_mut(guard)
+            .ok_or("no guard")?
+            .hand_over(),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),

@@ -47,7 +47,9 @@ impl RwProps {
 
 /// Gets in as told: `read`, `try-read`, `read-for`, and the same of `upgradable` and `write`.
 pub(crate) fn enter(lock: &RwLock, how: &str, millis: &[&str]) -> Result<Guard, Error> {
-    let millis = millis.first().map_or(0, |text| text.parse().expect("a number"));
+    let millis = millis
+        .first()
+        .map_or(0, |text| text.parse().expect("a number"));
     let timeout = Duration::from_millis(millis);
     match how {
         "read" => lock.read().map(Guard::Read),
@@ -66,7 +68,9 @@ pub(crate) fn enter(lock: &RwLock, how: &str, millis: &[&str]) -> Result<Guard, 
 impl Guard {
     /// Changes it as told; it is what it was when that fails.
     pub(crate) fn change(self, how: &str, millis: &[&str]) -> (Self, Result<(), Error>) {
-        let millis = millis.first().map_or(0, |text| text.parse().expect("a number"));
+        let millis = millis
+            .first()
+            .map_or(0, |text| text.parse().expect("a number"));
         let timeout = Duration::from_millis(millis);
         match (self, how) {
             (Self::Upgradable(guard), "upgrade") => {
@@ -75,18 +79,22 @@ impl Guard {
             (Self::Upgradable(guard), "try-upgrade") => {
                 changed(guard.try_upgrade(), Self::Write, Self::Upgradable)
             }
-            (Self::Upgradable(guard), "upgrade-for") => {
-                changed(guard.try_upgrade_for(timeout), Self::Write, Self::Upgradable)
-            }
+            (Self::Upgradable(guard), "upgrade-for") => changed(
+                guard.try_upgrade_for(timeout),
+                Self::Write,
+                Self::Upgradable,
+            ),
             (Self::Upgradable(guard), "downgrade") => {
                 changed(guard.downgrade(), Self::Read, Self::Upgradable)
             }
             (Self::Write(guard), "downgrade") => {
                 changed(guard.downgrade(), Self::Read, Self::Write)
             }
-            (Self::Write(guard), "downgrade-to-upgradable") => {
-                changed(guard.downgrade_to_upgradable(), Self::Upgradable, Self::Write)
-            }
+            (Self::Write(guard), "downgrade-to-upgradable") => changed(
+                guard.downgrade_to_upgradable(),
+                Self::Upgradable,
+                Self::Write,
+            ),
             _ => panic!("no guard changes by {how}"),
         }
     }

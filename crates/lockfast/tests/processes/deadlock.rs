@@ -18,7 +18,10 @@ fn a_thread_that_locks_again_is_told() {
     actor.ask("lock a g");
     let told = actor.ask_in_vain("lock a h");
     assert!(told.starts_with("deadlock:"), "{told}");
-    assert!(told.contains(place.lock().to_str().expect("a plain path")), "{told}");
+    assert!(
+        told.contains(place.lock().to_str().expect("a plain path")),
+        "{told}"
+    );
     assert!(actor.ask_in_vain("try a h").starts_with("contended:"));
     actor.ask("release g");
     actor.ask("lock a h");

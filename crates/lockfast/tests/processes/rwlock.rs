@@ -51,9 +51,16 @@ fn readers_share_and_writers_are_alone() {
     for how in ["try-read", "try-upgradable", "try-write"] {
         let refused = one.ask_in_vain(&format!("rw {how} a g"));
         let holder = format!("held by pid {}", third.pid());
-        assert!(refused.starts_with("contended:") && refused.ends_with(&holder), "{refused}");
+        assert!(
+            refused.starts_with("contended:") && refused.ends_with(&holder),
+            "{refused}"
+        );
     }
-    assert!(other.ask_in_vain("rw read-for a g 5").starts_with("timed-out:"));
+    assert!(
+        other
+            .ask_in_vain("rw read-for a g 5")
+            .starts_with("timed-out:")
+    );
     let reading = one.begin_waiting("rw read a g", &place);
     third.ask("rw release g");
     one.succeeds(reading);
@@ -123,7 +130,11 @@ fn a_waiting_writer_that_gives_up_opens_the_gate() {
     let place = Place::new();
     let [mut reader, mut writer, mut late] = actors(&place, "");
     reader.ask("rw read a g");
-    assert!(writer.ask_in_vain("rw write-for a g 20").starts_with("timed-out:"));
+    assert!(
+        writer
+            .ask_in_vain("rw write-for a g 20")
+            .starts_with("timed-out:")
+    );
     late.ask("rw try-read a g");
 }
 

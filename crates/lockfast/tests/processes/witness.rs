@@ -46,7 +46,11 @@ impl Witness {
         if now == before {
             Ok(now.1)
         } else {
-            Err(format!("overlap: pid {} came while pid {} looked", now.0, process::id()))
+            Err(format!(
+                "overlap: pid {} came while pid {} looked",
+                now.0,
+                process::id()
+            ))
         }
     }
 
