@@ -110,7 +110,9 @@ impl Sighting {
         let changed = u64::try_from(seconds)
             .ok()
             .zip(u32::try_from(nanoseconds).ok())
-            .map(|(seconds, nanoseconds)| UNIX_EPOCH + Duration::new(seconds, nanoseconds));
+            .and_then(|(seconds, nanoseconds)| {
+                UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
+            });
         let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
         Self {
             links: status.links,
@@ -172,5 +174,39 @@ fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<St
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
             _ => Err(error),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{FileId, FileSort};
+
+    fn changed_at(changed: ChangeTime) -> Sighting {
+        let (device, inode) = (1, 1);
+        Sighting::of(&Status {
+            id: FileId { device, inode },
+            links: 1,
+            changed,
+            sort: FileSort::Regular,
+        })
+    }
+
+    fn changed_ago(age: Duration) -> Sighting {
+        let changed = (SystemTime::now() - age)
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        let seconds = changed.as_secs().try_into().expect("this century");
+        changed_at(ChangeTime(seconds, changed.subsec_nanos().into()))
+    }
+
+    #[test]
+    fn a_change_time_is_believed_only_when_the_next_change_has_another() {
+        assert!(changed_ago(Duration::ZERO).changed.is_none());
+        assert!(changed_ago(TICK).changed.is_none());
+        assert!(changed_ago(Duration::from_secs(1)).changed.is_some());
+        // A clock that was set back tells nothing, nor does a time that can't be.
+        assert!(changed_at(ChangeTime(i64::MAX, 0)).changed.is_none());
+        assert!(changed_at(ChangeTime(-1, 0)).changed.is_none());
     }
 }

@@ -36,6 +36,7 @@
 mod conversion;
 mod error;
 mod file;
+mod group;
 mod handle;
 mod handles;
 mod hold;
@@ -46,6 +47,7 @@ mod options;
 mod per_process;
 mod protocol;
 mod queue;
+mod reentrant;
 mod rwlock;
 mod sys;
 mod thread;
@@ -53,10 +55,14 @@ mod wait;
 
 pub use conversion::ConversionError;
 pub use error::{Error, Result};
+pub use group::{
+    Guards, Member, MemberGuard, lock_all, try_lock_all, try_lock_all_for, try_lock_all_until,
+};
 pub use holder::Holder;
 pub use identity::Verify;
 pub use lock::{Lock, LockGuard};
 pub use options::Options;
 pub use protocol::Protocol;
+pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 pub use wait::Waiting;

@@ -286,7 +286,7 @@ impl Lock {
         Self { handle }
     }
 
-    fn acquire(&self, patience: Patience) -> Result<LockGuard> {
+    pub(crate) fn acquire(&self, patience: Patience) -> Result<LockGuard> {
         let hold = self.handle.acquire(Mode::Exclusive, patience)?;
         Ok(LockGuard { hold })
     }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::identity::Verify;
 use crate::protocol::Protocol;
 use crate::wait::Waiting;
-use crate::{Lock, RwLock, handle::Handle};
+use crate::{Lock, ReentrantLock, RwLock, handle::Handle};
 
 /// Everything about a lock that can be chosen, ending in [`open`](Self::open).
 ///
@@ -464,6 +464,30 @@ impl Options<RwLock> {
             shares: true,
             ..self.settings.clone()
         }
+    }
+}
+
+impl Options<ReentrantLock> {
+    /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
+    ///
+    /// # Errors
+    ///
+    /// As for a [`Lock`](Options::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let lock = lockfast::ReentrantLock::options().mode(0o600).open(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<ReentrantLock> {
+        Handle::open(path.as_ref(), self.settings.clone())
+            .map(Lock::from_handle)
+            .map(ReentrantLock::from_lock)
     }
 }
 

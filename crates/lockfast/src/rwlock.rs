@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::handle::Handle;
-use crate::hold::Hold;
 use crate::options::Options;
 use crate::protocol::plan::Mode;
 use crate::wait::Patience;
@@ -165,8 +164,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn read(&self) -> Result<RwLockReadGuard> {
-        self.acquire(Mode::Read, Patience::Forever)
-            .map(RwLockReadGuard::new)
+        self.read_with(Patience::Forever)
     }
 
     /// As [`read`](Self::read), without waiting.
@@ -190,8 +188,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_read(&self) -> Result<RwLockReadGuard> {
-        self.acquire(Mode::Read, Patience::None)
-            .map(RwLockReadGuard::new)
+        self.read_with(Patience::None)
     }
 
     /// As [`read`](Self::read), waiting for at most that long.
@@ -217,8 +214,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_read_for(&self, timeout: Duration) -> Result<RwLockReadGuard> {
-        self.acquire(Mode::Read, Patience::lasting(timeout))
-            .map(RwLockReadGuard::new)
+        self.read_with(Patience::lasting(timeout))
     }
 
     /// As [`read`](Self::read), waiting until that instant at most.
@@ -241,8 +237,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_read_until(&self, deadline: Instant) -> Result<RwLockReadGuard> {
-        self.acquire(Mode::Read, Patience::Until(deadline))
-            .map(RwLockReadGuard::new)
+        self.read_with(Patience::Until(deadline))
     }
 
     /// Takes the lock to read, and perhaps to become the writer later.
@@ -279,8 +274,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn upgradable_read(&self) -> Result<RwLockUpgradableReadGuard> {
-        self.acquire(Mode::Upgradable, Patience::Forever)
-            .map(RwLockUpgradableReadGuard::new)
+        self.upgradable_with(Patience::Forever)
     }
 
     /// As [`upgradable_read`](Self::upgradable_read), without waiting.
@@ -304,8 +298,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_upgradable_read(&self) -> Result<RwLockUpgradableReadGuard> {
-        self.acquire(Mode::Upgradable, Patience::None)
-            .map(RwLockUpgradableReadGuard::new)
+        self.upgradable_with(Patience::None)
     }
 
     /// As [`upgradable_read`](Self::upgradable_read), waiting for at most that long.
@@ -331,8 +324,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_upgradable_read_for(&self, timeout: Duration) -> Result<RwLockUpgradableReadGuard> {
-        self.acquire(Mode::Upgradable, Patience::lasting(timeout))
-            .map(RwLockUpgradableReadGuard::new)
+        self.upgradable_with(Patience::lasting(timeout))
     }
 
     /// As [`upgradable_read`](Self::upgradable_read), waiting until that instant at most.
@@ -358,8 +350,7 @@ impl RwLock {
         &self,
         deadline: Instant,
     ) -> Result<RwLockUpgradableReadGuard> {
-        self.acquire(Mode::Upgradable, Patience::Until(deadline))
-            .map(RwLockUpgradableReadGuard::new)
+        self.upgradable_with(Patience::Until(deadline))
     }
 
     /// Takes the lock to write, alone.
@@ -394,8 +385,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn write(&self) -> Result<RwLockWriteGuard> {
-        self.acquire(Mode::Write, Patience::Forever)
-            .map(RwLockWriteGuard::new)
+        self.write_with(Patience::Forever)
     }
 
     /// As [`write`](Self::write), without waiting.
@@ -419,8 +409,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_write(&self) -> Result<RwLockWriteGuard> {
-        self.acquire(Mode::Write, Patience::None)
-            .map(RwLockWriteGuard::new)
+        self.write_with(Patience::None)
     }
 
     /// As [`write`](Self::write), waiting for at most that long.
@@ -446,8 +435,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_write_for(&self, timeout: Duration) -> Result<RwLockWriteGuard> {
-        self.acquire(Mode::Write, Patience::lasting(timeout))
-            .map(RwLockWriteGuard::new)
+        self.write_with(Patience::lasting(timeout))
     }
 
     /// As [`write`](Self::write), waiting until that instant at most.
@@ -470,8 +458,7 @@ impl RwLock {
     /// # }
     /// ```
     pub fn try_write_until(&self, deadline: Instant) -> Result<RwLockWriteGuard> {
-        self.acquire(Mode::Write, Patience::Until(deadline))
-            .map(RwLockWriteGuard::new)
+        self.write_with(Patience::Until(deadline))
     }
 
     /// The path of the lock file, absolute.
@@ -494,8 +481,22 @@ impl RwLock {
         Self { handle }
     }
 
-    fn acquire(&self, mode: Mode, patience: Patience) -> Result<Hold> {
-        self.handle.acquire(mode, patience)
+    pub(crate) fn read_with(&self, patience: Patience) -> Result<RwLockReadGuard> {
+        self.handle
+            .acquire(Mode::Read, patience)
+            .map(RwLockReadGuard::new)
+    }
+
+    pub(crate) fn upgradable_with(&self, patience: Patience) -> Result<RwLockUpgradableReadGuard> {
+        self.handle
+            .acquire(Mode::Upgradable, patience)
+            .map(RwLockUpgradableReadGuard::new)
+    }
+
+    pub(crate) fn write_with(&self, patience: Patience) -> Result<RwLockWriteGuard> {
+        self.handle
+            .acquire(Mode::Write, patience)
+            .map(RwLockWriteGuard::new)
     }
 }
 

@@ -7,6 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadToken(u64);
 
+/// A thread that changes, as one thread tells and others may look.
+#[derive(Debug, Default)]
+pub(crate) struct AtomicThreadToken(AtomicU64);
+
+impl AtomicThreadToken {
+    pub(crate) fn load(&self) -> ThreadToken {
+        ThreadToken(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn store(&self, thread: ThreadToken) {
+        self.0.store(thread.0, Ordering::Relaxed);
+    }
+}
+
 impl ThreadToken {
     /// No thread.
     pub(crate) const NONE: Self = Self(0);
