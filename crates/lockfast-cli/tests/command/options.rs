@@ -47,6 +47,32 @@ fn a_background_process_does_not_keep_a_lock_otherwise() {
 }
 
 #[test]
+fn shared_locks_are_held_beside_each_other_and_exclude_writers() {
+    let stage = Stage::new();
+    for protocol in ["fcntl", "flock", "both"] {
+        let lock = stage.path(protocol);
+        let shared = |more: &[&str]| {
+            let mut command = run(["--protocol", protocol, "--shared"]);
+            command.args(more).arg(&lock);
+            command
+        };
+        let mut reader = Actor::start(shared(&[]).args(["--", "sh", "-c", HOLD]));
+        reader.says("ready");
+        let beside = outcome(shared(&["-n"]).args(["--", "echo", "in"]));
+        assert_eq!(beside.output, ["in"], "{protocol}");
+        assert_eq!(attempt(protocol, &lock), Some(75), "{protocol}");
+        reader.tell("end");
+        assert_eq!(reader.end().code(), Some(0));
+
+        let mut command = run(["--protocol", protocol]);
+        let writer = Actor::start(command.arg(&lock).args(["--", "sh", "-c", HOLD]));
+        writer.says("ready");
+        let refused = outcome(shared(&["-n"]).args(["--", "echo", "in"]));
+        assert_eq!(refused.code, Some(75), "{protocol}");
+    }
+}
+
+#[test]
 fn remove_removes_the_file() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
