@@ -6,6 +6,7 @@
 mod actor;
 mod actor_rwlock;
 mod actor_signals;
+mod chaos;
 mod crash;
 mod deadlock;
 mod exclusion;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let trials = [
         exclusion::trials(),
         crash::trials(),
+        chaos::trials(),
         release::trials(),
         fork::trials(),
         waiting::trials(),
