@@ -165,8 +165,8 @@ impl Handle {
         let fail = |operation, error| Error::system(&self.path, operation, error);
         let goal = Goal::Enter(mode);
         loop {
-            let file = match turn.value() {
-                Some(file) => Arc::clone(file),
+            let file = match turn.take() {
+                Some(file) => file,
                 None => self.reopen(turn)?,
             };
             self.must_allow(&file, mode)?;
@@ -276,7 +276,7 @@ impl Handle {
             Some(given) => self.reopen_given(given)?,
         };
         let file = Arc::new(file);
-        turn.replace(Some(Arc::clone(&file)));
+        turn.replace(Some(&file));
         Ok(file)
     }
 

@@ -344,10 +344,15 @@ impl<'q, T> Turn<'q, T> {
         self.value.as_ref()
     }
 
+    /// What is shared, for one who has no further use for the turn but to keep it or to fail.
+    pub(crate) fn take(&mut self) -> Option<Arc<T>> {
+        self.value.take()
+    }
+
     /// Shares another one from now on; nobody is inside.
-    pub(crate) fn replace(&mut self, value: Option<Arc<T>>) {
-        self.queue.state().value.clone_from(&value);
-        self.value = value;
+    pub(crate) fn replace(&mut self, value: Option<&Arc<T>>) {
+        self.queue.state().value = value.cloned();
+        self.value = None;
     }
 
     /// Are others inside, or were they when the turn began?
@@ -356,7 +361,8 @@ impl<'q, T> Turn<'q, T> {
     }
 
     /// The kernel has granted it: is inside until it leaves.
-    pub(crate) fn keep(self) {
+    pub(crate) fn keep(mut self) {
+        self.value = None;
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => {}
             Purpose::Enter { mode, .. } => {

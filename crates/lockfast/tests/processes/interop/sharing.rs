@@ -46,9 +46,9 @@ fn share_and_exclude(protocol: &str, peer: &Peer) {
     foreign.ask("lock shared");
     lockfast.ask("rw try-read a g");
     lockfast.ask("rw release g");
-    let writing = lockfast.begin_waiting("rw write a g", &place);
-    assert!(!lockfast.has_answered(writing));
+    let blocked = lockfast.begin_waiting("rw write a g", &place);
+    assert!(!lockfast.has_answered(blocked));
     foreign.ask("release");
-    lockfast.succeeds(writing);
+    lockfast.succeeds(blocked);
     assert_eq!(foreign.ask_in_vain("try shared"), "held");
 }
