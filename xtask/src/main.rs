@@ -4,6 +4,7 @@ mod bench;
 mod debian;
 mod lint;
 mod python;
+mod soak;
 mod step;
 mod test;
 
@@ -19,6 +20,8 @@ enum Task {
     Setup,
     /// Install what is missing and run all tests
     Test(test::Options),
+    /// Kill processes at random for some minutes: 100,000 of them
+    Soak(soak::Options),
     /// Check the format, the lints and the docs
     Lint,
     /// Measure lockfast against its peers; the report is in target/bench
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup(),
         Task::Test(options) => test::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
         Task::Bench(options) => bench::run(&options),
     };

@@ -40,6 +40,10 @@ pub(crate) struct Run {
     #[arg(value_name = "COMMAND", required = true, last = true)]
     pub(crate) command: Vec<OsString>,
 
+    /// Share the locks with others who do: readers, beside whom no writer gets in
+    #[arg(short, long)]
+    pub(crate) shared: bool,
+
     /// Give up at once when a lock is held
     #[arg(short, long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,

@@ -62,7 +62,7 @@ impl Progress {
     }
 
     /// Has the locks that are opened with these options tell about their waits.
-    pub(crate) fn watch(&self, options: Options) -> Options {
+    pub(crate) fn watch<L>(&self, options: Options<L>) -> Options<L> {
         let Some(display) = &self.display else {
             return options;
         };

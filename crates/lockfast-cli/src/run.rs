@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lockfast::LockGuard;
+use lockfast::{Guards, MemberGuard};
 
 use crate::args;
 use crate::child::{self, Signals};
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &args::Run) -> Exit {
     let taken = locks::open(arguments, &progress)
         .map_err(|error| (Exit::CANNOT_CREATE, error))
         .and_then(|locks| {
-            locks::take(&locks, locks::Patience::of(arguments)).map_err(|error| {
+            locks::take(&locks, arguments).map_err(|error| {
                 let conflict = error.is_contended() || error.is_timed_out();
                 let code = if conflict {
                     Exit::code(arguments.conflict_exit_code)
@@ -43,7 +43,8 @@ pub(crate) fn run(arguments: &args::Run) -> Exit {
     }
 }
 
-fn under_locks(arguments: &args::Run, guards: Vec<LockGuard>) -> Exit {
+fn under_locks(arguments: &args::Run, guards: Guards) -> Exit {
+    let guards = guards.into_guards();
     let exit = match Signals::catch() {
         Ok(signals) => run_command(arguments, &guards, signals),
         Err(error) => {
@@ -66,7 +67,7 @@ fn under_locks(arguments: &args::Run, guards: Vec<LockGuard>) -> Exit {
     exit
 }
 
-fn run_command(arguments: &args::Run, guards: &[LockGuard], signals: Signals) -> Exit {
+fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) -> Exit {
     let (program, rest) = arguments
         .command
         .split_first()
@@ -74,9 +75,9 @@ fn run_command(arguments: &args::Run, guards: &[LockGuard], signals: Signals) ->
     let mut command = Command::new(program);
     command.args(rest);
     if arguments.inherit {
-        for guard in guards {
-            if let Err(error) = sys::let_inherit(guard.file()) {
-                let path = guard.path().display();
+        for (file, path) in guards.iter().filter_map(locks::held) {
+            if let Err(error) = sys::let_inherit(file) {
+                let path = path.display();
                 say(format_args!(
                     "cannot hand lock {path} to the command: {error}"
                 ));

@@ -52,6 +52,8 @@ pub(crate) enum Operation {
     Open,
     CreateDirs,
     Lock,
+    Upgrade,
+    Downgrade,
     Check,
     Remove,
     Release,
@@ -70,6 +72,12 @@ pub(crate) enum Cause {
     Unsupported(&'static str, Option<io::Error>),
     /// The path, or what stands there, can't be a lock file.
     InvalidPath(&'static str),
+    /// The wait would never end.
+    Deadlock(&'static str),
+    /// The file is open for reading only, and more is needed.
+    ReadOnly(&'static str),
+    /// The guard holds nothing.
+    NotHeld(&'static str),
     /// An option has a value that can't be used.
     InvalidOption(&'static str),
     /// The operating system refused.
@@ -91,7 +99,10 @@ impl Error {
     /// Sorts an error of the operating system: a file system without locks is not just any error.
     #[cold]
     pub(crate) fn system(path: &Path, operation: Operation, error: io::Error) -> Self {
-        let locking = matches!(operation, Operation::Lock | Operation::Release);
+        let locking = matches!(
+            operation,
+            Operation::Lock | Operation::Upgrade | Operation::Downgrade | Operation::Release
+        );
         let cause = if error.kind() == io::ErrorKind::Unsupported
             || (locking && crate::sys::lock::means_no_locks_here(&error))
         {
@@ -134,7 +145,7 @@ impl Error {
         matches!(self.inner.cause, Cause::Cancelled(_))
     }
 
-    /// Waiting would never have ended: the system found a circle of waiters.
+    /// Waiting would never have ended: the thread that asks holds the lock itself.
     pub fn is_deadlock(&self) -> bool {
         self.io_kind() == io::ErrorKind::Deadlock
     }
@@ -162,7 +173,11 @@ impl Error {
             // Not `Interrupted`: the standard library retries on that kind.
             Cause::Cancelled(_) => io::ErrorKind::Other,
             Cause::Unsupported(..) => io::ErrorKind::Unsupported,
-            Cause::InvalidPath(_) | Cause::InvalidOption(_) => io::ErrorKind::InvalidInput,
+            Cause::Deadlock(_) => io::ErrorKind::Deadlock,
+            Cause::ReadOnly(_) => io::ErrorKind::PermissionDenied,
+            Cause::InvalidPath(_) | Cause::InvalidOption(_) | Cause::NotHeld(_) => {
+                io::ErrorKind::InvalidInput
+            }
             Cause::System(error) => error.kind(),
         }
     }
@@ -177,7 +192,8 @@ impl fmt::Display for Error {
         } = &*self.inner;
         match cause {
             Cause::TimedOut(waited, _) => {
-                write!(f, "gave up on lock {} after {waited:.1?}", path.display())?;
+                let what = operation.awaited();
+                write!(f, "gave up on {what} {} after {waited:.1?}", path.display())?;
             }
             Cause::Cancelled(waited) => {
                 write!(f, "wait for lock {} was ended", path.display())?;
@@ -192,9 +208,12 @@ impl fmt::Display for Error {
             Cause::Contended(None) | Cause::TimedOut(_, None) => write!(f, ": it is held"),
             Cause::Cancelled(_) => Ok(()),
             Cause::Unsupported(why, Some(error)) => write!(f, ": {error}; {why}"),
-            Cause::Unsupported(why, None) | Cause::InvalidPath(why) | Cause::InvalidOption(why) => {
-                write!(f, ": {why}")
-            }
+            Cause::Unsupported(why, None)
+            | Cause::InvalidPath(why)
+            | Cause::InvalidOption(why)
+            | Cause::Deadlock(why)
+            | Cause::ReadOnly(why)
+            | Cause::NotHeld(why) => write!(f, ": {why}"),
             Cause::System(error) => match advice(*operation, error) {
                 Some(advice) => write!(f, ": {error}; {advice}"),
                 None => write!(f, ": {error}"),
@@ -234,9 +253,19 @@ impl Operation {
             Self::Open => "cannot open lock file",
             Self::CreateDirs => "cannot create the directory of lock file",
             Self::Lock => "cannot take lock",
+            Self::Upgrade => "cannot upgrade to a writer of lock",
+            Self::Downgrade => "cannot downgrade to a reader of lock",
             Self::Check => "cannot check whether this is still the file of lock",
             Self::Remove => "cannot remove lock file",
             Self::Release => "cannot release lock",
+        }
+    }
+
+    /// What a wait was for.
+    fn awaited(self) -> &'static str {
+        match self {
+            Self::Upgrade => "the upgrade to a writer of lock",
+            _ => "lock",
         }
     }
 }

@@ -4,34 +4,84 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
-use crate::identity::Sighting;
-use crate::options::Options;
+use crate::identity::Sightings;
+use crate::options::Settings;
+use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
 use crate::protocol::{self, Protocol};
 use crate::sys::fork::{self, PrivateFile};
-use crate::sys::{self, FileId, FileSort, Kind};
+use crate::sys::{self, FileId, FileSort, Target};
 
 /// An open lock file.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the file"
+)]
 pub(crate) struct LockFile {
     file: PrivateFile,
     id: FileId,
-    /// What it was like when it was found at its path last.
-    sighting: Option<Sighting>,
-    /// Does a rename change what `sighting` has?
+    sightings: Sightings,
+    /// Does a rename change what a sighting has?
     renames_show: bool,
-    /// What is locked first, and what then, if anything.
-    kinds: (Kind, Option<Kind>),
+    /// Are bytes locked?
+    bytes: bool,
+    /// Is the file locked by `flock`?
+    flock: bool,
+    /// How long the range of an exclusive holder is.
+    exclusive_len: u64,
+    writable: bool,
+    /// How often in a row a writer came in without a look at the rooms.
+    quick_writes: AtomicU32,
+}
+
+/// What is wanted of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// To get in, holding nothing yet.
+    Enter(Mode),
+    /// To get in beside readers of the same description.
+    Join(Mode),
+    /// To become the writer, from upgradable.
+    Upgrade,
+}
+
+impl Goal {
+    fn quick(self) -> Plan {
+        match self {
+            Self::Enter(mode) => plan::quick(mode),
+            Self::Join(mode) => plan::join(mode),
+            Self::Upgrade => plan::UPGRADE_QUICK,
+        }
+    }
+
+    fn patient(self) -> Plan {
+        match self {
+            Self::Enter(mode) => plan::patient(mode),
+            Self::Join(mode) => plan::join(mode),
+            Self::Upgrade => plan::UPGRADE,
+        }
+    }
+
+    /// What it is that others may not do then.
+    pub(crate) fn access(self) -> Access {
+        match self {
+            Self::Enter(mode) | Self::Join(mode) => mode.access(),
+            Self::Upgrade => Access::Exclusive,
+        }
+    }
 }
 
 impl LockFile {
     /// Opens the file at the path, and creates it if need be.
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
+    pub(crate) fn open(path: &Path, settings: &Settings) -> Result<Self> {
         loop {
             let forks = fork::forks();
-            let file = Self::new(open(path, options)?, path, options)?;
+            let (file, writable) = open(path, settings)?;
+            let file = Self::new(file, writable, path, settings)?;
             // A child that was forked before the file was registered shares its description: such
             // a description must not be locked.
             if fork::forks() == forks {
@@ -41,26 +91,33 @@ impl LockFile {
     }
 
     /// Takes a file that is open.
-    pub(crate) fn new(file: File, path: &Path, options: &Options) -> Result<Self> {
+    pub(crate) fn new(
+        file: File,
+        writable: bool,
+        path: &Path,
+        settings: &Settings,
+    ) -> Result<Self> {
         let file = PrivateFile::new(file);
         let status = sys::file::status(&file)
             .map_err(|error| Error::system(path, Operation::Open, error))?;
         refuse_unless_regular(path, status.sort)?;
-        let record = Kind::Record {
-            len: protocol::exclusive_len(std::process::id(), sys::process::namespace()),
+        let (bytes, flock) = match settings.protocol {
+            Protocol::Fcntl | Protocol::Both if !sys::lock::HAS_RANGES => (false, true),
+            Protocol::Fcntl => (true, false),
+            Protocol::Flock => (false, true),
+            Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
         };
-        let kinds = match options.protocol {
-            Protocol::Fcntl => (record, None),
-            Protocol::Flock => (Kind::Flock, None),
-            Protocol::Both if sys::file::has_one_lock_table(&file) => (record, None),
-            Protocol::Both => (record, Some(Kind::Flock)),
-        };
+        let pid = std::process::id();
         Ok(Self {
             renames_show: sys::file::renames_change_time(&file),
             file,
             id: status.id,
-            sighting: None,
-            kinds,
+            sightings: Sightings::default(),
+            bytes,
+            flock,
+            exclusive_len: protocol::exclusive_len(pid, sys::process::namespace()),
+            writable,
+            quick_writes: AtomicU32::new(0),
         })
     }
 
@@ -73,69 +130,165 @@ impl LockFile {
         self.id
     }
 
-    /// What it was like when it was found at its path last, since it was opened.
-    pub(crate) fn sighting(&self) -> Option<&Sighting> {
-        self.sighting.as_ref()
+    /// What it was like when it was found at its path.
+    pub(crate) fn sightings(&self) -> &Sightings {
+        &self.sightings
     }
 
-    /// It was found at its path.
-    pub(crate) fn sighted(&mut self, sighting: Sighting) {
-        self.sighting = Some(sighting);
-    }
-
-    /// Does a rename change what a [`Sighting`] has?
+    /// Does a rename change what a sighting has?
     pub(crate) fn renames_show(&self) -> bool {
         self.renames_show
     }
 
-    /// Tries once; `false` when somebody else holds it, and then nothing is held.
-    pub(crate) fn try_lock(&self) -> io::Result<bool> {
-        let (first, second) = self.kinds;
-        if !sys::lock::try_lock(&self.file, first)? {
-            return Ok(false);
-        }
-        let Some(second) = second else {
-            return Ok(true);
-        };
-        match sys::lock::try_lock(&self.file, second) {
-            Ok(true) => Ok(true),
-            refused => {
-                sys::lock::release(&self.file, first)?;
-                refused
-            }
-        }
+    /// Is it open for writing, as an exclusive lock of bytes demands it?
+    pub(crate) fn can_be_alone(&self) -> bool {
+        self.writable || !self.bytes
     }
 
-    /// Calls `wait` for each kernel lock in turn; gives back what is held when one fails.
-    pub(crate) fn lock_each<E>(
+    /// Can a lock be changed to another without giving it up in between?
+    pub(crate) fn converts(&self) -> bool {
+        self.bytes && !self.flock
+    }
+
+    /// Tries once; `false` when somebody else is in the way, and then nothing more is held than
+    /// before.
+    pub(crate) fn attempt(&self, goal: Goal) -> io::Result<bool> {
+        if goal == Goal::Enter(Mode::Write) && self.must_look_at_rooms() && self.is_room_taken() {
+            return Ok(false);
+        }
+        let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
+        self.run(goal, goal.quick(), lock, &|error| error)
+    }
+
+    /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
+    /// is held than before.
+    pub(crate) fn pursue<E>(
         &self,
-        mut wait: impl FnMut(&File, Kind) -> std::result::Result<(), E>,
+        goal: Goal,
+        mut wait: impl FnMut(&File, Access, Target) -> std::result::Result<(), E>,
+        fail: &impl Fn(io::Error) -> E,
     ) -> std::result::Result<(), E> {
-        let (first, second) = self.kinds;
-        wait(&self.file, first)?;
-        let Some(second) = second else {
-            return Ok(());
-        };
-        wait(&self.file, second).inspect_err(|_| {
-            // Should this fail, the error below is the one to report; who gives the file back
-            // releases it once more and closes it if that fails.
-            let _ = sys::lock::release(&self.file, first);
-        })
+        let lock = |access, target| wait(&self.file, access, target).map(|()| true);
+        self.run(goal, goal.patient(), lock, fail).map(drop)
+    }
+
+    /// Changes what is held to something weaker.
+    pub(crate) fn downgrade(&self, plan: Plan) -> io::Result<()> {
+        let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
+        self.steps(plan, lock, &|error| error).map(drop)
+    }
+
+    /// Gives up what an upgradable reader has beyond a reader.
+    pub(crate) fn release_upgrade(&self) -> io::Result<()> {
+        if self.bytes {
+            self.downgrade(plan::UPGRADABLE_TO_READ)
+        } else {
+            Ok(())
+        }
     }
 
     /// Releases all that is held.
     pub(crate) fn release(&self) -> io::Result<()> {
-        let (first, second) = self.kinds;
-        if let Some(second) = second {
-            sys::lock::release(&self.file, second)?;
+        if self.flock {
+            sys::lock::release(&self.file, Target::File)?;
         }
-        sys::lock::release(&self.file, first)
+        if self.bytes {
+            sys::lock::release(&self.file, self.target(Part::All))?;
+        }
+        Ok(())
     }
 
     /// Who holds it, if the kernel tells in one call.
-    pub(crate) fn holder(&self) -> Option<Holder> {
-        let blocker = sys::lock::blocker(&self.file, self.kinds.0)?;
+    pub(crate) fn holder(&self, access: Access) -> Option<Holder> {
+        if !self.bytes {
+            return None;
+        }
+        let main = Part::Main.range(self.exclusive_len);
+        let blocker = sys::lock::blocker(&self.file, access, main)?;
         protocol::holder(blocker, sys::process::namespace())
+    }
+
+    fn run<E>(
+        &self,
+        goal: Goal,
+        plan: Plan,
+        mut lock: impl FnMut(Access, Target) -> std::result::Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> std::result::Result<bool, E> {
+        if self.bytes && !self.steps(plan, &mut lock, fail)? {
+            return Ok(false);
+        }
+        if !self.flock || !matches!(goal, Goal::Enter(_)) {
+            return Ok(true);
+        }
+        let locked = lock(goal.access(), Target::File);
+        if self.bytes && !matches!(locked, Ok(true)) {
+            sys::lock::release(&self.file, self.target(plan.undo)).map_err(fail)?;
+        }
+        locked
+    }
+
+    fn steps<E>(
+        &self,
+        plan: Plan,
+        mut lock: impl FnMut(Access, Target) -> std::result::Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> std::result::Result<bool, E> {
+        for (number, &step) in plan.steps.iter().enumerate() {
+            let done = match step {
+                Step::Lock(access, part) => lock(access, self.target(part)),
+                Step::Unlock(part) => sys::lock::release(&self.file, self.target(part))
+                    .map(|()| true)
+                    .map_err(fail),
+                Step::EnterRoom => self.enter_room().map(|()| true).map_err(fail),
+                Step::Shortcut(access, part) => match self.shortcut(access, part) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => Ok(true),
+                    Err(error) => Err(fail(error)),
+                },
+            };
+            if !matches!(done, Ok(true)) {
+                if number > 0 {
+                    self.undo(plan);
+                }
+                return done;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Should this fail, the error that made it necessary is the one to report; who gives the file
+    /// back releases it once more and closes it if that fails.
+    fn undo(&self, plan: Plan) {
+        let _ = sys::lock::release(&self.file, self.target(plan.undo));
+    }
+
+    fn enter_room(&self) -> io::Result<()> {
+        for room in [Part::FirstRoom, Part::SecondRoom] {
+            if sys::lock::try_lock(&self.file, Access::Shared, self.target(room))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn shortcut(&self, access: Access, part: Part) -> io::Result<bool> {
+        Ok(!self.is_room_taken() && sys::lock::try_lock(&self.file, access, self.target(part))?)
+    }
+
+    /// Do readers wait in one of the rooms?
+    fn is_room_taken(&self) -> bool {
+        let rooms = Part::Rooms.range(self.exclusive_len);
+        sys::lock::blocker(&self.file, Access::Exclusive, rooms).is_some()
+    }
+
+    fn must_look_at_rooms(&self) -> bool {
+        let before = self.quick_writes.fetch_add(1, Ordering::Relaxed);
+        self.bytes && before % plan::QUICK_WRITES == plan::QUICK_WRITES - 1
+    }
+
+    fn target(&self, part: Part) -> Target {
+        Target::Bytes(part.range(self.exclusive_len))
     }
 }
 
@@ -165,8 +318,9 @@ const MAX_LINKS: usize = 40;
 /// How often the directory may vanish again after it was created.
 const MAX_DIRECTORIES: usize = 16;
 
-fn open(path: &Path, options: &Options) -> Result<File> {
-    let follow = options.follow_symlinks;
+/// The file, and whether it is open for writing.
+fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {
+    let follow = settings.follow_symlinks;
     let fail = |operation, error| Error::system(path, operation, error);
     // The file that a dangling link leads to, when links are followed.
     let mut target = path.to_path_buf();
@@ -176,7 +330,7 @@ fn open(path: &Path, options: &Options) -> Result<File> {
         match sys::file::status_at(&target, follow) {
             Ok(status) => {
                 refuse_unless_regular(path, status.sort)?;
-                match open_existing(&target, options) {
+                match open_existing(&target, settings) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) if !follow && sys::file::refused_link(&error) => {
                         refuse_unless_regular(path, FileSort::Symlink)?;
@@ -185,7 +339,7 @@ fn open(path: &Path, options: &Options) -> Result<File> {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match sys::file::create_new(&target, options.mode) {
+                match sys::file::create_new(&target, settings.mode) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         if follow && links < MAX_LINKS {
                             if let Some(next) = link_target(&target) {
@@ -196,7 +350,7 @@ fn open(path: &Path, options: &Options) -> Result<File> {
                     }
                     Err(error)
                         if error.kind() == io::ErrorKind::NotFound
-                            && options.create_dirs
+                            && settings.create_dirs
                             && directories < MAX_DIRECTORIES =>
                     {
                         directories += 1;
@@ -205,7 +359,11 @@ fn open(path: &Path, options: &Options) -> Result<File> {
                                 .map_err(|error| fail(Operation::CreateDirs, error))?;
                         }
                     }
-                    created => return created.map_err(|error| fail(Operation::Open, error)),
+                    created => {
+                        return created
+                            .map(|file| (file, true))
+                            .map_err(|error| fail(Operation::Open, error));
+                    }
                 }
             }
             Err(error) => return Err(fail(Operation::Open, error)),
@@ -213,14 +371,18 @@ fn open(path: &Path, options: &Options) -> Result<File> {
     }
 }
 
-/// Opens for writing, as an exclusive record lock demands it; a `flock` does without.
-fn open_existing(path: &Path, options: &Options) -> io::Result<File> {
-    let follow = options.follow_symlinks;
+/// Opens for writing, as an exclusive lock of bytes demands it, or else for reading if that is
+/// enough.
+fn open_existing(path: &Path, settings: &Settings) -> io::Result<(File, bool)> {
+    let follow = settings.follow_symlinks;
+    let reading_may_do = settings.shares || settings.protocol == Protocol::Flock;
     match sys::file::open_existing(path, follow, true) {
-        Err(error) if options.protocol == Protocol::Flock && sys::file::may_be_readable(&error) => {
-            sys::file::open_existing(path, follow, false).map_err(|_| error)
+        Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
+            sys::file::open_existing(path, follow, false)
+                .map(|file| (file, false))
+                .map_err(|_| error)
         }
-        opened => opened,
+        opened => opened.map(|file| (file, true)),
     }
 }
 

@@ -1,53 +1,44 @@
-//! What the handles of all primitives share: the path, the options, and the acquire itself.
+//! What the handles of all primitives share: the path, what was chosen, and how to get in.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use crate::error::{Cause, Error, Operation, Result};
-use crate::file::{self, LockFile};
+use crate::file::{self, Goal, LockFile};
+use crate::handles;
+use crate::hold::Hold;
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
-use crate::options::Options;
-use crate::queue::{Queue, Turn};
-use crate::sys::{FileId, fork};
+use crate::options::Settings;
+use crate::per_process::PerProcess;
+use crate::protocol::plan::Mode;
+use crate::queue::{Entry, Queue, Turn};
+use crate::sys::FileId;
+use crate::thread::ThreadToken;
 use crate::wait::{Patience, Wait};
 
 /// One lock of this process, shared by the clones of its handle.
 #[derive(Debug)]
 pub(crate) struct Handle {
     path: PathBuf,
-    options: Options,
+    settings: Settings,
     /// The file that the user gave, if it was not opened by its path.
     given: Option<FileId>,
-    process: PerProcess,
+    process: PerProcess<OfProcess>,
 }
 
 /// A handle's part that belongs to one process.
-///
-/// A forked child can't use its parent's: a thread that does not exist in the child may have been
-/// in the middle of it. So each process in a line of forks has its own, found by its generation.
 #[derive(Debug)]
-struct PerProcess {
-    generation: u64,
-    queue: Queue<LockFile>,
+pub(crate) struct OfProcess {
+    pub(crate) queue: Queue<LockFile>,
     /// Does a guard of this process hold it? Information for errors only.
-    held: AtomicBool,
-    child: OnceLock<Box<PerProcess>>,
-}
-
-/// A lock that is held, until dropped.
-#[derive(Debug)]
-pub(crate) struct Hold {
-    handle: Arc<Handle>,
-    /// Taken out when it is released.
-    file: Option<LockFile>,
+    pub(crate) held: AtomicBool,
 }
 
 impl Handle {
-    pub(crate) fn open(path: &Path, options: Options) -> Result<Arc<Self>> {
+    pub(crate) fn open(path: &Path, settings: Settings) -> Result<Arc<Self>> {
         let path = file::absolute(path)?;
         let invalid = |why| {
             Err(Error::new(
@@ -56,27 +47,22 @@ impl Handle {
                 Cause::InvalidOption(why),
             ))
         };
-        if options.mode.is_some_and(|mode| mode > 0o7777) {
+        if settings.mode.is_some_and(|mode| mode > 0o7777) {
             return invalid("the mode has bits above 0o7777");
         }
-        if options.remove_on_release && options.verify == Verify::Off {
+        if settings.remove_on_release && settings.verify == Verify::Off {
             return invalid(
                 "remove_on_release needs verify: without it two could hold the lock, \
                  one on the removed file and one on the new one",
             );
         }
-        let file = LockFile::open(&path, &options)?;
-        Ok(Arc::new(Self {
-            path,
-            options,
-            given: None,
-            process: PerProcess::new(Some(file)),
-        }))
+        let file = LockFile::open(&path, &settings)?;
+        Ok(Self::new(path, settings, None, file))
     }
 
-    pub(crate) fn from_file(file: File, mut options: Options) -> Result<Arc<Self>> {
+    pub(crate) fn from_file(file: File, mut settings: Settings) -> Result<Arc<Self>> {
         let path = crate::sys::file::path_of(&file).unwrap_or_else(|| "(open file)".into());
-        if options.remove_on_release {
+        if settings.remove_on_release {
             let why = "remove_on_release needs a lock that was opened by its path";
             return Err(Error::new(
                 &path,
@@ -84,74 +70,136 @@ impl Handle {
                 Cause::InvalidOption(why),
             ));
         }
-        options.verify = Verify::Off;
-        let file = LockFile::new(file, &path, &options)?;
-        Ok(Arc::new(Self {
+        settings.verify = Verify::Off;
+        // Whether it can be written to, the kernel tells when it matters.
+        let file = LockFile::new(file, true, &path, &settings)?;
+        let id = file.id();
+        Ok(Self::new(path, settings, Some(id), file))
+    }
+
+    fn new(path: PathBuf, settings: Settings, given: Option<FileId>, file: LockFile) -> Arc<Self> {
+        let handle = Arc::new(Self {
             path,
-            options,
-            given: Some(file.id()),
-            process: PerProcess::new(Some(file)),
-        }))
+            settings,
+            given,
+            process: PerProcess::new(OfProcess::new(Some(file))),
+        });
+        handles::remember(&handle);
+        handle
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its part of the process that runs now.
+    pub(crate) fn process(&self) -> &OfProcess {
+        self.process.get(|| OfProcess::new(None))
     }
 
     /// Takes the lock, waiting as long as the patience lasts.
-    pub(crate) fn acquire(self: &Arc<Self>, patience: Patience) -> Result<Hold> {
+    pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: Patience) -> Result<Hold> {
         let process = self.process();
-        let mut wait = Wait::new(self, patience);
-        let mut turn = match process.queue.try_enter() {
-            Some(turn) => turn,
-            None => wait.for_turn(&process.queue, || process.holder())?,
+        let (queue, thread) = (&process.queue, ThreadToken::current());
+        let mut wait = Wait::new(self, thread, patience, Operation::Lock);
+        let hold = |file| Ok(Hold::new(self, mode, thread, file));
+        let mut turn = match queue.try_enter(mode, thread) {
+            Entry::Turn(turn) => turn,
+            Entry::Inside(file) => return hold(file),
+            Entry::Full => {
+                if patience == Patience::None {
+                    return Err(wait.contended(process.holder()));
+                }
+                wait.for_turn(queue.line_up(mode, thread), || process.holder())?
+            }
         };
-        let file = self.lock_current(&mut turn, &mut wait)?;
+        while turn.joins() {
+            if let Some(file) = self.join(&turn, mode)? {
+                turn.keep();
+                return hold(file);
+            }
+            if patience == Patience::None {
+                return Err(wait.contended(None));
+            }
+            turn = wait.at_place(turn.step_back(), || process.holder())?;
+        }
+        let file = self.enter(&mut turn, mode, &mut wait)?;
         process.held.store(true, Ordering::Relaxed);
         turn.keep();
-        Ok(Hold {
-            handle: Arc::clone(self),
-            file: Some(file),
-        })
+        hold(file)
+    }
+
+    /// Gets in beside the readers of this handle, unless the kernel holds it back for others.
+    fn join(&self, turn: &Turn<'_, LockFile>, mode: Mode) -> Result<Option<Arc<LockFile>>> {
+        let file = turn.value().expect("those inside share it");
+        let joined = file
+            .attempt(Goal::Join(mode))
+            .map_err(|error| Error::system(&self.path, Operation::Lock, error))?;
+        if !joined {
+            return Ok(None);
+        }
+        match self.is_current(file, false) {
+            Ok(true) => Ok(Some(Arc::clone(file))),
+            // Those inside may stay, but whoever comes now needs the file that is there now.
+            other => {
+                if mode == Mode::Upgradable {
+                    file.release_upgrade()
+                        .map_err(|error| Error::system(&self.path, Operation::Release, error))?;
+                }
+                other.map(|_| None)
+            }
+        }
     }
 
     /// Locks the file that is at the path, however often it is replaced meanwhile.
-    fn lock_current(&self, turn: &mut Turn<'_, LockFile>, wait: &mut Wait<'_>) -> Result<LockFile> {
+    fn enter(
+        &self,
+        turn: &mut Turn<'_, LockFile>,
+        mode: Mode,
+        wait: &mut Wait<'_>,
+    ) -> Result<Arc<LockFile>> {
         let fail = |operation, error| Error::system(&self.path, operation, error);
+        let goal = Goal::Enter(mode);
         loop {
-            let mut file = match turn.take() {
+            let file = match turn.take() {
                 Some(file) => file,
-                None => self.reopen()?,
+                None => self.reopen(turn)?,
             };
-            let locked = match wait.attempt(|| file.try_lock()) {
+            self.must_allow(&file, mode)?;
+            let locked = match wait.attempt(|| file.attempt(goal)) {
                 Ok(locked) => locked,
                 Err(error) => {
-                    Self::give_back(turn, file);
+                    Self::give_back(turn, &file);
                     return Err(fail(Operation::Lock, error));
                 }
             };
             if !locked {
                 // Held by somebody; but if the file is stale, that is not the lock at the path.
                 if !self.is_at_path(&file)? {
+                    turn.replace(None);
                     wait.unless_over(|| None)?;
                     continue;
                 }
-                if let Err(error) = wait.in_kernel(&file) {
-                    Self::give_back(turn, file);
+                if let Err(error) = wait.in_kernel(&file, goal) {
+                    Self::give_back(turn, &file);
                     return Err(error);
                 }
             }
-            // Dropping the file releases it too; but a descriptor that was copied would keep it.
-            match self.is_current(&mut file, wait.has_begun()) {
+            match self.is_current(&file, wait.has_begun()) {
                 Ok(true) => return Ok(file),
-                Ok(false) => file
-                    .release()
-                    .map_err(|error| fail(Operation::Release, error))?,
+                Ok(false) => {
+                    turn.replace(None);
+                    // Dropping the file releases it too; but a descriptor that was copied would
+                    // keep it.
+                    file.release()
+                        .map_err(|error| fail(Operation::Release, error))?;
+                }
                 Err(error) => {
+                    turn.replace(None);
                     let _ = file.release();
                     return Err(error);
                 }
@@ -161,144 +209,105 @@ impl Handle {
     }
 
     /// Leaves a file that could not be locked to the next one, if surely nothing is held on it.
-    fn give_back(turn: &mut Turn<'_, LockFile>, file: LockFile) {
-        if file.release().is_ok() {
-            turn.put(file);
+    fn give_back(turn: &mut Turn<'_, LockFile>, file: &LockFile) {
+        if file.release().is_err() {
+            turn.replace(None);
         }
     }
 
+    /// An error if the file can't be held in this mode.
+    fn must_allow(&self, file: &LockFile, mode: Mode) -> Result<()> {
+        if mode == Mode::Upgradable && !file.converts() {
+            return Err(self.unsupported(Operation::Lock));
+        }
+        if mode != Mode::Read && !file.can_be_alone() {
+            return Err(Error::new(
+                &self.path,
+                Operation::Lock,
+                Cause::ReadOnly(
+                    "the file could be opened for reading only, which is enough to read",
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unsupported(&self, operation: Operation) -> Error {
+        let why = "flock can't change a lock without giving it up in between: use Protocol::Fcntl \
+                   on a system that has open-file-description locks";
+        Error::new(&self.path, operation, Cause::Unsupported(why, None))
+    }
+
+    /// Is this thread inside, by another handle of that file?
+    pub(crate) fn is_held_elsewhere_by(&self, thread: ThreadToken, file: &LockFile) -> bool {
+        handles::any(|handle| {
+            let queue = &handle.process().queue;
+            !std::ptr::eq(handle, self)
+                && queue.has_inside(thread)
+                && queue.shared().is_some_and(|other| other.id() == file.id())
+        })
+    }
+
     /// Is the file, which is locked now, the one at the path?
-    fn is_current(&self, file: &mut LockFile, waited: bool) -> Result<bool> {
-        let Options {
+    fn is_current(&self, file: &LockFile, waited: bool) -> Result<bool> {
+        let Settings {
             follow_symlinks,
             verify,
             ..
-        } = self.options;
+        } = self.settings;
         identity::is_current(file, &self.path, follow_symlinks, verify, waited)
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 
     /// Is the file, locked or not, the one at the path?
     fn is_at_path(&self, file: &LockFile) -> Result<bool> {
-        if self.options.verify == Verify::Off {
+        if self.settings.verify == Verify::Off {
             return Ok(true);
         }
-        identity::is_at(file, &self.path, self.options.follow_symlinks)
+        identity::is_at(file, &self.path, self.settings.follow_symlinks)
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 
     /// Opens the file again: it was stale, or this is a forked child.
     #[cold]
-    fn reopen(&self) -> Result<LockFile> {
-        let Some(given) = self.given else {
-            return LockFile::open(&self.path, &self.options);
+    fn reopen(&self, turn: &mut Turn<'_, LockFile>) -> Result<Arc<LockFile>> {
+        let file = match self.given {
+            None => LockFile::open(&self.path, &self.settings)?,
+            Some(given) => self.reopen_given(given)?,
         };
-        // Never creates: a new file would not be the one that the user gave.
+        let file = Arc::new(file);
+        turn.replace(Some(&file));
+        Ok(file)
+    }
+
+    /// Never creates: a new file would not be the one that the user gave.
+    fn reopen_given(&self, given: FileId) -> Result<LockFile> {
         let reopened = crate::sys::file::open_existing(&self.path, true, true)
             .map_err(|error| Error::system(&self.path, Operation::Open, error))
-            .and_then(|file| LockFile::new(file, &self.path, &self.options))?;
+            .and_then(|file| LockFile::new(file, true, &self.path, &self.settings))?;
         if reopened.id() == given {
-            Ok(reopened)
-        } else {
-            let why = "another file is there now: open the lock again in the forked process";
-            Err(Error::new(
-                &self.path,
-                Operation::Open,
-                Cause::InvalidPath(why),
-            ))
+            return Ok(reopened);
         }
-    }
-
-    /// The part of the process that runs now.
-    fn process(&self) -> &PerProcess {
-        let generation = fork::generation();
-        let mut process = &self.process;
-        while process.generation != generation {
-            process = process
-                .child
-                .get_or_init(|| Box::new(PerProcess::new(None)));
-        }
-        process
+        let why = "another file is there now: open the lock again in the forked process";
+        Err(Error::new(
+            &self.path,
+            Operation::Open,
+            Cause::InvalidPath(why),
+        ))
     }
 }
 
-impl PerProcess {
+impl OfProcess {
     fn new(file: Option<LockFile>) -> Self {
         Self {
-            generation: fork::generation(),
-            queue: Queue::new(file),
+            queue: Queue::new(file, |file| file.release().is_ok()),
             held: AtomicBool::new(false),
-            child: OnceLock::new(),
         }
     }
 
-    /// Who holds it while a thread of this process has the turn, as far as this process knows.
-    fn holder(&self) -> Option<Holder> {
+    /// Who holds it while others of this process are inside or have the turn, as far as this
+    /// process knows.
+    pub(crate) fn holder(&self) -> Option<Holder> {
         self.held.load(Ordering::Relaxed).then(Holder::this_process)
-    }
-}
-
-impl Hold {
-    pub(crate) fn path(&self) -> &Path {
-        &self.handle.path
-    }
-
-    pub(crate) fn file(&self) -> &LockFile {
-        self.file.as_ref().expect("it is there until the release")
-    }
-
-    /// Is the locked file still the one at the path?
-    pub(crate) fn is_current(&self) -> Result<bool> {
-        let follow = self.handle.options.follow_symlinks;
-        identity::is_at(self.file(), self.path(), follow)
-            .map_err(|error| Error::system(self.path(), Operation::Check, error))
-    }
-
-    /// Releases it and tells of errors. Once is enough; what comes after does nothing.
-    pub(crate) fn release(&mut self) -> Result<()> {
-        let Some(file) = self.file.take() else {
-            return Ok(());
-        };
-        if !file.is_own() {
-            // A forked child's copy: the lock is the parent's.
-            return Ok(());
-        }
-        let removed = if self.handle.options.remove_on_release {
-            self.remove(&file)
-        } else {
-            Ok(())
-        };
-        let released = file
-            .release()
-            .map_err(|error| Error::system(&self.handle.path, Operation::Release, error));
-        let process = self.handle.process();
-        process.held.store(false, Ordering::Relaxed);
-        // A file that could not be unlocked is closed instead, and so is one that was removed.
-        let reusable = released.is_ok() && !self.handle.options.remove_on_release;
-        process.queue.leave(reusable.then_some(file));
-        removed.and(released)
-    }
-
-    /// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
-    fn remove(&self, file: &LockFile) -> Result<()> {
-        let path = &self.handle.path;
-        let fail = |operation, error| Error::system(path, operation, error);
-        let follow = self.handle.options.follow_symlinks;
-        let is_current =
-            identity::is_at(file, path, follow).map_err(|error| fail(Operation::Check, error))?;
-        if !is_current {
-            return Ok(());
-        }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(|error| fail(Operation::Remove, error)),
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        // A drop has nobody to tell; `release` does.
-        let _ = self.release();
     }
 }

@@ -8,11 +8,12 @@
 //!
 //! To look the path up takes three times as long as to ask what is behind the descriptor, and after
 //! a wait, when no cache is warm, that shows in the hand-over. So the first acquire looks up, and the
-//! later ones compare the descriptor with that [`Sighting`]: a file that was deleted or replaced has
+//! later ones compare the descriptor with that [`Sightings`]: a file that was deleted or replaced has
 //! fewer names, and one that was renamed has another change time.
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::file::LockFile;
@@ -62,11 +63,42 @@ pub enum Verify {
 
 /// What a file was like when it was found at its path, while it was locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sighting {
+struct Sighting {
     links: u64,
-    changed: ChangeTime,
-    /// Was the change so long ago that another one has another time?
-    settled: bool,
+    /// `None` when the change was so young that the next one may have the same time.
+    changed: Option<ChangeTime>,
+}
+
+/// The last [`Sighting`] of a file, if there was one.
+///
+/// Only the thread whose turn it is looks at it and changes it: the atomics are never contended,
+/// and what orders them is the passing of the turn.
+#[derive(Debug, Default)]
+pub(crate) struct Sightings {
+    /// 0 before the first one.
+    links: AtomicU64,
+    seconds: AtomicI64,
+    /// -1 when it was young.
+    nanoseconds: AtomicI64,
+}
+
+impl Sightings {
+    fn last(&self) -> Option<Sighting> {
+        let links = self.links.load(Ordering::Relaxed);
+        let seconds = self.seconds.load(Ordering::Relaxed);
+        let nanoseconds = self.nanoseconds.load(Ordering::Relaxed);
+        (links > 0).then(|| Sighting {
+            links,
+            changed: (nanoseconds >= 0).then_some(ChangeTime(seconds, nanoseconds)),
+        })
+    }
+
+    fn add(&self, sighting: Sighting) {
+        let ChangeTime(seconds, nanoseconds) = sighting.changed.unwrap_or(ChangeTime(0, -1));
+        self.links.store(sighting.links, Ordering::Relaxed);
+        self.seconds.store(seconds, Ordering::Relaxed);
+        self.nanoseconds.store(nanoseconds, Ordering::Relaxed);
+    }
 }
 
 /// The clocks of file systems tick a hundred times a second, or faster.
@@ -84,15 +116,16 @@ impl Sighting {
         let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
         Self {
             links: status.links,
-            changed: status.changed,
-            settled: age.is_some_and(|age| age > 4 * TICK),
+            changed: age
+                .is_some_and(|age| age > 4 * TICK)
+                .then_some(status.changed),
         }
     }
 }
 
 /// Is the locked file the one at the path?
 pub(crate) fn is_current(
-    file: &mut LockFile,
+    file: &LockFile,
     path: &Path,
     follow: bool,
     verify: Verify,
@@ -104,17 +137,17 @@ pub(crate) fn is_current(
     let Some(status) = status_at(file, path, follow)? else {
         return Ok(false);
     };
-    file.sighted(Sighting::of(&status));
+    file.sightings().add(Sighting::of(&status));
     Ok(true)
 }
 
 /// Is there no sign that it is not at its path any more?
 fn is_as_sighted(file: &LockFile, waited: bool) -> io::Result<bool> {
-    let Some(sighting) = file.sighting() else {
+    let Some(sighting) = file.sightings().last() else {
         return Ok(false);
     };
     let may_tell = if file.renames_show() {
-        sighting.settled
+        sighting.changed.is_some()
     } else {
         !waited
     };
@@ -122,8 +155,8 @@ fn is_as_sighted(file: &LockFile, waited: bool) -> io::Result<bool> {
         return Ok(false);
     }
     let status = sys::file::status(file)?;
-    Ok(status.links == sighting.links
-        && (status.changed == sighting.changed || !file.renames_show()))
+    let unchanged = sighting.changed == Some(status.changed) || !file.renames_show();
+    Ok(status.links == sighting.links && unchanged)
 }
 
 /// Is the file, locked or not, the one at the path?
@@ -169,11 +202,11 @@ mod tests {
 
     #[test]
     fn a_change_time_is_believed_only_when_the_next_change_has_another() {
-        assert!(!changed_ago(Duration::ZERO).settled);
-        assert!(!changed_ago(TICK).settled);
-        assert!(changed_ago(Duration::from_secs(1)).settled);
+        assert!(changed_ago(Duration::ZERO).changed.is_none());
+        assert!(changed_ago(TICK).changed.is_none());
+        assert!(changed_ago(Duration::from_secs(1)).changed.is_some());
         // A clock that was set back tells nothing, nor does a time that can't be.
-        assert!(!changed_at(ChangeTime(i64::MAX, 0)).settled);
-        assert!(!changed_at(ChangeTime(-1, 0)).settled);
+        assert!(changed_at(ChangeTime(i64::MAX, 0)).changed.is_none());
+        assert!(changed_at(ChangeTime(-1, 0)).changed.is_none());
     }
 }

@@ -17,13 +17,17 @@
 //! # }
 //! ```
 //!
+//! [`Lock`] excludes everybody else, [`RwLock`] lets readers in together, [`ReentrantLock`] may be
+//! taken again by its thread, and [`lock_all`] takes several at once.
+//!
 //! * **Released by the kernel** when a holder dies, in whatever way.
 //! * **Waits sleep** in the kernel's queue, with and without a deadline; nothing polls.
 //! * **No accidental release**: not by closing the file elsewhere in the process, not by a forked
 //!   child, not by another handle.
 //! * **Threads** of one process exclude each other too, first come, first served.
-//! * **Deleted or replaced lock files** are noticed: two processes never go on together because of
-//!   one.
+//! * **No deadlock goes unnoticed** in a thread that would wait for itself.
+//! * **Deleted or replaced lock files** are noticed, and renamed ones: two processes never go on
+//!   together because of one.
 //! * **Nothing is harmed**: no truncation, no symbolic link followed, no FIFO or device opened.
 //!
 //! Locks are advisory: they exclude those who ask for them. A network file system is as good as its
@@ -33,22 +37,36 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod conversion;
 mod error;
 mod file;
+mod group;
 mod handle;
+mod handles;
+mod hold;
 mod holder;
 mod identity;
 mod lock;
 mod options;
+mod per_process;
 mod protocol;
 mod queue;
+mod reentrant;
+mod rwlock;
 mod sys;
+mod thread;
 mod wait;
 
+pub use conversion::ConversionError;
 pub use error::{Error, Result};
+pub use group::{
+    Guards, Member, MemberGuard, lock_all, try_lock_all, try_lock_all_for, try_lock_all_until,
+};
 pub use holder::Holder;
 pub use identity::Verify;
 pub use lock::{Lock, LockGuard};
 pub use options::Options;
 pub use protocol::Protocol;
+pub use reentrant::{ReentrantLock, ReentrantLockGuard};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 pub use wait::Waiting;

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::handle::{Handle, Hold};
+use crate::handle::Handle;
+use crate::hold::Hold;
 use crate::options::Options;
+use crate::protocol::plan::Mode;
 use crate::wait::Patience;
 
 /// An exclusive lock between processes, and between the threads of each.
@@ -20,7 +22,8 @@ use crate::wait::Patience;
 ///
 /// A `Lock` is a handle: clones of it share one descriptor, and threads that use them queue first
 /// come, first served. Two handles that were opened separately exclude each other like two
-/// processes. It is not reentrant: a thread that locks what it holds already waits for ever.
+/// processes. It is not reentrant: [`lock`](Self::lock) in a thread that holds it already is an
+/// error with [`is_deadlock`](crate::Error::is_deadlock).
 ///
 /// # Fork
 ///
@@ -76,7 +79,7 @@ impl Lock {
     /// # }
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Options::new().open(path)
+        Self::options().open(path)
     }
 
     /// Everything that can be chosen before the lock is opened.
@@ -91,7 +94,7 @@ impl Lock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn options() -> Options {
+    pub fn options() -> Options<Self> {
         Options::new()
     }
 
@@ -133,7 +136,7 @@ impl Lock {
     /// # }
     /// ```
     pub fn from_file(file: File) -> Result<Self> {
-        Options::new().from_file(file)
+        Self::options().from_file(file)
     }
 
     /// Takes the lock, waiting as long as it takes.
@@ -147,7 +150,10 @@ impl Lock {
     ///
     /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system
     /// without locks), when a stale file can't be opened again, or when a callback of the
-    /// [`Options`] gives up.
+    /// [`Options`] gives up. With [`is_deadlock`](crate::Error::is_deadlock) when this thread holds
+    /// it already, by this handle or another one of this file, and has not
+    /// [handed the guard over](LockGuard::hand_over); but not with a
+    /// [`wait_interval`](Options::wait_interval), as the callback may end the wait.
     ///
     /// # Examples
     ///
@@ -280,8 +286,8 @@ impl Lock {
         Self { handle }
     }
 
-    fn acquire(&self, patience: Patience) -> Result<LockGuard> {
-        let hold = self.handle.acquire(patience)?;
+    pub(crate) fn acquire(&self, patience: Patience) -> Result<LockGuard> {
+        let hold = self.handle.acquire(Mode::Exclusive, patience)?;
         Ok(LockGuard { hold })
     }
 }
@@ -366,6 +372,32 @@ impl LockGuard {
     /// ```
     pub fn file(&self) -> &File {
         self.hold.file()
+    }
+
+    /// Says that another thread holds the lock from now on.
+    ///
+    /// Without that, a `lock` by the thread that took it is reported as a deadlock, because it would
+    /// wait for itself. Nothing else depends on it: a guard may be sent and dropped anywhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let lock = lockfast::Lock::open(&path)?;
+    /// let mut guard = lock.lock()?;
+    /// assert!(lock.lock().unwrap_err().is_deadlock());
+    ///
+    /// guard.hand_over();
+    /// let worker = std::thread::spawn(move || drop(guard));
+    /// lock.lock()?.release()?; // waits for the worker
+    /// # worker.join().unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hand_over(&mut self) {
+        self.hold.disown();
     }
 
     /// Is the locked file still the one at the path?

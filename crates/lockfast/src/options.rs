@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::error::Result;
 use crate::identity::Verify;
 use crate::protocol::Protocol;
 use crate::wait::Waiting;
-use crate::{Lock, handle::Handle};
+use crate::{Lock, ReentrantLock, RwLock, handle::Handle};
 
 /// Everything about a lock that can be chosen, ending in [`open`](Self::open).
 ///
@@ -32,9 +33,22 @@ use crate::{Lock, handle::Handle};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+///
+/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`]; each comes from its type's
+/// `options()`.
 #[must_use = "options do nothing until `open` is called"]
-pub struct Options {
+pub struct Options<L = Lock> {
+    settings: Settings,
+    primitive: PhantomData<fn() -> L>,
+}
+
+/// What was chosen, whatever it is for.
+#[derive(Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub(crate) struct Settings {
     pub(crate) mode: Option<u32>,
     pub(crate) create_dirs: bool,
     pub(crate) follow_symlinks: bool,
@@ -44,14 +58,16 @@ pub struct Options {
     pub(crate) on_wait: Option<WaitHook>,
     pub(crate) wait_interval: Option<Duration>,
     pub(crate) on_interrupt: Option<InterruptHook>,
+    /// Can it be held beside others, so that a file that can only be read will do?
+    pub(crate) shares: bool,
 }
 
 pub(crate) type WaitHook = Arc<dyn Fn(&Waiting<'_>) -> ControlFlow<()> + Send + Sync>;
 pub(crate) type InterruptHook = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
-impl Options {
+impl<L> Options<L> {
     pub(crate) fn new() -> Self {
-        Self {
+        let settings = Settings {
             mode: None,
             create_dirs: true,
             follow_symlinks: false,
@@ -61,6 +77,11 @@ impl Options {
             on_wait: None,
             wait_interval: None,
             on_interrupt: None,
+            shares: false,
+        };
+        Self {
+            settings,
+            primitive: PhantomData,
         }
     }
 
@@ -93,7 +114,7 @@ impl Options {
     /// # }
     /// ```
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = Some(mode);
+        self.settings.mode = Some(mode);
         self
     }
 
@@ -113,7 +134,7 @@ impl Options {
     /// # }
     /// ```
     pub fn create_dirs(mut self, create_dirs: bool) -> Self {
-        self.create_dirs = create_dirs;
+        self.settings.create_dirs = create_dirs;
         self
     }
 
@@ -139,7 +160,7 @@ impl Options {
     /// # #[cfg(not(unix))] fn main() {}
     /// ```
     pub fn follow_symlinks(mut self, follow_symlinks: bool) -> Self {
-        self.follow_symlinks = follow_symlinks;
+        self.settings.follow_symlinks = follow_symlinks;
         self
     }
 
@@ -159,7 +180,7 @@ impl Options {
     /// # }
     /// ```
     pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
+        self.settings.protocol = protocol;
         self
     }
 
@@ -179,7 +200,7 @@ impl Options {
     /// # }
     /// ```
     pub fn verify(mut self, verify: Verify) -> Self {
-        self.verify = verify;
+        self.settings.verify = verify;
         self
     }
 
@@ -211,7 +232,7 @@ impl Options {
     /// # }
     /// ```
     pub fn remove_on_release(mut self, remove_on_release: bool) -> Self {
-        self.remove_on_release = remove_on_release;
+        self.settings.remove_on_release = remove_on_release;
         self
     }
 
@@ -250,7 +271,7 @@ impl Options {
         mut self,
         hook: impl Fn(&Waiting<'_>) -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Self {
-        self.on_wait = Some(Arc::new(hook));
+        self.settings.on_wait = Some(Arc::new(hook));
         self
     }
 
@@ -286,7 +307,7 @@ impl Options {
     /// # }
     /// ```
     pub fn wait_interval(mut self, interval: Duration) -> Self {
-        self.wait_interval = Some(interval);
+        self.settings.wait_interval = Some(interval);
         self
     }
 
@@ -326,10 +347,12 @@ impl Options {
         mut self,
         hook: impl Fn() -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Self {
-        self.on_interrupt = Some(Arc::new(hook));
+        self.settings.on_interrupt = Some(Arc::new(hook));
         self
     }
+}
 
+impl Options<Lock> {
     /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
     ///
     /// A relative path is made absolute now: a later change of the working directory does not
@@ -354,7 +377,7 @@ impl Options {
     /// # }
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Lock> {
-        Handle::open(path.as_ref(), self.clone()).map(Lock::from_handle)
+        Handle::open(path.as_ref(), self.settings.clone()).map(Lock::from_handle)
     }
 
     /// Locks a file that is already open. Nothing is locked yet.
@@ -382,17 +405,114 @@ impl Options {
         reason = "the fixed name; this is a builder"
     )]
     pub fn from_file(&self, file: File) -> Result<Lock> {
-        Handle::from_file(file, self.clone()).map(Lock::from_handle)
+        Handle::from_file(file, self.settings.clone()).map(Lock::from_handle)
     }
 }
 
-impl Default for Options {
+impl Options<RwLock> {
+    /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
+    ///
+    /// A file that the user may only read can be opened too: then [`read`](RwLock::read) works and
+    /// what needs to write is an error. A relative path is made absolute now.
+    ///
+    /// # Errors
+    ///
+    /// As for a [`Lock`](Options::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// let cache = lockfast::RwLock::options().mode(0o644).open(&path)?;
+    /// drop(cache.read()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<RwLock> {
+        Handle::open(path.as_ref(), self.sharing()).map(RwLock::from_handle)
+    }
+
+    /// Locks a file that is already open. Nothing is locked yet. See [`RwLock::from_file`].
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file, or with [`remove_on_release`](Self::remove_on_release).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lockfast::{Protocol, RwLock};
+    /// let file = tempfile::tempfile()?;
+    /// let lock = RwLock::options().protocol(Protocol::Flock).from_file(file)?;
+    /// drop(lock.read()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the fixed name; this is a builder"
+    )]
+    pub fn from_file(&self, file: File) -> Result<RwLock> {
+        Handle::from_file(file, self.sharing()).map(RwLock::from_handle)
+    }
+
+    fn sharing(&self) -> Settings {
+        Settings {
+            shares: true,
+            ..self.settings.clone()
+        }
+    }
+}
+
+impl Options<ReentrantLock> {
+    /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
+    ///
+    /// # Errors
+    ///
+    /// As for a [`Lock`](Options::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let lock = lockfast::ReentrantLock::options().mode(0o600).open(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<ReentrantLock> {
+        Handle::open(path.as_ref(), self.settings.clone())
+            .map(Lock::from_handle)
+            .map(ReentrantLock::from_lock)
+    }
+}
+
+impl<L> Clone for Options<L> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            primitive: PhantomData,
+        }
+    }
+}
+
+impl<L> Default for Options<L> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for Options {
+impl<L> fmt::Debug for Options<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("mode", &self.mode)
@@ -404,6 +524,6 @@ impl fmt::Debug for Options {
             .field("on_wait", &self.on_wait.is_some())
             .field("wait_interval", &self.wait_interval)
             .field("on_interrupt", &self.on_interrupt.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

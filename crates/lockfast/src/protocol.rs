@@ -3,10 +3,16 @@
 //! The content of a lock file is irrelevant. Record locks cover ranges of offsets, and the offsets
 //! are a name space of 2^63 bytes that need not exist in the file:
 //!
-//! | range | meaning |
-//! |---|---|
-//! | `[0, 2^62)` | the main lock: conflicts with every program that locks the whole file or byte 0 |
-//! | `[2^62, 2^62 + tag)` | covered by an exclusive holder only, and its length names the holder |
+//! | bytes | name | meaning |
+//! |---|---|---|
+//! | `[0, 2^62 - 2)` | main | the lock itself: shared by readers, exclusive for a writer |
+//! | `2^62 - 2` | gate | readers pass it on their way in; a writer that waits for readers keeps it shut |
+//! | `2^62 - 1` | upgrade | held by the one who is, or may become, the next writer |
+//! | `[2^62, 2^62 + tag)` | tag | covered by an exclusive holder only, and its length names the holder |
+//! | `2^62 + 2^61`, and the next | rooms | readers who found the gate shut wait in one of the two |
+//!
+//! Programs that lock the whole file, or byte 0, conflict with every holder of the main bytes. In
+//! which order the bytes are taken, and why that is right, is in [`plan`].
 //!
 //! # The holder's tag
 //!
@@ -15,13 +21,12 @@
 //! locks `[0, 2^62 + tag)`, where the tag holds its pid and a fingerprint of the pid namespace that
 //! makes the pid meaningful. Asking who holds the lock is then one system call that costs the
 //! holder nothing, works for the processes of other users and needs no `/proc`. The release covers
-//! the whole file, as the kernel is 10 % slower at an odd end there.
-//!
-//! # Exclusion
-//!
-//! Every exclusive range starts at 0 and has a length of at least 2^62, so any two of them overlap
-//! in byte 0, and the kernel grants overlapping exclusive ranges to one description at a time.
-//! Nothing else is relied on; the tag is information, never part of the decision.
+//! the whole file, as the kernel is 10 % slower at an odd end there. The tag is information, never
+//! part of the decision.
+
+#[cfg(test)]
+mod model;
+pub(crate) mod plan;
 
 use crate::Holder;
 
@@ -67,14 +72,14 @@ pub enum Protocol {
     Both,
 }
 
-/// Where the part of the range ends that is always locked.
-const MAIN_END: u64 = 1 << 62;
+/// Where the bytes end that every exclusive holder locks.
+const TAG_START: u64 = 1 << 62;
 
 /// Linux never gives a pid of more bits (`PID_MAX_LIMIT`).
 const PID_BITS: u32 = 22;
 
-/// The bits below [`MAIN_END`] that are left for the fingerprint of the pid namespace.
-const NAMESPACE_BITS: u32 = 62 - PID_BITS;
+/// The bits that are left for the fingerprint of the pid namespace, below the rooms.
+const NAMESPACE_BITS: u32 = 61 - PID_BITS;
 
 /// What the kernel says of the lock that stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +95,9 @@ pub(crate) struct Blocker {
 /// The length of the exclusive range of the process `pid` in the namespace with this fingerprint.
 pub(crate) fn exclusive_len(pid: u32, namespace: u64) -> u64 {
     if pid >> PID_BITS != 0 {
-        return MAIN_END;
+        return TAG_START;
     }
-    MAIN_END | (fold(namespace) << PID_BITS) | u64::from(pid)
+    TAG_START | (fold(namespace) << PID_BITS) | u64::from(pid)
 }
 
 /// Who the blocker is, seen from the namespace with this fingerprint.
@@ -100,10 +105,10 @@ pub(crate) fn holder(blocker: Blocker, namespace: u64) -> Option<Holder> {
     if let Some(pid) = blocker.pid {
         return Some(Holder::with_pid(pid));
     }
-    if blocker.start != 0 || blocker.len <= MAIN_END {
+    if blocker.start != 0 || blocker.len <= TAG_START {
         return None;
     }
-    let tag = blocker.len - MAIN_END;
+    let tag = blocker.len - TAG_START;
     let pid = u32::try_from(tag & ((1 << PID_BITS) - 1)).expect("masked to 22 bits");
     if pid == 0 {
         return None;
@@ -146,7 +151,10 @@ mod tests {
         for pid in [0, 1, (1 << PID_BITS) - 1, 1 << PID_BITS, u32::MAX] {
             for namespace in [0, 1, u64::MAX] {
                 let len = exclusive_len(pid, namespace);
-                assert!(len >= MAIN_END && i64::try_from(len).is_ok(), "{pid} {len}");
+                assert!(
+                    len >= TAG_START && i64::try_from(len).is_ok(),
+                    "{pid} {len}"
+                );
             }
         }
     }
@@ -155,7 +163,7 @@ mod tests {
     fn foreign_lockers_have_no_tag() {
         assert_eq!(holder(seen(0), 7), None);
         assert_eq!(holder(seen(1), 7), None);
-        assert_eq!(holder(seen(MAIN_END), 7), None);
+        assert_eq!(holder(seen(TAG_START), 7), None);
         let classic = Blocker {
             start: 0,
             len: 0,

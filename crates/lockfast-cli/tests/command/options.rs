@@ -24,9 +24,10 @@ fn a_background_process_keeps_an_inherited_lock() {
         }
         actor.close_input();
         actor.falls_silent();
-        for lock in &locks {
-            assert_eq!(attempt(protocol, lock), Some(0), "{protocol}");
-        }
+        // Its output was closed before its locks.
+        let mut command = run(["-w", "60", "--protocol", protocol]);
+        let next = outcome(command.args(&locks).args(["--", "true"]));
+        assert_eq!(next.code, Some(0), "{protocol}");
     }
 }
 
@@ -43,6 +44,32 @@ fn a_background_process_does_not_keep_a_lock_otherwise() {
         assert_eq!(attempt(protocol, &lock), Some(0), "{protocol}");
         actor.tell("alive");
         actor.says("alive");
+    }
+}
+
+#[test]
+fn shared_locks_are_held_beside_each_other_and_exclude_writers() {
+    let stage = Stage::new();
+    for protocol in ["fcntl", "flock", "both"] {
+        let lock = stage.path(protocol);
+        let shared = |more: &[&str]| {
+            let mut command = run(["--protocol", protocol, "--shared"]);
+            command.args(more).arg(&lock);
+            command
+        };
+        let mut reader = Actor::start(shared(&[]).args(["--", "sh", "-c", HOLD]));
+        reader.says("ready");
+        let beside = outcome(shared(&["-n"]).args(["--", "echo", "in"]));
+        assert_eq!(beside.output, ["in"], "{protocol}");
+        assert_eq!(attempt(protocol, &lock), Some(75), "{protocol}");
+        reader.tell("end");
+        assert_eq!(reader.end().code(), Some(0));
+
+        let mut command = run(["--protocol", protocol]);
+        let writer = Actor::start(command.arg(&lock).args(["--", "sh", "-c", HOLD]));
+        writer.says("ready");
+        let refused = outcome(shared(&["-n"]).args(["--", "echo", "in"]));
+        assert_eq!(refused.code, Some(75), "{protocol}");
     }
 }
 

@@ -116,14 +116,12 @@ fn what_was_ignored_at_the_start_stays_ignored() {
 #[test]
 fn the_end_is_noticed_though_its_signal_was_blocked_at_the_start() {
     let stage = Stage::new();
-    let mut set = nix::sys::signal::SigSet::empty();
-    set.add(Signal::SIGCHLD);
-    // The mask of this thread is inherited by what it starts.
-    set.thread_block().expect("the mask");
-    let mut actor = Actor::start(&mut script(
-        stage.path("job.lock"),
-        "echo ready; read line; exit 5",
-    ));
+    let mut command = Command::new("env");
+    command
+        .args(["--block-signal=CHLD", env!("CARGO_BIN_EXE_lockfast"), "run"])
+        .arg(stage.path("job.lock"))
+        .args(["--", "sh", "-c", "echo ready; read line; exit 5"]);
+    let mut actor = Actor::start(&mut command);
     actor.says("ready");
     actor.tell("end");
     assert_eq!(actor.end().code(), Some(5));

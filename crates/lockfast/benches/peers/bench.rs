@@ -64,11 +64,18 @@ impl Bench {
 
     /// Starts so many processes with one lock. The crews of a contender all have the same one.
     pub(crate) fn crew(&self, count: usize, contender: Contender) -> Outcome<Crew> {
-        let path = self.lock(
-            &contender
-                .name()
-                .replace(|c: char| !c.is_alphanumeric(), "-"),
-        );
+        self.crew_beside(count, contender, contender)
+    }
+
+    /// Starts so many processes with the lock of another contender.
+    pub(crate) fn crew_beside(
+        &self,
+        count: usize,
+        contender: Contender,
+        other: Contender,
+    ) -> Outcome<Crew> {
+        let name = other.name().replace(|c: char| !c.is_alphanumeric(), "-");
+        let path = self.lock(&name);
         Crew::start(count, contender, &path, self.python.as_deref())
     }
 }

@@ -9,6 +9,8 @@ pub(crate) enum Contender {
     RawTry,
     /// The same with one that waits.
     Raw,
+    /// A shared record lock.
+    RawShared,
     RawFlock,
     Lockfast,
     /// With `try_lock_for`.
@@ -17,18 +19,27 @@ pub(crate) enum Contender {
     LockfastPath,
     LockfastFlock,
     LockfastBoth,
+    /// A `RwLock`, to read.
+    LockfastRead,
+    /// A `RwLock`, to write.
+    LockfastWrite,
+    /// A `ReentrantLock` that the thread has already.
+    LockfastAgain,
     Std,
     Fs4,
     FdLock,
     Fasteners,
+    FastenersRead,
+    FastenersWrite,
     Filelock,
     Portalocker,
 }
 
 impl Contender {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 21] = [
         Self::RawTry,
         Self::Raw,
+        Self::RawShared,
         Self::RawFlock,
         Self::Lockfast,
         Self::LockfastTimed,
@@ -36,10 +47,15 @@ impl Contender {
         Self::LockfastPath,
         Self::LockfastFlock,
         Self::LockfastBoth,
+        Self::LockfastRead,
+        Self::LockfastWrite,
+        Self::LockfastAgain,
         Self::Std,
         Self::Fs4,
         Self::FdLock,
         Self::Fasteners,
+        Self::FastenersRead,
+        Self::FastenersWrite,
         Self::Filelock,
         Self::Portalocker,
     ];
@@ -55,6 +71,7 @@ impl Contender {
         match self {
             Self::RawTry => "raw F_OFD_SETLK",
             Self::Raw => "raw F_OFD_SETLKW",
+            Self::RawShared => "raw F_OFD_SETLKW, shared",
             Self::RawFlock => "raw flock",
             Self::Lockfast => "lockfast",
             Self::LockfastTimed => "lockfast with a deadline",
@@ -62,10 +79,15 @@ impl Contender {
             Self::LockfastPath => "lockfast with Verify::Path",
             Self::LockfastFlock => "lockfast with Protocol::Flock",
             Self::LockfastBoth => "lockfast with Protocol::Both",
+            Self::LockfastRead => "lockfast RwLock::read",
+            Self::LockfastWrite => "lockfast RwLock::write",
+            Self::LockfastAgain => "lockfast ReentrantLock, again",
             Self::Std => "std File::lock",
             Self::Fs4 => "fs4",
             Self::FdLock => "fd-lock",
             Self::Fasteners => "fasteners",
+            Self::FastenersRead => "fasteners reader",
+            Self::FastenersWrite => "fasteners writer",
             Self::Filelock => "filelock",
             Self::Portalocker => "portalocker",
         }
@@ -80,6 +102,8 @@ impl Contender {
     pub(crate) fn script(self) -> Option<&'static str> {
         match self {
             Self::Fasteners => Some("fasteners_.py"),
+            Self::FastenersRead => Some("fasteners_reader.py"),
+            Self::FastenersWrite => Some("fasteners_writer.py"),
             Self::Filelock => Some("filelock_.py"),
             Self::Portalocker => Some("portalocker_.py"),
             _ => None,

@@ -76,6 +76,14 @@ impl Crew {
         T: FromStr<Err: Display>,
     {
         self.tell_all(order)?;
+        self.answers()
+    }
+
+    /// Waits for the answers of all, which are in their order.
+    pub(crate) fn answers<T>(&self) -> Outcome<Vec<T>>
+    where
+        T: FromStr<Err: Display>,
+    {
         let mut answers = self.collect()?;
         answers.sort_by_key(|(member, _)| *member);
         let parse = |(_, answer): (_, String)| self.parse(&answer);

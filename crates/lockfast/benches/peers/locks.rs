@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use fd_lock::RwLock;
-use lockfast::{Lock, Protocol, Verify};
+use lockfast::{
+    Lock, Protocol, ReentrantLock, ReentrantLockGuard, RwLock as ReadersWriterLock, Verify,
+};
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
 
@@ -33,6 +35,10 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
     match contender {
         Contender::RawTry => Ok(Box::new(Record::new(file()?, false)?)),
         Contender::Raw => Ok(Box::new(Record::new(file()?, true)?)),
+        Contender::RawShared => Ok(Box::new(Record::shared(file()?)?)),
+        Contender::LockfastRead => Ok(Box::new(Read(ReadersWriterLock::open(path)?))),
+        Contender::LockfastWrite => Ok(Box::new(Write(ReadersWriterLock::open(path)?))),
+        Contender::LockfastAgain => Ok(Box::new(Again::new(ReentrantLock::open(path)?)?)),
         Contender::RawFlock => Ok(Box::new(RawFlock(Some(file()?)))),
         Contender::Lockfast => lockfast(options.open(path)),
         Contender::LockfastTimed => Ok(Box::new(Timed(options.open(path)?))),
@@ -43,9 +49,11 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::Std => Ok(Box::new(Std(file()?))),
         Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
         Contender::FdLock => Ok(Box::new(FdLock(RwLock::new(file()?)))),
-        Contender::Fasteners | Contender::Filelock | Contender::Portalocker => {
-            Err(format!("{contender} is not written in Rust").into())
-        }
+        Contender::Fasteners
+        | Contender::FastenersRead
+        | Contender::FastenersWrite
+        | Contender::Filelock
+        | Contender::Portalocker => Err(format!("{contender} is not written in Rust").into()),
     }
 }
 
@@ -53,7 +61,7 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
 struct Record {
     file: File,
     wait: bool,
-    exclusive: libc::flock,
+    locked: libc::flock,
     unlocked: libc::flock,
 }
 
@@ -62,6 +70,16 @@ struct RawFlock(Option<File>);
 struct Untimed(Lock);
 
 struct Timed(Lock);
+
+struct Read(ReadersWriterLock);
+
+struct Write(ReadersWriterLock);
+
+/// Held all the time, and taken again.
+struct Again {
+    lock: ReentrantLock,
+    _outer: ReentrantLockGuard,
+}
 
 struct Std(File);
 
@@ -74,6 +92,14 @@ const LONG: Duration = Duration::from_secs(3600);
 
 impl Record {
     fn new(file: File, wait: bool) -> Outcome<Self> {
+        Self::of_kind(file, wait, libc::F_WRLCK)
+    }
+
+    fn shared(file: File) -> Outcome<Self> {
+        Self::of_kind(file, true, libc::F_RDLCK)
+    }
+
+    fn of_kind(file: File, wait: bool, kind: libc::c_int) -> Outcome<Self> {
         let whole_file = |kind| -> Outcome<libc::flock> {
             Ok(libc::flock {
                 l_type: libc::c_short::try_from(kind)?,
@@ -86,7 +112,7 @@ impl Record {
         Ok(Self {
             file,
             wait,
-            exclusive: whole_file(libc::F_WRLCK)?,
+            locked: whole_file(kind)?,
             unlocked: whole_file(libc::F_UNLCK)?,
         })
     }
@@ -95,9 +121,9 @@ impl Record {
 impl Locked for Record {
     fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
         let take = if self.wait {
-            FcntlArg::F_OFD_SETLKW(&self.exclusive)
+            FcntlArg::F_OFD_SETLKW(&self.locked)
         } else {
-            FcntlArg::F_OFD_SETLK(&self.exclusive)
+            FcntlArg::F_OFD_SETLK(&self.locked)
         };
         fcntl(&self.file, take)?;
         section();
@@ -127,6 +153,40 @@ impl Locked for Untimed {
 impl Locked for Timed {
     fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
         let guard = self.0.try_lock_for(LONG)?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Locked for Read {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.read()?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Locked for Write {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.write()?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Again {
+    fn new(lock: ReentrantLock) -> Outcome<Self> {
+        let outer = lock.lock()?;
+        Ok(Self {
+            lock,
+            _outer: outer,
+        })
+    }
+}
+
+impl Locked for Again {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.lock.lock()?;
         section();
         Ok(guard.release()?)
     }

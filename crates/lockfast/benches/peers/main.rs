@@ -24,6 +24,7 @@ mod clock;
 mod command;
 mod contenders;
 mod crew;
+mod greedy;
 mod hammer;
 mod handover;
 mod idle;
@@ -73,6 +74,7 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
         Ok(())
     });
     report.part("hammer", |part| hammer::run(&bench, part));
+    report.part("greedy readers", |part| greedy::run(&bench, part));
     report.part("idle", |part| idle::run(&bench, part));
     report.part("command", |part| command::run(&bench, part));
 

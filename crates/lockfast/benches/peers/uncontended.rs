@@ -6,13 +6,17 @@ use crate::contenders::Contender;
 use crate::report::{Part, Table, in_short};
 use crate::statistics::{median, number};
 
-const CONTENDERS: [Contender; 15] = [
+const CONTENDERS: [Contender; 19] = [
     Contender::RawTry,
     Contender::Raw,
     Contender::Lockfast,
     Contender::LockfastTimed,
     Contender::LockfastOff,
     Contender::LockfastPath,
+    Contender::LockfastWrite,
+    Contender::LockfastAgain,
+    Contender::RawShared,
+    Contender::LockfastRead,
     Contender::RawFlock,
     Contender::LockfastFlock,
     Contender::LockfastBoth,
@@ -63,9 +67,19 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
         ]);
     }
     part.table(table);
-    for (limit, contender) in [(1.5, Contender::Lockfast), (1.1, Contender::LockfastOff)] {
+    for (limit, contender) in [
+        (1.5, Contender::Lockfast),
+        (1.1, Contender::LockfastOff),
+        (1.5, Contender::LockfastWrite),
+    ] {
         let promise = format!("uncontended, {contender} / raw");
         part.at_most(limit, &promise, of(contender).map(|taken| taken / raw));
     }
+    let shared = of(Contender::RawShared).ok_or("no figures")?;
+    let read = of(Contender::LockfastRead).map(|taken| taken / shared);
+    part.at_most(2.0, "uncontended, RwLock::read / raw shared", read);
+    let again = of(Contender::LockfastAgain).ok_or("no figures")?;
+    let figure = format!("{again:.1} ns");
+    part.promise("a ReentrantLock again: below 20 ns", &figure, again < 20.0);
     Ok(())
 }

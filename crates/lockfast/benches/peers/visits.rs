@@ -32,6 +32,11 @@ impl Visits {
     pub(crate) fn push(&mut self, visit: Visit) {
         self.0.push(visit);
     }
+
+    /// How many nanoseconds each visit was waited for.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|visit| visit.acquired - visit.asked)
+    }
 }
 
 impl Log {

@@ -5,6 +5,7 @@
 //! | `rounds COUNT` | locks and unlocks so often | the nanoseconds that took |
 //! | `relay HOLD` | locks, says `held`, holds, unlocks; once more at the line `again`, not at `enough` | its visits |
 //! | `rush HOLD UNTIL` | locks, holds, unlocks, and goes back for the lock at once, until that instant | its visits |
+//! | `visits HOLD PAUSE UNTIL` | locks, holds, unlocks and pauses, until that instant | its visits |
 //! | `hammer UNTIL` | locks and unlocks until that instant | how often |
 //! | `hold` | says `asking`, locks, says `held`, unlocks at the next line | `released` |
 //!
@@ -56,6 +57,9 @@ impl Worker<'_> {
             ["rounds", count] => self.rounds(count.parse()?)?.to_string(),
             ["relay", hold] => self.relay(duration(hold)?)?.to_string(),
             ["rush", hold, until] => self.rush(duration(hold)?, until.parse()?)?.to_string(),
+            ["visits", hold, pause, until] => self
+                .visits(duration(hold)?, duration(pause)?, until.parse()?)?
+                .to_string(),
             ["hammer", until] => self.hammer(until.parse()?)?.to_string(),
             ["hold"] => self.hold()?,
             _ => return Err(format!("no such command: {order}").into()),
@@ -90,6 +94,15 @@ impl Worker<'_> {
         let mut visits = Visits::default();
         while clock::now() < until {
             visits.push(self.visit(hold, || Ok(()))?);
+        }
+        Ok(visits)
+    }
+
+    fn visits(&mut self, hold: Duration, pause: Duration, until: u64) -> Outcome<Visits> {
+        let mut visits = Visits::default();
+        while clock::now() < until {
+            visits.push(self.visit(hold, || Ok(()))?);
+            thread::sleep(pause);
         }
         Ok(visits)
     }

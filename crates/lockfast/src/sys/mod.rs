@@ -33,6 +33,8 @@ mod unix;
 #[cfg(all(unix, not(lockfast_unsupported)))]
 pub(crate) use unix::{alarm, file, fork, lock, park, process};
 
+use crate::protocol::plan::Range;
+
 /// How a wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
@@ -53,16 +55,14 @@ pub(crate) enum Parked {
     Interrupted,
 }
 
-/// The kinds of kernel lock.
+/// What a kernel lock is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A record lock on `[0, len)` that belongs to the open file description.
-    Record {
-        /// Its length in bytes.
-        len: u64,
-    },
-    /// A `flock` lock.
-    Flock,
+pub(crate) enum Target {
+    /// Bytes, by a record lock that belongs to the open file description. Only where
+    /// `lock::HAS_RANGES`.
+    Bytes(Range),
+    /// The file, by `flock`.
+    File,
 }
 
 /// What stands at a path or behind a descriptor.

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use crate::error::{Cause, Error, Operation, Result};
 use crate::handle::Handle;
 use crate::holder::Holder;
-use crate::queue::{Joined, Queue, Turn};
+use crate::queue::{Joined, Place, Turn};
 use crate::sys::Parked;
+use crate::thread::ThreadToken;
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,10 @@ impl Waiting<'_> {
 /// One wait: how long, since when, and what was said of it.
 pub(crate) struct Wait<'h> {
     handle: &'h Handle,
+    /// Who would wait for itself, if it holds the lock.
+    thread: ThreadToken,
     patience: Patience,
+    operation: Operation,
     /// Set when the lock turned out to be held.
     since: Option<Instant>,
     /// When `on_wait` was called last.
@@ -104,10 +108,17 @@ pub(crate) struct Wait<'h> {
 }
 
 impl<'h> Wait<'h> {
-    pub(crate) fn new(handle: &'h Handle, patience: Patience) -> Self {
+    pub(crate) fn new(
+        handle: &'h Handle,
+        thread: ThreadToken,
+        patience: Patience,
+        operation: Operation,
+    ) -> Self {
         Self {
             handle,
+            thread,
             patience,
+            operation,
             since: None,
             told: None,
         }
@@ -135,20 +146,26 @@ impl<'h> Wait<'h> {
     }
 
     /// Waits for the turn among the threads of this process.
-    #[cold]
     pub(crate) fn for_turn<'q, T>(
         &mut self,
-        queue: &'q Queue<T>,
+        joined: Joined<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
-        if self.patience == Patience::None {
-            return Err(self.contended(holder()));
+        match joined {
+            Joined::Turn(turn) => Ok(turn),
+            Joined::Place(place) => self.at_place(place, holder),
         }
-        let place = match queue.join() {
-            Joined::Turn(turn) => return Ok(turn),
-            Joined::Place(place) => place,
-        };
+    }
+
+    /// Waits at that place until the turn comes.
+    #[cold]
+    pub(crate) fn at_place<'q, T>(
+        &mut self,
+        place: Place<'q, T>,
+        holder: impl Fn() -> Option<Holder>,
+    ) -> Result<Turn<'q, T>> {
         self.begin(&holder)?;
+        self.unless_deadlock(|| place.was_inside())?;
         loop {
             match place.park(earlier(self.patience.deadline(), self.next_call())) {
                 Parked::Granted => return Ok(place.enter()),
@@ -173,6 +190,17 @@ impl<'h> Wait<'h> {
         Ok(())
     }
 
+    /// An error if the wait would never end, because the thread itself is inside.
+    fn unless_deadlock(&self, is_inside: impl FnOnce() -> bool) -> Result<()> {
+        let may_end = self.patience != Patience::Forever || self.interval().is_some();
+        if may_end || !is_inside() {
+            return Ok(());
+        }
+        let why = "this thread holds it already, and would wait for itself; if another thread has \
+                   the guard now, call its hand_over() before";
+        Err(self.error(Cause::Deadlock(why)))
+    }
+
     /// An error if the deadline has passed.
     pub(crate) fn unless_over(&self, holder: impl Fn() -> Option<Holder>) -> Result<()> {
         match self.patience.deadline() {
@@ -185,7 +213,7 @@ impl<'h> Wait<'h> {
 
     /// An error if the program wants to give up after a signal.
     fn unless_interrupted(&self) -> Result<()> {
-        match &self.handle.options().on_interrupt {
+        match &self.handle.settings().on_interrupt {
             Some(hook) if hook().is_break() => Err(self.cancelled()),
             _ => Ok(()),
         }
@@ -203,7 +231,7 @@ impl<'h> Wait<'h> {
 
     /// What `on_wait` says, if there is one.
     fn call(&self, holder: impl Fn() -> Option<Holder>) -> ControlFlow<()> {
-        let Some(hook) = &self.handle.options().on_wait else {
+        let Some(hook) = &self.handle.settings().on_wait else {
             return ControlFlow::Continue(());
         };
         hook(&Waiting {
@@ -220,16 +248,16 @@ impl<'h> Wait<'h> {
 
     /// How often `on_wait` is called, if more than once.
     fn interval(&self) -> Option<Duration> {
-        let options = self.handle.options();
-        options.on_wait.as_ref()?;
-        options.wait_interval
+        let settings = self.handle.settings();
+        settings.on_wait.as_ref()?;
+        settings.wait_interval
     }
 
     fn waited(&self) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn contended(&self, holder: Option<Holder>) -> Error {
+    pub(crate) fn contended(&self, holder: Option<Holder>) -> Error {
         self.error(Cause::Contended(holder))
     }
 
@@ -238,7 +266,7 @@ impl<'h> Wait<'h> {
     }
 
     fn error(&self, cause: Cause) -> Error {
-        Error::new(self.handle.path(), Operation::Lock, cause)
+        Error::new(self.handle.path(), self.operation, cause)
     }
 }
 

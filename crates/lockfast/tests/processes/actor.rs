@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use lockfast::{Error, Lock, LockGuard, Options, Protocol, Verify};
+use lockfast::{Error, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
+use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::{actor_signals as signals, lockless, witness};
 
 /// Reads commands until the test closes the pipe or goes away.
@@ -31,6 +32,7 @@ pub(crate) struct Props {
     /// Files that are open only to fill the table.
     filling: Vec<File>,
     lockless: Option<fuser::BackgroundSession>,
+    rw: RwProps,
 }
 
 type Shared = Arc<Mutex<Props>>;
@@ -71,6 +73,7 @@ fn say(to: &Speaker, text: &str) {
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let kind = error.downcast_ref::<Error>().map_or("other", |error| {
         let kinds = [
+            (error.is_deadlock(), "deadlock"),
             (error.is_contended(), "contended"),
             (error.is_timed_out(), "timed-out"),
             (error.is_cancelled(), "cancelled"),
@@ -93,7 +96,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
     let keep = |name: &str, guard| locked().guards.insert(name.to_owned(), guard);
     match *words {
         ["open", name, path, ref options @ ..] => {
-            let opened = parse(options, to).open(path)?;
+            let opened = parse::<Lock>(options, to).open(path)?;
             locked().locks.insert(name.to_owned(), opened);
         }
         ["from-file", name, path] => {
@@ -177,16 +180,16 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         }
         ["fork", kind, path] => return fork(kind, path, props),
         ["hammer", path, rounds, ref options @ ..] => {
-            let lock = parse(options, to).open(path)?;
+            let lock = parse::<Lock>(options, to).open(path)?;
             return witness::hammer(|| lock.lock(), &lock, rounds.parse()?);
         }
         ["hammer-open", path, rounds, ref options @ ..] => {
-            let options = parse(options, to);
+            let options = parse::<Lock>(options, to);
             let lock = options.open(path)?;
             return witness::hammer(|| options.open(path)?.lock(), &lock, rounds.parse()?);
         }
         ["hammer-timed", path, rounds, ref options @ ..] => {
-            let lock = parse(options, to).open(path)?;
+            let lock = parse::<Lock>(options, to).open(path)?;
             let timeout = Duration::from_micros(50);
             let patient = || loop {
                 match lock.try_lock_for(timeout) {
@@ -203,6 +206,12 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let timeout = Duration::from_millis(millis.parse()?);
             return signals::many_timed(&lock(name), threads.parse()?, timeout);
         }
+        ["hand-over", guard] => locked()
+            .guards
+            .get_mut(guard)
+            .ok_or("no guard")?
+            .hand_over(),
+        ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),
         _ => return Err(format!("unknown command {words:?}").into()),
@@ -210,8 +219,41 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
     Ok(String::new())
 }
 
-fn parse(words: &[&str], to: &Speaker) -> Options {
-    let mut options = Lock::options();
+/// The commands about readers-writer locks, which begin with `rw`.
+fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
+    let locked = || -> MutexGuard<'_, Props> { props.lock().expect("no command panics") };
+    match *words {
+        ["open", name, path, ref options @ ..] => {
+            return locked().rw.open(name, path, &parse(options, to));
+        }
+        ["release", guard] => locked().rw.take(guard)?.release()?,
+        ["hand-over", guard] => {
+            let mut handed = locked().rw.take(guard)?;
+            handed.hand_over();
+            locked().rw.keep(guard, handed);
+        }
+        ["change", how, guard, ref millis @ ..] => {
+            let before = locked().rw.take(guard)?;
+            let (now, outcome) = before.change(how, millis);
+            locked().rw.keep(guard, now);
+            outcome?;
+        }
+        ["hammer", path, rounds, ref options @ ..] => {
+            let lock = parse::<RwLock>(options, to).open(path)?;
+            return rwlock::hammer(&lock, rounds.parse()?);
+        }
+        [how, name, guard, ref millis @ ..] => {
+            let lock = locked().rw.lock(name);
+            let entered = rwlock::enter(&lock, how, millis)?;
+            locked().rw.keep(guard, entered);
+        }
+        _ => return Err(format!("unknown command {words:?}").into()),
+    }
+    Ok(String::new())
+}
+
+fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
+    let mut options = Options::default();
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         options = match (key, value) {

@@ -4,8 +4,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use crate::stage::{Actor, Place, installed, until, waiters};
-use crate::witness::Witness;
+use crate::stage::{Actor, Place, installed, waiters};
 use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -21,10 +20,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "crash::a_killed_waiter_leaves_no_ghost",
             a_killed_waiter_leaves_no_ghost,
-        ),
-        trial(
-            "crash::killed_at_random_nobody_gets_in_twice",
-            killed_at_random_nobody_gets_in_twice,
         ),
         trial_needing(
             "crash::killed_at_each_system_call_nothing_is_left",
@@ -69,37 +64,6 @@ fn a_killed_waiter_leaves_no_ghost() {
     assert_eq!(waiters(&place.lock()), 0);
     holder.ask("release g");
     third.ask("try a g");
-}
-
-/// Actors that lock in a loop are killed and replaced; the witness notices any overlap.
-fn killed_at_random_nobody_gets_in_twice() {
-    const KILLS: usize = 200;
-    let place = Place::new();
-    let witness = Witness::beside(&place.lock()).expect("the witness");
-    let commands = ["hammer", "hammer-timed", "hammer-open"];
-    let start = |number: usize| {
-        let mut actor = Actor::start();
-        let command = commands[number % commands.len()];
-        let remove = if number % 2 == 0 { "remove" } else { "" };
-        let hammer = format!("{command} {} 1000000 {remove}", place.lock().display());
-        let pending = actor.begin(hammer.trim_end());
-        (actor, pending)
-    };
-    let mut actors: Vec<_> = (0..4).map(start).collect();
-    for kill in 0..KILLS {
-        let count = witness.count().expect("its count");
-        until("progress after a kill", || {
-            let some = u64::try_from(kill % 7).expect("small");
-            witness.count().expect("its count") > count + some
-        });
-        let victim = kill % actors.len();
-        let (mut actor, pending) = std::mem::replace(&mut actors[victim], start(kill));
-        assert!(!actor.has_answered(pending), "{}", actor.fails(pending));
-        actor.kill();
-    }
-    for (actor, pending) in &mut actors {
-        assert!(!actor.has_answered(*pending), "{}", actor.fails(*pending));
-    }
 }
 
 /// strace kills the actor when it enters its first, second, third ... system call.

@@ -383,6 +383,16 @@ fn no_permission() {
     );
     assert_eq!(fs::read(place.lock()).expect("the file"), b"content");
 
+    // To read under a readers-writer lock takes no right to write.
+    actor.ask(&format!("rw open r {}", place.lock().display()));
+    actor.ask("rw read r h");
+    actor.ask("rw release h");
+    for how in ["write", "try-write", "upgradable"] {
+        let refused = actor.ask_in_vain(&format!("rw {how} r i"));
+        assert!(refused.starts_with("permission-denied:"), "{refused}");
+        assert!(refused.contains("reading only"), "{refused}");
+    }
+
     // A flock needs no right to write, as flock(1) shows.
     actor.ask(&format!("open a {} protocol=flock", place.lock().display()));
     actor.ask("lock a g");

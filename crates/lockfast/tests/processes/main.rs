@@ -4,8 +4,11 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_rwlock;
 mod actor_signals;
+mod chaos;
 mod crash;
+mod deadlock;
 mod exclusion;
 mod fork;
 mod identity;
@@ -14,6 +17,7 @@ mod interop;
 mod kernel;
 mod lockless;
 mod release;
+mod rwlock;
 mod stage;
 mod waiting;
 mod witness;
@@ -39,11 +43,14 @@ fn main() -> ExitCode {
     let trials = [
         exclusion::trials(),
         crash::trials(),
+        chaos::trials(),
         release::trials(),
         fork::trials(),
         waiting::trials(),
         identity::trials(),
         inputs::trials(),
+        rwlock::trials(),
+        deadlock::trials(),
         kernel::trials(),
         interop::trials(),
     ];

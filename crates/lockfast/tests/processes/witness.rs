@@ -34,8 +34,28 @@ impl Witness {
         self.get(COUNT)
     }
 
+    /// Looks without entering, and tells the count; an error if somebody is or comes inside.
+    pub(crate) fn look(&self) -> Result<u64, String> {
+        let seen = || -> io::Result<(u64, u64)> { Ok((self.get(INSIDE)?, self.get(COUNT)?)) };
+        let before = seen().map_err(|error| error.to_string())?;
+        if before.0 != 0 {
+            self.wait_for_death(before.0)?;
+        }
+        thread::yield_now();
+        let now = seen().map_err(|error| error.to_string())?;
+        if now == before {
+            Ok(now.1)
+        } else {
+            Err(format!(
+                "overlap: pid {} came while pid {} looked",
+                now.0,
+                process::id()
+            ))
+        }
+    }
+
     /// Enters, counts and leaves; an error if somebody else is or comes inside.
-    fn visit(&self) -> Result<(), String> {
+    pub(crate) fn visit(&self) -> Result<(), String> {
         let own = u64::from(process::id());
         let inside = self.get(INSIDE).map_err(|error| error.to_string())?;
         if inside != 0 {

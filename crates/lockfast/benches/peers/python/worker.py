@@ -39,6 +39,13 @@ class Worker:
             visits.append(self.visit(hold, lambda: None))
         return " ".join(visits)
 
+    def visits(self, hold, pause, until):
+        visits = []
+        while clock() < until:
+            visits.append(self.visit(hold, lambda: None))
+            time.sleep(pause / 1e9)
+        return " ".join(visits)
+
     def visit(self, hold, tell):
         asked = clock()
         self.acquire()

@@ -6,14 +6,22 @@ use std::os::fd::AsRawFd;
 
 use super::check;
 use crate::protocol::Blocker;
-use crate::sys::{Kind, Waited};
+use crate::protocol::plan::{Access, Range};
+use crate::sys::{Target, Waited};
+
+/// Are there locks of bytes that belong to the open file description?
+pub(crate) const HAS_RANGES: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple"
+));
 
 /// Tries once; `false` when somebody else holds it.
-pub(crate) fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
+pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     loop {
-        let answer = match kind {
-            Kind::Record { len } => record::set(file, record::EXCLUSIVE, len, false),
-            Kind::Flock => flock(file, libc::LOCK_EX | libc::LOCK_NB),
+        let answer = match target {
+            Target::Bytes(range) => record::lock(file, access, range, false),
+            Target::File => flock(file, operation(access) | libc::LOCK_NB),
         };
         match answer {
             Ok(()) => return Ok(true),
@@ -25,10 +33,10 @@ pub(crate) fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
 }
 
 /// Waits in the kernel's queue.
-pub(crate) fn wait(file: &File, kind: Kind) -> io::Result<Waited> {
-    let answer = match kind {
-        Kind::Record { len } => record::set(file, record::EXCLUSIVE, len, true),
-        Kind::Flock => flock(file, libc::LOCK_EX),
+pub(crate) fn wait(file: &File, access: Access, target: Target) -> io::Result<Waited> {
+    let answer = match target {
+        Target::Bytes(range) => record::lock(file, access, range, true),
+        Target::File => flock(file, operation(access)),
     };
     match answer {
         Ok(()) => Ok(Waited::Granted),
@@ -37,12 +45,12 @@ pub(crate) fn wait(file: &File, kind: Kind) -> io::Result<Waited> {
     }
 }
 
-/// Releases whatever of this kind the description holds.
-pub(crate) fn release(file: &File, kind: Kind) -> io::Result<()> {
+/// Releases whatever the description holds there.
+pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     loop {
-        let answer = match kind {
-            Kind::Record { .. } => record::set(file, record::UNLOCKED, 0, false),
-            Kind::Flock => flock(file, libc::LOCK_UN),
+        let answer = match target {
+            Target::Bytes(range) => record::unlock(file, range),
+            Target::File => flock(file, libc::LOCK_UN),
         };
         match answer {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -51,12 +59,9 @@ pub(crate) fn release(file: &File, kind: Kind) -> io::Result<()> {
     }
 }
 
-/// Which lock stands in the way of an exclusive one, if the kernel tells.
-pub(crate) fn blocker(file: &File, kind: Kind) -> Option<Blocker> {
-    match kind {
-        Kind::Record { .. } => record::blocker(file),
-        Kind::Flock => None,
-    }
+/// Which lock of bytes stands in the way, if the kernel tells.
+pub(crate) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
+    record::blocker(file, access, range)
 }
 
 /// Is this what a file system or a kernel without such locks answers to a lock call?
@@ -88,6 +93,13 @@ fn means_held(error: &io::Error) -> bool {
     }
 }
 
+fn operation(access: Access) -> libc::c_int {
+    match access {
+        Access::Shared => libc::LOCK_SH,
+        Access::Exclusive => libc::LOCK_EX,
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
 fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open for as long as the reference lives.
@@ -103,78 +115,102 @@ mod record {
 
     use super::super::check;
     use crate::protocol::Blocker;
+    use crate::protocol::plan::{Access, Range};
 
     #[cfg(target_vendor = "apple")]
     use libc::flock as Flock;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     use libc::flock64 as Flock;
 
-    #[allow(clippy::cast_possible_truncation, reason = "0, 1 or 2")]
-    pub(super) const EXCLUSIVE: libc::c_short = libc::F_WRLCK as libc::c_short;
-    #[allow(clippy::cast_possible_truncation, reason = "0, 1 or 2")]
-    pub(super) const UNLOCKED: libc::c_short = libc::F_UNLCK as libc::c_short;
-
-    #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
-    pub(super) fn set(file: &File, kind: libc::c_short, len: u64, wait: bool) -> io::Result<()> {
-        let range = range(kind, len);
+    pub(super) fn lock(file: &File, access: Access, range: Range, wait: bool) -> io::Result<()> {
         let command = if wait {
             libc::F_OFD_SETLKW
         } else {
             libc::F_OFD_SETLK
         };
-        // SAFETY: the descriptor is open and the range outlives the call.
-        check(unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const range) }).map(drop)
+        set(file, command, record(kind(access), range))
+    }
+
+    pub(super) fn unlock(file: &File, range: Range) -> io::Result<()> {
+        set(file, libc::F_OFD_SETLK, record(libc::F_UNLCK, range))
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
-    pub(super) fn blocker(file: &File) -> Option<Blocker> {
-        let mut range = range(EXCLUSIVE, 0);
+    pub(super) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
+        let mut record = record(kind(access), range);
         let fd = file.as_raw_fd();
-        // SAFETY: the descriptor is open and the range outlives the call.
-        let answer = unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut range) };
-        if answer == -1 || range.l_type == UNLOCKED {
+        // SAFETY: the descriptor is open and the record outlives the call.
+        let answer = unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) };
+        if answer == -1 || is_none(&record) {
             return None;
         }
         Some(Blocker {
-            start: u64::try_from(range.l_start).ok()?,
-            len: u64::try_from(range.l_len).ok()?,
-            pid: u32::try_from(range.l_pid).ok().filter(|&pid| pid > 0),
+            start: u64::try_from(record.l_start).ok()?,
+            len: u64::try_from(record.l_len).ok()?,
+            pid: u32::try_from(record.l_pid).ok().filter(|&pid| pid > 0),
         })
     }
 
-    fn range(kind: libc::c_short, len: u64) -> Flock {
+    #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
+    fn set(file: &File, command: libc::c_int, record: Flock) -> io::Result<()> {
+        // SAFETY: the descriptor is open and the record outlives the call.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const record) }).map(drop)
+    }
+
+    fn kind(access: Access) -> Kind {
+        match access {
+            Access::Shared => libc::F_RDLCK,
+            Access::Exclusive => libc::F_WRLCK,
+        }
+    }
+
+    fn is_none(record: &Flock) -> bool {
+        #[allow(clippy::useless_conversion, reason = "a short on some systems")]
+        let none = i32::from(libc::F_UNLCK);
+        i32::from(record.l_type) == none
+    }
+
+    #[cfg(target_vendor = "apple")]
+    type Kind = libc::c_short;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    type Kind = libc::c_int;
+
+    fn record(kind: Kind, range: Range) -> Flock {
         // SAFETY: the structure is made of integers, for which zeros are a value.
-        let mut range: Flock = unsafe { std::mem::zeroed() };
-        range.l_type = kind;
-        #[allow(clippy::cast_possible_truncation, reason = "0")]
-        let from_start = libc::SEEK_SET as libc::c_short;
-        range.l_whence = from_start;
-        range.l_len = i64::try_from(len).expect("the protocol keeps lengths below 2^63");
-        range
+        let mut record: Flock = unsafe { std::mem::zeroed() };
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::unnecessary_cast,
+            reason = "0, 1, 2 or 3"
+        )]
+        let (kind, from_start) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+        record.l_type = kind;
+        record.l_whence = from_start;
+        let offset = |offset| i64::try_from(offset).expect("the protocol stays below 2^63");
+        record.l_start = offset(range.start);
+        record.l_len = offset(range.len);
+        record
     }
 }
 
-/// Elsewhere a `flock` is the lock that belongs to the description, and one table holds both kinds.
+/// Elsewhere there are none (`HAS_RANGES`).
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 mod record {
     use std::fs::File;
     use std::io;
 
     use crate::protocol::Blocker;
+    use crate::protocol::plan::{Access, Range};
 
-    pub(super) const EXCLUSIVE: libc::c_int = libc::LOCK_EX;
-    pub(super) const UNLOCKED: libc::c_int = libc::LOCK_UN;
-
-    pub(super) fn set(file: &File, kind: libc::c_int, _: u64, wait: bool) -> io::Result<()> {
-        let no_wait = if wait || kind == UNLOCKED {
-            0
-        } else {
-            libc::LOCK_NB
-        };
-        super::flock(file, kind | no_wait)
+    pub(super) fn lock(_: &File, _: Access, _: Range, _: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn blocker(_: &File) -> Option<Blocker> {
+    pub(super) fn unlock(_: &File, _: Range) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn blocker(_: &File, _: Access, _: Range) -> Option<Blocker> {
         None
     }
 }

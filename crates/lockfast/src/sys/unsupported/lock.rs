@@ -5,21 +5,24 @@ use std::io;
 
 use super::unsupported;
 use crate::protocol::Blocker;
-use crate::sys::{Kind, Waited};
+use crate::protocol::plan::{Access, Range};
+use crate::sys::{Target, Waited};
 
-pub(crate) fn try_lock(_file: &File, _kind: Kind) -> io::Result<bool> {
+pub(crate) const HAS_RANGES: bool = false;
+
+pub(crate) fn try_lock(_file: &File, _access: Access, _target: Target) -> io::Result<bool> {
     Err(unsupported())
 }
 
-pub(crate) fn wait(_file: &File, _kind: Kind) -> io::Result<Waited> {
+pub(crate) fn wait(_file: &File, _access: Access, _target: Target) -> io::Result<Waited> {
     Err(unsupported())
 }
 
-pub(crate) fn release(_file: &File, _kind: Kind) -> io::Result<()> {
+pub(crate) fn release(_file: &File, _target: Target) -> io::Result<()> {
     Err(unsupported())
 }
 
-pub(crate) fn blocker(_file: &File, _kind: Kind) -> Option<Blocker> {
+pub(crate) fn blocker(_file: &File, _access: Access, _range: Range) -> Option<Blocker> {
     None
 }
 

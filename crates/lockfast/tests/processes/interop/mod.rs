@@ -12,6 +12,7 @@ mod fcntl;
 mod flock;
 mod peer;
 pub(crate) mod rust;
+mod sharing;
 
 use libtest_mimic::Trial;
 
@@ -21,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         flock::trials(),
         both::trials(),
         families::trials(),
+        sharing::trials(),
     ]
     .into_iter()
     .flatten()

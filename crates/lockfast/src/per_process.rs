@@ -1,0 +1,38 @@
+//! State that belongs to one process of a line of forks.
+//!
+//! A forked child can't use its parent's: a thread that does not exist in the child may have been
+//! in the middle of it. So each process has its own, found by its generation; what it inherited is
+//! left as it is.
+
+use std::sync::OnceLock;
+
+use crate::sys::fork;
+
+/// A `T` for each process.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T> {
+    generation: u64,
+    value: T,
+    child: OnceLock<Box<PerProcess<T>>>,
+}
+
+impl<T> PerProcess<T> {
+    /// With that value in the process that runs now.
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            generation: fork::generation(),
+            value,
+            child: OnceLock::new(),
+        }
+    }
+
+    /// That of the process that runs now; one that was forked since begins with `fresh`.
+    pub(crate) fn get(&self, fresh: impl Fn() -> T) -> &T {
+        let generation = fork::generation();
+        let mut own = self;
+        while own.generation != generation {
+            own = own.child.get_or_init(|| Box::new(Self::new(fresh())));
+        }
+        &own.value
+    }
+}

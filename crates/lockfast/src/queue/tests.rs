@@ -1,0 +1,247 @@
+use super::*;
+use std::sync::mpsc;
+
+const ONE: ThreadToken = ThreadToken::for_test(1);
+const OTHER: ThreadToken = ThreadToken::for_test(2);
+const THIRD: ThreadToken = ThreadToken::for_test(3);
+
+fn queue() -> Queue<i32> {
+    Queue::new(Some(7), |_| true)
+}
+
+fn turn(queue: &Queue<i32>, mode: Mode) -> Turn<'_, i32> {
+    turn_of(queue, mode, ONE)
+}
+
+fn turn_of(queue: &Queue<i32>, mode: Mode, thread: ThreadToken) -> Turn<'_, i32> {
+    match queue.try_enter(mode, thread) {
+        Entry::Turn(turn) => turn,
+        Entry::Inside(_) => panic!("the thread is not inside"),
+        Entry::Full => panic!("others are there"),
+    }
+}
+
+fn is_full(queue: &Queue<i32>, mode: Mode) -> bool {
+    matches!(queue.try_enter(mode, THIRD), Entry::Full)
+}
+
+fn place(queue: &Queue<i32>, mode: Mode) -> Place<'_, i32> {
+    match queue.line_up(mode, THIRD) {
+        Joined::Place(place) => place,
+        Joined::Turn(_) => panic!("the queue was empty"),
+    }
+}
+
+fn is_granted(place: &Place<'_, i32>) -> bool {
+    place.park(Some(Instant::now())) == Parked::Granted
+}
+
+#[test]
+fn turns_go_in_the_order_of_arrival() {
+    let queue = queue();
+    let first = turn(&queue, Mode::Write);
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        // The places are taken here, one after the other; only the sleeping is in threads.
+        for number in 0..8 {
+            let place = place(&queue, Mode::Write);
+            let tell = tell.clone();
+            scope.spawn(move || {
+                while place.park(None) != Parked::Granted {}
+                let turn = place.enter();
+                tell.send(number).expect("the receiver lives");
+                drop(turn);
+            });
+        }
+        assert!(is_full(&queue, Mode::Write));
+        drop(first);
+    });
+    drop(tell);
+    assert_eq!(told.iter().collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_place_given_up_is_skipped_and_an_unused_grant_passed_on() {
+    for mode in [Mode::Write, Mode::Read] {
+        let queue = queue();
+        let held = turn(&queue, Mode::Write);
+        let (first, second, third) = (
+            place(&queue, mode),
+            place(&queue, Mode::Write),
+            place(&queue, mode),
+        );
+        drop(second);
+        drop(held);
+        // Granted to the first one, which does not want it any more.
+        drop(first);
+        assert!(is_granted(&third));
+        assert_eq!(third.enter().value().map(|value| **value), Some(7));
+    }
+}
+
+#[test]
+fn nobody_overtakes_a_granted_turn() {
+    let queue = queue();
+    let held = turn(&queue, Mode::Write);
+    let granted = place(&queue, Mode::Write);
+    drop(held);
+    assert!(is_full(&queue, Mode::Write));
+    drop(granted);
+    assert!(!is_full(&queue, Mode::Write));
+}
+
+#[test]
+fn a_kept_turn_is_left_later() {
+    let queue = queue();
+    turn(&queue, Mode::Write).keep();
+    assert!(is_full(&queue, Mode::Read));
+    queue.leave_alone(true);
+    assert_eq!(turn(&queue, Mode::Write).value().map(|v| **v), Some(7));
+
+    turn(&queue, Mode::Write).keep();
+    queue.leave_alone(false);
+    assert!(turn(&queue, Mode::Write).value().is_none());
+}
+
+#[test]
+fn readers_share_and_queue_behind_a_writer_that_waits() {
+    let queue = queue();
+    let first = turn(&queue, Mode::Read);
+    assert!(!first.joins());
+    first.keep();
+    let second = turn_of(&queue, Mode::Read, OTHER);
+    assert!(second.joins());
+    second.keep();
+
+    let writer = place(&queue, Mode::Write);
+    assert!(is_full(&queue, Mode::Read));
+    let late = place(&queue, Mode::Read);
+    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
+    assert!(!is_granted(&writer));
+    drop(
+        queue
+            .leave(Mode::Read, OTHER, |_| ())
+            .expect("the last one"),
+    );
+    assert!(is_granted(&writer) && !is_granted(&late));
+    drop(writer.enter());
+    assert!(is_granted(&late));
+}
+
+#[test]
+fn a_thread_that_reads_gets_in_again_before_a_writer_that_waits() {
+    let queue = queue();
+    turn(&queue, Mode::Read).keep();
+    let writer = place(&queue, Mode::Write);
+    assert!(matches!(queue.try_enter(Mode::Read, ONE), Entry::Inside(_)));
+    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
+    assert!(!is_granted(&writer));
+    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_some());
+}
+
+#[test]
+fn one_is_upgradable_and_upgrades_before_others_join() {
+    let queue = queue();
+    turn(&queue, Mode::Upgradable).keep();
+    assert!(is_full(&queue, Mode::Upgradable));
+    turn_of(&queue, Mode::Read, OTHER).keep();
+
+    let Joined::Place(upgrader) = queue.line_up_to_upgrade(ONE) else {
+        panic!("there is a reader");
+    };
+    assert!(is_full(&queue, Mode::Read));
+    let late = place(&queue, Mode::Read);
+    assert!(queue.leave(Mode::Read, OTHER, |_| ()).is_none());
+    assert!(is_granted(&upgrader) && !is_granted(&late));
+    upgrader.enter().keep();
+    assert!(!is_granted(&late));
+    queue.change(Mode::Write, Mode::Read, ONE);
+    assert!(is_granted(&late));
+    assert!(late.enter().joins());
+}
+
+#[test]
+fn an_upgrade_given_up_lets_others_join_again() {
+    let queue = queue();
+    turn(&queue, Mode::Upgradable).keep();
+    turn_of(&queue, Mode::Read, OTHER).keep();
+    let upgrader = queue.line_up_to_upgrade(ONE);
+    let late = place(&queue, Mode::Read);
+    drop(upgrader);
+    assert!(is_granted(&late));
+}
+
+#[test]
+fn one_who_steps_back_goes_first_when_all_have_left() {
+    let queue = queue();
+    turn(&queue, Mode::Read).keep();
+    let held_back = match queue.try_enter(Mode::Read, OTHER) {
+        Entry::Turn(turn) => turn.step_back(),
+        _ => panic!("readers share"),
+    };
+    assert!(is_full(&queue, Mode::Read));
+    let later = place(&queue, Mode::Read);
+    drop(queue.leave(Mode::Read, ONE, |_| ()).expect("the last one"));
+    assert!(is_granted(&held_back) && !is_granted(&later));
+    let turn = held_back.enter();
+    assert!(!turn.joins());
+    turn.keep();
+    assert!(is_granted(&later));
+}
+
+#[test]
+fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let let_go: fn(&AtomicU32) -> bool = |count| {
+        count.fetch_add(1, Ordering::Relaxed);
+        true
+    };
+    let queue = Queue::new(Some(AtomicU32::new(0)), let_go);
+    let enter = || {
+        let Entry::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
+            panic!("readers share");
+        };
+        turn
+    };
+    let first = enter();
+    first.keep();
+    let Entry::Turn(joining) = queue.try_enter(Mode::Read, OTHER) else {
+        panic!("readers share");
+    };
+    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
+    drop(joining);
+    let value = Arc::clone(enter().value().expect("it is shared"));
+    assert_eq!(value.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn an_upgradable_that_leaves_others_behind_gives_up_what_they_lack() {
+    let queue = queue();
+    turn(&queue, Mode::Upgradable).keep();
+    turn_of(&queue, Mode::Read, OTHER).keep();
+    let mut gave_up = false;
+    assert!(
+        queue
+            .leave(Mode::Upgradable, ONE, |_| gave_up = true)
+            .is_none()
+    );
+    assert!(gave_up);
+    assert!(!is_full(&queue, Mode::Upgradable));
+}
+
+#[test]
+fn threads_inside_are_known_until_they_hand_over() {
+    let queue = queue();
+    for mode in [Mode::Read, Mode::Upgradable, Mode::Write] {
+        turn(&queue, mode).keep();
+        assert!(queue.has_inside(ONE) && !queue.has_inside(OTHER));
+        queue.disown(mode, ONE);
+        assert!(!queue.has_inside(ONE) && !queue.has_inside(ThreadToken::NONE));
+        if mode.is_alone() {
+            queue.leave_alone(true);
+        } else {
+            drop(queue.leave(mode, ThreadToken::NONE, |_| ()));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What an actor does with readers-writer locks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use lockfast::{
+    ConversionError, Error, Options, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+    RwLockWriteGuard,
+};
+
+use crate::witness;
+
+type Answer = Result<String, Box<dyn std::error::Error>>;
+
+#[derive(Default)]
+pub(crate) struct RwProps {
+    locks: HashMap<String, RwLock>,
+    guards: HashMap<String, Guard>,
+}
+
+/// A guard of any sort.
+pub(crate) enum Guard {
+    Read(RwLockReadGuard),
+    Upgradable(RwLockUpgradableReadGuard),
+    Write(RwLockWriteGuard),
+}
+
+impl RwProps {
+    pub(crate) fn open(&mut self, name: &str, path: &str, options: &Options<RwLock>) -> Answer {
+        let opened = options.open(path)?;
+        self.locks.insert(name.to_owned(), opened);
+        Ok(String::new())
+    }
+
+    pub(crate) fn lock(&self, name: &str) -> RwLock {
+        self.locks[name].clone()
+    }
+
+    pub(crate) fn keep(&mut self, name: &str, guard: Guard) {
+        self.guards.insert(name.to_owned(), guard);
+    }
+
+    pub(crate) fn take(&mut self, name: &str) -> Result<Guard, String> {
+        self.guards.remove(name).ok_or("no such guard".to_owned())
+    }
+}
+
+/// Gets in as told: `read`, `try-read`, `read-for`, and the same of `upgradable` and `write`.
+pub(crate) fn enter(lock: &RwLock, how: &str, millis: &[&str]) -> Result<Guard, Error> {
+    let millis = millis
+        .first()
+        .map_or(0, |text| text.parse().expect("a number"));
+    let timeout = Duration::from_millis(millis);
+    match how {
+        "read" => lock.read().map(Guard::Read),
+        "try-read" => lock.try_read().map(Guard::Read),
+        "read-for" => lock.try_read_for(timeout).map(Guard::Read),
+        "upgradable" => lock.upgradable_read().map(Guard::Upgradable),
+        "try-upgradable" => lock.try_upgradable_read().map(Guard::Upgradable),
+        "upgradable-for" => lock.try_upgradable_read_for(timeout).map(Guard::Upgradable),
+        "write" => lock.write().map(Guard::Write),
+        "try-write" => lock.try_write().map(Guard::Write),
+        "write-for" => lock.try_write_for(timeout).map(Guard::Write),
+        _ => panic!("unknown way {how}"),
+    }
+}
+
+impl Guard {
+    /// Changes it as told; it is what it was when that fails.
+    pub(crate) fn change(self, how: &str, millis: &[&str]) -> (Self, Result<(), Error>) {
+        let millis = millis
+            .first()
+            .map_or(0, |text| text.parse().expect("a number"));
+        let timeout = Duration::from_millis(millis);
+        match (self, how) {
+            (Self::Upgradable(guard), "upgrade") => {
+                changed(guard.upgrade(), Self::Write, Self::Upgradable)
+            }
+            (Self::Upgradable(guard), "try-upgrade") => {
+                changed(guard.try_upgrade(), Self::Write, Self::Upgradable)
+            }
+            (Self::Upgradable(guard), "upgrade-for") => changed(
+                guard.try_upgrade_for(timeout),
+                Self::Write,
+                Self::Upgradable,
+            ),
+            (Self::Upgradable(guard), "downgrade") => {
+                changed(guard.downgrade(), Self::Read, Self::Upgradable)
+            }
+            (Self::Write(guard), "downgrade") => {
+                changed(guard.downgrade(), Self::Read, Self::Write)
+            }
+            (Self::Write(guard), "downgrade-to-upgradable") => changed(
+                guard.downgrade_to_upgradable(),
+                Self::Upgradable,
+                Self::Write,
+            ),
+            _ => panic!("no guard changes by {how}"),
+        }
+    }
+
+    pub(crate) fn release(self) -> Result<(), Error> {
+        match self {
+            Self::Read(guard) => guard.release(),
+            Self::Upgradable(guard) => guard.release(),
+            Self::Write(guard) => guard.release(),
+        }
+    }
+
+    pub(crate) fn hand_over(&mut self) {
+        match self {
+            Self::Read(guard) => guard.hand_over(),
+            Self::Upgradable(guard) => guard.hand_over(),
+            Self::Write(guard) => guard.hand_over(),
+        }
+    }
+}
+
+fn changed<To, From>(
+    outcome: Result<To, ConversionError<From>>,
+    to: fn(To) -> Guard,
+    from: fn(From) -> Guard,
+) -> (Guard, Result<(), Error>) {
+    match outcome {
+        Ok(guard) => (to(guard), Ok(())),
+        Err(failed) => {
+            let (error, guard) = failed.into_parts();
+            (from(guard), Err(error))
+        }
+    }
+}
+
+/// Reads, writes and upgrades in turn, so many rounds, and watches for others.
+pub(crate) fn hammer(lock: &RwLock, rounds: u64) -> Answer {
+    let witness = witness::Witness::beside(lock.path())?;
+    for round in 0..rounds {
+        match round % 4 {
+            0 | 1 => {
+                let guard = lock.read()?;
+                witness.look()?;
+                guard.release()?;
+            }
+            2 => {
+                let guard = lock.write()?;
+                witness.visit()?;
+                let guard = guard.downgrade()?;
+                witness.look()?;
+                guard.release()?;
+            }
+            _ => {
+                let guard = lock.upgradable_read()?;
+                let before = witness.look()?;
+                let guard = guard.upgrade()?;
+                let now = witness.look()?;
+                if now != before {
+                    return Err(format!("{before} became {now} before the upgrade").into());
+                }
+                witness.visit()?;
+                guard.release()?;
+            }
+        }
+    }
+    Ok(String::new())
+}

@@ -1,0 +1,313 @@
+//! Promise 6: readers and writers of several processes.
+
+use crate::stage::{Actor, Pending, Place, until, waiters};
+use crate::trials;
+use crate::witness::Witness;
+
+trials![
+    readers_share_and_writers_are_alone,
+    no_reader_overtakes_a_waiting_writer,
+    no_reader_joins_its_handle_before_a_waiting_writer,
+    threads_of_one_handle_read_at_once,
+    a_waiting_writer_that_dies_opens_the_gate,
+    a_waiting_writer_that_gives_up_opens_the_gate,
+    a_reader_that_waited_goes_before_the_next_writer,
+    one_is_upgradable_at_a_time,
+    an_upgrade_waits_for_readers_and_precedes_writers,
+    an_upgrade_that_fails_reads_on,
+    a_downgrade_lets_readers_in_and_no_writer,
+    holders_that_are_killed_free_it,
+    eight_processes_keep_every_rule,
+    eight_processes_keep_every_rule_while_the_file_is_removed,
+    a_lock_excludes_readers_and_writers,
+    the_last_one_out_removes_the_file,
+    flock_shares_and_excludes_but_can_not_change,
+];
+
+fn actors<const N: usize>(place: &Place, options: &str) -> [Actor; N] {
+    std::array::from_fn(|_| {
+        let mut actor = Actor::start();
+        let open = format!("rw open a {} {options}", place.lock().display());
+        actor.ask(open.trim_end());
+        actor
+    })
+}
+
+fn is_contended(actor: &mut Actor, command: &str) -> bool {
+    actor.ask_in_vain(command).starts_with("contended:")
+}
+
+fn readers_share_and_writers_are_alone() {
+    let place = Place::new();
+    let [mut one, mut other, mut third] = actors(&place, "");
+    one.ask("rw read a g");
+    other.ask("rw read a g");
+    assert!(is_contended(&mut third, "rw try-write a g"));
+    let waiting = third.begin_waiting("rw write a g", &place);
+    one.ask("rw release g");
+    assert!(!third.has_answered(waiting));
+    other.ask("rw release g");
+    third.succeeds(waiting);
+    for how in ["try-read", "try-upgradable", "try-write"] {
+        let refused = one.ask_in_vain(&format!("rw {how} a g"));
+        let holder = format!("held by pid {}", third.pid());
+        assert!(
+            refused.starts_with("contended:") && refused.ends_with(&holder),
+            "{refused}"
+        );
+    }
+    assert!(
+        other
+            .ask_in_vain("rw read-for a g 5")
+            .starts_with("timed-out:")
+    );
+    let reading = one.begin_waiting("rw read a g", &place);
+    third.ask("rw release g");
+    one.succeeds(reading);
+}
+
+fn no_reader_overtakes_a_waiting_writer() {
+    let place = Place::new();
+    let [mut reader, mut writer, mut late] = actors(&place, "");
+    reader.ask("rw read a g");
+    let writing = writer.begin_waiting("rw write a g", &place);
+    assert!(is_contended(&mut late, "rw try-read a g"));
+    assert!(is_contended(&mut late, "rw try-upgradable a g"));
+    let reading = late.begin_waiting("rw read a g", &place);
+    reader.ask("rw release g");
+    writer.succeeds(writing);
+    assert!(!late.has_answered(reading));
+    writer.ask("rw release g");
+    late.succeeds(reading);
+}
+
+fn no_reader_joins_its_handle_before_a_waiting_writer() {
+    let place = Place::new();
+    let [mut reader, mut writer] = actors(&place, "on-wait=");
+    reader.ask("rw read a g");
+    let writing = writer.begin_waiting("rw write a g", &place);
+    // The thread that reads already may read again; another thread of it may not.
+    reader.ask("rw read a again");
+    let attempt = reader.begin("rw try-read a h");
+    assert!(reader.fails(attempt).starts_with("contended:"));
+    let late = reader.begin("rw read a h");
+    reader.event();
+    reader.ask("rw release g");
+    assert!(!writer.has_answered(writing));
+    reader.ask("rw release again");
+    writer.succeeds(writing);
+    assert!(!reader.has_answered(late));
+    writer.ask("rw release g");
+    reader.succeeds(late);
+}
+
+fn threads_of_one_handle_read_at_once() {
+    let place = Place::new();
+    let [mut actor, mut writer] = actors(&place, "");
+    for guard in ["one", "two", "three"] {
+        let reading = actor.begin(&format!("rw read a {guard}"));
+        actor.succeeds(reading);
+    }
+    for guard in ["two", "one"] {
+        actor.ask(&format!("rw release {guard}"));
+        assert!(is_contended(&mut writer, "rw try-write a g"));
+    }
+    actor.ask("rw release three");
+    writer.ask("rw try-write a g");
+}
+
+fn a_waiting_writer_that_dies_opens_the_gate() {
+    let place = Place::new();
+    let [mut reader, mut writer, mut late] = actors(&place, "");
+    reader.ask("rw read a g");
+    writer.begin_waiting("rw write a g", &place);
+    let reading = late.begin_waiting("rw read a g", &place);
+    writer.kill();
+    late.succeeds(reading);
+}
+
+fn a_waiting_writer_that_gives_up_opens_the_gate() {
+    let place = Place::new();
+    let [mut reader, mut writer, mut late] = actors(&place, "");
+    reader.ask("rw read a g");
+    assert!(
+        writer
+            .ask_in_vain("rw write-for a g 20")
+            .starts_with("timed-out:")
+    );
+    late.ask("rw try-read a g");
+}
+
+/// Both wait for a writer, the reader in a room; the next writer leaves it the way.
+fn a_reader_that_waited_goes_before_the_next_writer() {
+    for _ in 0..20 {
+        let place = Place::new();
+        let [mut holder, mut writer, mut reader] = actors(&place, "");
+        holder.ask("rw write a g");
+        let writing = writer.begin_waiting("rw write a g", &place);
+        let reading = reader.begin_waiting("rw read a g", &place);
+        holder.ask("rw release g");
+        reader.succeeds(reading);
+        assert!(!writer.has_answered(writing));
+        reader.ask("rw release g");
+        writer.succeeds(writing);
+    }
+}
+
+fn one_is_upgradable_at_a_time() {
+    let place = Place::new();
+    let [mut one, mut other, mut reader] = actors(&place, "");
+    one.ask("rw upgradable a g");
+    reader.ask("rw read a g");
+    assert!(is_contended(&mut other, "rw try-upgradable a g"));
+    // The same among the threads of a handle.
+    let attempt = one.begin("rw try-upgradable a h");
+    assert!(one.fails(attempt).starts_with("contended:"));
+    let waiting = other.begin_waiting("rw upgradable a g", &place);
+    one.ask("rw release g");
+    other.succeeds(waiting);
+}
+
+fn an_upgrade_waits_for_readers_and_precedes_writers() {
+    let place = Place::new();
+    let [mut upgrader, mut reader, mut writer, mut late] = actors(&place, "");
+    upgrader.ask("rw upgradable a g");
+    reader.ask("rw read a g");
+    let writing = writer.begin_waiting("rw write a g", &place);
+    let upgrading = upgrader.begin_waiting("rw change upgrade g", &place);
+    assert!(is_contended(&mut late, "rw try-read a g"));
+    reader.ask("rw release g");
+    upgrader.succeeds(upgrading);
+    assert!(!writer.has_answered(writing));
+    assert!(is_contended(&mut late, "rw try-read a g"));
+    upgrader.ask("rw release g");
+    writer.succeeds(writing);
+}
+
+fn an_upgrade_that_fails_reads_on() {
+    let place = Place::new();
+    let [mut upgrader, mut reader, mut other] = actors(&place, "");
+    upgrader.ask("rw upgradable a g");
+    reader.ask("rw read a g");
+    assert!(is_contended(&mut upgrader, "rw change try-upgrade g"));
+    let told = upgrader.ask_in_vain("rw change upgrade-for g 10");
+    assert!(told.starts_with("timed-out:"), "{told}");
+    // It is upgradable as before, and the gate is open.
+    assert!(is_contended(&mut other, "rw try-upgradable a g"));
+    other.ask("rw try-read a g");
+    other.ask("rw release g");
+    reader.ask("rw release g");
+    upgrader.ask("rw change upgrade g");
+    assert!(is_contended(&mut other, "rw try-read a g"));
+}
+
+fn a_downgrade_lets_readers_in_and_no_writer() {
+    let place = Place::new();
+    let [mut writer, mut other, mut reader] = actors(&place, "");
+    writer.ask("rw write a g");
+    let writing = other.begin_waiting("rw write a g", &place);
+    let reading = reader.begin_waiting("rw read a g", &place);
+    writer.ask("rw change downgrade-to-upgradable g");
+    reader.succeeds(reading);
+    assert!(!other.has_answered(writing));
+    writer.ask("rw change downgrade g");
+    reader.ask("rw release g");
+    assert!(!other.has_answered(writing));
+    writer.ask("rw release g");
+    other.succeeds(writing);
+    other.ask("rw change downgrade g");
+    reader.ask("rw try-upgradable a g");
+}
+
+fn holders_that_are_killed_free_it() {
+    for how in ["read", "upgradable", "write"] {
+        let place = Place::new();
+        let [mut holder, mut next] = actors(&place, "");
+        holder.ask(&format!("rw {how} a g"));
+        let writing = next.begin_waiting("rw write a g", &place);
+        holder.kill();
+        next.succeeds(writing);
+    }
+}
+
+fn eight_processes_keep_every_rule() {
+    hammer("", 400);
+}
+
+fn eight_processes_keep_every_rule_while_the_file_is_removed() {
+    hammer("remove", 200);
+}
+
+fn hammer(options: &str, rounds: u64) {
+    let place = Place::new();
+    let mut actors: Vec<_> = (0..8).map(|_| Actor::start()).collect();
+    let hammer = format!("rw hammer {} {rounds} {options}", place.lock().display());
+    let begin = |actor: &mut Actor| actor.begin(hammer.trim_end());
+    let hammering: Vec<Pending> = actors.iter_mut().map(begin).collect();
+    for (actor, pending) in actors.iter_mut().zip(hammering) {
+        actor.succeeds(pending);
+    }
+    let witness = Witness::beside(&place.lock()).expect("the witness");
+    assert_eq!(witness.count().expect("its count"), 8 * rounds / 2);
+}
+
+fn a_lock_excludes_readers_and_writers() {
+    let place = Place::new();
+    let [mut actor] = actors(&place, "");
+    let mut other = Actor::with_lock(&place, "");
+    other.ask("lock a g");
+    for how in ["try-read", "try-upgradable", "try-write"] {
+        assert!(is_contended(&mut actor, &format!("rw {how} a g")));
+    }
+    other.ask("release g");
+    for how in ["read", "upgradable", "write"] {
+        actor.ask(&format!("rw {how} a g"));
+        assert!(is_contended(&mut other, "try a g"));
+        let waiting = other.begin_waiting("lock a g", &place);
+        actor.ask("rw release g");
+        other.succeeds(waiting);
+        other.ask("release g");
+    }
+}
+
+fn the_last_one_out_removes_the_file() {
+    let place = Place::new();
+    let [mut one, mut other] = actors(&place, "remove");
+    one.ask("rw read a g");
+    other.ask("rw read a g");
+    one.ask("rw release g");
+    assert!(place.lock().exists());
+    other.ask("rw release g");
+    assert!(!place.lock().exists());
+    for how in ["write", "upgradable", "read"] {
+        one.ask(&format!("rw {how} a g"));
+        assert!(place.lock().exists());
+        one.ask("rw release g");
+        assert!(!place.lock().exists(), "{how}");
+    }
+}
+
+fn flock_shares_and_excludes_but_can_not_change() {
+    for protocol in ["flock", "both"] {
+        let place = Place::new();
+        let options = format!("protocol={protocol}");
+        let [mut one, mut other] = actors(&place, &options);
+        one.ask("rw read a g");
+        other.ask("rw try-read a g");
+        assert!(is_contended(&mut other, "rw try-write a h"));
+        other.ask("rw release g");
+        let writing = other.begin("rw write a g");
+        until("a waiting writer", || waiters(&place.lock()) > 0);
+        one.ask("rw release g");
+        other.succeeds(writing);
+        assert!(is_contended(&mut one, "rw try-read a g"));
+        for change in ["downgrade", "downgrade-to-upgradable"] {
+            let told = other.ask_in_vain(&format!("rw change {change} g"));
+            assert!(told.starts_with("unsupported:"), "{told}");
+            assert!(is_contended(&mut one, "rw try-read a g"), "still held");
+        }
+        other.ask("rw release g");
+        let told = one.ask_in_vain("rw upgradable a g");
+        assert!(told.starts_with("unsupported:"), "{told}");
+    }
+}
