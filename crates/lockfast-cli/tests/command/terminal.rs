@@ -76,11 +76,16 @@ fn the_keyboard_interrupts_the_command_once() {
     // When this has been passed on, lockfast is past the start of the command.
     terminal.signal(Signal::SIGUSR1);
     terminal.shows("signalled\r\n");
+    // While lockfast is stopped the command handles the interrupt; a second one would show.
+    terminal.stop();
     terminal.types("\u{3}");
     terminal.shows("interrupted\r\n");
-    // When this has been passed on, lockfast has seen the interrupt too.
-    terminal.signal(Signal::SIGUSR1);
-    terminal.shows("signalled\r\n");
+    terminal.signal(Signal::SIGCONT);
+    // When these have been passed on, one after the other, lockfast has seen the interrupt too.
+    for _ in 0..2 {
+        terminal.signal(Signal::SIGUSR1);
+        terminal.shows("signalled\r\n");
+    }
     terminal.types("end\n");
     assert_eq!(terminal.end(), Some(0));
     assert_eq!(
@@ -216,6 +221,20 @@ impl Terminal {
         drop(stop);
         reader.join().expect("it does not panic");
         self.keyboard = None;
+    }
+
+    /// Stops the program, and waits until it is stopped.
+    fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        let status = format!("/proc/{}/status", self.pid);
+        let deadline = Instant::now() + DEADLINE;
+        while !std::fs::read_to_string(&status)
+            .expect("it lives")
+            .contains("State:\tT")
+        {
+            assert!(Instant::now() < deadline, "it does not stop");
+            thread::yield_now();
+        }
     }
 
     fn signal(&self, signal: Signal) {
