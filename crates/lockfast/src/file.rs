@@ -153,7 +153,12 @@ impl LockFile {
     /// Tries once; `false` when somebody else is in the way, and then nothing more is held than
     /// before.
     pub(crate) fn attempt(&self, goal: Goal) -> io::Result<bool> {
-        if goal == Goal::Enter(Mode::Write) && self.must_look_at_rooms() && self.is_room_taken() {
+        let must_look = match goal {
+            Goal::Enter(Mode::Write) => self.must_look_at_rooms(),
+            Goal::Upgrade => self.bytes,
+            Goal::Enter(_) | Goal::Join(_) => false,
+        };
+        if must_look && self.is_room_taken() {
             return Ok(false);
         }
         let lock = |access, target| sys::lock::try_lock(&self.file, access, target);

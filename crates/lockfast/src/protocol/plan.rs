@@ -21,21 +21,22 @@
 //! # Writers do not starve readers
 //!
 //! When a writer leaves, those who wait run for the lock, and the next writer may win every time. So
-//! a reader that found the gate shut enters a room, and a writer that had to wait empties both rooms
-//! before it shuts the gate: the gate is open then, so those in the rooms get in, and those who come
-//! later pass the gate and need no room, so the rooms do get empty. A room that is being emptied
-//! admits nobody, which is why there are two. A writer that found everything free takes it in one call
-//! without a look at the rooms, but not more than [`QUICK_WRITES`] times in a row. A reader in a
-//! room is thus overtaken by at most one writer that waits, the one that may have looked before,
-//! and by each other description's next [`QUICK_WRITES`] quick ones.
+//! a reader that found the gate shut enters a room, and a writer that had to wait, or that upgrades,
+//! empties both rooms before it shuts the gate: the gate is open then, so those in the rooms get in,
+//! and those who come later pass the gate and need no room, so the rooms do get empty. A room that is
+//! being emptied admits nobody, which is why there are two. A writer that found everything free takes
+//! it in one call without a look at the rooms, but not more than [`QUICK_WRITES`] times in a row. A
+//! reader in a room is thus overtaken by at most one writer that waits, the one that may have looked
+//! before, and by each other description's next [`QUICK_WRITES`] quick ones.
 //!
 //! # No deadlock
 //!
 //! The bytes are waited for in one order: upgrade, rooms, gate, main. Nobody waits for an earlier
 //! one while it holds a later one, with two exceptions that wait for nobody who could wait for
 //! them: a reader in a room waits for main and gate, which are held by those who never wait for a
-//! room while they do; and an upgradable reader waits for the gate while it has the main bytes,
-//! but only the owner of the upgrade byte, which is itself, shuts the gate.
+//! room while they do; and an upgradable reader waits for rooms and gate while it has the main bytes,
+//! but it shares those with the readers in the rooms, and only the owner of the upgrade byte, which
+//! is itself, shuts the gate.
 
 use super::TAG_START;
 
@@ -163,7 +164,14 @@ const JOIN_UPGRADABLE: Plan = Plan {
 
 /// From an upgradable reader to the writer, beside whom there was no other in between.
 pub(crate) const UPGRADE: Plan = Plan {
-    steps: &[Lock(Exclusive, Gate), Lock(Exclusive, Whole)],
+    steps: &[
+        Lock(Exclusive, FirstRoom),
+        Unlock(FirstRoom),
+        Lock(Exclusive, SecondRoom),
+        Unlock(SecondRoom),
+        Lock(Exclusive, Gate),
+        Lock(Exclusive, Whole),
+    ],
     undo: Gate,
 };
 pub(crate) const UPGRADE_QUICK: Plan = Plan {
