@@ -42,6 +42,7 @@ mod hold;
 mod holder;
 mod identity;
 mod lock;
+mod named;
 mod options;
 mod per_process;
 mod protocol;
@@ -56,7 +57,29 @@ pub use error::{Error, Result};
 pub use holder::Holder;
 pub use identity::Verify;
 pub use lock::{Lock, LockGuard};
+pub use named::Scope;
 pub use options::Options;
 pub use protocol::Protocol;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 pub use wait::Waiting;
+
+/// Opens the exclusive lock with that name, which the user's processes share.
+///
+/// The same as [`Lock::named`].
+///
+/// # Errors
+///
+/// As [`Lock::named`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), lockfast::Error> {
+/// let guard = lockfast::named("lockfast-docs-nightly")?.lock()?;
+/// # drop(guard);
+/// # Ok(())
+/// # }
+/// ```
+pub fn named(name: impl AsRef<str>) -> Result<Lock> {
+    Lock::named(name)
+}
