@@ -30,6 +30,12 @@
 //! lock manager. What holds on which platform is in PLATFORM.md.
 //!
 //! The crate depends on nothing but the system interface.
+//!
+//! # Features
+//!
+//! `macros` adds the attributes `#[lockfast::locked]`, `#[lockfast::read_locked]` and
+//! `#[lockfast::write_locked]`, which run a whole function under a lock. It is off by default, and
+//! the only part that needs other crates to be built.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -42,6 +48,9 @@ mod hold;
 mod holder;
 mod identity;
 mod lock;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod macro_support;
 mod named;
 mod options;
 mod per_process;
@@ -57,6 +66,8 @@ pub use error::{Error, Result};
 pub use holder::Holder;
 pub use identity::Verify;
 pub use lock::{Lock, LockGuard};
+#[cfg(feature = "macros")]
+pub use lockfast_macros::{locked, read_locked, write_locked};
 pub use named::Scope;
 pub use options::Options;
 pub use protocol::Protocol;

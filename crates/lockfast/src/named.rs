@@ -46,7 +46,7 @@ pub enum Scope {
 }
 
 /// How long a name may be, in bytes: with what is put around it, it is a file's name.
-const MAX_NAME: usize = 200;
+pub(crate) const MAX_NAME: usize = 200;
 
 /// The directory of a named lock's file, which is looked at before the file is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
