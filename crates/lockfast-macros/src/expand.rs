@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Error, FnArg, Ident, ItemFn, PatIdent, Result};
+use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, PatIdent, Result};
 use syn::{ReturnType, Signature, Token, Type, parse_quote_spanned};
 
 use crate::arguments::{Arguments, Patience};
@@ -18,7 +18,7 @@ pub(crate) fn expand(
     let outcome = examine(arguments, &function.sig)?;
     let guard = guard(kind, arguments, &function.sig, outcome);
     let moves = take_over(&mut function.sig, &arguments.expressions());
-    let body = body(&function);
+    let body = body(&function.block);
     // In the place of the macro, so that names here are not those of the function, and lints about
     // what is written here are not told to its author.
     function.block = parse_quote_spanned! {Span::mixed_site()=> {
@@ -158,8 +158,8 @@ impl VisitMut for Bindings {
 
 /// The body as it was.
 ///
-/// Its value is stored before the guard is dropped: up to the edition of 2021, temporaries of a
-/// last expression would live longer than the guard.
+/// In an arm of a `match`, where temporaries end: up to the edition of 2021, those of a block's last
+/// expression outlive its variables, and so the guard.
 ///
 /// ```edition2021
 /// # let dir = tempfile::tempdir().unwrap();
@@ -183,27 +183,6 @@ impl VisitMut for Bindings {
 ///
 /// assert_eq!(answer(&dir.path().join("a.lock")), 42);
 /// ```
-fn body(function: &ItemFn) -> TokenStream {
-    let block = &function.block;
-    let span = Span::mixed_site();
-    match &function.sig.output {
-        ReturnType::Default => quote_spanned! {span=>
-            #[allow(clippy::diverging_sub_expression)]
-            let () = #block;
-        },
-        ReturnType::Type(_, returned) if can_be_written_in_a_body(returned) => {
-            quote_spanned! {span=>
-                #[allow(clippy::diverging_sub_expression)]
-                let value: #returned = #block;
-                #[allow(unreachable_code)]
-                return value;
-            }
-        }
-        ReturnType::Type(..) => block.to_token_stream(),
-    }
-}
-
-fn can_be_written_in_a_body(returned: &Type) -> bool {
-    !matches!(returned, Type::Never(_))
-        && !mentions(returned.to_token_stream(), |word| word == "impl")
+fn body(block: &Block) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> match () { () => #block })
 }

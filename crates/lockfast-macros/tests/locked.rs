@@ -442,6 +442,9 @@ fn signatures_of_all_sorts() {
     fn r#match(path: &Path, #[cfg(any())] absent: u32, #[expect(unused)] unused: u32) -> bool {
         is_held(path)
     }
+    #[rustfmt::skip]
+    #[locked(path)]
+    fn in_one_line(path: &Path) -> bool { is_held(path) }
     // The names of the attribute's own variables are free for the function.
     #[locked(path, timeout = timeout)]
     fn same_names(path: &Path, timeout: Duration, guard: u32, lock: u32) -> io::Result<u32> {
@@ -459,6 +462,7 @@ fn signatures_of_all_sorts() {
     assert_eq!(text_of(&*panic), "true");
     assert!(returns_in_all_branches(&path, false));
     assert!(r#match(&path, 1));
+    assert!(in_one_line(&path));
     assert_eq!(same_names(&path, Duration::ZERO, 1, 2).expect("free"), 4);
 }
 
