@@ -97,7 +97,7 @@ impl Lock {
     /// # fn main() -> Result<(), lockfast::Error> {
     /// use lockfast::Lock;
     ///
-    /// let guard = Lock::named("lockfast-docs-backup")?.try_lock()?;
+    /// let guard = Lock::named("lockfast-docs-backup")?.lock()?;
     /// assert!(Lock::named("lockfast-docs-backup")?.try_lock().unwrap_err().is_contended());
     /// # drop(guard);
     /// # Ok(())
