@@ -50,6 +50,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Open,
+    Name,
+    UseDirectory,
     CreateDirs,
     Lock,
     Upgrade,
@@ -251,6 +253,8 @@ impl Operation {
     fn failed(self) -> &'static str {
         match self {
             Self::Open => "cannot open lock file",
+            Self::Name => "cannot name a lock",
+            Self::UseDirectory => "cannot keep named locks in",
             Self::CreateDirs => "cannot create the directory of lock file",
             Self::Lock => "cannot take lock",
             Self::Upgrade => "cannot upgrade to a writer of lock",

@@ -78,6 +78,9 @@ impl Goal {
 impl LockFile {
     /// Opens the file at the path, and creates it if need be.
     pub(crate) fn open(path: &Path, settings: &Settings) -> Result<Self> {
+        if let Some(directory) = &settings.directory {
+            directory.make_safe()?;
+        }
         loop {
             let forks = fork::forks();
             let (file, writable) = open(path, settings)?;

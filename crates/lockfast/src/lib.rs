@@ -34,6 +34,12 @@
 //! lock manager. What holds on which platform is in PLATFORM.md.
 //!
 //! The crate depends on nothing but the system interface.
+//!
+//! # Features
+//!
+//! `macros` adds the attributes `#[lockfast::locked]`, `#[lockfast::read_locked]` and
+//! `#[lockfast::write_locked]`, which run a whole function under a lock. It is off by default, and
+//! the only part that needs other crates to be built.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -47,6 +53,10 @@ mod hold;
 mod holder;
 mod identity;
 mod lock;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod macro_support;
+mod named;
 mod options;
 mod per_process;
 mod protocol;
@@ -65,8 +75,32 @@ pub use group::{
 pub use holder::Holder;
 pub use identity::Verify;
 pub use lock::{Lock, LockGuard};
+#[cfg(feature = "macros")]
+pub use lockfast_macros::{locked, read_locked, write_locked};
+pub use named::Scope;
 pub use options::Options;
 pub use protocol::Protocol;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 pub use wait::Waiting;
+
+/// Opens the exclusive lock with that name, which the user's processes share.
+///
+/// The same as [`Lock::named`].
+///
+/// # Errors
+///
+/// As [`Lock::named`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), lockfast::Error> {
+/// let guard = lockfast::named("lockfast-docs-nightly")?.lock()?;
+/// # drop(guard);
+/// # Ok(())
+/// # }
+/// ```
+pub fn named(name: impl AsRef<str>) -> Result<Lock> {
+    Lock::named(name)
+}

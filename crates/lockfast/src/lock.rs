@@ -82,6 +82,31 @@ impl Lock {
         Self::options().open(path)
     }
 
+    /// Opens the lock with that name, which the user's processes share.
+    ///
+    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
+    /// and how to share a lock with the whole machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open_named`], which also says what a name is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// use lockfast::Lock;
+    ///
+    /// let guard = Lock::named("lockfast-docs-backup")?.lock()?;
+    /// assert!(Lock::named("lockfast-docs-backup")?.try_lock().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(name: impl AsRef<str>) -> Result<Self> {
+        Self::options().open_named(name)
+    }
+
     /// Everything that can be chosen before the lock is opened.
     ///
     /// # Examples

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::identity::Verify;
+use crate::named::{self, Directory, Scope};
 use crate::protocol::Protocol;
 use crate::wait::Waiting;
 use crate::{Lock, ReentrantLock, RwLock, handle::Handle};
@@ -58,6 +59,9 @@ pub(crate) struct Settings {
     pub(crate) on_wait: Option<WaitHook>,
     pub(crate) wait_interval: Option<Duration>,
     pub(crate) on_interrupt: Option<InterruptHook>,
+    pub(crate) scope: Scope,
+    /// Where the file is, if the lock was opened by a name.
+    pub(crate) directory: Option<Directory>,
     /// Can it be held beside others, so that a file that can only be read will do?
     pub(crate) shares: bool,
 }
@@ -77,6 +81,8 @@ impl<L> Options<L> {
             on_wait: None,
             wait_interval: None,
             on_interrupt: None,
+            scope: Scope::default(),
+            directory: None,
             shares: false,
         };
         Self {
@@ -350,6 +356,28 @@ impl<L> Options<L> {
         self.settings.on_interrupt = Some(Arc::new(hook));
         self
     }
+
+    /// With whom a lock that is opened by a name is shared; [`Scope::User`] unless set.
+    ///
+    /// [`open`](Self::open) does not look at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// use lockfast::{Lock, Scope};
+    /// let printer = Lock::options().scope(Scope::Machine).open_named("lockfast-docs-printer")?;
+    /// drop(printer.lock()?);
+    /// # std::fs::remove_file(printer.path()).ok();
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(target_os = "linux"))] fn main() {}
+    /// ```
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.settings.scope = scope;
+        self
+    }
 }
 
 impl Options<Lock> {
@@ -378,6 +406,37 @@ impl Options<Lock> {
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Lock> {
         Handle::open(path.as_ref(), self.settings.clone()).map(Lock::from_handle)
+    }
+
+    /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
+    ///
+    /// [`scope`](Self::scope) says with whom it is shared, and [`Scope`] where its file is. A name
+    /// has 1 to 200 bytes, does not begin with a dot, and has neither `/` nor control characters.
+    /// Names that differ in case only are different names, if the file system tells them apart.
+    ///
+    /// The file has mode `0o600`, or `0o666` for the machine, unless [`mode`](Self::mode) says
+    /// otherwise. No link is followed, and no directory is created but the user's own,
+    /// whatever the other options say.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open); with [`is_invalid_path`](crate::Error::is_invalid_path) for a
+    /// name that breaks the rules, and when the directory is not safe because somebody else could
+    /// enter it or replace what is in it. With [`is_unsupported`](crate::Error::is_unsupported) on
+    /// a system that has no directory for the scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let lock = lockfast::Lock::options().open_named("lockfast-docs-nightly")?;
+    /// drop(lock.lock()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_named(&self, name: impl AsRef<str>) -> Result<Lock> {
+        let (path, settings) = named::locate(name.as_ref(), &self.settings)?;
+        Handle::open(&path, settings).map(Lock::from_handle)
     }
 
     /// Locks a file that is already open. Nothing is locked yet.
@@ -432,6 +491,29 @@ impl Options<RwLock> {
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<RwLock> {
         Handle::open(path.as_ref(), self.sharing()).map(RwLock::from_handle)
+    }
+
+    /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
+    ///
+    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named). The
+    /// two share the names: a `Lock` excludes the readers and writers of an `RwLock` of its name.
+    ///
+    /// # Errors
+    ///
+    /// As for a [`Lock`](Options::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let cache = lockfast::RwLock::options().open_named("lockfast-docs-cache")?;
+    /// drop(cache.read()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_named(&self, name: impl AsRef<str>) -> Result<RwLock> {
+        let (path, settings) = named::locate(name.as_ref(), &self.sharing())?;
+        Handle::open(&path, settings).map(RwLock::from_handle)
     }
 
     /// Locks a file that is already open. Nothing is locked yet. See [`RwLock::from_file`].
@@ -524,6 +606,7 @@ impl fmt::Debug for Settings {
             .field("on_wait", &self.on_wait.is_some())
             .field("wait_interval", &self.wait_interval)
             .field("on_interrupt", &self.on_interrupt.is_some())
+            .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
 }

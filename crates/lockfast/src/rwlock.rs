@@ -91,6 +91,28 @@ impl RwLock {
         Self::options().open(path)
     }
 
+    /// Opens the lock with that name, which the user's processes share.
+    ///
+    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
+    /// and how to share a lock with the whole machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open_named`](Options::<RwLock>::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let reader = lockfast::RwLock::named("lockfast-docs-index")?.read()?;
+    /// # drop(reader);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(name: impl AsRef<str>) -> Result<Self> {
+        Self::options().open_named(name)
+    }
+
     /// Everything that can be chosen before the lock is opened.
     ///
     /// # Examples

@@ -4,12 +4,12 @@
 //!
 //! | module | promises |
 //! |---|---|
-//! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor |
+//! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false` |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
-//! | `process` | the pid, and a fingerprint of the namespace in which it means something |
+//! | `process` | the user, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
     any(not(unix), lockfast_unsupported),
@@ -74,6 +74,17 @@ pub(crate) struct Status {
     pub(crate) links: u64,
     /// When the file system last changed what it says of the file.
     pub(crate) changed: ChangeTime,
+    /// What sort of file.
+    pub(crate) sort: FileSort,
+}
+
+/// Whose something is, and what others may do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ownership {
+    /// The user it belongs to.
+    pub(crate) owner: u32,
+    /// The permissions, with the sticky bit and its like.
+    pub(crate) permissions: u32,
     /// What sort of file.
     pub(crate) sort: FileSort,
 }

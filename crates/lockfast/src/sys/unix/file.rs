@@ -1,13 +1,13 @@
 //! Opening lock files, and telling which file it is.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::sys::{ChangeTime, FileId, FileSort, Status};
+use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
 
 /// What stands at the path; the link itself, unless it is to be followed.
 pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
@@ -17,6 +17,22 @@ pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
         fs::symlink_metadata(path)?
     };
     Ok(status_of(&metadata))
+}
+
+/// Whose that is which stands at the path; no link is followed.
+pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok(Ownership {
+        owner: metadata.uid(),
+        permissions: metadata.mode() & 0o7777,
+        sort: status_of(&metadata).sort,
+    })
+}
+
+/// Creates a directory that nobody but the user can enter. What stands there already, be it a link,
+/// is an error.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
 }
 
 /// What is behind the descriptor.

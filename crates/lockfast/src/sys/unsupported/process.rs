@@ -1,6 +1,14 @@
-//! No lock names its holder.
+//! No lock names its holder, and no user has one.
+
+use std::io;
+
+use super::unsupported;
 
 /// Unknown.
 pub(crate) fn namespace() -> u64 {
     0
+}
+
+pub(crate) fn user() -> io::Result<u32> {
+    Err(unsupported())
 }

@@ -1,0 +1,6 @@
+#[lockfast::locked]
+const fn table() {}
+
+fn main() {
+    table();
+}

@@ -1,0 +1,215 @@
+//! Which places are trusted, on directories made for each test.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const NOBODY: u32 = 65_534;
+
+fn me() -> u32 {
+    sys::process::user().expect("a user")
+}
+
+/// A directory of the user's with that mode, in one that is the user's alone.
+fn directory(mode: u32) -> (TempDir, PathBuf) {
+    let base = tempfile::tempdir().expect("a directory");
+    let path = base.path().join("place");
+    fs::create_dir(&path).expect("a directory in it");
+    set_mode(&path, mode);
+    (base, path)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
+}
+
+fn places(base: &Path) -> Places {
+    Places {
+        runtime: [None, None],
+        shared: base.join("missing"),
+        temporary: base.to_path_buf(),
+    }
+}
+
+fn assert_refused(directory: &Directory, because: &str) {
+    let error = directory.make_safe().expect_err("it is not safe");
+    assert!(error.is_invalid_path(), "{error}");
+    assert_eq!(error.path(), directory.path());
+    assert!(error.to_string().contains(because), "{error}");
+}
+
+#[test]
+fn an_own_directory_is_made_for_the_user_alone_and_kept() {
+    let base = tempfile::tempdir().expect("a directory");
+    let own = Directory::Own(base.path().join("lockfast"));
+    for _ in 0..2 {
+        own.make_safe().expect("a safe directory");
+        let found = ownership(own.path()).expect("it is there");
+        assert_eq!(found.owner, me());
+        assert_eq!(found.permissions & 0o777, 0o700);
+    }
+}
+
+#[test]
+fn a_planted_link_is_not_followed() {
+    let (base, target) = directory(0o700);
+    for (name, target) in [
+        ("link", target.clone()),
+        ("dangling", base.path().join("no")),
+    ] {
+        let link = base.path().join(name);
+        symlink(target, &link).expect("a link");
+        assert_refused(&Directory::Own(link), "symbolic link");
+    }
+    assert!(!base.path().join("no").exists());
+    assert_eq!(fs::read_dir(target).expect("readable").count(), 0);
+}
+
+#[test]
+fn a_planted_file_is_no_directory() {
+    let base = tempfile::tempdir().expect("a directory");
+    let path = base.path().join("file");
+    fs::write(&path, "planted").expect("a file");
+    assert_refused(&Directory::Own(path), "something else than a directory");
+}
+
+#[test]
+fn a_directory_that_others_can_enter_is_refused() {
+    for mode in [0o777, 0o1777, 0o710, 0o701, 0o755] {
+        let (_base, path) = directory(mode);
+        assert_refused(&Directory::Own(path), "others can enter");
+    }
+}
+
+#[test]
+fn a_directory_of_another_user_is_refused() {
+    let (_base, own) = directory(0o700);
+    // Only root can give a directory away; everybody else has root's to try.
+    let theirs = if me() == ROOT {
+        chown(&own, Some(NOBODY), None).expect("given away");
+        own
+    } else {
+        PathBuf::from("/")
+    };
+    assert_refused(&Directory::Own(theirs), "belongs to another user");
+}
+
+#[test]
+fn the_runtime_directory_comes_first_if_it_is_the_users_alone() {
+    let (base, runtime) = directory(0o700);
+    let with = |runtime: &Path| Places {
+        runtime: [Some(runtime.to_path_buf()), None],
+        ..places(base.path())
+    };
+    let chosen = |places: Places| places.choose(me()).expect("a place");
+    assert_eq!(chosen(with(&runtime)), runtime.join("lockfast"));
+
+    let base = base.path().canonicalize().expect("a path");
+    let elsewhere = base.join(format!("lockfast-{}", me()));
+    set_mode(&runtime, 0o755);
+    assert_eq!(chosen(with(&runtime)), elsewhere);
+    assert_eq!(chosen(with(&base.join("missing"))), elsewhere);
+}
+
+#[test]
+fn what_is_planted_sends_nobody_elsewhere() {
+    let (base, shared) = directory(0o1777);
+    let own = shared.join(format!("lockfast-{}", me()));
+    fs::write(&own, "planted").expect("a file");
+    let places = Places {
+        shared,
+        ..places(base.path())
+    };
+    assert_eq!(places.choose(me()).expect("a place"), own);
+}
+
+#[test]
+fn a_relative_runtime_directory_means_nothing() {
+    assert_eq!(runtime_dir(Some("run".into())), None);
+    assert_eq!(runtime_dir(None), None);
+    assert_eq!(runtime_dir(Some("/run".into())), Some("/run".into()));
+}
+
+#[test]
+fn a_place_from_which_others_can_move_things_is_refused() {
+    for (mode, fits) in [
+        (0o777, false),
+        (0o775, false),
+        (0o1777, true),
+        (0o755, true),
+    ] {
+        let (_base, path) = directory(mode);
+        let chosen = places(&path).choose(me());
+        assert_eq!(chosen.is_ok(), fits, "{mode:o}: {chosen:?}");
+    }
+    let foreign = Ownership {
+        owner: NOBODY,
+        permissions: 0o1777,
+        sort: FileSort::Directory,
+    };
+    assert!(parent_fault(&foreign, me()).is_some());
+    assert!(!may_create_in(&foreign, me()));
+}
+
+#[test]
+fn a_shared_place_is_used_only_if_the_user_can_create_there() {
+    let found = |owner, permissions| Ownership {
+        owner,
+        permissions,
+        sort: FileSort::Directory,
+    };
+    assert!(may_create_in(&found(ROOT, 0o1777), 1000));
+    assert!(may_create_in(&found(ROOT, 0o755), ROOT));
+    assert!(!may_create_in(&found(ROOT, 0o755), 1000));
+    assert!(!may_create_in(&found(ROOT, 0o777), 1000));
+}
+
+#[test]
+fn the_machines_directory_must_be_roots_and_sticky() {
+    let found = |owner, permissions, sort| Ownership {
+        owner,
+        permissions,
+        sort,
+    };
+    let fault = |owner, permissions, sort| public_fault(&found(owner, permissions, sort));
+    assert_eq!(fault(ROOT, 0o1777, FileSort::Directory), None);
+    assert_eq!(fault(ROOT, 0o755, FileSort::Directory), None);
+    assert!(fault(ROOT, 0o777, FileSort::Directory).is_some());
+    assert!(fault(ROOT, 0o775, FileSort::Directory).is_some());
+    assert!(fault(NOBODY, 0o1777, FileSort::Directory).is_some());
+    assert!(fault(ROOT, 0o777, FileSort::Symlink).is_some());
+
+    let (_base, path) = directory(0o777);
+    let error = Directory::Public(path).make_safe().expect_err("not safe");
+    assert!(error.is_invalid_path(), "{error}");
+}
+
+#[test]
+fn names_that_are_not_file_names_are_refused_with_the_rule() {
+    for (name, rule) in [
+        ("", "empty"),
+        (".", "dot"),
+        ("..", "dot"),
+        (".hidden", "dot"),
+        ("a/b", "`/`"),
+        ("a\0b", "control"),
+        ("a\nb", "control"),
+        (&"x".repeat(MAX_NAME + 1), "200 bytes"),
+    ] {
+        let error = check(name).expect_err(name);
+        assert!(error.is_invalid_path(), "{error}");
+        assert!(error.to_string().contains(rule), "{name:?}: {error}");
+    }
+    for name in [
+        "nightly",
+        "my_crate::jobs::run",
+        "a.b-c",
+        "größe",
+        &"x".repeat(MAX_NAME),
+    ] {
+        assert!(check(name).is_ok(), "{name:?}");
+    }
+}
