@@ -94,6 +94,7 @@ fn one_lock_twice_is_a_deadlock_unless_it_is_read() {
     let (a, again) = (place.lock("a"), place.lock("a"));
     for members in [[&a, &a], [&a, &again]] {
         assert!(lock_all(members).expect_err("twice").is_deadlock());
+        assert!(try_lock_all(members).expect_err("twice").is_deadlock());
     }
     let rw = place.rwlock("a");
     drop(lock_all([Member::Read(&rw), Member::Read(&rw)]).expect("readers share"));
