@@ -1,0 +1,216 @@
+//! What the model says of the plans, and of plans from which something was left out.
+
+use stateright::{Checker, Model};
+
+use super::{
+    ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER, NOTHING_LEFT,
+    ONE_UPGRADABLE, PROCESSES, Plans, Role, Scene,
+};
+use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
+
+/// Everything that can happen to these; the names of the properties that do not hold.
+fn violated(roles: [Role; PROCESSES], rounds: u8, plans: Plans) -> Vec<&'static str> {
+    let scene = Scene {
+        roles,
+        rounds,
+        plans,
+    };
+    let checker = scene.checker().threads(2).spawn_bfs().join();
+    let mut names: Vec<_> = checker.discoveries().into_keys().collect();
+    names.sort_unstable();
+    names
+}
+
+use Role::{Downgrader, Exclusive, Reader, Upgrader, Writer};
+
+#[test]
+fn the_plans_keep_every_property() {
+    const ROLES: [Role; 5] = [Reader, Writer, Exclusive, Upgrader, Downgrader];
+    for (first, &one) in ROLES.iter().enumerate() {
+        for (second, &other) in ROLES.iter().enumerate().skip(first) {
+            for &third in &ROLES[second..] {
+                let roles = [one, other, third];
+                assert_eq!(violated(roles, 2, Plans::REAL), [""; 0], "{roles:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plans_keep_every_property_when_writers_come_again() {
+    for roles in [
+        [Reader, Writer, Writer],
+        [Reader, Reader, Writer],
+        [Reader, Writer, Upgrader],
+    ] {
+        assert_eq!(violated(roles, 3, Plans::REAL), [""; 0], "{roles:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_does_not_pass_the_gate_overtakes() {
+    const READ: Plan = Plan {
+        steps: &[Step::Lock(Access::Shared, Part::Main)],
+        undo: Part::All,
+    };
+    let plans = Plans {
+        quick: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::quick(mode)
+            }
+        },
+        patient: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::patient(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Reader, Writer], 1, plans);
+    assert!(violated.contains(&NO_READER_OVERTAKES), "{violated:?}");
+}
+
+#[test]
+fn writers_that_do_not_empty_the_rooms_starve_readers() {
+    const WRITE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Exclusive, Part::Upgrade),
+            Step::Lock(Access::Exclusive, Part::Gate),
+            Step::Lock(Access::Exclusive, Part::Whole),
+        ],
+        undo: Part::All,
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::patient(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Writer, Writer], 2, plans);
+    assert!(violated.contains(&NO_STARVING_READER), "{violated:?}");
+}
+
+#[test]
+fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
+    let plans = Plans {
+        upgrade: Plan {
+            steps: &[
+                Step::Lock(Access::Exclusive, Part::Gate),
+                Step::Lock(Access::Exclusive, Part::Whole),
+            ],
+            undo: Part::Gate,
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Reader, Upgrader], 2, plans);
+    assert!(violated.contains(&NO_STARVING_READER), "{violated:?}");
+}
+
+#[test]
+fn with_one_room_a_reader_can_starve() {
+    const WRITE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Exclusive, Part::Upgrade),
+            Step::Lock(Access::Exclusive, Part::FirstRoom),
+            Step::Unlock(Part::FirstRoom),
+            Step::Lock(Access::Exclusive, Part::Gate),
+            Step::Lock(Access::Exclusive, Part::Whole),
+        ],
+        undo: Part::All,
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::patient(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Writer, Writer], 2, plans);
+    assert!(violated.contains(&NO_STARVING_READER), "{violated:?}");
+}
+
+#[test]
+fn without_the_upgrade_byte_two_upgraders_block_each_other() {
+    const UPGRADABLE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Shared, Part::Entrance),
+            Step::Unlock(Part::Gate),
+        ],
+        undo: Part::All,
+    };
+    let plan_of = |mode| match mode {
+        Mode::Upgradable => UPGRADABLE,
+        mode => plan::quick(mode),
+    };
+    let plans = Plans {
+        quick: plan_of,
+        patient: plan_of,
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Upgrader, Reader], 1, plans);
+    assert!(violated.contains(&NO_DEADLOCK), "{violated:?}");
+    assert!(violated.contains(&ONE_UPGRADABLE), "{violated:?}");
+}
+
+#[test]
+fn an_upgrade_that_lets_go_is_not_atomic() {
+    let plans = Plans {
+        upgrade: Plan {
+            steps: &[
+                Step::Unlock(Part::All),
+                Step::Lock(Access::Exclusive, Part::Whole),
+            ],
+            undo: Part::Gate,
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Writer, Reader], 1, plans);
+    assert!(violated.contains(&ATOMIC_UPGRADE), "{violated:?}");
+}
+
+#[test]
+fn a_plan_that_undoes_too_little_leaves_locks() {
+    let plans = Plans {
+        patient: |mode| Plan {
+            undo: Part::Gate,
+            ..plan::patient(mode)
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Writer, Writer, Reader], 1, plans);
+    assert!(violated.contains(&NOTHING_LEFT), "{violated:?}");
+}
+
+#[test]
+fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
+    const READ: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Shared, Part::Gate),
+            Step::Unlock(Part::Gate),
+        ],
+        undo: Part::All,
+    };
+    let plans = Plans {
+        quick: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::quick(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Writer, Reader], 1, plans);
+    assert!(violated.contains(&EXCLUSION), "{violated:?}");
+}
