@@ -34,8 +34,8 @@ use crate::{Lock, RwLock, handle::Handle};
 /// # }
 /// ```
 ///
-/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`]; each comes from its type's
-/// `options()`.
+/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`], `Options<Semaphore>` for a
+/// [`Semaphore`](crate::Semaphore); each comes from its type's `options()`.
 #[must_use = "options do nothing until `open` is called"]
 pub struct Options<L = Lock> {
     settings: Settings,
@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) on_interrupt: Option<InterruptHook>,
     /// Can it be held beside others, so that a file that can only be read will do?
     pub(crate) shares: bool,
+    /// How many permits there are, for a semaphore.
+    pub(crate) permits: Option<u32>,
 }
 
 pub(crate) type WaitHook = Arc<dyn Fn(&Waiting<'_>) -> ControlFlow<()> + Send + Sync>;
@@ -78,11 +80,16 @@ impl<L> Options<L> {
             wait_interval: None,
             on_interrupt: None,
             shares: false,
+            permits: None,
         };
         Self {
             settings,
             primitive: PhantomData,
         }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Creates the lock file with exactly this mode, whatever the umask.
