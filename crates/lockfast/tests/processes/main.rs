@@ -5,6 +5,7 @@
 
 mod actor;
 mod actor_rwlock;
+mod actor_semaphore;
 mod actor_signals;
 mod crash;
 mod deadlock;
@@ -17,6 +18,7 @@ mod kernel;
 mod lockless;
 mod release;
 mod rwlock;
+mod semaphore;
 mod stage;
 mod waiting;
 mod witness;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         identity::trials(),
         inputs::trials(),
         rwlock::trials(),
+        semaphore::trials(),
         deadlock::trials(),
         kernel::trials(),
         interop::trials(),
