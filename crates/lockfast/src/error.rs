@@ -54,6 +54,7 @@ pub(crate) enum Operation {
     UseDirectory,
     CreateDirs,
     Lock,
+    Acquire,
     Upgrade,
     Downgrade,
     Check,
@@ -82,6 +83,10 @@ pub(crate) enum Cause {
     NotHeld(&'static str),
     /// An option has a value that can't be used.
     InvalidOption(&'static str),
+    /// Others have the semaphore open with another number of permits.
+    OtherPermits { wanted: u32, theirs: u32 },
+    /// So many permits can't be had at once.
+    NotSoMany { wanted: u32, permits: u32 },
     /// The operating system refused.
     System(io::Error),
 }
@@ -103,7 +108,11 @@ impl Error {
     pub(crate) fn system(path: &Path, operation: Operation, error: io::Error) -> Self {
         let locking = matches!(
             operation,
-            Operation::Lock | Operation::Upgrade | Operation::Downgrade | Operation::Release
+            Operation::Lock
+                | Operation::Acquire
+                | Operation::Upgrade
+                | Operation::Downgrade
+                | Operation::Release
         );
         let cause = if error.kind() == io::ErrorKind::Unsupported
             || (locking && crate::sys::lock::means_no_locks_here(&error))
@@ -177,9 +186,11 @@ impl Error {
             Cause::Unsupported(..) => io::ErrorKind::Unsupported,
             Cause::Deadlock(_) => io::ErrorKind::Deadlock,
             Cause::ReadOnly(_) => io::ErrorKind::PermissionDenied,
-            Cause::InvalidPath(_) | Cause::InvalidOption(_) | Cause::NotHeld(_) => {
-                io::ErrorKind::InvalidInput
-            }
+            Cause::InvalidPath(_)
+            | Cause::InvalidOption(_)
+            | Cause::NotHeld(_)
+            | Cause::OtherPermits { .. }
+            | Cause::NotSoMany { .. } => io::ErrorKind::InvalidInput,
             Cause::System(error) => error.kind(),
         }
     }
@@ -207,7 +218,17 @@ impl fmt::Display for Error {
             Cause::Contended(Some(holder)) | Cause::TimedOut(_, Some(holder)) => {
                 write!(f, ": it is held by {holder}")
             }
-            Cause::Contended(None) | Cause::TimedOut(_, None) => write!(f, ": it is held"),
+            Cause::Contended(None) | Cause::TimedOut(_, None) => {
+                write!(f, ": {}", operation.in_the_way())
+            }
+            Cause::OtherPermits { wanted, theirs } => write!(
+                f,
+                ": it has {wanted} permits here and {theirs} where others have it open; \
+                 use the same number everywhere"
+            ),
+            Cause::NotSoMany { wanted, permits } => {
+                write!(f, ": {wanted} at once, of {permits}, can never be had")
+            }
             Cause::Cancelled(_) => Ok(()),
             Cause::Unsupported(why, Some(error)) => write!(f, ": {error}; {why}"),
             Cause::Unsupported(why, None)
@@ -257,6 +278,7 @@ impl Operation {
             Self::UseDirectory => "cannot keep named locks in",
             Self::CreateDirs => "cannot create the directory of lock file",
             Self::Lock => "cannot take lock",
+            Self::Acquire => "cannot acquire a permit of",
             Self::Upgrade => "cannot upgrade to a writer of lock",
             Self::Downgrade => "cannot downgrade to a reader of lock",
             Self::Check => "cannot check whether this is still the file of lock",
@@ -265,10 +287,20 @@ impl Operation {
         }
     }
 
+    /// Why it could not be had at once.
+    fn in_the_way(self) -> &'static str {
+        match self {
+            Self::Acquire => "too few are free, or others wait for one",
+            Self::Open => "a program has locked the whole file",
+            _ => "it is held",
+        }
+    }
+
     /// What a wait was for.
     fn awaited(self) -> &'static str {
         match self {
             Self::Upgrade => "the upgrade to a writer of lock",
+            Self::Acquire => "a permit of",
             _ => "lock",
         }
     }

@@ -10,8 +10,9 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
 use crate::identity::Sightings;
 use crate::options::Settings;
+use crate::pool::Pool;
 use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
-use crate::protocol::{self, Protocol};
+use crate::protocol::{self, Protocol, permits};
 use crate::sys::fork::{self, PrivateFile};
 use crate::sys::{self, FileId, FileSort, Target};
 
@@ -36,6 +37,8 @@ pub(crate) struct LockFile {
     writable: bool,
     /// How often in a row a writer came in without a look at the rooms.
     quick_writes: AtomicU32,
+    /// What a semaphore knows of its permits.
+    pool: Option<Pool>,
 }
 
 /// What is wanted of the kernel.
@@ -47,6 +50,8 @@ pub(crate) enum Goal {
     Join(Mode),
     /// To become the writer, from upgradable.
     Upgrade,
+    /// To be first in the line for permits.
+    LeadLine,
 }
 
 impl Goal {
@@ -55,6 +60,7 @@ impl Goal {
             Self::Enter(mode) => plan::quick(mode),
             Self::Join(mode) => plan::join(mode),
             Self::Upgrade => plan::UPGRADE_QUICK,
+            Self::LeadLine => permits::LINE_UP,
         }
     }
 
@@ -63,6 +69,7 @@ impl Goal {
             Self::Enter(mode) => plan::patient(mode),
             Self::Join(mode) => plan::join(mode),
             Self::Upgrade => plan::UPGRADE,
+            Self::LeadLine => permits::LINE_UP,
         }
     }
 
@@ -70,7 +77,7 @@ impl Goal {
     pub(crate) fn access(self) -> Access {
         match self {
             Self::Enter(mode) | Self::Join(mode) => mode.access(),
-            Self::Upgrade => Access::Exclusive,
+            Self::Upgrade | Self::LeadLine => Access::Exclusive,
         }
     }
 }
@@ -111,6 +118,10 @@ impl LockFile {
             Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
         };
         let pid = std::process::id();
+        let pool = match settings.permits {
+            Some(permits) => Some(Pool::join(&file, path, permits)?),
+            None => None,
+        };
         Ok(Self {
             renames_show: sys::file::renames_change_time(&file),
             file,
@@ -121,6 +132,7 @@ impl LockFile {
             exclusive_len: protocol::exclusive_len(pid, sys::process::namespace()),
             writable,
             quick_writes: AtomicU32::new(0),
+            pool,
         })
     }
 
@@ -141,6 +153,11 @@ impl LockFile {
     /// Does a rename change what a sighting has?
     pub(crate) fn renames_show(&self) -> bool {
         self.renames_show
+    }
+
+    /// The permits of a semaphore's file.
+    pub(crate) fn pool(&self) -> &Pool {
+        self.pool.as_ref().expect("a semaphore's file has one")
     }
 
     /// Is it open for writing, as an exclusive lock of bytes demands it?
@@ -204,6 +221,11 @@ impl LockFile {
             sys::lock::release(&self.file, self.target(Part::All))?;
         }
         Ok(())
+    }
+
+    /// Leaves the line for permits.
+    pub(crate) fn leave_line(&self) -> io::Result<()> {
+        sys::lock::release(&self.file, self.target(Part::Line))
     }
 
     /// Who holds it, if the kernel tells in one call.

@@ -249,7 +249,7 @@ impl Handle {
     }
 
     /// Is the file, which is locked now, the one at the path?
-    fn is_current(&self, file: &LockFile, waited: bool) -> Result<bool> {
+    pub(crate) fn is_current(&self, file: &LockFile, waited: bool) -> Result<bool> {
         let Settings {
             follow_symlinks,
             verify,
@@ -260,7 +260,7 @@ impl Handle {
     }
 
     /// Is the file, locked or not, the one at the path?
-    fn is_at_path(&self, file: &LockFile) -> Result<bool> {
+    pub(crate) fn is_at_path(&self, file: &LockFile) -> Result<bool> {
         if self.settings.verify == Verify::Off {
             return Ok(true);
         }

@@ -59,10 +59,12 @@ pub mod macro_support;
 mod named;
 mod options;
 mod per_process;
+mod pool;
 mod protocol;
 mod queue;
 mod reentrant;
 mod rwlock;
+mod semaphore;
 mod sys;
 mod thread;
 mod wait;
@@ -82,6 +84,7 @@ pub use options::Options;
 pub use protocol::Protocol;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+pub use semaphore::{Semaphore, SemaphorePermit};
 pub use wait::Waiting;
 
 /// Opens the exclusive lock with that name, which the user's processes share.

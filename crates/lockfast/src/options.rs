@@ -35,8 +35,8 @@ use crate::{Lock, ReentrantLock, RwLock, handle::Handle};
 /// # }
 /// ```
 ///
-/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`]; each comes from its type's
-/// `options()`.
+/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`], `Options<Semaphore>` for a
+/// [`Semaphore`](crate::Semaphore); each comes from its type's `options()`.
 #[must_use = "options do nothing until `open` is called"]
 pub struct Options<L = Lock> {
     settings: Settings,
@@ -64,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) directory: Option<Directory>,
     /// Can it be held beside others, so that a file that can only be read will do?
     pub(crate) shares: bool,
+    /// How many permits there are, for a semaphore.
+    pub(crate) permits: Option<u32>,
 }
 
 pub(crate) type WaitHook = Arc<dyn Fn(&Waiting<'_>) -> ControlFlow<()> + Send + Sync>;
@@ -84,11 +86,16 @@ impl<L> Options<L> {
             scope: Scope::default(),
             directory: None,
             shares: false,
+            permits: None,
         };
         Self {
             settings,
             primitive: PhantomData,
         }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Creates the lock file with exactly this mode, whatever the umask.

@@ -214,6 +214,18 @@ impl<T> Queue<T> {
         (!state.is_empty()).then(|| state.value.clone()).flatten()
     }
 
+    /// What is shared, and whether nobody has the turn or waits for it.
+    pub(crate) fn glance(&self) -> (Option<Arc<T>>, bool) {
+        let state = self.state();
+        let is_idle = state.is_empty() && state.is_open() && state.waiting.is_empty();
+        (state.value.clone(), is_idle)
+    }
+
+    /// Shares another one from now on, where those inside keep their own.
+    pub(crate) fn put(&self, value: Option<&Arc<T>>) {
+        self.state().value = value.map(Arc::clone);
+    }
+
     fn grant(&self, state: &mut State<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
         let joins = !state.is_empty();
         state.begin(mode, thread);

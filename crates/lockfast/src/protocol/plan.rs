@@ -38,7 +38,7 @@
 //! but it shares those with the readers in the rooms, and only the owner of the upgrade byte, which
 //! is itself, shuts the gate.
 
-use super::TAG_START;
+use super::{TAG_START, permits};
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +87,12 @@ pub(crate) enum Part {
     FirstRoom,
     /// The other one.
     SecondRoom,
+    /// Everybody in the line for permits shares it.
+    Waiting,
+    /// Whoever is first in the line for permits.
+    Head,
+    /// Both.
+    Line,
 }
 
 /// One kernel call.
@@ -246,6 +252,9 @@ impl Part {
             Self::Rooms => (ROOMS, 2),
             Self::FirstRoom => (ROOMS, 1),
             Self::SecondRoom => (ROOMS + 1, 1),
+            Self::Waiting => (permits::LINE, 1),
+            Self::Head => (permits::LINE + 1, 1),
+            Self::Line => (permits::LINE, 2),
         };
         Range { start, len }
     }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false` |
+//! | `bell` | tells a thread that somebody closed, moved or deleted a file; [`bell::ring`] makes that happen |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
@@ -22,7 +23,7 @@
 #[cfg(any(not(unix), lockfast_unsupported))]
 mod unsupported;
 #[cfg(any(not(unix), lockfast_unsupported))]
-pub(crate) use unsupported::{alarm, file, fork, lock, park, process};
+pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process};
 
 #[cfg(all(unix, not(lockfast_unsupported)))]
 #[allow(
@@ -31,7 +32,7 @@ pub(crate) use unsupported::{alarm, file, fork, lock, park, process};
 )]
 mod unix;
 #[cfg(all(unix, not(lockfast_unsupported)))]
-pub(crate) use unix::{alarm, file, fork, lock, park, process};
+pub(crate) use unix::{alarm, bell, file, fork, lock, park, process};
 
 use crate::protocol::plan::Range;
 
@@ -49,6 +50,19 @@ pub(crate) enum Waited {
 pub(crate) enum Parked {
     /// Somebody granted what the thread sleeps for.
     Granted,
+    /// The instant passed.
+    TimedOut,
+    /// A signal came.
+    Interrupted,
+}
+
+/// What ended a wait for a file's bell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rung {
+    /// Somebody closed the file.
+    Closed,
+    /// Somebody moved or deleted it, or changed what the file system says of it.
+    Changed,
     /// The instant passed.
     TimedOut,
     /// A signal came.

@@ -81,7 +81,7 @@ impl Wait<'_> {
         Ok(())
     }
 
-    fn system(&self, error: std::io::Error) -> Error {
+    pub(super) fn system(&self, error: std::io::Error) -> Error {
         Error::system(self.handle.path(), self.operation, error)
     }
 }

@@ -4,6 +4,7 @@
 //! it is, in the kernel's queue (`kernel`). [`Wait`] is what both share: how long, since when, and
 //! whom to tell.
 
+mod bell;
 mod kernel;
 mod ticker;
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use lockfast::{Error, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
 use crate::actor_rwlock::{self as rwlock, RwProps};
+use crate::actor_semaphore::{self as semaphore, SemProps};
 use crate::{actor_signals as signals, lockless, witness};
 
 /// Reads commands until the test closes the pipe or goes away.
@@ -33,10 +34,11 @@ pub(crate) struct Props {
     filling: Vec<File>,
     lockless: Option<fuser::BackgroundSession>,
     rw: RwProps,
+    pub(crate) sem: SemProps,
 }
 
-type Shared = Arc<Mutex<Props>>;
-type Speaker = Arc<Mutex<dyn Write + Send>>;
+pub(crate) type Shared = Arc<Mutex<Props>>;
+pub(crate) type Speaker = Arc<Mutex<dyn Write + Send>>;
 type Answer = Result<String, Box<dyn std::error::Error>>;
 
 fn serve(from: impl Read, to: impl Write + Send + 'static, props: &Shared) {
@@ -211,6 +213,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             .get_mut(guard)
             .ok_or("no guard")?
             .hand_over(),
+        ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),
@@ -252,7 +255,7 @@ fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
     Ok(String::new())
 }
 
-fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
+pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
     let mut options = Options::default();
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));

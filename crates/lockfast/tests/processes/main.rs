@@ -5,6 +5,7 @@
 
 mod actor;
 mod actor_rwlock;
+mod actor_semaphore;
 mod actor_signals;
 mod chaos;
 mod crash;
@@ -18,6 +19,7 @@ mod kernel;
 mod lockless;
 mod release;
 mod rwlock;
+mod semaphore;
 mod stage;
 mod waiting;
 mod witness;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         identity::trials(),
         inputs::trials(),
         rwlock::trials(),
+        semaphore::trials(),
         deadlock::trials(),
         kernel::trials(),
         interop::trials(),

@@ -302,6 +302,17 @@ pub(crate) fn waiters(path: &Path) -> usize {
         .count()
 }
 
+/// How many have a lock of exactly that byte of that file.
+pub(crate) fn held_at(path: &Path, byte: u64) -> usize {
+    let Ok(metadata) = fs::metadata(path) else {
+        return 0;
+    };
+    let of_this_byte = format!(":{} {byte} {byte}", metadata.ino());
+    let locks = all_locks();
+    let lines = locks.lines().filter(|line| !line.contains("->"));
+    lines.filter(|line| line.ends_with(&of_this_byte)).count()
+}
+
 /// The kernel's list of all locks. Others change it meanwhile, so it is read in as few pieces as the
 /// kernel allows: what moves from one piece to the next would be counted twice, or not at all.
 fn all_locks() -> String {

@@ -1,9 +1,9 @@
 //! Notices when two are in a critical section at once, by other means than locks.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -115,6 +115,79 @@ pub(crate) fn hammer(
         guard.release()?;
     }
     Ok(String::new())
+}
+
+/// Who is inside of what more than one may be inside of: a directory beside the lock with a file for
+/// each visit, named after its process.
+pub(crate) struct Crowd {
+    directory: PathBuf,
+    visits: u64,
+}
+
+impl Crowd {
+    pub(crate) fn beside(lock: &Path) -> io::Result<Self> {
+        let directory = lock.with_extension("inside");
+        fs::create_dir_all(&directory)?;
+        Ok(Self {
+            directory,
+            visits: 0,
+        })
+    }
+
+    /// Enters with so many permits, looks around and leaves; an error if more are out than there
+    /// are.
+    pub(crate) fn visit(&mut self, own: u32, limit: u32) -> Result<(), String> {
+        self.visits += 1;
+        let thread = nix::unistd::gettid();
+        let name = format!("{}.{thread}.{}.{own}", process::id(), self.visits);
+        let file = self.directory.join(name);
+        fs::write(&file, "").map_err(|error| error.to_string())?;
+        thread::yield_now();
+        let (inside, names) = self.inside().map_err(|error| error.to_string())?;
+        fs::remove_file(&file).map_err(|error| error.to_string())?;
+        if inside > limit {
+            return Err(format!("overlap: {inside} are out of {limit}: {names:?}"));
+        }
+        Ok(())
+    }
+
+    /// How many permits are out. Of two visits, one after the other, it never counts both: the file
+    /// of the first is gone when that of the second is there.
+    fn inside(&self) -> io::Result<(u32, Vec<String>)> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            names.push(entry?.file_name().into_string().expect("plain text"));
+        }
+        // First the dying, then whoever left: a kill after the look is no overlap either.
+        names.retain(|name| {
+            let pid = name.split('.').next().and_then(|pid| pid.parse().ok());
+            let is_there = pid.is_some_and(is_not_exiting);
+            if !is_there {
+                let _ = fs::remove_file(self.directory.join(name));
+            }
+            is_there
+        });
+        names.retain(|name| self.directory.join(name).exists());
+        let permits = |name: &String| {
+            name.rsplit('.')
+                .next()
+                .and_then(|own| own.parse::<u32>().ok())
+        };
+        let sum = names.iter().filter_map(permits).sum();
+        Ok((sum, names))
+    }
+}
+
+/// Does the process run, and has it not begun to end? Its locks are free some time after that.
+fn is_not_exiting(pid: u64) -> bool {
+    const PF_EXITING: u64 = 4;
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let flags = after_name.split_whitespace().nth(6);
+    let flags = flags.and_then(|flags| flags.parse::<u64>().ok());
+    is_alive(pid) && flags.is_some_and(|flags| flags & PF_EXITING == 0)
 }
 
 fn is_alive(pid: u64) -> bool {

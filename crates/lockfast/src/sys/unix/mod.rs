@@ -1,6 +1,7 @@
 //! Unix: open-file-description locks on Linux, Android and Apple systems, `flock` elsewhere.
 
 pub(crate) mod alarm;
+pub(crate) mod bell;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod lock;

@@ -1,0 +1,124 @@
+//! How a permit is acquired: at once, or in the line.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{Error, Operation, Result};
+use crate::file::{Goal, LockFile};
+use crate::handle::Handle;
+use crate::pool::{InLine, Taken};
+use crate::protocol::plan::Mode;
+use crate::thread::ThreadToken;
+use crate::wait::{Patience, Wait};
+
+/// What came of an attempt.
+enum Attempt {
+    Taken(Taken),
+    /// Too few were free, or others come first.
+    Full,
+    /// The file is not at its path any more.
+    Stale,
+}
+
+/// Takes so many permits, waiting as long as the patience lasts.
+pub(super) fn acquire(handle: &Handle, count: u32, patience: Patience) -> Result<Taken> {
+    let thread = ThreadToken::current();
+    let mut wait = Wait::new(handle, thread, patience, Operation::Acquire);
+    loop {
+        match attempt(handle, count)? {
+            Attempt::Taken(taken) => return Ok(taken),
+            Attempt::Full if patience == Patience::None => return Err(wait.contended(None)),
+            Attempt::Full => break,
+            Attempt::Stale => wait.unless_over(|| None)?,
+        }
+    }
+    let queue = &handle.process().queue;
+    let _turn = wait.for_turn(queue.line_up(Mode::Exclusive, thread), || None)?;
+    loop {
+        let file = current(handle)?;
+        if handle.is_at_path(&file)? {
+            if let Some(taken) = in_line(handle, &file, count, &mut wait)? {
+                return Ok(taken);
+            }
+        }
+        queue.put(None);
+        wait.unless_over(|| None)?;
+    }
+}
+
+/// How many permits nobody has now.
+pub(super) fn available(handle: &Handle) -> Result<u32> {
+    loop {
+        let file = current(handle)?;
+        if handle.is_at_path(&file)? {
+            return Ok(file.available());
+        }
+        handle.process().queue.put(None);
+    }
+}
+
+/// Takes what is free, unless others wait for it.
+fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
+    let queue = &handle.process().queue;
+    let (file, nobody_waits) = queue.glance();
+    let file = match file {
+        Some(file) if !file.pool().is_spoilt() => file,
+        _ => current(handle)?,
+    };
+    if nobody_waits && !file.has_line() {
+        let mut taken = Taken::none(&file);
+        if collect(handle, &mut taken, count)? {
+            if is_current(handle, &file, false)? {
+                return Ok(Attempt::Taken(taken));
+            }
+            queue.put(None);
+            return Ok(Attempt::Stale);
+        }
+    }
+    // Others are before it; but if the file is stale, those are not the permits at the path.
+    if handle.is_at_path(&file)? {
+        return Ok(Attempt::Full);
+    }
+    queue.put(None);
+    Ok(Attempt::Stale)
+}
+
+/// Lines up, and takes the permits as the head; none when the file is not at its path any more.
+fn in_line(
+    handle: &Handle,
+    file: &Arc<LockFile>,
+    count: u32,
+    wait: &mut Wait<'_>,
+) -> Result<Option<Taken>> {
+    // Dropped last, when permits that are of no use were given back.
+    let place = InLine::of(file);
+    wait.in_kernel(file, Goal::LeadLine)?;
+    place.leads();
+    let mut taken = Taken::none(file);
+    let try_again = || collect(handle, &mut taken, count);
+    let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
+    Ok((has_all && is_current(handle, file, true)?).then_some(taken))
+}
+
+fn collect(handle: &Handle, taken: &mut Taken, count: u32) -> Result<bool> {
+    let fail = |error: io::Error| Error::system(handle.path(), Operation::Acquire, error);
+    taken.collect(count).map_err(fail)
+}
+
+fn is_current(handle: &Handle, file: &LockFile, waited: bool) -> Result<bool> {
+    let _alone = file.pool().sightings();
+    handle.is_current(file, waited)
+}
+
+/// The file that is in use; opened again if it was stale, or in a forked child.
+fn current(handle: &Handle) -> Result<Arc<LockFile>> {
+    let queue = &handle.process().queue;
+    match queue.glance() {
+        (Some(file), _) if !file.pool().is_spoilt() => Ok(file),
+        _ => {
+            let file = Arc::new(LockFile::open(handle.path(), handle.settings())?);
+            queue.put(Some(&file));
+            Ok(file)
+        }
+    }
+}
