@@ -176,7 +176,7 @@ impl LockFile {
         let must_look = match goal {
             Goal::Enter(Mode::Write) => self.must_look_at_rooms(),
             Goal::Upgrade => self.bytes,
-            Goal::Enter(_) | Goal::Join(_) => false,
+            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
         };
         if must_look && self.is_room_taken() {
             return Ok(false);
