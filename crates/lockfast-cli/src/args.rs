@@ -44,6 +44,11 @@ pub(crate) struct Run {
     #[arg(short, long)]
     pub(crate) shared: bool,
 
+    /// Take one of so many permits of each lock file instead of the lock, so that as many commands
+    /// run at once; all that use the file must say the same number
+    #[arg(long, value_name = "N", conflicts_with_all = ["shared", "remove", "inherit", "protocol"])]
+    pub(crate) permits: Option<u32>,
+
     /// Give up at once when a lock is held
     #[arg(short, long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use lockfast::{Guards, Lock, Member, MemberGuard, Options, Result, RwLock};
+use lockfast::{Guards, Lock, Member, MemberGuard, Options, Result, RwLock, Semaphore};
 
 use crate::args;
 use crate::progress::Progress;
@@ -15,6 +15,7 @@ use crate::progress::Progress;
 pub(crate) enum Opened {
     Alone(Lock),
     Shared(RwLock),
+    Permits(Semaphore),
 }
 
 impl Opened {
@@ -22,6 +23,7 @@ impl Opened {
         match self {
             Self::Alone(lock) => lock.path(),
             Self::Shared(lock) => lock.path(),
+            Self::Permits(semaphore) => semaphore.path(),
         }
     }
 
@@ -29,6 +31,7 @@ impl Opened {
         match self {
             Self::Alone(lock) => Member::Lock(lock),
             Self::Shared(lock) => Member::Read(lock),
+            Self::Permits(semaphore) => Member::Permit(semaphore),
         }
     }
 }
@@ -36,7 +39,10 @@ impl Opened {
 /// Opens the locks, each once.
 pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Opened>> {
     let open = |path: &PathBuf| {
-        if arguments.shared {
+        if let Some(permits) = arguments.permits {
+            let options: Options<Semaphore> = options(arguments, progress);
+            options.open(path, permits).map(Opened::Permits)
+        } else if arguments.shared {
             let options: Options<RwLock> = options(arguments, progress);
             options.open(path).map(Opened::Shared)
         } else {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Cause, Error, Operation, Result};
 use crate::lock::{Lock, LockGuard};
 use crate::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use crate::semaphore::{Semaphore, SemaphorePermit};
 use crate::wait::Patience;
 
 /// One of several locks, and how it is to be taken.
@@ -39,6 +40,8 @@ pub enum Member<'a> {
     Upgradable(&'a RwLock),
     /// To write, alone.
     Write(&'a RwLock),
+    /// To have one of its permits.
+    Permit(&'a Semaphore),
 }
 
 /// The guard of one of several locks.
@@ -70,6 +73,8 @@ pub enum MemberGuard {
     Upgradable(RwLockUpgradableReadGuard),
     /// Of [`Member::Write`].
     Write(RwLockWriteGuard),
+    /// Of [`Member::Permit`].
+    Permit(SemaphorePermit),
 }
 
 /// Several locks are held until this is dropped.
@@ -217,6 +222,7 @@ impl Member<'_> {
         match self {
             Self::Lock(lock) => lock.path(),
             Self::Read(lock) | Self::Upgradable(lock) | Self::Write(lock) => lock.path(),
+            Self::Permit(semaphore) => semaphore.path(),
         }
     }
 
@@ -231,6 +237,7 @@ impl Member<'_> {
             Self::Read(lock) => lock.read_with(patience).map(MemberGuard::Read),
             Self::Upgradable(lock) => lock.upgradable_with(patience).map(MemberGuard::Upgradable),
             Self::Write(lock) => lock.write_with(patience).map(MemberGuard::Write),
+            Self::Permit(semaphore) => semaphore.acquire_by(1, patience).map(MemberGuard::Permit),
         }
     }
 }
@@ -251,6 +258,7 @@ impl MemberGuard {
             Self::Read(guard) => guard.release(),
             Self::Upgradable(guard) => guard.release(),
             Self::Write(guard) => guard.release(),
+            Self::Permit(permit) => permit.release(),
         }
     }
 }

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! [`Lock`] excludes everybody else, [`RwLock`] lets readers in together, [`ReentrantLock`] may be
-//! taken again by its thread, and [`lock_all`] takes several at once.
+//! taken again by its thread, [`Semaphore`] lets so many in, and [`lock_all`] takes several at once.
 //!
 //! * **Released by the kernel** when a holder dies, in whatever way.
 //! * **Waits sleep** in the kernel's queue, with and without a deadline; nothing polls.

@@ -35,7 +35,9 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 pub(crate) struct Taken {
     file: Arc<LockFile>,
-    numbers: Vec<u32>,
+    first: Option<u32>,
+    /// Those beyond the first: one is what most want, and needs no memory of its own.
+    more: Vec<u32>,
 }
 
 /// A place in the line; dropped, it is given back.
@@ -152,15 +154,27 @@ impl LockFile {
 
 impl Taken {
     /// None yet.
-    pub(crate) fn none(file: &Arc<LockFile>) -> Self {
+    pub(crate) fn none(file: Arc<LockFile>) -> Self {
         Self {
-            file: Arc::clone(file),
-            numbers: Vec::new(),
+            file,
+            first: None,
+            more: Vec::new(),
         }
     }
 
+    /// The file that they are of.
+    pub(crate) fn file(&self) -> &LockFile {
+        &self.file
+    }
+
+    /// Gives back what was taken, and tells what it was of.
+    pub(crate) fn into_file(self) -> Arc<LockFile> {
+        Arc::clone(&self.file)
+    }
+
     pub(crate) fn count(&self) -> u32 {
-        u32::try_from(self.numbers.len()).expect("not more than there are")
+        let more = u32::try_from(self.more.len()).expect("not more than there are");
+        u32::from(self.first.is_some()) + more
     }
 
     /// Takes what is free until it has as many; tells whether it has.
@@ -174,7 +188,10 @@ impl Taken {
             if pool.claim(number) {
                 let target = Target::Bytes(permits::permit(number));
                 match sys::lock::try_lock(&self.file, Access::Exclusive, target) {
-                    Ok(true) => self.numbers.push(number),
+                    Ok(true) => match self.first {
+                        None => self.first = Some(number),
+                        Some(_) => self.more.push(number),
+                    },
                     Ok(false) => pool.unclaim(number),
                     Err(error) => {
                         pool.unclaim(number);
@@ -190,17 +207,16 @@ impl Taken {
 
     /// Gives all back, and wakes the head of the line. Once is enough; what comes after does nothing.
     pub(crate) fn give_back(&mut self) -> io::Result<()> {
-        let Some(&last) = self.numbers.last() else {
+        let Some(first) = self.first.take() else {
             return Ok(());
         };
-        let numbers = std::mem::take(&mut self.numbers);
         if !self.file.is_own() {
             // A forked child's copy: the permits are the parent's.
             return Ok(());
         }
         let pool = self.file.pool();
         let mut outcome = Ok(());
-        for number in numbers {
+        for number in std::iter::once(first).chain(self.more.drain(..)) {
             let target = Target::Bytes(permits::permit(number));
             match sys::lock::release(&self.file, target) {
                 Ok(()) => pool.unclaim(number),
@@ -210,7 +226,7 @@ impl Taken {
                 }
             }
         }
-        pool.next.store(last, Ordering::Relaxed);
+        pool.next.store(first, Ordering::Relaxed);
         let has_line = self.file.sees_line();
         let seen = if has_line { SOMEBODY } else { NOBODY };
         pool.line.store(seen, Ordering::Relaxed);

@@ -437,7 +437,7 @@ impl Semaphore {
         self.handle.path()
     }
 
-    fn acquire_by(&self, count: u32, patience: Patience) -> Result<SemaphorePermit> {
+    pub(crate) fn acquire_by(&self, count: u32, patience: Patience) -> Result<SemaphorePermit> {
         let fail = |cause| Err(Error::new(self.path(), Operation::Acquire, cause));
         if count == 0 {
             return fail(Cause::InvalidOption(

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use lockfast::{Lock, Member, MemberGuard, RwLock, lock_all, try_lock_all, try_lock_all_for};
+use lockfast::{
+    Lock, Member, MemberGuard, RwLock, Semaphore, lock_all, try_lock_all, try_lock_all_for,
+};
 use tempfile::TempDir;
 
 struct Place(TempDir);
@@ -124,6 +126,21 @@ fn opposite_orders_and_other_ways_to_write_a_path_end() {
             });
         }
     });
+}
+
+#[test]
+fn permits_go_with_locks() {
+    let place = Place::new();
+    let (lock, pool) = (
+        place.lock("a"),
+        Semaphore::open(place.path("pool"), 1).expect("opened"),
+    );
+    let guards = lock_all([Member::Permit(&pool), Member::Lock(&lock)]).expect("both");
+    assert!(pool.try_acquire().expect_err("taken").is_contended());
+    let refused = try_lock_all([Member::Permit(&pool)]).expect_err("taken");
+    assert_eq!(refused.path(), pool.path());
+    guards.release().expect("released");
+    drop(pool.try_acquire().expect("it is free"));
 }
 
 #[test]

@@ -74,6 +74,34 @@ fn shared_locks_are_held_beside_each_other_and_exclude_writers() {
 }
 
 #[test]
+fn so_many_commands_run_at_once_as_there_are_permits() {
+    let stage = Stage::new();
+    let lock = stage.path("pool.lock");
+    let permit = |number: &str| {
+        let mut command = run(["-n", "--permits", number]);
+        command.arg(&lock);
+        command
+    };
+    let start = || {
+        let actor = Actor::start(permit("2").args(["--", "sh", "-c", HOLD]));
+        actor.says("ready");
+        actor
+    };
+    let (mut one, other) = (start(), start());
+    let refused = outcome(permit("2").args(["--", "true"]));
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    let disagrees = outcome(permit("3").args(["--", "true"]));
+    assert_eq!(disagrees.code, Some(73), "{disagrees:?}");
+    one.tell("end");
+    assert_eq!(one.end().code(), Some(0));
+    let next = outcome(permit("2").args(["--", "echo", "in"]));
+    assert_eq!(next.output, ["in"]);
+    drop(other);
+    let wrong = outcome(permit("0").args(["--", "true"]));
+    assert_eq!(wrong.code, Some(73), "{wrong:?}");
+}
+
+#[test]
 fn remove_removes_the_file() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");

@@ -61,19 +61,20 @@ pub(super) fn available(handle: &Handle) -> Result<u32> {
 fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
     let queue = &handle.process().queue;
     let (file, nobody_waits) = queue.glance();
-    let file = match file {
+    let mut file = match file {
         Some(file) if !file.pool().is_spoilt() => file,
         _ => current(handle)?,
     };
     if nobody_waits && !file.has_line() {
-        let mut taken = Taken::none(&file);
+        let mut taken = Taken::none(file);
         if collect(handle, &mut taken, count)? {
-            if is_current(handle, &file, false)? {
+            if is_current(handle, taken.file(), false)? {
                 return Ok(Attempt::Taken(taken));
             }
             queue.put(None);
             return Ok(Attempt::Stale);
         }
+        file = taken.into_file();
     }
     // Others are before it; but if the file is stale, those are not the permits at the path.
     if handle.is_at_path(&file)? {
@@ -94,7 +95,7 @@ fn in_line(
     let place = InLine::of(file);
     wait.in_kernel(file, Goal::LeadLine)?;
     place.leads();
-    let mut taken = Taken::none(file);
+    let mut taken = Taken::none(Arc::clone(file));
     let try_again = || collect(handle, &mut taken, count);
     let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
     Ok((has_all && is_current(handle, file, true)?).then_some(taken))

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::stage::{Actor, Pending, Place, held_at, until, waiters};
 use crate::trials;
+use crate::waiting::{other_thread, signal_thread};
 
 trials![
     no_more_than_there_are,
@@ -337,10 +338,10 @@ fn a_signal_is_told_to_the_head() {
     holder.ask("sem acquire a g");
     waiter.ask("signal handle usr1");
     let waiting = begin_leading(&mut waiter, "sem acquire a g", &place);
-    // One that comes before it sleeps is for nobody.
+    let tid = other_thread(waiter.pid());
+    // A signal that comes between two naps is for nobody.
     until("it is told", || {
-        waiter.signal(Signal::SIGUSR1);
-        waiter.has_answered(waiting)
+        !signal_thread(waiter.pid(), tid, Signal::SIGUSR1)
     });
     assert!(waiter.fails(waiting).starts_with("cancelled:"));
 }
