@@ -60,6 +60,10 @@ pub(crate) enum Parked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rung {
     /// Somebody closed the file.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "elsewhere nobody hears it")
+    )]
     Closed,
     /// Somebody moved or deleted it, or changed what the file system says of it.
     Changed,
