@@ -195,14 +195,15 @@ fn a_newcomer_does_not_overtake_the_line() {
 
 fn a_handle_overtakes_the_line_once_after_it_saw_nobody() {
     let place = Place::new();
-    let [mut holder, mut head, mut quick] = actors(&place, 1, "");
+    let [mut holder, mut head, mut quick] = actors(&place, 2, "");
     quick.ask("sem acquire a g");
     quick.ask("sem release g");
-    holder.ask("sem acquire a g");
+    holder.ask("sem acquire a g 2");
     let waiting = begin_leading(&mut head, "sem acquire a g", &place);
     stop(&head);
     holder.ask("sem release g");
     quick.ask("sem try a g");
+    is_contended(&mut quick, "sem try a h");
     quick.ask("sem release g");
     is_contended(&mut quick, "sem try a g");
     head.signal(Signal::SIGCONT);
