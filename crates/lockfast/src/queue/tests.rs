@@ -1,5 +1,8 @@
 use super::*;
 use std::sync::mpsc;
+use std::time::Instant;
+
+use crate::sys::Parked;
 
 const ONE: ThreadToken = ThreadToken::for_test(1);
 const OTHER: ThreadToken = ThreadToken::for_test(2);

@@ -1,176 +1,11 @@
-//! What a readers-writer lock is held by.
+//! How a guard becomes another.
 
-use std::fmt;
-use std::fs::File;
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::conversion::ConversionError;
-use crate::error::Result;
-use crate::hold::Hold;
 use crate::protocol::plan::Mode;
 use crate::wait::Patience;
-
-/// Reads, beside other readers, until this is dropped.
-///
-/// It may be sent to another thread and dropped there. Dropping never panics; use
-/// [`release`](Self::release) to see errors.
-#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct RwLockReadGuard {
-    hold: Hold,
-}
-
-/// Reads, beside other readers, and may become the writer, until this is dropped.
-///
-/// There is one at a time. It may be sent to another thread and dropped there. Dropping never
-/// panics; use [`release`](Self::release) to see errors.
-#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct RwLockUpgradableReadGuard {
-    hold: Hold,
-}
-
-/// Writes, alone, until this is dropped.
-///
-/// It may be sent to another thread and dropped there. Dropping never panics; use
-/// [`release`](Self::release) to see errors.
-#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct RwLockWriteGuard {
-    hold: Hold,
-}
-
-/// What all guards have; `$take` is how such a guard is had.
-macro_rules! every_guard {
-    ($guard:ident, $take:literal) => {
-        impl $guard {
-            pub(super) fn new(hold: Hold) -> Self {
-                Self { hold }
-            }
-
-            /// Releases the lock and tells of errors.
-            ///
-            /// # Errors
-            ///
-            /// As [`LockGuard::release`](crate::LockGuard::release).
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # let dir = tempfile::tempdir()?;
-            /// # let path = dir.path().join("cache.lock");
-            /// let cache = lockfast::RwLock::open(&path)?;
-            #[doc = concat!("cache.", $take, "()?.release()?;")]
-            /// assert!(cache.try_write().is_ok());
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub fn release(mut self) -> Result<()> {
-                self.hold.release()
-            }
-
-            /// The path of the lock file, absolute.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # let dir = tempfile::tempdir()?;
-            /// # let path = dir.path().join("cache.lock");
-            #[doc = concat!("let guard = lockfast::RwLock::open(&path)?.", $take, "()?;")]
-            /// assert_eq!(guard.path(), path);
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub fn path(&self) -> &Path {
-                self.hold.path()
-            }
-
-            /// The file that is locked. See [`LockGuard::file`](crate::LockGuard::file).
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # let dir = tempfile::tempdir()?;
-            /// # let path = dir.path().join("state");
-            /// # std::fs::write(&path, "state")?;
-            #[doc = concat!("let guard = lockfast::RwLock::open(&path)?.", $take, "()?;")]
-            /// assert_eq!(std::io::read_to_string(guard.file())?, "state");
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub fn file(&self) -> &File {
-                self.hold.file()
-            }
-
-            /// Is the locked file still the one at the path? See
-            /// [`LockGuard::is_current`](crate::LockGuard::is_current).
-            ///
-            /// # Errors
-            ///
-            /// When the path can't be looked up.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # let dir = tempfile::tempdir()?;
-            /// # let path = dir.path().join("cache.lock");
-            #[doc = concat!("let guard = lockfast::RwLock::open(&path)?.", $take, "()?;")]
-            /// assert!(guard.is_current()?);
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub fn is_current(&self) -> Result<bool> {
-                self.hold.is_current()
-            }
-
-            /// Says that another thread holds the lock from now on. See
-            /// [`LockGuard::hand_over`](crate::LockGuard::hand_over).
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # let dir = tempfile::tempdir()?;
-            /// # let path = dir.path().join("cache.lock");
-            /// let cache = lockfast::RwLock::open(&path)?;
-            #[doc = concat!("let mut guard = cache.", $take, "()?;")]
-            /// assert!(cache.write().unwrap_err().is_deadlock());
-            ///
-            /// guard.hand_over();
-            /// let worker = std::thread::spawn(move || drop(guard));
-            /// cache.write()?.release()?; // waits for the worker
-            /// # worker.join().unwrap();
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub fn hand_over(&mut self) {
-                self.hold.disown();
-            }
-        }
-
-        // A panic while the lock is held leaves the guard usable.
-        impl UnwindSafe for $guard {}
-        impl RefUnwindSafe for $guard {}
-
-        impl fmt::Debug for $guard {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($guard))
-                    .field("path", &self.path())
-                    .finish_non_exhaustive()
-            }
-        }
-    };
-}
-
-every_guard!(RwLockReadGuard, "read");
-every_guard!(RwLockUpgradableReadGuard, "upgradable_read");
-every_guard!(RwLockWriteGuard, "write");
-
-/// The guard that a conversion ends with.
-type Converted<To, From> = std::result::Result<To, ConversionError<From>>;
 
 impl RwLockUpgradableReadGuard {
     /// Becomes the writer, waiting until the other readers have left.
@@ -296,14 +131,14 @@ impl RwLockUpgradableReadGuard {
     /// ```
     pub fn downgrade(mut self) -> Converted<RwLockReadGuard, Self> {
         match self.hold.downgrade(Mode::Read) {
-            Ok(()) => Ok(RwLockReadGuard { hold: self.hold }),
+            Ok(()) => Ok(RwLockReadGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
 
     fn upgrade_by(mut self, patience: Patience) -> Converted<RwLockWriteGuard, Self> {
         match self.hold.upgrade(patience) {
-            Ok(()) => Ok(RwLockWriteGuard { hold: self.hold }),
+            Ok(()) => Ok(RwLockWriteGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
@@ -333,7 +168,7 @@ impl RwLockWriteGuard {
     /// ```
     pub fn downgrade(mut self) -> Converted<RwLockReadGuard, Self> {
         match self.hold.downgrade(Mode::Read) {
-            Ok(()) => Ok(RwLockReadGuard { hold: self.hold }),
+            Ok(()) => Ok(RwLockReadGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
@@ -360,8 +195,11 @@ impl RwLockWriteGuard {
     /// ```
     pub fn downgrade_to_upgradable(mut self) -> Converted<RwLockUpgradableReadGuard, Self> {
         match self.hold.downgrade(Mode::Upgradable) {
-            Ok(()) => Ok(RwLockUpgradableReadGuard { hold: self.hold }),
+            Ok(()) => Ok(RwLockUpgradableReadGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
 }
+
+/// The guard that a conversion ends with.
+type Converted<To, From> = std::result::Result<To, ConversionError<From>>;

@@ -1,0 +1,138 @@
+//! The turn of one thread.
+
+use std::sync::Arc;
+
+use super::Queue;
+use super::place::Place;
+use super::state::{State, Waiter};
+use crate::protocol::plan::Mode;
+use crate::sys::park::Parker;
+use crate::thread::ThreadToken;
+
+/// The right to deal with the kernel; passes it on when dropped.
+pub(crate) struct Turn<'q, T> {
+    queue: &'q Queue<T>,
+    value: Option<Arc<T>>,
+    thread: ThreadToken,
+    purpose: Purpose,
+}
+
+/// What the turn is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To get in; beside others who are in already, if `joins`.
+    Enter { mode: Mode, joins: bool },
+    /// To be alone, from upgradable.
+    Upgrade,
+    /// To let go, as the last one out.
+    Close,
+}
+
+impl<'q, T> Turn<'q, T> {
+    pub(super) fn new(
+        queue: &'q Queue<T>,
+        state: &State<T>,
+        thread: ThreadToken,
+        purpose: Purpose,
+    ) -> Self {
+        Self {
+            queue,
+            value: state.value.clone(),
+            thread,
+            purpose,
+        }
+    }
+
+    /// What is shared, unless it was of no use any more.
+    pub(crate) fn value(&self) -> Option<&Arc<T>> {
+        self.value.as_ref()
+    }
+
+    /// What is shared, for one who has no further use for the turn but to keep it or to fail.
+    pub(crate) fn take(&mut self) -> Option<Arc<T>> {
+        self.value.take()
+    }
+
+    /// Shares another one from now on; nobody is inside.
+    pub(crate) fn replace(&mut self, value: Option<&Arc<T>>) {
+        self.queue.state().value = value.cloned();
+        self.value = None;
+    }
+
+    /// Are others inside, or were they when the turn began?
+    pub(crate) fn joins(&self) -> bool {
+        matches!(self.purpose, Purpose::Enter { joins: true, .. })
+    }
+
+    /// The kernel has granted it: is inside until it leaves.
+    pub(crate) fn keep(mut self) {
+        self.value = None;
+        match self.purpose {
+            Purpose::Enter { mode, .. } if mode.is_alone() => {}
+            Purpose::Enter { mode, .. } => {
+                let mut state = self.queue.state();
+                state.add(mode, self.thread);
+                state.busy = false;
+                state.pass_on();
+            }
+            Purpose::Upgrade => {
+                let mut state = self.queue.state();
+                state.upgradable = None;
+                state.alone = Some(self.thread);
+                state.busy = false;
+            }
+            Purpose::Close => unreachable!("it has nothing to keep"),
+        }
+        std::mem::forget(self);
+    }
+
+    /// The kernel holds it back for others: nobody joins until all who are inside have left, and
+    /// then this one is first.
+    pub(crate) fn step_back(self) -> Place<'q, T> {
+        let Purpose::Enter { mode, .. } = self.purpose else {
+            unreachable!("only those who enter join")
+        };
+        let (queue, thread) = (self.queue, self.thread);
+        let parker = Arc::new(Parker::default());
+        let mut state = queue.state();
+        state.closed = true;
+        state.waiting.push_front(Waiter {
+            mode,
+            thread,
+            parker: Arc::clone(&parker),
+        });
+        let place = Place::new(
+            queue,
+            &state,
+            parker,
+            thread,
+            Purpose::Enter { mode, joins: false },
+        );
+        drop(state);
+        // Passes the turn on: to itself, if all have left meanwhile.
+        drop(self);
+        place
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        match self.purpose {
+            Purpose::Enter { mode, .. } if mode.is_alone() => state.alone = None,
+            Purpose::Enter { joins, .. } => {
+                // The last of those inside left without letting go, as this one was busy.
+                if joins && state.is_empty() {
+                    if let Some(value) = &self.value {
+                        if !(self.queue.let_go)(value) {
+                            state.value = None;
+                        }
+                    }
+                }
+                state.busy = false;
+            }
+            Purpose::Upgrade | Purpose::Close => state.busy = false,
+        }
+        state.pass_on();
+    }
+}

@@ -1,0 +1,135 @@
+//! The lock held to read, beside other readers.
+
+use std::time::{Duration, Instant};
+
+use super::RwLock;
+use super::guard::every_guard;
+use crate::error::Result;
+use crate::hold::Hold;
+use crate::protocol::plan::Mode;
+use crate::wait::Patience;
+
+/// Reads, beside other readers, until this is dropped.
+///
+/// It may be sent to another thread and dropped there. Dropping never panics; use
+/// [`release`](Self::release) to see errors.
+#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
+pub struct RwLockReadGuard {
+    hold: Hold,
+}
+
+every_guard!(RwLockReadGuard, "read");
+
+impl RwLock {
+    /// Takes the lock to read, beside other readers.
+    ///
+    /// # Blocking
+    ///
+    /// Waits while somebody writes, or waits to write. A thread that reads already gets in at once.
+    ///
+    /// The thread sleeps in the kernel's queue, or behind the threads of this process that came
+    /// earlier. A signal that the program handles does not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system
+    /// without locks), when a stale file can't be opened again, or when a callback of the
+    /// [`Options`](crate::Options) gives up. With [`is_deadlock`](crate::Error::is_deadlock) when
+    /// this thread would wait for itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let guard = cache.read()?;
+    /// assert!(cache.try_write().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read(&self) -> Result<RwLockReadGuard> {
+        self.read_with(Patience::Forever)
+    }
+
+    /// As [`read`](Self::read), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// With [`is_contended`](crate::Error::is_contended) when it would have to wait; otherwise as
+    /// [`read`](Self::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let writer = cache.write()?;
+    /// assert!(cache.try_read().unwrap_err().is_contended());
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_read(&self) -> Result<RwLockReadGuard> {
+        self.read_with(Patience::None)
+    }
+
+    /// As [`read`](Self::read), waiting for at most that long.
+    ///
+    /// # Errors
+    ///
+    /// With [`is_timed_out`](crate::Error::is_timed_out) when the time has passed; otherwise as
+    /// [`read`](Self::read). One attempt is made even if the time-out is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// use std::time::Duration;
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let writer = cache.write()?;
+    /// let error = cache.try_read_for(Duration::from_millis(5)).unwrap_err();
+    /// assert!(error.is_timed_out());
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_read_for(&self, timeout: Duration) -> Result<RwLockReadGuard> {
+        self.read_with(Patience::lasting(timeout))
+    }
+
+    /// As [`read`](Self::read), waiting until that instant at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read_for`](Self::try_read_for).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// use std::time::{Duration, Instant};
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let guard = cache.try_read_until(Instant::now() + Duration::from_secs(10))?;
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_read_until(&self, deadline: Instant) -> Result<RwLockReadGuard> {
+        self.read_with(Patience::Until(deadline))
+    }
+
+    pub(crate) fn read_with(&self, patience: Patience) -> Result<RwLockReadGuard> {
+        self.handle
+            .acquire(Mode::Read, patience)
+            .map(RwLockReadGuard::new)
+    }
+}

@@ -1,0 +1,137 @@
+//! The lock held to write, alone.
+
+use std::time::{Duration, Instant};
+
+use super::RwLock;
+use super::guard::every_guard;
+use crate::error::Result;
+use crate::hold::Hold;
+use crate::protocol::plan::Mode;
+use crate::wait::Patience;
+
+/// Writes, alone, until this is dropped.
+///
+/// It may be sent to another thread and dropped there. Dropping never panics; use
+/// [`release`](Self::release) to see errors.
+#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
+pub struct RwLockWriteGuard {
+    pub(super) hold: Hold,
+}
+
+every_guard!(RwLockWriteGuard, "write");
+
+impl RwLock {
+    /// Takes the lock to write, alone.
+    ///
+    /// # Blocking
+    ///
+    /// Waits for writers and readers that are there. Those who come later to read wait for this one.
+    ///
+    /// The thread sleeps in the kernel's queue, or behind the threads of this process that came
+    /// earlier. A signal that the program handles does not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system
+    /// without locks), when a stale file can't be opened again, or when a callback of the
+    /// [`Options`](crate::Options) gives up. With [`is_deadlock`](crate::Error::is_deadlock) when
+    /// this thread would wait for itself.
+    /// With [`is_permission_denied`](crate::Error::is_permission_denied) when the file could be opened
+    /// for reading only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let guard = cache.write()?;
+    /// assert!(cache.try_write().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn write(&self) -> Result<RwLockWriteGuard> {
+        self.write_with(Patience::Forever)
+    }
+
+    /// As [`write`](Self::write), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// With [`is_contended`](crate::Error::is_contended) when it would have to wait; otherwise as
+    /// [`write`](Self::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let writer = cache.write()?;
+    /// assert!(cache.try_write().unwrap_err().is_contended());
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_write(&self) -> Result<RwLockWriteGuard> {
+        self.write_with(Patience::None)
+    }
+
+    /// As [`write`](Self::write), waiting for at most that long.
+    ///
+    /// # Errors
+    ///
+    /// With [`is_timed_out`](crate::Error::is_timed_out) when the time has passed; otherwise as
+    /// [`write`](Self::write). One attempt is made even if the time-out is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// use std::time::Duration;
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let writer = cache.write()?;
+    /// let error = cache.try_write_for(Duration::from_millis(5)).unwrap_err();
+    /// assert!(error.is_timed_out());
+    /// # drop(writer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_write_for(&self, timeout: Duration) -> Result<RwLockWriteGuard> {
+        self.write_with(Patience::lasting(timeout))
+    }
+
+    /// As [`write`](Self::write), waiting until that instant at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_write_for`](Self::try_write_for).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// use std::time::{Duration, Instant};
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let guard = cache.try_write_until(Instant::now() + Duration::from_secs(10))?;
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_write_until(&self, deadline: Instant) -> Result<RwLockWriteGuard> {
+        self.write_with(Patience::Until(deadline))
+    }
+
+    pub(crate) fn write_with(&self, patience: Patience) -> Result<RwLockWriteGuard> {
+        self.handle
+            .acquire(Mode::Write, patience)
+            .map(RwLockWriteGuard::new)
+    }
+}

@@ -1,0 +1,151 @@
+//! How a semaphore is opened.
+
+use std::path::Path;
+
+use super::Semaphore;
+use crate::error::{Cause, Error, Operation, Result};
+use crate::handle::Handle;
+use crate::options::{Options, Settings};
+use crate::protocol::{Protocol, permits};
+use crate::sys;
+
+impl Semaphore {
+    /// The most permits that a semaphore can have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// use lockfast::Semaphore;
+    /// assert!(Semaphore::open(&path, Semaphore::MAX_PERMITS).is_ok());
+    /// assert!(Semaphore::open(&path, Semaphore::MAX_PERMITS + 1).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const MAX_PERMITS: u32 = permits::MAX;
+
+    /// Opens the semaphore at that path, creating the file and its directory if need be.
+    ///
+    /// No permit is taken yet. The content of a file that exists is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`](Options::<Semaphore>::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::open(&path, 4)?;
+    /// assert_eq!(pool.available()?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(path: impl AsRef<Path>, permits: u32) -> Result<Self> {
+        Self::options().open(path, permits)
+    }
+
+    /// Everything that can be chosen before the semaphore is opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::options().mode(0o660).open(&path, 4)?;
+    /// # drop(pool);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+}
+
+impl Options<Semaphore> {
+    /// Opens the semaphore at that path, creating the file if it is not there. No permit is taken yet.
+    ///
+    /// A relative path is made absolute now.
+    ///
+    /// # Errors
+    ///
+    /// When the number is 0 or above [`Semaphore::MAX_PERMITS`], or others have it open with another
+    /// number; when a program that knows nothing of permits has locked the whole file
+    /// ([`is_contended`](crate::Error::is_contended)); with
+    /// [`is_unsupported`](crate::Error::is_unsupported) where there are no locks of bytes, and for any
+    /// [`protocol`](Self::protocol) but [`Protocol::Fcntl`]; with
+    /// [`remove_on_release`](Self::remove_on_release), because whoever opens the file next could not tell
+    /// how many permits are still out on the removed one. Otherwise as for a [`Lock`](Options::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// use lockfast::Semaphore;
+    ///
+    /// let pool = Semaphore::options().mode(0o600).open(&path, 4)?;
+    /// let error = Semaphore::open(&path, 5).unwrap_err();
+    /// assert!(error.to_string().contains("5 permits here and 4 where others have it open"));
+    ///
+    /// drop(pool);
+    /// assert!(Semaphore::open(&path, 5).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>, permits: u32) -> Result<Semaphore> {
+        let path = path.as_ref();
+        let settings = Settings {
+            permits: Some(permits),
+            ..self.settings().clone()
+        };
+        if let Some(cause) = refusal(&settings, permits) {
+            return Err(Error::new(path, Operation::Open, cause));
+        }
+        let handle = Handle::open(path, settings)?;
+        Ok(Semaphore { handle, permits })
+    }
+}
+
+/// Why it can't be opened like that.
+fn refusal(settings: &Settings, permits: u32) -> Option<Cause> {
+    if !(1..=permits::MAX).contains(&permits) {
+        return Some(Cause::InvalidOption(
+            "a semaphore has at least 1 permit and at most 1024",
+        ));
+    }
+    if settings.remove_on_release {
+        return Some(Cause::InvalidOption(
+            "remove_on_release is not for semaphores: permits may still be out on the removed \
+             file while others are taken from the new one",
+        ));
+    }
+    if settings.protocol != Protocol::Fcntl || !sys::lock::HAS_RANGES {
+        let why = "permits are locks of bytes: use Protocol::Fcntl on a system that has \
+                   open-file-description locks";
+        return Some(Cause::Unsupported(why, None));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_that_is_told_is_the_limit() {
+        let settings = Semaphore::options().settings().clone();
+        for permits in [0, Semaphore::MAX_PERMITS + 1] {
+            let Some(Cause::InvalidOption(why)) = refusal(&settings, permits) else {
+                panic!("{permits} is refused");
+            };
+            assert!(why.ends_with(&Semaphore::MAX_PERMITS.to_string()), "{why}");
+        }
+    }
+}
