@@ -212,6 +212,16 @@ impl LockFile {
         }
     }
 
+    /// Gives up what was reached.
+    pub(crate) fn undo_goal(&self, goal: Goal) -> io::Result<()> {
+        match goal {
+            Goal::Enter(_) => self.release(),
+            Goal::Join(_) => unreachable!("nobody waits for that"),
+            Goal::Upgrade => self.downgrade(plan::WRITE_TO_UPGRADABLE),
+            Goal::LeadLine => self.leave_line(),
+        }
+    }
+
     /// Releases all that is held.
     pub(crate) fn release(&self) -> io::Result<()> {
         if self.flock {

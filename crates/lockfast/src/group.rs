@@ -211,6 +211,46 @@ pub fn try_lock_all_until<'a, M: Into<Member<'a>>>(
     take_all(members, Patience::Until(deadline))
 }
 
+/// As [`lock_all`], as a task, without blocking the thread that polls.
+///
+/// # Cancellation
+///
+/// Dropping the future ends the wait and releases those that were taken already.
+///
+/// # Errors
+///
+/// As [`lock_all`] and [`Lock::lock_async`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = |name: &str| dir.path().join(name);
+/// # smol::block_on(async {
+/// use lockfast::Lock;
+///
+/// let (a, b) = (Lock::open(path("a.lock"))?, Lock::open(path("b.lock"))?);
+/// let guards = lockfast::lock_all_async([&b, &a]).await?;
+/// assert!(a.try_lock().is_err() && b.try_lock().is_err());
+/// # drop(guards);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+pub fn lock_all_async<'a, M: Into<Member<'a>>>(
+    members: impl IntoIterator<Item = M>,
+) -> impl Future<Output = Result<Guards>> + Send {
+    let members: Vec<Member<'a>> = members.into_iter().map(Into::into).collect();
+    async move {
+        let mut guards = Vec::with_capacity(members.len());
+        for number in order(&members)? {
+            guards.push((number, members[number].take_async().await?));
+        }
+        Ok(Guards::new(guards))
+    }
+}
+
 impl<'a> From<&'a Lock> for Member<'a> {
     fn from(lock: &'a Lock) -> Self {
         Self::Lock(lock)
@@ -240,6 +280,19 @@ impl Member<'_> {
             Self::Permit(semaphore) => semaphore.acquire_by(1, patience).map(MemberGuard::Permit),
         }
     }
+
+    async fn take_async(&self) -> Result<MemberGuard> {
+        match self {
+            Self::Lock(lock) => lock.lock_async().await.map(MemberGuard::Lock),
+            Self::Read(lock) => lock.read_async().await.map(MemberGuard::Read),
+            Self::Upgradable(lock) => {
+                let guard = lock.upgradable_read_async().await;
+                guard.map(MemberGuard::Upgradable)
+            }
+            Self::Write(lock) => lock.write_async().await.map(MemberGuard::Write),
+            Self::Permit(semaphore) => semaphore.acquire_async().await.map(MemberGuard::Permit),
+        }
+    }
 }
 
 impl MemberGuard {
@@ -264,6 +317,14 @@ impl MemberGuard {
 }
 
 impl Guards {
+    /// Of guards that were taken in some order, with the number that each was given in.
+    fn new(mut guards: Vec<(usize, MemberGuard)>) -> Self {
+        guards.sort_by_key(|(number, _)| *number);
+        Self {
+            guards: guards.into_iter().map(|(_, guard)| guard).collect(),
+        }
+    }
+
     /// Releases all of them and tells of the first error; the others are released nevertheless.
     ///
     /// # Errors
@@ -299,6 +360,15 @@ fn take_all<'a, M: Into<Member<'a>>>(
     patience: Patience,
 ) -> Result<Guards> {
     let members: Vec<Member<'a>> = members.into_iter().map(Into::into).collect();
+    let guards = order(&members)?
+        .into_iter()
+        .map(|number| Ok((number, members[number].take(patience)?)))
+        .collect::<Result<_>>()?;
+    Ok(Guards::new(guards))
+}
+
+/// In which order they are taken, if they can be taken together.
+fn order(members: &[Member<'_>]) -> Result<Vec<usize>> {
     let mut order: Vec<_> = members
         .iter()
         .enumerate()
@@ -316,14 +386,7 @@ fn take_all<'a, M: Into<Member<'a>>>(
             ));
         }
     }
-    let mut guards: Vec<_> = order
-        .into_iter()
-        .map(|(_, number)| Ok((number, members[number].take(patience)?)))
-        .collect::<Result<_>>()?;
-    guards.sort_by_key(|(number, _)| *number);
-    Ok(Guards {
-        guards: guards.into_iter().map(|(_, guard)| guard).collect(),
-    })
+    Ok(order.into_iter().map(|(_, number)| number).collect())
 }
 
 /// What a path is sorted by: the same for all ways to write it.

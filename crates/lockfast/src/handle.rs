@@ -17,7 +17,7 @@ use crate::protocol::plan::Mode;
 use crate::queue::{Entry, Queue, Turn};
 use crate::sys::FileId;
 use crate::thread::ThreadToken;
-use crate::wait::{Patience, Wait};
+use crate::wait::{Patience, Wait, now};
 
 /// One lock of this process, shared by the clones of its handle.
 #[derive(Debug)]
@@ -103,18 +103,35 @@ impl Handle {
 
     /// Takes the lock, waiting as long as the patience lasts.
     pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: Patience) -> Result<Hold> {
+        let thread = ThreadToken::current();
+        let wait = Wait::new(self, thread, patience, Operation::Lock);
+        now(self.acquire_by(mode, thread, wait))
+    }
+
+    /// Takes the lock as a task, waiting until it is dropped.
+    pub(crate) async fn acquire_async(self: &Arc<Self>, mode: Mode) -> Result<Hold> {
+        let wait = Wait::of_task(self, Operation::Lock);
+        self.acquire_by(mode, ThreadToken::NONE, wait).await
+    }
+
+    async fn acquire_by(
+        self: &Arc<Self>,
+        mode: Mode,
+        thread: ThreadToken,
+        mut wait: Wait<'_>,
+    ) -> Result<Hold> {
         let process = self.process();
-        let (queue, thread) = (&process.queue, ThreadToken::current());
-        let mut wait = Wait::new(self, thread, patience, Operation::Lock);
+        let queue = &process.queue;
         let hold = |file| Ok(Hold::new(self, mode, thread, file));
         let mut turn = match queue.try_enter(mode, thread) {
             Entry::Turn(turn) => turn,
             Entry::Inside(file) => return hold(file),
             Entry::Full => {
-                if patience == Patience::None {
+                if wait.is_impatient() {
                     return Err(wait.contended(process.holder()));
                 }
-                wait.for_turn(queue.line_up(mode, thread), || process.holder())?
+                let joined = queue.line_up(mode, thread);
+                wait.for_turn(joined, || process.holder()).await?
             }
         };
         while turn.joins() {
@@ -122,12 +139,13 @@ impl Handle {
                 turn.keep();
                 return hold(file);
             }
-            if patience == Patience::None {
+            if wait.is_impatient() {
                 return Err(wait.contended(None));
             }
-            turn = wait.at_place(turn.step_back(), || process.holder())?;
+            let place = turn.step_back();
+            turn = wait.at_place(place, || process.holder()).await?;
         }
-        let file = self.enter(&mut turn, mode, &mut wait)?;
+        let file = self.enter(&mut turn, mode, &mut wait).await?;
         process.held.store(true, Ordering::Relaxed);
         turn.keep();
         hold(file)
@@ -156,7 +174,7 @@ impl Handle {
     }
 
     /// Locks the file that is at the path, however often it is replaced meanwhile.
-    fn enter(
+    async fn enter(
         &self,
         turn: &mut Turn<'_, LockFile>,
         mode: Mode,
@@ -184,7 +202,7 @@ impl Handle {
                     wait.unless_over(|| None)?;
                     continue;
                 }
-                if let Err(error) = wait.in_kernel(&file, goal) {
+                if let Err(error) = wait.in_kernel(&file, goal).await {
                     Self::give_back(turn, &file);
                     return Err(error);
                 }

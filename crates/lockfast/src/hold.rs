@@ -12,7 +12,7 @@ use crate::handle::{Handle, OfProcess};
 use crate::identity;
 use crate::protocol::plan::{self, Mode};
 use crate::thread::ThreadToken;
-use crate::wait::{Patience, Wait};
+use crate::wait::{Patience, Wait, now};
 
 /// A lock that is held, until dropped.
 #[derive(Debug)]
@@ -64,9 +64,23 @@ impl Hold {
 
     /// From upgradable to the writer; what it was when that fails.
     pub(crate) fn upgrade(&mut self, patience: Patience) -> Result<()> {
+        let handle = Arc::clone(&self.handle);
+        let wait = Wait::new(&handle, ThreadToken::NONE, patience, Operation::Upgrade);
+        let is_forever = patience == Patience::Forever;
+        now(self.upgrade_by(wait, is_forever))
+    }
+
+    /// The same as a task, waiting until it is dropped.
+    pub(crate) async fn upgrade_async(&mut self) -> Result<()> {
+        let handle = Arc::clone(&self.handle);
+        let wait = Wait::of_task(&handle, Operation::Upgrade);
+        self.upgrade_by(wait, false).await
+    }
+
+    async fn upgrade_by(&mut self, mut wait: Wait<'_>, is_forever: bool) -> Result<()> {
         self.must_be_own(Operation::Upgrade)?;
         let process = self.handle.process();
-        if patience == Patience::Forever && process.queue.has_reader(self.thread) {
+        if is_forever && process.queue.has_reader(self.thread) {
             let why = "this thread also reads, and would wait for itself";
             return Err(Error::new(
                 self.path(),
@@ -74,20 +88,14 @@ impl Hold {
                 Cause::Deadlock(why),
             ));
         }
-        let mut wait = Wait::new(
-            &self.handle,
-            ThreadToken::NONE,
-            patience,
-            Operation::Upgrade,
-        );
         let joined = process.queue.line_up_to_upgrade(self.thread);
-        let turn = wait.for_turn(joined, || process.holder())?;
-        let file = self.file();
+        let turn = wait.for_turn(joined, || process.holder()).await?;
+        let file = self.file.as_ref().expect("it is there until the release");
         let upgraded = file
             .attempt(Goal::Upgrade)
             .map_err(|error| self.failed(Operation::Upgrade, error))?;
         if !upgraded {
-            wait.in_kernel(file, Goal::Upgrade)?;
+            wait.in_kernel(file, Goal::Upgrade).await?;
         }
         turn.keep();
         self.mode = Mode::Write;

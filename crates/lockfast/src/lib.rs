@@ -43,6 +43,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod cancel;
 mod conversion;
 mod error;
 mod file;
@@ -69,10 +70,12 @@ mod sys;
 mod thread;
 mod wait;
 
+pub use cancel::CancelToken;
 pub use conversion::ConversionError;
 pub use error::{Error, Result};
 pub use group::{
-    Guards, Member, MemberGuard, lock_all, try_lock_all, try_lock_all_for, try_lock_all_until,
+    Guards, Member, MemberGuard, lock_all, lock_all_async, try_lock_all, try_lock_all_for,
+    try_lock_all_until,
 };
 pub use holder::Holder;
 pub use identity::Verify;

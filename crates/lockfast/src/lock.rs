@@ -291,6 +291,54 @@ impl Lock {
         self.acquire(Patience::Until(deadline))
     }
 
+    /// Takes the lock as a task, waiting as long as it takes, without blocking the thread that polls.
+    ///
+    /// The future needs no runtime of a certain kind, is `Send` and borrows nothing. Nothing happens
+    /// before it is polled. The guard is the same as that of [`lock`](Self::lock), and may be held
+    /// across `.await`.
+    ///
+    /// # Blocking
+    ///
+    /// A poll makes a few system calls of microseconds. When the lock is held by another handle or
+    /// process, a helper thread waits in the kernel's queue; of many tasks that wait for one handle
+    /// only the first has one, and the others wait without a thread. A process can have 8,192 helper
+    /// threads; each takes about 20 KiB of memory.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the wait: when the drop is over, no thread waits, no place in a queue
+    /// is taken and the lock is not held. The drop takes some ten microseconds if a helper thread is in
+    /// the kernel's queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Self::lock), but a task that waits for itself is not found out: it may be polled by
+    /// any thread. When there is no thread to be had. [`on_wait`](Options::on_wait) is called once, by
+    /// the thread that polls, and never again at an interval.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// # smol::block_on(async {
+    /// let lock = lockfast::Lock::open(&path)?;
+    /// let guard = lock.lock_async().await?;
+    /// assert!(lock.try_lock().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn lock_async(&self) -> impl Future<Output = Result<LockGuard>> + Send + use<> {
+        let handle = Arc::clone(&self.handle);
+        async move {
+            let hold = handle.acquire_async(Mode::Exclusive).await?;
+            Ok(LockGuard { hold })
+        }
+    }
+
     /// The path of the lock file, absolute.
     ///
     /// # Examples

@@ -6,17 +6,20 @@
 //! so nobody who comes later gets in between; and as readers queue behind a writer that waits, none
 //! overtakes it.
 
+mod locked;
 mod place;
+mod sleeper;
 mod state;
 mod turn;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::protocol::plan::Mode;
-use crate::sys::park::Parker;
 use crate::thread::ThreadToken;
 
+use locked::Locked;
+use sleeper::Sleeper;
 use state::{State, Waiter};
 use turn::Purpose;
 
@@ -79,14 +82,14 @@ impl<T> Queue<T> {
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
             return Joined::Turn(self.grant(&mut state, mode, thread));
         }
-        let parker = Arc::new(Parker::default());
+        let sleeper = Arc::new(Sleeper::default());
         state.waiting.push_back(Waiter {
             mode,
             thread,
-            parker: Arc::clone(&parker),
+            sleeper: Arc::clone(&sleeper),
         });
         let purpose = Purpose::Enter { mode, joins: false };
-        Joined::Place(Place::new(self, &state, parker, thread, purpose))
+        Joined::Place(Place::new(self, &state, sleeper, thread, purpose))
     }
 
     /// The turn to upgrade, or a place before everybody else.
@@ -96,9 +99,9 @@ impl<T> Queue<T> {
             state.busy = true;
             return Joined::Turn(Turn::new(self, &state, thread, Purpose::Upgrade));
         }
-        let parker = Arc::new(Parker::default());
-        state.upgrader = Some(Arc::clone(&parker));
-        Joined::Place(Place::new(self, &state, parker, thread, Purpose::Upgrade))
+        let sleeper = Arc::new(Sleeper::default());
+        state.upgrader = Some(Arc::clone(&sleeper));
+        Joined::Place(Place::new(self, &state, sleeper, thread, Purpose::Upgrade))
     }
 
     /// Leaves, for one who was alone and has let go; the value is of no use any more if not kept.
@@ -181,9 +184,8 @@ impl<T> Queue<T> {
         Turn::new(self, state, thread, Purpose::Enter { mode, joins })
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing in here panics while the state is inconsistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Locked<'_, T> {
+        Locked::new(&self.state)
     }
 }
 

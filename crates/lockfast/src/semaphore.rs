@@ -141,6 +141,19 @@ impl Semaphore {
     }
 
     pub(crate) fn acquire_by(&self, count: u32, patience: Patience) -> Result<SemaphorePermit> {
+        self.must_have(count)?;
+        let taken = acquire::acquire(&self.handle, count, patience)?;
+        Ok(SemaphorePermit::new(&self.handle, taken))
+    }
+
+    pub(crate) async fn acquire_as_task(&self, count: u32) -> Result<SemaphorePermit> {
+        self.must_have(count)?;
+        let taken = acquire::acquire_async(&self.handle, count).await?;
+        Ok(SemaphorePermit::new(&self.handle, taken))
+    }
+
+    /// An error if so many can never be had.
+    fn must_have(&self, count: u32) -> Result<()> {
         let fail = |cause| Err(Error::new(self.path(), Operation::Acquire, cause));
         if count == 0 {
             return fail(Cause::InvalidOption(
@@ -154,8 +167,7 @@ impl Semaphore {
                 permits,
             });
         }
-        let taken = acquire::acquire(&self.handle, count, patience)?;
-        Ok(SemaphorePermit::new(&self.handle, taken))
+        Ok(())
     }
 }
 

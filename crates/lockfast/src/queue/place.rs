@@ -1,19 +1,20 @@
 //! Waiting for the turn.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Queue;
+use super::sleeper::Sleeper;
 use super::state::State;
 use super::turn::{Purpose, Turn};
 use crate::sys::Parked;
-use crate::sys::park::Parker;
 use crate::thread::ThreadToken;
 
 /// A place in the queue, given up when dropped.
 pub(crate) struct Place<'q, T> {
     queue: &'q Queue<T>,
-    parker: Arc<Parker>,
+    sleeper: Arc<Sleeper>,
     thread: ThreadToken,
     purpose: Purpose,
     /// Was this thread inside when it lined up?
@@ -25,13 +26,13 @@ impl<'q, T> Place<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
         state: &State<T>,
-        parker: Arc<Parker>,
+        sleeper: Arc<Sleeper>,
         thread: ThreadToken,
         purpose: Purpose,
     ) -> Self {
         Self {
             queue,
-            parker,
+            sleeper,
             thread,
             purpose,
             was_inside: purpose != Purpose::Upgrade && state.has_inside(thread),
@@ -41,7 +42,12 @@ impl<'q, T> Place<'q, T> {
 
     /// Sleeps until it is this one's turn, until the instant, or until a signal.
     pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
-        self.parker.park(until)
+        self.sleeper.park(until)
+    }
+
+    /// Waits until it is this one's turn, as a task.
+    pub(crate) async fn granted(&self) {
+        poll_fn(|context| self.sleeper.poll(context)).await;
     }
 
     /// Was this thread inside when it lined up, so that it waits for itself?
@@ -49,7 +55,7 @@ impl<'q, T> Place<'q, T> {
         self.was_inside
     }
 
-    /// The turn, after `park` said that it is granted.
+    /// The turn, after it was granted.
     pub(crate) fn enter(mut self) -> Turn<'q, T> {
         self.used = true;
         let state = self.queue.state();
@@ -74,10 +80,10 @@ impl<T> Drop for Place<'_, T> {
             return;
         }
         let mut state = self.queue.state();
-        let waits = |parker: &Arc<Parker>| Arc::ptr_eq(parker, &self.parker);
+        let waits = |sleeper: &Arc<Sleeper>| Arc::ptr_eq(sleeper, &self.sleeper);
         if state.upgrader.as_ref().is_some_and(waits) {
             state.upgrader = None;
-        } else if let Some(at) = state.waiting.iter().position(|other| waits(&other.parker)) {
+        } else if let Some(at) = state.waiting.iter().position(|other| waits(&other.sleeper)) {
             state.waiting.remove(at);
         } else {
             // Granted just now, and not used: it is the next one's.

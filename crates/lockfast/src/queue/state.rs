@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::protocol::plan::Mode;
-use crate::sys::park::Parker;
 use crate::thread::ThreadToken;
+
+use super::sleeper::Sleeper;
 
 /// Who is inside, and who waits for it.
 pub(super) struct State<T> {
@@ -18,14 +19,16 @@ pub(super) struct State<T> {
     /// Did one who wanted to join those inside find that the kernel holds it back for others?
     pub(super) closed: bool,
     pub(super) waiting: VecDeque<Waiter>,
-    pub(super) upgrader: Option<Arc<Parker>>,
+    pub(super) upgrader: Option<Arc<Sleeper>>,
+    /// Who got the turn and is to be woken.
+    pub(super) granted: Option<Arc<Sleeper>>,
 }
 
 /// One who waits to enter.
 pub(super) struct Waiter {
     pub(super) mode: Mode,
     pub(super) thread: ThreadToken,
-    pub(super) parker: Arc<Parker>,
+    pub(super) sleeper: Arc<Sleeper>,
 }
 
 impl<T> State<T> {
@@ -39,6 +42,7 @@ impl<T> State<T> {
             closed: false,
             waiting: VecDeque::new(),
             upgrader: None,
+            granted: None,
         }
     }
 
@@ -107,12 +111,10 @@ impl<T> State<T> {
         if self.busy {
             return;
         }
-        if let Some(upgrader) = &self.upgrader {
+        if self.upgrader.is_some() {
             if self.readers.is_empty() {
-                let upgrader = Arc::clone(upgrader);
-                self.upgrader = None;
+                self.granted = self.upgrader.take();
                 self.busy = true;
-                upgrader.grant();
             }
             return;
         }
@@ -122,7 +124,7 @@ impl<T> State<T> {
         if self.admits(first.mode) {
             let first = self.waiting.pop_front().expect("looked at just now");
             self.begin(first.mode, first.thread);
-            first.parker.grant();
+            self.granted = Some(first.sleeper);
         }
     }
 }

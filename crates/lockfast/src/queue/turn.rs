@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Queue;
 use super::place::Place;
+use super::sleeper::Sleeper;
 use super::state::{State, Waiter};
 use crate::protocol::plan::Mode;
-use crate::sys::park::Parker;
 use crate::thread::ThreadToken;
 
 /// The right to deal with the kernel; passes it on when dropped.
@@ -93,18 +93,18 @@ impl<'q, T> Turn<'q, T> {
             unreachable!("only those who enter join")
         };
         let (queue, thread) = (self.queue, self.thread);
-        let parker = Arc::new(Parker::default());
+        let sleeper = Arc::new(Sleeper::default());
         let mut state = queue.state();
         state.closed = true;
         state.waiting.push_front(Waiter {
             mode,
             thread,
-            parker: Arc::clone(&parker),
+            sleeper: Arc::clone(&sleeper),
         });
         let place = Place::new(
             queue,
             &state,
-            parker,
+            sleeper,
             thread,
             Purpose::Enter { mode, joins: false },
         );

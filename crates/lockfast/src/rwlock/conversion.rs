@@ -110,6 +110,42 @@ impl RwLockUpgradableReadGuard {
         self.upgrade_by(Patience::Until(deadline))
     }
 
+    /// Becomes the writer as a task, waiting until the other readers have left.
+    ///
+    /// As [`upgrade`](Self::upgrade), without blocking the thread that polls.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the wait and drops the guard.
+    ///
+    /// # Errors
+    ///
+    /// As [`upgrade`](Self::upgrade), but a task that reads too is not found out. When there is no thread
+    /// to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// # smol::block_on(async {
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let reader = cache.upgradable_read_async().await?;
+    /// let writer = reader.upgrade_async().await?;
+    /// assert!(cache.try_read().unwrap_err().is_contended());
+    /// # drop(writer);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub async fn upgrade_async(mut self) -> Converted<RwLockWriteGuard, Self> {
+        match self.hold.upgrade_async().await {
+            Ok(()) => Ok(RwLockWriteGuard::new(self.hold)),
+            Err(error) => Err(ConversionError::new(self, error)),
+        }
+    }
+
     /// Reads on, and lets another one be upgradable.
     ///
     /// # Errors

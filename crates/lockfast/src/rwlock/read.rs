@@ -1,5 +1,6 @@
 //! The lock held to read, beside other readers.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::RwLock;
@@ -125,6 +126,45 @@ impl RwLock {
     /// ```
     pub fn try_read_until(&self, deadline: Instant) -> Result<RwLockReadGuard> {
         self.read_with(Patience::Until(deadline))
+    }
+
+    /// Takes the lock to read as a task, waiting as long as it takes, without blocking the thread that polls.
+    ///
+    /// See [`Lock::lock_async`](crate::Lock::lock_async) for what a poll does, what a wait costs and
+    /// which threads there are.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the wait: when the drop is over, no thread waits, no place in a queue
+    /// is taken and the lock is not held. The drop takes some ten microseconds if a helper thread is in
+    /// the kernel's queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), but a task that waits for itself is not found out. When there is no
+    /// thread to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// # smol::block_on(async {
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let guard = cache.read_async().await?;
+    /// assert!(cache.try_write().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn read_async(&self) -> impl Future<Output = Result<RwLockReadGuard>> + Send + use<> {
+        let handle = Arc::clone(&self.handle);
+        async move {
+            let hold = handle.acquire_async(Mode::Read).await?;
+            Ok(RwLockReadGuard::new(hold))
+        }
     }
 
     pub(crate) fn read_with(&self, patience: Patience) -> Result<RwLockReadGuard> {

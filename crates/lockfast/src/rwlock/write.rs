@@ -1,5 +1,6 @@
 //! The lock held to write, alone.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::RwLock;
@@ -127,6 +128,45 @@ impl RwLock {
     /// ```
     pub fn try_write_until(&self, deadline: Instant) -> Result<RwLockWriteGuard> {
         self.write_with(Patience::Until(deadline))
+    }
+
+    /// Takes the lock to write as a task, waiting as long as it takes, without blocking the thread that polls.
+    ///
+    /// See [`Lock::lock_async`](crate::Lock::lock_async) for what a poll does, what a wait costs and
+    /// which threads there are.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the wait: when the drop is over, no thread waits, no place in a queue
+    /// is taken and the lock is not held. The drop takes some ten microseconds if a helper thread is in
+    /// the kernel's queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write), but a task that waits for itself is not found out. When there is no
+    /// thread to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// # smol::block_on(async {
+    /// let cache = lockfast::RwLock::open(&path)?;
+    /// let guard = cache.write_async().await?;
+    /// assert!(cache.try_write().unwrap_err().is_contended());
+    /// # drop(guard);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn write_async(&self) -> impl Future<Output = Result<RwLockWriteGuard>> + Send + use<> {
+        let handle = Arc::clone(&self.handle);
+        async move {
+            let hold = handle.acquire_async(Mode::Write).await?;
+            Ok(RwLockWriteGuard::new(hold))
+        }
     }
 
     pub(crate) fn write_with(&self, patience: Patience) -> Result<RwLockWriteGuard> {

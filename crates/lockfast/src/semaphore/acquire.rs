@@ -9,7 +9,7 @@ use crate::handle::Handle;
 use crate::pool::{InLine, Taken};
 use crate::protocol::plan::Mode;
 use crate::thread::ThreadToken;
-use crate::wait::{Patience, Wait};
+use crate::wait::{Patience, Wait, now};
 
 /// What came of an attempt.
 enum Attempt {
@@ -21,23 +21,41 @@ enum Attempt {
 }
 
 /// Takes so many permits, waiting as long as the patience lasts.
-pub(super) fn acquire(handle: &Handle, count: u32, patience: Patience) -> Result<Taken> {
+pub(super) fn acquire(handle: &Arc<Handle>, count: u32, patience: Patience) -> Result<Taken> {
     let thread = ThreadToken::current();
-    let mut wait = Wait::new(handle, thread, patience, Operation::Acquire);
+    let wait = Wait::new(handle, thread, patience, Operation::Acquire);
+    now(acquire_by(handle, count, thread, wait))
+}
+
+/// Takes so many permits as a task, waiting until it is dropped.
+pub(super) async fn acquire_async(handle: &Arc<Handle>, count: u32) -> Result<Taken> {
+    let wait = Wait::of_task(handle, Operation::Acquire);
+    acquire_by(handle, count, ThreadToken::NONE, wait).await
+}
+
+async fn acquire_by(
+    handle: &Arc<Handle>,
+    count: u32,
+    thread: ThreadToken,
+    mut wait: Wait<'_>,
+) -> Result<Taken> {
     loop {
         match attempt(handle, count)? {
             Attempt::Taken(taken) => return Ok(taken),
-            Attempt::Full if patience == Patience::None => return Err(wait.contended(None)),
+            Attempt::Full if wait.is_impatient() => return Err(wait.contended(None)),
             Attempt::Full => break,
             Attempt::Stale => wait.unless_over(|| None)?,
         }
     }
     let queue = &handle.process().queue;
-    let _turn = wait.for_turn(queue.line_up(Mode::Exclusive, thread), || None)?;
+    let joined = queue.line_up(Mode::Exclusive, thread);
+    let _turn = wait.for_turn(joined, || None).await?;
     loop {
         let file = current(handle)?;
         if handle.is_at_path(&file)? {
-            if let Some(taken) = in_line(handle, &file, count, &mut wait)? {
+            let own = Arc::clone(handle);
+            let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, count, wait);
+            if let Some(taken) = wait.through(in_line).await? {
                 return Ok(taken);
             }
         }
@@ -93,7 +111,7 @@ fn in_line(
 ) -> Result<Option<Taken>> {
     // Dropped last, when permits that are of no use were given back.
     let place = InLine::of(file);
-    wait.in_kernel(file, Goal::LeadLine)?;
+    now(wait.in_kernel(file, Goal::LeadLine))?;
     place.leads();
     let mut taken = Taken::none(Arc::clone(file));
     let try_again = || collect(handle, &mut taken, count);

@@ -125,4 +125,41 @@ impl Semaphore {
     pub fn try_acquire_many_until(&self, count: u32, deadline: Instant) -> Result<SemaphorePermit> {
         self.acquire_by(count, Patience::Until(deadline))
     }
+
+    /// Takes so many permits, all or none, as a task, waiting as long as it takes, without blocking the thread that polls.
+    ///
+    /// A wait has a helper thread, if it is the first of this handle; see
+    /// [`Lock::lock_async`](crate::Lock::lock_async) for what that costs.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future ends the wait: when the drop is over, no thread waits, no place in the line
+    /// is taken and no permit is held. The drop takes some ten microseconds if a helper thread waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_many`](Self::acquire_many). When there is no thread to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// # smol::block_on(async {
+    /// let pool = lockfast::Semaphore::open(&path, 4)?;
+    /// let permit = pool.acquire_many_async(3).await?;
+    /// assert_eq!(pool.available()?, 1);
+    /// # drop(permit);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn acquire_many_async(
+        &self,
+        count: u32,
+    ) -> impl Future<Output = Result<SemaphorePermit>> + Send + use<> {
+        let semaphore = self.clone();
+        async move { semaphore.acquire_as_task(count).await }
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::interruption::Interruption;
 use super::{Wait, earlier};
 use crate::error::Result;
 use crate::file::LockFile;
@@ -26,6 +27,7 @@ impl Wait<'_> {
         // Another thread may have called `on_wait` meanwhile.
         self.told = self.told.map(|_| Instant::now());
         let bell = Hung::on(file);
+        let interruption = Interruption::of_tokens();
         let longest = match bell {
             Some(_) => LONGEST_NAP,
             None => LONGEST_NAP_WITHOUT_BELL,
@@ -39,12 +41,12 @@ impl Wait<'_> {
             if attempt()? {
                 return Ok(true);
             }
+            self.unless_cancelled()?;
             self.unless_over(|| None)?;
-            if self.next_call().is_some_and(|due| due <= Instant::now()) {
-                self.tell(|| None)?;
-            }
+            self.tell_if_due(|| None)?;
             let wake = Instant::now() + nap;
             let until = earlier(self.patience.deadline(), self.next_call());
+            let until = earlier(until, interruption.ask_again());
             let until = earlier(until, Some(wake)).unwrap_or(wake);
             let rung = match &bell {
                 Some(bell) => bell.listen(until).map_err(|error| self.system(error))?,

@@ -1,48 +1,94 @@
-//! The wait in the kernel's queue, for the one thread of the process whose turn it is.
+//! The wait in the kernel's queue, for the one of the process whose turn it is.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Patience, Wait, earlier, ticker};
+use super::granted::Granted;
+use super::interruption::Interruption;
+use super::{Sleeper, Wait, aside, earlier, ticker};
 use crate::error::{Error, Result};
 use crate::file::{Goal, LockFile};
-use crate::sys::alarm::Alarm;
 use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
 
 impl Wait<'_> {
     /// Waits until the file is locked.
+    pub(crate) async fn in_kernel(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<()> {
+        self.begin(|| file.holder(goal.access()))?;
+        if self.sleeper != Sleeper::Task {
+            return self.asleep(file, goal);
+        }
+        let own = Arc::clone(file);
+        let granted = self.aside(move |wait| {
+            wait.asleep(&own, goal)?;
+            Ok(Granted::new(own, goal))
+        });
+        granted.await?.keep();
+        Ok(())
+    }
+
+    /// Does what blocks here, or for a task aside.
+    pub(crate) async fn through<R: Send + 'static>(
+        &mut self,
+        blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        self.begin(|| None)?;
+        if self.sleeper == Sleeper::Task {
+            self.aside(blocks).await
+        } else {
+            blocks(self)
+        }
+    }
+
+    /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
+    /// came of it is dropped.
+    async fn aside<R: Send + 'static>(
+        &self,
+        blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let handle = Arc::clone(self.handle);
+        let &Self {
+            thread,
+            patience,
+            operation,
+            since,
+            told,
+            ..
+        } = self;
+        let done = aside::start(move || {
+            let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
+            (wait.since, wait.told) = (since, told);
+            blocks(&mut wait)
+        });
+        done.map_err(|error| self.system(error))?.await
+    }
+
+    /// Puts this thread to sleep until the file is locked.
     #[cold]
-    pub(crate) fn in_kernel(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
-        let holder = || file.holder(goal.access());
-        self.begin(holder)?;
+    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
-        let stopped = AtomicBool::new(false);
         let interval = self.interval();
-        let deadline = match self.patience {
-            Patience::Until(deadline) => Some(deadline),
-            Patience::None | Patience::Forever if interval.is_none() => {
-                return self.blocked(file, goal, &stopped);
-            }
-            Patience::None | Patience::Forever => None,
-        };
-        let Ok(alarm) = Alarm::set(deadline) else {
+        let stopped = AtomicBool::new(false);
+        let Ok(interruption) = Interruption::by(self.patience.deadline(), interval.is_some())
+        else {
             return self.polled(file, goal);
         };
+        self.unless_cancelled()?;
         let Some(interval) = interval else {
             return self.blocked(file, goal, &stopped);
         };
         let stop = || {
             stopped.store(true, Ordering::Relaxed);
-            alarm.ring();
+            interruption.ring();
         };
-        let call = || self.call(holder);
+        let call = || self.call(|| file.holder(goal.access()));
         ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))?
     }
 
-    /// Sleeps in the kernel's queue. An alarm, if one is set, makes the calls come back.
+    /// Sleeps in the kernel's queue. An interruption, if there is one, makes the calls come back.
     fn blocked(&self, file: &LockFile, goal: Goal, stopped: &AtomicBool) -> Result<()> {
         let wait = |raw: &File, access, target| {
             loop {
@@ -67,10 +113,9 @@ impl Wait<'_> {
         let holder = || file.holder(goal.access());
         let mut nap = SHORTEST_NAP;
         while !file.attempt(goal).map_err(|error| self.system(error))? {
+            self.unless_cancelled()?;
             self.unless_over(holder)?;
-            if self.next_call().is_some_and(|due| due <= Instant::now()) {
-                self.tell(holder)?;
-            }
+            self.tell_if_due(holder)?;
             let until = earlier(self.patience.deadline(), self.next_call());
             let until = earlier(until, Some(Instant::now() + nap));
             if Parker::default().park(until) == Parked::Interrupted {

@@ -3,22 +3,35 @@
 //! A wait has two parts: among the threads of this process (`queue`), and, for the one whose turn
 //! it is, in the kernel's queue (`kernel`). [`Wait`] is what both share: how long, since when, and
 //! whom to tell.
+//!
+//! A thread blocks, and a task awaits. What they do is written once, as `async fn`: a thread runs it
+//! by [`now`], because its sleeps block and so nothing is ever pending. A task has a helper thread
+//! block in the kernel's queue for it (`aside`).
 
+mod aside;
 mod bell;
+mod granted;
+mod interruption;
 mod kernel;
 mod ticker;
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::cancel;
 use crate::error::{Cause, Error, Operation, Result};
 use crate::handle::Handle;
 use crate::holder::Holder;
 use crate::queue::{Joined, Place, Turn};
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
+
+use interruption::Interruption;
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +57,14 @@ impl Patience {
             Self::Until(deadline) => Some(deadline),
             Self::None | Self::Forever => None,
         }
+    }
+}
+
+/// Runs what blocks the thread wherever it waits, and so is never pending.
+pub(crate) fn now<R>(waits: impl Future<Output = R>) -> R {
+    match pin!(waits).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("the wait of a thread blocks"),
     }
 }
 
@@ -97,7 +118,8 @@ impl Waiting<'_> {
 
 /// One wait: how long, since when, and what was said of it.
 pub(crate) struct Wait<'h> {
-    handle: &'h Handle,
+    handle: &'h Arc<Handle>,
+    sleeper: Sleeper,
     /// Who would wait for itself, if it holds the lock.
     thread: ThreadToken,
     patience: Patience,
@@ -108,21 +130,55 @@ pub(crate) struct Wait<'h> {
     told: Option<Instant>,
 }
 
+/// Who waits, and so how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sleeper {
+    /// A thread, which blocks.
+    Thread,
+    /// A task, which must not.
+    Task,
+    /// A helper thread, in the kernel's queue for a task.
+    Helper,
+}
+
 impl<'h> Wait<'h> {
+    /// By this thread.
     pub(crate) fn new(
-        handle: &'h Handle,
+        handle: &'h Arc<Handle>,
+        thread: ThreadToken,
+        patience: Patience,
+        operation: Operation,
+    ) -> Self {
+        Self::by(Sleeper::Thread, handle, thread, patience, operation)
+    }
+
+    /// By a task, which may be polled by any thread, until it is dropped.
+    pub(crate) fn of_task(handle: &'h Arc<Handle>, operation: Operation) -> Self {
+        let thread = ThreadToken::NONE;
+        Self::by(Sleeper::Task, handle, thread, Patience::Forever, operation)
+    }
+
+    fn by(
+        sleeper: Sleeper,
+        handle: &'h Arc<Handle>,
         thread: ThreadToken,
         patience: Patience,
         operation: Operation,
     ) -> Self {
         Self {
             handle,
+            sleeper,
             thread,
             patience,
             operation,
             since: None,
             told: None,
         }
+    }
+
+    /// Is there to be no wait?
+    pub(crate) fn is_impatient(&self) -> bool {
+        self.patience == Patience::None
     }
 
     /// Did this wait sleep, or would it have?
@@ -147,32 +203,49 @@ impl<'h> Wait<'h> {
     }
 
     /// Waits for the turn among the threads of this process.
-    pub(crate) fn for_turn<'q, T>(
+    pub(crate) async fn for_turn<'q, T>(
         &mut self,
         joined: Joined<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
         match joined {
             Joined::Turn(turn) => Ok(turn),
-            Joined::Place(place) => self.at_place(place, holder),
+            Joined::Place(place) => self.at_place(place, holder).await,
         }
     }
 
     /// Waits at that place until the turn comes.
-    #[cold]
-    pub(crate) fn at_place<'q, T>(
+    pub(crate) async fn at_place<'q, T>(
         &mut self,
         place: Place<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
         self.begin(&holder)?;
-        self.unless_deadlock(|| place.was_inside())?;
+        if self.sleeper == Sleeper::Task {
+            place.granted().await;
+        } else {
+            self.unless_deadlock(|| place.was_inside())?;
+            self.parked(&place, &holder)?;
+        }
+        Ok(place.enter())
+    }
+
+    /// Puts this thread to sleep until the turn comes.
+    #[cold]
+    fn parked<T>(
+        &mut self,
+        place: &Place<'_, T>,
+        holder: &impl Fn() -> Option<Holder>,
+    ) -> Result<()> {
+        let interruption = Interruption::of_tokens();
         loop {
-            match place.park(earlier(self.patience.deadline(), self.next_call())) {
-                Parked::Granted => return Ok(place.enter()),
+            self.unless_cancelled()?;
+            let until = earlier(self.patience.deadline(), self.next_call());
+            match place.park(earlier(until, interruption.ask_again())) {
+                Parked::Granted => return Ok(()),
                 Parked::TimedOut => {
-                    self.unless_over(&holder)?;
-                    self.tell(&holder)?;
+                    self.unless_over(holder)?;
+                    self.tell_if_due(holder)?;
                 }
                 Parked::Interrupted => self.unless_interrupted()?,
             }
@@ -193,8 +266,10 @@ impl<'h> Wait<'h> {
 
     /// An error if the wait would never end, because the thread itself is inside.
     fn unless_deadlock(&self, is_inside: impl FnOnce() -> bool) -> Result<()> {
-        let may_end = self.patience != Patience::Forever || self.interval().is_some();
-        if may_end || !is_inside() {
+        let may_end = self.patience != Patience::Forever
+            || self.interval().is_some()
+            || cancel::is_possible();
+        if may_end || self.thread == ThreadToken::NONE || !is_inside() {
             return Ok(());
         }
         let why = "this thread holds it already, and would wait for itself; if another thread has \
@@ -212,8 +287,17 @@ impl<'h> Wait<'h> {
         }
     }
 
-    /// An error if the program wants to give up after a signal.
+    /// An error if a token was cancelled under which this thread runs.
+    fn unless_cancelled(&self) -> Result<()> {
+        if cancel::is_demanded() {
+            return Err(self.cancelled());
+        }
+        Ok(())
+    }
+
+    /// An error if the program wants to give up, after a signal.
     fn unless_interrupted(&self) -> Result<()> {
+        self.unless_cancelled()?;
         match &self.handle.settings().on_interrupt {
             Some(hook) if hook().is_break() => Err(self.cancelled()),
             _ => Ok(()),
@@ -227,6 +311,14 @@ impl<'h> Wait<'h> {
         match flow {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(self.cancelled()),
+        }
+    }
+
+    /// Calls `on_wait` again, when it is time.
+    fn tell_if_due(&mut self, holder: impl Fn() -> Option<Holder>) -> Result<()> {
+        match self.next_call() {
+            Some(due) if due <= Instant::now() => self.tell(holder),
+            _ => Ok(()),
         }
     }
 
@@ -247,8 +339,11 @@ impl<'h> Wait<'h> {
         self.told?.checked_add(self.interval()?)
     }
 
-    /// How often `on_wait` is called, if more than once.
+    /// How often `on_wait` is called, if more than once. A task has no thread that could do that.
     fn interval(&self) -> Option<Duration> {
+        if self.sleeper != Sleeper::Thread {
+            return None;
+        }
         let settings = self.handle.settings();
         settings.on_wait.as_ref()?;
         settings.wait_interval

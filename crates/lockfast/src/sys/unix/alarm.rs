@@ -8,10 +8,10 @@
 //! thread serves the deadlines, and nothing is left when the wait is over.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use timer::Alarm;
+pub(crate) use timer::{Alarm, AlarmId};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use none::Alarm;
+pub(crate) use none::{Alarm, AlarmId};
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -49,6 +49,10 @@ mod timer {
         mask: Unmasked,
     }
 
+    /// An alarm that another thread, or a signal's handler, can ring while it exists.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct AlarmId(libc::timer_t);
+
     #[derive(Debug)]
     struct Timer(libc::timer_t);
 
@@ -79,7 +83,7 @@ mod timer {
             if let Some(until) = until {
                 let left = until.saturating_duration_since(Instant::now());
                 let seconds = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
-                timer.start(seconds, left.subsec_nanos())?;
+                start(timer.0, seconds, left.subsec_nanos())?;
             }
             Ok(Self { timer, mask })
         }
@@ -88,7 +92,34 @@ mod timer {
         pub(crate) fn ring(&self) {
             debug_assert!(self.mask.signal > 0);
             // The timer exists, and "now" is a time that can be set: it can't fail.
-            let _ = self.timer.start(0, 0);
+            let _ = start(self.timer.0, 0, 0);
+        }
+
+        /// What others ring it by.
+        pub(crate) fn id(&self) -> AlarmId {
+            AlarmId(self.timer.0)
+        }
+    }
+
+    impl AlarmId {
+        /// As a number, which can be kept in an atomic.
+        pub(crate) fn to_number(self) -> usize {
+            self.0.expose_provenance()
+        }
+
+        /// That of a number.
+        pub(crate) fn from_number(number: usize) -> Self {
+            Self(ptr::with_exposed_provenance_mut(number))
+        }
+
+        /// Ends the blocked call of its thread now. May be called in a signal's handler.
+        pub(crate) fn ring(self) {
+            // SAFETY: the place of this thread's errno, which a handler must leave as it was.
+            let errno = unsafe { &mut *errno() };
+            let before = *errno;
+            // The timer exists, and "now" is a time that can be set: it can't fail.
+            let _ = start(self.0, 0, 0);
+            *errno = before;
         }
     }
 
@@ -109,29 +140,42 @@ mod timer {
             // SAFETY: written by the call above.
             Ok(Self(unsafe { timer.assume_init() }))
         }
+    }
 
-        /// Rings in that time and then every millisecond.
-        fn start(&self, seconds: libc::time_t, nanoseconds: u32) -> io::Result<()> {
-            // SAFETY: the structure is made of integers, for which zeros are a value.
-            let mut spec: libc::itimerspec = unsafe { std::mem::zeroed() };
-            spec.it_value.tv_sec = seconds;
-            // Zero would stop the timer.
-            let nanoseconds = if seconds == 0 {
-                nanoseconds.max(1)
-            } else {
-                nanoseconds
-            };
-            #[allow(
-                clippy::unnecessary_fallible_conversions,
-                reason = "the type has 32 bits on some systems"
-            )]
-            let nanoseconds = libc::c_long::try_from(nanoseconds).expect("below 10^9");
-            spec.it_value.tv_nsec = nanoseconds;
-            spec.it_interval.tv_nsec = 1_000_000;
-            // SAFETY: the timer is this one's, and the structure lives longer than the call.
-            check(unsafe { libc::timer_settime(self.0, 0, &raw const spec, ptr::null_mut()) })?;
-            Ok(())
-        }
+    /// Rings in that time and then every millisecond.
+    fn start(timer: libc::timer_t, seconds: libc::time_t, nanoseconds: u32) -> io::Result<()> {
+        // SAFETY: the structure is made of integers, for which zeros are a value.
+        let mut spec: libc::itimerspec = unsafe { std::mem::zeroed() };
+        spec.it_value.tv_sec = seconds;
+        // Zero would stop the timer.
+        let nanoseconds = if seconds == 0 {
+            nanoseconds.max(1)
+        } else {
+            nanoseconds
+        };
+        #[allow(
+            clippy::unnecessary_fallible_conversions,
+            reason = "the type has 32 bits on some systems"
+        )]
+        let nanoseconds = libc::c_long::try_from(nanoseconds).expect("below 10^9");
+        spec.it_value.tv_nsec = nanoseconds;
+        spec.it_interval.tv_nsec = 1_000_000;
+        // SAFETY: the structure lives longer than the call; of a timer that does not exist the kernel
+        // says so.
+        check(unsafe { libc::timer_settime(timer, 0, &raw const spec, ptr::null_mut()) })?;
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn errno() -> *mut libc::c_int {
+        // SAFETY: takes nothing, and answers where this thread has it.
+        unsafe { libc::__errno_location() }
+    }
+
+    #[cfg(target_os = "android")]
+    fn errno() -> *mut libc::c_int {
+        // SAFETY: takes nothing, and answers where this thread has it.
+        unsafe { libc::__errno() }
     }
 
     impl Drop for Timer {
@@ -263,5 +307,29 @@ mod none {
         pub(crate) fn ring(&self) {
             match *self {}
         }
+
+        /// Can't be called.
+        pub(crate) fn id(&self) -> AlarmId {
+            match *self {}
+        }
+    }
+
+    /// There is nothing to ring.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct AlarmId;
+
+    impl AlarmId {
+        /// They are all the same.
+        pub(crate) fn to_number(self) -> usize {
+            0
+        }
+
+        /// They are all the same.
+        pub(crate) fn from_number(_: usize) -> Self {
+            Self
+        }
+
+        /// Does nothing.
+        pub(crate) fn ring(self) {}
     }
 }

@@ -70,6 +70,11 @@ mod futex {
             Parked::Granted
         }
 
+        /// Was it granted?
+        pub(crate) fn is_granted(&self) -> bool {
+            self.state.load(Ordering::Acquire) == GRANTED
+        }
+
         /// Wakes the thread.
         pub(crate) fn grant(&self) {
             self.state.store(GRANTED, Ordering::Release);
@@ -121,6 +126,11 @@ mod condition {
                 (false, Some(left)) if left <= nap => Parked::TimedOut,
                 (false, _) => Parked::Interrupted,
             }
+        }
+
+        /// Was it granted?
+        pub(crate) fn is_granted(&self) -> bool {
+            *self.granted.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
         /// Wakes the thread.

@@ -1,0 +1,48 @@
+//! What wakes the one who waits: a thread that sleeps, or a task that is polled.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crate::sys::Parked;
+use crate::sys::park::Parker;
+
+/// One wait for the turn.
+#[derive(Debug, Default)]
+pub(super) struct Sleeper {
+    parker: Parker,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Sleeper {
+    /// Puts the thread to sleep until granted, until the instant, or until a signal.
+    pub(super) fn park(&self, until: Option<Instant>) -> Parked {
+        self.parker.park(until)
+    }
+
+    /// Is it granted? If not, the task is woken when it is.
+    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        let mut waker = self.waker();
+        if self.parker.is_granted() {
+            return Poll::Ready(());
+        }
+        match &mut *waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Grants it. What a waker does is the program's, so no mutex may be held.
+    pub(super) fn grant(&self) {
+        self.parker.grant();
+        let waker = self.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

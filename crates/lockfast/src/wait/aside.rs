@@ -1,0 +1,220 @@
+//! Helper threads, which block for tasks.
+//!
+//! The kernel's queue is left only by a thread that is in it, so each task that waits there has a
+//! thread of its own, and none otherwise: of many tasks that wait for one handle only the first is in
+//! the kernel's queue. A helper that has nothing to do waits a while for more.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use crate::cancel::CancelToken;
+use crate::per_process::PerProcess;
+use crate::sys::alarm::without_signals;
+use crate::sys::fork;
+
+/// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
+/// the drop is over.
+pub(super) struct Aside<R> {
+    shared: Arc<Shared<R>>,
+    token: CancelToken,
+    generation: u64,
+}
+
+struct Shared<R> {
+    state: Mutex<State<R>>,
+    done: Condvar,
+}
+
+enum State<R> {
+    Pending(Option<Waker>),
+    Done(thread::Result<R>),
+    Taken,
+}
+
+/// Starts it. Waits in there are ended by the token that is cancelled on drop.
+///
+/// # Errors
+///
+/// When the system has no thread left, or [`MAX_HELPERS`] work already.
+pub(super) fn start<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<Aside<R>> {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State::Pending(None)),
+        done: Condvar::new(),
+    });
+    let token = CancelToken::new();
+    let (own, cancelled) = (Arc::clone(&shared), token.clone());
+    Crew::of_process().assign(Box::new(move || {
+        // What the closure owns is dropped before anybody learns that it is done.
+        let result = panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work)));
+        own.finish(result);
+    }))?;
+    Ok(Aside {
+        shared,
+        token,
+        generation: fork::generation(),
+    })
+}
+
+impl<R> Future for Aside<R> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let mut state = self.shared.state();
+        match &mut *state {
+            State::Pending(Some(waker)) => waker.clone_from(context.waker()),
+            State::Pending(none) => *none = Some(context.waker().clone()),
+            State::Done(_) => {
+                let done = std::mem::replace(&mut *state, State::Taken);
+                drop(state);
+                match done {
+                    State::Done(Ok(result)) => return Poll::Ready(result),
+                    State::Done(Err(payload)) => panic::resume_unwind(payload),
+                    State::Pending(_) | State::Taken => unreachable!("looked at just now"),
+                }
+            }
+            State::Taken => panic!("polled after it was ready"),
+        }
+        Poll::Pending
+    }
+}
+
+impl<R> Drop for Aside<R> {
+    fn drop(&mut self) {
+        if self.generation != fork::generation() {
+            // A forked child's copy: the helper is the parent's.
+            return;
+        }
+        let mut state = self.shared.state();
+        if let State::Pending(waker) = &mut *state {
+            // What the drop of a waker does is the program's, so no mutex may be held.
+            let waker = waker.take();
+            drop(state);
+            drop(waker);
+            self.token.cancel();
+            state = self.shared.state();
+        }
+        while matches!(*state, State::Pending(_)) {
+            let woken = self.shared.done.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        let left = std::mem::replace(&mut *state, State::Taken);
+        drop(state);
+        drop(left);
+    }
+}
+
+impl<R> fmt::Debug for Aside<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aside").finish_non_exhaustive()
+    }
+}
+
+impl<R> Shared<R> {
+    fn finish(&self, result: thread::Result<R>) {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut *state, State::Done(result));
+        self.done.notify_all();
+        drop(state);
+        if let State::Pending(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The helpers of this process.
+#[derive(Default)]
+struct Crew {
+    state: Mutex<CrewState>,
+    called: Condvar,
+}
+
+#[derive(Default)]
+struct CrewState {
+    work: VecDeque<Work>,
+    idle: usize,
+    all: usize,
+}
+
+/// How many tasks of a process may wait in the kernel's queues at once.
+const MAX_HELPERS: usize = 8192;
+
+/// How many stay when there is nothing to do, and for how long.
+const MAX_IDLE: usize = 4;
+const IDLE_FOR: Duration = Duration::from_secs(1);
+
+/// What a helper does needs little; of what is set aside here, only what is used takes memory.
+const STACK_SIZE: usize = 128 * 1024;
+
+impl Crew {
+    fn of_process() -> &'static Self {
+        static CREW: OnceLock<PerProcess<Crew>> = OnceLock::new();
+        CREW.get_or_init(|| PerProcess::new(Crew::default()))
+            .get(Crew::default)
+    }
+
+    /// Gives the work to a helper, a new one if all have something to do.
+    fn assign(&'static self, work: Work) -> io::Result<()> {
+        let mut state = self.state();
+        if state.idle > state.work.len() {
+            state.work.push_back(work);
+            self.called.notify_one();
+            return Ok(());
+        }
+        if state.all >= MAX_HELPERS {
+            return Err(io::Error::other(
+                "8192 tasks of this process wait for locks already",
+            ));
+        }
+        let builder = thread::Builder::new()
+            .name("lockfast-wait".to_owned())
+            .stack_size(STACK_SIZE);
+        without_signals(|| builder.spawn(|| self.help(work)))?;
+        state.all += 1;
+        Ok(())
+    }
+
+    fn help(&self, first: Work) {
+        let mut next = Some(first);
+        while let Some(work) = next {
+            work();
+            next = self.next();
+        }
+    }
+
+    /// More to do; none when the helper is not needed any more.
+    fn next(&self) -> Option<Work> {
+        let mut state = self.state();
+        if state.work.is_empty() && state.idle < MAX_IDLE {
+            state.idle += 1;
+            let waited = self
+                .called
+                .wait_timeout_while(state, IDLE_FOR, |state| state.work.is_empty());
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+        let work = state.work.pop_front();
+        if work.is_none() {
+            state.all -= 1;
+        }
+        work
+    }
+
+    fn state(&self) -> MutexGuard<'_, CrewState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
