@@ -18,7 +18,7 @@ use lockfast::{Error, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
-use crate::{actor_signals as signals, lockless, witness};
+use crate::{actor_signals as signals, actor_tasks as tasks, lockless, witness};
 
 /// Reads commands until the test closes the pipe or goes away.
 pub(crate) fn run() {
@@ -27,8 +27,8 @@ pub(crate) fn run() {
 
 #[derive(Default)]
 pub(crate) struct Props {
-    locks: HashMap<String, Lock>,
-    guards: HashMap<String, LockGuard>,
+    pub(crate) locks: HashMap<String, Lock>,
+    pub(crate) guards: HashMap<String, LockGuard>,
     files: HashMap<String, File>,
     /// Files that are open only to fill the table.
     filling: Vec<File>,
@@ -213,6 +213,12 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             .get_mut(guard)
             .ok_or("no guard")?
             .hand_over(),
+        ["under-token", ref rest @ ..] => {
+            return signals::token().run(|| perform(rest, props, to));
+        }
+        ["cancel"] => signals::token().cancel(),
+        ["task", how, name, guard] => tasks::take(how, name, guard, props)?,
+        ["task-dropped", name] => return tasks::drop_waiting(&lock(name)),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["abort"] => std::process::abort(),

@@ -1,12 +1,13 @@
 //! What an actor does with signals and with threads.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use lockfast::Lock;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use lockfast::{CancelToken, Lock};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
 
 type Answer = Result<String, Box<dyn std::error::Error>>;
 
@@ -14,6 +15,16 @@ static HANDLED: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn count(_signal: libc::c_int) {
     HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn cancel(_signal: libc::c_int) {
+    token().cancel();
+}
+
+/// The one token of the actor.
+pub(crate) fn token() -> &'static CancelToken {
+    static TOKEN: OnceLock<CancelToken> = OnceLock::new();
+    TOKEN.get_or_init(CancelToken::new)
 }
 
 fn handler() -> libc::sighandler_t {
@@ -24,9 +35,24 @@ pub(crate) fn perform(words: &[&str]) -> Answer {
     match *words {
         // For this thread, which performs the commands without `&`.
         ["block-all"] => sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?,
-        ["handle", "usr1"] => install(Signal::SIGUSR1 as libc::c_int),
-        ["handle", "all-real-time"] => real_time().for_each(install),
-        ["handle", "all-real-time-but-one"] => real_time().skip(1).for_each(install),
+        ["handle", "usr1"] => install(Signal::SIGUSR1 as libc::c_int, handler()),
+        ["handle", "all-real-time"] => real_time().for_each(|it| install(it, handler())),
+        ["handle", "all-real-time-but-one"] => {
+            real_time().skip(1).for_each(|it| install(it, handler()));
+        }
+        ["cancel-in-handler"] => {
+            // Made before the handler can run.
+            assert!(!token().is_cancelled());
+            let cancel = cancel as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            install(Signal::SIGUSR2 as libc::c_int, cancel);
+            Errno::set_raw(libc::EDOM);
+            raise(Signal::SIGUSR2)?;
+            assert_eq!(
+                Errno::last_raw(),
+                libc::EDOM,
+                "a handler leaves errno alone"
+            );
+        }
         ["handled"] => return Ok(HANDLED.load(Ordering::SeqCst).to_string()),
         ["kept-handlers"] => {
             let kept = real_time().filter(|&signal| handler_of(signal) == handler());
@@ -43,11 +69,11 @@ pub(crate) fn real_time() -> impl Iterator<Item = libc::c_int> {
 
 /// As a program does that wants its system calls interrupted.
 #[allow(unsafe_code, reason = "sigaction")]
-fn install(signal: libc::c_int) {
+fn install(signal: libc::c_int, handler: libc::sighandler_t) {
     // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler();
-    // SAFETY: the handler adds to an atomic number only.
+    action.sa_sigaction = handler;
+    // SAFETY: the handlers do what handlers may do.
     let answer = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     assert_eq!(answer, 0, "signal {signal}");
 }

@@ -7,6 +7,8 @@ mod actor;
 mod actor_rwlock;
 mod actor_semaphore;
 mod actor_signals;
+mod actor_tasks;
+mod cancelling;
 mod chaos;
 mod crash;
 mod deadlock;
@@ -21,6 +23,7 @@ mod release;
 mod rwlock;
 mod semaphore;
 mod stage;
+mod tasks;
 mod waiting;
 mod witness;
 
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         release::trials(),
         fork::trials(),
         waiting::trials(),
+        cancelling::trials(),
+        tasks::trials(),
         identity::trials(),
         inputs::trials(),
         rwlock::trials(),

@@ -1,0 +1,71 @@
+//! Waits of tasks, beside other processes.
+
+use crate::stage::{Actor, Place, until, waiters};
+use crate::trials;
+
+trials![
+    a_task_is_woken_by_the_release_of_another_process,
+    a_task_is_woken_by_the_death_of_the_holder,
+    a_task_that_is_dropped_leaves_the_kernels_queue,
+    a_killed_process_takes_its_tasks_along,
+    a_forked_child_may_wait_as_a_task_too,
+];
+
+fn held() -> (Place, Actor, Actor) {
+    let place = Place::new();
+    let mut holder = Actor::with_lock(&place, "");
+    holder.ask("lock a g");
+    let waiter = Actor::with_lock(&place, "");
+    (place, holder, waiter)
+}
+
+fn a_task_is_woken_by_the_release_of_another_process() {
+    for wait in ["task tokio a g", "task smol a g"] {
+        let (place, mut holder, mut waiter) = held();
+        let waiting = waiter.begin_waiting(wait, &place);
+        holder.ask("release g");
+        waiter.succeeds(waiting);
+        let error = holder.ask_in_vain("try a g");
+        assert!(error.starts_with("contended:"), "{error}");
+    }
+}
+
+fn a_task_is_woken_by_the_death_of_the_holder() {
+    let (place, mut holder, mut waiter) = held();
+    let waiting = waiter.begin_waiting("task tokio a g", &place);
+    holder.kill();
+    waiter.succeeds(waiting);
+}
+
+/// The release comes after the drop, so a wait that was still there would get the lock.
+fn a_task_that_is_dropped_leaves_the_kernels_queue() {
+    let (place, mut holder, mut waiter) = held();
+    let before = waiter.ask("count fd");
+    for _ in 0..200 {
+        assert_eq!(waiter.ask("task-dropped a"), "true");
+        assert_eq!(waiters(&place.lock()), 0);
+        holder.ask("release g");
+        holder.ask("try a g");
+    }
+    assert_eq!(waiter.ask("count fd"), before);
+    assert_eq!(waiter.ask("timers"), "0");
+}
+
+fn a_killed_process_takes_its_tasks_along() {
+    let (place, mut holder, mut waiter) = held();
+    waiter.begin_waiting("task smol a g", &place);
+    waiter.kill();
+    until("an empty queue", || waiters(&place.lock()) == 0);
+    holder.ask("release g");
+    holder.ask("try a g");
+}
+
+/// The helper threads of the parent do not exist in the child.
+fn a_forked_child_may_wait_as_a_task_too() {
+    let (place, mut holder, mut parent) = held();
+    assert_eq!(parent.ask("task-dropped a"), "true");
+    let mut child = parent.fork("libc");
+    let waiting = child.begin_waiting("task smol a g", &place);
+    holder.ask("release g");
+    child.succeeds(waiting);
+}

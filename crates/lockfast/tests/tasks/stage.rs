@@ -1,0 +1,156 @@
+//! A lock file, those who hold it, and every way to wait for it as a task.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use lockfast::{Lock, Member, Result, RwLock, Semaphore};
+use tempfile::TempDir;
+
+pub(crate) struct Place {
+    directory: TempDir,
+}
+
+/// What somebody else holds, until dropped.
+pub(crate) type Held = Box<dyn Send>;
+
+/// A wait; what it gives is held until dropped.
+pub(crate) type Waits = Pin<Box<dyn Future<Output = Result<Held>> + Send>>;
+
+/// A way to wait for something that somebody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Lock,
+    Read,
+    Write,
+    Upgradable,
+    Upgrade,
+    Acquire,
+    AcquireMany,
+    LockAll,
+}
+
+/// Who it is that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The handle that waits: the wait is in its queue.
+    ThisHandle,
+    /// Another one: the wait is the kernel's.
+    AnotherHandle,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Lock,
+        Self::Read,
+        Self::Write,
+        Self::Upgradable,
+        Self::Upgrade,
+        Self::Acquire,
+        Self::AcquireMany,
+        Self::LockAll,
+    ];
+
+    /// Somebody who holds it, and a wait for it that was not polled yet.
+    pub(crate) fn held(self, place: &Place, by: By) -> (Held, Waits) {
+        match self {
+            Self::Lock | Self::LockAll => {
+                let (waits, holds) = handles(by, || Lock::open(place.lock()));
+                let held = Box::new(holds.lock().expect("it is free"));
+                (held, self.of_lock(waits))
+            }
+            Self::Read | Self::Write | Self::Upgradable => {
+                let (waits, holds) = handles(by, || RwLock::open(place.lock()));
+                let held = Box::new(holds.write().expect("it is free"));
+                (held, self.of_rwlock(waits))
+            }
+            Self::Upgrade => {
+                let (waits, holds) = handles(by, || RwLock::open(place.lock()));
+                let held = Box::new(holds.read().expect("it is free"));
+                let reader = waits.upgradable_read().expect("beside the reader");
+                let waits = Box::pin(async { boxed(reader.upgrade_async().await?) });
+                (held, waits)
+            }
+            Self::Acquire | Self::AcquireMany => {
+                let (waits, holds) = handles(by, || Semaphore::open(place.lock(), 2));
+                let held = Box::new(holds.acquire_many(2).expect("they are free"));
+                (held, self.of_semaphore(waits))
+            }
+        }
+    }
+
+    fn of_lock(self, lock: Lock) -> Waits {
+        match self {
+            Self::Lock => Box::pin(async move { boxed(lock.lock_async().await?) }),
+            _ => Box::pin(
+                async move { boxed(lockfast::lock_all_async([Member::Lock(&lock)]).await?) },
+            ),
+        }
+    }
+
+    fn of_rwlock(self, lock: RwLock) -> Waits {
+        match self {
+            Self::Read => Box::pin(async move { boxed(lock.read_async().await?) }),
+            Self::Write => Box::pin(async move { boxed(lock.write_async().await?) }),
+            _ => Box::pin(async move { boxed(lock.upgradable_read_async().await?) }),
+        }
+    }
+
+    fn of_semaphore(self, pool: Semaphore) -> Waits {
+        match self {
+            Self::Acquire => Box::pin(async move { boxed(pool.acquire_async().await?) }),
+            _ => Box::pin(async move { boxed(pool.acquire_many_async(2).await?) }),
+        }
+    }
+
+    /// Nobody has it, or is in a queue for it: a newcomer gets all of it at once.
+    #[track_caller]
+    pub(crate) fn is_free(self, place: &Place) {
+        let free = match self {
+            Self::Acquire | Self::AcquireMany => Semaphore::open(place.lock(), 2)
+                .and_then(|pool| pool.try_acquire_many(2))
+                .map(drop),
+            _ => RwLock::open(place.lock())
+                .and_then(|lock| lock.try_write())
+                .map(drop),
+        };
+        free.unwrap_or_else(|error| panic!("{self:?}: {error}"));
+    }
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.directory.path().join("a.lock")
+    }
+
+    /// How many wait in the kernel's queue for this file.
+    pub(crate) fn waiters(&self) -> usize {
+        let inode = fs::metadata(self.lock()).expect("it is there").ino();
+        let of_this_file = format!(":{inode} ");
+        let locks = fs::read_to_string("/proc/locks").expect("the kernel's list");
+        locks
+            .lines()
+            .filter(|line| line.contains("->") && line.contains(&of_this_file))
+            .count()
+    }
+}
+
+fn handles<L: Clone>(by: By, open: impl Fn() -> Result<L>) -> (L, L) {
+    let waits = open().expect("opened");
+    let holds = match by {
+        By::ThisHandle => waits.clone(),
+        By::AnotherHandle => open().expect("opened"),
+    };
+    (waits, holds)
+}
+
+fn boxed(guard: impl Send + 'static) -> Result<Held> {
+    Ok(Box::new(guard))
+}
