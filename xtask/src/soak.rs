@@ -6,8 +6,8 @@ use crate::step::{self, Outcome, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How many processes are killed in each of the chaos tests
-    #[arg(long, value_name = "NUMBER", default_value_t = 50_000)]
+    /// How many processes are killed by all the chaos tests together
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     kills: u32,
 }
 

@@ -8,6 +8,7 @@ use lockfast::{
     RwLockWriteGuard,
 };
 
+use crate::diary::{Diary, Role};
 use crate::witness;
 
 type Answer = Result<String, Box<dyn std::error::Error>>;
@@ -133,24 +134,35 @@ fn changed<To, From>(
 /// Reads, writes and upgrades in turn, so many rounds, and watches for others.
 pub(crate) fn hammer(lock: &RwLock, rounds: u64) -> Answer {
     let witness = witness::Witness::beside(lock.path())?;
+    let mut diary = Diary::beside(lock.path(), 0)?;
     for round in 0..rounds {
         match round % 4 {
             0 | 1 => {
+                diary.note(Role::WaitsToRead)?;
                 let guard = lock.read()?;
+                diary.note(Role::Reads)?;
                 witness.look()?;
                 guard.release()?;
             }
             2 => {
+                diary.note(Role::WaitsToWrite)?;
                 let guard = lock.write()?;
+                diary.note(Role::Writes)?;
                 witness.visit()?;
                 let guard = guard.downgrade()?;
+                diary.note(Role::Reads)?;
                 witness.look()?;
                 guard.release()?;
             }
             _ => {
+                diary.note(Role::WaitsToBeUpgradable)?;
                 let guard = lock.upgradable_read()?;
+                diary.note(Role::IsUpgradable)?;
                 let before = witness.look()?;
+                diary.note(Role::Upgrades)?;
+
                 let guard = guard.upgrade()?;
+                diary.note(Role::Writes)?;
                 let now = witness.look()?;
                 if now != before {
                     return Err(format!("{before} became {now} before the upgrade").into());
@@ -159,6 +171,7 @@ pub(crate) fn hammer(lock: &RwLock, rounds: u64) -> Answer {
                 guard.release()?;
             }
         }
+        diary.end_round()?;
     }
     Ok(String::new())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lockfast::{Semaphore, SemaphorePermit};
 
 use crate::actor::{Props, Shared, Speaker, parse};
+use crate::diary::{Diary, Role};
 use crate::witness::Crowd;
 
 type Answer = Result<String, Box<dyn std::error::Error>>;
@@ -35,6 +36,13 @@ pub(crate) fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["drop", permit] => {
             let permit = locked().sem.permits.remove(permit);
             drop(permit.ok_or("no such permit")?);
+        }
+        ["visit", name, count] => {
+            let semaphore = semaphore(name);
+            let mut crowd = Crowd::beside(semaphore.path())?;
+            let permit = semaphore.acquire_many(count.parse()?)?;
+            crowd.visit(permit.count(), semaphore.permits())?;
+            permit.release()?;
         }
         ["hammer", path, permits, rounds, ref options @ ..] => {
             let opened = parse::<Semaphore>(options, to).open(path, permits.parse()?)?;
@@ -70,12 +78,14 @@ fn acquire(
 /// Two threads of one handle take permits in all the ways, so many rounds each, and look for too
 /// many.
 fn hammer(semaphore: &Semaphore, rounds: u64) -> Answer {
-    let work = || -> Result<(), String> {
+    let work = |thread| -> Result<(), String> {
         let path = semaphore.path();
         let mut crowd = Crowd::beside(path).map_err(|error| error.to_string())?;
+        let mut diary = Diary::beside(path, thread).map_err(|error| error.to_string())?;
         for round in 0..rounds {
             let count = u32::from(round % 5 == 0) + 1;
             let count = count.min(semaphore.permits());
+            diary.note(Role::WaitsForPermits)?;
             let taken = match round % 3 {
                 0 => semaphore.try_acquire_many_for(count, Duration::from_micros(300)),
                 1 => semaphore.try_acquire_many(count),
@@ -83,18 +93,20 @@ fn hammer(semaphore: &Semaphore, rounds: u64) -> Answer {
             };
             match taken {
                 Ok(permit) => {
+                    diary.note(Role::HasPermits)?;
                     crowd.visit(permit.count(), semaphore.permits())?;
                     permit.release().map_err(|error| error.to_string())?;
                 }
                 Err(error) if error.is_contended() || error.is_timed_out() => {}
                 Err(error) => return Err(error.to_string()),
             }
+            diary.end_round()?;
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        work()?;
+        let other = scope.spawn(|| work(1));
+        work(0)?;
         other.join().expect("no panic")
     })?;
     Ok(String::new())

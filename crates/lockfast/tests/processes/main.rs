@@ -12,6 +12,7 @@ mod cancelling;
 mod chaos;
 mod crash;
 mod deadlock;
+mod diary;
 mod exclusion;
 mod fork;
 mod identity;

@@ -31,11 +31,11 @@ trials![
     a_program_that_locks_the_whole_file_is_told_of,
     what_can_not_be_is_refused,
     eight_processes_never_have_more,
-    killed_at_random_they_never_have_more,
     killed_at_random_while_the_file_is_deleted_it_goes_on,
 ];
 
-const WAITING: u64 = 1 << 61;
+/// The byte that everybody in the line shares.
+pub(crate) const WAITING: u64 = 1 << 61;
 const HEAD: u64 = WAITING + 1;
 
 fn actors<const N: usize>(place: &Place, permits: u32, options: &str) -> [Actor; N] {
@@ -46,7 +46,8 @@ fn actors<const N: usize>(place: &Place, permits: u32, options: &str) -> [Actor;
     })
 }
 
-fn open(place: &Place, permits: u32, options: &str) -> String {
+/// What opens the semaphore as `a`.
+pub(crate) fn open(place: &Place, permits: u32, options: &str) -> String {
     format!("sem open a {} {permits} {options}", place.lock().display())
         .trim_end()
         .to_owned()
@@ -500,26 +501,6 @@ fn eight_processes_never_have_more() {
     assert_eq!(waiters(&place.lock()), 0);
     let [mut last] = actors(&place, 3, "");
     last.ask("sem try a g 3");
-}
-
-fn killed_at_random_they_never_have_more() {
-    let place = Place::new();
-    let mut running: Vec<_> = (0..6).map(|_| hammering(&place)).collect();
-    let [mut visitor] = actors(&place, 3, "");
-    for kill in 0..300 {
-        // It gets its permits whatever happens to the others.
-        visitor.ask("sem acquire a g 2");
-        visitor.ask("sem release g");
-        let victim = kill % running.len();
-        let (mut actor, pending) = std::mem::replace(&mut running[victim], hammering(&place));
-        assert!(!actor.has_answered(pending), "{}", actor.fails(pending));
-        actor.kill();
-    }
-    for (actor, pending) in &mut running {
-        assert!(!actor.has_answered(*pending), "{}", actor.fails(*pending));
-    }
-    drop(running);
-    visitor.ask("sem acquire a g 3");
 }
 
 fn killed_at_random_while_the_file_is_deleted_it_goes_on() {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use lockfast::{Lock, LockGuard};
 
+use crate::diary::{Diary, Role};
+
 /// A file beside the lock with the pid of the one who is inside (0 for nobody), and a count.
 pub(crate) struct Witness {
     file: File,
@@ -109,10 +111,14 @@ pub(crate) fn hammer(
     rounds: u64,
 ) -> Result<String, Box<dyn std::error::Error>> {
     let witness = Witness::beside(lock.path())?;
+    let mut diary = Diary::beside(lock.path(), 0)?;
     for _ in 0..rounds {
+        diary.note(Role::WaitsToLock)?;
         let guard = take()?;
+        diary.note(Role::Locks)?;
         witness.visit()?;
         guard.release()?;
+        diary.end_round()?;
     }
     Ok(String::new())
 }
