@@ -42,12 +42,14 @@
 //!
 //! A release unlocks first and then looks for a line. The head, who is in the line, hangs up its
 //! bell first and then looks for permits. So either the release finds the line and rings, or the
-//! head finds the permit. The same goes for what an attempt gives back because it found too few
-//! (`model` explores that).
+//! head finds the permit. The same goes for what an attempt gives back because it found too few.
 //!
-//! The kernel tells of a dead holder's close *before* it drops its locks. So after each ring the
-//! head looks again after 1, 4, 16 and 64 ms, and then ten times a second, which also finds what
-//! nobody could ring for.
+//! The kernel tells of a dead holder's close *before* it drops its locks. So after each ring, and
+//! after it has hung up its bell when it may be too late for that ring, the head looks again after
+//! 1, 4, 16 and 64 ms. Then it looks ten times a second, which also finds what nobody could ring
+//! for.
+//!
+//! `model` explores all that but the last, with a kill possible at each step.
 
 #[cfg(test)]
 mod model;
