@@ -141,3 +141,66 @@ fn current(handle: &Handle) -> Result<Arc<LockFile>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::semaphore::Semaphore;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_thread_does_not_overtake_the_line_of_its_own_handle() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.lock");
+        let (tell, told) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let (gate, calls) = (Mutex::new(gate), AtomicU32::new(0));
+        let waits = tell.clone();
+        let stop_at_second_call = move |_: &crate::Waiting<'_>| {
+            waits.send("waits").expect("the test listens");
+            if calls.fetch_add(1, Ordering::Relaxed) == 1 {
+                // Until the other end is dropped.
+                let _ = gate.lock().expect("a gate").recv();
+            }
+            ControlFlow::Continue(())
+        };
+        let other = Semaphore::open(&path, 1).expect("a semaphore");
+        let pool = Semaphore::options()
+            .on_wait(stop_at_second_call)
+            .wait_interval(Duration::from_millis(1))
+            .open(&path, 1)
+            .expect("the same");
+        let taken = other.acquire().expect("a permit");
+        let next_event = || told.recv_timeout(PATIENCE).expect("an event");
+        thread::scope(|scope| {
+            let head = scope.spawn(|| pool.acquire());
+            assert_eq!([next_event(), next_event()], ["waits"; 2]);
+            let seen_by_others = current(&other.handle).expect("its file");
+            while !seen_by_others.has_line() {
+                thread::yield_now();
+            }
+            // The head is stopped, so this one is free, and the head's.
+            drop(taken);
+            assert!(pool.try_acquire().expect_err("a line").is_contended());
+            let late = scope.spawn(|| {
+                let permit = pool.acquire();
+                tell.send("has it").expect("the test listens");
+                permit
+            });
+            assert_eq!(next_event(), "waits");
+            drop(open);
+            let permit = head.join().expect("no panic").expect("the permit");
+            assert!(told.try_iter().all(|event| event == "waits"));
+            drop(permit);
+            drop(late.join().expect("no panic").expect("the permit"));
+        });
+    }
+}
