@@ -18,7 +18,8 @@ use lockfast::{Error, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
-use crate::{actor_signals as signals, actor_tasks as tasks, lockless, witness};
+use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
+use crate::{lockless, witness};
 
 /// Reads commands until the test closes the pipe or goes away.
 pub(crate) fn run() {
@@ -220,6 +221,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["task", how, name, guard] => tasks::take(how, name, guard, props)?,
         ["task-dropped", name] => return tasks::drop_waiting(&lock(name)),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
+        ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),

@@ -1,10 +1,13 @@
 //! Promise 4: a forked child holds nothing, frees nothing, and can lock for itself.
 
 use crate::stage::{Actor, Place};
-use crate::trials;
+use crate::{semaphore, trials};
 
 trials![
     a_childs_copy_of_a_guard_is_inert,
+    a_childs_copy_of_a_reentrant_guard_is_inert,
+    a_childs_copy_of_a_reentrant_lock_works,
+    a_childs_copy_of_a_permit_is_inert,
     a_childs_copy_of_a_handle_works,
     the_parents_death_frees_the_lock_though_the_child_lives,
     the_childs_death_frees_nothing,
@@ -44,6 +47,81 @@ fn a_childs_copy_of_a_guard_is_inert() {
     );
     parent.ask("release g");
     is_free(&place);
+}
+
+/// One that has taken the lock twice, and a child of it.
+fn reentrant_parent_and_child(place: &Place, kind: &str) -> (Actor, Actor) {
+    let mut parent = Actor::start();
+    parent.ask(&format!("re open a {}", place.lock().display()));
+    parent.ask("re lock a g");
+    parent.ask("re lock a h");
+    let child = parent.fork(kind);
+    (parent, child)
+}
+
+fn a_childs_copy_of_a_reentrant_guard_is_inert() {
+    for kind in ["libc", "raw"] {
+        let place = Place::new();
+        let (mut parent, mut child) = reentrant_parent_and_child(&place, kind);
+        // Its thread is a copy of the one that holds it, and does not take it again.
+        let told = child.ask_in_vain("re try a x");
+        assert!(told.starts_with("contended:"), "{told}");
+        assert!(told.contains(&parent.pid().to_string()), "{told}");
+        child.ask("re drop g");
+        child.ask("re release h");
+        assert!(refused(&place).contains(&parent.pid().to_string()));
+        // None of the parent's times was counted down.
+        parent.ask("re release g");
+        assert!(refused(&place).contains(&parent.pid().to_string()));
+        parent.ask("re try a i");
+        parent.ask("re release i");
+        parent.ask("re release h");
+        is_free(&place);
+    }
+}
+
+fn a_childs_copy_of_a_reentrant_lock_works() {
+    for kind in ["libc", "raw"] {
+        let place = Place::new();
+        let (mut parent, mut child) = reentrant_parent_and_child(&place, kind);
+        parent.ask("re drop g");
+        parent.ask("re drop h");
+        child.ask("re lock a x");
+        child.ask("re try a y");
+        // The copies do not count down the child's own times either.
+        child.ask("re drop g");
+        child.ask("re drop h");
+        child.ask("re drop x");
+        let told = parent.ask_in_vain("re try a z");
+        assert!(told.contains(&child.pid().to_string()), "{told}");
+        child.ask("re drop y");
+        parent.ask("re try a z");
+        assert!(refused(&place).contains(&parent.pid().to_string()));
+    }
+}
+
+fn a_childs_copy_of_a_permit_is_inert() {
+    for kind in ["libc", "raw"] {
+        let place = Place::new();
+        let mut parent = Actor::start();
+        parent.ask(&semaphore::open(&place, 2, ""));
+        parent.ask("sem acquire a g");
+        parent.ask("sem acquire a h");
+        let mut child = parent.fork(kind);
+        for copy in ["drop g", "release h"] {
+            let told = child.ask_in_vain("sem try a x");
+            assert!(told.starts_with("contended:"), "{told}");
+            child.ask(&format!("sem {copy}"));
+            assert_eq!(parent.ask("sem available a"), "0");
+        }
+        parent.ask("sem release g");
+        child.ask("sem try a x");
+        let told = parent.ask_in_vain("sem try a g");
+        assert!(told.starts_with("contended:"), "{told}");
+        child.ask("sem release x");
+        parent.ask("sem release h");
+        child.ask("sem try a x 2");
+    }
 }
 
 fn a_childs_copy_of_a_handle_works() {

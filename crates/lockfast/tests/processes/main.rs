@@ -4,6 +4,7 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_reentrant;
 mod actor_rwlock;
 mod actor_semaphore;
 mod actor_signals;
