@@ -97,6 +97,29 @@ impl ReentrantLock {
         Self::options().open(path)
     }
 
+    /// Opens the lock with that name, which the user's processes share.
+    ///
+    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
+    /// and how to share a lock with the whole machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open_named`](Options::<ReentrantLock>::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let lock = lockfast::ReentrantLock::named("lockfast-docs-settings")?;
+    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
+    /// # drop((outer, inner));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(name: impl AsRef<str>) -> Result<Self> {
+        Self::options().open_named(name)
+    }
+
     /// Everything that can be chosen before the lock is opened.
     ///
     /// # Examples

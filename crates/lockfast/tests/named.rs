@@ -8,17 +8,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use lockfast::{Lock, RwLock, Scope};
+use lockfast::{
+    Lock, LockGuard, Options, ReentrantLock, RwLock, Scope, Semaphore, SemaphorePermit,
+};
 use tempfile::TempDir;
 
 const NOBODY: &str = "65534";
 const NAME: &str = "LOCKFAST_TEST_NAME";
 const SCOPE: &str = "LOCKFAST_TEST_SCOPE";
 const USER: &str = "LOCKFAST_TEST_USER";
+const PERMITS: &str = "LOCKFAST_TEST_PERMITS";
 const EXPOSE: &str = "LOCKFAST_TEST_EXPOSE";
 const ANSWER: &str = "actor: ";
 
-/// Another process that takes a lock by its name.
+/// Another process that takes a lock, or a permit, by its name.
 struct Actor {
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
@@ -52,14 +55,18 @@ impl Actor {
     fn answer_of(name: &str, environment: &[(&str, &str)]) -> String {
         let mut actor = Self::start(name, environment);
         let answer = actor.answer();
-        drop(actor.child.stdin.take());
-        actor.output.for_each(drop);
-        actor.child.wait().expect("its end");
+        actor.end();
         answer
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        self.output.for_each(drop);
+        self.child.wait().expect("its end");
     }
 }
 
-/// Takes the lock, says so, and holds it until its input ends.
+/// Takes the lock or a permit, says so, and holds it until its input ends.
 #[test]
 #[ignore = "the other process of these tests"]
 fn actor() {
@@ -71,20 +78,43 @@ fn actor() {
         nix::unistd::setgid(user.into()).expect("the group of the user");
         nix::unistd::setuid(user.into()).expect("the user");
     }
-    let mut options = Lock::options();
-    if std::env::var_os(SCOPE).is_some() {
-        options = options.scope(Scope::Machine);
+    if let Ok(permits) = std::env::var(PERMITS) {
+        let permits = permits.parse().expect("a number");
+        let permit = scoped(Semaphore::options())
+            .open_named(&name, permits)
+            .and_then(|semaphore| {
+                expose_if_told(semaphore.path());
+                semaphore.try_acquire()
+            });
+        hold(permit.as_ref().map(SemaphorePermit::path));
+    } else {
+        let guard = scoped(Lock::options()).open_named(&name).and_then(|lock| {
+            expose_if_told(lock.path());
+            lock.try_lock()
+        });
+        hold(guard.as_ref().map(LockGuard::path));
     }
-    let guard = options.open_named(&name).and_then(|lock| {
-        if std::env::var_os(EXPOSE).is_some() {
-            let directory = lock.path().parent().expect("it has one");
-            fs::set_permissions(directory, Permissions::from_mode(0o777)).expect("its mode");
-            fs::remove_file(lock.path()).expect("removed");
-        }
-        lock.try_lock()
-    });
-    match &guard {
-        Ok(guard) => println!("{ANSWER}{}", guard.path().display()),
+}
+
+fn scoped<L>(options: Options<L>) -> Options<L> {
+    match std::env::var_os(SCOPE) {
+        Some(_) => options.scope(Scope::Machine),
+        None => options,
+    }
+}
+
+/// Lets others into the directory, and removes the file, so that it must be opened again.
+fn expose_if_told(file: &Path) {
+    if std::env::var_os(EXPOSE).is_some() {
+        let directory = file.parent().expect("it has one");
+        fs::set_permissions(directory, Permissions::from_mode(0o777)).expect("its mode");
+        fs::remove_file(file).expect("removed");
+    }
+}
+
+fn hold(taken: Result<&Path, &lockfast::Error>) {
+    match taken {
+        Ok(path) => println!("{ANSWER}{}", path.display()),
         Err(error) => println!("{ANSWER}{error}"),
     }
     std::io::stdin().lines().for_each(drop);
@@ -137,6 +167,32 @@ fn processes_exclude_each_other_by_name() {
 }
 
 #[test]
+fn processes_share_the_permits_of_a_name() {
+    let runtime = runtime();
+    let environment = [in_runtime(&runtime), (PERMITS, "2")];
+    let mut holders = [(); 2].map(|()| Actor::start("test::permits", &environment));
+    for holder in &mut holders {
+        let path = PathBuf::from(holder.answer());
+        assert_eq!(path, runtime.path().join("lockfast/test::permits.lock"));
+        assert_eq!(mode(&path), 0o600);
+    }
+    let refused = Actor::answer_of("test::permits", &environment);
+    assert!(refused.contains("test::permits.lock"), "{refused}");
+    let other = Actor::answer_of("test::other", &environment);
+    assert!(other.ends_with("lockfast/test::other.lock"), "{other}");
+    let another_number = [in_runtime(&runtime), (PERMITS, "3")];
+    let refused = Actor::answer_of("test::permits", &another_number);
+    assert!(refused.contains("3 permits here and 2 where"), "{refused}");
+
+    let [mut killed, other] = holders;
+    killed.child.kill().expect("killed");
+    killed.child.wait().expect("its end");
+    let next = Actor::answer_of("test::permits", &environment);
+    assert!(next.ends_with("lockfast/test::permits.lock"), "{next}");
+    other.end();
+}
+
+#[test]
 fn what_is_planted_in_the_runtime_directory_is_refused() {
     let runtime = runtime();
     let elsewhere = tempfile::tempdir().expect("a directory");
@@ -152,11 +208,17 @@ fn what_is_planted_in_the_runtime_directory_is_refused() {
 #[test]
 fn the_directory_is_looked_at_whenever_the_file_is_opened() {
     let runtime = runtime();
-    let refused = Actor::answer_of("exposed", &[in_runtime(&runtime), (EXPOSE, "1")]);
-    assert!(
-        refused.contains("cannot keep named locks in") && refused.contains("others can enter"),
-        "{refused}"
-    );
+    for permits in [None, Some((PERMITS, "2"))] {
+        let mut environment = vec![in_runtime(&runtime), (EXPOSE, "1")];
+        environment.extend(permits);
+        let refused = Actor::answer_of("exposed", &environment);
+        assert!(
+            refused.contains("cannot keep named locks in") && refused.contains("others can enter"),
+            "{refused}"
+        );
+        let directory = runtime.path().join("lockfast");
+        fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("its mode");
+    }
 }
 
 #[test]
@@ -172,11 +234,58 @@ fn a_lock_and_an_rwlock_of_one_name_exclude_each_other() {
 }
 
 #[test]
+fn a_lock_and_a_semaphore_of_one_name_exclude_each_other() {
+    let name = unique("permits");
+    let pool = Semaphore::named(&name, 2).expect("a semaphore");
+    let permit = pool.acquire().expect("free");
+    assert_eq!(
+        Semaphore::named(&name, 2).expect("it").available().ok(),
+        Some(1)
+    );
+    let lock = lockfast::named(&name).expect("a lock");
+    assert!(lock.try_lock().expect_err("held").is_contended());
+    drop(permit);
+    drop(lock.try_lock().expect("free"));
+    fs::remove_file(lock.path()).expect("removed");
+}
+
+#[test]
+fn a_reentrant_lock_and_a_lock_of_one_name_exclude_each_other() {
+    let name = unique("reentrant");
+    let lock = ReentrantLock::named(&name).expect("a lock");
+    let guards = (lock.lock().expect("free"), lock.lock().expect("again"));
+    let other = lockfast::named(&name).expect("a lock");
+    assert!(other.try_lock().expect_err("held").is_contended());
+    drop(guards);
+    drop(other.try_lock().expect("free"));
+    fs::remove_file(other.path()).expect("removed");
+}
+
+#[test]
 fn names_are_checked_before_anything_is_created() {
     for name in ["", "..", "a/b", ".hidden", "a\0"] {
-        let error = Lock::named(name).expect_err("not a name");
-        assert!(error.is_invalid_path(), "{error}");
-        assert_eq!(error.path(), Path::new(name));
+        for refused in [
+            Lock::named(name).map(drop),
+            RwLock::named(name).map(drop),
+            ReentrantLock::named(name).map(drop),
+            Semaphore::named(name, 2).map(drop),
+        ] {
+            let error = refused.expect_err("not a name");
+            assert!(error.is_invalid_path(), "{error}");
+            assert_eq!(error.path(), Path::new(name));
+        }
+    }
+}
+
+#[test]
+fn what_no_semaphore_can_have_is_refused_by_name_too() {
+    let name = unique("refused");
+    let path = lockfast::named(&name).expect("a lock").path().to_owned();
+    fs::remove_file(&path).expect("removed");
+    let removing = Semaphore::options().remove_on_release(true);
+    for refused in [Semaphore::named(&name, 0), removing.open_named(&name, 2)] {
+        assert_eq!(refused.expect_err("refused").path(), path);
+        assert!(!path.exists());
     }
 }
 
@@ -213,6 +322,18 @@ fn all_users_share_the_machines_locks() {
     drop(guard);
     let path = Actor::answer_of(&name, &environment);
     assert_eq!(Path::new(&path), lock.path());
+
+    let pool = Semaphore::options().scope(Scope::Machine);
+    let pool = pool.open_named(&name, 2).expect("a semaphore");
+    assert_eq!(pool.path(), lock.path());
+    environment.push((PERMITS, "2"));
+    let permit = pool.acquire().expect("free");
+    let path = Actor::answer_of(&name, &environment);
+    assert_eq!(Path::new(&path), lock.path());
+    let other = pool.acquire().expect("free");
+    let refused = Actor::answer_of(&name, &environment);
+    assert!(refused.contains("cannot"), "{refused}");
+    drop((permit, other));
     fs::remove_file(lock.path()).expect("removed");
 }
 

@@ -226,4 +226,29 @@ impl Options<ReentrantLock> {
             .map(Lock::from_handle)
             .map(ReentrantLock::from_lock)
     }
+
+    /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
+    ///
+    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named), whose
+    /// users of the same name it excludes.
+    ///
+    /// # Errors
+    ///
+    /// As for a [`Lock`](Options::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let lock = lockfast::ReentrantLock::options().open_named("lockfast-docs-settings")?;
+    /// drop(lock.lock()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_named(&self, name: impl AsRef<str>) -> Result<ReentrantLock> {
+        let (path, settings) = named::locate(name.as_ref(), &self.settings)?;
+        Handle::open(&path, settings)
+            .map(Lock::from_handle)
+            .map(ReentrantLock::from_lock)
+    }
 }

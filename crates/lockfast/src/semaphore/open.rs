@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Semaphore;
 use crate::error::{Cause, Error, Operation, Result};
 use crate::handle::Handle;
+use crate::named;
 use crate::options::{Options, Settings};
 use crate::protocol::{Protocol, permits};
 use crate::sys;
@@ -47,6 +48,32 @@ impl Semaphore {
     /// ```
     pub fn open(path: impl AsRef<Path>, permits: u32) -> Result<Self> {
         Self::options().open(path, permits)
+    }
+
+    /// Opens the semaphore with that name, which the user's processes share.
+    ///
+    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
+    /// and how to share a semaphore with the whole machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open_named`](Options::<Semaphore>::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// use lockfast::Semaphore;
+    ///
+    /// let encoders = Semaphore::named("lockfast-docs-encoders", 2)?;
+    /// let both = encoders.acquire_many(2)?;
+    /// assert_eq!(Semaphore::named("lockfast-docs-encoders", 2)?.available()?, 0);
+    /// # drop(both);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(name: impl AsRef<str>, permits: u32) -> Result<Self> {
+        Self::options().open_named(name, permits)
     }
 
     /// Everything that can be chosen before the semaphore is opened.
@@ -100,17 +127,44 @@ impl Options<Semaphore> {
     /// # }
     /// ```
     pub fn open(&self, path: impl AsRef<Path>, permits: u32) -> Result<Semaphore> {
-        let path = path.as_ref();
-        let settings = Settings {
-            permits: Some(permits),
-            ..self.settings().clone()
-        };
-        if let Some(cause) = refusal(&settings, permits) {
-            return Err(Error::new(path, Operation::Open, cause));
-        }
-        let handle = Handle::open(path, settings)?;
-        Ok(Semaphore { handle, permits })
+        open(path.as_ref(), self.settings().clone(), permits)
     }
+
+    /// Opens the semaphore with that name, creating its file if it is not there. No permit is taken
+    /// yet.
+    ///
+    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named). They share
+    /// the names: a `Lock` excludes all permits of a semaphore of its name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), and as for a [`Lock`](Options::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let gpus = lockfast::Semaphore::options().open_named("lockfast-docs-gpus", 4)?;
+    /// drop(gpus.acquire()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_named(&self, name: impl AsRef<str>, permits: u32) -> Result<Semaphore> {
+        let (path, settings) = named::locate(name.as_ref(), self.settings())?;
+        open(&path, settings, permits)
+    }
+}
+
+fn open(path: &Path, settings: Settings, permits: u32) -> Result<Semaphore> {
+    if let Some(cause) = refusal(&settings, permits) {
+        return Err(Error::new(path, Operation::Open, cause));
+    }
+    let settings = Settings {
+        permits: Some(permits),
+        ..settings
+    };
+    let handle = Handle::open(path, settings)?;
+    Ok(Semaphore { handle, permits })
 }
 
 /// Why it can't be opened like that.
