@@ -122,10 +122,13 @@ impl Handle {
     ) -> Result<Hold> {
         let process = self.process();
         let queue = &process.queue;
-        let hold = |file| Ok(Hold::new(self, mode, thread, file));
+        let hold = |wait: &Wait<'_>, file| {
+            wait.acquired(mode.name());
+            Ok(Hold::new(self, mode, thread, file))
+        };
         let mut turn = match queue.try_enter(mode, thread) {
             Entry::Turn(turn) => turn,
-            Entry::Inside(file) => return hold(file),
+            Entry::Inside(file) => return hold(&wait, file),
             Entry::Full => {
                 if wait.is_impatient() {
                     return Err(wait.contended(process.holder()));
@@ -137,7 +140,7 @@ impl Handle {
         while turn.joins() {
             if let Some(file) = self.join(&turn, mode)? {
                 turn.keep();
-                return hold(file);
+                return hold(&wait, file);
             }
             if wait.is_impatient() {
                 return Err(wait.contended(None));
@@ -148,7 +151,7 @@ impl Handle {
         let file = self.enter(&mut turn, mode, &mut wait).await?;
         process.held.store(true, Ordering::Relaxed);
         turn.keep();
-        hold(file)
+        hold(&wait, file)
     }
 
     /// Gets in beside the readers of this handle, unless the kernel holds it back for others.

@@ -12,6 +12,7 @@ use crate::handle::{Handle, OfProcess};
 use crate::identity;
 use crate::protocol::plan::{self, Mode};
 use crate::thread::ThreadToken;
+use crate::trace;
 use crate::wait::{Patience, Wait, now};
 
 /// A lock that is held, until dropped.
@@ -98,6 +99,7 @@ impl Hold {
             wait.in_kernel(file, Goal::Upgrade).await?;
         }
         turn.keep();
+        wait.acquired(Mode::Write.name());
         self.mode = Mode::Write;
         Ok(())
     }
@@ -118,6 +120,8 @@ impl Hold {
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
         self.process().queue.change(self.mode, to, self.thread);
+        trace::released(self.path(), self.mode.name());
+        trace::acquired(self.path(), to.name(), None);
         self.mode = to;
         Ok(())
     }
@@ -131,6 +135,7 @@ impl Hold {
             // A forked child's copy: the lock is the parent's.
             return Ok(());
         }
+        trace::released(self.path(), self.mode.name());
         if self.mode.is_alone() {
             self.release_alone(&file)
         } else {

@@ -37,9 +37,13 @@
 //!
 //! # Features
 //!
+//! `tracing` tells subscribers of the `tracing` crate of waits, acquires and releases, with path,
+//! mode, the time waited and the holder if it is known: each wait is a span named `wait`, and it and
+//! its end are events at the level `DEBUG`; acquires without a wait, and releases, are events at
+//! `TRACE`. It is off by default and then costs nothing.
+//!
 //! `macros` adds the attributes `#[lockfast::locked]`, `#[lockfast::read_locked]` and
-//! `#[lockfast::write_locked]`, which run a whole function under a lock. It is off by default, and
-//! the only part that needs other crates to be built.
+//! `#[lockfast::write_locked]`, which run a whole function under a lock. It is off by default.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -68,6 +72,7 @@ mod rwlock;
 mod semaphore;
 mod sys;
 mod thread;
+mod trace;
 mod wait;
 
 pub use cancel::CancelToken;

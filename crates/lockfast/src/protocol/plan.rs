@@ -127,6 +127,16 @@ impl Mode {
         }
     }
 
+    /// As those know it who read traces.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Upgradable => "upgradable",
+            Self::Write => "write",
+            Self::Exclusive => "exclusive",
+        }
+    }
+
     /// May nobody else be inside?
     pub(crate) fn is_alone(self) -> bool {
         self.access() == Access::Exclusive

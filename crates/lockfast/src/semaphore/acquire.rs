@@ -41,7 +41,10 @@ async fn acquire_by(
 ) -> Result<Taken> {
     loop {
         match attempt(handle, count)? {
-            Attempt::Taken(taken) => return Ok(taken),
+            Attempt::Taken(taken) => {
+                wait.acquired(PERMIT);
+                return Ok(taken);
+            }
             Attempt::Full if wait.is_impatient() => return Err(wait.contended(None)),
             Attempt::Full => break,
             Attempt::Stale => wait.unless_over(|| None)?,
@@ -56,6 +59,7 @@ async fn acquire_by(
             let own = Arc::clone(handle);
             let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, count, wait);
             if let Some(taken) = wait.through(in_line).await? {
+                wait.acquired(PERMIT);
                 return Ok(taken);
             }
         }
@@ -63,6 +67,9 @@ async fn acquire_by(
         wait.unless_over(|| None)?;
     }
 }
+
+/// What is acquired.
+pub(super) const PERMIT: &str = "permit";
 
 /// How many permits nobody has now.
 pub(super) fn available(handle: &Handle) -> Result<u32> {

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use crate::error::{Error, Operation, Result};
 use crate::handle::Handle;
 use crate::pool::Taken;
+use crate::trace;
+
+use super::acquire::PERMIT;
 
 /// One or more permits of a [`Semaphore`](crate::Semaphore), held until this is dropped.
 ///
@@ -87,6 +90,12 @@ impl SemaphorePermit {
     /// ```
     pub fn count(&self) -> u32 {
         self.count
+    }
+}
+
+impl Drop for SemaphorePermit {
+    fn drop(&mut self) {
+        trace::released(self.path(), PERMIT);
     }
 }
 

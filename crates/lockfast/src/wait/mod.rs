@@ -30,6 +30,7 @@ use crate::holder::Holder;
 use crate::queue::{Joined, Place, Turn};
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
+use crate::trace;
 
 use interruption::Interruption;
 
@@ -128,6 +129,8 @@ pub(crate) struct Wait<'h> {
     since: Option<Instant>,
     /// When `on_wait` was called last.
     told: Option<Instant>,
+    /// Lasts from then on.
+    span: Option<trace::Span>,
 }
 
 /// Who waits, and so how.
@@ -173,6 +176,7 @@ impl<'h> Wait<'h> {
             operation,
             since: None,
             told: None,
+            span: None,
         }
     }
 
@@ -259,6 +263,8 @@ impl<'h> Wait<'h> {
                 return Err(self.contended(holder()));
             }
             self.since = Some(Instant::now());
+            let path = self.handle.path();
+            self.span = Some(trace::waiting(path, self.operation, &holder));
             self.tell(holder)?;
         }
         Ok(())
@@ -353,6 +359,12 @@ impl<'h> Wait<'h> {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// Tells that it has got what it wanted.
+    pub(crate) fn acquired(&self, mode: &'static str) {
+        let wait = self.span.as_ref().map(|span| (span, self.waited()));
+        trace::acquired(self.handle.path(), mode, wait);
+    }
+
     pub(crate) fn contended(&self, holder: Option<Holder>) -> Error {
         self.error(Cause::Contended(holder))
     }
@@ -362,6 +374,12 @@ impl<'h> Wait<'h> {
     }
 
     fn error(&self, cause: Cause) -> Error {
+        trace::gave_up(
+            self.handle.path(),
+            self.operation,
+            &cause,
+            self.span.as_ref(),
+        );
         Error::new(self.handle.path(), self.operation, cause)
     }
 }

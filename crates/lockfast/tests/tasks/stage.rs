@@ -4,12 +4,15 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Mutex;
 
 use lockfast::{Lock, Member, Result, RwLock, Semaphore};
 use tempfile::TempDir;
 
 pub(crate) struct Place {
     directory: TempDir,
+    /// Else a file that is locked by mistake would be closed with its handle.
+    kept_open: Mutex<Vec<Box<dyn Send>>>,
 }
 
 /// What somebody else holds, until dropped.
@@ -56,24 +59,24 @@ impl Way {
     pub(crate) fn held(self, place: &Place, by: By) -> (Held, Waits) {
         match self {
             Self::Lock | Self::LockAll => {
-                let (waits, holds) = handles(by, || Lock::open(place.lock()));
+                let (waits, holds) = handles(place, by, || Lock::open(place.lock()));
                 let held = Box::new(holds.lock().expect("it is free"));
                 (held, self.of_lock(waits))
             }
             Self::Read | Self::Write | Self::Upgradable => {
-                let (waits, holds) = handles(by, || RwLock::open(place.lock()));
+                let (waits, holds) = handles(place, by, || RwLock::open(place.lock()));
                 let held = Box::new(holds.write().expect("it is free"));
                 (held, self.of_rwlock(waits))
             }
             Self::Upgrade => {
-                let (waits, holds) = handles(by, || RwLock::open(place.lock()));
+                let (waits, holds) = handles(place, by, || RwLock::open(place.lock()));
                 let held = Box::new(holds.read().expect("it is free"));
                 let reader = waits.upgradable_read().expect("beside the reader");
                 let waits = Box::pin(async { boxed(reader.upgrade_async().await?) });
                 (held, waits)
             }
             Self::Acquire | Self::AcquireMany => {
-                let (waits, holds) = handles(by, || Semaphore::open(place.lock(), 2));
+                let (waits, holds) = handles(place, by, || Semaphore::open(place.lock(), 2));
                 let held = Box::new(holds.acquire_many(2).expect("they are free"));
                 (held, self.of_semaphore(waits))
             }
@@ -123,6 +126,7 @@ impl Place {
     pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a temporary directory"),
+            kept_open: Mutex::default(),
         }
     }
 
@@ -142,8 +146,14 @@ impl Place {
     }
 }
 
-fn handles<L: Clone>(by: By, open: impl Fn() -> Result<L>) -> (L, L) {
+fn handles<L: Clone + Send + 'static>(
+    place: &Place,
+    by: By,
+    open: impl Fn() -> Result<L>,
+) -> (L, L) {
     let waits = open().expect("opened");
+    let mut kept_open = place.kept_open.lock().expect("no panic");
+    kept_open.push(Box::new(waits.clone()));
     let holds = match by {
         By::ThisHandle => waits.clone(),
         By::AnotherHandle => open().expect("opened"),
