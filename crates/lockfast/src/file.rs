@@ -28,6 +28,8 @@ pub(crate) struct LockFile {
     sightings: Sightings,
     /// Does a rename change what a sighting has?
     renames_show: bool,
+    /// Are its locks kept by a server?
+    is_remote: bool,
     /// Are bytes locked?
     bytes: bool,
     /// Is the file locked by `flock`?
@@ -124,6 +126,7 @@ impl LockFile {
         };
         Ok(Self {
             renames_show: sys::file::renames_change_time(&file),
+            is_remote: sys::file::is_remote(&file),
             file,
             id: status.id,
             sightings: Sightings::default(),
@@ -153,6 +156,11 @@ impl LockFile {
     /// Does a rename change what a sighting has?
     pub(crate) fn renames_show(&self) -> bool {
         self.renames_show
+    }
+
+    /// Can a grant come late, because a server sends it?
+    pub(crate) fn is_remote(&self) -> bool {
+        self.is_remote
     }
 
     /// The permits of a semaphore's file.

@@ -41,11 +41,10 @@ mod told {
     /// Something was acquired, after a wait if there was one.
     pub(crate) fn acquired(path: &Path, mode: &'static str, wait: Option<(&Span, Duration)>) {
         let path = path.display();
-        match wait {
-            Some((Span(span), waited)) => {
-                tracing::debug!(parent: span, %path, mode, ?waited, "acquired");
-            }
-            None => tracing::trace!(%path, mode, "acquired"),
+        if let Some((Span(span), waited)) = wait {
+            tracing::debug!(parent: span, %path, mode, ?waited, "acquired");
+        } else {
+            tracing::trace!(%path, mode, "acquired");
         }
     }
 

@@ -46,7 +46,7 @@ impl Wait<'_> {
             self.tell_if_due(|| None)?;
             let wake = Instant::now() + nap;
             let until = earlier(self.patience.deadline(), self.next_call());
-            let until = earlier(until, interruption.ask_again());
+            let until = earlier(until, interruption.come_back());
             let until = earlier(until, Some(wake)).unwrap_or(wake);
             let rung = match &bell {
                 Some(bell) => bell.listen(until).map_err(|error| self.system(error))?,

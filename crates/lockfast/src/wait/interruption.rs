@@ -10,8 +10,11 @@ use crate::sys::alarm::Alarm;
 #[derive(Debug)]
 pub(super) struct Interruption {
     /// Dropped before the alarm that they ring.
-    _tokens: Vec<Armed>,
+    #[allow(dead_code, reason = "works until it is dropped")]
+    tokens: Vec<Armed>,
     alarm: Option<Alarm>,
+    #[allow(dead_code, reason = "works until it is dropped")]
+    repeated: Option<Alarm>,
     is_asked_for: bool,
 }
 
@@ -23,21 +26,28 @@ impl Interruption {
         }
         let alarm = Alarm::set(deadline)?;
         Ok(Self {
-            _tokens: cancel::arm(&alarm),
+            tokens: cancel::arm(&alarm),
             alarm: Some(alarm),
-            is_asked_for: true,
+            ..Self::none(true)
         })
     }
 
-    /// By the tokens alone; where they can't, the thread has to [ask](Self::ask_again).
+    /// By the tokens alone; where they can't, the thread has to come back [by
+    /// itself](Self::come_back).
     pub(super) fn of_tokens() -> Self {
         Self::by(None, false).unwrap_or(Self::none(true))
     }
 
+    /// Also once in each interval.
+    pub(super) fn and_every(mut self, interval: Duration) -> io::Result<Self> {
+        self.repeated = Some(Alarm::every(interval)?);
+        Ok(self)
+    }
+
     /// When the thread has to come back by itself, as nothing makes it.
-    pub(super) fn ask_again(&self) -> Option<Instant> {
-        let must_ask = self.is_asked_for && self.alarm.is_none();
-        must_ask.then(|| Instant::now() + ASK_AGAIN)
+    pub(super) fn come_back(&self) -> Option<Instant> {
+        let must = self.is_asked_for && self.alarm.is_none();
+        must.then(|| Instant::now() + COME_BACK)
     }
 
     /// Makes the call come back now; any thread may say so.
@@ -49,11 +59,12 @@ impl Interruption {
 
     fn none(is_asked_for: bool) -> Self {
         Self {
-            _tokens: Vec::new(),
+            tokens: Vec::new(),
             alarm: None,
+            repeated: None,
             is_asked_for,
         }
     }
 }
 
-const ASK_AGAIN: Duration = Duration::from_millis(10);
+const COME_BACK: Duration = Duration::from_millis(10);

@@ -1,6 +1,7 @@
 //! The wait in the kernel's queue, for the one of the process whose turn it is.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -71,8 +72,7 @@ impl Wait<'_> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
-        let Ok(interruption) = Interruption::by(self.patience.deadline(), interval.is_some())
-        else {
+        let Ok(interruption) = self.interruption(file) else {
             return self.polled(file, goal);
         };
         self.unless_cancelled()?;
@@ -86,6 +86,17 @@ impl Wait<'_> {
         let call = || self.call(|| file.holder(goal.access()));
         ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))?
+    }
+
+    /// What ends the kernel's call, or makes it be made again.
+    fn interruption(&self, file: &LockFile) -> io::Result<Interruption> {
+        let deadline = self.patience.deadline();
+        let interruption = Interruption::by(deadline, self.interval().is_some())?;
+        if file.is_remote() {
+            interruption.and_every(ASK_SERVER_AGAIN)
+        } else {
+            Ok(interruption)
+        }
     }
 
     /// Sleeps in the kernel's queue. An interruption, if there is one, makes the calls come back.
@@ -126,10 +137,13 @@ impl Wait<'_> {
         Ok(())
     }
 
-    pub(super) fn system(&self, error: std::io::Error) -> Error {
+    pub(super) fn system(&self, error: io::Error) -> Error {
         Error::system(self.handle.path(), self.operation, error)
     }
 }
+
+/// Some lock managers tell of a grant tens of seconds late, while a new request succeeds at once.
+const ASK_SERVER_AGAIN: Duration = Duration::from_secs(1);
 
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(10);

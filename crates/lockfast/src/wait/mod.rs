@@ -245,7 +245,7 @@ impl<'h> Wait<'h> {
         loop {
             self.unless_cancelled()?;
             let until = earlier(self.patience.deadline(), self.next_call());
-            match place.park(earlier(until, interruption.ask_again())) {
+            match place.park(earlier(until, interruption.come_back())) {
                 Parked::Granted => return Ok(()),
                 Parked::TimedOut => {
                     self.unless_over(holder)?;

@@ -219,7 +219,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         }
         ["cancel"] => signals::token().cancel(),
         ["task", how, name, guard] => tasks::take(how, name, guard, props)?,
-        ["task-dropped", name] => return tasks::drop_waiting(&lock(name)),
+        ["task-dropped", name] => return Ok(tasks::drop_waiting(&lock(name))),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),

@@ -7,8 +7,6 @@ use lockfast::Lock;
 
 use crate::actor::Shared;
 
-type Answer = Result<String, Box<dyn std::error::Error>>;
-
 /// Takes the lock on that runtime, and keeps the guard.
 pub(crate) fn take(
     runtime: &str,
@@ -30,8 +28,8 @@ pub(crate) fn take(
 }
 
 /// Polls a wait once and drops it; tells whether it had to wait.
-pub(crate) fn drop_waiting(lock: &Lock) -> Answer {
+pub(crate) fn drop_waiting(lock: &Lock) -> String {
     let mut context = Context::from_waker(Waker::noop());
     let polled = pin!(lock.lock_async()).poll(&mut context);
-    Ok(polled.is_pending().to_string())
+    polled.is_pending().to_string()
 }

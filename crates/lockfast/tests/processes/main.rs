@@ -22,6 +22,7 @@ mod interop;
 mod kernel;
 mod lockless;
 mod release;
+mod remote;
 mod rwlock;
 mod semaphore;
 mod stage;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         waiting::trials(),
         cancelling::trials(),
         tasks::trials(),
+        remote::trials(),
         identity::trials(),
         inputs::trials(),
         rwlock::trials(),

@@ -131,14 +131,11 @@ fn a_tokio_runtime_of_one_thread_goes_on_while_a_task_waits() {
 
 #[test]
 fn smol_goes_on_while_a_task_waits() {
-    goes_on_while_waiting(
-        |work| smol::block_on(work),
-        || {
-            Box::pin(async {
-                smol::Timer::after(Duration::from_millis(1)).await;
-            })
-        },
-    );
+    goes_on_while_waiting(smol::block_on, || {
+        Box::pin(async {
+            smol::Timer::after(Duration::from_millis(1)).await;
+        })
+    });
 }
 
 /// Dropped by the runtime's own time-out.

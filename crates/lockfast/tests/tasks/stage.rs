@@ -72,7 +72,7 @@ impl Way {
                 let (waits, holds) = handles(place, by, || RwLock::open(place.lock()));
                 let held = Box::new(holds.read().expect("it is free"));
                 let reader = waits.upgradable_read().expect("beside the reader");
-                let waits = Box::pin(async { boxed(reader.upgrade_async().await?) });
+                let waits = Box::pin(async { Ok(boxed(reader.upgrade_async().await?)) });
                 (held, waits)
             }
             Self::Acquire | Self::AcquireMany => {
@@ -85,25 +85,27 @@ impl Way {
 
     fn of_lock(self, lock: Lock) -> Waits {
         match self {
-            Self::Lock => Box::pin(async move { boxed(lock.lock_async().await?) }),
-            _ => Box::pin(
-                async move { boxed(lockfast::lock_all_async([Member::Lock(&lock)]).await?) },
-            ),
+            Self::Lock => Box::pin(async move { Ok(boxed(lock.lock_async().await?)) }),
+            _ => Box::pin(async move {
+                Ok(boxed(
+                    lockfast::lock_all_async([Member::Lock(&lock)]).await?,
+                ))
+            }),
         }
     }
 
     fn of_rwlock(self, lock: RwLock) -> Waits {
         match self {
-            Self::Read => Box::pin(async move { boxed(lock.read_async().await?) }),
-            Self::Write => Box::pin(async move { boxed(lock.write_async().await?) }),
-            _ => Box::pin(async move { boxed(lock.upgradable_read_async().await?) }),
+            Self::Read => Box::pin(async move { Ok(boxed(lock.read_async().await?)) }),
+            Self::Write => Box::pin(async move { Ok(boxed(lock.write_async().await?)) }),
+            _ => Box::pin(async move { Ok(boxed(lock.upgradable_read_async().await?)) }),
         }
     }
 
     fn of_semaphore(self, pool: Semaphore) -> Waits {
         match self {
-            Self::Acquire => Box::pin(async move { boxed(pool.acquire_async().await?) }),
-            _ => Box::pin(async move { boxed(pool.acquire_many_async(2).await?) }),
+            Self::Acquire => Box::pin(async move { Ok(boxed(pool.acquire_async().await?)) }),
+            _ => Box::pin(async move { Ok(boxed(pool.acquire_many_async(2).await?)) }),
         }
     }
 
@@ -161,6 +163,6 @@ fn handles<L: Clone + Send + 'static>(
     (waits, holds)
 }
 
-fn boxed(guard: impl Send + 'static) -> Result<Held> {
-    Ok(Box::new(guard))
+fn boxed(guard: impl Send + 'static) -> Held {
+    Box::new(guard)
 }

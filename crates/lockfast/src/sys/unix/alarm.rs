@@ -38,9 +38,12 @@ mod timer {
     use std::mem::MaybeUninit;
     use std::ptr;
     use std::sync::atomic::{AtomicI32, Ordering};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::super::check;
+
+    /// A signal that comes just before the call blocks is lost, so more follow.
+    const AGAIN: Duration = Duration::from_millis(1);
 
     /// Ends the blocked calls of the thread that made it, until it is dropped there.
     #[derive(Debug)]
@@ -82,17 +85,23 @@ mod timer {
             let mask = Unmasked::new(signal)?;
             if let Some(until) = until {
                 let left = until.saturating_duration_since(Instant::now());
-                let seconds = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
-                start(timer.0, seconds, left.subsec_nanos())?;
+                start(timer.0, left, AGAIN)?;
             }
             Ok(Self { timer, mask })
+        }
+
+        /// Ends blocked calls of this thread once in each interval.
+        pub(crate) fn every(interval: Duration) -> io::Result<Self> {
+            let alarm = Self::set(None)?;
+            start(alarm.timer.0, interval, interval)?;
+            Ok(alarm)
         }
 
         /// Ends the blocked call of the thread now; any thread may say so.
         pub(crate) fn ring(&self) {
             debug_assert!(self.mask.signal > 0);
             // The timer exists, and "now" is a time that can be set: it can't fail.
-            let _ = start(self.timer.0, 0, 0);
+            let _ = start(self.timer.0, Duration::ZERO, AGAIN);
         }
 
         /// What others ring it by.
@@ -118,7 +127,7 @@ mod timer {
             let errno = unsafe { &mut *errno() };
             let before = *errno;
             // The timer exists, and "now" is a time that can be set: it can't fail.
-            let _ = start(self.0, 0, 0);
+            let _ = start(self.0, Duration::ZERO, AGAIN);
             *errno = before;
         }
     }
@@ -142,28 +151,30 @@ mod timer {
         }
     }
 
-    /// Rings in that time and then every millisecond.
-    fn start(timer: libc::timer_t, seconds: libc::time_t, nanoseconds: u32) -> io::Result<()> {
-        // SAFETY: the structure is made of integers, for which zeros are a value.
-        let mut spec: libc::itimerspec = unsafe { std::mem::zeroed() };
-        spec.it_value.tv_sec = seconds;
-        // Zero would stop the timer.
-        let nanoseconds = if seconds == 0 {
-            nanoseconds.max(1)
-        } else {
-            nanoseconds
+    /// Rings in that time and then at each interval.
+    fn start(timer: libc::timer_t, first: Duration, interval: Duration) -> io::Result<()> {
+        let spec = libc::itimerspec {
+            // Zero would stop the timer.
+            it_value: timespec(first.max(Duration::from_nanos(1))),
+            it_interval: timespec(interval),
         };
-        #[allow(
-            clippy::unnecessary_fallible_conversions,
-            reason = "the type has 32 bits on some systems"
-        )]
-        let nanoseconds = libc::c_long::try_from(nanoseconds).expect("below 10^9");
-        spec.it_value.tv_nsec = nanoseconds;
-        spec.it_interval.tv_nsec = 1_000_000;
         // SAFETY: the structure lives longer than the call; of a timer that does not exist the kernel
         // says so.
         check(unsafe { libc::timer_settime(timer, 0, &raw const spec, ptr::null_mut()) })?;
         Ok(())
+    }
+
+    fn timespec(time: Duration) -> libc::timespec {
+        // SAFETY: the structure is made of integers, for which zeros are a value.
+        let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
+        spec.tv_sec = libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX);
+        #[allow(
+            clippy::unnecessary_fallible_conversions,
+            reason = "the type has 32 bits on some systems"
+        )]
+        let nanoseconds = libc::c_long::try_from(time.subsec_nanos()).expect("below 10^9");
+        spec.tv_nsec = nanoseconds;
+        spec
     }
 
     #[cfg(target_os = "linux")]
@@ -291,7 +302,7 @@ mod timer {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod none {
     use std::io;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     /// Can't be made here.
     #[derive(Debug)]
@@ -300,6 +311,11 @@ mod none {
     impl Alarm {
         /// Always refuses.
         pub(crate) fn set(_until: Option<Instant>) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// Always refuses.
+        pub(crate) fn every(_interval: Duration) -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

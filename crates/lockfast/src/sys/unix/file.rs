@@ -162,6 +162,33 @@ pub(crate) fn has_one_lock_table(_file: &File) -> bool {
     true
 }
 
+/// Are its locks kept by a server, so that a grant is a message that can come late?
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_remote(file: &File) -> bool {
+    const NFS: u32 = 0x6969;
+    const SMB: u32 = 0x517b;
+    const CIFS: u32 = 0xff53_4d42;
+    const SMB2: u32 = 0xfe53_4d42;
+    const NINE_P: u32 = 0x0102_1997;
+    const CEPH: u32 = 0x00c3_6400;
+    const LUSTRE: u32 = 0x0bd0_0bd0;
+    const AFS: u32 = 0x5346_414f;
+    const GFS2: u32 = 0x0116_1970;
+    const OCFS2: u32 = 0x7461_636f;
+    const GPFS: u32 = 0x4750_4653;
+    // What is behind FUSE is not known: sshfs, or a file system of this machine.
+    const FUSE: u32 = 0x6573_5546;
+    matches!(
+        magic_number(file),
+        Some(NFS | SMB | CIFS | SMB2 | NINE_P | CEPH | LUSTRE | AFS | GFS2 | OCFS2 | GPFS | FUSE)
+    )
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_remote(_file: &File) -> bool {
+    false
+}
+
 /// Does a file that is renamed get another change time?
 ///
 /// POSIX leaves that to the file system. An overlay answers with the times of what it lies over,

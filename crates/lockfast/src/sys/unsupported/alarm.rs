@@ -1,7 +1,7 @@
 //! No call blocks, so none has to be ended.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::unsupported;
 
@@ -17,6 +17,11 @@ pub(crate) enum Alarm {}
 impl Alarm {
     /// Always refuses.
     pub(crate) fn set(_until: Option<Instant>) -> io::Result<Self> {
+        Err(unsupported())
+    }
+
+    /// Always refuses.
+    pub(crate) fn every(_interval: Duration) -> io::Result<Self> {
         Err(unsupported())
     }
 

@@ -47,6 +47,10 @@ pub(crate) fn has_one_lock_table(_file: &File) -> bool {
     true
 }
 
+pub(crate) fn is_remote(_file: &File) -> bool {
+    false
+}
+
 pub(crate) fn renames_change_time(_file: &File) -> bool {
     false
 }

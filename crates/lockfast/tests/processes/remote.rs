@@ -1,0 +1,47 @@
+//! Waits on file systems whose locks are kept by a server.
+
+use std::fs;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use crate::stage::{Actor, Place, installed, until};
+use crate::trial_needing;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![trial_needing(
+        "remote::a_server_is_asked_again_and_again",
+        installed("strace"),
+        a_server_is_asked_again_and_again,
+    )]
+}
+
+/// strace makes the waiter believe that its file is on NFS, and tells how often it asks.
+fn a_server_is_asked_again_and_again() {
+    for wait in ["lock a g", "for a g 3600000"] {
+        let place = Place::new();
+        let mut holder = Actor::with_lock(&place, "");
+        holder.ask("lock a g");
+
+        let log = place.path().join("calls");
+        let own = std::env::current_exe().expect("this program");
+        let mut waiter = Actor::start_by(
+            Command::new("strace")
+                .args(["-f", "-e", "trace=fcntl,fstatfs"])
+                // The first field of what fstatfs(2) answers, where NFS has 0x6969.
+                .args(["-e", "inject=fstatfs:poke_exit=@arg2=6969000000000000"])
+                .arg("-o")
+                .arg(&log)
+                .arg(&own)
+                .arg("actor"),
+        );
+        waiter.ask(&format!("open a {}", place.lock().display()));
+        let waiting = waiter.begin(wait);
+        let calls = || fs::read_to_string(&log).expect("strace's log");
+        until("more than one request", || {
+            calls().matches("F_OFD_SETLKW").count() > 2
+        });
+        holder.ask("release g");
+        waiter.succeeds(waiting);
+    }
+}
