@@ -11,11 +11,14 @@ pub(crate) struct Arguments {
     pub(crate) lockfast: Option<PathBuf>,
     pub(crate) out: PathBuf,
     pub(crate) quick: bool,
+    /// The name of the part that is measured, if not all are.
+    pub(crate) only: Option<String>,
 }
 
 impl Arguments {
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Outcome<Self> {
-        let (mut python, mut lockfast, mut out, mut quick) = (None, None, None, false);
+        let (mut python, mut lockfast, mut out) = (None, None, None);
+        let (mut only, mut quick) = (None, false);
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let option = word.to_string_lossy();
@@ -23,6 +26,7 @@ impl Arguments {
                 "--python" => &mut python,
                 "--lockfast" => &mut lockfast,
                 "--out" => &mut out,
+                "--only" => &mut only,
                 "--quick" => {
                     quick = true;
                     continue;
@@ -45,6 +49,7 @@ impl Arguments {
             lockfast,
             out,
             quick,
+            only: only.map(|only| only.to_string_lossy().into_owned()),
         })
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How many permits each semaphore has; also in `python/portalocker_semaphore.py`.
+pub(crate) const PERMITS: u32 = 3;
+
 /// A way of locking a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
@@ -25,6 +28,8 @@ pub(crate) enum Contender {
     LockfastWrite,
     /// A `ReentrantLock` that the thread has already.
     LockfastAgain,
+    /// A permit of a `Semaphore`.
+    LockfastPermit,
     Std,
     Fs4,
     FdLock,
@@ -33,10 +38,12 @@ pub(crate) enum Contender {
     FastenersWrite,
     Filelock,
     Portalocker,
+    /// A slot of a `NamedBoundedSemaphore`.
+    PortalockerPermit,
 }
 
 impl Contender {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -50,6 +57,7 @@ impl Contender {
         Self::LockfastRead,
         Self::LockfastWrite,
         Self::LockfastAgain,
+        Self::LockfastPermit,
         Self::Std,
         Self::Fs4,
         Self::FdLock,
@@ -58,6 +66,7 @@ impl Contender {
         Self::FastenersWrite,
         Self::Filelock,
         Self::Portalocker,
+        Self::PortalockerPermit,
     ];
 
     /// The one that goes by that name.
@@ -82,6 +91,7 @@ impl Contender {
             Self::LockfastRead => "lockfast RwLock::read",
             Self::LockfastWrite => "lockfast RwLock::write",
             Self::LockfastAgain => "lockfast ReentrantLock, again",
+            Self::LockfastPermit => "lockfast Semaphore",
             Self::Std => "std File::lock",
             Self::Fs4 => "fs4",
             Self::FdLock => "fd-lock",
@@ -90,6 +100,15 @@ impl Contender {
             Self::FastenersWrite => "fasteners writer",
             Self::Filelock => "filelock",
             Self::Portalocker => "portalocker",
+            Self::PortalockerPermit => "portalocker NamedBoundedSemaphore",
+        }
+    }
+
+    /// How many may have it at once.
+    pub(crate) fn permits(self) -> u32 {
+        match self {
+            Self::LockfastPermit | Self::PortalockerPermit => PERMITS,
+            _ => 1,
         }
     }
 
@@ -106,6 +125,7 @@ impl Contender {
             Self::FastenersWrite => Some("fasteners_writer.py"),
             Self::Filelock => Some("filelock_.py"),
             Self::Portalocker => Some("portalocker_.py"),
+            Self::PortalockerPermit => Some("portalocker_semaphore.py"),
             _ => None,
         }
     }

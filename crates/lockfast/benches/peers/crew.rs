@@ -58,6 +58,11 @@ impl Crew {
         Ok(crew)
     }
 
+    /// How many of them may have the lock at once.
+    pub(crate) fn permits(&self) -> usize {
+        usize::try_from(self.contender.permits()).expect("a few")
+    }
+
     pub(crate) fn pids(&self) -> Vec<u32> {
         let pid = |member: &Member| member.process.id();
         self.members.iter().map(pid).collect()

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fd_lock::RwLock;
 use lockfast::{
-    Lock, Protocol, ReentrantLock, ReentrantLockGuard, RwLock as ReadersWriterLock, Verify,
+    Lock, Protocol, ReentrantLock, ReentrantLockGuard, RwLock as ReadersWriterLock, Semaphore,
+    Verify,
 };
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
@@ -39,6 +40,10 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::LockfastRead => Ok(Box::new(Read(ReadersWriterLock::open(path)?))),
         Contender::LockfastWrite => Ok(Box::new(Write(ReadersWriterLock::open(path)?))),
         Contender::LockfastAgain => Ok(Box::new(Again::new(ReentrantLock::open(path)?)?)),
+        Contender::LockfastPermit => {
+            let semaphore = Semaphore::open(path, contender.permits())?;
+            Ok(Box::new(Permit(semaphore)))
+        }
         Contender::RawFlock => Ok(Box::new(RawFlock(Some(file()?)))),
         Contender::Lockfast => lockfast(options.open(path)),
         Contender::LockfastTimed => Ok(Box::new(Timed(options.open(path)?))),
@@ -53,7 +58,8 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         | Contender::FastenersRead
         | Contender::FastenersWrite
         | Contender::Filelock
-        | Contender::Portalocker => Err(format!("{contender} is not written in Rust").into()),
+        | Contender::Portalocker
+        | Contender::PortalockerPermit => Err(format!("{contender} is not written in Rust").into()),
     }
 }
 
@@ -80,6 +86,8 @@ struct Again {
     lock: ReentrantLock,
     _outer: ReentrantLockGuard,
 }
+
+struct Permit(Semaphore);
 
 struct Std(File);
 
@@ -189,6 +197,14 @@ impl Locked for Again {
         let guard = self.lock.lock()?;
         section();
         Ok(guard.release()?)
+    }
+}
+
+impl Locked for Permit {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let permit = self.0.acquire()?;
+        section();
+        Ok(permit.release()?)
     }
 }
 

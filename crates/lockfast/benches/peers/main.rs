@@ -1,7 +1,7 @@
 //! lockfast against the kernel's bare calls and against its peers, all in one run.
 //!
 //! ```text
-//! cargo bench --bench peers -- [--python PATH] [--lockfast PATH] [--out DIRECTORY] [--quick]
+//! cargo bench --bench peers -- [--python PATH] [--lockfast PATH] [--out DIRECTORY] [--only PART] [--quick]
 //! ```
 //!
 //! | argument | meaning |
@@ -9,6 +9,7 @@
 //! | `--python` | an interpreter that has fasteners, filelock and portalocker; without it they are left out |
 //! | `--lockfast` | the release build of the command; without it the command is left out |
 //! | `--out` | where `report.md` and `handover.svg` go; `bench` in Cargo's target directory if not given |
+//! | `--only` | measure this part alone, by the name that is told when it begins |
 //! | `--quick` | short runs, for trying |
 //!
 //! Relative paths start at the package, which is where Cargo runs a benchmark.
@@ -29,6 +30,7 @@ mod hammer;
 mod handover;
 mod idle;
 mod locks;
+mod permits;
 mod plot;
 mod processes;
 mod relay;
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
 
 /// Measures everything and writes the report. A bar that is missed is no failure.
 fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
-    let mut report = Report::new(arguments.quick);
+    let mut report = Report::new(arguments.quick, arguments.only.clone());
     let bench = Bench::new(arguments, &mut report)?;
     let mut handovers = Vec::new();
     report.part("uncontended", |part| uncontended::run(&bench, part));
@@ -75,9 +77,13 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
     });
     report.part("hammer", |part| hammer::run(&bench, part));
     report.part("greedy readers", |part| greedy::run(&bench, part));
+    report.part("permits", |part| permits::run(&bench, part));
     report.part("idle", |part| idle::run(&bench, part));
     report.part("command", |part| command::run(&bench, part));
 
+    if !report.has_parts() {
+        return Err("there is no such part".into());
+    }
     fs::create_dir_all(&arguments.out)?;
     fs::write(arguments.out.join("report.md"), report.to_string())?;
     if !handovers.is_empty() {

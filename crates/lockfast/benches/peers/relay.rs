@@ -1,5 +1,8 @@
 //! The lock goes round: who releases it asks again when somebody else has it.
+//!
+//! Where several may have it at once, that is when as many have it that came later.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Outcome;
@@ -12,7 +15,8 @@ pub(crate) fn run(crew: &mut Crew, hold: Duration, lasting: Duration) -> Outcome
     let members = crew.pids().len();
     crew.tell_all(&format!("relay {}", clock::nanoseconds(hold)))?;
     let until = clock::now() + clock::nanoseconds(lasting);
-    let mut previous = None;
+    let permits = crew.permits();
+    let mut holders = VecDeque::new();
     let mut finished = 0;
     let mut visits = Vec::new();
     while visits.len() < members {
@@ -22,14 +26,18 @@ pub(crate) fn run(crew: &mut Crew, hold: Duration, lasting: Duration) -> Outcome
             continue;
         }
         let is_over = clock::now() >= until;
-        if let Some(previous) = previous.replace(member) {
+        holders.push_back(member);
+        if holders.len() > permits {
+            let previous = holders.pop_front().expect("there are some");
             crew.tell(previous, if is_over { "enough" } else { "again" })?;
             finished += usize::from(is_over);
         }
-        if finished + 1 == members {
-            // Nobody is left to take it from the last one.
-            crew.tell(member, "enough")?;
+        if finished + holders.len() == members {
+            // Nobody is left to take it from the last ones.
+            for last in holders.drain(..) {
+                crew.tell(last, "enough")?;
+            }
         }
     }
-    Log::new(visits, until)
+    Log::new(visits, until, permits)
 }

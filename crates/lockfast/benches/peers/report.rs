@@ -11,6 +11,7 @@ use crate::processes;
 #[derive(Debug)]
 pub(crate) struct Report {
     quick: bool,
+    only: Option<String>,
     mentions: Vec<String>,
     left_out: Vec<String>,
     parts: Vec<Part>,
@@ -43,9 +44,10 @@ struct Bar {
 }
 
 impl Report {
-    pub(crate) fn new(quick: bool) -> Self {
+    pub(crate) fn new(quick: bool, only: Option<String>) -> Self {
         Self {
             quick,
+            only,
             mentions: Vec::new(),
             left_out: Vec::new(),
             parts: Vec::new(),
@@ -64,8 +66,11 @@ impl Report {
         self.left_out.push(what.to_owned());
     }
 
-    /// Makes a measurement. If it fails the others go on.
+    /// Makes a measurement, unless another one alone is wanted. If it fails the others go on.
     pub(crate) fn part(&mut self, name: &str, measure: impl FnOnce(&mut Part) -> Outcome<()>) {
+        if self.only.as_ref().is_some_and(|only| only != name) {
+            return;
+        }
         eprintln!("measuring: {name}");
         let mut part = Part::default();
         if let Err(error) = measure(&mut part) {
@@ -74,6 +79,11 @@ impl Report {
         }
         self.left_out.append(&mut part.left_out);
         self.parts.push(part);
+    }
+
+    /// Was anything measured, or attempted?
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     /// Success if all was measured, whatever the figures are.
@@ -173,6 +183,9 @@ impl fmt::Display for Report {
             write!(f, ", {mention}")?;
         }
         writeln!(f, ". All contenders in one run, by turns: read the ratios.")?;
+        if let Some(only) = &self.only {
+            writeln!(f, "\nThis is the part {only:?} alone.")?;
+        }
         if self.quick {
             writeln!(
                 f,

@@ -12,5 +12,5 @@ pub(crate) fn run(crew: &mut Crew, hold: Duration, lasting: Duration) -> Outcome
     let hold = clock::nanoseconds(hold);
     let until = clock::now() + clock::nanoseconds(lasting);
     let visits = crew.ask_all(&format!("rush {hold} {until}"))?;
-    Log::new(visits, until)
+    Log::new(visits, until, crew.permits())
 }

@@ -33,19 +33,7 @@ const CONTENDERS: [Contender; 19] = [
 const COUNT: u32 = 1000;
 
 pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
-    let turns = bench.extent(200, 20);
-    let order = format!("rounds {COUNT}");
-    let mut crews = Vec::new();
-    for contender in bench.available(&CONTENDERS) {
-        crews.push((contender, bench.crew(1, contender)?, Vec::new()));
-    }
-    for _ in 0..turns {
-        for (_, crew, figures) in &mut crews {
-            let taken: Vec<u64> = crew.ask_all(&order)?;
-            figures.push(number(taken[0]) / f64::from(COUNT));
-        }
-    }
-
+    let all = nanoseconds(bench, &CONTENDERS)?;
     let mut table = Table::new(
         "Uncontended",
         &["contender", "ns", "/ raw"],
@@ -54,12 +42,11 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
          and close the file each time, as that is what they do.",
     );
     let of = |wanted| {
-        let (_, _, figures) = crews.iter().find(|(contender, ..)| *contender == wanted)?;
-        median(figures)
+        let (_, taken) = all.iter().find(|(contender, _)| *contender == wanted)?;
+        Some(*taken)
     };
     let raw = of(Contender::RawTry).ok_or("no figures")?;
-    for &(contender, ..) in &crews {
-        let taken = of(contender).ok_or("no figures")?;
+    for &(contender, taken) in &all {
         table.row(vec![
             contender.to_string(),
             format!("{taken:.0}"),
@@ -82,4 +69,27 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let figure = format!("{again:.1} ns");
     part.promise("a ReentrantLock again: below 20 ns", &figure, again < 20.0);
     Ok(())
+}
+
+/// How long those of them that can be measured here take to lock and unlock, by turns.
+pub(crate) fn nanoseconds(
+    bench: &Bench,
+    contenders: &[Contender],
+) -> Outcome<Vec<(Contender, f64)>> {
+    let turns = bench.extent(200, 20);
+    let order = format!("rounds {COUNT}");
+    let mut crews = Vec::new();
+    for contender in bench.available(contenders) {
+        crews.push((contender, bench.crew(1, contender)?, Vec::new()));
+    }
+    for _ in 0..turns {
+        for (_, crew, figures) in &mut crews {
+            let taken: Vec<u64> = crew.ask_all(&order)?;
+            figures.push(number(taken[0]) / f64::from(COUNT));
+        }
+    }
+    crews
+        .iter()
+        .map(|(contender, _, figures)| Ok((*contender, median(figures).ok_or("no figures")?)))
+        .collect()
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::Outcome;
 use crate::statistics::number;
@@ -24,6 +25,10 @@ pub(crate) struct Visits(Vec<Visit>);
 pub(crate) struct Log {
     entries: Vec<(usize, Visit)>,
     members: usize,
+    /// When each of them let go of it, in that order.
+    releases: Vec<u64>,
+    /// How many may have it at once.
+    permits: usize,
     /// What was obtained from then on is not counted: some have left already.
     until: u64,
 }
@@ -44,8 +49,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// When two of them had the lock at the same time.
-    pub(crate) fn new(of_each: Vec<Visits>, until: u64) -> Outcome<Self> {
+    /// When more of them had the lock at the same time than may.
+    pub(crate) fn new(of_each: Vec<Visits>, until: u64, permits: usize) -> Outcome<Self> {
         let members = of_each.len();
         let mut entries: Vec<_> = of_each
             .into_iter()
@@ -55,13 +60,18 @@ impl Log {
             })
             .collect();
         entries.sort_by_key(|(_, visit)| visit.acquired);
-        let overlap = |pair: &[(usize, Visit)]| pair[1].1.acquired < pair[0].1.releasing;
-        if entries.windows(2).any(overlap) {
-            return Err("two processes held the lock at the same time".into());
+        let mut releases: Vec<_> = entries.iter().map(|(_, visit)| visit.releasing).collect();
+        releases.sort_unstable();
+        let next = entries.iter().skip(permits);
+        let overlap = |(releasing, (_, next)): (&u64, &(usize, Visit))| next.acquired < *releasing;
+        if releases.iter().zip(next).any(overlap) {
+            return Err("more processes held the lock at the same time than may".into());
         }
         Ok(Self {
             entries,
             members,
+            releases,
+            permits,
             until,
         })
     }
@@ -93,6 +103,20 @@ impl Log {
             })
     }
 
+    /// The acquisitions in a second, all processes together, from the first one on.
+    pub(crate) fn throughput(&self) -> Option<f64> {
+        let (_, first) = self.entries.first()?;
+        let lasting = Duration::from_nanos(self.until.checked_sub(first.acquired)?);
+        let count = u64::try_from(self.counted().count()).ok()?;
+        Some(number(count) / lasting.as_secs_f64())
+    }
+
+    /// How many nanoseconds each acquisition was held for.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = f64> {
+        self.counted()
+            .map(|(_, visit)| number(visit.releasing - visit.acquired))
+    }
+
     /// The longest wait in nanoseconds, even beyond the end.
     pub(crate) fn longest_wait(&self) -> u64 {
         let wait = |(_, visit): &(usize, Visit)| visit.acquired - visit.asked;
@@ -110,11 +134,12 @@ impl Log {
         Some(number(least) / number(most))
     }
 
-    /// Each instant of a release with the visit that comes next.
+    /// Each instant of a release with the visit that this release made possible: the first ones need
+    /// none, and each later one needs one more than the one before.
     fn successions(&self) -> impl Iterator<Item = (u64, Visit)> {
-        let next = self.counted().skip(1).map(|(_, visit)| *visit);
-        let releases = self.entries.iter().map(|(_, visit)| visit.releasing);
-        releases.zip(next)
+        let next = self.counted().skip(self.permits);
+        let releases = self.releases.iter().copied();
+        releases.zip(next.map(|(_, visit)| *visit))
     }
 
     fn counted(&self) -> impl Iterator<Item = &(usize, Visit)> {
