@@ -37,16 +37,6 @@ fn examine(arguments: &Arguments, signature: &Signature) -> Result<Outcome> {
             "a `const fn` can run in the compiler, where there are no locks",
         ));
     }
-    if let (Some(token), false) = (
-        &signature.asyncness,
-        matches!(arguments.patience, Patience::Once(_)),
-    ) {
-        return Err(Error::new(
-            token.span,
-            "waiting would block the executor: use `try`, which does not wait, \
-             or take the lock in a thread that may block",
-        ));
-    }
     let ReturnType::Type(_, returned) = &signature.output else {
         return no_result(arguments);
     };

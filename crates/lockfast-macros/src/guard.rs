@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprLit, Lit, Path, Signature};
+use syn::{Expr, ExprLit, Ident, Lit, Path, Signature};
 
 use crate::arguments::{Arguments, Patience, Place};
 
@@ -63,7 +63,8 @@ fn attempt(kind: Kind, arguments: &Arguments, signature: &Signature) -> TokenStr
     let lock = lock_type(kind, library);
     let open = match &arguments.place {
         Place::Lock(given) => {
-            return take(kind, arguments, &quote_spanned!(span=> &(#given)));
+            let given = quote_spanned!(span=> &(#given));
+            return take(kind, arguments, signature, &given);
         }
         Place::Own => {
             let name = own_name(kind, library, signature);
@@ -72,39 +73,61 @@ fn attempt(kind: Kind, arguments: &Arguments, signature: &Signature) -> TokenStr
         Place::Path(path) => quote_spanned!(span=> #lock::open(&(#path))),
         Place::Name(name) => quote_spanned!(span=> #lock::named(&(#name))),
     };
-    if is_the_same_for_all_calls(&arguments.place) {
-        let take = take(kind, arguments, &quote_spanned!(span=> lock));
-        quote_spanned! {span=> {
+    // A `match`, as an `.await` can't be in a closure.
+    let (open, reference) = if is_the_same_for_all_calls(&arguments.place) {
+        let shared = quote_spanned! {span=> {
             static LOCK: ::std::sync::OnceLock<#lock> = ::std::sync::OnceLock::new();
-            #library::macro_support::shared(&LOCK, || #open).and_then(|lock| #take)
-        }}
+            #library::macro_support::shared(&LOCK, || #open)
+        }};
+        (shared, quote_spanned!(span=> lock))
     } else {
-        let take = take(kind, arguments, &quote_spanned!(span=> &lock));
-        quote_spanned!(span=> #open.and_then(|lock| #take))
+        (open, quote_spanned!(span=> &lock))
+    };
+    let take = take(kind, arguments, signature, &reference);
+    quote_spanned! {span=>
+        match #open {
+            ::core::result::Result::Ok(lock) => #take,
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
     }
 }
 
 /// Takes the lock that the expression refers to.
-fn take(kind: Kind, arguments: &Arguments, reference: &TokenStream) -> TokenStream {
+fn take(
+    kind: Kind,
+    arguments: &Arguments,
+    signature: &Signature,
+    reference: &TokenStream,
+) -> TokenStream {
     let span = Span::mixed_site();
-    let lock = lock_type(kind, &arguments.library);
-    match (kind, &arguments.patience) {
-        (Kind::Locked, Patience::Forever) => quote_spanned!(span=> #lock::lock(#reference)),
-        (Kind::Locked, Patience::Once(_)) => quote_spanned!(span=> #lock::try_lock(#reference)),
-        (Kind::Locked, Patience::For(..)) => {
-            quote_spanned!(span=> #lock::try_lock_for(#reference, timeout))
+    let library = &arguments.library;
+    let lock = lock_type(kind, library);
+    let name = |suffixed: &str| Ident::new(suffixed, span);
+    let verb = match kind {
+        Kind::Locked => "lock",
+        Kind::ReadLocked => "read",
+        Kind::WriteLocked => "write",
+    };
+    match (&arguments.patience, signature.asyncness) {
+        (Patience::Once(_), _) => {
+            let method = name(&format!("try_{verb}"));
+            quote_spanned!(span=> #lock::#method(#reference))
         }
-        (Kind::ReadLocked, Patience::Forever) => quote_spanned!(span=> #lock::read(#reference)),
-        (Kind::ReadLocked, Patience::Once(_)) => quote_spanned!(span=> #lock::try_read(#reference)),
-        (Kind::ReadLocked, Patience::For(..)) => {
-            quote_spanned!(span=> #lock::try_read_for(#reference, timeout))
+        (Patience::Forever, None) => {
+            let method = name(verb);
+            quote_spanned!(span=> #lock::#method(#reference))
         }
-        (Kind::WriteLocked, Patience::Forever) => quote_spanned!(span=> #lock::write(#reference)),
-        (Kind::WriteLocked, Patience::Once(_)) => {
-            quote_spanned!(span=> #lock::try_write(#reference))
+        (Patience::Forever, Some(_)) => {
+            let method = name(&format!("{verb}_async"));
+            quote_spanned!(span=> #lock::#method(#reference).await)
         }
-        (Kind::WriteLocked, Patience::For(..)) => {
-            quote_spanned!(span=> #lock::try_write_for(#reference, timeout))
+        (Patience::For(..), None) => {
+            let method = name(&format!("try_{verb}_for"));
+            quote_spanned!(span=> #lock::#method(#reference, timeout))
+        }
+        (Patience::For(..), Some(_)) => {
+            let function = name(&format!("{verb}_within"));
+            quote_spanned!(span=> #library::macro_support::#function(#reference, timeout).await)
         }
     }
 }

@@ -47,8 +47,10 @@ use crate::guard::Kind;
 ///   `"1m 30s"`, or an expression for a `Duration`;
 /// * `try`: not at all.
 ///
-/// An `async fn` needs `try`, because waiting would block its executor. A function that *returns* a
-/// future is refused: it has ended before the future runs.
+/// An `async fn` waits as a task, as by `lock_async`: the thread that polls is not blocked, and
+/// dropping the future ends the wait. With `timeout` a helper thread has all of the wait, so no
+/// runtime's clock is needed. A function that *returns* a future is refused: it has ended before the
+/// future runs.
 ///
 /// # Errors
 ///
@@ -67,7 +69,7 @@ use crate::guard::Kind;
 ///
 /// # Blocking
 ///
-/// As `Lock::lock`. With `try` the file may still have to be opened, which does not wait.
+/// As `Lock::lock`; an `async fn` as `Lock::lock_async`. With `try` the file may still have to be opened, which does not wait.
 ///
 /// # Examples
 ///

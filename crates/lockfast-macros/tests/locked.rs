@@ -352,6 +352,71 @@ fn an_async_function_holds_the_lock_until_it_is_done() {
     assert!(!is_held(&path));
 }
 
+#[test]
+fn an_async_function_waits_as_a_task() {
+    #[locked(path)]
+    async fn forever(path: &Path) {}
+
+    #[locked(path, timeout = "1h")]
+    async fn limited(path: &Path) -> lockfast::Result<()> {
+        Ok(())
+    }
+
+    #[locked(path, timeout = Duration::from_millis(1))]
+    async fn too_long(path: &Path) -> lockfast::Result<()> {
+        Ok(())
+    }
+
+    #[lockfast::read_locked(path)]
+    async fn reads(path: &Path) {}
+
+    #[lockfast::write_locked(path, timeout = "1h")]
+    async fn writes(path: &Path) -> lockfast::Result<()> {
+        Ok(())
+    }
+
+    async fn of<T>(done: impl Future<Output = lockfast::Result<T>>) {
+        done.await.expect("released");
+    }
+
+    let (_directory, path) = place();
+    let mut context = Context::from_waker(Waker::noop());
+    let waits: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = vec![
+        Box::pin(forever(&path)),
+        Box::pin(of(limited(&path))),
+        Box::pin(reads(&path)),
+        Box::pin(of(writes(&path))),
+    ];
+    for mut wait in waits {
+        let held = Lock::open(&path).expect("opened").lock().expect("free");
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+        let timed_out = block_on(too_long(&path)).expect_err("it is held");
+        assert!(timed_out.is_timed_out(), "{timed_out}");
+        drop(held);
+        block_on(wait);
+        assert!(!is_held(&path));
+    }
+}
+
+/// Polls it again whenever it is woken.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
 struct Store<T> {
     lock: Arc<Lock>,
     entries: Vec<T>,

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "macros")]
+use std::time::Instant;
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::file::{self, Goal, LockFile};
@@ -112,6 +114,27 @@ impl Handle {
     pub(crate) async fn acquire_async(self: &Arc<Self>, mode: Mode) -> Result<Hold> {
         let wait = Wait::of_task(self, Operation::Lock);
         self.acquire_by(mode, ThreadToken::NONE, wait).await
+    }
+
+    /// The same until that instant at most. A task has no clock, so a helper thread does all of the wait.
+    #[cfg(feature = "macros")]
+    pub(crate) async fn acquire_async_until(
+        self: &Arc<Self>,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Result<Hold> {
+        let wait = Wait::new(self, ThreadToken::NONE, Patience::None, Operation::Lock);
+        match self.acquire_by(mode, ThreadToken::NONE, wait).await {
+            Err(error) if error.is_contended() => {}
+            done => return done,
+        }
+        let handle = Arc::clone(self);
+        let acquire = move |_: &mut Wait<'_>| {
+            let mut hold = handle.acquire(mode, Patience::Until(deadline))?;
+            hold.disown();
+            Ok(hold)
+        };
+        Wait::of_task(self, Operation::Lock).aside(acquire).await
     }
 
     async fn acquire_by(

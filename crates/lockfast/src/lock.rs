@@ -359,6 +359,12 @@ impl Lock {
         Self { handle }
     }
 
+    #[cfg(feature = "macros")]
+    pub(crate) async fn lock_until_as_task(&self, deadline: Instant) -> Result<LockGuard> {
+        let hold = self.handle.acquire_async_until(Mode::Exclusive, deadline);
+        Ok(LockGuard { hold: hold.await? })
+    }
+
     pub(crate) fn acquire(&self, patience: Patience) -> Result<LockGuard> {
         let hold = self.handle.acquire(Mode::Exclusive, patience)?;
         Ok(LockGuard { hold })

@@ -1,8 +1,9 @@
 //! What the code that the attributes write calls. It may change with any version.
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use crate::{Error, Result};
+use crate::{Error, Lock, LockGuard, Result, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The handle that all calls of a function share, opened by the first.
 ///
@@ -19,6 +20,42 @@ pub fn shared<L>(
     // Of two threads that open it at the same time, both go on with the handle of one.
     let lock = open()?;
     Ok(cell.get_or_init(|| lock))
+}
+
+/// Takes the lock as a task, waiting at most that long.
+///
+/// # Errors
+///
+/// As [`Lock::try_lock_for`].
+pub async fn lock_within(lock: &Lock, timeout: Duration) -> Result<LockGuard> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock.lock_until_as_task(deadline).await,
+        None => lock.lock_async().await,
+    }
+}
+
+/// The same to read.
+///
+/// # Errors
+///
+/// As [`RwLock::try_read_for`].
+pub async fn read_within(lock: &RwLock, timeout: Duration) -> Result<RwLockReadGuard> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock.read_until_as_task(deadline).await,
+        None => lock.read_async().await,
+    }
+}
+
+/// The same to write.
+///
+/// # Errors
+///
+/// As [`RwLock::try_write_for`].
+pub async fn write_within(lock: &RwLock, timeout: Duration) -> Result<RwLockWriteGuard> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock.write_until_as_task(deadline).await,
+        None => lock.write_async().await,
+    }
 }
 
 /// Ends a function that can't return the error.

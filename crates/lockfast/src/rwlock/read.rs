@@ -167,6 +167,12 @@ impl RwLock {
         }
     }
 
+    #[cfg(feature = "macros")]
+    pub(crate) async fn read_until_as_task(&self, deadline: Instant) -> Result<RwLockReadGuard> {
+        let hold = self.handle.acquire_async_until(Mode::Read, deadline);
+        hold.await.map(RwLockReadGuard::new)
+    }
+
     pub(crate) fn read_with(&self, patience: Patience) -> Result<RwLockReadGuard> {
         self.handle
             .acquire(Mode::Read, patience)

@@ -169,6 +169,12 @@ impl RwLock {
         }
     }
 
+    #[cfg(feature = "macros")]
+    pub(crate) async fn write_until_as_task(&self, deadline: Instant) -> Result<RwLockWriteGuard> {
+        let hold = self.handle.acquire_async_until(Mode::Write, deadline);
+        hold.await.map(RwLockWriteGuard::new)
+    }
+
     pub(crate) fn write_with(&self, patience: Patience) -> Result<RwLockWriteGuard> {
         self.handle
             .acquire(Mode::Write, patience)

@@ -45,7 +45,7 @@ impl Wait<'_> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
-    async fn aside<R: Send + 'static>(
+    pub(crate) async fn aside<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
