@@ -26,13 +26,15 @@ use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
 use crate::{relay, rush};
 
-const CONTENDERS: [Contender; 10] = [
+const CONTENDERS: [Contender; 12] = [
     Contender::Raw,
     Contender::Lockfast,
     Contender::LockfastTimed,
+    Contender::LockfastTask,
     Contender::LockfastOff,
     Contender::Std,
     Contender::Fs4,
+    Contender::Fs4Task,
     Contender::FdLock,
     Contender::Fasteners,
     Contender::Filelock,
@@ -196,7 +198,12 @@ fn rush_table<'a>(part: &mut Part, processes: usize, all: impl Iterator<Item = &
 fn bars<'a>(part: &mut Part, processes: usize, find: impl Fn(Contender) -> Option<&'a Handovers>) {
     let relay = |contender| find(contender)?.relay(0.5);
     let rush = |contender| find(contender)?.rush(0.5);
-    for (limit, contender) in [(1.3, Contender::Lockfast), (2.0, Contender::LockfastTimed)] {
+    let promised = [
+        (1.3, Contender::Lockfast),
+        (2.0, Contender::LockfastTimed),
+        (3.0, Contender::LockfastTask),
+    ];
+    for (limit, contender) in promised {
         let promise = format!("{processes} processes in a relay, p50 of {contender} / raw");
         let to_raw = ratio(relay(contender), relay(Contender::Raw));
         part.at_most(limit, &promise, to_raw);

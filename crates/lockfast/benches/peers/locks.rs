@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fd_lock::RwLock;
@@ -11,6 +12,7 @@ use lockfast::{
 };
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::Outcome;
 use crate::contenders::Contender;
@@ -47,12 +49,14 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::RawFlock => Ok(Box::new(RawFlock(Some(file()?)))),
         Contender::Lockfast => lockfast(options.open(path)),
         Contender::LockfastTimed => Ok(Box::new(Timed(options.open(path)?))),
+        Contender::LockfastTask => Ok(Box::new(Task::new(options.open(path)?)?)),
         Contender::LockfastOff => lockfast(options.verify(Verify::Off).open(path)),
         Contender::LockfastPath => lockfast(options.verify(Verify::Path).open(path)),
         Contender::LockfastFlock => lockfast(options.protocol(Protocol::Flock).open(path)),
         Contender::LockfastBoth => lockfast(options.protocol(Protocol::Both).open(path)),
         Contender::Std => Ok(Box::new(Std(file()?))),
         Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
+        Contender::Fs4Task => Ok(Box::new(Fs4Task::new(file()?)?)),
         Contender::FdLock => Ok(Box::new(FdLock(RwLock::new(file()?)))),
         Contender::Fasteners
         | Contender::FastenersRead
@@ -92,6 +96,16 @@ struct Permit(Semaphore);
 struct Std(File);
 
 struct Fs4(File);
+
+struct Task {
+    lock: Lock,
+    runtime: Runtime,
+}
+
+struct Fs4Task {
+    file: Arc<File>,
+    runtime: Runtime,
+}
 
 struct FdLock(RwLock<File>);
 
@@ -226,6 +240,42 @@ impl Locked for Fs4 {
         fs4::FileExt::lock(&self.0)?;
         section();
         Ok(fs4::FileExt::unlock(&self.0)?)
+    }
+}
+
+impl Task {
+    fn new(lock: Lock) -> Outcome<Self> {
+        let runtime = Builder::new_current_thread().build()?;
+        Ok(Self { lock, runtime })
+    }
+}
+
+impl Locked for Task {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        self.runtime.block_on(async {
+            let guard = self.lock.lock_async().await?;
+            section();
+            Ok(guard.release()?)
+        })
+    }
+}
+
+impl Fs4Task {
+    fn new(file: File) -> Outcome<Self> {
+        let runtime = Builder::new_current_thread().build()?;
+        let file = Arc::new(file);
+        Ok(Self { file, runtime })
+    }
+}
+
+impl Locked for Fs4Task {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        self.runtime.block_on(async {
+            let file = Arc::clone(&self.file);
+            tokio::task::spawn_blocking(move || fs4::FileExt::lock(&*file)).await??;
+            section();
+            Ok(fs4::FileExt::unlock(&*self.file)?)
+        })
     }
 }
 

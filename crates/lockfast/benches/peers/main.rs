@@ -25,6 +25,7 @@ mod clock;
 mod command;
 mod contenders;
 mod crew;
+mod deadlines;
 mod greedy;
 mod hammer;
 mod handover;
@@ -78,6 +79,7 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
     report.part("hammer", |part| hammer::run(&bench, part));
     report.part("greedy readers", |part| greedy::run(&bench, part));
     report.part("permits", |part| permits::run(&bench, part));
+    report.part("deadlines", |part| deadlines::run(&bench, part));
     report.part("idle", |part| idle::run(&bench, part));
     report.part("command", |part| command::run(&bench, part));
 
