@@ -190,13 +190,15 @@ impl<'h> Wait<'h> {
         self.since.is_some()
     }
 
-    /// Attempts it, a few times before a wait: to be put to sleep and woken takes longer than many
-    /// sections that are locked.
+    /// Attempts it, a few times before a thread waits: to be put to sleep and woken takes longer than
+    /// many sections that are locked. A task must not hold up the thread that polls it, and one that
+    /// is awake would win too often against those that have to be woken.
     pub(crate) fn attempt<E>(
         &self,
         mut attempt: impl FnMut() -> std::result::Result<bool, E>,
     ) -> std::result::Result<bool, E> {
-        if self.patience != Patience::None && !self.has_begun() {
+        let sleeps = self.sleeper == Sleeper::Thread && self.patience != Patience::None;
+        if sleeps && !self.has_begun() {
             for _ in 1..ATTEMPTS {
                 if attempt()? {
                     return Ok(true);
