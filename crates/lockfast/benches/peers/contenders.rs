@@ -47,7 +47,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
