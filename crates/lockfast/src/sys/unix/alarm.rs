@@ -330,22 +330,24 @@ mod none {
         }
     }
 
-    /// There is nothing to ring.
+    /// Of nothing that rings.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct AlarmId;
+    pub(crate) struct AlarmId(usize);
 
     impl AlarmId {
-        /// They are all the same.
+        /// As a number, which can be kept in an atomic.
         pub(crate) fn to_number(self) -> usize {
-            0
+            self.0
         }
 
-        /// They are all the same.
-        pub(crate) fn from_number(_: usize) -> Self {
-            Self
+        /// That of a number.
+        pub(crate) fn from_number(number: usize) -> Self {
+            Self(number)
         }
 
         /// Does nothing.
-        pub(crate) fn ring(self) {}
+        pub(crate) fn ring(self) {
+            let Self(_nothing) = self;
+        }
     }
 }
