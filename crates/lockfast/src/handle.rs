@@ -10,16 +10,17 @@ use std::time::Instant;
 use crate::error::{Cause, Error, Operation, Result};
 use crate::file::{self, Goal, LockFile};
 use crate::handles;
-use crate::hold::Hold;
+use crate::hold::{Hold, Parcel};
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
 use crate::options::Settings;
 use crate::per_process::PerProcess;
 use crate::protocol::plan::Mode;
-use crate::queue::{Entry, Queue, Turn};
+use crate::queue::{Entry, Joined, Queue, Shared, Turn};
 use crate::sys::FileId;
 use crate::thread::ThreadToken;
-use crate::wait::{Patience, Wait, now};
+use crate::trace;
+use crate::wait::{Admission, Patience, Wait, now};
 
 /// One lock of this process, shared by the clones of its handle.
 #[derive(Debug)]
@@ -103,17 +104,42 @@ impl Handle {
         self.process.get(|| OfProcess::new(None))
     }
 
+    /// May the lock pass among the threads of this process? Then what an acquire checks of the file was
+    /// checked up to a millisecond before.
+    pub(crate) fn has_lane(&self) -> bool {
+        !self.settings.remove_on_release && self.settings.verify != Verify::Path
+    }
+
     /// Takes the lock, waiting as long as the patience lasts.
+    #[inline]
     pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: Patience) -> Result<Hold> {
         let thread = ThreadToken::current();
+        if let Some(parcel) = self.process().queue.take_from_lane(mode, thread) {
+            trace::acquired(&self.path, mode.name(), None);
+            return Ok(Hold::from_lane(parcel, mode, thread));
+        }
+        self.acquire_from_kernel(mode, patience, thread)
+    }
+
+    fn acquire_from_kernel(
+        self: &Arc<Self>,
+        mode: Mode,
+        patience: Patience,
+        thread: ThreadToken,
+    ) -> Result<Hold> {
         let wait = Wait::new(self, thread, patience, Operation::Lock);
         now(self.acquire_by(mode, thread, wait))
     }
 
     /// Takes the lock as a task, waiting until it is dropped.
     pub(crate) async fn acquire_async(self: &Arc<Self>, mode: Mode) -> Result<Hold> {
+        let thread = ThreadToken::NONE;
+        if let Some(parcel) = self.process().queue.take_from_lane(mode, thread) {
+            trace::acquired(&self.path, mode.name(), None);
+            return Ok(Hold::from_lane(parcel, mode, thread));
+        }
         let wait = Wait::of_task(self, Operation::Lock);
-        self.acquire_by(mode, ThreadToken::NONE, wait).await
+        self.acquire_by(mode, thread, wait).await
     }
 
     /// The same until that instant at most. A task has no clock, so a helper thread does all of the wait.
@@ -149,15 +175,37 @@ impl Handle {
             wait.acquired(mode.name());
             Ok(Hold::new(self, mode, thread, file))
         };
-        let mut turn = match queue.try_enter(mode, thread) {
-            Entry::Turn(turn) => turn,
-            Entry::Inside(file) => return hold(&wait, file),
-            Entry::Full => {
-                if wait.is_impatient() {
+        let by_lane = |wait: &Wait<'_>, parcel| {
+            wait.acquired(mode.name());
+            Ok(Hold::from_lane(parcel, mode, thread))
+        };
+        let mut turn = loop {
+            match queue.try_enter(mode, thread) {
+                Entry::Turn(turn) => break turn,
+                Entry::Inside(file) => return hold(&wait, file),
+                Entry::Full if queue.has_idle_lane(mode) => {
+                    if let Some(parcel) = queue.take_from_lane(mode, thread) {
+                        return by_lane(&wait, parcel);
+                    }
+                }
+                Entry::Full if wait.is_impatient() => {
                     return Err(wait.contended(process.holder()));
                 }
-                let joined = queue.line_up(mode, thread);
-                wait.for_turn(joined, || process.holder()).await?
+                Entry::Full => {
+                    let competes = mode.is_alone() && self.has_lane() && wait.may_compete();
+                    let admission = match queue.line_up(mode, thread, competes) {
+                        Joined::Place(place) if competes => {
+                            wait.at_lane(place, || process.holder())?
+                        }
+                        joined => {
+                            Admission::Turn(wait.for_turn(joined, || process.holder()).await?)
+                        }
+                    };
+                    match admission {
+                        Admission::Turn(turn) => break turn,
+                        Admission::Lane(parcel) => return by_lane(&wait, parcel),
+                    }
+                }
             }
         };
         while turn.joins() {
@@ -344,7 +392,7 @@ impl Handle {
 impl OfProcess {
     fn new(file: Option<LockFile>) -> Self {
         Self {
-            queue: Queue::new(file, |file| file.release().is_ok()),
+            queue: Queue::new(file),
             held: AtomicBool::new(false),
         }
     }
@@ -353,5 +401,13 @@ impl OfProcess {
     /// process knows.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.held.load(Ordering::Relaxed).then(Holder::this_process)
+    }
+}
+
+impl Shared for LockFile {
+    type Parcel = Parcel;
+
+    fn let_go(&self) -> bool {
+        self.release().is_ok()
     }
 }

@@ -1,16 +1,16 @@
 //! A lock that is held, whichever primitive it is of.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::file::{Goal, LockFile};
 use crate::handle::{Handle, OfProcess};
 use crate::identity;
 use crate::protocol::plan::{self, Mode};
+use crate::queue::Lane;
+use crate::release::Releasing;
 use crate::thread::ThreadToken;
 use crate::trace;
 use crate::wait::{Patience, Wait, now};
@@ -18,12 +18,47 @@ use crate::wait::{Patience, Wait, now};
 /// A lock that is held, until dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    handle: Arc<Handle>,
     mode: Mode,
     thread: ThreadToken,
     /// Taken out when it is released.
-    file: Option<Arc<LockFile>>,
+    grip: Option<Grip>,
 }
+
+/// What has to be kept while a lock is held.
+#[derive(Debug)]
+enum Grip {
+    /// Of one who was granted it by the kernel, or joined those inside.
+    Own(Arc<Handle>, Arc<LockFile>),
+    /// Of one who took it from the lane.
+    Lane(Box<Parcel>),
+}
+
+/// What one who releases leaves in the lane to the next: nothing has to be counted then.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    handle: Arc<Handle>,
+    file: Arc<LockFile>,
+    /// How often it was left there.
+    turns: u32,
+}
+
+impl Parcel {
+    pub(crate) fn new(handle: &Arc<Handle>, file: &Arc<LockFile>) -> Box<Self> {
+        Box::new(Self {
+            handle: Arc::clone(handle),
+            file: Arc::clone(file),
+            turns: 0,
+        })
+    }
+
+    fn lane(&self) -> &Lane<Self> {
+        self.handle.process().queue.lane()
+    }
+}
+
+/// Every so many turns one who leaves looks at the queue in any case: a thread that is awake may not
+/// have a processor.
+const TURNS: u32 = 64;
 
 impl Hold {
     pub(crate) fn new(
@@ -33,24 +68,36 @@ impl Hold {
         file: Arc<LockFile>,
     ) -> Self {
         Self {
-            handle: Arc::clone(handle),
             mode,
             thread,
-            file: Some(file),
+            grip: Some(Grip::Own(Arc::clone(handle), file)),
+        }
+    }
+
+    /// For one who took it from the lane.
+    #[inline]
+    pub(crate) fn from_lane(parcel: Box<Parcel>, mode: Mode, thread: ThreadToken) -> Self {
+        Self {
+            mode,
+            thread,
+            grip: Some(Grip::Lane(parcel)),
         }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.handle.path()
+        self.handle().path()
     }
 
-    pub(crate) fn file(&self) -> &LockFile {
-        self.file.as_ref().expect("it is there until the release")
+    pub(crate) fn file(&self) -> &Arc<LockFile> {
+        match self.grip() {
+            Grip::Own(_, file) => file,
+            Grip::Lane(parcel) => &parcel.file,
+        }
     }
 
     /// Is the locked file still the one at the path?
     pub(crate) fn is_current(&self) -> Result<bool> {
-        let follow = self.handle.settings().follow_symlinks;
+        let follow = self.handle().settings().follow_symlinks;
         identity::is_at(self.file(), self.path(), follow)
             .map_err(|error| self.failed(Operation::Check, error))
     }
@@ -58,14 +105,18 @@ impl Hold {
     /// No thread counts as its holder from now on.
     pub(crate) fn disown(&mut self) {
         if self.file().is_own() && self.thread != ThreadToken::NONE {
-            self.process().queue.disown(self.mode, self.thread);
+            let queue = &self.process().queue;
+            match self.grip() {
+                Grip::Own(..) => queue.disown(self.mode, self.thread),
+                Grip::Lane(_) => queue.disown_lane(),
+            }
             self.thread = ThreadToken::NONE;
         }
     }
 
     /// From upgradable to the writer; what it was when that fails.
     pub(crate) fn upgrade(&mut self, patience: Patience) -> Result<()> {
-        let handle = Arc::clone(&self.handle);
+        let handle = Arc::clone(self.handle());
         let wait = Wait::new(&handle, ThreadToken::NONE, patience, Operation::Upgrade);
         let is_forever = patience == Patience::Forever;
         now(self.upgrade_by(wait, is_forever))
@@ -73,14 +124,14 @@ impl Hold {
 
     /// The same as a task, waiting until it is dropped.
     pub(crate) async fn upgrade_async(&mut self) -> Result<()> {
-        let handle = Arc::clone(&self.handle);
+        let handle = Arc::clone(self.handle());
         let wait = Wait::of_task(&handle, Operation::Upgrade);
         self.upgrade_by(wait, false).await
     }
 
     async fn upgrade_by(&mut self, mut wait: Wait<'_>, is_forever: bool) -> Result<()> {
         self.must_be_own(Operation::Upgrade)?;
-        let process = self.handle.process();
+        let process = self.process();
         if is_forever && process.queue.has_reader(self.thread) {
             let why = "this thread also reads, and would wait for itself";
             return Err(Error::new(
@@ -91,7 +142,7 @@ impl Hold {
         }
         let joined = process.queue.line_up_to_upgrade(self.thread);
         let turn = wait.for_turn(joined, || process.holder()).await?;
-        let file = self.file.as_ref().expect("it is there until the release");
+        let file = self.file();
         let upgraded = file
             .attempt(Goal::Upgrade)
             .map_err(|error| self.failed(Operation::Upgrade, error))?;
@@ -114,8 +165,9 @@ impl Hold {
             _ => unreachable!("no guard does that"),
         };
         if !self.file().converts() {
-            return Err(self.handle.unsupported(Operation::Downgrade));
+            return Err(self.handle().unsupported(Operation::Downgrade));
         }
+        self.leave_lane();
         self.file()
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
@@ -127,84 +179,51 @@ impl Hold {
     }
 
     /// Releases it and tells of errors. Once is enough; what comes after does nothing.
+    #[inline]
     pub(crate) fn release(&mut self) -> Result<()> {
-        let Some(file) = self.file.take() else {
+        let Some(grip) = self.grip.take() else {
             return Ok(());
         };
-        if !file.is_own() {
+        match grip {
+            Grip::Lane(parcel) => self.leave_parcel(parcel),
+            Grip::Own(handle, file) => self.releasing(&handle, &file).release(),
+        }
+    }
+
+    #[inline]
+    fn leave_parcel(&self, mut parcel: Box<Parcel>) -> Result<()> {
+        if !parcel.file.is_own() {
             // A forked child's copy: the lock is the parent's.
             return Ok(());
         }
-        trace::released(self.path(), self.mode.name());
-        if self.mode.is_alone() {
-            self.release_alone(&file)
-        } else {
-            self.release_shared(&file)
+        trace::released(parcel.handle.path(), self.mode.name());
+        parcel.turns = parcel.turns.wrapping_add(1);
+        if parcel.turns % TURNS != 0 {
+            match Lane::leave_by(parcel, Parcel::lane, self.mode) {
+                Ok(()) => return Ok(()),
+                Err(again) => parcel = again,
+            }
+        }
+        let (handle, file) = (Arc::clone(&parcel.handle), Arc::clone(&parcel.file));
+        self.releasing(&handle, &file).leave_lane(parcel)
+    }
+
+    fn releasing<'h>(&self, handle: &'h Arc<Handle>, file: &'h Arc<LockFile>) -> Releasing<'h> {
+        Releasing {
+            handle,
+            file,
+            mode: self.mode,
+            thread: self.thread,
         }
     }
 
-    fn release_alone(&self, file: &LockFile) -> Result<()> {
-        let is_temporary = self.handle.settings().remove_on_release;
-        let removed = if is_temporary {
-            self.remove(file)
-        } else {
-            Ok(())
-        };
-        let released = self.let_go(file);
-        let process = self.process();
-        process.held.store(false, Ordering::Relaxed);
-        // A file that could not be unlocked is closed instead, and so is one that was removed.
-        process.queue.leave_alone(released.is_ok() && !is_temporary);
-        removed.and(released)
-    }
-
-    fn release_shared(&self, file: &LockFile) -> Result<()> {
-        let process = self.process();
-        let stay = |file: &LockFile| {
-            // What stays locked by mistake is unlocked with the rest, by the last one out.
-            let _ = file.release_upgrade();
-        };
-        let Some(mut turn) = process.queue.leave(self.mode, self.thread, stay) else {
-            return Ok(());
-        };
-        process.held.store(false, Ordering::Relaxed);
-        let removed = self.remove_if_alone(file);
-        let released = self.let_go(file);
-        if released.is_err() || !matches!(removed, Ok(false)) {
-            turn.replace(None);
+    /// Holds it as one who did not take it from the lane.
+    fn leave_lane(&mut self) {
+        if let Some(Grip::Lane(parcel)) = &self.grip {
+            let (handle, file) = (Arc::clone(&parcel.handle), Arc::clone(&parcel.file));
+            handle.process().queue.leave_lane(self.thread);
+            self.grip = Some(Grip::Own(handle, file));
         }
-        removed.map(drop).and(released)
-    }
-
-    /// The last one out of all processes removes the file, if it is to be removed.
-    fn remove_if_alone(&self, file: &LockFile) -> Result<bool> {
-        if !self.handle.settings().remove_on_release || !file.can_be_alone() {
-            return Ok(false);
-        }
-        match file.attempt(Goal::Upgrade) {
-            Ok(true) => self.remove(file).map(|()| true),
-            Ok(false) => Ok(false),
-            Err(error) => Err(self.failed(Operation::Remove, error)),
-        }
-    }
-
-    /// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
-    fn remove(&self, file: &LockFile) -> Result<()> {
-        let follow = self.handle.settings().follow_symlinks;
-        let is_current = identity::is_at(file, self.path(), follow)
-            .map_err(|error| self.failed(Operation::Check, error))?;
-        if !is_current {
-            return Ok(());
-        }
-        match fs::remove_file(self.path()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(|error| self.failed(Operation::Remove, error)),
-        }
-    }
-
-    fn let_go(&self, file: &LockFile) -> Result<()> {
-        file.release()
-            .map_err(|error| self.failed(Operation::Release, error))
     }
 
     fn must_be_own(&self, operation: Operation) -> Result<()> {
@@ -215,8 +234,19 @@ impl Hold {
         Err(Error::new(self.path(), operation, Cause::NotHeld(why)))
     }
 
+    fn handle(&self) -> &Arc<Handle> {
+        match self.grip() {
+            Grip::Own(handle, _) => handle,
+            Grip::Lane(parcel) => &parcel.handle,
+        }
+    }
+
+    fn grip(&self) -> &Grip {
+        self.grip.as_ref().expect("it is there until the release")
+    }
+
     fn process(&self) -> &OfProcess {
-        self.handle.process()
+        self.handle().process()
     }
 
     fn failed(&self, operation: Operation, error: io::Error) -> Error {
@@ -225,6 +255,7 @@ impl Hold {
 }
 
 impl Drop for Hold {
+    #[inline]
     fn drop(&mut self) {
         // A drop has nobody to tell; `release` does.
         let _ = self.release();

@@ -5,7 +5,10 @@
 //! is deals with the kernel on behalf of all. A turn is handed to the first in the queue directly,
 //! so nobody who comes later gets in between; and as readers queue behind a writer that waits, none
 //! overtakes it.
+//!
+//! For a while the lock may pass among them without the kernel, by the [`lane`].
 
+mod lane;
 mod locked;
 mod place;
 mod sleeper;
@@ -13,9 +16,10 @@ mod state;
 mod turn;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::protocol::plan::Mode;
+use crate::primitive::{AtomicUsize, Mutex, Ordering};
+use crate::protocol::plan::{Access, Mode};
 use crate::thread::ThreadToken;
 
 use locked::Locked;
@@ -23,18 +27,29 @@ use sleeper::Sleeper;
 use state::{State, Waiter};
 use turn::Purpose;
 
-pub(crate) use place::Place;
+pub(crate) use lane::Lane;
+pub(crate) use place::{Met, Place};
 pub(crate) use turn::Turn;
 
-/// A queue for a `T` that those inside share.
-pub(crate) struct Queue<T> {
-    state: Mutex<State<T>>,
+/// What those inside share.
+pub(crate) trait Shared {
+    /// What one leaves to the next in the lane.
+    type Parcel;
+
     /// Gives back what the kernel granted to those who were inside; `false` when it can't.
-    let_go: fn(&T) -> bool,
+    fn let_go(&self) -> bool;
+}
+
+/// A queue for a `T` that those inside share.
+pub(crate) struct Queue<T: Shared> {
+    state: Mutex<State<T>>,
+    /// How many wait, for a look without the mutex.
+    waiting: AtomicUsize,
+    lane: Lane<T::Parcel>,
 }
 
 /// What somebody who asks to enter gets.
-pub(crate) enum Entry<'q, T> {
+pub(crate) enum Entry<'q, T: Shared> {
     /// The turn to deal with the kernel.
     Turn(Turn<'q, T>),
     /// It is inside already: its thread was, and it reads only.
@@ -44,25 +59,37 @@ pub(crate) enum Entry<'q, T> {
 }
 
 /// What somebody who lines up gets.
-pub(crate) enum Joined<'q, T> {
+pub(crate) enum Joined<'q, T: Shared> {
     /// Nobody was there.
     Turn(Turn<'q, T>),
     /// Somebody was.
     Place(Place<'q, T>),
 }
 
-impl<T> Queue<T> {
-    pub(crate) fn new(value: Option<T>, let_go: fn(&T) -> bool) -> Self {
+impl<T: Shared> Queue<T> {
+    pub(crate) fn new(value: Option<T>) -> Self {
         Self {
             state: Mutex::new(State::new(value)),
-            let_go,
+            waiting: AtomicUsize::new(0),
+            lane: Lane::new(),
         }
+    }
+
+    /// What the one before left in the lane, if anything is there for this mode.
+    #[inline]
+    pub(crate) fn take_from_lane(&self, mode: Mode, thread: ThreadToken) -> Option<Box<T::Parcel>> {
+        self.lane.take(mode, thread)
+    }
+
+    pub(crate) fn lane(&self) -> &Lane<T::Parcel> {
+        &self.lane
     }
 
     /// The turn, if it can be had at once.
     pub(crate) fn try_enter(&self, mode: Mode, thread: ThreadToken) -> Entry<'_, T> {
         let mut state = self.state();
-        if mode == Mode::Read && state.reads(thread) {
+        let by_lane = || state.open == Some(Access::Shared) && self.lane.is_held_by(thread);
+        if mode == Mode::Read && (state.reads(thread) || by_lane()) {
             // To wait for a writer that waits for this thread would be for ever.
             if let Some(value) = state.value.clone() {
                 state.readers.push(thread);
@@ -76,20 +103,27 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The turn, or a place behind those who wait already.
-    pub(crate) fn line_up(&self, mode: Mode, thread: ThreadToken) -> Joined<'_, T> {
+    /// The turn, or a place behind those who wait already. One that competes comes by at the lane.
+    pub(crate) fn line_up(
+        &self,
+        mode: Mode,
+        thread: ThreadToken,
+        competes: bool,
+    ) -> Joined<'_, T> {
         let mut state = self.state();
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
             return Joined::Turn(self.grant(&mut state, mode, thread));
         }
         let sleeper = Arc::new(Sleeper::default());
-        state.waiting.push_back(Waiter {
-            mode,
-            thread,
-            sleeper: Arc::clone(&sleeper),
-        });
+        let mut waiter = Waiter::new(mode, thread, &sleeper);
+        if competes {
+            (waiter.competes, waiter.awake) = (true, true);
+            state.awake += 1;
+            state.begin_slice();
+        }
+        state.waiting.push_back(waiter);
         let purpose = Purpose::Enter { mode, joins: false };
-        Joined::Place(Place::new(self, &state, sleeper, thread, purpose))
+        Joined::Place(Place::new(self, &state, sleeper, thread, purpose, competes))
     }
 
     /// The turn to upgrade, or a place before everybody else.
@@ -101,17 +135,86 @@ impl<T> Queue<T> {
         }
         let sleeper = Arc::new(Sleeper::default());
         state.upgrader = Some(Arc::clone(&sleeper));
-        Joined::Place(Place::new(self, &state, sleeper, thread, Purpose::Upgrade))
+        let purpose = Purpose::Upgrade;
+        Joined::Place(Place::new(self, &state, sleeper, thread, purpose, false))
     }
 
     /// Leaves, for one who was alone and has let go; the value is of no use any more if not kept.
     pub(crate) fn leave_alone(&self, keep: bool) {
         let mut state = self.state();
         state.alone = None;
+        state.since = None;
         if !keep {
             state.value = None;
         }
         state.pass_on();
+    }
+
+    /// Leaves by the lane, for one who is alone, if others wait to take the lock there. If not, the
+    /// parcel is given back; then the lane is closed, and it is to let go and leave.
+    pub(crate) fn pass_by_lane(&self, parcel: Box<T::Parcel>) -> Option<Box<T::Parcel>> {
+        let mut state = self.state();
+        state.alone = Some(ThreadToken::NONE);
+        if state.may_be_left() {
+            state.open = Some(Access::Exclusive);
+            self.lane.open(parcel, Access::Exclusive);
+            None
+        } else {
+            state.open = None;
+            self.lane.shut();
+            Some(parcel)
+        }
+    }
+
+    /// Has the lock to itself from now on, as one who did not take it from the lane.
+    pub(crate) fn leave_lane(&self, thread: ThreadToken) {
+        let mut state = self.state();
+        state.open = None;
+        state.alone = Some(thread);
+        self.lane.shut();
+    }
+
+    /// Is the lane idle, so that it is worth while to try again? One by which this mode can't get in
+    /// is closed.
+    pub(crate) fn has_idle_lane(&self, mode: Mode) -> bool {
+        if !self.lane.is_idle() {
+            return false;
+        }
+        let mut state = self.state();
+        if mode != Mode::Upgradable && state.open == Some(mode.access()) {
+            return self.lane.is_idle();
+        }
+        // Those who wait for it, if there are any, come first.
+        state.lingers = false;
+        let Some((open, parcel)) = state.settle() else {
+            return false;
+        };
+        drop(state);
+        self.close(open);
+        drop(parcel);
+        true
+    }
+
+    /// Lets go of what passed through the lane, which is shut.
+    fn close(&self, open: Access) {
+        match open {
+            Access::Exclusive => {
+                let value = self.state().value.clone();
+                self.leave_alone(value.is_some_and(|value| value.let_go()));
+            }
+            Access::Shared => {
+                if let Some(mut turn) = self.leave(Mode::Read, ThreadToken::NONE, |_| ()) {
+                    if !turn.value().is_some_and(|value| value.let_go()) {
+                        turn.replace(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does anybody wait? Out of date at once.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Leaves, for one who was not alone. The last one gets the turn to let go; for an upgradable
@@ -143,6 +246,11 @@ impl<T> Queue<T> {
         state.pass_on();
     }
 
+    /// No thread counts as the one who took the lock from the lane any more.
+    pub(crate) fn disown_lane(&self) {
+        self.lane.disown();
+    }
+
     /// No thread counts as the one who is inside any more.
     pub(crate) fn disown(&self, mode: Mode, thread: ThreadToken) {
         let mut state = self.state();
@@ -152,12 +260,14 @@ impl<T> Queue<T> {
 
     /// Is this thread inside, in whichever way?
     pub(crate) fn has_inside(&self, thread: ThreadToken) -> bool {
-        self.state().has_inside(thread)
+        self.lane.is_held_by(thread) || self.state().has_inside(thread)
     }
 
     /// Is this thread inside as a reader, beside what it may be else?
     pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
-        self.state().readers.contains(&thread)
+        let state = self.state();
+        let by_lane = state.open == Some(Access::Shared) && self.lane.is_held_by(thread);
+        by_lane || state.readers.contains(&thread)
     }
 
     /// What those inside share, if anybody is.
@@ -185,11 +295,11 @@ impl<T> Queue<T> {
     }
 
     fn state(&self) -> Locked<'_, T> {
-        Locked::new(&self.state)
+        Locked::new(self)
     }
 }
 
-impl<T> fmt::Debug for Queue<T> {
+impl<T: Shared> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
         f.debug_struct("Queue")
@@ -197,6 +307,7 @@ impl<T> fmt::Debug for Queue<T> {
             .field("upgradable", &state.upgradable.is_some())
             .field("alone", &state.alone.is_some())
             .field("waiting", &state.waiting.len())
+            .field("lane", &state.open)
             .finish_non_exhaustive()
     }
 }

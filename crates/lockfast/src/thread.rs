@@ -1,7 +1,9 @@
 //! Telling threads apart, cheaply.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::primitive;
+use crate::primitive::Ordering;
 
 /// One thread of this process, or none; never given to another thread, even after its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +11,7 @@ pub(crate) struct ThreadToken(u64);
 
 /// A thread that changes, as one thread tells and others may look.
 #[derive(Debug, Default)]
-pub(crate) struct AtomicThreadToken(AtomicU64);
+pub(crate) struct AtomicThreadToken(primitive::AtomicU64);
 
 impl AtomicThreadToken {
     pub(crate) fn load(&self) -> ThreadToken {
@@ -39,7 +41,7 @@ impl ThreadToken {
         // While the thread is torn down it is nobody, and then nothing is reported of it.
         OWN.try_with(|own| {
             if own.get() == 0 {
-                static LAST: AtomicU64 = AtomicU64::new(0);
+                static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
                 own.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
             }
             Self(own.get())

@@ -1,25 +1,31 @@
 //! The state under its mutex.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::state::State;
+use super::{Queue, Shared};
+use crate::primitive::{MutexGuard, Ordering};
 
 /// The state, until dropped. Whoever got the turn meanwhile is woken when the mutex is free again: a
 /// thread would run into it, and a task's waker may do anything.
-pub(super) struct Locked<'q, T> {
+pub(super) struct Locked<'q, T: Shared> {
+    pub(super) queue: &'q Queue<T>,
     state: Option<MutexGuard<'q, State<T>>>,
 }
 
-impl<'q, T> Locked<'q, T> {
-    pub(super) fn new(state: &'q Mutex<State<T>>) -> Self {
+impl<'q, T: Shared> Locked<'q, T> {
+    pub(super) fn new(queue: &'q Queue<T>) -> Self {
         // Nothing in here panics while the state is inconsistent.
-        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { state: Some(state) }
+        let state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            queue,
+            state: Some(state),
+        }
     }
 }
 
-impl<T> Deref for Locked<'_, T> {
+impl<T: Shared> Deref for Locked<'_, T> {
     type Target = State<T>;
 
     fn deref(&self) -> &State<T> {
@@ -27,18 +33,25 @@ impl<T> Deref for Locked<'_, T> {
     }
 }
 
-impl<T> DerefMut for Locked<'_, T> {
+impl<T: Shared> DerefMut for Locked<'_, T> {
     fn deref_mut(&mut self) -> &mut State<T> {
         self.state.as_mut().expect("it is there until dropped")
     }
 }
 
-impl<T> Drop for Locked<'_, T> {
+impl<T: Shared> Drop for Locked<'_, T> {
     fn drop(&mut self) {
-        let granted = self.granted.take();
+        let closed = self.settle();
+        let woken = [self.granted.take(), self.woken.take()];
+        let waiting = self.waiting.len();
+        self.queue.waiting.store(waiting, Ordering::Relaxed);
         self.state = None;
-        if let Some(sleeper) = granted {
+        for sleeper in woken.into_iter().flatten() {
             sleeper.grant();
+        }
+        if let Some((open, parcel)) = closed {
+            self.queue.close(open);
+            drop(parcel);
         }
     }
 }

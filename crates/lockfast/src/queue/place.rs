@@ -4,15 +4,16 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Queue;
 use super::sleeper::Sleeper;
 use super::state::State;
 use super::turn::{Purpose, Turn};
+use super::{Queue, Shared};
+use crate::primitive::spin_loop;
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
 
 /// A place in the queue, given up when dropped.
-pub(crate) struct Place<'q, T> {
+pub(crate) struct Place<'q, T: Shared> {
     queue: &'q Queue<T>,
     sleeper: Arc<Sleeper>,
     thread: ThreadToken,
@@ -20,27 +21,42 @@ pub(crate) struct Place<'q, T> {
     /// Was this thread inside when it lined up?
     was_inside: bool,
     used: bool,
+    /// Does it count as awake?
+    awake: bool,
 }
 
-impl<'q, T> Place<'q, T> {
+/// What became of one who waits and came by.
+pub(crate) enum Met<P> {
+    /// It has the turn.
+    Granted,
+    /// It took the lock from the lane, and has left the queue.
+    Lane(Box<P>),
+    /// Neither; it counts as asleep from now on.
+    Nothing,
+}
+
+impl<'q, T: Shared> Place<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
         state: &State<T>,
         sleeper: Arc<Sleeper>,
         thread: ThreadToken,
         purpose: Purpose,
+        awake: bool,
     ) -> Self {
+        let is_inside = || state.has_inside(thread) || queue.lane.is_held_by(thread);
         Self {
             queue,
             sleeper,
             thread,
             purpose,
-            was_inside: purpose != Purpose::Upgrade && state.has_inside(thread),
+            was_inside: purpose != Purpose::Upgrade && is_inside(),
             used: false,
+            awake,
         }
     }
 
-    /// Sleeps until it is this one's turn, until the instant, or until a signal.
+    /// Sleeps until woken, until the instant, or until a signal.
     pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
         self.sleeper.park(until)
     }
@@ -53,6 +69,44 @@ impl<'q, T> Place<'q, T> {
     /// Was this thread inside when it lined up, so that it waits for itself?
     pub(crate) fn was_inside(&self) -> bool {
         self.was_inside
+    }
+
+    /// Comes by at the lane, awake, for a while: to be put to sleep and woken takes longer than many
+    /// sections last. Only for those who compete.
+    pub(crate) fn come_by(&mut self) -> Met<T::Parcel> {
+        let Purpose::Enter { mode, .. } = self.purpose else {
+            unreachable!("those who upgrade do not compete")
+        };
+        if !self.awake && !self.queue.state().wakes(&self.sleeper) {
+            return Met::Granted;
+        }
+        self.awake = true;
+        for _ in 0..ROUNDS {
+            if let Some(parcel) = self.queue.lane.take(mode, self.thread) {
+                // Nobody can grant it the turn meanwhile: it has the lock.
+                self.queue.state().leaves(&self.sleeper);
+                self.used = true;
+                return Met::Lane(parcel);
+            }
+            if self.sleeper.is_woken() {
+                break;
+            }
+            spin_loop();
+        }
+        let mut state = self.queue.state();
+        if !state.waits(&self.sleeper) {
+            return Met::Granted;
+        }
+        // Whoever left it there since the last look relies on this one.
+        if let Some(parcel) = self.queue.lane.take(mode, self.thread) {
+            state.leaves(&self.sleeper);
+            self.used = true;
+            return Met::Lane(parcel);
+        }
+        state.falls_asleep(&self.sleeper);
+        self.sleeper.reset();
+        self.awake = false;
+        Met::Nothing
     }
 
     /// The turn, after it was granted.
@@ -74,7 +128,7 @@ impl<'q, T> Place<'q, T> {
     }
 }
 
-impl<T> Drop for Place<'_, T> {
+impl<T: Shared> Drop for Place<'_, T> {
     fn drop(&mut self) {
         if self.used {
             return;
@@ -83,9 +137,7 @@ impl<T> Drop for Place<'_, T> {
         let waits = |sleeper: &Arc<Sleeper>| Arc::ptr_eq(sleeper, &self.sleeper);
         if state.upgrader.as_ref().is_some_and(waits) {
             state.upgrader = None;
-        } else if let Some(at) = state.waiting.iter().position(|other| waits(&other.sleeper)) {
-            state.waiting.remove(at);
-        } else {
+        } else if !state.leaves(&self.sleeper) {
             // Granted just now, and not used: it is the next one's.
             let turn = self.turn(&state);
             drop(state);
@@ -95,3 +147,9 @@ impl<T> Drop for Place<'_, T> {
         state.pass_on();
     }
 }
+
+/// How often the lane is looked at before the thread sleeps.
+#[cfg(not(lockfast_model))]
+const ROUNDS: u32 = 100;
+#[cfg(lockfast_model)]
+const ROUNDS: u32 = 1;

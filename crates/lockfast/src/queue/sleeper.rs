@@ -1,11 +1,11 @@
 //! What wakes the one who waits: a thread that sleeps, or a task that is polled.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use crate::primitive::{Mutex, MutexGuard, Parker};
 use crate::sys::Parked;
-use crate::sys::park::Parker;
 
 /// One wait for the turn.
 #[derive(Debug, Default)]
@@ -15,9 +15,19 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    /// Puts the thread to sleep until granted, until the instant, or until a signal.
+    /// Puts the thread to sleep until woken, until the instant, or until a signal.
     pub(super) fn park(&self, until: Option<Instant>) -> Parked {
         self.parker.park(until)
+    }
+
+    /// Was it woken since it last fell asleep?
+    pub(super) fn is_woken(&self) -> bool {
+        self.parker.is_granted()
+    }
+
+    /// It is about to sleep: forgets that it was woken.
+    pub(super) fn reset(&self) {
+        self.parker.reset();
     }
 
     /// Is it granted? If not, the task is woken when it is.
@@ -33,7 +43,7 @@ impl Sleeper {
         Poll::Pending
     }
 
-    /// Grants it. What a waker does is the program's, so no mutex may be held.
+    /// Wakes it. What a waker does is the program's, so no mutex may be held.
     pub(super) fn grant(&self) {
         self.parker.grant();
         let waker = self.waker().take();

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::protocol::plan::Mode;
+use crate::protocol::plan::{Access, Mode};
 use crate::thread::ThreadToken;
 
 use super::sleeper::Sleeper;
@@ -22,6 +23,16 @@ pub(super) struct State<T> {
     pub(super) upgrader: Option<Arc<Sleeper>>,
     /// Who got the turn and is to be woken.
     pub(super) granted: Option<Arc<Sleeper>>,
+    /// Who is to be woken to come by at the lane.
+    pub(super) woken: Option<Arc<Sleeper>>,
+    /// Is the lane open, and how is held what passes through it? It counts as inside, as no thread.
+    pub(super) open: Option<Access>,
+    /// May it stay open when nobody waits?
+    pub(super) lingers: bool,
+    /// How many of those who wait are awake.
+    pub(super) awake: usize,
+    /// Since when somebody waits while a thread of this process has the lock.
+    pub(super) since: Option<Instant>,
 }
 
 /// One who waits to enter.
@@ -29,6 +40,22 @@ pub(super) struct Waiter {
     pub(super) mode: Mode,
     pub(super) thread: ThreadToken,
     pub(super) sleeper: Arc<Sleeper>,
+    /// Does it come by at the lane when it is awake?
+    pub(super) competes: bool,
+    pub(super) awake: bool,
+}
+
+impl Waiter {
+    /// One that sleeps until it has the turn.
+    pub(super) fn new(mode: Mode, thread: ThreadToken, sleeper: &Arc<Sleeper>) -> Self {
+        Self {
+            mode,
+            thread,
+            sleeper: Arc::clone(sleeper),
+            competes: false,
+            awake: false,
+        }
+    }
 }
 
 impl<T> State<T> {
@@ -43,6 +70,11 @@ impl<T> State<T> {
             waiting: VecDeque::new(),
             upgrader: None,
             granted: None,
+            woken: None,
+            open: None,
+            lingers: false,
+            awake: 0,
+            since: None,
         }
     }
 
@@ -103,6 +135,45 @@ impl<T> State<T> {
         }
     }
 
+    /// Does it wait, and has not got the turn?
+    pub(super) fn waits(&self, sleeper: &Arc<Sleeper>) -> bool {
+        self.position(sleeper).is_some()
+    }
+
+    /// Counts it as awake; `false` when it does not wait any more, because it has got the turn.
+    pub(super) fn wakes(&mut self, sleeper: &Arc<Sleeper>) -> bool {
+        let Some(at) = self.position(sleeper) else {
+            return false;
+        };
+        if !self.waiting[at].awake {
+            self.waiting[at].awake = true;
+            self.awake += 1;
+        }
+        true
+    }
+
+    /// Counts it as asleep.
+    pub(super) fn falls_asleep(&mut self, sleeper: &Arc<Sleeper>) {
+        let at = self.position(sleeper).expect("it waits");
+        self.waiting[at].awake = false;
+        self.awake -= 1;
+    }
+
+    /// Takes it out of the queue; `false` when it was not there.
+    pub(super) fn leaves(&mut self, sleeper: &Arc<Sleeper>) -> bool {
+        let Some(at) = self.position(sleeper) else {
+            return false;
+        };
+        let waiter = self.waiting.remove(at).expect("looked at just now");
+        self.awake -= usize::from(waiter.awake);
+        true
+    }
+
+    fn position(&self, sleeper: &Arc<Sleeper>) -> Option<usize> {
+        let mut waiting = self.waiting.iter();
+        waiting.position(|waiter| Arc::ptr_eq(&waiter.sleeper, sleeper))
+    }
+
     /// Gives the turn to whoever may have it now.
     pub(super) fn pass_on(&mut self) {
         if self.is_empty() {
@@ -123,6 +194,7 @@ impl<T> State<T> {
         };
         if self.admits(first.mode) {
             let first = self.waiting.pop_front().expect("looked at just now");
+            self.awake -= usize::from(first.awake);
             self.begin(first.mode, first.thread);
             self.granted = Some(first.sleeper);
         }

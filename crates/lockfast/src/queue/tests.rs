@@ -8,8 +8,16 @@ const ONE: ThreadToken = ThreadToken::for_test(1);
 const OTHER: ThreadToken = ThreadToken::for_test(2);
 const THIRD: ThreadToken = ThreadToken::for_test(3);
 
+impl Shared for i32 {
+    type Parcel = u32;
+
+    fn let_go(&self) -> bool {
+        true
+    }
+}
+
 fn queue() -> Queue<i32> {
-    Queue::new(Some(7), |_| true)
+    Queue::new(Some(7))
 }
 
 fn turn(queue: &Queue<i32>, mode: Mode) -> Turn<'_, i32> {
@@ -29,7 +37,7 @@ fn is_full(queue: &Queue<i32>, mode: Mode) -> bool {
 }
 
 fn place(queue: &Queue<i32>, mode: Mode) -> Place<'_, i32> {
-    match queue.line_up(mode, THIRD) {
+    match queue.line_up(mode, THIRD, false) {
         Joined::Place(place) => place,
         Joined::Turn(_) => panic!("the queue was empty"),
     }
@@ -196,11 +204,15 @@ fn one_who_steps_back_goes_first_when_all_have_left() {
 fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    let let_go: fn(&AtomicU32) -> bool = |count| {
-        count.fetch_add(1, Ordering::Relaxed);
-        true
-    };
-    let queue = Queue::new(Some(AtomicU32::new(0)), let_go);
+    impl Shared for AtomicU32 {
+        type Parcel = u32;
+
+        fn let_go(&self) -> bool {
+            self.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+    }
+    let queue = Queue::new(Some(AtomicU32::new(0)));
     let enter = || {
         let Entry::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
             panic!("readers share");

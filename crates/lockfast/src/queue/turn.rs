@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::Queue;
 use super::place::Place;
 use super::sleeper::Sleeper;
 use super::state::{State, Waiter};
+use super::{Queue, Shared};
 use crate::protocol::plan::Mode;
 use crate::thread::ThreadToken;
 
 /// The right to deal with the kernel; passes it on when dropped.
-pub(crate) struct Turn<'q, T> {
+pub(crate) struct Turn<'q, T: Shared> {
     queue: &'q Queue<T>,
     value: Option<Arc<T>>,
     thread: ThreadToken,
@@ -28,7 +28,7 @@ pub(super) enum Purpose {
     Close,
 }
 
-impl<'q, T> Turn<'q, T> {
+impl<'q, T: Shared> Turn<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
         state: &State<T>,
@@ -68,7 +68,11 @@ impl<'q, T> Turn<'q, T> {
     pub(crate) fn keep(mut self) {
         self.value = None;
         match self.purpose {
-            Purpose::Enter { mode, .. } if mode.is_alone() => {}
+            Purpose::Enter { mode, .. } if mode.is_alone() => {
+                if self.queue.has_waiting() {
+                    self.queue.state().restart_slice();
+                }
+            }
             Purpose::Enter { mode, .. } => {
                 let mut state = self.queue.state();
                 state.add(mode, self.thread);
@@ -96,17 +100,16 @@ impl<'q, T> Turn<'q, T> {
         let sleeper = Arc::new(Sleeper::default());
         let mut state = queue.state();
         state.closed = true;
-        state.waiting.push_front(Waiter {
-            mode,
-            thread,
-            sleeper: Arc::clone(&sleeper),
-        });
+        state
+            .waiting
+            .push_front(Waiter::new(mode, thread, &sleeper));
         let place = Place::new(
             queue,
             &state,
             sleeper,
             thread,
             Purpose::Enter { mode, joins: false },
+            false,
         );
         drop(state);
         // Passes the turn on: to itself, if all have left meanwhile.
@@ -115,7 +118,7 @@ impl<'q, T> Turn<'q, T> {
     }
 }
 
-impl<T> Drop for Turn<'_, T> {
+impl<T: Shared> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         let mut state = self.queue.state();
         match self.purpose {
@@ -124,7 +127,7 @@ impl<T> Drop for Turn<'_, T> {
                 // The last of those inside left without letting go, as this one was busy.
                 if joins && state.is_empty() {
                     if let Some(value) = &self.value {
-                        if !(self.queue.let_go)(value) {
+                        if !value.let_go() {
                             state.value = None;
                         }
                     }

@@ -51,7 +51,7 @@ async fn acquire_by(
         }
     }
     let queue = &handle.process().queue;
-    let joined = queue.line_up(Mode::Exclusive, thread);
+    let joined = queue.line_up(Mode::Exclusive, thread, false);
     let _turn = wait.for_turn(joined, || None).await?;
     loop {
         let file = current(handle)?;

@@ -10,6 +10,7 @@
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
+//! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `process` | the user, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
@@ -33,6 +34,12 @@ pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process};
 mod unix;
 #[cfg(all(unix, not(lockfast_unsupported)))]
 pub(crate) use unix::{alarm, bell, file, fork, lock, park, process};
+
+#[allow(
+    unsafe_code,
+    reason = "a box is made an address and a box again; each is one line with its contract"
+)]
+pub(crate) mod slot;
 
 use crate::protocol::plan::Range;
 

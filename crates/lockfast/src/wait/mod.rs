@@ -27,7 +27,7 @@ use crate::cancel;
 use crate::error::{Cause, Error, Operation, Result};
 use crate::handle::Handle;
 use crate::holder::Holder;
-use crate::queue::{Joined, Place, Turn};
+use crate::queue::{Joined, Met, Place, Shared, Turn};
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
 use crate::trace;
@@ -133,6 +133,14 @@ pub(crate) struct Wait<'h> {
     span: Option<trace::Span>,
 }
 
+/// How a thread of this process got in.
+pub(crate) enum Admission<'q, T: Shared> {
+    /// It has the turn to deal with the kernel.
+    Turn(Turn<'q, T>),
+    /// By the lane.
+    Lane(Box<T::Parcel>),
+}
+
 /// Who waits, and so how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sleeper {
@@ -209,7 +217,7 @@ impl<'h> Wait<'h> {
     }
 
     /// Waits for the turn among the threads of this process.
-    pub(crate) async fn for_turn<'q, T>(
+    pub(crate) async fn for_turn<'q, T: Shared>(
         &mut self,
         joined: Joined<'q, T>,
         holder: impl Fn() -> Option<Holder>,
@@ -221,7 +229,7 @@ impl<'h> Wait<'h> {
     }
 
     /// Waits at that place until the turn comes.
-    pub(crate) async fn at_place<'q, T>(
+    pub(crate) async fn at_place<'q, T: Shared>(
         &mut self,
         place: Place<'q, T>,
         holder: impl Fn() -> Option<Holder>,
@@ -231,23 +239,49 @@ impl<'h> Wait<'h> {
             place.granted().await;
         } else {
             self.unless_deadlock(|| place.was_inside())?;
-            self.parked(&place, &holder)?;
+            self.parked(|until| place.park(until), &holder)?;
         }
         Ok(place.enter())
     }
 
-    /// Puts this thread to sleep until the turn comes.
-    #[cold]
-    fn parked<T>(
+    /// Is it one that may compete for the lane? The program's functions could take their time while
+    /// others rely on it, and so could whoever polls a task.
+    pub(crate) fn may_compete(&self) -> bool {
+        let settings = self.handle.settings();
+        self.sleeper == Sleeper::Thread
+            && settings.on_wait.is_none()
+            && settings.on_interrupt.is_none()
+    }
+
+    /// Waits for the lane or for the turn, as one that competes.
+    pub(crate) fn at_lane<'q, T: Shared>(
         &mut self,
-        place: &Place<'_, T>,
+        mut place: Place<'q, T>,
+        holder: impl Fn() -> Option<Holder>,
+    ) -> Result<Admission<'q, T>> {
+        self.begin(&holder)?;
+        self.unless_deadlock(|| place.was_inside())?;
+        loop {
+            match place.come_by() {
+                Met::Granted => return Ok(Admission::Turn(place.enter())),
+                Met::Lane(parcel) => return Ok(Admission::Lane(parcel)),
+                Met::Nothing => self.parked(|until| place.park(until), &holder)?,
+            }
+        }
+    }
+
+    /// Puts this thread to sleep until it is woken.
+    #[cold]
+    fn parked(
+        &mut self,
+        park: impl Fn(Option<Instant>) -> Parked,
         holder: &impl Fn() -> Option<Holder>,
     ) -> Result<()> {
         let interruption = Interruption::of_tokens();
         loop {
             self.unless_cancelled()?;
             let until = earlier(self.patience.deadline(), self.next_call());
-            match place.park(earlier(until, interruption.come_back())) {
+            match park(earlier(until, interruption.come_back())) {
                 Parked::Granted => return Ok(()),
                 Parked::TimedOut => {
                     self.unless_over(holder)?;

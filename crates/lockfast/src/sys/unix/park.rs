@@ -75,6 +75,11 @@ mod futex {
             self.state.load(Ordering::Acquire) == GRANTED
         }
 
+        /// As if it had not been granted.
+        pub(crate) fn reset(&self) {
+            self.state.store(WAITING, Ordering::Relaxed);
+        }
+
         /// Wakes the thread.
         pub(crate) fn grant(&self) {
             self.state.store(GRANTED, Ordering::Release);
@@ -131,6 +136,11 @@ mod condition {
         /// Was it granted?
         pub(crate) fn is_granted(&self) -> bool {
             *self.granted.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// As if it had not been granted.
+        pub(crate) fn reset(&self) {
+            *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = false;
         }
 
         /// Wakes the thread.

@@ -23,6 +23,11 @@ impl Parker {
         true
     }
 
+    /// It always is.
+    pub(crate) fn reset(&self) {
+        let () = self.nothing;
+    }
+
     /// Nothing to wake.
     pub(crate) fn grant(&self) {
         let () = self.nothing;

@@ -1,0 +1,182 @@
+//! A value that threads leave for each other, and flags beside it, in one atomic word.
+//!
+//! The word is the address of the value, or null when nothing is there, and the flags are in the bits
+//! that an aligned address leaves free. Whoever changes the word from an address to null owns what was
+//! there, and it is the only one: so to leave the value and to take it are one atomic operation each,
+//! and nothing is counted.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+
+use crate::primitive::{AtomicPtr, Ordering};
+
+/// A place for one boxed value.
+pub(crate) struct Slot<P> {
+    word: AtomicPtr<P>,
+    /// Threads pass it on, as they do by a mutex.
+    owns: PhantomData<Mutex<Box<P>>>,
+}
+
+/// How many flags there are: the low bits of an address.
+const FLAGS: usize = 0b11;
+
+impl<P> Slot<P> {
+    /// With nothing in it, and no flag set.
+    pub(crate) fn new() -> Self {
+        const { assert!(align_of::<P>() > FLAGS, "the flags need room") };
+        Self {
+            word: AtomicPtr::new(std::ptr::null_mut()),
+            owns: PhantomData,
+        }
+    }
+
+    /// Is something there? Out of date at once.
+    pub(crate) fn is_taken(&self) -> bool {
+        address(self.word.load(Ordering::Relaxed)).is_some()
+    }
+
+    /// Takes what is there, if the flags in the mask are those.
+    pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let value = address(word)?;
+            if word.addr() & mask != flags {
+                return None;
+            }
+            // Acquire: what the one who left it did before comes before what is done now.
+            match self.change(word, alone(word.addr() & FLAGS), Ordering::Acquire) {
+                // SAFETY: the address came from a box in `leave`, and nobody else has changed the word
+                // from it to null since.
+                Ok(()) => return Some(unsafe { Box::from_raw(value.as_ptr()) }),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Leaves it, if nothing is there and the flags are exactly those; else it is given back.
+    pub(crate) fn leave(&self, value: Box<P>, flags: usize) -> Result<(), Box<P>> {
+        Self::leave_by(value, |_| self, flags)
+    }
+
+    /// The same for a value that leads to its slot, and may keep it alive.
+    pub(crate) fn leave_by<'s>(
+        value: Box<P>,
+        slot: impl FnOnce(&'s P) -> &'s Self,
+        flags: usize,
+    ) -> Result<(), Box<P>>
+    where
+        P: 's,
+    {
+        let value = Box::into_raw(value);
+        // SAFETY: the value is this function's until the word is changed, after which neither it nor
+        // the slot is touched here.
+        let slot = slot(unsafe { &*value });
+        let word = value.map_addr(|address| address | (flags & FLAGS));
+        // Release: see `take`.
+        match slot.change(alone(flags), word, Ordering::Release) {
+            Ok(()) => Ok(()),
+            // SAFETY: it came from the box above, and the word never was its address.
+            Err(_) => Err(unsafe { Box::from_raw(value) }),
+        }
+    }
+
+    /// Sets the flags in the mask to those; was something there at that moment?
+    pub(crate) fn set(&self, mask: usize, flags: usize) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let changed = word.map_addr(|address| (address & !mask) | flags);
+            match self.change(word, changed, Ordering::AcqRel) {
+                Ok(()) => return address(word).is_some(),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    fn change(&self, from: *mut P, to: *mut P, order: Ordering) -> Result<(), *mut P> {
+        self.word
+            .compare_exchange(from, to, order, Ordering::Relaxed)
+            .map(drop)
+    }
+}
+
+impl<P> Drop for Slot<P> {
+    fn drop(&mut self) {
+        drop(self.take(0, 0));
+    }
+}
+
+impl<P> fmt::Debug for Slot<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("is_taken", &self.is_taken())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address in the word, without the flags.
+fn address<P>(word: *mut P) -> Option<NonNull<P>> {
+    NonNull::new(word.map_addr(|address| address & !FLAGS))
+}
+
+/// The word of those flags with nothing there.
+fn alone<P>(flags: usize) -> *mut P {
+    std::ptr::without_provenance_mut(flags & FLAGS)
+}
+
+#[cfg(all(test, not(lockfast_model)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_left_is_taken_once_and_only_by_those_flags() {
+        let slot = Slot::new();
+        assert!(slot.take(0, 0).is_none() && !slot.is_taken());
+        slot.leave(Box::new(7_u64), 0b01)
+            .expect_err("another flag is set");
+        assert!(!slot.set(0b01, 0b01));
+        slot.leave(Box::new(7_u64), 0b01)
+            .expect("nothing is there");
+        slot.leave(Box::new(8_u64), 0b01).expect_err("taken");
+        assert!(slot.is_taken());
+        assert!(slot.take(0b10, 0b10).is_none());
+        assert!(slot.set(0b11, 0b10), "it is still there");
+        assert_eq!(slot.take(0b10, 0b10).as_deref(), Some(&7));
+        assert!(slot.take(0, 0).is_none());
+    }
+
+    #[test]
+    fn what_is_there_is_dropped_with_it() {
+        let value = Arc::new(());
+        let slot = Slot::new();
+        slot.leave(Box::new(Arc::clone(&value)), 0)
+            .expect("nothing is there");
+        drop(slot);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn threads_pass_a_plain_number_on() {
+        let slot = Slot::new();
+        slot.leave(Box::new(0_u64), 0).expect("nothing is there");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let mut number = loop {
+                            match slot.take(0, 0) {
+                                Some(number) => break number,
+                                None => std::thread::yield_now(),
+                            }
+                        };
+                        *number += 1;
+                        slot.leave(number, 0).expect("this thread has it");
+                    }
+                });
+            }
+        });
+        assert_eq!(slot.take(0, 0).as_deref(), Some(&4000));
+    }
+}
