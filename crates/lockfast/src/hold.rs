@@ -43,12 +43,12 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
-    pub(crate) fn new(handle: &Arc<Handle>, file: &Arc<LockFile>) -> Box<Self> {
-        Box::new(Self {
+    pub(crate) fn new(handle: &Arc<Handle>, file: &Arc<LockFile>) -> Self {
+        Self {
             handle: Arc::clone(handle),
             file: Arc::clone(file),
             turns: 0,
-        })
+        }
     }
 
     fn lane(&self) -> &Lane<Self> {

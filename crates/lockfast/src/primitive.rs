@@ -29,11 +29,16 @@ pub(crate) use model::{Parker, elapsed};
 
 #[cfg(lockfast_model)]
 mod model {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use loom::sync::{Condvar, Mutex};
 
     use crate::sys::Parked;
+
+    /// No time passes but what the model says.
+    pub(crate) fn elapsed(_: Instant) -> Duration {
+        crate::queue::model::elapsed()
+    }
 
     /// As that of `sys::park`, but time never passes, and an instant has passed already.
     #[derive(Debug, Default)]

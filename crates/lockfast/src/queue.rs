@@ -312,5 +312,7 @@ impl<T: Shared> fmt::Debug for Queue<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, lockfast_model))]
+pub(crate) mod model;
+#[cfg(all(test, not(lockfast_model)))]
 mod tests;

@@ -35,7 +35,7 @@ impl Releasing<'_> {
             return self.release_shared();
         }
         if self.process().queue.has_waiting() && self.handle.has_lane() {
-            return self.leave_lane(Parcel::new(self.handle, self.file));
+            return self.leave_lane(Box::new(Parcel::new(self.handle, self.file)));
         }
         self.release_alone()
     }

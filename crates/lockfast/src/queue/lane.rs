@@ -14,8 +14,8 @@
 //!   clears the flag and finds that the lane is idle at that moment. Whoever looks either wakes the
 //!   first one that waits (and then one is awake), or closes the lane: gives the lock back to the
 //!   kernel and the turn to the first one.
-//! * One that waits is counted as awake or asleep under the mutex, and before it falls asleep it
-//!   comes by once more there. So an idle lane is seen by it, or its sleep by the one who looks.
+//! * One that waits is counted as awake or asleep under the mutex. When the last one that is awake
+//!   falls asleep or gives up, it clears the flag.
 //!
 //! So that it is fair to others: when a [`SLICE`] is over since the kernel granted the lock, or since
 //! somebody began to wait, the lane is closed. Then the turn goes to the first one of the queue,

@@ -97,12 +97,7 @@ impl<'q, T: Shared> Place<'q, T> {
         if !state.waits(&self.sleeper) {
             return Met::Granted;
         }
-        // Whoever left it there since the last look relies on this one.
-        if let Some(parcel) = self.queue.lane.take(mode, self.thread) {
-            state.leaves(&self.sleeper);
-            self.used = true;
-            return Met::Lane(parcel);
-        }
+        // Should the lane be idle, somebody is woken when the mutex is free again.
         state.falls_asleep(&self.sleeper);
         self.sleeper.reset();
         self.awake = false;
