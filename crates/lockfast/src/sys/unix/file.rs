@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
@@ -160,6 +160,25 @@ pub(crate) fn has_one_lock_table(file: &File) -> bool {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn has_one_lock_table(_file: &File) -> bool {
     true
+}
+
+/// Reads what is there, up to the end of the file or of the buffer.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read_at(&mut buffer[length..], start + length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// Writes all of it.
+pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> {
+    file.write_all_at(bytes, start)
 }
 
 /// Are its locks kept by a server, so that a grant is a message that can come late?

@@ -36,7 +36,9 @@ fn fingerprint() -> Option<u64> {
 
     let boot = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(fnv1a(boot.iter().chain(namespace.as_os_str().as_bytes())))
+    Some(crate::hash::fnv1a(
+        boot.iter().chain(namespace.as_os_str().as_bytes()),
+    ))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -44,13 +46,43 @@ fn fingerprint() -> Option<u64> {
     None
 }
 
-/// FNV-1a: processes of different builds must agree on it, which the standard hasher does not
-/// promise.
+/// When a process started, in ticks of the clock of its boot; it tells the process from others that
+/// have its pid.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+pub(crate) fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in parentheses, may have any character.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn started(_pid: u32) -> Option<u64> {
+    None
+}
+
+/// Which boot of the machine this is.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn boot() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot.trim_end().to_owned())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn boot() -> Option<String> {
+    None
+}
+
+/// The name of the machine, or of the container; empty where there is none.
+pub(crate) fn host() -> String {
+    let mut name = [0u8; 256];
+    // SAFETY: the buffer is as long as the call is told, less the byte that ends it.
+    let answer = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(0);
+    match answer {
+        0 => String::from_utf8_lossy(&name[..end]).into_owned(),
+        _ => String::new(),
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -58,10 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fingerprint_is_the_published_fnv1a() {
-        assert_eq!(fnv1a(b"".iter()), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"foobar".iter()), 0x8594_4171_f739_67e8);
+    fn the_fingerprint_stays_the_same() {
         assert_eq!(namespace(), namespace());
         assert_ne!(namespace(), 0);
+    }
+
+    #[test]
+    fn a_process_has_one_start() {
+        let own = started(std::process::id());
+        assert!(own.is_some() && own == started(std::process::id()));
+        assert_ne!(own, started(1));
+        assert_eq!(started(u32::MAX), None);
     }
 }

@@ -54,3 +54,11 @@ pub(crate) fn is_remote(_file: &File) -> bool {
 pub(crate) fn renames_change_time(_file: &File) -> bool {
     false
 }
+
+pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _start: u64) -> io::Result<usize> {
+    Err(unsupported())
+}
+
+pub(crate) fn write_at(_file: &File, _bytes: &[u8], _start: u64) -> io::Result<()> {
+    Err(unsupported())
+}

@@ -12,3 +12,15 @@ pub(crate) fn namespace() -> u64 {
 pub(crate) fn user() -> io::Result<u32> {
     Err(unsupported())
 }
+
+pub(crate) fn started(_pid: u32) -> Option<u64> {
+    None
+}
+
+pub(crate) fn boot() -> Option<String> {
+    None
+}
+
+pub(crate) fn host() -> String {
+    String::new()
+}

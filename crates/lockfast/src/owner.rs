@@ -1,0 +1,160 @@
+//! Who has it, written into the lock file by those who want that.
+//!
+//! The file has two records, a line each, below a line that says what they are. An acquire reads both
+//! and writes its own over the older one, with a token that is greater by one; a release writes the
+//! same record again, as released. So a write that was torn by a crash, at whatever instant, leaves
+//! the record before it whole, and a checksum tells which one is torn. A token is told to the program
+//! after it was written, so one that was torn was never used.
+
+mod author;
+mod record;
+
+use std::fs::File;
+use std::io;
+use std::time::SystemTime;
+
+use crate::sys;
+
+pub(crate) use author::Author;
+use record::{HEADER, LENGTH, Record};
+
+/// Somebody who held a lock, as it wrote into the lock file.
+///
+/// # Examples
+///
+/// See [`LockGuard::abandoned`](crate::LockGuard::abandoned).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    record: Record,
+}
+
+/// The record of one hold.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    record: Record,
+    slot: u64,
+    /// Whoever held it before, and did not release it.
+    abandoned: Option<Owner>,
+}
+
+impl Owner {
+    /// The token of that hold.
+    pub fn token(&self) -> u64 {
+        self.record.token
+    }
+
+    /// The process, in its own pid namespace.
+    pub fn pid(&self) -> u32 {
+        self.record.author.pid
+    }
+
+    /// The name of the machine, or of the container.
+    pub fn host(&self) -> &str {
+        &self.record.author.host
+    }
+
+    /// The [label](crate::Options::label) that it was given.
+    pub fn label(&self) -> Option<&str> {
+        let label = &self.record.author.label;
+        (!label.is_empty()).then_some(label)
+    }
+
+    /// Since when it held the lock.
+    pub fn since(&self) -> SystemTime {
+        self.record.since
+    }
+
+    /// Does that very process still run here? Told by the instant at which it started, as a pid is used
+    /// again; `None` if it ran in another boot of the machine, or on another machine.
+    pub fn is_running(&self) -> Option<bool> {
+        self.record.author.is_running()
+    }
+}
+
+impl Entry {
+    /// Writes that the author holds it from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the file has other content ([`io::ErrorKind::InvalidData`]) or can't be read or written.
+    pub(crate) fn begin(file: &File, author: &Author) -> io::Result<Self> {
+        let slots = read(file)?;
+        let newest = slots.iter().flatten().max_by_key(|record| record.token);
+        let token = newest.map_or(0, |record| record.token) + 1;
+        // Over the older one, or over one that is torn.
+        let slot = u64::from(newest.is_some() && slots[0].as_ref() == newest);
+        let record = Record {
+            token,
+            is_held: true,
+            since: SystemTime::now(),
+            author: author.clone(),
+        };
+        write(file, slot, &record)?;
+        Ok(Self {
+            abandoned: newest.filter(|record| record.is_held).map(|record| Owner {
+                record: record.clone(),
+            }),
+            record,
+            slot,
+        })
+    }
+
+    /// Writes that it is released.
+    pub(crate) fn end(&mut self, file: &File) -> io::Result<()> {
+        self.record.is_held = false;
+        write(file, self.slot, &self.record)
+    }
+
+    pub(crate) fn token(&self) -> u64 {
+        self.record.token
+    }
+
+    pub(crate) fn abandoned(&self) -> Option<&Owner> {
+        self.abandoned.as_ref()
+    }
+}
+
+/// Whoever holds it now, by what is written; the lock need not be held to ask.
+pub(crate) fn holder(file: &File) -> Option<Owner> {
+    let slots = read(file).ok()?;
+    let newest = slots
+        .into_iter()
+        .flatten()
+        .max_by_key(|record| record.token)?;
+    newest.is_held.then_some(Owner { record: newest })
+}
+
+/// An error if the file has content of somebody else.
+pub(crate) fn must_be_free_for_records(file: &File) -> io::Result<()> {
+    read(file).map(drop)
+}
+
+const FOREIGN: &str = "the file has other content";
+
+/// The two records, where they are whole.
+fn read(file: &File) -> io::Result<[Option<Record>; 2]> {
+    // One more than there is to be, to see that there is no more.
+    let mut content = vec![0; HEADER.len() + 2 * LENGTH + 1];
+    let length = sys::file::read_at(file, &mut content, 0)?;
+    let content = &content[..length];
+    let head = &content[..length.min(HEADER.len())];
+    if !HEADER.as_bytes().starts_with(head) || length > HEADER.len() + 2 * LENGTH {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, FOREIGN));
+    }
+    let lines = content.get(HEADER.len()..).unwrap_or_default();
+    let mut slots = lines.chunks(LENGTH).map(Record::parse);
+    Ok([slots.next().flatten(), slots.next().flatten()])
+}
+
+fn write(file: &File, slot: u64, record: &Record) -> io::Result<()> {
+    let line = record.to_line();
+    if slot == 0 {
+        // With the line above it, which may not be there yet.
+        return sys::file::write_at(file, &[HEADER.as_bytes(), &line].concat(), 0);
+    }
+    let start = (HEADER.len() + LENGTH) as u64;
+    sys::file::write_at(file, &line, start)
+}
+
+#[cfg(test)]
+mod tests;
