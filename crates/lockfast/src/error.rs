@@ -60,6 +60,7 @@ pub(crate) enum Operation {
     Check,
     Remove,
     Release,
+    Record,
 }
 
 /// What went wrong.
@@ -284,6 +285,7 @@ impl Operation {
             Self::Check => "cannot check whether this is still the file of lock",
             Self::Remove => "cannot remove lock file",
             Self::Release => "cannot release lock",
+            Self::Record => "cannot write the owner record of lock",
         }
     }
 

@@ -10,6 +10,7 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
 use crate::identity::Sightings;
 use crate::options::Settings;
+use crate::owner::{self, Author, Entry};
 use crate::pool::Pool;
 use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
 use crate::protocol::{self, Protocol, permits};
@@ -41,6 +42,8 @@ pub(crate) struct LockFile {
     quick_writes: AtomicU32,
     /// What a semaphore knows of its permits.
     pool: Option<Pool>,
+    /// Who writes the owner records, if they are wanted.
+    author: Option<Author>,
 }
 
 /// What is wanted of the kernel.
@@ -119,6 +122,10 @@ impl LockFile {
             Protocol::Flock => (false, true),
             Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
         };
+        let author = match settings.owner_record {
+            true => Some(owner::author(&file, path, &settings.label)?),
+            false => None,
+        };
         let pid = std::process::id();
         let pool = match settings.permits {
             Some(permits) => Some(Pool::join(&file, path, permits)?),
@@ -136,6 +143,7 @@ impl LockFile {
             writable,
             quick_writes: AtomicU32::new(0),
             pool,
+            author,
         })
     }
 
@@ -248,12 +256,31 @@ impl LockFile {
 
     /// Who holds it, if the kernel tells in one call.
     pub(crate) fn holder(&self, access: Access) -> Option<Holder> {
-        if !self.bytes {
-            return None;
+        let mut holder = None;
+        if self.bytes {
+            let main = Part::Main.range(self.exclusive_len);
+            let blocker = sys::lock::blocker(&self.file, access, main)?;
+            holder = protocol::holder(blocker, sys::process::namespace());
         }
-        let main = Part::Main.range(self.exclusive_len);
-        let blocker = sys::lock::blocker(&self.file, access, main)?;
-        protocol::holder(blocker, sys::process::namespace())
+        if self.author.is_none() {
+            return holder;
+        }
+        match (owner::holder(self), holder) {
+            (Some(owner), None) => Some(Holder::with_record(&owner)),
+            (Some(owner), Some(holder)) if holder.pid() == Some(owner.pid()) => {
+                Some(Holder::with_record(&owner))
+            }
+            (_, holder) => holder,
+        }
+    }
+
+    /// Writes that this process holds it alone from now on, if that is wanted.
+    pub(crate) fn begin_record(&self) -> io::Result<Option<Box<Entry>>> {
+        let author = self.author.as_ref();
+        let entry = author
+            .map(|author| Entry::begin(self, author))
+            .transpose()?;
+        Ok(entry.map(Box::new))
     }
 
     fn run<E>(

@@ -14,6 +14,7 @@ use crate::hold::{Hold, Parcel};
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
 use crate::options::Settings;
+use crate::owner;
 use crate::per_process::PerProcess;
 use crate::protocol::plan::Mode;
 use crate::queue::{Entry, Joined, Queue, Shared, Turn};
@@ -57,6 +58,17 @@ impl Handle {
             return invalid(
                 "remove_on_release needs verify: without it two could hold the lock, \
                  one on the removed file and one on the new one",
+            );
+        }
+        if settings.owner_record && settings.remove_on_release {
+            return invalid(
+                "an owner record needs a file that stays: its tokens would begin again with each new \
+                 file",
+            );
+        }
+        if !owner::is_label(&settings.label) {
+            return invalid(
+                "a label has at most 100 bytes, no control characters, and no space at its ends",
             );
         }
         let file = LockFile::open(&path, &settings)?;
@@ -107,7 +119,9 @@ impl Handle {
     /// May the lock pass among the threads of this process? Then what an acquire checks of the file was
     /// checked up to a millisecond before.
     pub(crate) fn has_lane(&self) -> bool {
-        !self.settings.remove_on_release && self.settings.verify != Verify::Path
+        !self.settings.remove_on_release
+            && !self.settings.owner_record
+            && self.settings.verify != Verify::Path
     }
 
     /// Takes the lock, waiting as long as the patience lasts.
@@ -171,9 +185,9 @@ impl Handle {
     ) -> Result<Hold> {
         let process = self.process();
         let queue = &process.queue;
-        let hold = |wait: &Wait<'_>, file| {
+        let hold = |wait: &Wait<'_>, file, entry| {
             wait.acquired(mode.name());
-            Ok(Hold::new(self, mode, thread, file))
+            Ok(Hold::new(self, mode, thread, file, entry))
         };
         let by_lane = |wait: &Wait<'_>, parcel| {
             wait.acquired(mode.name());
@@ -182,7 +196,7 @@ impl Handle {
         let mut turn = loop {
             match queue.try_enter(mode, thread) {
                 Entry::Turn(turn) => break turn,
-                Entry::Inside(file) => return hold(&wait, file),
+                Entry::Inside(file) => return hold(&wait, file, None),
                 Entry::Full if queue.has_idle_lane(mode) => {
                     if let Some(parcel) = queue.take_from_lane(mode, thread) {
                         return by_lane(&wait, parcel);
@@ -211,7 +225,7 @@ impl Handle {
         while turn.joins() {
             if let Some(file) = self.join(&turn, mode)? {
                 turn.keep();
-                return hold(&wait, file);
+                return hold(&wait, file, None);
             }
             if wait.is_impatient() {
                 return Err(wait.contended(None));
@@ -220,9 +234,29 @@ impl Handle {
             turn = wait.at_place(place, || process.holder()).await?;
         }
         let file = self.enter(&mut turn, mode, &mut wait).await?;
+        let entry = match self.begin_record(&file, mode) {
+            Ok(entry) => entry,
+            Err(error) => {
+                Self::give_back(&mut turn, &file);
+                return Err(error);
+            }
+        };
         process.held.store(true, Ordering::Relaxed);
         turn.keep();
-        hold(&wait, file)
+        hold(&wait, file, entry)
+    }
+
+    /// Writes who holds it, if it is held alone and that is wanted.
+    pub(crate) fn begin_record(
+        &self,
+        file: &LockFile,
+        mode: Mode,
+    ) -> Result<Option<Box<owner::Entry>>> {
+        if !mode.is_alone() {
+            return Ok(None);
+        }
+        let entry = file.begin_record();
+        entry.map_err(|error| owner::failed(&self.path, error))
     }
 
     /// Gets in beside the readers of this handle, unless the kernel holds it back for others.

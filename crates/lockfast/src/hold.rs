@@ -8,6 +8,7 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::file::{Goal, LockFile};
 use crate::handle::{Handle, OfProcess};
 use crate::identity;
+use crate::owner::{self, Entry};
 use crate::protocol::plan::{self, Mode};
 use crate::queue::Lane;
 use crate::release::Releasing;
@@ -22,6 +23,8 @@ pub(crate) struct Hold {
     thread: ThreadToken,
     /// Taken out when it is released.
     grip: Option<Grip>,
+    /// What was written of it; taken out when that was ended.
+    entry: Option<Box<Entry>>,
 }
 
 /// What has to be kept while a lock is held.
@@ -66,11 +69,13 @@ impl Hold {
         mode: Mode,
         thread: ThreadToken,
         file: Arc<LockFile>,
+        entry: Option<Box<Entry>>,
     ) -> Self {
         Self {
             mode,
             thread,
             grip: Some(Grip::Own(Arc::clone(handle), file)),
+            entry,
         }
     }
 
@@ -81,6 +86,7 @@ impl Hold {
             mode,
             thread,
             grip: Some(Grip::Lane(parcel)),
+            entry: None,
         }
     }
 
@@ -149,8 +155,17 @@ impl Hold {
         if !upgraded {
             wait.in_kernel(file, Goal::Upgrade).await?;
         }
+        let entry = match self.handle().begin_record(file, Mode::Write) {
+            Ok(entry) => entry,
+            Err(error) => {
+                file.undo_goal(Goal::Upgrade)
+                    .map_err(|error| self.failed(Operation::Upgrade, error))?;
+                return Err(error);
+            }
+        };
         turn.keep();
         wait.acquired(Mode::Write.name());
+        self.entry = entry;
         self.mode = Mode::Write;
         Ok(())
     }
@@ -168,6 +183,7 @@ impl Hold {
             return Err(self.handle().unsupported(Operation::Downgrade));
         }
         self.leave_lane();
+        self.end_record()?;
         self.file()
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
@@ -181,13 +197,37 @@ impl Hold {
     /// Releases it and tells of errors. Once is enough; what comes after does nothing.
     #[inline]
     pub(crate) fn release(&mut self) -> Result<()> {
+        let ended = if self.entry.is_some() {
+            self.end_record()
+        } else {
+            Ok(())
+        };
         let Some(grip) = self.grip.take() else {
             return Ok(());
         };
-        match grip {
+        let released = match grip {
             Grip::Lane(parcel) => self.leave_parcel(parcel),
             Grip::Own(handle, file) => self.releasing(&handle, &file).release(),
+        };
+        ended.and(released)
+    }
+
+    /// What was written of this hold, if anything was.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        self.entry.as_deref()
+    }
+
+    /// Writes that it is released, if it was written that it is held.
+    fn end_record(&mut self) -> Result<()> {
+        let Some(mut entry) = self.entry.take() else {
+            return Ok(());
+        };
+        if !self.file().is_own() {
+            // A forked child's copy: the record is the parent's.
+            return Ok(());
         }
+        let ended = entry.end(self.file());
+        ended.map_err(|error| owner::failed(self.path(), error))
     }
 
     #[inline]

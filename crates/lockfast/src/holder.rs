@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::process;
+use std::time::SystemTime;
+
+use crate::owner::Owner;
 
 /// The process that holds a lock, as far as one question to the kernel tells.
 ///
@@ -29,16 +32,34 @@ use std::process;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     pid: Option<u32>,
+    label: Option<String>,
+    since: Option<SystemTime>,
 }
 
 impl Holder {
     pub(crate) fn with_pid(pid: u32) -> Self {
-        Self { pid: Some(pid) }
+        Self {
+            pid: Some(pid),
+            label: None,
+            since: None,
+        }
     }
 
     /// A process whose pid means nothing here: in another pid namespace, or on another machine.
     pub(crate) fn elsewhere() -> Self {
-        Self { pid: None }
+        Self {
+            pid: None,
+            label: None,
+            since: None,
+        }
+    }
+
+    pub(crate) fn with_record(owner: &Owner) -> Self {
+        Self {
+            pid: Some(owner.pid()),
+            label: owner.label().map(str::to_owned),
+            since: Some(owner.since()),
+        }
     }
 
     pub(crate) fn this_process() -> Self {
@@ -49,14 +70,32 @@ impl Holder {
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
+
+    /// The [label](crate::Options::label) that it gave, if it keeps an
+    /// [owner record](crate::Options::owner_record) and those who ask do so too.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// Since when it holds the lock, if there is an owner record.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pid {
-            Some(pid) if pid == process::id() => write!(f, "this process (pid {pid})"),
-            Some(pid) => write!(f, "pid {pid}"),
-            None => f.write_str("a process in another pid namespace or on another machine"),
+            Some(pid) if pid == process::id() => write!(f, "this process (pid {pid})")?,
+            Some(pid) => write!(f, "pid {pid}")?,
+            None => f.write_str("a process in another pid namespace or on another machine")?,
+        }
+        if let Some(label) = &self.label {
+            write!(f, " ({label})")?;
+        }
+        match self.since.and_then(|since| since.elapsed().ok()) {
+            Some(held) => write!(f, ", for {held:.1?}"),
+            None => Ok(()),
         }
     }
 }

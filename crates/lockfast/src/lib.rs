@@ -93,6 +93,7 @@ pub use lock::{Lock, LockGuard};
 pub use lockfast_macros::{locked, read_locked, write_locked};
 pub use named::Scope;
 pub use options::Options;
+pub use owner::Owner;
 pub use protocol::Protocol;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};

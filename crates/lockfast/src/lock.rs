@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::handle::Handle;
 use crate::hold::Hold;
 use crate::options::Options;
+use crate::owner::{Entry, Owner};
 use crate::protocol::plan::Mode;
 use crate::wait::Patience;
 
@@ -506,6 +507,53 @@ impl LockGuard {
     /// ```
     pub fn is_current(&self) -> Result<bool> {
         self.hold.is_current()
+    }
+
+    /// The fencing token of this hold: greater by one than that of the hold before, and never given
+    /// again; none without [`owner_record`](crate::Options::owner_record).
+    ///
+    /// A store that remembers the greatest token it has seen, and refuses smaller ones, is safe from a
+    /// holder that was stopped, lost the lock, and goes on later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let lock = lockfast::Lock::options().owner_record(true).open(&path)?;
+    /// let first = lock.lock()?.token();
+    /// let second = lock.lock()?.token();
+    /// assert_eq!((first, second), (Some(1), Some(2)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn token(&self) -> Option<u64> {
+        self.hold.entry().map(Entry::token)
+    }
+
+    /// Whoever held it before, if it died while it held it, or let its guard be forgotten; needs
+    /// [`owner_record`](crate::Options::owner_record).
+    ///
+    /// What the lock protects may then be half changed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// let lock = lockfast::Lock::options().owner_record(true).open(&path)?;
+    /// let guard = lock.lock()?;
+    /// if let Some(owner) = guard.abandoned() {
+    ///     eprintln!("pid {} died while it held the lock, since {:?}", owner.pid(), owner.since());
+    ///     // ... repair what it left ...
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abandoned(&self) -> Option<&Owner> {
+        self.hold.entry().and_then(Entry::abandoned)
     }
 }
 

@@ -9,6 +9,7 @@ mod waiting;
 
 // The docs list methods in the order of these modules, and opening comes last.
 mod open;
+mod record;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -11,11 +11,14 @@ mod record;
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
+use crate::error::{Cause, Error, Operation, Result};
 use crate::sys;
 
 pub(crate) use author::Author;
+pub(crate) use record::MAX_LABEL;
 use record::{HEADER, LENGTH, Record};
 
 /// Somebody who held a lock, as it wrote into the lock file.
@@ -121,15 +124,36 @@ pub(crate) fn holder(file: &File) -> Option<Owner> {
         .into_iter()
         .flatten()
         .max_by_key(|record| record.token)?;
-    newest.is_held.then_some(Owner { record: newest })
+    let owner = newest.is_held.then_some(Owner { record: newest })?;
+    // It is the record of one who died, and whoever holds it now writes none.
+    (owner.is_running() != Some(false)).then_some(owner)
 }
 
-/// An error if the file has content of somebody else.
-pub(crate) fn must_be_free_for_records(file: &File) -> io::Result<()> {
-    read(file).map(drop)
+/// This process, as the author of records in that file.
+///
+/// # Errors
+///
+/// When the file has content of somebody else.
+pub(crate) fn author(file: &File, path: &Path, label: &str) -> Result<Author> {
+    read(file).map_err(|error| failed(path, error))?;
+    Ok(Author::this(label))
 }
 
-const FOREIGN: &str = "the file has other content";
+/// Can it be a label?
+pub(crate) fn is_label(text: &str) -> bool {
+    text.len() <= MAX_LABEL && text.trim() == text && !text.contains(char::is_control)
+}
+
+/// An error of reading or writing a record.
+pub(crate) fn failed(path: &Path, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Error::new(path, Operation::Record, Cause::InvalidPath(FOREIGN));
+    }
+    Error::system(path, Operation::Record, error)
+}
+
+const FOREIGN: &str =
+    "the file has other content, and a record goes only into one that is empty or has records";
 
 /// The two records, where they are whole.
 fn read(file: &File) -> io::Result<[Option<Record>; 2]> {

@@ -104,12 +104,7 @@ impl<T: Shared> Queue<T> {
     }
 
     /// The turn, or a place behind those who wait already. One that competes comes by at the lane.
-    pub(crate) fn line_up(
-        &self,
-        mode: Mode,
-        thread: ThreadToken,
-        competes: bool,
-    ) -> Joined<'_, T> {
+    pub(crate) fn line_up(&self, mode: Mode, thread: ThreadToken, competes: bool) -> Joined<'_, T> {
         let mut state = self.state();
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
             return Joined::Turn(self.grant(&mut state, mode, thread));

@@ -51,18 +51,12 @@ impl Releasing<'_> {
 
     fn release_alone(self) -> Result<()> {
         let is_temporary = self.handle.settings().remove_on_release;
-        let removed = if is_temporary {
-            self.remove()
-        } else {
-            Ok(())
-        };
+        let removed = if is_temporary { self.remove() } else { Ok(()) };
         let released = self.let_go();
         let process = self.process();
         process.held.store(false, Ordering::Relaxed);
         // A file that could not be unlocked is closed instead, and so is one that was removed.
-        process
-            .queue
-            .leave_alone(released.is_ok() && !is_temporary);
+        process.queue.leave_alone(released.is_ok() && !is_temporary);
         removed.and(released)
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct Settings {
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,
     pub(crate) remove_on_release: bool,
+    pub(crate) owner_record: bool,
+    /// What the record says beside who it is; empty if nothing.
+    pub(crate) label: String,
     pub(crate) on_wait: Option<WaitHook>,
     pub(crate) wait_interval: Option<Duration>,
     pub(crate) on_interrupt: Option<InterruptHook>,
@@ -44,6 +47,8 @@ impl Default for Settings {
             protocol: Protocol::default(),
             verify: Verify::default(),
             remove_on_release: false,
+            owner_record: false,
+            label: String::new(),
             on_wait: None,
             wait_interval: None,
             on_interrupt: None,
@@ -64,6 +69,8 @@ impl fmt::Debug for Settings {
             .field("protocol", &self.protocol)
             .field("verify", &self.verify)
             .field("remove_on_release", &self.remove_on_release)
+            .field("owner_record", &self.owner_record)
+            .field("label", &self.label)
             .field("on_wait", &self.on_wait.is_some())
             .field("wait_interval", &self.wait_interval)
             .field("on_interrupt", &self.on_interrupt.is_some())

@@ -180,6 +180,11 @@ fn refusal(settings: &Settings, permits: u32) -> Option<Cause> {
              file while others are taken from the new one",
         ));
     }
+    if settings.owner_record {
+        return Some(Cause::InvalidOption(
+            "an owner record is for one holder at a time, and a semaphore has several",
+        ));
+    }
     if settings.protocol != Protocol::Fcntl || !sys::lock::HAS_RANGES {
         let why = "permits are locks of bytes: use Protocol::Fcntl on a system that has \
                    open-file-description locks";

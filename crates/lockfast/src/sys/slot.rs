@@ -137,8 +137,7 @@ mod tests {
         slot.leave(Box::new(7_u64), 0b01)
             .expect_err("another flag is set");
         assert!(!slot.set(0b01, 0b01));
-        slot.leave(Box::new(7_u64), 0b01)
-            .expect("nothing is there");
+        slot.leave(Box::new(7_u64), 0b01).expect("nothing is there");
         slot.leave(Box::new(8_u64), 0b01).expect_err("taken");
         assert!(slot.is_taken());
         assert!(slot.take(0b10, 0b10).is_none());
