@@ -122,9 +122,10 @@ impl LockFile {
             Protocol::Flock => (false, true),
             Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
         };
-        let author = match settings.owner_record {
-            true => Some(owner::author(&file, path, &settings.label)?),
-            false => None,
+        let author = if settings.owner_record {
+            Some(owner::author(&file, path, &settings.label)?)
+        } else {
+            None
         };
         let pid = std::process::id();
         let pool = match settings.permits {

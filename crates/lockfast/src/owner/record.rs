@@ -49,7 +49,7 @@ impl Record {
 
     /// None of a line that is torn.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let line = str::from_utf8(line).ok()?.trim_end();
+        let line = std::str::from_utf8(line).ok()?.trim_end();
         let (check, text) = line.strip_prefix("check=")?.split_once(' ')?;
         if u64::from_str_radix(check, 16).ok()? != fnv1a(text.as_bytes().iter()) {
             return None;

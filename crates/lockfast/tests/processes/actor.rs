@@ -18,8 +18,8 @@ use lockfast::{Error, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
+use crate::{actor_owner as owner, lockless, witness};
 use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
-use crate::{lockless, witness};
 
 /// Reads commands until the test closes the pipe or goes away.
 pub(crate) fn run() {
@@ -128,6 +128,20 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let guard = locked().guards.remove(guard);
             guard.ok_or("no such guard")?.release()?;
         }
+        ["token", guard] => {
+            let token = locked().guards[guard].token();
+            return Ok(token.ok_or("no token")?.to_string());
+        }
+        ["abandoned", guard] => {
+            let guards = &locked().guards;
+            return Ok(guards[guard].abandoned().map_or("nobody".into(), |owner| {
+                let label = owner.label().unwrap_or("no label");
+                let runs = owner.is_running();
+                format!("{} {} {label} {runs:?}", owner.token(), owner.pid())
+            }));
+        }
+        ["log-holds", name, rounds] => return owner::log_holds(&lock(name), rounds.parse()?),
+        ["no-more-bytes"] => signals::no_more_bytes()?,
         ["current", guard] => return Ok(locked().guards[guard].is_current()?.to_string()),
         ["read-guard", guard] => {
             let mut text = String::new();
@@ -273,6 +287,8 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
             ("protocol", "both") => options.protocol(Protocol::Both),
             ("verify", "path") => options.verify(Verify::Path),
             ("verify", "off") => options.verify(Verify::Off),
+            ("record", "") => options.owner_record(true),
+            ("label", label) => options.label(label),
             ("remove", "") => options.remove_on_release(true),
             ("follow", "") => options.follow_symlinks(true),
             ("no-dirs", "") => options.create_dirs(false),

@@ -128,3 +128,16 @@ pub(crate) fn many_timed(lock: &Lock, threads: u32, timeout: Duration) -> Answer
         .count();
     Ok(timed_out.to_string())
 }
+
+/// Writes fail from now on, as on a disk that is full.
+pub(crate) fn no_more_bytes() -> nix::Result<()> {
+    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::signal::{SigHandler, signal};
+    // Else the signal that comes with it would end the process.
+    #[allow(unsafe_code, reason = "signal")]
+    // SAFETY: to ignore a signal runs nothing.
+    unsafe {
+        signal(Signal::SIGXFSZ, SigHandler::SigIgn)?;
+    }
+    setrlimit(Resource::RLIMIT_FSIZE, 0, 0)
+}

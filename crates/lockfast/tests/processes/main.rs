@@ -4,6 +4,7 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_owner;
 mod actor_reentrant;
 mod actor_rwlock;
 mod actor_semaphore;
@@ -21,6 +22,7 @@ mod inputs;
 mod interop;
 mod kernel;
 mod lockless;
+mod owner;
 mod release;
 mod remote;
 mod rwlock;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         cancelling::trials(),
         tasks::trials(),
         remote::trials(),
+        owner::trials(),
         identity::trials(),
         inputs::trials(),
         rwlock::trials(),

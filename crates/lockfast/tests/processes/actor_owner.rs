@@ -1,0 +1,37 @@
+//! What an actor does with owner records.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use lockfast::{Lock, Owner};
+
+type Answer = Result<String, Box<dyn std::error::Error>>;
+
+/// Holds the lock again and again, and writes each hold into a log: `begin TOKEN ABANDONED`, with 0
+/// for none, and `end TOKEN` before the release.
+pub(crate) fn log_holds(lock: &Lock, rounds: u64) -> Answer {
+    let mut log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(log(lock.path()))?;
+    for _ in 0..rounds {
+        let guard = lock.lock()?;
+        let token = guard.token().ok_or("no token")?;
+        let abandoned = guard.abandoned().map_or(0, Owner::token);
+        line(&mut log, &format!("begin {token} {abandoned}\n"))?;
+        line(&mut log, &format!("end {token}\n"))?;
+        guard.release()?;
+    }
+    Ok(String::new())
+}
+
+/// Where the holds are logged.
+pub(crate) fn log(lock: &Path) -> PathBuf {
+    lock.with_extension("log")
+}
+
+/// In one call, so that a kill leaves it whole or away.
+fn line(log: &mut File, text: &str) -> io::Result<()> {
+    log.write_all(text.as_bytes())
+}

@@ -1,0 +1,195 @@
+//! Owner records: tokens that only grow, and holds that were abandoned.
+
+use std::fs;
+
+use crate::actor_owner::log;
+use crate::stage::{Actor, Place, until};
+use crate::trials;
+
+trials![
+    tokens_grow_across_processes,
+    a_killed_holder_is_told_to_the_next_one,
+    a_forked_childs_copy_writes_nothing,
+    who_holds_it_is_named_with_its_label,
+    nobody_else_is_named_by_an_old_record,
+    a_file_with_other_content_is_refused_and_left_alone,
+    options_that_contradict_are_refused,
+    a_full_disk_gives_no_lock_without_a_record,
+    killed_at_random_tokens_never_repeat_and_no_abandoned_hold_is_missed,
+];
+
+const RECORD: &str = "record label=nightly-backup";
+
+fn tokens_grow_across_processes() {
+    let place = Place::new();
+    let mut actors: Vec<_> = (0..4).map(|_| Actor::with_lock(&place, RECORD)).collect();
+    for round in 0..3 {
+        for (number, actor) in actors.iter_mut().enumerate() {
+            actor.ask("lock a g");
+            assert_eq!(actor.ask("token g"), (round * 4 + number + 1).to_string());
+            assert_eq!(actor.ask("abandoned g"), "nobody");
+            actor.ask("release g");
+        }
+    }
+}
+
+fn a_killed_holder_is_told_to_the_next_one() {
+    let place = Place::new();
+    let mut holder = Actor::with_lock(&place, RECORD);
+    let mut next = Actor::with_lock(&place, RECORD);
+    holder.ask("lock a g");
+    let waiting = next.begin_waiting("lock a g", &place);
+    holder.kill();
+    next.succeeds(waiting);
+    let expected = format!("1 {} nightly-backup Some(false)", holder.pid());
+    assert_eq!(next.ask("abandoned g"), expected);
+    assert_eq!(next.ask("token g"), "2");
+    next.ask("release g");
+    next.ask("lock a g");
+    assert_eq!(next.ask("abandoned g"), "nobody");
+}
+
+fn a_forked_childs_copy_writes_nothing() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, RECORD);
+    parent.ask("lock a g");
+    let before = fs::read_to_string(place.lock()).expect("the record");
+    assert!(before.contains("state=held"), "{before}");
+    let mut child = parent.fork("libc");
+    child.ask("drop g");
+    assert_eq!(
+        fs::read_to_string(place.lock()).expect("the record"),
+        before
+    );
+    parent.ask("release g");
+    let after = fs::read_to_string(place.lock()).expect("the record");
+    assert!(!after.contains("state=held"), "{after}");
+    child.ask("lock a g");
+    assert_eq!(child.ask("token g"), "2");
+}
+
+fn who_holds_it_is_named_with_its_label() {
+    for protocol in ["fcntl", "flock", "both"] {
+        let place = Place::new();
+        let options = format!("{RECORD} protocol={protocol}");
+        let mut holder = Actor::with_lock(&place, &options);
+        let mut other = Actor::with_lock(&place, &options);
+        holder.ask("lock a g");
+        let error = other.ask_in_vain("try a g");
+        let who = format!("held by pid {} (nightly-backup), for ", holder.pid());
+        assert!(error.contains(&who), "{error}");
+    }
+}
+
+/// The last one with a record was killed, and now somebody without one holds it.
+fn nobody_else_is_named_by_an_old_record() {
+    for protocol in ["fcntl", "flock"] {
+        let place = Place::new();
+        let options = format!("{RECORD} protocol={protocol}");
+        let mut killed = Actor::with_lock(&place, &options);
+        killed.ask("lock a g");
+        killed.kill();
+        let mut holder = Actor::with_lock(&place, &format!("protocol={protocol}"));
+        holder.ask("lock a g");
+        let mut other = Actor::with_lock(&place, &options);
+        let error = other.ask_in_vain("try a g");
+        assert!(!error.contains("nightly-backup"), "{error}");
+    }
+}
+
+fn a_file_with_other_content_is_refused_and_left_alone() {
+    let place = Place::new();
+    fs::write(place.lock(), "4711\n").expect("written");
+    let mut actor = Actor::start();
+    let path = place.lock().display().to_string();
+    let error = actor.ask_in_vain(&format!("open a {path} record"));
+    assert!(error.starts_with("invalid-path:"), "{error}");
+    assert!(
+        error.contains(&path) && error.contains("other content"),
+        "{error}"
+    );
+
+    // It gets other content while it is open.
+    fs::write(place.lock(), "").expect("written");
+    actor.ask(&format!("open a {path} record"));
+    fs::write(place.lock(), "4711\n").expect("written");
+    let error = actor.ask_in_vain("lock a g");
+    assert!(error.contains("other content"), "{error}");
+    assert_eq!(
+        fs::read_to_string(place.lock()).expect("readable"),
+        "4711\n"
+    );
+    fs::write(place.lock(), "").expect("written");
+    actor.ask("lock a g");
+    assert_eq!(actor.ask("token g"), "1");
+}
+
+fn options_that_contradict_are_refused() {
+    let place = Place::new();
+    let path = place.lock().display().to_string();
+    let mut actor = Actor::start();
+    for options in ["record remove", "record label=\u{1}"] {
+        actor.ask_in_vain(&format!("open a {path} {options}"));
+    }
+    actor.ask_in_vain(&format!("sem open s {path} 3 record"));
+}
+
+/// What can't be written can't be held.
+fn a_full_disk_gives_no_lock_without_a_record() {
+    let place = Place::new();
+    let mut actor = Actor::with_lock(&place, RECORD);
+    let mut other = Actor::with_lock(&place, "");
+    actor.ask("no-more-bytes");
+    let error = actor.ask_in_vain("lock a g");
+    assert!(error.contains("cannot write the owner record"), "{error}");
+    other.ask("try a g");
+}
+
+fn killed_at_random_tokens_never_repeat_and_no_abandoned_hold_is_missed() {
+    let place = Place::new();
+    let hammer = |number: usize| {
+        let mut actor = Actor::with_lock(&place, &format!("record label=number-{number}"));
+        let hammering = actor.begin("log-holds a 1000000000");
+        (actor, hammering)
+    };
+    let length = || fs::metadata(log(&place.lock())).map_or(0, |log| log.len());
+    let mut running: Vec<_> = (0..4).map(hammer).collect();
+    let kills = kills();
+    for kill in 0..kills {
+        let before = length();
+        until("holds after a kill", || length() > before);
+        let at = kill % running.len();
+        let (mut victim, _) = std::mem::replace(&mut running[at], hammer(kill));
+        victim.kill();
+    }
+    drop(running);
+
+    let text = fs::read_to_string(log(&place.lock())).expect("the log");
+    let (mut last, mut is_open, mut abandoned) = (0_u64, false, 0);
+    for line in text.lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        let number = |at: usize| words[at].parse::<u64>().expect("a number");
+        if words[0] == "end" {
+            assert_eq!(number(1), last, "only the holder ends its hold");
+            is_open = false;
+            continue;
+        }
+        let (token, previous) = (number(1), number(2));
+        assert!(token > last, "{token} after {last}");
+        // A hold that died before it could write into the log left a gap.
+        if is_open || token > last + 1 {
+            assert_eq!(previous, token - 1, "the hold before {token} was abandoned");
+            abandoned += 1;
+        }
+        (last, is_open) = (token, true);
+    }
+    eprintln!("{kills} were killed in {last} holds, {abandoned} of which were abandoned");
+    assert!(abandoned > 0, "some died while they held it");
+}
+
+/// `LOCKFAST_KILLS` is for all tests that kill; this one has its share of what is usual.
+fn kills() -> usize {
+    let in_all =
+        std::env::var("LOCKFAST_KILLS").map_or(5_000, |number| number.parse().expect("a number"));
+    in_all.min(20_000)
+}
