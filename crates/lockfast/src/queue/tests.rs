@@ -1,4 +1,5 @@
 use super::*;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -12,6 +13,16 @@ impl Shared for i32 {
     type Parcel = u32;
 
     fn let_go(&self) -> bool {
+        true
+    }
+}
+
+/// Counts how often it is let go.
+impl Shared for AtomicU32 {
+    type Parcel = u32;
+
+    fn let_go(&self) -> bool {
+        self.fetch_add(1, Ordering::Relaxed);
         true
     }
 }
@@ -202,16 +213,6 @@ fn one_who_steps_back_goes_first_when_all_have_left() {
 
 #[test]
 fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    impl Shared for AtomicU32 {
-        type Parcel = u32;
-
-        fn let_go(&self) -> bool {
-            self.fetch_add(1, Ordering::Relaxed);
-            true
-        }
-    }
     let queue = Queue::new(Some(AtomicU32::new(0)));
     let enter = || {
         let Entry::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
