@@ -23,6 +23,8 @@ pub(crate) enum Subcommand {
     /// Run a command while holding locks
     #[command(after_help = CODES, after_long_help = DETAILS)]
     Run(Run),
+    /// Join several traces into one
+    TraceMerge(TraceMerge),
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +84,20 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "remove")]
     pub(crate) inherit: bool,
 
+    /// Write who holds the lock into the lock file, which must be empty or have such a record; tell if
+    /// the last holder died while it held the lock, and give the command the number of this hold in
+    /// `LOCKFAST_TOKEN` (of the first LOCK)
+    #[arg(long, conflicts_with_all = ["shared", "remove", "permits"])]
+    pub(crate) record: bool,
+
+    /// What the record says beside who it is
+    #[arg(long, value_name = "TEXT", requires = "record")]
+    pub(crate) label: Option<String>,
+
+    /// Write waits and holds into this file, to be opened in Perfetto or in Chrome's tracing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// Kill the command when lockfast itself is killed, so that it does not run on without its
     /// locks. Processes that the command started are not covered, nor is a command that gains
     /// privileges when it starts (set-user-ID). On Linux only, where it is the default
@@ -93,6 +109,17 @@ pub(crate) struct Run {
         default_missing_value = "true"
     )]
     pub(crate) kill_with_parent: Option<bool>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TraceMerge {
+    /// Traces of `lockfast run --trace`
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+
+    /// The file to write; standard output if not given
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// The names of the [`Protocol`]s.

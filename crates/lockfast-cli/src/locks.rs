@@ -76,7 +76,11 @@ pub(crate) fn held(guard: &MemberGuard) -> Option<(&File, &Path)> {
 fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     let mut options = Options::default()
         .protocol(arguments.protocol.0)
-        .remove_on_release(arguments.remove);
+        .remove_on_release(arguments.remove)
+        .owner_record(arguments.record);
+    if let Some(label) = &arguments.label {
+        options = options.label(label);
+    }
     if let Some(mode) = arguments.mode {
         options = options.mode(mode);
     }

@@ -7,6 +7,7 @@ mod locks;
 mod progress;
 mod run;
 mod sys;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -17,9 +18,10 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let exit = match Args::try_parse() {
-        Ok(Args {
-            subcommand: Subcommand::Run(arguments),
-        }) => run::run(&arguments),
+        Ok(Args { subcommand }) => match subcommand {
+            Subcommand::Run(arguments) => run::run(&arguments),
+            Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
+        },
         Err(error) => usage(&error),
     };
     exit.into()

@@ -10,12 +10,28 @@ use crate::exit::{Exit, say};
 use crate::locks;
 use crate::progress::Progress;
 use crate::sys;
+use crate::trace::Trace;
 
 pub(crate) fn run(arguments: &args::Run) -> Exit {
     if arguments.kill_with_parent == Some(true) && !sys::CAN_KILL_WITH_PARENT {
         say("--kill-with-parent is not available on this system");
         return Exit::USAGE;
     }
+    let trace = match Trace::begin(arguments) {
+        Ok(trace) => trace,
+        Err(error) => {
+            say(error);
+            return Exit::CANNOT_CREATE;
+        }
+    };
+    let exit = wait_and_run(arguments);
+    if let Err(error) = trace.end() {
+        say(error);
+    }
+    exit
+}
+
+fn wait_and_run(arguments: &args::Run) -> Exit {
     let progress = Progress::new(arguments.quiet);
     let taken = locks::open(arguments, &progress)
         .map_err(|error| (Exit::CANNOT_CREATE, error))
@@ -45,6 +61,7 @@ pub(crate) fn run(arguments: &args::Run) -> Exit {
 
 fn under_locks(arguments: &args::Run, guards: Guards) -> Exit {
     let guards = guards.into_guards();
+    guards.iter().for_each(tell_of_abandoned);
     let exit = match Signals::catch() {
         Ok(signals) => run_command(arguments, &guards, signals),
         Err(error) => {
@@ -67,6 +84,21 @@ fn under_locks(arguments: &args::Run, guards: Guards) -> Exit {
     exit
 }
 
+/// The command may have to repair what the last one left.
+fn tell_of_abandoned(guard: &MemberGuard) {
+    let MemberGuard::Lock(guard) = guard else {
+        return;
+    };
+    if let Some(owner) = guard.abandoned() {
+        let (path, pid) = (guard.path().display(), owner.pid());
+        let label = owner.label().map(|label| format!(" ({label})"));
+        let label = label.unwrap_or_default();
+        say(format_args!(
+            "the last holder of lock {path}, pid {pid}{label}, died while it held it"
+        ));
+    }
+}
+
 fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) -> Exit {
     let (program, rest) = arguments
         .command
@@ -83,6 +115,11 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
                 ));
                 return Exit::SYSTEM;
             }
+        }
+    }
+    if let Some(MemberGuard::Lock(guard)) = guards.first() {
+        if let Some(token) = guard.token() {
+            command.env("LOCKFAST_TOKEN", token.to_string());
         }
     }
     if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {

@@ -1,6 +1,7 @@
 //! `lockfast run` as its users see it: real processes, ordered by what they say.
 
 mod options;
+mod record;
 mod run;
 mod signals;
 mod stage;

@@ -1,0 +1,248 @@
+//! Waits and holds as a picture: the trace format of Chrome, which Perfetto reads too.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::args;
+use crate::exit::{Exit, say};
+
+/// A trace that is being made, or none.
+pub(crate) struct Trace(Option<Running>);
+
+struct Running {
+    path: PathBuf,
+    file: File,
+    notes: Arc<Mutex<Notes>>,
+    _subscriber: DefaultGuard,
+}
+
+/// Why there is no trace.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    what: &'static str,
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl Trace {
+    /// From now on, if it is wanted.
+    pub(crate) fn begin(arguments: &args::Run) -> Result<Self, Failed> {
+        let Some(path) = &arguments.trace else {
+            return Ok(Self(None));
+        };
+        let file = File::create(path).map_err(failed("cannot create trace", path))?;
+        let name: Vec<_> = arguments
+            .command
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let notes = Arc::new(Mutex::new(Notes::new(&name.join(" "))));
+        let subscriber = Registry::default().with(Notebook(Arc::clone(&notes)));
+        Ok(Self(Some(Running {
+            path: path.clone(),
+            file,
+            notes,
+            _subscriber: subscriber.set_default(),
+        })))
+    }
+
+    /// Writes what happened.
+    pub(crate) fn end(self) -> Result<(), Failed> {
+        let Some(Running {
+            path, file, notes, ..
+        }) = self.0
+        else {
+            return Ok(());
+        };
+        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.end_all();
+        write(&notes.events, file).map_err(failed("cannot write trace", &path))
+    }
+}
+
+/// Joins traces.
+pub(crate) fn merge(arguments: &args::TraceMerge) -> Exit {
+    match try_merge(arguments) {
+        Ok(()) => Exit::SUCCESS,
+        Err(error) => {
+            say(error);
+            Exit::SYSTEM
+        }
+    }
+}
+
+fn try_merge(arguments: &args::TraceMerge) -> Result<(), Failed> {
+    let mut events = Vec::new();
+    for path in &arguments.traces {
+        events.append(&mut read(path).map_err(failed("cannot read trace", path))?);
+    }
+    match &arguments.output {
+        None => write(&events, io::stdout()).map_err(failed("cannot write trace to", "-")),
+        Some(path) => File::create(path)
+            .and_then(|file| write(&events, file))
+            .map_err(failed("cannot write trace", path)),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<Value>> {
+    let trace: Value = serde_json::from_slice(&fs::read(path)?)?;
+    match trace {
+        Value::Object(mut members) => match members.remove("traceEvents") {
+            Some(Value::Array(events)) => Ok(events),
+            _ => Err(io::Error::other("it has no \"traceEvents\"")),
+        },
+        Value::Array(events) => Ok(events),
+        _ => Err(io::Error::other("it is no trace")),
+    }
+}
+
+fn write(events: &[Value], to: impl Write) -> io::Result<()> {
+    let mut to = io::BufWriter::new(to);
+    serde_json::to_writer(
+        &mut to,
+        &json!({ "displayTimeUnit": "ms", "traceEvents": events }),
+    )?;
+    writeln!(to)?;
+    to.flush()
+}
+
+/// What happens to the locks, as the library tells it.
+struct Notebook(Arc<Mutex<Notes>>);
+
+struct Notes {
+    events: Vec<Value>,
+    /// Since when a lock is waited for, or held.
+    waits: BTreeMap<String, Begun>,
+    holds: BTreeMap<String, Begun>,
+}
+
+struct Begun {
+    at: f64,
+    details: Value,
+}
+
+impl<S: Subscriber> Layer<S> for Notebook {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.note(&fields.0);
+    }
+}
+
+impl Notes {
+    fn new(name: &str) -> Self {
+        let event = json!({
+            "name": "process_name", "ph": "M", "pid": process::id(), "tid": 0, "args": { "name": name },
+        });
+        Self {
+            events: vec![event],
+            waits: BTreeMap::new(),
+            holds: BTreeMap::new(),
+        }
+    }
+
+    fn note(&mut self, fields: &BTreeMap<&'static str, String>) {
+        let field = |name| fields.get(name).cloned().unwrap_or_default();
+        let path = field("path");
+        let begun = |details| Begun {
+            at: microseconds(),
+            details,
+        };
+        match &*field("message") {
+            "waiting" => {
+                let details = json!({ "path": path, "holder": fields.get("holder") });
+                self.waits.insert(path, begun(details));
+            }
+            "acquired" => {
+                self.end_wait("wait", &path);
+                let details = json!({ "path": path, "mode": field("mode") });
+                self.holds.insert(path, begun(details));
+            }
+            "gave up" => self.end_wait("wait in vain", &path),
+            "released" => {
+                if let Some(hold) = self.holds.remove(&path) {
+                    self.slice("hold", &hold);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end_wait(&mut self, what: &str, path: &str) {
+        if let Some(wait) = self.waits.remove(path) {
+            self.slice(what, &wait);
+        }
+    }
+
+    /// What still goes on ends now, as far as the trace is concerned.
+    fn end_all(&mut self) {
+        for wait in std::mem::take(&mut self.waits).values() {
+            self.slice("wait", wait);
+        }
+        for hold in std::mem::take(&mut self.holds).values() {
+            self.slice("hold", hold);
+        }
+    }
+
+    fn slice(&mut self, what: &str, begun: &Begun) {
+        let path = begun.details["path"].as_str().unwrap_or_default();
+        let lock = Path::new(path).file_name().unwrap_or_default();
+        self.events.push(json!({
+            "name": format!("{what} {}", lock.to_string_lossy()),
+            "cat": "lock",
+            "ph": "X",
+            "ts": begun.at,
+            "dur": microseconds() - begun.at,
+            "pid": process::id(),
+            "tid": 0,
+            "args": begun.details,
+        }));
+    }
+}
+
+/// The fields of an event, as text.
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+}
+
+/// Since 1970, so that traces of several processes fit together.
+fn microseconds() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs_f64() * 1e6
+}
+
+fn failed(what: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Failed {
+    let path = path.as_ref().to_path_buf();
+    move |error| Failed { what, path, error }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, path, error } = self;
+        write!(f, "{what} {}: {error}", path.display())
+    }
+}
