@@ -118,10 +118,41 @@ impl Handle {
             trace::acquired(&self.path, mode.name(), None);
             return Ok(Hold::from_lane(parcel, mode, thread));
         }
-        self.acquire_from_kernel(mode, patience, thread)
+        if patience != Patience::None {
+            if let Some(file) = self.at_once(mode, thread) {
+                trace::acquired(&self.path, mode.name(), None);
+                return Ok(Hold::new(self, mode, thread, file));
+            }
+        }
+        self.patiently(mode, patience, thread)
     }
 
-    fn acquire_from_kernel(
+    /// Takes the lock if nothing stands in the way and nothing fails. What stands in the way, those
+    /// find out who are patient.
+    #[inline]
+    fn at_once(&self, mode: Mode, thread: ThreadToken) -> Option<Arc<LockFile>> {
+        let process = self.process();
+        let Entry::Turn(mut turn) = process.queue.try_enter(mode, thread) else {
+            return None;
+        };
+        let file = turn.take().filter(|_| !turn.joins())?;
+        if self.must_allow(&file, mode).is_err() {
+            return None;
+        }
+        if !matches!(file.attempt(Goal::Enter(mode)), Ok(true)) {
+            return None;
+        }
+        if !matches!(self.is_current(&file, false), Ok(true)) {
+            Self::give_back(&mut turn, &file);
+            return None;
+        }
+        process.held.store(true, Ordering::Relaxed);
+        turn.keep();
+        Some(file)
+    }
+
+    #[inline(never)]
+    fn patiently(
         self: &Arc<Self>,
         mode: Mode,
         patience: Patience,
