@@ -57,6 +57,7 @@ mod handles;
 mod hold;
 mod holder;
 mod identity;
+mod linger;
 mod lock;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -76,6 +77,7 @@ mod sys;
 mod thread;
 mod trace;
 mod wait;
+mod watcher;
 
 pub use cancel::CancelToken;
 pub use conversion::ConversionError;

@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,
     pub(crate) remove_on_release: bool,
+    pub(crate) linger: Option<Duration>,
     pub(crate) on_wait: Option<WaitHook>,
     pub(crate) wait_interval: Option<Duration>,
     pub(crate) on_interrupt: Option<InterruptHook>,
@@ -44,6 +45,7 @@ impl Default for Settings {
             protocol: Protocol::default(),
             verify: Verify::default(),
             remove_on_release: false,
+            linger: None,
             on_wait: None,
             wait_interval: None,
             on_interrupt: None,
@@ -64,6 +66,7 @@ impl fmt::Debug for Settings {
             .field("protocol", &self.protocol)
             .field("verify", &self.verify)
             .field("remove_on_release", &self.remove_on_release)
+            .field("linger", &self.linger)
             .field("on_wait", &self.on_wait.is_some())
             .field("wait_interval", &self.wait_interval)
             .field("on_interrupt", &self.on_interrupt.is_some())

@@ -38,6 +38,7 @@ impl<P> Slot<P> {
     }
 
     /// Takes what is there, if the flags in the mask are those.
+    #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -61,6 +62,7 @@ impl<P> Slot<P> {
     }
 
     /// The same for a value that leads to its slot, and may keep it alive.
+    #[inline]
     pub(crate) fn leave_by<'s>(
         value: Box<P>,
         slot: impl FnOnce(&'s P) -> &'s Self,
@@ -137,8 +139,7 @@ mod tests {
         slot.leave(Box::new(7_u64), 0b01)
             .expect_err("another flag is set");
         assert!(!slot.set(0b01, 0b01));
-        slot.leave(Box::new(7_u64), 0b01)
-            .expect("nothing is there");
+        slot.leave(Box::new(7_u64), 0b01).expect("nothing is there");
         slot.leave(Box::new(8_u64), 0b01).expect_err("taken");
         assert!(slot.is_taken());
         assert!(slot.take(0b10, 0b10).is_none());

@@ -54,3 +54,11 @@ pub(crate) fn is_remote(_file: &File) -> bool {
 pub(crate) fn renames_change_time(_file: &File) -> bool {
     false
 }
+
+pub(crate) fn is_heard(_file: &File) -> bool {
+    false
+}
+
+pub(crate) fn number(_file: &File) -> u32 {
+    0
+}
