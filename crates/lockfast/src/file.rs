@@ -1,10 +1,13 @@
 //! An open lock file: how it is opened, and the kernel locks that are taken on it.
 
+mod wanted;
+
 use std::fs::{self, File};
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
@@ -17,6 +20,7 @@ use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
 use crate::protocol::{self, Protocol, permits, tickets};
 use crate::sys::fork::{self, PrivateFile};
 use crate::sys::{self, FileId, FileSort, Target};
+use crate::watcher::Watched;
 
 /// An open lock file.
 #[derive(Debug)]
@@ -47,6 +51,12 @@ pub(crate) struct LockFile {
     pool: Option<Pool>,
     /// Who writes the owner records, if they are wanted.
     author: Option<Author>,
+    /// Is everybody noticed who opens it?
+    is_heard: bool,
+    /// On whose behalf it is watched, if locks on it linger.
+    watched: OnceLock<Watched>,
+    /// Are bytes locked by which it is asked for, or kept?
+    has_sign: AtomicBool,
 }
 
 /// What is wanted of the kernel.
@@ -138,6 +148,7 @@ impl LockFile {
         Ok(Self {
             renames_show: sys::file::renames_change_time(&file),
             is_remote: sys::file::is_remote(&file),
+            is_heard: sys::lock::HAS_RANGES && sys::file::is_heard(&file),
             file,
             id: status.id,
             sightings: Sightings::default(),
@@ -149,10 +160,13 @@ impl LockFile {
             order: (settings.fairness == Fairness::Fifo).then(Order::default),
             pool,
             author,
+            watched: OnceLock::new(),
+            has_sign: AtomicBool::new(false),
         })
     }
 
     /// Was it opened by this process, or is this a forked child's copy?
+    #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.file.is_own()
     }
@@ -271,8 +285,9 @@ impl LockFile {
         }
         if self.bytes {
             self.unlock(Part::All)?;
+            self.has_sign.store(false, Ordering::Relaxed);
         }
-        Ok(())
+        self.stop_asking()
     }
 
     /// Leaves the line for permits.

@@ -1,9 +1,10 @@
 //! What the handles of all primitives share: the path, what was chosen, and how to get in.
 
 use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[cfg(feature = "macros")]
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::handles;
 use crate::hold::{Hold, Parcel};
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
+use crate::linger::Lingering;
 use crate::options::Settings;
 use crate::order::Fairness;
 use crate::owner;
@@ -33,12 +35,19 @@ pub(crate) struct Handle {
     /// The file that the user gave, if it was not opened by its path.
     given: Option<FileId>,
     process: PerProcess<OfProcess>,
+    /// How many have opened it; none is left when it is only held.
+    users: AtomicUsize,
 }
+
+/// What a primitive has of its handle: when the last clone is dropped, nothing is kept any more.
+#[derive(Debug)]
+pub(crate) struct Opened(Arc<Handle>);
 
 /// A handle's part that belongs to one process.
 #[derive(Debug)]
 pub(crate) struct OfProcess {
     pub(crate) queue: Queue<LockFile>,
+    pub(crate) lingering: Lingering,
     /// Does a guard of this process hold it? Information for errors only.
     pub(crate) held: AtomicBool,
 }
@@ -74,8 +83,10 @@ impl Handle {
             );
         }
         must_have_order(&path, &settings)?;
+        Self::must_allow_linger(&settings)
+            .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
         let file = LockFile::open(&path, &settings)?;
-        Ok(Self::new(path, settings, None, file))
+        Self::new(path, settings, None, file)
     }
 
     pub(crate) fn from_file(file: File, mut settings: Settings) -> Result<Arc<Self>> {
@@ -90,21 +101,32 @@ impl Handle {
         }
         must_have_order(&path, &settings)?;
         settings.verify = Verify::Off;
+        Self::must_allow_linger(&settings)
+            .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
         // Whether it can be written to, the kernel tells when it matters.
         let file = LockFile::new(file, true, &path, &settings)?;
         let id = file.id();
-        Ok(Self::new(path, settings, Some(id), file))
+        Self::new(path, settings, Some(id), file)
     }
 
-    fn new(path: PathBuf, settings: Settings, given: Option<FileId>, file: LockFile) -> Arc<Self> {
+    fn new(
+        path: PathBuf,
+        settings: Settings,
+        given: Option<FileId>,
+        file: LockFile,
+    ) -> Result<Arc<Self>> {
         let handle = Arc::new(Self {
             path,
             settings,
             given,
             process: PerProcess::new(OfProcess::new(Some(file))),
+            users: AtomicUsize::new(0),
         });
+        if let (Some(file), _) = handle.process().queue.glance() {
+            handle.watch(&file)?;
+        }
         handles::remember(&handle);
-        handle
+        Ok(handle)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -116,8 +138,14 @@ impl Handle {
     }
 
     /// Its part of the process that runs now.
+    #[inline]
     pub(crate) fn process(&self) -> &OfProcess {
         self.process.get(|| OfProcess::new(None))
+    }
+
+    /// Its parts of the processes before, in a forked child.
+    pub(crate) fn inherited(&self) -> impl Iterator<Item = &OfProcess> {
+        self.process.inherited()
     }
 
     /// May the lock pass among the threads of this process? Then what an acquire checks of the file was
@@ -140,14 +168,45 @@ impl Handle {
         self.acquire_from_kernel(mode, patience, thread)
     }
 
+    #[inline(never)]
     fn acquire_from_kernel(
         self: &Arc<Self>,
         mode: Mode,
         patience: Patience,
         thread: ThreadToken,
     ) -> Result<Hold> {
+        if patience != Patience::None {
+            if let Some(hold) = self.at_once(mode, thread) {
+                return Ok(hold);
+            }
+        }
         let wait = Wait::new(self, thread, patience, Operation::Lock);
         now(self.acquire_by(mode, thread, wait))
+    }
+
+    /// Takes the lock if nothing is in the way and nothing fails, with what the last one left. What is
+    /// in the way, those find out who are patient.
+    #[inline]
+    fn at_once(self: &Arc<Self>, mode: Mode, thread: ThreadToken) -> Option<Hold> {
+        let process = self.process();
+        let (mut turn, parcel) = process.queue.try_enter_again(mode, thread)?;
+        let file = parcel.file();
+        let is_locked = self.must_allow(file, mode).is_ok()
+            && matches!(file.attempt(Goal::Enter(mode)), Ok(true));
+        if is_locked && matches!(self.is_current(file, false), Ok(true)) {
+            if let Ok(entry) = self.begin_record(file, mode) {
+                process.held.store(true, Ordering::Relaxed);
+                turn.keep();
+                trace::acquired(&self.path, mode.name(), None);
+                return Some(Hold::again(parcel, self, mode, thread, entry));
+            }
+        }
+        if is_locked {
+            Self::give_back(&mut turn, file);
+        } else {
+            turn.spare(parcel);
+        }
+        None
     }
 
     /// Takes the lock as a task, waiting until it is dropped.
@@ -288,7 +347,7 @@ impl Handle {
 
     /// Locks the file that is at the path, however often it is replaced meanwhile.
     async fn enter(
-        &self,
+        self: &Arc<Self>,
         turn: &mut Turn<'_, LockFile>,
         mode: Mode,
         wait: &mut Wait<'_>,
@@ -315,7 +374,12 @@ impl Handle {
                     wait.unless_over(|| None)?;
                     continue;
                 }
-                if let Err(error) = wait.in_kernel(&file, goal).await {
+                let granted = if wait.is_impatient() && wait.is_let_in(&file, goal) {
+                    Ok(())
+                } else {
+                    wait.in_kernel(&file, goal).await
+                };
+                if let Err(error) = granted {
                     Self::give_back(turn, &file);
                     return Err(error);
                 }
@@ -401,12 +465,14 @@ impl Handle {
 
     /// Opens the file again: it was stale, or this is a forked child.
     #[cold]
-    fn reopen(&self, turn: &mut Turn<'_, LockFile>) -> Result<Arc<LockFile>> {
+    fn reopen(self: &Arc<Self>, turn: &mut Turn<'_, LockFile>) -> Result<Arc<LockFile>> {
         let file = match self.given {
             None => LockFile::open(&self.path, &self.settings)?,
             Some(given) => self.reopen_given(given)?,
         };
         let file = Arc::new(file);
+        // One that can't be watched is not kept.
+        let _ = self.watch(&file);
         turn.replace(Some(&file));
         Ok(file)
     }
@@ -448,6 +514,7 @@ impl OfProcess {
         Self {
             queue: Queue::new(file),
             held: AtomicBool::new(false),
+            lingering: Lingering::default(),
         }
     }
 
@@ -455,6 +522,35 @@ impl OfProcess {
     /// process knows.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.held.load(Ordering::Relaxed).then(Holder::this_process)
+    }
+}
+
+impl Opened {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        handle.users.fetch_add(1, Ordering::Relaxed);
+        Self(handle)
+    }
+}
+
+impl Clone for Opened {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.end_linger();
+        }
+    }
+}
+
+impl Deref for Opened {
+    type Target = Arc<Handle>;
+
+    fn deref(&self) -> &Arc<Handle> {
+        &self.0
     }
 }
 

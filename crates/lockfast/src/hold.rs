@@ -11,7 +11,7 @@ use crate::identity;
 use crate::owner::{self, Entry};
 use crate::protocol::plan::{self, Mode};
 use crate::queue::Lane;
-use crate::release::Releasing;
+use crate::release;
 use crate::thread::ThreadToken;
 use crate::trace;
 use crate::wait::{Patience, Wait, now};
@@ -19,49 +19,68 @@ use crate::wait::{Patience, Wait, now};
 /// A lock that is held, until dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    mode: Mode,
-    thread: ThreadToken,
-    /// Taken out when it is released.
-    grip: Option<Grip>,
-    /// What was written of it; taken out when that was ended.
+    /// Taken out when it is released. One address, so that a guard is passed on in a register.
+    parcel: Option<Box<Parcel>>,
+}
+
+/// What has to be kept while a lock is held. One who releases by the lane leaves it to the next, so that
+/// nothing has to be counted or allocated.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    /// None while nobody holds the lock and it is not in the lane.
+    handle: Option<Arc<Handle>>,
+    file: Arc<LockFile>,
+    pub(crate) mode: Mode,
+    /// Who counts as the holder.
+    pub(crate) thread: ThreadToken,
+    /// Was it left in the lane, or will it be?
+    by_lane: bool,
+    /// How often it was left there.
+    turns: u32,
+    /// What was written of this hold; taken out when that was ended.
     entry: Option<Box<Entry>>,
 }
 
-/// What has to be kept while a lock is held.
-#[derive(Debug)]
-enum Grip {
-    /// Of one who was granted it by the kernel, or joined those inside.
-    Own(Arc<Handle>, Arc<LockFile>),
-    /// Of one who took it from the lane.
-    Lane(Box<Parcel>),
-}
-
-/// What one who releases leaves in the lane to the next: nothing has to be counted then.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    handle: Arc<Handle>,
-    file: Arc<LockFile>,
-    /// How often it was left there.
-    turns: u32,
-}
-
 impl Parcel {
-    pub(crate) fn new(handle: &Arc<Handle>, file: &Arc<LockFile>) -> Self {
-        Self {
-            handle: Arc::clone(handle),
-            file: Arc::clone(file),
-            turns: 0,
-        }
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        self.handle.as_ref().expect("it is there while it is held")
+    }
+
+    pub(crate) fn file(&self) -> &Arc<LockFile> {
+        &self.file
+    }
+
+    pub(crate) fn is_by_lane(&self) -> bool {
+        self.by_lane
+    }
+
+    /// Whoever releases it needs the handle until the end.
+    pub(crate) fn take_handle(&mut self) -> Arc<Handle> {
+        self.handle.take().expect("it is there while it is held")
+    }
+
+    /// For the next one who comes by. What is in the lane the queue counts as nobody's.
+    pub(crate) fn put_in_lane(&mut self, handle: &Arc<Handle>) {
+        self.handle = Some(Arc::clone(handle));
+        self.thread = ThreadToken::NONE;
+        self.by_lane = true;
+    }
+
+    /// For the next one who is granted the lock by the kernel. So as not to keep the handle alive, it is
+    /// not in it.
+    pub(crate) fn spare(mut self: Box<Self>) -> Box<Self> {
+        self.handle = None;
+        self
     }
 
     fn lane(&self) -> &Lane<Self> {
-        self.handle.process().queue.lane()
+        self.handle().process().queue.lane()
     }
 }
 
 /// Every so many turns one who leaves looks at the queue in any case: a thread that is awake may not
 /// have a processor.
-const TURNS: u32 = 64;
+const TURNS: u32 = 256;
 
 impl Hold {
     pub(crate) fn new(
@@ -71,22 +90,42 @@ impl Hold {
         file: Arc<LockFile>,
         entry: Option<Box<Entry>>,
     ) -> Self {
-        Self {
+        let parcel = Parcel {
+            handle: Some(Arc::clone(handle)),
+            file,
             mode,
             thread,
-            grip: Some(Grip::Own(Arc::clone(handle), file)),
+            by_lane: false,
+            turns: 0,
             entry,
+        };
+        Self {
+            parcel: Some(Box::new(parcel)),
         }
+    }
+
+    /// With what another one left, for one who was granted it by the kernel.
+    #[inline]
+    pub(crate) fn again(
+        mut parcel: Box<Parcel>,
+        handle: &Arc<Handle>,
+        mode: Mode,
+        thread: ThreadToken,
+        entry: Option<Box<Entry>>,
+    ) -> Self {
+        parcel.handle = Some(Arc::clone(handle));
+        parcel.by_lane = false;
+        parcel.entry = entry;
+        Self::from_lane(parcel, mode, thread)
     }
 
     /// For one who took it from the lane.
     #[inline]
-    pub(crate) fn from_lane(parcel: Box<Parcel>, mode: Mode, thread: ThreadToken) -> Self {
+    pub(crate) fn from_lane(mut parcel: Box<Parcel>, mode: Mode, thread: ThreadToken) -> Self {
+        parcel.mode = mode;
+        parcel.thread = thread;
         Self {
-            mode,
-            thread,
-            grip: Some(Grip::Lane(parcel)),
-            entry: None,
+            parcel: Some(parcel),
         }
     }
 
@@ -95,10 +134,7 @@ impl Hold {
     }
 
     pub(crate) fn file(&self) -> &Arc<LockFile> {
-        match self.grip() {
-            Grip::Own(_, file) => file,
-            Grip::Lane(parcel) => &parcel.file,
-        }
+        &self.parcel().file
     }
 
     /// Is the locked file still the one at the path?
@@ -110,13 +146,15 @@ impl Hold {
 
     /// No thread counts as its holder from now on.
     pub(crate) fn disown(&mut self) {
-        if self.file().is_own() && self.thread != ThreadToken::NONE {
-            let queue = &self.process().queue;
-            match self.grip() {
-                Grip::Own(..) => queue.disown(self.mode, self.thread),
-                Grip::Lane(_) => queue.disown_lane(),
+        let parcel = self.parcel_mut();
+        if parcel.file.is_own() && parcel.thread != ThreadToken::NONE {
+            let queue = &parcel.handle().process().queue;
+            if parcel.by_lane {
+                queue.disown_lane();
+            } else {
+                queue.disown(parcel.mode, parcel.thread);
             }
-            self.thread = ThreadToken::NONE;
+            parcel.thread = ThreadToken::NONE;
         }
     }
 
@@ -138,7 +176,7 @@ impl Hold {
     async fn upgrade_by(&mut self, mut wait: Wait<'_>, is_forever: bool) -> Result<()> {
         self.must_be_own(Operation::Upgrade)?;
         let process = self.process();
-        if is_forever && process.queue.has_reader(self.thread) {
+        if is_forever && process.queue.has_reader(self.thread()) {
             let why = "this thread also reads, and would wait for itself";
             return Err(Error::new(
                 self.path(),
@@ -146,7 +184,9 @@ impl Hold {
                 Cause::Deadlock(why),
             ));
         }
-        let joined = process.queue.line_up_to_upgrade(self.thread);
+        // A reader that is none is not in the way.
+        process.queue.close_idle_lane();
+        let joined = process.queue.line_up_to_upgrade(self.thread());
         let turn = wait.for_turn(joined, || process.holder()).await?;
         let file = self.file();
         let upgraded = file
@@ -165,15 +205,16 @@ impl Hold {
         };
         turn.keep();
         wait.acquired(Mode::Write.name());
-        self.entry = entry;
-        self.mode = Mode::Write;
+        let parcel = self.parcel_mut();
+        parcel.entry = entry;
+        parcel.mode = Mode::Write;
         Ok(())
     }
 
     /// From stronger to weaker; what it was when that fails.
     pub(crate) fn downgrade(&mut self, to: Mode) -> Result<()> {
         self.must_be_own(Operation::Downgrade)?;
-        let plan = match (self.mode, to) {
+        let plan = match (self.mode(), to) {
             (Mode::Write, Mode::Read) => plan::WRITE_TO_READ,
             (Mode::Write, Mode::Upgradable) => plan::WRITE_TO_UPGRADABLE,
             (Mode::Upgradable, Mode::Read) => plan::UPGRADABLE_TO_READ,
@@ -187,39 +228,48 @@ impl Hold {
         self.file()
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
-        self.process().queue.change(self.mode, to, self.thread);
-        trace::released(self.path(), self.mode.name());
+        self.process().queue.change(self.mode(), to, self.thread());
+        trace::released(self.path(), self.mode().name());
         trace::acquired(self.path(), to.name(), None);
-        self.mode = to;
+        self.parcel_mut().mode = to;
         Ok(())
     }
 
     /// Releases it and tells of errors. Once is enough; what comes after does nothing.
     #[inline]
     pub(crate) fn release(&mut self) -> Result<()> {
-        let ended = if self.entry.is_some() {
+        let ended = if self.entry().is_some() {
             self.end_record()
         } else {
             Ok(())
         };
-        let Some(grip) = self.grip.take() else {
+        let Some(mut parcel) = self.parcel.take() else {
             return Ok(());
         };
-        let released = match grip {
-            Grip::Lane(parcel) => self.leave_parcel(parcel),
-            Grip::Own(handle, file) => self.releasing(&handle, &file).release(),
-        };
+        if parcel.by_lane && parcel.file.is_own() {
+            parcel.turns = parcel.turns.wrapping_add(1);
+            if parcel.turns % TURNS != 0 {
+                trace::released(parcel.handle().path(), parcel.mode.name());
+                let mode = parcel.mode;
+                match Lane::leave_by(parcel, Parcel::lane, mode) {
+                    Ok(()) => return Ok(()),
+                    Err(again) => parcel = again,
+                }
+            }
+        }
+        let released = release::release(parcel);
         ended.and(released)
     }
 
     /// What was written of this hold, if anything was.
+    #[inline]
     pub(crate) fn entry(&self) -> Option<&Entry> {
-        self.entry.as_deref()
+        self.parcel.as_ref()?.entry.as_deref()
     }
 
     /// Writes that it is released, if it was written that it is held.
     fn end_record(&mut self) -> Result<()> {
-        let Some(mut entry) = self.entry.take() else {
+        let Some(mut entry) = self.parcel_mut().entry.take() else {
             return Ok(());
         };
         if !self.file().is_own() {
@@ -230,39 +280,12 @@ impl Hold {
         ended.map_err(|error| owner::failed(self.path(), error))
     }
 
-    #[inline]
-    fn leave_parcel(&self, mut parcel: Box<Parcel>) -> Result<()> {
-        if !parcel.file.is_own() {
-            // A forked child's copy: the lock is the parent's.
-            return Ok(());
-        }
-        trace::released(parcel.handle.path(), self.mode.name());
-        parcel.turns = parcel.turns.wrapping_add(1);
-        if parcel.turns % TURNS != 0 {
-            match Lane::leave_by(parcel, Parcel::lane, self.mode) {
-                Ok(()) => return Ok(()),
-                Err(again) => parcel = again,
-            }
-        }
-        let (handle, file) = (Arc::clone(&parcel.handle), Arc::clone(&parcel.file));
-        self.releasing(&handle, &file).leave_lane(parcel)
-    }
-
-    fn releasing<'h>(&self, handle: &'h Arc<Handle>, file: &'h Arc<LockFile>) -> Releasing<'h> {
-        Releasing {
-            handle,
-            file,
-            mode: self.mode,
-            thread: self.thread,
-        }
-    }
-
     /// Holds it as one who did not take it from the lane.
     fn leave_lane(&mut self) {
-        if let Some(Grip::Lane(parcel)) = &self.grip {
-            let (handle, file) = (Arc::clone(&parcel.handle), Arc::clone(&parcel.file));
-            handle.process().queue.leave_lane(self.thread);
-            self.grip = Some(Grip::Own(handle, file));
+        let parcel = self.parcel_mut();
+        if parcel.by_lane {
+            parcel.handle().process().queue.leave_lane(parcel.thread);
+            parcel.by_lane = false;
         }
     }
 
@@ -275,18 +298,27 @@ impl Hold {
     }
 
     fn handle(&self) -> &Arc<Handle> {
-        match self.grip() {
-            Grip::Own(handle, _) => handle,
-            Grip::Lane(parcel) => &parcel.handle,
-        }
-    }
-
-    fn grip(&self) -> &Grip {
-        self.grip.as_ref().expect("it is there until the release")
+        self.parcel().handle()
     }
 
     fn process(&self) -> &OfProcess {
         self.handle().process()
+    }
+
+    fn mode(&self) -> Mode {
+        self.parcel().mode
+    }
+
+    fn thread(&self) -> ThreadToken {
+        self.parcel().thread
+    }
+
+    fn parcel(&self) -> &Parcel {
+        self.parcel.as_ref().expect("it is there until the release")
+    }
+
+    fn parcel_mut(&mut self) -> &mut Parcel {
+        self.parcel.as_mut().expect("it is there until the release")
     }
 
     fn failed(&self, operation: Operation, error: io::Error) -> Error {

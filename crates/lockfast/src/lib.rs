@@ -58,6 +58,7 @@ mod hash;
 mod hold;
 mod holder;
 mod identity;
+mod linger;
 mod lock;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -79,6 +80,7 @@ mod sys;
 mod thread;
 mod trace;
 mod wait;
+mod watcher;
 
 pub use cancel::CancelToken;
 pub use conversion::ConversionError;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::handle::Handle;
+use crate::handle::{Handle, Opened};
 use crate::hold::Hold;
 use crate::options::Options;
 use crate::owner::{Entry, Owner};
@@ -49,7 +49,7 @@ use crate::wait::Patience;
 /// ```
 #[derive(Clone)]
 pub struct Lock {
-    handle: Arc<Handle>,
+    handle: Opened,
 }
 
 /// The lock is held until this is dropped.
@@ -196,6 +196,7 @@ impl Lock {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn lock(&self) -> Result<LockGuard> {
         self.acquire(Patience::Forever)
     }
@@ -357,7 +358,9 @@ impl Lock {
     }
 
     pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self { handle }
+        Self {
+            handle: Opened::new(handle),
+        }
     }
 
     #[cfg(feature = "macros")]
@@ -366,6 +369,7 @@ impl Lock {
         Ok(LockGuard { hold: hold.await? })
     }
 
+    #[inline]
     pub(crate) fn acquire(&self, patience: Patience) -> Result<LockGuard> {
         let hold = self.handle.acquire(Mode::Exclusive, patience)?;
         Ok(LockGuard { hold })
@@ -407,6 +411,7 @@ impl LockGuard {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn release(mut self) -> Result<()> {
         self.hold.release()
     }

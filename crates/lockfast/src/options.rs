@@ -4,6 +4,7 @@
 //! being opened, in `open`.
 
 mod file;
+mod linger;
 mod settings;
 mod waiting;
 

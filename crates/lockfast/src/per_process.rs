@@ -26,7 +26,16 @@ impl<T> PerProcess<T> {
         }
     }
 
+    /// Those of the processes before the one that runs now, as they were when it was forked.
+    pub(crate) fn inherited(&self) -> impl Iterator<Item = &T> {
+        let generation = fork::generation();
+        let is_before = move |link: &&Self| link.generation != generation;
+        let links = std::iter::successors(Some(self), |link| link.child.get().map(|link| &**link));
+        links.take_while(is_before).map(|link| &link.value)
+    }
+
     /// That of the process that runs now; one that was forked since begins with `fresh`.
+    #[inline]
     pub(crate) fn get(&self, fresh: impl Fn() -> T) -> &T {
         let generation = fork::generation();
         let mut own = self;

@@ -11,8 +11,9 @@
 //! | `[2^62, 2^62 + tag)` | tag | covered by an exclusive holder only, and its length names the holder |
 //! | `2^62 + 2^61`, and the next | rooms | readers who found the gate shut wait in one of the two |
 //!
-//! Semaphores have bytes of their own, see [`permits`], and so have those who are to be served in the
-//! order in which they came, see [`tickets`].
+//! Semaphores have bytes of their own, see [`permits`], so have those who are to be served in the
+//! order in which they came, see [`tickets`], and those who keep a lock that they do not use, and
+//! those who want it, see [`linger`].
 //!
 //! Programs that lock the whole file, or byte 0, conflict with every holder of the main bytes. In
 //! which order the bytes are taken, and why that is right, is in [`plan`].
@@ -27,6 +28,7 @@
 //! the whole file, as the kernel is 10 % slower at an odd end there. The tag is information, never
 //! part of the decision.
 
+pub(crate) mod linger;
 #[cfg(test)]
 mod model;
 pub(crate) mod permits;

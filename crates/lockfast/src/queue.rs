@@ -81,6 +81,7 @@ impl<T: Shared> Queue<T> {
         self.lane.take(mode, thread)
     }
 
+    #[inline]
     pub(crate) fn lane(&self) -> &Lane<T::Parcel> {
         &self.lane
     }
@@ -91,7 +92,7 @@ impl<T: Shared> Queue<T> {
         let by_lane = || state.open == Some(Access::Shared) && self.lane.is_held_by(thread);
         if mode == Mode::Read && (state.reads(thread) || by_lane()) {
             // To wait for a writer that waits for this thread would be for ever.
-            if let Some(value) = state.value.clone() {
+            if let Some(value) = state.value().cloned() {
                 state.readers.push(thread);
                 return Entry::Inside(value);
             }
@@ -101,6 +102,23 @@ impl<T: Shared> Queue<T> {
         } else {
             Entry::Full
         }
+    }
+
+    /// The turn, and what the last one who left had of the value, if nobody is there.
+    #[inline]
+    pub(crate) fn try_enter_again(
+        &self,
+        mode: Mode,
+        thread: ThreadToken,
+    ) -> Option<(Turn<'_, T>, Box<T::Parcel>)> {
+        let mut state = self.state();
+        if !state.is_open() || !state.waiting.is_empty() || !state.is_empty() {
+            return None;
+        }
+        let spare = state.spare.take()?;
+        state.begin(mode, thread);
+        let purpose = Purpose::Enter { mode, joins: false };
+        Some((Turn::without_value(self, thread, purpose), spare))
     }
 
     /// The turn, or a place behind those who wait already. One that competes comes by at the lane.
@@ -135,51 +153,62 @@ impl<T: Shared> Queue<T> {
     }
 
     /// Leaves, for one who was alone and has let go; the value is of no use any more if not kept.
-    pub(crate) fn leave_alone(&self, keep: bool) {
+    pub(crate) fn leave_alone(&self, keep: bool, spare: Option<Box<T::Parcel>>) {
         let mut state = self.state();
         state.alone = None;
         state.since = None;
         if !keep {
-            state.value = None;
+            state.set_value(None);
+        } else if spare.is_some() {
+            state.spare = spare;
         }
         state.pass_on();
     }
 
-    /// Leaves by the lane, for one who is alone, if others wait to take the lock there. If not, the
-    /// parcel is given back; then the lane is closed, and it is to let go and leave.
-    pub(crate) fn pass_by_lane(&self, parcel: Box<T::Parcel>) -> Option<Box<T::Parcel>> {
+    /// Leaves by the lane, for one who is alone or has the parcel from there, if others wait to take the
+    /// lock there or it lingers. If not, the parcel is given back; then the lane is closed, and it is to
+    /// let go and leave, as no thread.
+    pub(crate) fn pass_by_lane(
+        &self,
+        parcel: Box<T::Parcel>,
+        access: Access,
+    ) -> Option<Box<T::Parcel>> {
         let mut state = self.state();
-        state.alone = Some(ThreadToken::NONE);
+        if access == Access::Exclusive {
+            state.alone = Some(ThreadToken::NONE);
+        }
         if state.may_be_left() {
-            state.open = Some(Access::Exclusive);
-            self.lane.open(parcel, Access::Exclusive);
+            state.open = Some(access);
+            self.lane.open(parcel, access);
             None
         } else {
-            state.open = None;
-            self.lane.shut();
+            state.shut(&self.lane);
             Some(parcel)
         }
     }
 
-    /// Has the lock to itself from now on, as one who did not take it from the lane.
-    pub(crate) fn leave_lane(&self, thread: ThreadToken) {
+    /// Leaves the lane open for whoever comes next, for one who is alone, if nobody waits and it is
+    /// allowed. If not, the parcel is given back.
+    pub(crate) fn linger(
+        &self,
+        parcel: Box<T::Parcel>,
+        is_allowed: impl FnOnce() -> bool,
+    ) -> Option<Box<T::Parcel>> {
         let mut state = self.state();
-        state.open = None;
-        state.alone = Some(thread);
-        self.lane.shut();
+        if !state.waiting.is_empty() || !is_allowed() {
+            return Some(parcel);
+        }
+        state.alone = Some(ThreadToken::NONE);
+        state.open = Some(Access::Exclusive);
+        state.lingers = true;
+        self.lane.open(parcel, Access::Exclusive);
+        None
     }
 
-    /// Is the lane idle, so that it is worth while to try again? One by which this mode can't get in
-    /// is closed.
-    pub(crate) fn has_idle_lane(&self, mode: Mode) -> bool {
-        if !self.lane.is_idle() {
-            return false;
-        }
+    /// The lane is not left open any more when nobody waits. If it was idle, it is closed, which this
+    /// tells.
+    pub(crate) fn end_linger(&self) -> bool {
         let mut state = self.state();
-        if mode != Mode::Upgradable && state.open == Some(mode.access()) {
-            return self.lane.is_idle();
-        }
-        // Those who wait for it, if there are any, come first.
         state.lingers = false;
         let Some((open, parcel)) = state.settle() else {
             return false;
@@ -190,12 +219,39 @@ impl<T: Shared> Queue<T> {
         true
     }
 
+    /// What was left in the lane, in a forked child, to whom it means nothing.
+    pub(crate) fn empty_lane(&self) -> Option<Box<T::Parcel>> {
+        self.lane.withdraw()
+    }
+
+    /// Has the lock to itself from now on, as one who did not take it from the lane.
+    pub(crate) fn leave_lane(&self, thread: ThreadToken) {
+        let mut state = self.state();
+        state.shut(&self.lane);
+        state.alone = Some(thread);
+    }
+
+    /// Is the lane idle, so that it is worth while to try again? One by which this mode can't get in
+    /// is closed.
+    pub(crate) fn has_idle_lane(&self, mode: Mode) -> bool {
+        if !self.lane.is_idle() {
+            return false;
+        }
+        let fits = self.state().open == Some(mode.access());
+        (fits && mode != Mode::Upgradable) || self.close_idle_lane()
+    }
+
+    /// Closes the lane if it is idle; not for those who wait for what is there, who come first.
+    pub(crate) fn close_idle_lane(&self) -> bool {
+        self.lane.is_idle() && self.end_linger()
+    }
+
     /// Lets go of what passed through the lane, which is shut.
     fn close(&self, open: Access) {
         match open {
             Access::Exclusive => {
-                let value = self.state().value.clone();
-                self.leave_alone(value.is_some_and(|value| value.let_go()));
+                let value = self.state().value().cloned();
+                self.leave_alone(value.is_some_and(|value| value.let_go()), None);
             }
             Access::Shared => {
                 if let Some(mut turn) = self.leave(Mode::Read, ThreadToken::NONE, |_| ()) {
@@ -226,7 +282,7 @@ impl<T: Shared> Queue<T> {
             state.busy = true;
             return Some(Turn::new(self, &state, thread, Purpose::Close));
         }
-        if let (Mode::Upgradable, Some(value)) = (mode, &state.value) {
+        if let (Mode::Upgradable, Some(value)) = (mode, state.value()) {
             stay(value);
         }
         state.pass_on();
@@ -268,19 +324,21 @@ impl<T: Shared> Queue<T> {
     /// What those inside share, if anybody is.
     pub(crate) fn shared(&self) -> Option<Arc<T>> {
         let state = self.state();
-        (!state.is_empty()).then(|| state.value.clone()).flatten()
+        (!state.is_empty())
+            .then(|| state.value().cloned())
+            .flatten()
     }
 
     /// What is shared, and whether nobody has the turn or waits for it.
     pub(crate) fn glance(&self) -> (Option<Arc<T>>, bool) {
         let state = self.state();
         let is_idle = state.is_empty() && state.is_open() && state.waiting.is_empty();
-        (state.value.clone(), is_idle)
+        (state.value().cloned(), is_idle)
     }
 
     /// Shares another one from now on, where those inside keep their own.
     pub(crate) fn put(&self, value: Option<&Arc<T>>) {
-        self.state().value = value.map(Arc::clone);
+        self.state().set_value(value.map(Arc::clone));
     }
 
     fn grant(&self, state: &mut State<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {

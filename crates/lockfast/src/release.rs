@@ -11,90 +11,118 @@ use crate::handle::{Handle, OfProcess};
 use crate::hold::Parcel;
 use crate::identity;
 use crate::protocol::plan::Mode;
-use crate::thread::ThreadToken;
 use crate::trace;
 
-/// One who releases, and what.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Releasing<'h> {
-    pub(crate) handle: &'h Arc<Handle>,
-    pub(crate) file: &'h Arc<LockFile>,
-    pub(crate) mode: Mode,
-    pub(crate) thread: ThreadToken,
+/// Releases what was held: leaves it in the lane, if somebody comes by there or it lingers, else gives
+/// it back to the kernel.
+#[inline(never)]
+pub(crate) fn release(mut parcel: Box<Parcel>) -> Result<()> {
+    if !parcel.file().is_own() {
+        // A forked child's copy: the lock is the parent's.
+        return Ok(());
+    }
+    let handle = parcel.take_handle();
+    trace::released(handle.path(), parcel.mode.name());
+    Releasing {
+        handle: &handle,
+        mode: parcel.mode,
+    }
+    .release(parcel)
 }
 
-impl Releasing<'_> {
-    /// For one who did not take it from the lane.
-    pub(crate) fn release(self) -> Result<()> {
-        if !self.file.is_own() {
-            // A forked child's copy: the lock is the parent's.
-            return Ok(());
+/// One who releases.
+#[derive(Clone, Copy, Debug)]
+struct Releasing<'h> {
+    handle: &'h Arc<Handle>,
+    mode: Mode,
+}
+
+impl<'h> Releasing<'h> {
+    fn release(self, mut parcel: Box<Parcel>) -> Result<()> {
+        let queue = &self.process().queue;
+        let is_awaited = || self.mode.is_alone() && queue.has_waiting() && self.handle.has_lane();
+        if parcel.is_by_lane() || is_awaited() {
+            parcel.put_in_lane(self.handle);
+            match queue.pass_by_lane(parcel, self.mode.access()) {
+                None => return Ok(()),
+                Some(again) => parcel = again,
+            }
         }
-        trace::released(self.handle.path(), self.mode.name());
-        if !self.mode.is_alone() {
-            return self.release_shared();
+        if self.mode.is_alone() {
+            self.release_alone(parcel)
+        } else {
+            self.release_shared(parcel)
         }
-        if self.process().queue.has_waiting() && self.handle.has_lane() {
-            return self.leave_lane(Box::new(Parcel::new(self.handle, self.file)));
-        }
-        self.release_alone()
     }
 
-    /// Leaves by the lane, if somebody comes by there, else to the kernel.
-    #[cold]
-    pub(crate) fn leave_lane(self, parcel: Box<Parcel>) -> Result<()> {
-        match self.process().queue.pass_by_lane(parcel) {
-            None => Ok(()),
-            Some(_) => self.release_alone(),
-        }
-    }
-
-    fn release_alone(self) -> Result<()> {
-        let is_temporary = self.handle.settings().remove_on_release;
-        let removed = if is_temporary { self.remove() } else { Ok(()) };
-        let released = self.let_go();
+    fn release_alone(self, mut parcel: Box<Parcel>) -> Result<()> {
         let process = self.process();
+        if self.handle.may_linger(process, parcel.file()) {
+            parcel.put_in_lane(self.handle);
+            let is_allowed = || process.lingering.is_allowed();
+            match process.queue.linger(parcel, is_allowed) {
+                None => return Ok(()),
+                Some(again) => parcel = again,
+            }
+        }
+        let is_temporary = self.handle.settings().remove_on_release;
+        let removed = if is_temporary {
+            self.remove(parcel.file())
+        } else {
+            Ok(())
+        };
+        let released = self.let_go(parcel.file());
         process.held.store(false, Ordering::Relaxed);
         // A file that could not be unlocked is closed instead, and so is one that was removed.
-        process.queue.leave_alone(released.is_ok() && !is_temporary);
+        let keep = released.is_ok() && !is_temporary;
+        process.queue.leave_alone(keep, Some(parcel.spare()));
         removed.and(released)
     }
 
-    fn release_shared(self) -> Result<()> {
+    fn release_shared(self, mut parcel: Box<Parcel>) -> Result<()> {
         let process = self.process();
         let stay = |file: &LockFile| {
             // What stays locked by mistake is unlocked with the rest, by the last one out.
             let _ = file.release_upgrade();
         };
-        let Some(mut turn) = process.queue.leave(self.mode, self.thread, stay) else {
+        let Some(mut turn) = process.queue.leave(self.mode, parcel.thread, stay) else {
             return Ok(());
         };
+        if self.mode == Mode::Read && self.handle.may_linger(process, parcel.file()) {
+            parcel.put_in_lane(self.handle);
+            match turn.linger(parcel, || process.lingering.is_allowed()) {
+                Ok(()) => return Ok(()),
+                Err((again, kept)) => (turn, parcel) = (again, kept),
+            }
+        }
         process.held.store(false, Ordering::Relaxed);
-        let removed = self.remove_if_alone();
-        let released = self.let_go();
+        let removed = self.remove_if_alone(parcel.file());
+        let released = self.let_go(parcel.file());
         if released.is_err() || !matches!(removed, Ok(false)) {
             turn.replace(None);
+        } else {
+            turn.spare(parcel.spare());
         }
         removed.map(drop).and(released)
     }
 
     /// The last one out of all processes removes the file, if it is to be removed.
-    fn remove_if_alone(self) -> Result<bool> {
-        if !self.handle.settings().remove_on_release || !self.file.can_be_alone() {
+    fn remove_if_alone(self, file: &LockFile) -> Result<bool> {
+        if !self.handle.settings().remove_on_release || !file.can_be_alone() {
             return Ok(false);
         }
-        match self.file.attempt(Goal::Upgrade) {
-            Ok(true) => self.remove().map(|()| true),
+        match file.attempt(Goal::Upgrade) {
+            Ok(true) => self.remove(file).map(|()| true),
             Ok(false) => Ok(false),
             Err(error) => Err(self.failed(Operation::Remove, error)),
         }
     }
 
     /// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
-    fn remove(self) -> Result<()> {
+    fn remove(self, file: &LockFile) -> Result<()> {
         let path = self.handle.path();
         let follow = self.handle.settings().follow_symlinks;
-        let is_current = identity::is_at(self.file, path, follow)
+        let is_current = identity::is_at(file, path, follow)
             .map_err(|error| self.failed(Operation::Check, error))?;
         if !is_current {
             return Ok(());
@@ -105,13 +133,12 @@ impl Releasing<'_> {
         }
     }
 
-    fn let_go(self) -> Result<()> {
-        self.file
-            .release()
+    fn let_go(self, file: &LockFile) -> Result<()> {
+        file.release()
             .map_err(|error| self.failed(Operation::Release, error))
     }
 
-    fn process(&self) -> &OfProcess {
+    fn process(self) -> &'h OfProcess {
         self.handle.process()
     }
 

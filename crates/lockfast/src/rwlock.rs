@@ -17,7 +17,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::handle::Handle;
+use crate::handle::{Handle, Opened};
 
 pub use read::RwLockReadGuard;
 pub use upgradable::RwLockUpgradableReadGuard;
@@ -72,7 +72,7 @@ pub use write::RwLockWriteGuard;
 /// ```
 #[derive(Clone)]
 pub struct RwLock {
-    handle: Arc<Handle>,
+    handle: Opened,
 }
 
 impl RwLock {
@@ -93,7 +93,9 @@ impl RwLock {
     }
 
     pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self { handle }
+        Self {
+            handle: Opened::new(handle),
+        }
     }
 }
 

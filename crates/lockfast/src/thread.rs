@@ -18,6 +18,7 @@ impl AtomicThreadToken {
         ThreadToken(self.0.load(Ordering::Relaxed))
     }
 
+    #[inline]
     pub(crate) fn store(&self, thread: ThreadToken) {
         self.0.store(thread.0, Ordering::Relaxed);
     }
@@ -34,6 +35,7 @@ impl ThreadToken {
     }
 
     /// The thread that asks.
+    #[inline]
     pub(crate) fn current() -> Self {
         thread_local! {
             static OWN: Cell<u64> = const { Cell::new(0) };

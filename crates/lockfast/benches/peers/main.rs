@@ -38,6 +38,7 @@ mod relay;
 mod report;
 mod rush;
 mod statistics;
+mod threads;
 mod uncontended;
 mod visits;
 mod wakeups;
@@ -78,6 +79,7 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
         Ok(())
     });
     report.part("hammer", |part| hammer::run(&bench, part));
+    report.part("threads", |part| threads::run(&bench, part));
     report.part("greedy readers", |part| greedy::run(&bench, part));
     report.part("permits", |part| permits::run(&bench, part));
     report.part("deadlines", |part| deadlines::run(&bench, part));

@@ -7,6 +7,7 @@
 //! | `rush HOLD UNTIL` | locks, holds, unlocks, and goes back for the lock at once, until that instant | its visits |
 //! | `visits HOLD PAUSE UNTIL` | locks, holds, unlocks and pauses, until that instant | its visits |
 //! | `hammer UNTIL` | locks and unlocks until that instant | how often |
+//! | `threads COUNT UNTIL` | locks and unlocks in so many threads until that instant | how often each |
 //! | `hold` | says `asking`, locks, says `held`, unlocks at the next line | `released` |
 //!
 //! Times are in nanoseconds, instants those of the clock that all processes share. The workers in
@@ -26,6 +27,7 @@ use crate::Outcome;
 use crate::clock;
 use crate::contenders::Contender;
 use crate::locks::{self, Locked};
+use crate::threads;
 use crate::visits::{Visit, Visits};
 
 /// What a worker is started with, before the contender and the path.
@@ -33,14 +35,19 @@ pub(crate) const ARGUMENT: &str = "worker";
 
 struct Worker<'i> {
     lock: Box<dyn Locked>,
+    contender: Contender,
+    path: &'i Path,
     orders: StdinLock<'i>,
 }
 
 /// Does as it is told until the benchmark goes away.
 pub(crate) fn run(contender: &OsStr, path: &Path) -> Outcome<()> {
     let contender = contender.to_str().and_then(Contender::named);
+    let contender = contender.ok_or("no such contender")?;
     let mut worker = Worker {
-        lock: locks::open(contender.ok_or("no such contender")?, path)?,
+        lock: locks::open(contender, path)?,
+        contender,
+        path,
         orders: std::io::stdin().lock(),
     };
     say("ready")?;
@@ -61,6 +68,10 @@ impl Worker<'_> {
                 .visits(duration(hold)?, duration(pause)?, until.parse()?)?
                 .to_string(),
             ["hammer", until] => self.hammer(until.parse()?)?.to_string(),
+            ["threads", count, until] => {
+                threads::hammer(self.contender, self.path, count.parse()?, until.parse()?)?
+                    .to_string()
+            }
             ["hold"] => self.hold()?,
             _ => return Err(format!("no such command: {order}").into()),
         })
@@ -136,7 +147,7 @@ impl Worker<'_> {
 
     fn hold(&mut self) -> Outcome<String> {
         say("asking")?;
-        let Self { lock, orders } = self;
+        let Self { lock, orders, .. } = self;
         let mut told = Ok(None);
         lock.locked(&mut || told = say("held").and_then(|()| hear(orders)))?;
         told.map(|_| "released".to_owned())

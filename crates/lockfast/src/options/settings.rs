@@ -28,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) owner_record: bool,
     /// What the record says beside who it is; empty if nothing.
     pub(crate) label: String,
+    pub(crate) linger: Option<Duration>,
     pub(crate) on_wait: Option<WaitHook>,
     pub(crate) wait_interval: Option<Duration>,
     pub(crate) on_interrupt: Option<InterruptHook>,
@@ -52,6 +53,7 @@ impl Default for Settings {
             remove_on_release: false,
             owner_record: false,
             label: String::new(),
+            linger: None,
             on_wait: None,
             wait_interval: None,
             on_interrupt: None,
@@ -75,6 +77,7 @@ impl fmt::Debug for Settings {
             .field("remove_on_release", &self.remove_on_release)
             .field("owner_record", &self.owner_record)
             .field("label", &self.label)
+            .field("linger", &self.linger)
             .field("on_wait", &self.on_wait.is_some())
             .field("wait_interval", &self.wait_interval)
             .field("on_interrupt", &self.on_interrupt.is_some())

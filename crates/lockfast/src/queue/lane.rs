@@ -110,7 +110,7 @@ impl<P> Lane<P> {
     }
 
     /// Nobody leaves anything there from now on. Whoever says so has the parcel.
-    pub(super) fn shut(&self) {
+    fn shut(&self) {
         self.slot.set(KEEP | SHARED, 0);
         self.holder.store(ThreadToken::NONE);
     }
@@ -121,7 +121,7 @@ impl<P> Lane<P> {
     }
 
     /// Takes what is there, to close it.
-    fn withdraw(&self) -> Option<Box<P>> {
+    pub(super) fn withdraw(&self) -> Option<Box<P>> {
         self.slot.take(0, 0)
     }
 }
@@ -147,6 +147,13 @@ impl<T: Shared> State<T> {
         }
     }
 
+    /// Closes the lane for one who has the parcel.
+    pub(super) fn shut(&mut self, lane: &Lane<T::Parcel>) {
+        self.open = None;
+        self.lingers = false;
+        lane.shut();
+    }
+
     /// Somebody waits from now on, if nobody did since the kernel granted it.
     pub(super) fn begin_slice(&mut self) {
         self.since.get_or_insert_with(Instant::now);
@@ -168,7 +175,8 @@ impl<T: Shared> Locked<'_, T> {
     /// closed.
     pub(super) fn settle(&mut self) -> Option<(Access, Box<T::Parcel>)> {
         let open = self.open?;
-        let lane = &self.queue.lane;
+        let queue = self.queue;
+        let lane = &queue.lane;
         let may_be_left = self.may_be_left();
         if may_be_left && (self.awake > 0 || self.waiting.is_empty()) {
             lane.keep(true);
@@ -185,8 +193,7 @@ impl<T: Shared> Locked<'_, T> {
         }
         // If it is gone already, somebody came by, and looks at the queue when it leaves.
         let parcel = lane.withdraw()?;
-        lane.shut();
-        self.open = None;
+        self.shut(lane);
         Some((open, parcel))
     }
 

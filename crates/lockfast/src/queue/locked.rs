@@ -40,7 +40,19 @@ impl<T: Shared> DerefMut for Locked<'_, T> {
 }
 
 impl<T: Shared> Drop for Locked<'_, T> {
+    #[inline]
     fn drop(&mut self) {
+        let waiting = self.waiting.len();
+        let is_quiet = self.granted.is_none() && self.open.is_none();
+        if !is_quiet || waiting != self.queue.waiting.load(Ordering::Relaxed) {
+            self.leave();
+        }
+    }
+}
+
+impl<T: Shared> Locked<'_, T> {
+    #[cold]
+    fn leave(&mut self) {
         let closed = self.settle();
         let woken = [self.granted.take(), self.woken.take()];
         let waiting = self.waiting.len();

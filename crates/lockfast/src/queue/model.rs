@@ -118,7 +118,7 @@ fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
     let parcel = match held {
         Held::Own(kernel) => {
             if !queue.has_waiting() {
-                queue.leave_alone(kernel.let_go());
+                queue.leave_alone(kernel.let_go(), None);
                 return;
             }
             Box::new(Parcel {
@@ -131,8 +131,8 @@ fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
             Err(parcel) => parcel,
         },
     };
-    if let Some(parcel) = queue.pass_by_lane(parcel) {
-        queue.leave_alone(parcel.kernel.let_go());
+    if let Some(parcel) = queue.pass_by_lane(parcel, Access::Exclusive) {
+        queue.leave_alone(parcel.kernel.let_go(), None);
     }
 }
 

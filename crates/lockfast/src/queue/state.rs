@@ -7,11 +7,14 @@ use std::time::Instant;
 use crate::protocol::plan::{Access, Mode};
 use crate::thread::ThreadToken;
 
+use super::Shared;
 use super::sleeper::Sleeper;
 
 /// Who is inside, and who waits for it.
-pub(super) struct State<T> {
-    pub(super) value: Option<Arc<T>>,
+pub(super) struct State<T: Shared> {
+    value: Option<Arc<T>>,
+    /// What the last one who left had of this value, for the next one.
+    pub(super) spare: Option<Box<T::Parcel>>,
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
     pub(super) alone: Option<ThreadToken>,
@@ -58,10 +61,11 @@ impl Waiter {
     }
 }
 
-impl<T> State<T> {
+impl<T: Shared> State<T> {
     pub(super) fn new(value: Option<T>) -> Self {
         Self {
             value: value.map(Arc::new),
+            spare: None,
             readers: Vec::new(),
             upgradable: None,
             alone: None,
@@ -76,6 +80,17 @@ impl<T> State<T> {
             awake: 0,
             since: None,
         }
+    }
+
+    /// What is shared.
+    pub(super) fn value(&self) -> Option<&Arc<T>> {
+        self.value.as_ref()
+    }
+
+    /// Shares another one from now on.
+    pub(super) fn set_value(&mut self, value: Option<Arc<T>>) {
+        self.value = value;
+        self.spare = None;
     }
 
     /// Is nobody inside?

@@ -117,11 +117,11 @@ fn a_kept_turn_is_left_later() {
     let queue = queue();
     turn(&queue, Mode::Write).keep();
     assert!(is_full(&queue, Mode::Read));
-    queue.leave_alone(true);
+    queue.leave_alone(true, None);
     assert_eq!(turn(&queue, Mode::Write).value().map(|v| **v), Some(7));
 
     turn(&queue, Mode::Write).keep();
-    queue.leave_alone(false);
+    queue.leave_alone(false, None);
     assert!(turn(&queue, Mode::Write).value().is_none());
 }
 
@@ -255,7 +255,7 @@ fn threads_inside_are_known_until_they_hand_over() {
         queue.disown(mode, ONE);
         assert!(!queue.has_inside(ONE) && !queue.has_inside(ThreadToken::NONE));
         if mode.is_alone() {
-            queue.leave_alone(true);
+            queue.leave_alone(true, None);
         } else {
             drop(queue.leave(mode, ThreadToken::NONE, |_| ()));
         }

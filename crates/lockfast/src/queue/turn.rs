@@ -6,13 +6,15 @@ use super::place::Place;
 use super::sleeper::Sleeper;
 use super::state::{State, Waiter};
 use super::{Queue, Shared};
-use crate::protocol::plan::Mode;
+use crate::protocol::plan::{Access, Mode};
 use crate::thread::ThreadToken;
 
 /// The right to deal with the kernel; passes it on when dropped.
 pub(crate) struct Turn<'q, T: Shared> {
     queue: &'q Queue<T>,
     value: Option<Arc<T>>,
+    /// For the next one, when this one leaves.
+    spare: Option<Box<T::Parcel>>,
     thread: ThreadToken,
     purpose: Purpose,
 }
@@ -35,12 +37,28 @@ impl<'q, T: Shared> Turn<'q, T> {
         thread: ThreadToken,
         purpose: Purpose,
     ) -> Self {
+        let mut turn = Self::without_value(queue, thread, purpose);
+        turn.value = state.value().cloned();
+        turn
+    }
+
+    pub(super) fn without_value(
+        queue: &'q Queue<T>,
+        thread: ThreadToken,
+        purpose: Purpose,
+    ) -> Self {
         Self {
             queue,
-            value: state.value.clone(),
+            value: None,
+            spare: None,
             thread,
             purpose,
         }
+    }
+
+    /// Leaves what it had of the value to the next one.
+    pub(crate) fn spare(&mut self, parcel: Box<T::Parcel>) {
+        self.spare = Some(parcel);
     }
 
     /// What is shared, unless it was of no use any more.
@@ -55,8 +73,9 @@ impl<'q, T: Shared> Turn<'q, T> {
 
     /// Shares another one from now on; nobody is inside.
     pub(crate) fn replace(&mut self, value: Option<&Arc<T>>) {
-        self.queue.state().value = value.cloned();
+        self.queue.state().set_value(value.cloned());
         self.value = None;
+        self.spare = None;
     }
 
     /// Are others inside, or were they when the turn began?
@@ -65,8 +84,7 @@ impl<'q, T: Shared> Turn<'q, T> {
     }
 
     /// The kernel has granted it: is inside until it leaves.
-    pub(crate) fn keep(mut self) {
-        self.value = None;
+    pub(crate) fn keep(self) {
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => {
                 if self.queue.has_waiting() {
@@ -87,7 +105,35 @@ impl<'q, T: Shared> Turn<'q, T> {
             }
             Purpose::Close => unreachable!("it has nothing to keep"),
         }
+        self.done();
+    }
+
+    /// Nothing is to be passed on.
+    fn done(mut self) {
+        self.value = None;
+        self.spare = None;
         std::mem::forget(self);
+    }
+
+    /// The last one out leaves the lane open for the next who reads, if nobody waits and it is allowed.
+    pub(crate) fn linger(
+        self,
+        parcel: Box<T::Parcel>,
+        is_allowed: impl FnOnce() -> bool,
+    ) -> Result<(), (Self, Box<T::Parcel>)> {
+        let mut state = self.queue.state();
+        if !state.waiting.is_empty() || state.upgrader.is_some() || !is_allowed() {
+            drop(state);
+            return Err((self, parcel));
+        }
+        state.add(Mode::Read, ThreadToken::NONE);
+        state.busy = false;
+        state.open = Some(Access::Shared);
+        state.lingers = true;
+        self.queue.lane.open(parcel, Access::Shared);
+        drop(state);
+        self.done();
+        Ok(())
     }
 
     /// The kernel holds it back for others: nobody joins until all who are inside have left, and
@@ -128,13 +174,16 @@ impl<T: Shared> Drop for Turn<'_, T> {
                 if joins && state.is_empty() {
                     if let Some(value) = &self.value {
                         if !value.let_go() {
-                            state.value = None;
+                            state.set_value(None);
                         }
                     }
                 }
                 state.busy = false;
             }
             Purpose::Upgrade | Purpose::Close => state.busy = false,
+        }
+        if self.spare.is_some() {
+            state.spare = self.spare.take();
         }
         state.pass_on();
     }

@@ -4,6 +4,7 @@
 macro_rules! every_guard {
     ($guard:ident, $take:literal) => {
         impl $guard {
+            #[inline]
             pub(super) fn new(hold: $crate::hold::Hold) -> Self {
                 Self { hold }
             }
@@ -26,6 +27,7 @@ macro_rules! every_guard {
             /// # Ok(())
             /// # }
             /// ```
+            #[inline]
             pub fn release(mut self) -> $crate::Result<()> {
                 self.hold.release()
             }

@@ -51,6 +51,7 @@ impl RwLock {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn read(&self) -> Result<RwLockReadGuard> {
         self.read_with(Patience::Forever)
     }
@@ -173,6 +174,7 @@ impl RwLock {
         hold.await.map(RwLockReadGuard::new)
     }
 
+    #[inline]
     pub(crate) fn read_with(&self, patience: Patience) -> Result<RwLockReadGuard> {
         self.handle
             .acquire(Mode::Read, patience)

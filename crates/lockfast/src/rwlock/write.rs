@@ -103,6 +103,7 @@ impl RwLock {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn write(&self) -> Result<RwLockWriteGuard> {
         self.write_with(Patience::Forever)
     }
@@ -225,6 +226,7 @@ impl RwLock {
         hold.await.map(RwLockWriteGuard::new)
     }
 
+    #[inline]
     pub(crate) fn write_with(&self, patience: Patience) -> Result<RwLockWriteGuard> {
         self.handle
             .acquire(Mode::Write, patience)

@@ -7,6 +7,7 @@
 //! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false` |
 //! | `bell` | tells a thread that somebody closed, moved or deleted a file; [`bell::ring`] makes that happen |
+//! | `watch` | tells one thread to which of many files something happened |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
@@ -24,7 +25,7 @@
 #[cfg(any(not(unix), lockfast_unsupported))]
 mod unsupported;
 #[cfg(any(not(unix), lockfast_unsupported))]
-pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process};
+pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch};
 
 #[cfg(all(unix, not(lockfast_unsupported)))]
 #[allow(
@@ -33,7 +34,7 @@ pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process};
 )]
 mod unix;
 #[cfg(all(unix, not(lockfast_unsupported)))]
-pub(crate) use unix::{alarm, bell, file, fork, lock, park, process};
+pub(crate) use unix::{alarm, bell, file, fork, lock, park, process, watch};
 
 #[allow(
     unsafe_code,

@@ -38,6 +38,7 @@ impl<P> Slot<P> {
     }
 
     /// Takes what is there, if the flags in the mask are those.
+    #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -61,6 +62,7 @@ impl<P> Slot<P> {
     }
 
     /// The same for a value that leads to its slot, and may keep it alive.
+    #[inline]
     pub(crate) fn leave_by<'s>(
         value: Box<P>,
         slot: impl FnOnce(&'s P) -> &'s Self,

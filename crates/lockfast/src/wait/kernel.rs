@@ -82,6 +82,32 @@ impl Wait<'_> {
     #[cold]
     fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
+        let asking = file.ask_for(goal);
+        self.until_locked(file, goal)?;
+        asking.has_got_it();
+        Ok(())
+    }
+
+    /// A single attempt found it held, but maybe only because a process keeps it that does not use it:
+    /// then it is given some time to give it up.
+    pub(crate) fn is_let_in(&self, file: &LockFile, goal: Goal) -> bool {
+        if !file.may_be_kept() {
+            return false;
+        }
+        let asking = file.ask_for(goal);
+        let until = Instant::now() + KEEPERS_TIME;
+        while Instant::now() < until {
+            let soon = Instant::now() + KEEPERS_TIME / 20;
+            Parker::default().park(Some(soon));
+            if matches!(file.attempt(goal), Ok(true)) {
+                asking.has_got_it();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
         let Ok(interruption) = self.interruption(file) else {
@@ -157,5 +183,6 @@ impl Wait<'_> {
 /// Some lock managers tell of a grant tens of seconds late, while a new request succeeds at once.
 const ASK_SERVER_AGAIN: Duration = Duration::from_secs(1);
 
+const KEEPERS_TIME: Duration = Duration::from_millis(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(10);

@@ -2,7 +2,6 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -206,6 +205,23 @@ pub(crate) fn is_remote(file: &File) -> bool {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn is_remote(_file: &File) -> bool {
     false
+}
+
+/// Do those who open the file, or rename or delete it, do so by this kernel, so that a watch sees it?
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_heard(file: &File) -> bool {
+    // Those that are known well enough to tell how a rename shows are kept by this machine alone.
+    renames_change_time(file)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_heard(_file: &File) -> bool {
+    false
+}
+
+/// The number of its descriptor, which no other open file of the process has.
+pub(crate) fn number(file: &File) -> u32 {
+    file.as_raw_fd().cast_unsigned()
 }
 
 /// Does a file that is renamed get another change time?

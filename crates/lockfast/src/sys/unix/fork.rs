@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// Which process this is, counted along the line of its forefathers; never 0.
+#[inline]
 pub(crate) fn generation() -> u64 {
     let page = PAGE.load(Ordering::Acquire);
     // SAFETY: the pointer is to the static or to a mapping that is never unmapped.
@@ -54,6 +55,7 @@ impl PrivateFile {
     }
 
     /// Was it opened by this process, or is this a child's copy?
+    #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.generation == generation()
     }

@@ -62,3 +62,11 @@ pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _start: u64) -> io::Resu
 pub(crate) fn write_at(_file: &File, _bytes: &[u8], _start: u64) -> io::Result<()> {
     Err(unsupported())
 }
+
+pub(crate) fn is_heard(_file: &File) -> bool {
+    false
+}
+
+pub(crate) fn number(_file: &File) -> u32 {
+    0
+}

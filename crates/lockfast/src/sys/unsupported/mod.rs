@@ -7,6 +7,7 @@ pub(crate) mod fork;
 pub(crate) mod lock;
 pub(crate) mod park;
 pub(crate) mod process;
+pub(crate) mod watch;
 
 use std::io;
 

@@ -1,0 +1,222 @@
+//! Keeping a lock that is not used, for as long as nobody else wants it.
+//!
+//! The lock stays in the lane of the queue, from where a thread of this process takes it again by one
+//! atomic operation. Which bytes tell keepers and those who wait of each other, and why nobody is
+//! overheard, is in [`protocol::linger`]; here is when to keep and when to give up.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Cause, Error, Operation, Result};
+use crate::file::LockFile;
+use crate::handle::{Handle, OfProcess};
+use crate::identity::Verify;
+use crate::options::Settings;
+use crate::order::Fairness;
+use crate::watcher;
+
+/// Whether a handle keeps its lock, in one process.
+#[derive(Debug, Default)]
+pub(crate) struct Lingering {
+    /// In nanoseconds since some instant: not before that.
+    not_before: AtomicU64,
+    /// How long the last pause was.
+    pause: AtomicU64,
+    /// Was the last handle dropped?
+    is_over: AtomicBool,
+}
+
+/// Why a lock is not kept any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Somebody wants it, or the file is not what it was.
+    Wanted,
+    /// It was kept for as long as it may be.
+    Expired,
+}
+
+/// A pause is that long when nobody wanted the lock for a while before ...
+const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+/// ... and grows with each one that follows within so many times its length ...
+const SOON: u64 = 8;
+/// ... up to that.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// When its time is over, the lock is not kept for this part of that time, so that those get in who
+/// can't be heard ...
+const REST: u32 = 16;
+/// ... but not for longer.
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
+impl Lingering {
+    /// May it be kept now?
+    pub(crate) fn is_allowed(&self) -> bool {
+        !self.is_over.load(Ordering::Relaxed) && self.not_before.load(Ordering::Relaxed) <= now()
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Does not keep it for a while, for longer each time.
+    pub(crate) fn pause(&self) {
+        let now = now();
+        let not_before = self.not_before.load(Ordering::Relaxed);
+        let last = self.pause.load(Ordering::Relaxed);
+        let pause = if now < not_before.saturating_add(SOON * last) {
+            (2 * last).clamp(nanoseconds(SHORTEST_PAUSE), nanoseconds(LONGEST_PAUSE))
+        } else {
+            nanoseconds(SHORTEST_PAUSE)
+        };
+        self.pause.store(pause, Ordering::Relaxed);
+        self.rest(now, pause);
+    }
+
+    fn rest(&self, now: u64, rest: u64) {
+        self.not_before
+            .fetch_max(now.saturating_add(rest), Ordering::Relaxed);
+    }
+}
+
+impl Handle {
+    /// An error if what was chosen does not go together with lingering.
+    pub(crate) fn must_allow_linger(settings: &Settings) -> std::result::Result<(), Cause> {
+        let Some(linger) = settings.linger else {
+            return Ok(());
+        };
+        let why = if linger.is_zero() {
+            "linger needs a time that is longer than zero"
+        } else if settings.remove_on_release {
+            "linger and remove_on_release exclude each other: a lock that is kept is not released"
+        } else if settings.verify == Verify::Path {
+            "linger and Verify::Path exclude each other: a lock that is kept is taken again without \
+             a look at the path"
+        } else if settings.owner_record {
+            "linger and owner_record exclude each other: a lock that is kept is taken again without a \
+             new record"
+        } else if settings.fairness == Fairness::Fifo {
+            "linger and Fairness::Fifo exclude each other: who keeps the lock overtakes those who ask \
+             for it"
+        } else if settings.permits.is_some() {
+            "a semaphore can't linger"
+        } else {
+            return Ok(());
+        };
+        Err(Cause::InvalidOption(why))
+    }
+
+    /// Watches the file from now on, if locks on it linger.
+    pub(crate) fn watch(self: &Arc<Self>, file: &LockFile) -> Result<()> {
+        if self.settings().linger.is_none() {
+            return Ok(());
+        }
+        let refuse = |cause| Err(Error::new(self.path(), Operation::Open, cause));
+        if !file.is_heard() {
+            let why = "linger needs Linux and a local file system, where every program that opens the \
+                       lock file is noticed: leave it out";
+            return refuse(Cause::Unsupported(why, None));
+        }
+        match watcher::watch(self, file) {
+            Ok(watched) => {
+                file.set_watched(watched);
+                Ok(())
+            }
+            Err(error) => {
+                let why = "linger needs to watch the lock file (inotify): leave it out, or raise the \
+                           limits fs.inotify.max_user_instances and fs.inotify.max_user_watches";
+                refuse(Cause::Unsupported(why, Some(error)))
+            }
+        }
+    }
+
+    /// Until when the lock may be kept, if it may now and nobody wants it. Then everything that others
+    /// look at tells that it is kept.
+    pub(crate) fn may_linger(&self, process: &OfProcess, file: &LockFile) -> bool {
+        let Some(linger) = self.settings().linger else {
+            return false;
+        };
+        if process.queue.has_waiting() || !process.lingering.is_allowed() {
+            return false;
+        }
+        if !file.begin_to_keep() {
+            process.lingering.pause();
+            return false;
+        }
+        // Beyond all clocks is for ever.
+        file.keep_until(Instant::now().checked_add(linger))
+    }
+
+    /// Gives a lock that is kept back to the kernel, at once if no thread is inside.
+    pub(crate) fn revoke(&self, reason: Reason) {
+        let process = self.process();
+        match (reason, self.settings().linger) {
+            (Reason::Expired, Some(linger)) => {
+                let rest = nanoseconds((linger / REST).clamp(SHORTEST_PAUSE, LONGEST_REST));
+                process.lingering.rest(now(), rest);
+            }
+            _ => process.lingering.pause(),
+        }
+        process.end_linger();
+    }
+
+    /// Nothing is kept any more: nobody is there to take it again.
+    pub(crate) fn end_linger(&self) {
+        if self.settings().linger.is_some() {
+            let process = self.process();
+            process.lingering.end();
+            process.end_linger();
+        }
+        // A forked child has what its parent had parked; it holds nothing, but takes memory.
+        for parent in self.inherited() {
+            drop(parent.queue.empty_lane());
+        }
+    }
+}
+
+impl OfProcess {
+    fn end_linger(&self) {
+        if self.queue.end_linger() {
+            self.held.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+fn now() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    // It never is 0, at which a pause that never was would end.
+    nanoseconds(START.get_or_init(Instant::now).elapsed()) + 1
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_others_want_it_and_not_beyond_a_limit() {
+        let lingering = Lingering::default();
+        assert!(lingering.is_allowed());
+        let mut last = 0;
+        for _ in 0..20 {
+            lingering.pause();
+            assert!(!lingering.is_allowed());
+            let pause = lingering.pause.load(Ordering::Relaxed);
+            assert!(pause > last || pause == nanoseconds(LONGEST_PAUSE));
+            last = pause;
+        }
+        assert_eq!(last, nanoseconds(LONGEST_PAUSE));
+        // Long ago.
+        lingering.not_before.store(0, Ordering::Relaxed);
+        lingering.pause.store(0, Ordering::Relaxed);
+        lingering.pause();
+        assert_eq!(
+            lingering.pause.load(Ordering::Relaxed),
+            nanoseconds(SHORTEST_PAUSE)
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! Being told of all that happens to many files, in one thread.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use inotify::{Watch, Watches};
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use none::{Watch, Watches};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod inotify {
+    use std::ffi::CString;
+    use std::fs::File;
+    use std::io::{self, Read, Write};
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::time::Instant;
+
+    use super::super::check;
+    use crate::sys::fork::PrivateFile;
+
+    /// Whoever locks a file opens it first, unless it has it open all the time. One that is deleted,
+    /// replaced or renamed is another one from then on.
+    const EVENTS: u32 = libc::IN_OPEN | libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_ATTRIB;
+
+    /// The files that are watched.
+    #[derive(Debug)]
+    pub(crate) struct Watches {
+        inotify: PrivateFile,
+        alarm: PrivateFile,
+    }
+
+    /// A file that is watched; the same number for each description of it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub(crate) struct Watch(libc::c_int);
+
+    impl Watches {
+        /// None yet.
+        ///
+        /// # Errors
+        ///
+        /// When the user's limit of such descriptors is reached, or the process's.
+        pub(crate) fn new() -> io::Result<Self> {
+            let flags = libc::IN_NONBLOCK | libc::IN_CLOEXEC;
+            // SAFETY: takes flags and answers a descriptor.
+            let inotify = check(unsafe { libc::inotify_init1(flags) })?;
+            // SAFETY: the descriptor is new, and nobody else's.
+            let inotify = unsafe { OwnedFd::from_raw_fd(inotify) };
+            let flags = libc::EFD_NONBLOCK | libc::EFD_CLOEXEC;
+            // SAFETY: takes a number and flags and answers a descriptor.
+            let alarm = check(unsafe { libc::eventfd(0, flags) })?;
+            // SAFETY: as above.
+            let alarm = unsafe { OwnedFd::from_raw_fd(alarm) };
+            Ok(Self {
+                inotify: PrivateFile::new(File::from(inotify)),
+                alarm: PrivateFile::new(File::from(alarm)),
+            })
+        }
+
+        /// Watches that file from now on.
+        ///
+        /// # Errors
+        ///
+        /// When the user's limit of watches is reached, or without `/proc`.
+        pub(crate) fn add(&self, file: &File) -> io::Result<Watch> {
+            let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+            let fd = self.inotify.as_raw_fd();
+            // SAFETY: the path is a string that ends in NUL, and outlives the call.
+            check(unsafe { libc::inotify_add_watch(fd, path.as_ptr(), EVENTS) }).map(Watch)
+        }
+
+        /// Does not any more. It is gone already if its file is; nobody cares.
+        pub(crate) fn remove(&self, Watch(number): Watch) {
+            // SAFETY: takes two numbers.
+            unsafe { libc::inotify_rm_watch(self.inotify.as_raw_fd(), number) };
+        }
+
+        /// Sleeps until something happens, until the instant, or until somebody rings; tells to which
+        /// files something happened. None stands for all: it is not known to which.
+        pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Vec<Option<Watch>>> {
+            let input = |file: &File| libc::pollfd {
+                fd: file.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            let mut polls = [input(&self.inotify), input(&self.alarm)];
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            // Rounded up, so that it is not asked again and again before the instant.
+            let millis = left.map_or(-1, |left| {
+                i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+            });
+            // SAFETY: there are two of the structures, which live longer than the call.
+            let answer = unsafe { libc::poll(polls.as_mut_ptr(), 2, millis) };
+            match check(answer) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            let mut count = [0; 8];
+            match (&*self.alarm).read(&mut count) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+            self.events()
+        }
+
+        /// Makes the one who waits come back.
+        pub(crate) fn ring(&self) {
+            // It fails only when it has been rung 2^64 times.
+            let _ = (&*self.alarm).write(&1_u64.to_ne_bytes());
+        }
+
+        fn events(&self) -> io::Result<Vec<Option<Watch>>> {
+            // Each has four numbers of 32 bits (which watch, what, two more) and, as it is no
+            // directory that is watched, no name.
+            const SIZE: usize = 16;
+            let mut buffer = [0; 64 * SIZE];
+            let read = match (&*self.inotify).read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                read => read?,
+            };
+            let number = |bytes: &[u8]| {
+                libc::c_int::from_ne_bytes(bytes.try_into().expect("four bytes are four bytes"))
+            };
+            let events = buffer[..read].chunks_exact(SIZE).map(|event| {
+                // Too many at once: the kernel says so by a watch that does not exist.
+                let watch = number(&event[..4]);
+                (watch >= 0).then_some(Watch(watch))
+            });
+            Ok(events.collect())
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use std::time::Duration;
+
+        #[test]
+        fn an_open_and_a_deletion_are_seen_and_a_write_is_not() {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            let watches = Watches::new().expect("a descriptor");
+            let watch = watches.add(file.as_file()).expect("a watch");
+            assert_eq!(watches.add(file.as_file()).expect("the same"), watch);
+            let now = || watches.wait(Some(Instant::now())).expect("no error");
+            assert_eq!(now(), []);
+            file.as_file().write_all(b"content").expect("written");
+            assert_eq!(now(), []);
+            drop(File::open(file.path()).expect("it exists"));
+            assert_eq!(now(), [Some(watch)]);
+            std::fs::remove_file(file.path()).expect("removed");
+            assert!(now().contains(&Some(watch)));
+            watches.remove(watch);
+        }
+
+        #[test]
+        fn a_ring_ends_the_wait_and_so_does_the_instant() {
+            let watches = Watches::new().expect("a descriptor");
+            watches.ring();
+            assert_eq!(watches.wait(None).expect("no error"), []);
+            let soon = Instant::now() + Duration::from_millis(5);
+            while Instant::now() < soon {
+                assert_eq!(watches.wait(Some(soon)).expect("no error"), []);
+            }
+        }
+    }
+}
+
+/// Elsewhere there is nothing that tells who opens a file.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod none {
+    use std::fs::File;
+    use std::io;
+    use std::time::Instant;
+
+    /// Can't be made here.
+    #[derive(Debug)]
+    pub(crate) enum Watches {}
+
+    /// Can't be made here.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub(crate) enum Watch {}
+
+    impl Watches {
+        /// Always refuses.
+        pub(crate) fn new() -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// Can't be called.
+        pub(crate) fn add(&self, _file: &File) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Can't be called.
+        pub(crate) fn remove(&self, _watch: Watch) {
+            match *self {}
+        }
+
+        /// Can't be called.
+        pub(crate) fn wait(&self, _until: Option<Instant>) -> io::Result<Vec<Option<Watch>>> {
+            match *self {}
+        }
+
+        /// Can't be called.
+        pub(crate) fn ring(&self) {
+            match *self {}
+        }
+    }
+}

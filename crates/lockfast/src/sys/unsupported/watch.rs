@@ -1,0 +1,42 @@
+//! No file is watched.
+
+use std::fs::File;
+use std::io;
+use std::time::Instant;
+
+use super::unsupported;
+
+/// Can't be made here.
+#[derive(Debug)]
+pub(crate) enum Watches {}
+
+/// Can't be made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Watch {}
+
+impl Watches {
+    /// Always refuses.
+    pub(crate) fn new() -> io::Result<Self> {
+        Err(unsupported())
+    }
+
+    /// Can't be called.
+    pub(crate) fn add(&self, _file: &File) -> io::Result<Watch> {
+        match *self {}
+    }
+
+    /// Can't be called.
+    pub(crate) fn remove(&self, _watch: Watch) {
+        match *self {}
+    }
+
+    /// Can't be called.
+    pub(crate) fn wait(&self, _until: Option<Instant>) -> io::Result<Vec<Option<Watch>>> {
+        match *self {}
+    }
+
+    /// Can't be called.
+    pub(crate) fn ring(&self) {
+        match *self {}
+    }
+}

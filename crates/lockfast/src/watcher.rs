@@ -1,0 +1,231 @@
+//! The thread that hears who wants a lock that this process keeps.
+//!
+//! There is one for all handles. It sleeps until something happens to one of their files, or until the
+//! time of a lock that is kept is over, and ends when no file is watched any more. A forked child has
+//! its own.
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::file::LockFile;
+use crate::handle::Handle;
+use crate::linger::Reason;
+use crate::per_process::PerProcess;
+use crate::sys::alarm::without_signals;
+use crate::sys::fork;
+use crate::sys::watch::{Watch, Watches};
+
+/// A file that is watched, until dropped.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    watcher: &'static Watcher,
+    watch: Watch,
+    number: u64,
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    watches: Watches,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// A file may be watched for several handles.
+    entries: HashMap<Watch, Vec<Entry>>,
+    /// When the thread will look at the clock; never, if none.
+    wakes: Option<Instant>,
+    is_running: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    handle: Weak<Handle>,
+    /// When the time of what is kept is over; none if nothing is.
+    until: Option<Instant>,
+}
+
+/// Watches the file on behalf of the handle.
+///
+/// # Errors
+///
+/// When there are too many watches, descriptors or threads.
+pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let watcher = Watcher::of_process()?;
+    let mut table = watcher.table();
+    let watch = watcher.watches.add(file)?;
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    table.entries.entry(watch).or_default().push(Entry {
+        number,
+        handle: Arc::downgrade(handle),
+        until: None,
+    });
+    let started = watcher.start(&mut table);
+    drop(table);
+    let watched = Watched {
+        watcher,
+        watch,
+        number,
+        generation: fork::generation(),
+    };
+    started.map(|()| watched)
+}
+
+impl Watched {
+    /// Revokes what is kept when that instant has come, unless it was kept anew.
+    pub(crate) fn revoke_at(&self, until: Instant) {
+        let mut table = self.watcher.table();
+        if let Some(entry) = table.entry(self.watch, self.number) {
+            entry.until = Some(until);
+        }
+        if table.wakes.is_none_or(|wakes| until < wakes) {
+            table.wakes = Some(until);
+            self.watcher.watches.ring();
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.generation != fork::generation() {
+            // A forked child's copy: the watcher is the parent's.
+            return;
+        }
+        let mut table = self.watcher.table();
+        let Some(entries) = table.entries.get_mut(&self.watch) else {
+            return;
+        };
+        entries.retain(|entry| entry.number != self.number);
+        if entries.is_empty() {
+            table.entries.remove(&self.watch);
+            self.watcher.watches.remove(self.watch);
+        }
+        if table.entries.is_empty() {
+            self.watcher.watches.ring();
+        }
+    }
+}
+
+impl Table {
+    fn entry(&mut self, watch: Watch, number: u64) -> Option<&mut Entry> {
+        let mut entries = self.entries.get_mut(&watch)?.iter_mut();
+        entries.find(|entry| entry.number == number)
+    }
+
+    /// Whose time is over; and when that of the next one is.
+    fn expired(&mut self) -> Vec<Arc<Handle>> {
+        let now = Instant::now();
+        let mut expired = Vec::new();
+        self.wakes = None;
+        for entry in self.entries.values_mut().flatten() {
+            match entry.until {
+                Some(until) if until <= now => {
+                    entry.until = None;
+                    expired.extend(entry.handle.upgrade());
+                }
+                Some(until) if self.wakes.is_none_or(|wakes| until < wakes) => {
+                    self.wakes = Some(until);
+                }
+                _ => {}
+            }
+        }
+        expired
+    }
+
+    /// Those whose files these are.
+    fn of(&self, watches: &[Option<Watch>]) -> Vec<Arc<Handle>> {
+        let mut handles = Vec::new();
+        let happened = |watch: &Watch| watches.contains(&Some(*watch)) || watches.contains(&None);
+        for (watch, entries) in &self.entries {
+            if happened(watch) {
+                handles.extend(entries.iter().filter_map(|entry| entry.handle.upgrade()));
+            }
+        }
+        handles
+    }
+}
+
+impl Watcher {
+    fn of_process() -> io::Result<&'static Self> {
+        static WATCHER: OnceLock<PerProcess<Mutex<Option<&'static Watcher>>>> = OnceLock::new();
+        let watcher = WATCHER
+            .get_or_init(|| PerProcess::new(Mutex::default()))
+            .get(Mutex::default);
+        let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        match *watcher {
+            Some(watcher) => Ok(watcher),
+            None => {
+                // One for the rest of the process's life.
+                let new = Box::leak(Box::new(Self {
+                    watches: Watches::new()?,
+                    table: Mutex::default(),
+                }));
+                Ok(watcher.insert(new))
+            }
+        }
+    }
+
+    fn start(&'static self, table: &mut Table) -> io::Result<()> {
+        if !table.is_running {
+            let builder = thread::Builder::new()
+                .name("lockfast-linger".to_owned())
+                .stack_size(STACK_SIZE);
+            without_signals(|| builder.spawn(|| self.run()))?;
+            table.is_running = true;
+        }
+        Ok(())
+    }
+
+    fn run(&'static self) {
+        loop {
+            // What a handle has of the program's is dropped with it, and may panic.
+            let round = panic::catch_unwind(AssertUnwindSafe(|| self.round()));
+            if matches!(round, Ok(false)) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps once and serves those to whom something happened; `false` when none is left.
+    ///
+    /// No handle is dropped while the table is locked: that locks it too.
+    fn round(&'static self) -> bool {
+        let mut table = self.table();
+        if table.entries.is_empty() {
+            table.is_running = false;
+            return false;
+        }
+        let expired = table.expired();
+        let wakes = table.wakes;
+        drop(table);
+        for handle in expired {
+            handle.revoke(Reason::Expired);
+        }
+        let happened = self.watches.wait(wakes).unwrap_or_else(|_| {
+            // It is not known what happened, so everything is given up, but not all the time.
+            thread::sleep(Duration::from_millis(10));
+            vec![None]
+        });
+        if !happened.is_empty() {
+            let wanted = self.table().of(&happened);
+            for handle in wanted {
+                handle.revoke(Reason::Wanted);
+            }
+        }
+        true
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const STACK_SIZE: usize = 128 * 1024;
