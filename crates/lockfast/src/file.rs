@@ -214,18 +214,7 @@ impl LockFile {
     /// is held than before.
     pub(crate) fn attempt(&self, goal: Goal) -> io::Result<bool> {
         let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
-        if !self.comes_first(goal, lock, &|error| error)? {
-            return Ok(false);
-        }
-        let must_look = match goal {
-            Goal::Enter(Mode::Write) => self.must_look_at_rooms(),
-            Goal::Upgrade => self.bytes,
-            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
-        };
-        if must_look && self.is_room_taken() {
-            return Ok(false);
-        }
-        self.run(goal, goal.quick(), lock, &|error| error)
+        Ok(self.comes_first(goal, lock, &|error| error)? && self.quick(goal)?)
     }
 
     /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
@@ -238,19 +227,25 @@ impl LockFile {
     ) -> std::result::Result<(), E> {
         let mut lock = |access, target| wait(&self.file, access, target).map(|()| true);
         self.comes_first(goal, &mut lock, fail)?;
-        if self.order.is_some() && goal == Goal::Enter(Mode::Write) {
-            // The one before has just left, mostly.
-            let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
-            let is_free = !self.must_look_at_rooms() || !self.is_room_taken();
-            if is_free
-                && self
-                    .run(goal, goal.quick(), lock, &|error| error)
-                    .map_err(fail)?
-            {
-                return Ok(());
-            }
+        // The one before has just left, mostly.
+        let may_be_free = self.order.is_some() && goal == Goal::Enter(Mode::Write);
+        if may_be_free && self.quick(goal).map_err(fail)? {
+            return Ok(());
         }
         self.run(goal, goal.patient(), lock, fail).map(drop)
+    }
+
+    fn quick(&self, goal: Goal) -> io::Result<bool> {
+        let must_look = match goal {
+            Goal::Enter(Mode::Write) => self.must_look_at_rooms(),
+            Goal::Upgrade => self.bytes,
+            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
+        };
+        if must_look && self.is_room_taken() {
+            return Ok(false);
+        }
+        let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
+        self.run(goal, goal.quick(), lock, &|error| error)
     }
 
     /// Changes what is held to something weaker.

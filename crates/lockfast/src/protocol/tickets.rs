@@ -11,7 +11,7 @@
 //! | `MIDDLE - 1 - n` | readers' ticket n | shared: readers |
 //!
 //! with `MIDDLE = 2^63 - 2^59` and `1 <= n < 2^58`, above all other bytes. A ticket is kept until
-//! its owner is inside; a writer keeps it until it releases or downgrades, all in one call.
+//! its owner is inside, or has its permits; a writer keeps it until it releases or downgrades, all in one call.
 //!
 //! 1. A newcomer asks for tickets (`F_OFD_GETLK`): a reader for those of writers, others for all. If
 //!    there is none it tries to get in as without tickets. If there is, an attempt that must not wait
@@ -41,6 +41,9 @@
 //! The clock has no part in this. It only makes it likely that the first question is enough: tickets
 //! are mostly taken in the order of its readings. So a clock that is set back, or that differs between
 //! machines that share the file, costs some calls and no order.
+//!
+//! One that moves to another file, because the lock's file was replaced, takes the number that it had, or
+//! the next one that is free. It began before it came to that file, so it overtakes nobody either.
 //!
 //! Readers that came before a writer go before it, and those that come after it wait for its ticket:
 //! neither can starve the other (phase-fair). Between two who took their tickets at once, each while

@@ -18,6 +18,8 @@ use super::*;
 struct Kernel {
     is_granted: AtomicBool,
     count: UnsafeCell<usize>,
+    /// May it be kept when nobody waits?
+    may_linger: AtomicBool,
 }
 
 struct Parcel {
@@ -56,7 +58,7 @@ impl Held {
 }
 
 /// What one who waits does.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Waits {
     /// Comes by at the lane.
     Competing,
@@ -66,6 +68,8 @@ enum Waits {
     Briefly,
     /// Says that it comes by, and sleeps instead: this must not work.
     Wrongly,
+    /// Does not lock, and has the others not keep it when nobody waits.
+    Revoking,
 }
 
 impl Waits {
@@ -76,6 +80,12 @@ impl Waits {
 
 fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Option<Held> {
     let mode = Mode::Exclusive;
+    if matches!(waits, Waits::Revoking) {
+        let kernel = queue.glance().0.expect("it is never replaced");
+        kernel.may_linger.store(false, Ordering::SeqCst);
+        queue.end_linger();
+        return None;
+    }
     let mut turn = loop {
         if let Some(parcel) = queue.take_from_lane(mode, thread) {
             return Some(Held::Lane(parcel));
@@ -115,12 +125,10 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
 }
 
 fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
-    let parcel = match held {
+    let mut is_by_lane = true;
+    let mut parcel = match held {
         Held::Own(kernel) => {
-            if !queue.has_waiting() {
-                queue.leave_alone(kernel.let_go(), None);
-                return;
-            }
+            is_by_lane = false;
             Box::new(Parcel {
                 queue: Arc::clone(queue),
                 kernel,
@@ -131,9 +139,21 @@ fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
             Err(parcel) => parcel,
         },
     };
-    if let Some(parcel) = queue.pass_by_lane(parcel, Access::Exclusive) {
-        queue.leave_alone(parcel.kernel.let_go(), None);
+    if is_by_lane || queue.has_waiting() {
+        match queue.pass_by_lane(parcel, Access::Exclusive) {
+            None => return,
+            Some(again) => parcel = again,
+        }
     }
+    let kernel = Arc::clone(&parcel.kernel);
+    let may_linger = || kernel.may_linger.load(Ordering::SeqCst);
+    if may_linger() {
+        match queue.linger(parcel, may_linger) {
+            None => return,
+            Some(again) => parcel = again,
+        }
+    }
+    queue.leave_alone(parcel.kernel.let_go(), None);
 }
 
 /// The slices that are not over yet, as no time passes here.
@@ -166,6 +186,7 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
         let queue = Arc::new(Queue::new(Some(Kernel {
             is_granted: AtomicBool::new(false),
             count: UnsafeCell::new(0),
+            may_linger: AtomicBool::new(threads.iter().any(|(waits, _)| *waits == Revoking)),
         })));
         let run = |number: usize, waits, times| {
             let queue = Arc::clone(&queue);
@@ -208,7 +229,7 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
     });
 }
 
-use Waits::{Asleep, Briefly, Competing, Wrongly};
+use Waits::{Asleep, Briefly, Competing, Revoking, Wrongly};
 
 const MANY: usize = usize::MAX;
 
@@ -239,6 +260,14 @@ fn one_gives_up_while_others_wait() {
 fn one_waits_that_does_not_compete() {
     explore(&[(Competing, 1), (Asleep, 1), (Competing, 1)], MANY);
     explore(&[(Asleep, 1), (Asleep, 1), (Competing, 1)], MANY);
+}
+
+#[test]
+fn what_lingers_is_given_back_when_it_is_revoked() {
+    explore(&[(Competing, 2), (Revoking, 1)], MANY);
+    explore(&[(Competing, 1), (Competing, 1), (Revoking, 1)], MANY);
+    explore(&[(Competing, 1), (Asleep, 1), (Revoking, 1)], MANY);
+    explore(&[(Competing, 1), (Briefly, 1), (Revoking, 1)], 1);
 }
 
 #[test]

@@ -9,20 +9,20 @@ const ONE: ThreadToken = ThreadToken::for_test(1);
 const OTHER: ThreadToken = ThreadToken::for_test(2);
 const THIRD: ThreadToken = ThreadToken::for_test(3);
 
-impl Shared for i32 {
-    type Parcel = u32;
-
-    fn let_go(&self) -> bool {
-        true
-    }
-}
-
-/// Counts how often it is let go.
+/// How often it was let go.
 impl Shared for AtomicU32 {
     type Parcel = u32;
 
     fn let_go(&self) -> bool {
         self.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Shared for i32 {
+    type Parcel = u32;
+
+    fn let_go(&self) -> bool {
         true
     }
 }

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,6 +20,7 @@ use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Veri
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
+use crate::actor_threads as in_threads;
 use crate::{actor_owner as owner, fifo, lockless, witness};
 use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
 
@@ -217,6 +219,26 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             };
             return witness::hammer(patient, &lock, rounds.parse()?);
         }
+        ["hammer-threads", threads, path, rounds, ref options @ ..] => {
+            let lock = parse::<Lock>(options, to).open(path)?;
+            return in_threads::hammer(&lock, threads.parse()?, rounds.parse()?);
+        }
+        ["count-in-threads", threads, path, rounds, ref options @ ..] => {
+            let lock = parse::<Lock>(options, to).open(path)?;
+            return in_threads::count(&lock, threads.parse()?, rounds.parse()?);
+        }
+        ["lock-then-lock", name, other] => return in_threads::lock_both(&lock(name), &lock(other)),
+        ["lock-hand-over-then-lock", name, other, millis] => {
+            let later = Duration::from_millis(millis.parse()?);
+            return in_threads::hand_over_and_lock(&lock(name), &lock(other), later);
+        }
+        ["drop-when-others-sleep", guard] => {
+            let guard = locked().guards.remove(guard).ok_or("no such guard")?;
+            return in_threads::drop_when_others_sleep(guard);
+        }
+        ["execute", program, ref arguments @ ..] => {
+            return Err(Command::new(program).args(arguments).exec().into());
+        }
         ["relock-in-threads", name, rounds] => {
             signals::relock_in_threads(&lock(name), rounds.parse()?)?;
         }
@@ -297,6 +319,9 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
             ("verify", "off") => options.verify(Verify::Off),
             ("record", "") => options.owner_record(true),
             ("label", label) => options.label(label),
+            ("linger", millis) => {
+                options.linger(Duration::from_millis(millis.parse().expect("a number")))
+            }
             ("remove", "") => options.remove_on_release(true),
             ("follow", "") => options.follow_symlinks(true),
             ("no-dirs", "") => options.create_dirs(false),

@@ -11,6 +11,7 @@ mod actor_rwlock;
 mod actor_semaphore;
 mod actor_signals;
 mod actor_tasks;
+mod actor_threads;
 mod cancelling;
 mod chaos;
 mod crash;
@@ -23,6 +24,7 @@ mod identity;
 mod inputs;
 mod interop;
 mod kernel;
+mod linger;
 mod lockless;
 mod owner;
 mod race;
@@ -31,7 +33,9 @@ mod remote;
 mod rwlock;
 mod semaphore;
 mod stage;
+mod tally;
 mod tasks;
+mod threads;
 mod waiting;
 mod witness;
 
@@ -71,6 +75,8 @@ fn main() -> ExitCode {
         race::trials(),
         semaphore::trials(),
         deadlock::trials(),
+        threads::trials(),
+        linger::trials(),
         kernel::trials(),
         interop::trials(),
     ];

@@ -155,6 +155,16 @@ impl Actor {
         }
     }
 
+    /// Did it succeed, or what went wrong?
+    #[track_caller]
+    pub(crate) fn answers(&mut self, pending: Pending) -> Result<(), String> {
+        let answer = self.answer(pending);
+        match answer.strip_prefix("error ") {
+            Some(text) => Err(text.to_owned()),
+            None => Ok(()),
+        }
+    }
+
     #[track_caller]
     pub(crate) fn fails(&mut self, pending: Pending) -> String {
         let answer = self.answer(pending);
@@ -287,6 +297,17 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a signal has stopped it.
+#[track_caller]
+pub(crate) fn until_stopped(actor: &Actor) {
+    let state = format!("/proc/{}/stat", actor.pid());
+    until("a stopped process", || {
+        fs::read_to_string(&state)
+            .expect("its state")
+            .contains(") T ")
+    });
+}
+
 /// How many wait in the kernel's queue for a lock on that file.
 pub(crate) fn waiters(path: &Path) -> usize {
     let Ok(metadata) = fs::metadata(path) else {
@@ -299,6 +320,29 @@ pub(crate) fn waiters(path: &Path) -> usize {
         .lines()
         .filter(|line| line.contains("->"))
         .filter(of_this_file)
+        .count()
+}
+
+/// How many locks of that file are held.
+pub(crate) fn holders(path: &Path) -> usize {
+    held(path, |_| true)
+}
+
+/// How many locks of that file are held that begin there.
+pub(crate) fn held_from(path: &Path, byte: u64) -> usize {
+    held(path, |range| range.starts_with(&format!(" {byte} ")))
+}
+
+fn held(path: &Path, is_meant: impl Fn(&str) -> bool) -> usize {
+    let Ok(metadata) = fs::metadata(path) else {
+        return 0;
+    };
+    let inode = format!(":{}", metadata.ino());
+    let locks = all_locks();
+    let lines = locks.lines().filter(|line| !line.contains("->"));
+    lines
+        .filter_map(|line| line.split_once(&inode))
+        .filter(|(_, range)| range.starts_with(' ') && is_meant(range))
         .count()
 }
 

@@ -10,7 +10,7 @@ mod encounter;
 mod families;
 mod fcntl;
 mod flock;
-mod peer;
+pub(crate) mod peer;
 pub(crate) mod rust;
 mod sharing;
 

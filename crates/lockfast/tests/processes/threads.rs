@@ -1,0 +1,114 @@
+//! Many threads on one handle: the lock passes among them without the kernel, and yet excludes, and
+//! everybody gets in.
+
+use crate::stage::{Actor, Place, until};
+use crate::trials;
+use crate::witness::Witness;
+
+trials![
+    eight_threads_of_two_processes_lose_no_count,
+    another_process_gets_in_beside_threads_that_hammer,
+    a_thread_gets_in_beside_threads_that_hammer,
+    a_time_out_among_threads_leaves_nothing_behind,
+    a_thread_that_got_it_from_another_is_known_as_the_holder,
+];
+
+fn eight_threads_of_two_processes_lose_no_count() {
+    for options in ["", "protocol=flock", "verify=path", "remove"] {
+        let place = Place::new();
+        let mut actors = [Actor::start(), Actor::start()];
+        let hammer = format!("hammer-threads 8 {} 500 {options}", place.lock().display());
+        let hammering = actors
+            .each_mut()
+            .map(|actor| actor.begin(hammer.trim_end()));
+        for (actor, pending) in actors.iter_mut().zip(hammering) {
+            actor.succeeds(pending);
+        }
+        let witness = Witness::beside(&place.lock()).expect("the witness");
+        assert_eq!(
+            witness.count().expect("its count"),
+            2 * 8 * 500,
+            "{options}"
+        );
+    }
+    let place = Place::new();
+    let mut actors = [Actor::start(), Actor::start()];
+    let count = format!("count-in-threads 8 {} 50000", place.lock().display());
+    let counting = actors.each_mut().map(|actor| actor.begin(&count));
+    for (actor, pending) in actors.iter_mut().zip(counting) {
+        actor.succeeds(pending);
+    }
+    assert_eq!(
+        crate::tally::Tally::beside(&place.lock()).count(),
+        2 * 8 * 50_000
+    );
+}
+
+fn another_process_gets_in_beside_threads_that_hammer() {
+    for options in ["", "linger=3600000"] {
+        let place = Place::new();
+        let mut greedy = Actor::with_lock(&place, options);
+        let mut other = Actor::with_lock(&place, "");
+        greedy.ask("relock-in-threads a 8");
+        for _ in 0..30 {
+            other.ask("lock a g");
+            other.ask("release g");
+            other.ask("for a g 3600000");
+            other.ask("release g");
+        }
+    }
+}
+
+fn a_thread_gets_in_beside_threads_that_hammer() {
+    for options in ["", "on-wait=", "linger=3600000", "linger=3600000 on-wait="] {
+        let place = Place::new();
+        let mut actor = Actor::with_lock(&place, options);
+        actor.ask("relock-in-threads a 8");
+        for _ in 0..30 {
+            actor.ask("lock a g");
+            actor.ask("release g");
+            actor.ask("for a g 3600000");
+            actor.ask("release g");
+        }
+    }
+}
+
+fn a_time_out_among_threads_leaves_nothing_behind() {
+    let place = Place::new();
+    let mut actor = Actor::with_lock(&place, "");
+    actor.ask("lock a g");
+    assert_eq!(actor.ask("many-timed a 20 5"), "20");
+    assert_eq!(actor.ask("timers"), "0");
+    let waiting = actor.begin("lock a h");
+    actor.ask("release g");
+    actor.succeeds(waiting);
+    actor.ask("release h");
+    Actor::with_lock(&place, "").ask("try a g");
+    actor.ask("relock-in-threads a 4");
+    actor.ask("many-timed a 20 5");
+    let mut other = Actor::with_lock(&place, "");
+    other.ask("lock a g");
+    until("the threads in the queue", || {
+        crate::stage::waiters(&place.lock()) == 1
+    });
+    other.ask("release g");
+}
+
+/// Whether the one before left it in the lane or the kernel granted it: to lock again would be for ever.
+fn a_thread_that_got_it_from_another_is_known_as_the_holder() {
+    for name in ["a", "b"] {
+        let place = Place::new();
+        let mut actor = Actor::with_lock(&place, "");
+        actor.ask(&format!("open b {}", place.lock().display()));
+        actor.ask("lock a g");
+        let first = actor.begin(&format!("lock-then-lock a {name}"));
+        actor.ask("drop-when-others-sleep g");
+        let told = actor.fails(first);
+        assert!(told.starts_with("deadlock:"), "{name} {told}");
+        // Handed over, it is nobody's, and who waits for it just waits.
+        actor.ask("lock a g");
+        let second = actor.begin(&format!("lock-hand-over-then-lock a {name} 20"));
+        actor.ask("drop-when-others-sleep g");
+        actor.succeeds(second);
+    }
+}
