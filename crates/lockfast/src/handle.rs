@@ -374,7 +374,7 @@ impl Handle {
                     wait.unless_over(|| None)?;
                     continue;
                 }
-                let granted = if wait.is_impatient() && wait.is_let_in(&file, goal) {
+                let granted = if wait.is_impatient() && Wait::is_let_in(&file, goal) {
                     Ok(())
                 } else {
                     wait.in_kernel(&file, goal).await

@@ -68,6 +68,10 @@ impl Parcel {
 
     /// For the next one who is granted the lock by the kernel. So as not to keep the handle alive, it is
     /// not in it.
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "the allocation is what is kept"
+    )]
     pub(crate) fn spare(mut self: Box<Self>) -> Box<Self> {
         self.handle = None;
         self

@@ -70,13 +70,13 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
     });
     let started = watcher.start(&mut table);
     drop(table);
-    let watched = Watched {
+    let owned = Watched {
         watcher,
         watch,
         number,
         generation: fork::generation(),
     };
-    started.map(|()| watched)
+    started.map(|()| owned)
 }
 
 impl Watched {
@@ -160,17 +160,15 @@ impl Watcher {
             .get_or_init(|| PerProcess::new(Mutex::default()))
             .get(Mutex::default);
         let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        match *watcher {
-            Some(watcher) => Ok(watcher),
-            None => {
-                // One for the rest of the process's life.
-                let new = Box::leak(Box::new(Self {
-                    watches: Watches::new()?,
-                    table: Mutex::default(),
-                }));
-                Ok(watcher.insert(new))
-            }
+        if let Some(watcher) = *watcher {
+            return Ok(watcher);
         }
+        // One for the rest of the process's life.
+        let new = Box::leak(Box::new(Self {
+            watches: Watches::new()?,
+            table: Mutex::default(),
+        }));
+        Ok(watcher.insert(new))
     }
 
     fn start(&'static self, table: &mut Table) -> io::Result<()> {

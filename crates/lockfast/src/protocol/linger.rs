@@ -6,7 +6,7 @@
 //!
 //! | bytes | name | meaning |
 //! |---|---|---|
-//! | `L = 2^62 + 2^61 + 2^60 + 2^59` | wanted | shared by those who wait beside a keeper |
+//! | `L = 2^62 + 2^61 + 2^60 + 2^57` | wanted | shared by those who wait beside a keeper |
 //! | `[L + 1, L + 2 + 2^42)` | signs | shared, all of them, by each keeper |
 //! | one of `[L + 2, L + 2 + 2^42)` | a sign | exclusive: the one whose it is waits |
 //!
@@ -38,7 +38,7 @@
 
 use super::plan::Range;
 
-const WANTED: u64 = (1 << 62) + (1 << 61) + (1 << 60) + (1 << 59);
+const WANTED: u64 = (1 << 62) + (1 << 61) + (1 << 60) + (1 << 57);
 const SIGN_BITS: u32 = 42;
 const DESCRIPTOR_BITS: u32 = 20;
 
@@ -65,7 +65,7 @@ pub(crate) fn sign(pid: u32, descriptor: u32) -> Range {
 
 /// Everything that this is about.
 pub(crate) fn all() -> Range {
-    range(WANTED, 0)
+    range(WANTED, 2 + (1 << SIGN_BITS))
 }
 
 fn range(start: u64, len: u64) -> Range {
@@ -75,7 +75,7 @@ fn range(start: u64, len: u64) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::permits;
+    use crate::protocol::{permits, tickets};
 
     fn end(range: Range) -> u64 {
         range.start + range.len
@@ -96,6 +96,7 @@ mod tests {
         }
         assert_ne!(sign(1, 3), sign(1, 4));
         assert_ne!(sign(1, 3), sign(2, 3));
-        assert!(i64::try_from(end(signs())).is_ok());
+        assert_eq!(end(signs()), end(all()));
+        assert!(end(all()) <= tickets::START);
     }
 }

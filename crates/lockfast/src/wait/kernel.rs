@@ -90,7 +90,7 @@ impl Wait<'_> {
 
     /// A single attempt found it held, but maybe only because a process keeps it that does not use it:
     /// then it is given some time to give it up.
-    pub(crate) fn is_let_in(&self, file: &LockFile, goal: Goal) -> bool {
+    pub(crate) fn is_let_in(file: &LockFile, goal: Goal) -> bool {
         if !file.may_be_kept() {
             return false;
         }

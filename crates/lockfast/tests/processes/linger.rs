@@ -341,7 +341,7 @@ fn readers_keep_it_together_until_somebody_writes() {
 
 /// How many have a shared lock of the whole range by which they tell that they keep it.
 fn keepers(path: &Path) -> usize {
-    const SIGNS: u64 = (1 << 62) + (1 << 61) + (1 << 60) + (1 << 59) + 1;
+    const SIGNS: u64 = (1 << 62) + (1 << 61) + (1 << 60) + (1 << 57) + 1;
     crate::stage::held_from(path, SIGNS)
 }
 

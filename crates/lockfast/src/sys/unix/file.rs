@@ -221,7 +221,7 @@ pub(crate) fn is_heard(_file: &File) -> bool {
 
 /// The number of its descriptor, which no other open file of the process has.
 pub(crate) fn number(file: &File) -> u32 {
-    file.as_raw_fd().cast_unsigned()
+    u32::try_from(file.as_raw_fd()).expect("an open descriptor is not negative")
 }
 
 /// Does a file that is renamed get another change time?
