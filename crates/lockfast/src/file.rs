@@ -10,10 +10,11 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
 use crate::identity::Sightings;
 use crate::options::Settings;
+use crate::order::{Fairness, Order};
 use crate::owner::{self, Author, Entry};
 use crate::pool::Pool;
 use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
-use crate::protocol::{self, Protocol, permits};
+use crate::protocol::{self, Protocol, permits, tickets};
 use crate::sys::fork::{self, PrivateFile};
 use crate::sys::{self, FileId, FileSort, Target};
 
@@ -40,6 +41,8 @@ pub(crate) struct LockFile {
     writable: bool,
     /// How often in a row a writer came in without a look at the rooms.
     quick_writes: AtomicU32,
+    /// The place in the line, if there is to be a strict order.
+    order: Option<Order>,
     /// What a semaphore knows of its permits.
     pool: Option<Pool>,
     /// Who writes the owner records, if they are wanted.
@@ -143,6 +146,7 @@ impl LockFile {
             exclusive_len: protocol::exclusive_len(pid, sys::process::namespace()),
             writable,
             quick_writes: AtomicU32::new(0),
+            order: (settings.fairness == Fairness::Fifo).then(Order::default),
             pool,
             author,
         })
@@ -172,6 +176,11 @@ impl LockFile {
         self.is_remote
     }
 
+    /// The place in the line, if there is to be a strict order.
+    pub(crate) fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
+    }
+
     /// The permits of a semaphore's file.
     pub(crate) fn pool(&self) -> &Pool {
         self.pool.as_ref().expect("a semaphore's file has one")
@@ -187,19 +196,11 @@ impl LockFile {
         self.bytes && !self.flock
     }
 
-    /// Tries once; `false` when somebody else is in the way, and then nothing more is held than
-    /// before.
+    /// Tries once; `false` when somebody else is in the way or comes before, and then nothing more
+    /// is held than before.
     pub(crate) fn attempt(&self, goal: Goal) -> io::Result<bool> {
-        let must_look = match goal {
-            Goal::Enter(Mode::Write) => self.must_look_at_rooms(),
-            Goal::Upgrade => self.bytes,
-            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
-        };
-        if must_look && self.is_room_taken() {
-            return Ok(false);
-        }
         let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
-        self.run(goal, goal.quick(), lock, &|error| error)
+        Ok(self.comes_first(goal, lock, &|error| error)? && self.quick(goal)?)
     }
 
     /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
@@ -210,8 +211,27 @@ impl LockFile {
         mut wait: impl FnMut(&File, Access, Target) -> std::result::Result<(), E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> std::result::Result<(), E> {
-        let lock = |access, target| wait(&self.file, access, target).map(|()| true);
+        let mut lock = |access, target| wait(&self.file, access, target).map(|()| true);
+        self.comes_first(goal, &mut lock, fail)?;
+        // The one before has just left, mostly.
+        let may_be_free = self.order.is_some() && goal == Goal::Enter(Mode::Write);
+        if may_be_free && self.quick(goal).map_err(fail)? {
+            return Ok(());
+        }
         self.run(goal, goal.patient(), lock, fail).map(drop)
+    }
+
+    fn quick(&self, goal: Goal) -> io::Result<bool> {
+        let must_look = match goal {
+            Goal::Enter(Mode::Write) => self.must_look_at_rooms(),
+            Goal::Upgrade => self.bytes,
+            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
+        };
+        if must_look && self.is_room_taken() {
+            return Ok(false);
+        }
+        let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
+        self.run(goal, goal.quick(), lock, &|error| error)
     }
 
     /// Changes what is held to something weaker.
@@ -245,14 +265,16 @@ impl LockFile {
             sys::lock::release(&self.file, Target::File)?;
         }
         if self.bytes {
-            sys::lock::release(&self.file, self.target(Part::All))?;
+            self.unlock(Part::All)?;
         }
         Ok(())
     }
 
     /// Leaves the line for permits.
     pub(crate) fn leave_line(&self) -> io::Result<()> {
-        sys::lock::release(&self.file, self.target(Part::Line))
+        self.unlock(Part::Line)?;
+        // Whoever comes next finds the head's place free.
+        self.leave_order()
     }
 
     /// Who holds it, if the kernel tells in one call.
@@ -299,7 +321,7 @@ impl LockFile {
         }
         let locked = lock(goal.access(), Target::File);
         if self.bytes && !matches!(locked, Ok(true)) {
-            sys::lock::release(&self.file, self.target(plan.undo)).map_err(fail)?;
+            self.unlock_but_ticket(plan.undo).map_err(fail)?;
         }
         locked
     }
@@ -313,9 +335,7 @@ impl LockFile {
         for (number, &step) in plan.steps.iter().enumerate() {
             let done = match step {
                 Step::Lock(access, part) => lock(access, self.target(part)),
-                Step::Unlock(part) => sys::lock::release(&self.file, self.target(part))
-                    .map(|()| true)
-                    .map_err(fail),
+                Step::Unlock(part) => self.unlock(part).map(|()| true).map_err(fail),
                 Step::EnterRoom => self.enter_room().map(|()| true).map_err(fail),
                 Step::Shortcut(access, part) => match self.shortcut(access, part) {
                     Ok(true) => return Ok(true),
@@ -336,7 +356,27 @@ impl LockFile {
     /// Should this fail, the error that made it necessary is the one to report; who gives the file
     /// back releases it once more and closes it if that fails.
     fn undo(&self, plan: Plan) {
-        let _ = sys::lock::release(&self.file, self.target(plan.undo));
+        let _ = self.unlock_but_ticket(plan.undo);
+    }
+
+    fn unlock(&self, part: Part) -> io::Result<()> {
+        let target = self.target(part);
+        sys::lock::release(&self.file, target)?;
+        if let Some(order) = &self.order {
+            if part.reaches_tickets() {
+                order.forget();
+            }
+        }
+        Ok(())
+    }
+
+    /// An attempt in vain is no reason to leave the line.
+    fn unlock_but_ticket(&self, part: Part) -> io::Result<()> {
+        let mut range = part.range(self.exclusive_len);
+        if self.order.is_some() && part.reaches_tickets() {
+            range.len = tickets::START - range.start;
+        }
+        sys::lock::release(&self.file, Target::Bytes(range))
     }
 
     fn enter_room(&self) -> io::Result<()> {

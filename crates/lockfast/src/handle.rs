@@ -14,8 +14,10 @@ use crate::hold::{Hold, Parcel};
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
 use crate::options::Settings;
+use crate::order::Fairness;
 use crate::owner;
 use crate::per_process::PerProcess;
+use crate::protocol::Protocol;
 use crate::protocol::plan::Mode;
 use crate::queue::{Entry, Joined, Queue, Shared, Turn};
 use crate::sys::FileId;
@@ -71,6 +73,7 @@ impl Handle {
                 "a label has at most 100 bytes, no control characters, and no space at its ends",
             );
         }
+        must_have_order(&path, &settings)?;
         let file = LockFile::open(&path, &settings)?;
         Ok(Self::new(path, settings, None, file))
     }
@@ -85,6 +88,7 @@ impl Handle {
                 Cause::InvalidOption(why),
             ));
         }
+        must_have_order(&path, &settings)?;
         settings.verify = Verify::Off;
         // Whether it can be written to, the kernel tells when it matters.
         let file = LockFile::new(file, true, &path, &settings)?;
@@ -117,11 +121,12 @@ impl Handle {
     }
 
     /// May the lock pass among the threads of this process? Then what an acquire checks of the file was
-    /// checked up to a millisecond before.
+    /// checked up to a millisecond before, and other processes that wait are overtaken.
     pub(crate) fn has_lane(&self) -> bool {
         !self.settings.remove_on_release
             && !self.settings.owner_record
             && self.settings.verify != Verify::Path
+            && self.settings.fairness != Fairness::Fifo
     }
 
     /// Takes the lock, waiting as long as the patience lasts.
@@ -421,6 +426,21 @@ impl Handle {
             Cause::InvalidPath(why),
         ))
     }
+}
+
+/// An error if a strict order was chosen where there is none.
+fn must_have_order(path: &Path, settings: &Settings) -> Result<()> {
+    let has_bytes = settings.protocol != Protocol::Flock && crate::sys::lock::HAS_RANGES;
+    if settings.fairness != Fairness::Fifo || has_bytes {
+        return Ok(());
+    }
+    let why = "Fairness::Fifo needs locks of bytes: use Protocol::Fcntl or Protocol::Both on a \
+               system that has open-file-description locks";
+    Err(Error::new(
+        path,
+        Operation::Open,
+        Cause::Unsupported(why, None),
+    ))
 }
 
 impl OfProcess {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Cause, Error, Operation, Result};
 use crate::file::LockFile;
+use crate::order::InOrder;
 use crate::protocol::permits;
 use crate::protocol::plan::{Access, Range};
 use crate::sys::{self, Target};
@@ -42,8 +43,10 @@ pub(crate) struct Taken {
 
 /// A place in the line; dropped, it is given back.
 #[derive(Debug)]
-pub(crate) struct InLine<'f> {
-    file: &'f LockFile,
+pub(crate) struct InLine {
+    file: Arc<LockFile>,
+    /// In the line of all processes.
+    _place: InOrder,
 }
 
 impl Pool {
@@ -112,6 +115,9 @@ impl Pool {
 impl LockFile {
     /// Is somebody in the line, as far as the last release of this handle saw, or else as of now?
     pub(crate) fn has_line(&self) -> bool {
+        if self.order().is_some() {
+            return self.has_order();
+        }
         self.pool().line.swap(UNKNOWN, Ordering::Relaxed) != NOBODY && self.sees_line()
     }
 
@@ -244,10 +250,13 @@ impl Drop for Taken {
     }
 }
 
-impl<'f> InLine<'f> {
+impl InLine {
     /// For one who lines up now.
-    pub(crate) fn of(file: &'f LockFile) -> Self {
-        Self { file }
+    pub(crate) fn of(file: &Arc<LockFile>, place: InOrder) -> Self {
+        Self {
+            file: Arc::clone(file),
+            _place: place,
+        }
     }
 
     /// It has become the head.
@@ -256,7 +265,7 @@ impl<'f> InLine<'f> {
     }
 }
 
-impl Drop for InLine<'_> {
+impl Drop for InLine {
     fn drop(&mut self) {
         let pool = self.file.pool();
         pool.leads.store(false, Ordering::SeqCst);

@@ -11,7 +11,8 @@
 //! | `[2^62, 2^62 + tag)` | tag | covered by an exclusive holder only, and its length names the holder |
 //! | `2^62 + 2^61`, and the next | rooms | readers who found the gate shut wait in one of the two |
 //!
-//! Semaphores have bytes of their own, see [`permits`].
+//! Semaphores have bytes of their own, see [`permits`], and so have those who are to be served in the
+//! order in which they came, see [`tickets`].
 //!
 //! Programs that lock the whole file, or byte 0, conflict with every holder of the main bytes. In
 //! which order the bytes are taken, and why that is right, is in [`plan`].
@@ -30,6 +31,7 @@
 mod model;
 pub(crate) mod permits;
 pub(crate) mod plan;
+pub(crate) mod tickets;
 
 use crate::Holder;
 

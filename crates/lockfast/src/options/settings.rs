@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::identity::Verify;
 use crate::named::{Directory, Scope};
+use crate::order::Fairness;
 use crate::protocol::Protocol;
 use crate::wait::Waiting;
 
@@ -22,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) follow_symlinks: bool,
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,
+    pub(crate) fairness: Fairness,
     pub(crate) remove_on_release: bool,
     pub(crate) owner_record: bool,
     /// What the record says beside who it is; empty if nothing.
@@ -46,6 +48,7 @@ impl Default for Settings {
             follow_symlinks: false,
             protocol: Protocol::default(),
             verify: Verify::default(),
+            fairness: Fairness::default(),
             remove_on_release: false,
             owner_record: false,
             label: String::new(),
@@ -68,6 +71,7 @@ impl fmt::Debug for Settings {
             .field("follow_symlinks", &self.follow_symlinks)
             .field("protocol", &self.protocol)
             .field("verify", &self.verify)
+            .field("fairness", &self.fairness)
             .field("remove_on_release", &self.remove_on_release)
             .field("owner_record", &self.owner_record)
             .field("label", &self.label)

@@ -1,13 +1,60 @@
-//! Who is told of a wait, and can end it.
+//! In which order waits end, who is told of one, and who can end it.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Options;
+use crate::order::Fairness;
 use crate::wait::Waiting;
 
 impl<L> Options<L> {
+    /// In which order those get in who wait in several processes; [`Fairness::Barging`] unless set.
+    ///
+    /// # Errors
+    ///
+    /// [`open`](Self::open) refuses [`Fairness::Fifo`], with
+    /// [`is_unsupported`](crate::Error::is_unsupported), where there are no locks of bytes, and with
+    /// [`Protocol::Flock`](crate::Protocol::Flock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// use lockfast::{Fairness, Lock};
+    /// use std::sync::mpsc;
+    ///
+    /// let options = Lock::options().fairness(Fairness::Fifo);
+    /// let (first, third) = (options.open(&path)?, options.open(&path)?);
+    /// let guard = first.lock()?;
+    ///
+    /// // Somebody lines up; who is told of it is in the line already.
+    /// let (tell, told) = mpsc::channel();
+    /// let tell = std::sync::Mutex::new(tell);
+    /// let second = options
+    ///     .on_wait(move |_| {
+    ///         tell.lock().unwrap().send(()).ok();
+    ///         std::ops::ControlFlow::Continue(())
+    ///     })
+    ///     .open(&path)?;
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| second.lock());
+    ///     told.recv()?;
+    ///     drop(guard);
+    ///     // Nobody gets in before that one, neither now nor as long as it has the lock.
+    ///     assert!(third.try_lock().unwrap_err().is_contended());
+    ///     drop(waiting.join().expect("no panic")?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn fairness(mut self, fairness: Fairness) -> Self {
+        self.settings.fairness = fairness;
+        self
+    }
+
     /// Calls a function when a wait begins: when the lock turns out to be held.
     ///
     /// It is called once a wait, by the thread that waits, and again at each

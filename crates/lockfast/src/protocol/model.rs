@@ -17,7 +17,7 @@ const UPGRADE: usize = 2;
 const TAG: usize = 3;
 const FIRST_ROOM: usize = 4;
 const SECOND_ROOM: usize = 5;
-const BYTES: usize = 6;
+pub(in crate::protocol) const BYTES: usize = 6;
 
 const PROCESSES: usize = 3;
 
@@ -103,7 +103,7 @@ impl Plans {
     };
 }
 
-fn bytes(part: Part) -> &'static [usize] {
+pub(in crate::protocol) fn bytes(part: Part) -> &'static [usize] {
     match part {
         Part::All => &[MAIN, GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM],
         Part::Whole => &[MAIN, GATE, UPGRADE, TAG],

@@ -38,6 +38,11 @@
 //! releases at which nobody was in the line, and no more; its next release sees them. Beyond that,
 //! the kernel's queue lets a newcomer who lines up in the instant of a hand-over go before the next.
 //!
+//! In a strict order ([`tickets`](super::tickets)) one waits for the ticket before one's own, and only
+//! the first goes on to the waiting byte and the head byte, where it meets those without tickets. So
+//! somebody may be in the line while the waiting byte is free; but whoever gets to it looks for permits
+//! afterwards. Nothing is remembered: each newcomer asks for a head or a ticket, by one call.
+//!
 //! # No wake-up is lost
 //!
 //! A release unlocks first and then looks for a line. The head, who is in the line, hangs up its
@@ -91,6 +96,11 @@ pub(crate) fn within(part: Range) -> u64 {
 /// Is anybody in the line?
 pub(crate) fn waiting() -> Range {
     range(LINE, 1)
+}
+
+/// Is anybody the head of the line, or in the way of all? Those in the line by tickets are told, too.
+pub(crate) fn line_and_beyond() -> Range {
+    range(LINE, 0)
 }
 
 /// Who has it open with that number.

@@ -238,7 +238,7 @@ const fn downgrade(steps: &'static [Step]) -> Plan {
 }
 
 /// A range of offsets; a length of 0 is "to the end".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Range {
     pub(crate) start: u64,
     pub(crate) len: u64,
@@ -267,6 +267,11 @@ impl Part {
             Self::Line => (permits::LINE, 2),
         };
         Range { start, len }
+    }
+
+    /// Are the tickets above it a part of it?
+    pub(crate) fn reaches_tickets(self) -> bool {
+        self.range(TAG_START).len == 0
     }
 }
 

@@ -57,7 +57,9 @@ async fn acquire_by(
         let file = current(handle)?;
         if handle.is_at_path(&file)? {
             let own = Arc::clone(handle);
-            let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, count, wait);
+            // Dropped last, when permits that are of no use were given back.
+            let place = InLine::of(&file, wait.place(&file, Goal::LeadLine)?);
+            let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, &place, count, wait);
             if let Some(taken) = wait.through(in_line).await? {
                 wait.acquired(PERMIT);
                 return Ok(taken);
@@ -113,11 +115,10 @@ fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
 fn in_line(
     handle: &Handle,
     file: &Arc<LockFile>,
+    place: &InLine,
     count: u32,
     wait: &mut Wait<'_>,
 ) -> Result<Option<Taken>> {
-    // Dropped last, when permits that are of no use were given back.
-    let place = InLine::of(file);
     now(wait.in_kernel(file, Goal::LeadLine))?;
     place.leads();
     let mut taken = Taken::none(Arc::clone(file));

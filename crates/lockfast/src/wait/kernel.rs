@@ -11,23 +11,35 @@ use super::interruption::Interruption;
 use super::{Sleeper, Wait, aside, earlier, ticker};
 use crate::error::{Error, Result};
 use crate::file::{Goal, LockFile};
+use crate::order::InOrder;
 use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
 
 impl Wait<'_> {
     /// Waits until the file is locked.
     pub(crate) async fn in_kernel(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<()> {
+        let place = self.place(file, goal)?;
         self.begin(|| file.holder(goal.access()))?;
-        if self.sleeper != Sleeper::Task {
-            return self.asleep(file, goal);
+        if self.sleeper == Sleeper::Task {
+            let own = Arc::clone(file);
+            let granted = self.aside(move |wait| {
+                wait.asleep(&own, goal)?;
+                Ok(Granted::new(own, goal))
+            });
+            granted.await?.keep();
+        } else {
+            self.asleep(file, goal)?;
         }
-        let own = Arc::clone(file);
-        let granted = self.aside(move |wait| {
-            wait.asleep(&own, goal)?;
-            Ok(Granted::new(own, goal))
-        });
-        granted.await?.keep();
-        Ok(())
+        place.arrive().map_err(|error| self.system(error))
+    }
+
+    /// Takes a place in the line of the processes, if there is such a line, before anybody is told
+    /// of the wait.
+    pub(crate) fn place(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<InOrder> {
+        if self.is_impatient() {
+            return Ok(InOrder::nowhere());
+        }
+        InOrder::of(file, goal, &mut self.number).map_err(|error| self.system(error))
     }
 
     /// Does what blocks here, or for a task aside.

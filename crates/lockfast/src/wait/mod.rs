@@ -27,6 +27,7 @@ use crate::cancel;
 use crate::error::{Cause, Error, Operation, Result};
 use crate::handle::Handle;
 use crate::holder::Holder;
+use crate::order::Fairness;
 use crate::queue::{Joined, Met, Place, Shared, Turn};
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
@@ -129,6 +130,8 @@ pub(crate) struct Wait<'h> {
     since: Option<Instant>,
     /// When `on_wait` was called last.
     told: Option<Instant>,
+    /// In the line of the processes, if there is one.
+    number: Option<u64>,
     /// Lasts from then on.
     span: Option<trace::Span>,
 }
@@ -184,6 +187,7 @@ impl<'h> Wait<'h> {
             operation,
             since: None,
             told: None,
+            number: None,
             span: None,
         }
     }
@@ -200,13 +204,15 @@ impl<'h> Wait<'h> {
 
     /// Attempts it, a few times before a thread waits: to be put to sleep and woken takes longer than
     /// many sections that are locked. A task must not hold up the thread that polls it, and one that
-    /// is awake would win too often against those that have to be woken.
+    /// is awake would win too often against those that have to be woken. In a strict order, whoever
+    /// comes meanwhile would be in the line before this one.
     pub(crate) fn attempt<E>(
         &self,
         mut attempt: impl FnMut() -> std::result::Result<bool, E>,
     ) -> std::result::Result<bool, E> {
         let sleeps = self.sleeper == Sleeper::Thread && self.patience != Patience::None;
-        if sleeps && !self.has_begun() {
+        let is_ordered = self.handle.settings().fairness == Fairness::Fifo;
+        if sleeps && !self.has_begun() && !is_ordered {
             for _ in 1..ATTEMPTS {
                 if attempt()? {
                     return Ok(true);

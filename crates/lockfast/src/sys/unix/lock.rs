@@ -61,7 +61,12 @@ pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
 
 /// Which lock of bytes stands in the way, if the kernel tells.
 pub(crate) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
-    record::blocker(file, access, range)
+    find(file, access, range).ok().flatten()
+}
+
+/// The same, and why the kernel doesn't tell.
+pub(crate) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
+    record::find(file, access, range)
 }
 
 /// Is this what a file system or a kernel without such locks answers to a lock call?
@@ -136,19 +141,20 @@ mod record {
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
-    pub(super) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
+    pub(super) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
         let mut record = record(kind(access), range);
         let fd = file.as_raw_fd();
         // SAFETY: the descriptor is open and the record outlives the call.
-        let answer = unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) };
-        if answer == -1 || is_none(&record) {
-            return None;
+        check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) })?;
+        if is_none(&record) {
+            return Ok(None);
         }
-        Some(Blocker {
-            start: u64::try_from(record.l_start).ok()?,
-            len: u64::try_from(record.l_len).ok()?,
+        let offset = |offset| u64::try_from(offset).map_err(io::Error::other);
+        Ok(Some(Blocker {
+            start: offset(record.l_start)?,
+            len: offset(record.l_len)?,
             pid: u32::try_from(record.l_pid).ok().filter(|&pid| pid > 0),
-        })
+        }))
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
@@ -210,8 +216,8 @@ mod record {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn blocker(_: &File, _: Access, _: Range) -> Option<Blocker> {
-        None
+    pub(super) fn find(_: &File, _: Access, _: Range) -> io::Result<Option<Blocker>> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

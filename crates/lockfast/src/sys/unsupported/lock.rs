@@ -26,6 +26,10 @@ pub(crate) fn blocker(_file: &File, _access: Access, _range: Range) -> Option<Bl
     None
 }
 
+pub(crate) fn find(_file: &File, _access: Access, _range: Range) -> io::Result<Option<Blocker>> {
+    Err(unsupported())
+}
+
 pub(crate) fn means_no_locks_here(_error: &io::Error) -> bool {
     true
 }

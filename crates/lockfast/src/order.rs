@@ -1,0 +1,268 @@
+//! Who comes first among the processes, where that is promised.
+//!
+//! What the kernel is asked, and why that is right, is in `protocol/tickets.rs`; here it is asked.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::file::{Goal, LockFile};
+use crate::protocol::permits;
+use crate::protocol::plan::Access;
+use crate::protocol::tickets::{self, Call, Side, Ticket};
+use crate::sys::{self, Target};
+
+/// In which order those get in who wait for a lock.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("printer.lock");
+/// use lockfast::{Fairness, Lock};
+///
+/// let printer = Lock::options().fairness(Fairness::Fifo).open(&path)?;
+/// drop(printer.lock()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fairness {
+    /// The kernel's queue: first come, first served among those who wait, but who comes in the
+    /// instant of a release may barge in before them.
+    ///
+    /// That is quick: a process that comes back at once need not wait for another to wake up, and threads
+    /// of a handle may pass the lock on for a millisecond. Nobody starves, as the kernel wakes whoever
+    /// has waited longest, but it may take several releases.
+    #[default]
+    Barging,
+    /// Strictly first come, first served: nobody gets in before one that waited already when it came.
+    ///
+    /// That goes for processes and handles, and for the threads of a handle among each other. A
+    /// handle has one place in the line: a thread that waits behind others of its handle takes its place
+    /// among the processes when those are through.
+    ///
+    /// Readers that came before a writer go before it, and those that came after it wait behind it.
+    /// Whoever finds others waiting waits too, so `try_lock` and its like fail with
+    /// [`is_contended`](crate::Error::is_contended) then, even if the lock itself is free for
+    /// the moment. Processes that wait are woken one at a time. One that dies or gives up leaves the line.
+    ///
+    /// An uncontended lock costs one more kernel call. Where sections are short and many want in, every
+    /// acquisition waits for a process to be woken, so fewer get in.
+    ///
+    /// It is a promise among those who chose it. Handles of the same path with another choice and
+    /// programs that know nothing of it are excluded as always, but may overtake. While a program has the
+    /// *whole* file locked, also to read, nobody can be in the line; the order begins when it is gone.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// Where there are no locks of bytes, and with [`Protocol::Flock`](crate::Protocol::Flock),
+    /// opening fails with [`is_unsupported`](crate::Error::is_unsupported).
+    Fifo,
+}
+
+/// The place of an open file in the line.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    /// Only the one whose turn it is uses it, so it is never contended.
+    ticket: Mutex<Option<Ticket>>,
+}
+
+/// A place in the line, given up when dropped.
+#[derive(Debug)]
+#[must_use = "the place is given up when this is dropped"]
+pub(crate) struct InOrder(Option<(Arc<LockFile>, Goal)>);
+
+impl Order {
+    fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tickets were unlocked with other bytes.
+    pub(crate) fn forget(&self) {
+        *self.ticket() = None;
+    }
+}
+
+impl Goal {
+    /// On which side it lines up; nowhere, if it goes before all others.
+    fn side(self) -> Option<Side> {
+        match self {
+            Self::Enter(mode) | Self::Join(mode) => Some(Side::of(mode)),
+            Self::LeadLine => Some(Side::Writers),
+            Self::Upgrade => None,
+        }
+    }
+
+    /// Is the ticket of no use once this is reached? Else it goes with what was reached.
+    fn ends_order(self) -> bool {
+        match self {
+            Self::Enter(mode) | Self::Join(mode) => !mode.is_alone(),
+            Self::Upgrade | Self::LeadLine => false,
+        }
+    }
+}
+
+impl LockFile {
+    /// Takes a place in the line of the processes, unless there is no such line or it has one.
+    /// Never waits. The number is that of an earlier file, if the lock's file was replaced.
+    pub(crate) fn take_place(&self, goal: Goal, number: &mut Option<u64>) -> io::Result<()> {
+        let Some(order) = self.order() else {
+            return Ok(());
+        };
+        if order.ticket().is_some() {
+            return Ok(());
+        }
+        let Some(side) = goal.side() else {
+            if let Some(ticket) = self.upgrade_ticket()? {
+                *order.ticket() = Some(ticket);
+            }
+            return Ok(());
+        };
+        let mut ticket = match *number {
+            Some(number) => Ticket::again(side, number),
+            None => Ticket::new(side, tickets::number_at(now())),
+        };
+        let never_waits = |_, _| Ok(false);
+        self.advance(&mut ticket, Ticket::is_taken, never_waits, &|error| error)?;
+        *number = Some(ticket.number());
+        *order.ticket() = Some(ticket);
+        Ok(())
+    }
+
+    /// Is nobody in the line before it? Calls `lock` for what may have to be waited for.
+    pub(crate) fn comes_first<E>(
+        &self,
+        goal: Goal,
+        lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> Result<bool, E> {
+        let Some(order) = self.order() else {
+            return Ok(true);
+        };
+        let own = *order.ticket();
+        let Some(mut ticket) = own else {
+            return match goal.side().map(Side::anybody) {
+                Some(Call::Find(access, range)) => sys::lock::find(self, access, range)
+                    .map(|found| found.is_none())
+                    .map_err(fail),
+                _ => Ok(true),
+            };
+        };
+        let is_first = self.advance(&mut ticket, |_| false, lock, fail)?;
+        *order.ticket() = Some(ticket);
+        Ok(is_first)
+    }
+
+    /// Is somebody in the line for permits, or in the way of all?
+    pub(crate) fn has_order(&self) -> bool {
+        // In case of doubt it lines up, and is told of the error.
+        !matches!(
+            sys::lock::find(self, Access::Shared, permits::line_and_beyond()),
+            Ok(None)
+        )
+    }
+
+    /// Leaves the line.
+    pub(crate) fn leave_order(&self) -> io::Result<()> {
+        let Some(order) = self.order() else {
+            return Ok(());
+        };
+        if order.ticket().is_some() {
+            sys::lock::release(self, Target::Bytes(tickets::all()))?;
+            order.forget();
+        }
+        Ok(())
+    }
+
+    /// Makes the calls of the ticket until it is the first or `is_enough`; `false` when it
+    /// would have to wait, and `lock` does not.
+    fn advance<E>(
+        &self,
+        ticket: &mut Ticket,
+        is_enough: impl Fn(&Ticket) -> bool,
+        mut lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> Result<bool, E> {
+        while !is_enough(ticket) {
+            match ticket.call() {
+                None => break,
+                Some(Call::Find(access, range)) => {
+                    ticket.found(sys::lock::find(self, access, range).map_err(fail)?);
+                }
+                Some(Call::Try(access, range)) => {
+                    let granted = sys::lock::try_lock(self, access, Target::Bytes(range));
+                    ticket.granted(granted.map_err(fail)?);
+                }
+                Some(Call::Await(access, range)) => {
+                    let granted = lock(access, Target::Bytes(range))?;
+                    if granted {
+                        sys::lock::release(self, Target::Bytes(range)).map_err(fail)?;
+                    }
+                    ticket.granted(granted);
+                    if !granted {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn upgrade_ticket(&self) -> io::Result<Option<Ticket>> {
+        let Call::Try(access, range) = tickets::upgrade() else {
+            unreachable!("it never waits")
+        };
+        let granted = sys::lock::try_lock(self, access, Target::Bytes(range))?;
+        Ok(granted.then(Ticket::of_upgrade))
+    }
+}
+
+impl InOrder {
+    /// Takes a place in the line, if there is such a line.
+    pub(crate) fn of(
+        file: &Arc<LockFile>,
+        goal: Goal,
+        number: &mut Option<u64>,
+    ) -> io::Result<Self> {
+        if file.order().is_none() {
+            return Ok(Self::nowhere());
+        }
+        let place = Self(Some((Arc::clone(file), goal)));
+        file.take_place(goal, number)?;
+        Ok(place)
+    }
+
+    /// Where there is no line.
+    pub(crate) fn nowhere() -> Self {
+        Self(None)
+    }
+
+    /// Has reached what it was for.
+    pub(crate) fn arrive(mut self) -> io::Result<()> {
+        match self.0.take() {
+            Some((file, goal)) if goal.ends_order() => file.leave_order(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for InOrder {
+    fn drop(&mut self) {
+        if let Some((file, _)) = self.0.take() {
+            if file.is_own() {
+                // Whoever gives the file back releases all of it once more, and closes it if
+                // that fails.
+                let _ = file.leave_order();
+            }
+        }
+    }
+}
+
+/// The time of day in nanoseconds: what all processes and machines agree upon best.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos().try_into().unwrap_or(u64::MAX))
+}

@@ -1,0 +1,196 @@
+//! What the kernel and the processes have, and what becomes of it.
+
+use super::{Doing, PROCESSES, Role};
+use crate::protocol::Blocker;
+use crate::protocol::model::{BYTES, bytes};
+use crate::protocol::plan::{Access, Mode, Part, Range};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Process {
+    pub(super) role: Role,
+    pub(super) rounds: u8,
+    pub(super) doing: Doing,
+    pub(super) locks: [Option<Access>; BYTES],
+    /// Above those bytes.
+    pub(super) tickets: Vec<(u64, u64, Access)>,
+    /// Who had a ticket when this one began, and has not got in or given up since.
+    pub(super) before: [bool; PROCESSES],
+    pub(super) overtook: bool,
+    /// Did somebody else write since this one was upgradable?
+    pub(super) outdated: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Machine {
+    pub(super) processes: Vec<Process>,
+}
+
+fn end(start: u64, len: u64) -> u64 {
+    if len == 0 { u64::MAX } else { start + len }
+}
+
+fn conflicts(one: Access, other: Access) -> bool {
+    one == Access::Exclusive || other == Access::Exclusive
+}
+
+impl Process {
+    pub(super) fn new(role: Role, rounds: u8) -> Self {
+        Self {
+            role,
+            rounds,
+            doing: Doing::Nothing,
+            locks: [None; BYTES],
+            tickets: Vec::new(),
+            before: [false; PROCESSES],
+            overtook: false,
+            outdated: false,
+        }
+    }
+
+    pub(super) fn unlock(&mut self, part: Part) {
+        for &byte in bytes(part) {
+            self.locks[byte] = None;
+        }
+        if matches!(part, Part::All | Part::BeyondMain | Part::BeyondUpgrade) {
+            self.tickets.clear();
+        }
+    }
+
+    pub(super) fn unlock_ticket(&mut self, range: Range) {
+        self.tickets.retain(|&(start, ..)| start != range.start);
+    }
+
+    pub(super) fn lock_ticket(&mut self, range: Range, access: Access) {
+        self.unlock_ticket(range);
+        self.tickets.push((range.start, range.len, access));
+        self.tickets.sort_by_key(|&(start, ..)| start);
+    }
+
+    /// Does it have a ticket, and is not inside yet?
+    pub(super) fn is_in_line(&self) -> bool {
+        match self.doing {
+            Doing::LiningUp(_, ticket, _) => ticket.is_taken(),
+            Doing::First(..) | Doing::FirstTrying(_) => true,
+            Doing::Upgrading(_) => !self.tickets.is_empty(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_upgradable(&self) -> bool {
+        matches!(
+            self.doing,
+            Doing::Arrived(Mode::Upgradable)
+                | Doing::Inside(Mode::Upgradable)
+                | Doing::UpgradeTaking
+                | Doing::Upgrading(_)
+        )
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self.doing, Doing::Arrived(mode) | Doing::Inside(mode) if mode.is_alone())
+    }
+
+    pub(super) fn reads(&self) -> bool {
+        self.is_upgradable()
+            || matches!(
+                self.doing,
+                Doing::Arrived(Mode::Read) | Doing::Inside(Mode::Read)
+            )
+    }
+
+    /// Is it for sharing with readers?
+    pub(super) fn is_reader(&self) -> bool {
+        self.role == Role::Reader
+    }
+}
+
+impl Machine {
+    pub(super) fn others(&self, who: usize) -> impl Iterator<Item = &Process> {
+        let others = self.processes.iter().enumerate();
+        others
+            .filter(move |&(i, _)| i != who)
+            .map(|(_, other)| other)
+    }
+
+    /// Would the kernel grant it?
+    pub(super) fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
+        !self.others(who).any(|other| {
+            let mut locks = bytes(part).iter().filter_map(|&byte| other.locks[byte]);
+            locks.any(|lock| conflicts(lock, access))
+        })
+    }
+
+    /// Which locks of others the kernel may name.
+    pub(super) fn in_the_way(&self, who: usize, access: Access, range: Range) -> Vec<Blocker> {
+        let mut found = Vec::new();
+        for other in self.others(who) {
+            for &(start, len, lock) in &other.tickets {
+                let overlaps = start < end(range.start, range.len) && range.start < end(start, len);
+                if overlaps && conflicts(lock, access) {
+                    let pid = None;
+                    found.push(Blocker { start, len, pid });
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn lock(&mut self, who: usize, access: Access, part: Part) {
+        for &byte in bytes(part) {
+            self.processes[who].locks[byte] = Some(access);
+        }
+    }
+
+    /// In one call, and without a ticket.
+    pub(super) fn lock_everything(&mut self, who: usize, access: Access, mode: Mode) -> Option<()> {
+        let everything = Range { start: 0, len: 0 };
+        let is_free = self.is_free(who, access, Part::All)
+            && self.in_the_way(who, access, everything).is_empty();
+        is_free.then_some(())?;
+        self.lock(who, access, Part::All);
+        let process = &mut self.processes[who];
+        process.lock_ticket(everything, access);
+        process.rounds -= 1;
+        process.doing = Doing::Inside(mode);
+        Some(())
+    }
+
+    /// It is not in the line any more.
+    pub(super) fn leave_line(&mut self, who: usize) {
+        for process in &mut self.processes {
+            process.before[who] = false;
+        }
+    }
+
+    /// It has reached what it aimed at.
+    pub(super) fn arrive(&mut self, who: usize, mode: Mode) {
+        let is_reader = self.processes[who].is_reader();
+        let overtakes = |other: usize| {
+            self.processes[who].before[other] && !(is_reader && self.processes[other].is_reader())
+        };
+        let overtook = (0..PROCESSES).any(overtakes);
+        for other in 0..PROCESSES {
+            if mode.is_alone() && other != who && self.processes[other].is_upgradable() {
+                self.processes[other].outdated = true;
+            }
+        }
+        let process = &mut self.processes[who];
+        process.overtook |= overtook;
+        process.before = [false; PROCESSES];
+        process.outdated &= mode != Mode::Upgradable;
+        process.doing = if process.tickets.is_empty() || mode.is_alone() {
+            Doing::Inside(mode)
+        } else {
+            Doing::Arrived(mode)
+        };
+        self.leave_line(who);
+    }
+
+    pub(super) fn leave(&mut self, who: usize, doing: Doing) {
+        let process = &mut self.processes[who];
+        process.unlock(Part::All);
+        process.doing = doing;
+        process.before = [false; PROCESSES];
+        self.leave_line(who);
+    }
+}
