@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use lockfast::{Error, Lock, LockGuard, Options, Protocol, RwLock, Verify};
+use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
+use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
-use crate::{actor_owner as owner, lockless, witness};
+use crate::{actor_owner as owner, fifo, lockless, witness};
 use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
 
 /// Reads commands until the test closes the pipe or goes away.
@@ -237,6 +238,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
+        ["race", kind, path, rounds] => return race::run(kind, path, rounds.parse()?),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),
         _ => return Err(format!("unknown command {words:?}").into()),
@@ -250,6 +252,11 @@ fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
     match *words {
         ["open", name, path, ref options @ ..] => {
             return locked().rw.open(name, path, &parse(options, to));
+        }
+        // Without the right to write.
+        ["from-file", name, path, ref options @ ..] => {
+            let opened = parse::<RwLock>(options, to).from_file(File::open(path)?)?;
+            locked().rw.put(name, opened);
         }
         ["release", guard] => locked().rw.take(guard)?.release()?,
         ["hand-over", guard] => {
@@ -286,6 +293,7 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
             ("protocol", "flock") => options.protocol(Protocol::Flock),
             ("protocol", "both") => options.protocol(Protocol::Both),
             ("verify", "path") => options.verify(Verify::Path),
+            ("fifo", "") => options.fairness(Fairness::Fifo),
             ("verify", "off") => options.verify(Verify::Off),
             ("record", "") => options.owner_record(true),
             ("label", label) => options.label(label),
@@ -308,6 +316,14 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
                     let mut calls = calls.lock().expect("a number");
                     *calls += 1;
                     give_up_if(*calls >= limit)
+                })
+            }
+            ("on-wait-in-line", "") => {
+                let to = Arc::clone(to);
+                options.on_wait(move |waiting| {
+                    let is_in_line = fifo::has_ticket(std::process::id(), waiting.path());
+                    say(&to, &format!("event in line: {is_in_line}"));
+                    ControlFlow::Continue(())
                 })
             }
             ("on-wait-panic", "") => {

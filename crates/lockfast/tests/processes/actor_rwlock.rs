@@ -28,9 +28,12 @@ pub(crate) enum Guard {
 
 impl RwProps {
     pub(crate) fn open(&mut self, name: &str, path: &str, options: &Options<RwLock>) -> Answer {
-        let opened = options.open(path)?;
-        self.locks.insert(name.to_owned(), opened);
+        self.put(name, options.open(path)?);
         Ok(String::new())
+    }
+
+    pub(crate) fn put(&mut self, name: &str, lock: RwLock) {
+        self.locks.insert(name.to_owned(), lock);
     }
 
     pub(crate) fn lock(&self, name: &str) -> RwLock {

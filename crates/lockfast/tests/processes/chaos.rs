@@ -13,10 +13,12 @@ trials![
     lockers_are_killed,
     readers_writers_and_upgraders_are_killed,
     permit_holders_are_killed,
+    those_in_a_strict_order_are_killed,
+    those_in_a_strict_order_for_permits_are_killed,
 ];
 
 /// How many tests share the kills.
-const TESTS: usize = 3;
+const TESTS: usize = 5;
 
 fn lockers_are_killed() {
     let place = Place::new();
@@ -65,6 +67,41 @@ fn permit_holders_are_killed() {
     });
     assert_eq!(held_at(&place.lock(), semaphore::WAITING), 0);
     assert_eq!(visitor.ask("sem available a"), "3");
+    visitor.ask("sem try a g 3");
+}
+
+fn those_in_a_strict_order_are_killed() {
+    let place = Place::new();
+    let commands = [
+        "rw hammer PATH 1000000000 fifo",
+        "hammer-timed PATH 1000000000 fifo",
+        "hammer PATH 1000000000 fifo",
+        "rw hammer PATH 1000000000",
+        "rw hammer PATH 1000000000 fifo",
+    ];
+    let roles = [
+        Role::WaitsToLock,
+        Role::Locks,
+        Role::WaitsToRead,
+        Role::Reads,
+        Role::WaitsToWrite,
+        Role::Writes,
+        Role::WaitsToBeUpgradable,
+        Role::IsUpgradable,
+        Role::Upgrades,
+    ];
+    Chaos::start(&place, &commands, 6, 1).run(&roles, |_| {});
+    Actor::with_lock(&place, "fifo").ask("try a g");
+}
+
+fn those_in_a_strict_order_for_permits_are_killed() {
+    let place = Place::new();
+    let mut visitor = Actor::start();
+    visitor.ask(&semaphore::open(&place, 3, "fifo"));
+    let chaos = Chaos::start(&place, &["sem hammer PATH 3 1000000000 fifo"], 6, 2);
+    chaos.run(&[Role::WaitsForPermits, Role::HasPermits], |kill| {
+        visitor.ask(&format!("sem visit a {}", kill % 3 + 1));
+    });
     visitor.ask("sem try a g 3");
 }
 
@@ -189,7 +226,7 @@ impl Victim {
 fn kills() -> usize {
     let in_all = match std::env::var("LOCKFAST_KILLS") {
         Ok(number) => number.parse().expect("a number"),
-        Err(_) => 3_000,
+        Err(_) => 5_000,
     };
     usize::div_ceil(in_all, TESTS)
 }

@@ -19,6 +19,7 @@ trials![
     the_holder_of_a_description_lock_is_not_named_but_its_range_is,
     an_exclusive_record_lock_needs_a_descriptor_for_writing,
     the_last_of_several_waiters_is_not_woken_by_the_first_release,
+    a_question_sees_what_conflicts_and_is_not_ones_own,
 ];
 
 fn open(path: &Path) -> File {
@@ -119,6 +120,28 @@ fn the_holder_of_a_description_lock_is_not_named_but_its_range_is() {
     // Unlocking the whole file unlocks the odd range.
     assert_eq!(unlock(&one), Ok(()));
     assert_eq!(try_lock(&other), Ok(()));
+}
+
+fn a_question_sees_what_conflicts_and_is_not_ones_own() {
+    let place = Place::new();
+    let (one, other) = (open(&place.lock()), open(&place.lock()));
+    let byte = |kind, start| libc::flock {
+        l_start: start,
+        ..record(kind, 1)
+    };
+    fcntl(&one, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, 1 << 62))).expect("locked");
+    fcntl(&one, FcntlArg::F_OFD_SETLK(&byte(libc::F_RDLCK, 7))).expect("locked");
+    let starts = |file: &File, kind| {
+        let mut answer = record(kind, 0);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer)).expect("asked");
+        (i32::from(answer.l_type) != libc::F_UNLCK).then_some(answer.l_start)
+    };
+    assert_eq!(starts(&other, libc::F_RDLCK), Some(1 << 62));
+    // Any of the two, and not all.
+    assert!([Some(7), Some(1 << 62)].contains(&starts(&other, libc::F_WRLCK)));
+    assert_eq!(starts(&one, libc::F_WRLCK), None);
+    assert_eq!(unlock(&one), Ok(()));
+    assert_eq!(starts(&other, libc::F_WRLCK), None);
 }
 
 fn an_exclusive_record_lock_needs_a_descriptor_for_writing() {

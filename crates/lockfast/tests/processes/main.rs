@@ -5,6 +5,7 @@
 
 mod actor;
 mod actor_owner;
+mod actor_race;
 mod actor_reentrant;
 mod actor_rwlock;
 mod actor_semaphore;
@@ -16,6 +17,7 @@ mod crash;
 mod deadlock;
 mod diary;
 mod exclusion;
+mod fifo;
 mod fork;
 mod identity;
 mod inputs;
@@ -23,6 +25,7 @@ mod interop;
 mod kernel;
 mod lockless;
 mod owner;
+mod race;
 mod release;
 mod remote;
 mod rwlock;
@@ -64,6 +67,8 @@ fn main() -> ExitCode {
         identity::trials(),
         inputs::trials(),
         rwlock::trials(),
+        fifo::trials(),
+        race::trials(),
         semaphore::trials(),
         deadlock::trials(),
         kernel::trials(),

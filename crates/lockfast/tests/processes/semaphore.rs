@@ -67,7 +67,7 @@ fn begin_leading(actor: &mut Actor, command: &str, place: &Place) -> Pending {
 }
 
 /// Stops all its threads.
-fn stop(actor: &Actor) {
+pub(crate) fn stop(actor: &Actor) {
     actor.signal(Signal::SIGSTOP);
     let tasks = format!("/proc/{}/task", actor.pid());
     until("all its threads stop", || {

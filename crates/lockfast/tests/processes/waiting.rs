@@ -40,7 +40,7 @@ fn held(options: &str) -> (Place, Actor, Actor) {
 }
 
 /// How often the process has gone to sleep.
-fn sleeps(pid: u32) -> u64 {
+pub(crate) fn sleeps(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
     tasks
         .map(|task| {

@@ -1,0 +1,592 @@
+//! `Fairness::Fifo`: nobody gets in before one that waited already when it came.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::exclusion::hammer_by_eight;
+use crate::semaphore::{self, stop};
+use crate::stage::{Actor, Pending, Place, until};
+use crate::trials;
+use crate::waiting::sleeps;
+use crate::witness::Witness;
+
+trials![
+    lockers_get_in_in_the_order_in_which_they_came,
+    readers_and_writers_get_in_in_phases,
+    permits_are_had_in_the_order_in_which_they_were_asked_for,
+    threads_do_not_pass_it_on_before_a_process_that_waits,
+    who_is_told_of_the_wait_is_in_the_line,
+    a_newcomer_does_not_get_in_while_somebody_waits,
+    a_reader_comes_after_a_writer_that_waits_and_before_one_that_comes,
+    an_upgrade_comes_before_all_who_wait,
+    one_that_gives_up_leaves_the_line,
+    one_that_dies_leaves_the_line,
+    a_release_wakes_one_of_a_hundred,
+    a_line_moves_to_a_new_file,
+    an_attempt_in_vain_keeps_the_place,
+    a_file_that_can_only_be_read_will_do_to_read,
+    it_excludes_those_without_order,
+    a_program_that_locks_everything_is_waited_for,
+    what_can_not_be_is_refused,
+];
+
+/// Where the tickets are, readers' below and writers' above.
+const MIDDLE: u64 = (1 << 63) - (1 << 59);
+const FIRST: u64 = MIDDLE - (1 << 58);
+
+/// For ever, as far as a test is concerned, but with a deadline.
+const LONG: &str = "for a g 3600000";
+
+/// Has it a ticket for the file that is at the path now?
+fn is_in_line(actor: &Actor, place: &Place) -> bool {
+    has_ticket(actor.pid(), &place.lock())
+}
+
+pub(crate) fn has_ticket(pid: u32, path: &Path) -> bool {
+    let inode = format!(":{}", fs::metadata(path).expect("a file").ino());
+    let is_ticket = |line: &str| {
+        let mut words = line.split_whitespace().rev();
+        let (_end, start, file) = (words.next(), words.next(), words.next());
+        let start = start.and_then(|start| start.parse::<u64>().ok());
+        file.is_some_and(|file| file.ends_with(&inode)) && start.is_some_and(|start| start >= FIRST)
+    };
+    let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it lives");
+    let mut files = files.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok());
+    files.any(|file| {
+        let mut locks = file.lines().filter(|line| line.starts_with("lock:"));
+        locks.any(is_ticket)
+    })
+}
+
+/// Has it line up, and waits until it is in the line.
+pub(crate) fn line_up(actor: &mut Actor, command: &str, place: &Place) -> Pending {
+    assert!(!is_in_line(actor, place));
+    let pending = actor.begin(command);
+    until("a place in the line", || is_in_line(actor, place));
+    pending
+}
+
+fn lockers<const N: usize>(place: &Place, options: &str) -> [Actor; N] {
+    std::array::from_fn(|_| Actor::with_lock(place, options))
+}
+
+fn rw_lockers<const N: usize>(place: &Place, options: &str) -> [Actor; N] {
+    std::array::from_fn(|_| {
+        let mut actor = Actor::start();
+        actor.ask(&format!("rw open a {} {options}", place.lock().display()));
+        actor
+    })
+}
+
+fn pools<const N: usize>(place: &Place, permits: u32) -> [Actor; N] {
+    std::array::from_fn(|_| {
+        let mut actor = Actor::start();
+        actor.ask(&semaphore::open(place, permits, "fifo"));
+        actor
+    })
+}
+
+#[track_caller]
+fn is_contended(actor: &mut Actor, command: &str) {
+    let told = actor.ask_in_vain(command);
+    assert!(told.starts_with("contended:"), "{told}");
+}
+
+fn lockers_get_in_in_the_order_in_which_they_came() {
+    for options in ["fifo", "fifo protocol=both", "fifo verify=path"] {
+        let place = Place::new();
+        let [mut holder, mut polls, mut waiters @ ..]: [Actor; 8] = lockers(&place, options);
+        polls.ask("signal handle all-real-time");
+        holder.ask("lock a g");
+        let mut pending = Vec::new();
+        for (number, waiter) in waiters.iter_mut().enumerate() {
+            let command = ["lock a g", LONG, "task tokio a g"][number % 3];
+            pending.push(line_up(waiter, command, &place));
+        }
+        let polling = line_up(&mut polls, LONG, &place);
+        holder.ask("release g");
+        for number in 0..pending.len() {
+            // Were it not the next one, it would not get it before that one releases it.
+            waiters[number].succeeds(pending[number]);
+            for later in number + 1..pending.len() {
+                assert!(!waiters[later].has_answered(pending[later]));
+            }
+            waiters[number].ask("release g");
+        }
+        polls.succeeds(polling);
+        polls.ask("release g");
+        assert!(!waiters.iter().any(|waiter| is_in_line(waiter, &place)));
+        holder.ask("try a g");
+    }
+}
+
+fn readers_and_writers_get_in_in_phases() {
+    let place = Place::new();
+    let [mut holder, mut waiters @ ..]: [Actor; 10] = rw_lockers(&place, "fifo");
+    holder.ask("rw write a g");
+    let phases: [&[&str]; 6] = [
+        &["read", "read"],
+        &["write"],
+        &["read", "upgradable", "read"],
+        &["write"],
+        &["write"],
+        &["read"],
+    ];
+    let mut all = waiters.iter_mut();
+    let mut phases = phases.map(|modes| {
+        let line_up = |&mode: &&str| {
+            let actor = all.next().expect("as many");
+            let pending = line_up(actor, &format!("rw {mode} a g"), &place);
+            (actor, pending)
+        };
+        modes.iter().map(line_up).collect::<Vec<_>>()
+    });
+    holder.ask("rw release g");
+    for number in 0..phases.len() {
+        let (now, later) = phases[number..].split_first_mut().expect("this one");
+        // Those of a phase are inside together, and all of them before the next phase.
+        for (actor, pending) in now.iter_mut() {
+            actor.succeeds(*pending);
+        }
+        for (actor, pending) in later.iter_mut().flatten() {
+            assert!(!actor.has_answered(*pending));
+        }
+        for (actor, _) in now {
+            actor.ask("rw release g");
+            assert!(!is_in_line(actor, &place));
+        }
+    }
+}
+
+fn permits_are_had_in_the_order_in_which_they_were_asked_for() {
+    let place = Place::new();
+    let [mut holder, mut waiters @ ..]: [Actor; 8] = pools(&place, 2);
+    holder.ask("sem acquire a one");
+    holder.ask("sem acquire a other");
+    let mut pending = Vec::new();
+    for (number, waiter) in waiters.iter_mut().enumerate() {
+        let command = ["sem acquire a g", "sem for a g 3600000"][number % 2];
+        pending.push(line_up(waiter, command, &place));
+    }
+    // One permit comes back at a time.
+    for number in 0..pending.len() {
+        match number {
+            0 => holder.ask("sem release one"),
+            1 => holder.ask("sem release other"),
+            _ => waiters[number - 2].ask("sem release g"),
+        };
+        waiters[number].succeeds(pending[number]);
+        for later in number + 1..pending.len() {
+            assert!(!waiters[later].has_answered(pending[later]));
+        }
+    }
+    assert!(!waiters.iter().any(|waiter| is_in_line(waiter, &place)));
+}
+
+/// The threads of a handle have an order of their own, but other processes that came before stay
+/// before the next one.
+fn threads_do_not_pass_it_on_before_a_process_that_waits() {
+    let place = Place::new();
+    let [mut busy, mut other] = lockers(&place, "fifo on-wait=");
+    busy.ask("lock a g");
+    let waiting = other.begin("lock a g");
+    other.event();
+    let threads: Vec<_> = (0..4)
+        .map(|number| {
+            let pending = busy.begin(&format!("lock a g{number}"));
+            busy.event();
+            pending
+        })
+        .collect();
+    busy.ask("release g");
+    other.succeeds(waiting);
+    for &pending in &threads {
+        assert!(!busy.has_answered(pending));
+    }
+    other.ask("release g");
+    for (number, &pending) in threads.iter().enumerate() {
+        busy.succeeds(pending);
+        for &later in &threads[number + 1..] {
+            assert!(!busy.has_answered(later));
+        }
+        busy.ask(&format!("release g{number}"));
+    }
+}
+
+fn who_is_told_of_the_wait_is_in_the_line() {
+    let place = Place::new();
+    let [mut holder] = lockers(&place, "fifo");
+    let [mut waiter] = lockers(&place, "fifo on-wait-in-line");
+    holder.ask("lock a g");
+    for command in ["lock a g", "task tokio a g"] {
+        let waiting = waiter.begin(command);
+        assert_eq!(waiter.event(), "in line: true", "{command}");
+        holder.ask("release g");
+        waiter.succeeds(waiting);
+        waiter.ask("release g");
+        holder.ask("lock a g");
+    }
+
+    let place = Place::new();
+    let [mut holder] = pools(&place, 1);
+    holder.ask("sem acquire a g");
+    let mut waiter = Actor::start();
+    waiter.ask(&semaphore::open(&place, 1, "fifo on-wait-in-line"));
+    waiter.begin("sem acquire a g");
+    assert_eq!(waiter.event(), "in line: true");
+}
+
+fn a_newcomer_does_not_get_in_while_somebody_waits() {
+    let place = Place::new();
+    let [mut holder, mut waiter, mut newcomer] = lockers(&place, "fifo");
+    holder.ask("lock a g");
+    let waiting = line_up(&mut waiter, "lock a g", &place);
+    // While it is stopped the lock is free, and it is the waiter's.
+    stop(&waiter);
+    holder.ask("release g");
+    for command in ["try a g", "for a g 0"] {
+        let told = newcomer.ask_in_vain(command);
+        assert!(
+            told.starts_with(["contended:", "timed-out:"][usize::from(command != "try a g")]),
+            "{told}"
+        );
+        holder.ask_in_vain(command);
+    }
+    let lining_up = line_up(&mut newcomer, "lock a g", &place);
+    let [mut last] = lockers(&place, "fifo");
+    let last_waiting = line_up(&mut last, "lock a g", &place);
+    waiter.signal(Signal::SIGCONT);
+    waiter.succeeds(waiting);
+    waiter.ask("release g");
+    newcomer.succeeds(lining_up);
+    newcomer.ask("release g");
+    last.succeeds(last_waiting);
+
+    let place = Place::new();
+    let [mut holder, mut head, mut newcomer] = pools(&place, 1);
+    newcomer.ask("sem acquire a g");
+    newcomer.ask("sem release g");
+    holder.ask("sem acquire a g");
+    let waiting = line_up(&mut head, "sem acquire a g", &place);
+    stop(&head);
+    holder.ask("sem release g");
+    // It saw nobody at its last release, and asks nevertheless.
+    is_contended(&mut newcomer, "sem try a g");
+    head.signal(Signal::SIGCONT);
+    head.succeeds(waiting);
+}
+
+fn a_reader_comes_after_a_writer_that_waits_and_before_one_that_comes() {
+    let place = Place::new();
+    let [mut holder, mut waiter, mut newcomer] = rw_lockers(&place, "fifo");
+    for (mode, reads, others) in [
+        ("write", false, false),
+        ("upgradable", false, false),
+        ("read", true, false),
+    ] {
+        holder.ask("rw write a g");
+        let waiting = line_up(&mut waiter, &format!("rw {mode} a g"), &place);
+        stop(&waiter);
+        holder.ask("rw release g");
+        for (how, gets_in) in [
+            ("try-read", reads),
+            ("try-write", others),
+            ("try-upgradable", others),
+        ] {
+            if gets_in {
+                newcomer.ask(&format!("rw {how} a g"));
+                newcomer.ask("rw release g");
+            } else {
+                is_contended(&mut newcomer, &format!("rw {how} a g"));
+            }
+        }
+        waiter.signal(Signal::SIGCONT);
+        waiter.succeeds(waiting);
+        waiter.ask("rw release g");
+    }
+}
+
+fn an_upgrade_comes_before_all_who_wait() {
+    let place = Place::new();
+    let [mut upgrader, mut reader, mut writer, mut late] = rw_lockers(&place, "fifo");
+    upgrader.ask("rw upgradable a g");
+    reader.ask("rw read a g");
+    let writing = line_up(&mut writer, "rw write a g", &place);
+    let told = upgrader.ask_in_vain("rw change upgrade-for g 10");
+    assert!(told.starts_with("timed-out:"), "{told}");
+    assert!(!is_in_line(&upgrader, &place));
+    let upgrading = line_up(&mut upgrader, "rw change upgrade g", &place);
+    let reading = line_up(&mut late, "rw read a g", &place);
+    reader.ask("rw release g");
+    upgrader.succeeds(upgrading);
+    upgrader.ask("rw change downgrade-to-upgradable g");
+    assert!(!is_in_line(&upgrader, &place));
+    upgrader.ask("rw change upgrade g");
+    upgrader.ask("rw release g");
+    writer.succeeds(writing);
+    assert!(!late.has_answered(reading));
+    writer.ask("rw change downgrade g");
+    late.succeeds(reading);
+    assert!(!is_in_line(&writer, &place) && !is_in_line(&late, &place));
+}
+
+fn one_that_gives_up_leaves_the_line() {
+    for (options, command, kind) in [
+        ("fifo", "for a g 20", "timed-out:"),
+        ("fifo on-wait=1", "lock a g", "cancelled:"),
+        ("fifo on-wait=2 interval=1", "lock a g", "cancelled:"),
+        ("fifo on-wait-panic", "lock-catching a", "other:"),
+    ] {
+        let place = Place::new();
+        let [mut holder, mut first, mut last] = lockers(&place, "fifo");
+        let [mut gives_up] = lockers(&place, options);
+        holder.ask("lock a g");
+        let waiting = line_up(&mut first, "lock a g", &place);
+        let told = gives_up.ask_in_vain(command);
+        assert!(told.starts_with(kind), "{told}");
+        assert!(!is_in_line(&gives_up, &place));
+        if options == "fifo" {
+            assert_eq!(gives_up.ask("task-dropped a"), "true");
+            assert!(!is_in_line(&gives_up, &place));
+        }
+        holder.ask("release g");
+        first.succeeds(waiting);
+        first.ask("release g");
+        last.ask("try a g");
+    }
+
+    let place = Place::new();
+    let [mut holder, mut gives_up] = pools(&place, 1);
+    holder.ask("sem acquire a g");
+    let told = gives_up.ask_in_vain("sem for a g 20");
+    assert!(told.starts_with("timed-out:"), "{told}");
+    assert!(!is_in_line(&gives_up, &place));
+    holder.ask("sem release g");
+    holder.ask("sem try a g");
+}
+
+fn one_that_dies_leaves_the_line() {
+    let place = Place::new();
+    let [mut holder, mut first, mut second, mut third, mut fourth] = lockers(&place, "fifo");
+    holder.ask("lock a g");
+    let waiting = line_up(&mut first, "lock a g", &place);
+    line_up(&mut second, "lock a g", &place);
+    let later = line_up(&mut third, "lock a g", &place);
+    let last = line_up(&mut fourth, LONG, &place);
+    second.kill();
+    holder.kill();
+    first.succeeds(waiting);
+    assert!(!third.has_answered(later));
+    assert!(!fourth.has_answered(last));
+    first.kill();
+    third.succeeds(later);
+    assert!(!fourth.has_answered(last));
+    third.ask("release g");
+    fourth.succeeds(last);
+}
+
+/// Do all its threads sleep?
+fn sleep_on(actor: &Actor) -> bool {
+    let mut tasks = fs::read_dir(format!("/proc/{}/task", actor.pid())).expect("it lives");
+    tasks.all(|task| {
+        let stat = task.expect("a thread").path().join("stat");
+        fs::read_to_string(stat).is_ok_and(|stat| stat.contains(") S "))
+    })
+}
+
+fn a_release_wakes_one_of_a_hundred() {
+    let place = Place::new();
+    let mut holder = Actor::with_lock(&place, "fifo");
+    holder.ask("lock a g");
+    let mut waiters: Vec<_> = (0..100).map(|_| Actor::with_lock(&place, "fifo")).collect();
+    let pending: Vec<_> = waiters
+        .iter_mut()
+        .map(|waiter| line_up(waiter, "lock a g", &place))
+        .collect();
+    let slept = |waiters: &[Actor]| -> u64 { waiters.iter().map(|one| sleeps(one.pid())).sum() };
+    let mut last = None;
+    until("all asleep", || {
+        let now = slept(&waiters);
+        let sleeps_on = waiters.iter().all(sleep_on) && last == Some(now);
+        last = Some(now);
+        sleeps_on
+    });
+    let before: Vec<_> = (0..20)
+        .map(|number| slept(&waiters[number + 1..]))
+        .collect();
+    holder.ask("release g");
+    for (number, &before) in before.iter().enumerate() {
+        waiters[number].succeeds(pending[number]);
+        assert_eq!(slept(&waiters[number + 1..]), before, "at release {number}");
+        waiters[number].ask("release g");
+    }
+}
+
+fn a_line_moves_to_a_new_file() {
+    let place = Place::new();
+    let [mut old, mut waiter, mut new, mut first, mut second] = lockers(&place, "fifo");
+    old.ask("lock a g");
+    let waiting = line_up(&mut waiter, "lock a g", &place);
+    fs::remove_file(place.lock()).expect("removed");
+    new.ask("lock a g");
+    let next = line_up(&mut first, "lock a g", &place);
+    let later = line_up(&mut second, "lock a g", &place);
+    old.ask("release g");
+    until("a place in the new line", || is_in_line(&waiter, &place));
+    // The first of the new line waits for the lock itself already; the next one has to respect that
+    // somebody came earlier.
+    new.ask("release g");
+    first.succeeds(next);
+    first.ask("release g");
+    waiter.succeeds(waiting);
+    assert!(!second.has_answered(later));
+    waiter.ask("release g");
+    second.succeeds(later);
+    hammer_by_eight("hammer", "remove fifo", 50);
+}
+
+/// Where nothing interrupts the kernel's wait it is asked again and again, and in vain as long as a
+/// program has the other family's lock.
+fn an_attempt_in_vain_keeps_the_place() {
+    let place = Place::new();
+    let [mut other] = lockers(&place, "protocol=flock");
+    let [mut waiter] = lockers(&place, "fifo protocol=both on-wait= interval=1");
+    waiter.ask("signal handle all-real-time");
+    other.ask("lock a g");
+    let waiting = line_up(&mut waiter, LONG, &place);
+    for _ in 0..20 {
+        waiter.event();
+    }
+    assert!(is_in_line(&waiter, &place));
+    let [mut newcomer] = lockers(&place, "fifo protocol=both");
+    is_contended(&mut newcomer, "try a g");
+    other.ask("release g");
+    waiter.succeeds(waiting);
+
+    let place = Place::new();
+    let [mut upgradable, mut reader] = rw_lockers(&place, "fifo");
+    let [mut waiter] = rw_lockers(&place, "fifo on-wait= interval=1");
+    waiter.ask("signal handle all-real-time");
+    upgradable.ask("rw upgradable a g");
+    let waiting = line_up(&mut waiter, "rw upgradable-for a g 3600000", &place);
+    for _ in 0..20 {
+        waiter.event();
+    }
+    is_contended(&mut reader, "rw try-read a g");
+    upgradable.ask("rw release g");
+    waiter.succeeds(waiting);
+}
+
+/// A ticket to read needs no right to write.
+fn a_file_that_can_only_be_read_will_do_to_read() {
+    let place = Place::new();
+    let [mut writer, mut late] = rw_lockers(&place, "fifo");
+    let mut reader = Actor::start();
+    reader.ask(&format!("rw from-file a {} fifo", place.lock().display()));
+    writer.ask("rw write a g");
+    let reading = line_up(&mut reader, "rw read a g", &place);
+    let writing = line_up(&mut late, "rw write a g", &place);
+    writer.ask("rw release g");
+    reader.succeeds(reading);
+    assert!(!late.has_answered(writing));
+    reader.ask("rw release g");
+    late.succeeds(writing);
+}
+
+fn it_excludes_those_without_order() {
+    let place = Place::new();
+    let commands = [
+        "hammer PATH 300 fifo",
+        "hammer PATH 300",
+        "rw hammer PATH 300 fifo",
+        "rw hammer PATH 300",
+        "hammer-timed PATH 100 fifo",
+        "hammer-timed PATH 100",
+    ];
+    let mut actors: Vec<_> = commands.iter().map(|_| Actor::start()).collect();
+    let path = place.lock().display().to_string();
+    let hammering: Vec<_> = actors
+        .iter_mut()
+        .zip(commands)
+        .map(|(actor, command)| actor.begin(&command.replace("PATH", &path)))
+        .collect();
+    for (actor, pending) in actors.iter_mut().zip(hammering) {
+        actor.succeeds(pending);
+    }
+    let witness = Witness::beside(&place.lock()).expect("the witness");
+    let written = 2 * 300 + 2 * 300 / 2 + 2 * 100;
+    assert_eq!(witness.count().expect("its count"), written);
+}
+
+/// One who waits still, for what, and what it releases then.
+type Left<'a> = (&'a mut Actor, Pending, &'a str);
+
+fn a_program_that_locks_everything_is_waited_for() {
+    let place = Place::new();
+    let [mut locker, mut other] = lockers(&place, "fifo");
+    let [mut reader] = rw_lockers(&place, "fifo");
+    let mut foreign = Actor::start();
+    foreign.ask(&format!("hold-open f {}", place.lock().display()));
+    foreign.ask("classic f exclusive");
+    is_contended(&mut locker, "try a g");
+    assert!(
+        locker
+            .ask_in_vain(LONG.replace("3600000", "10").as_str())
+            .starts_with("timed-out:")
+    );
+    let one = locker.begin_waiting("lock a g", &place);
+    let two = other.begin_waiting(LONG, &place);
+    let three = reader.begin_waiting("rw read a g", &place);
+    foreign.ask("classic f none");
+    // In some order, once each has a ticket.
+    let mut left: Vec<Left<'_>> = vec![
+        (&mut locker, one, "release g"),
+        (&mut other, two, "release g"),
+        (&mut reader, three, "rw release g"),
+    ];
+    while !left.is_empty() {
+        let mut inside = None;
+        until("somebody inside", || {
+            let has_got_in = |one: &mut Left<'_>| one.0.has_answered(one.1);
+            inside = left.iter_mut().position(has_got_in);
+            inside.is_some()
+        });
+        let (actor, pending, release) = left.remove(inside.expect("somebody"));
+        actor.succeeds(pending);
+        actor.ask(release);
+        assert!(!is_in_line(actor, &place));
+    }
+
+    // To read: readers get in beside it.
+    foreign.ask("classic f shared");
+    let [mut reader, mut late] = rw_lockers(&place, "fifo");
+    reader.ask("rw try-read a g");
+    let [mut writer] = rw_lockers(&place, "fifo");
+    is_contended(&mut writer, "rw try-write a g");
+    let writing = writer.begin_waiting("rw write a g", &place);
+    late.ask("rw read a g");
+    late.ask("rw release g");
+    foreign.ask("classic f none");
+    assert!(!writer.has_answered(writing));
+    reader.ask("rw release g");
+    writer.succeeds(writing);
+}
+
+fn what_can_not_be_is_refused() {
+    let place = Place::new();
+    let mut actor = Actor::start();
+    for open in ["open a", "rw open a"] {
+        let told = actor.ask_in_vain(&format!(
+            "{open} {} fifo protocol=flock",
+            place.lock().display()
+        ));
+        assert!(
+            told.starts_with("unsupported:") && told.contains("Protocol::Fcntl"),
+            "{told}"
+        );
+    }
+    assert!(!place.lock().exists());
+}
