@@ -24,6 +24,7 @@ pub(crate) enum Contender {
     LockfastPath,
     LockfastFlock,
     LockfastBoth,
+    LockfastFifo,
     /// A `RwLock`, to read.
     LockfastRead,
     /// A `RwLock`, to write.
@@ -47,7 +48,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -59,6 +60,7 @@ impl Contender {
         Self::LockfastPath,
         Self::LockfastFlock,
         Self::LockfastBoth,
+        Self::LockfastFifo,
         Self::LockfastRead,
         Self::LockfastWrite,
         Self::LockfastAgain,
@@ -95,6 +97,7 @@ impl Contender {
             Self::LockfastPath => "lockfast with Verify::Path",
             Self::LockfastFlock => "lockfast with Protocol::Flock",
             Self::LockfastBoth => "lockfast with Protocol::Both",
+            Self::LockfastFifo => "lockfast with Fairness::Fifo",
             Self::LockfastRead => "lockfast RwLock::read",
             Self::LockfastWrite => "lockfast RwLock::write",
             Self::LockfastAgain => "lockfast ReentrantLock, again",

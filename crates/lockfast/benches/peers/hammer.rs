@@ -9,11 +9,12 @@ use crate::contenders::Contender;
 use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number};
 
-const CONTENDERS: [Contender; 12] = [
+const CONTENDERS: [Contender; 13] = [
     Contender::Raw,
     Contender::Lockfast,
     Contender::LockfastTimed,
     Contender::LockfastOff,
+    Contender::LockfastFifo,
     Contender::RawFlock,
     Contender::LockfastFlock,
     Contender::Std,

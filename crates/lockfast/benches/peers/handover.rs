@@ -26,12 +26,13 @@ use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
 use crate::{relay, rush};
 
-const CONTENDERS: [Contender; 12] = [
+const CONTENDERS: [Contender; 13] = [
     Contender::Raw,
     Contender::Lockfast,
     Contender::LockfastTimed,
     Contender::LockfastTask,
     Contender::LockfastOff,
+    Contender::LockfastFifo,
     Contender::Std,
     Contender::Fs4,
     Contender::Fs4Task,
@@ -214,6 +215,10 @@ fn bars<'a>(part: &mut Part, processes: usize, find: impl Fn(Contender) -> Optio
         let least_to_most = find(contender).and_then(Handovers::least_to_most);
         part.at_least(0.5, &promise, least_to_most);
     }
+    let fifo = Contender::LockfastFifo;
+    let promise = format!("{processes} processes in a relay, p50 of {fifo} / lockfast");
+    let to_default = ratio(relay(fifo), relay(Contender::Lockfast));
+    part.at_most(2.5, &promise, to_default);
     for peer in [Contender::Fasteners, Contender::Filelock] {
         let promise = format!("{processes} processes in a relay, p50 of {peer} / lockfast");
         let to_lockfast = ratio(relay(peer), relay(Contender::Lockfast));

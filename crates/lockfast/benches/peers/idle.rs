@@ -7,7 +7,6 @@ use crate::Outcome;
 use crate::bench::Bench;
 use crate::clock;
 use crate::contenders::Contender;
-use crate::crew::Crew;
 use crate::processes;
 use crate::report::{Part, Table};
 use crate::statistics::number;
@@ -80,7 +79,7 @@ fn waiting(bench: &Bench, contender: Contender, waiters: u64, lasting: Duration)
     let mut crew = bench.crew(usize::try_from(waiters)?, contender)?;
     crew.tell_all("hold")?;
     crew.expect_all("asking")?;
-    until_asleep(&crew)?;
+    until_asleep(crew.pids())?;
     let cpu_time = || -> Outcome<u64> { crew.pids().into_iter().map(processes::cpu_time).sum() };
     let before = cpu_time()?;
     thread::sleep(lasting);
@@ -88,9 +87,9 @@ fn waiting(bench: &Bench, contender: Contender, waiters: u64, lasting: Duration)
 }
 
 /// Waits until all of them sleep, which nobody announces.
-fn until_asleep(crew: &Crew) -> Outcome<()> {
+pub(crate) fn until_asleep(pids: impl IntoIterator<Item = u32>) -> Outcome<()> {
     let deadline = Instant::now() + PATIENCE;
-    for pid in crew.pids() {
+    for pid in pids {
         while !processes::sleeps(pid)? {
             if Instant::now() >= deadline {
                 return Err("some of those who should wait do not sleep".into());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fd_lock::RwLock;
 use lockfast::{
-    Lock, Protocol, ReentrantLock, ReentrantLockGuard, RwLock as ReadersWriterLock, Semaphore,
-    Verify,
+    Fairness, Lock, Protocol, ReentrantLock, ReentrantLockGuard, RwLock as ReadersWriterLock,
+    Semaphore, Verify,
 };
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
@@ -54,6 +54,7 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::LockfastPath => lockfast(options.verify(Verify::Path).open(path)),
         Contender::LockfastFlock => lockfast(options.protocol(Protocol::Flock).open(path)),
         Contender::LockfastBoth => lockfast(options.protocol(Protocol::Both).open(path)),
+        Contender::LockfastFifo => lockfast(options.fairness(Fairness::Fifo).open(path)),
         Contender::Std => Ok(Box::new(Std(file()?))),
         Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
         Contender::Fs4Task => Ok(Box::new(Fs4Task::new(file()?)?)),

@@ -40,6 +40,7 @@ mod rush;
 mod statistics;
 mod uncontended;
 mod visits;
+mod wakeups;
 mod worker;
 
 use std::error::Error;
@@ -80,6 +81,7 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
     report.part("greedy readers", |part| greedy::run(&bench, part));
     report.part("permits", |part| permits::run(&bench, part));
     report.part("deadlines", |part| deadlines::run(&bench, part));
+    report.part("wake-ups", |part| wakeups::run(&bench, part));
     report.part("idle", |part| idle::run(&bench, part));
     report.part("command", |part| command::run(&bench, part));
 

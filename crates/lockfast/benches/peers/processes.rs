@@ -17,6 +17,18 @@ pub(crate) fn cpu_time(pid: u32) -> Outcome<u64> {
     Ok(sum)
 }
 
+/// How often the threads of that process have gone to sleep.
+pub(crate) fn times_slept(pid: u32) -> Outcome<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        let mut lines = status.lines();
+        let times = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        sum += times.ok_or("no such count")?.trim().parse::<u64>()?;
+    }
+    Ok(sum)
+}
+
 /// Is it asleep until something happens?
 pub(crate) fn sleeps(pid: u32) -> Outcome<bool> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat"))?;

@@ -6,12 +6,13 @@ use crate::contenders::Contender;
 use crate::report::{Part, Table, in_short};
 use crate::statistics::{median, number};
 
-const CONTENDERS: [Contender; 19] = [
+const CONTENDERS: [Contender; 20] = [
     Contender::RawTry,
     Contender::Raw,
     Contender::Lockfast,
     Contender::LockfastTimed,
     Contender::LockfastOff,
+    Contender::LockfastFifo,
     Contender::LockfastPath,
     Contender::LockfastWrite,
     Contender::LockfastAgain,
