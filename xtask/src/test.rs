@@ -1,5 +1,7 @@
 //! All tests.
 
+use std::process::Command;
+
 use clap::Args;
 
 use crate::lint::unsupported;
@@ -22,5 +24,19 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if let Some(interpreter) = python::interpreter() {
         all.env("LOCKFAST_TEST_PYTHON", interpreter);
     }
-    step::run(&mut all)
+    step::run(&mut all)?;
+    step::run(&mut model())
+}
+
+/// The queue of the threads, explored by `loom`; not optimised it would take minutes.
+fn model() -> Command {
+    let mut command = cargo(&["test", "--package", "lockfast", "--release", "--target-dir"]);
+    command
+        .arg(step::target().join("model"))
+        .args(["--lib", "queue::model"])
+        .env("RUSTFLAGS", "--cfg lockfast_model")
+        // What it is built from is compiled for this alone.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command
 }
