@@ -3,6 +3,7 @@
 mod args;
 mod child;
 mod exit;
+mod flock;
 mod locks;
 mod progress;
 mod run;
@@ -17,7 +18,11 @@ use crate::args::{Args, Subcommand};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let exit = match Args::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some((name, arguments)) = flock::is_called(&words) {
+        return flock::run(name, arguments).into();
+    }
+    let exit = match Args::try_parse_from(words) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
             Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
