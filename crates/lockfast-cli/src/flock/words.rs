@@ -125,8 +125,8 @@ impl<K: Copy + PartialEq> Words<K> {
         let Some(first) = candidates.next() else {
             return Err(Wrong::UnknownLong(text.to_owned()));
         };
-        let others: Vec<_> = candidates.collect();
-        if others.iter().all(|other| other.key == first.key) {
+        let others: Vec<_> = candidates.filter(|other| other.key != first.key).collect();
+        if others.is_empty() {
             return Ok(*first);
         }
         let names = std::iter::once(first).chain(others).map(|known| known.long);
