@@ -2,6 +2,8 @@
 
 mod args;
 mod child;
+mod doctor;
+mod documents;
 mod exit;
 mod flock;
 mod locks;
@@ -12,8 +14,6 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, Subcommand};
 use crate::exit::Exit;
 
@@ -22,10 +22,16 @@ fn main() -> ExitCode {
     if let Some((name, arguments)) = flock::is_called(&words) {
         return flock::run(name, arguments).into();
     }
-    let exit = match Args::try_parse_from(words) {
+    if let Some(part) = doctor::actor::is_called(&words) {
+        return doctor::actor::play(part).into();
+    }
+    let exit = match args::parse(words) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
             Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
+            Subcommand::Doctor(arguments) => doctor::run(&arguments),
+            Subcommand::Completions(arguments) => documents::completions(&arguments),
+            Subcommand::Man(arguments) => documents::man(&arguments),
         },
         Err(error) => usage(&error),
     };

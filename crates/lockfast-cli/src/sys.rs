@@ -16,8 +16,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
+use std::time::Duration;
 
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::time::{ClockId, clock_gettime};
 
 /// Can a command be killed by the kernel when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -132,4 +134,11 @@ pub(crate) fn float(text: &OsStr) -> Option<f64> {
     let number = unsafe { libc::strtod(text.as_ptr(), &raw mut end) };
     let read = end.addr() - text.as_ptr().addr();
     (read > 0 && read == text.as_bytes().len()).then_some(number)
+}
+
+/// A time that all processes of the machine count alike.
+pub(crate) fn monotonic_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .expect("every system has that clock")
+        .into()
 }
