@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::install;
 use crate::lint::unsupported;
 use crate::python;
 use crate::step::{self, Outcome, cargo};
@@ -22,5 +23,6 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if let Some(interpreter) = python::interpreter() {
         all.env("LOCKFAST_TEST_PYTHON", interpreter);
     }
-    step::run(&mut all)
+    step::run(&mut all)?;
+    install::try_out()
 }

@@ -24,7 +24,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{self, AccessFlags};
 
 pub(crate) use call::definition;
-use call::{Call, Operation, Parsed, Refusal, Subject};
+use call::{Call, Limit, Operation, Parsed, Refusal, Subject};
 
 use crate::child::{self, Signals};
 use crate::exit::Exit;
@@ -186,16 +186,14 @@ impl Flock {
     }
 
     fn until(&self) -> Result<Until, Exit> {
-        if self.call.no_wait {
-            return Ok(Until::Now);
-        }
-        match self.call.timeout {
-            None => Ok(Until::Granted),
-            Some(Some(Duration::ZERO)) => Ok(Until::Now),
-            Some(Some(timeout)) => Ok(Instant::now()
-                .checked_add(timeout)
+        match self.call.limit {
+            Limit::None | Limit::After(_) if self.call.no_wait => Ok(Until::Now),
+            Limit::None => Ok(Until::Granted),
+            Limit::After(Duration::ZERO) => Ok(Until::Now),
+            Limit::After(time) => Ok(Instant::now()
+                .checked_add(time)
                 .map_or(Until::Granted, Until::Instant)),
-            Some(None) => {
+            Limit::Impossible => {
                 let why = reason(&Errno::EINVAL.into());
                 self.says.error(format_args!("cannot set up timer: {why}"));
                 Err(SYSTEM)

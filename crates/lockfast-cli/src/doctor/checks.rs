@@ -145,7 +145,7 @@ fn finding((promise, meaning, _): Check, outcome: Outcome) -> Finding {
 
 fn exclusion(stage: &Stage, kind: Kind) -> Outcome {
     let path = stage.new_path();
-    let (mut one, mut other) = (actor(&path, kind)?, actor(&path, kind)?);
+    let (mut one, mut other) = (actor(stage, &path, kind)?, actor(stage, &path, kind)?);
     done(one.ask(word::TRY_WRITE))?;
     held(other.ask(word::TRY_WRITE))?;
     done(one.ask(word::RELEASE))?;
@@ -156,8 +156,11 @@ fn exclusion(stage: &Stage, kind: Kind) -> Outcome {
 
 fn shared(stage: &Stage) -> Outcome {
     let path = stage.new_path();
-    let (mut one, mut other) = (actor(&path, Kind::Fcntl)?, actor(&path, Kind::Fcntl)?);
-    let mut writer = actor(&path, Kind::Fcntl)?;
+    let (mut one, mut other) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
+    let mut writer = actor(stage, &path, Kind::Fcntl)?;
     done(one.ask(word::TRY_READ))?;
     done(other.ask(word::TRY_READ))?;
     held(writer.ask(word::TRY_WRITE))?;
@@ -171,7 +174,10 @@ fn shared(stage: &Stage) -> Outcome {
 
 fn upgrade(stage: &Stage) -> Outcome {
     let path = stage.new_path();
-    let (mut one, mut other) = (actor(&path, Kind::Fcntl)?, actor(&path, Kind::Fcntl)?);
+    let (mut one, mut other) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
     done(one.ask(word::TRY_UPGRADABLE))?;
     held(other.ask(word::TRY_UPGRADABLE))?;
     done(other.ask(word::TRY_READ))?;
@@ -189,7 +195,10 @@ fn deadline(stage: &Stage) -> Outcome {
     const LIMIT: Duration = Duration::from_millis(50);
     const ENDLESS: Duration = Duration::from_secs(1);
     let path = stage.new_path();
-    let (mut holder, mut waiter) = (actor(&path, Kind::Fcntl)?, actor(&path, Kind::Fcntl)?);
+    let (mut holder, mut waiter) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
     done(holder.ask(word::TRY_WRITE))?;
     let millis = LIMIT.as_millis();
     match waiter.ask(&format!("{} {millis}", word::WRITE_WITHIN)) {
@@ -213,7 +222,10 @@ fn deadline(stage: &Stage) -> Outcome {
 fn wake_after_release(stage: &Stage) -> Outcome {
     const ROUNDS: usize = 20;
     let path = stage.new_path();
-    let (mut holder, mut waiter) = (actor(&path, Kind::Fcntl)?, actor(&path, Kind::Fcntl)?);
+    let (mut holder, mut waiter) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
     done(holder.ask(word::TRY_WRITE))?;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
@@ -229,11 +241,11 @@ fn wake_after_release(stage: &Stage) -> Outcome {
 fn wake_after_kill(stage: &Stage) -> Outcome {
     const ROUNDS: usize = 5;
     let path = stage.new_path();
-    let mut holder = actor(&path, Kind::Fcntl)?;
+    let mut holder = actor(stage, &path, Kind::Fcntl)?;
     done(holder.ask(word::TRY_WRITE))?;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
-        let mut waiter = actor(&path, Kind::Fcntl)?;
+        let mut waiter = actor(stage, &path, Kind::Fcntl)?;
         has_begun_to_wait(&mut waiter)?;
         let killed = sys::monotonic_time();
         holder.kill();
@@ -282,11 +294,11 @@ type Change = fn(&Path, &Path) -> std::io::Result<()>;
 /// Does somebody who had the file open see that another one is at its path?
 fn notices(stage: &Stage, kind: Kind, change: Change) -> Result<bool, Trouble> {
     let path = stage.new_path();
-    let mut early = actor(&path, kind)?;
+    let mut early = actor(stage, &path, kind)?;
     done(early.ask(word::TRY_WRITE))?;
     change(&path, &stage.new_path())
         .map_err(|error| Trouble::Untested(format!("the file stays: {error}")))?;
-    let mut late = actor(&path, kind)?;
+    let mut late = actor(stage, &path, kind)?;
     done(late.ask(word::TRY_WRITE))?;
     done(early.ask(word::RELEASE))?;
     match early.ask(word::TRY_WRITE) {
@@ -298,7 +310,10 @@ fn notices(stage: &Stage, kind: Kind, change: Change) -> Result<bool, Trouble> {
 
 fn families(stage: &Stage) -> Result<Families, Trouble> {
     let path = stage.new_path();
-    let (mut one, mut other) = (actor(&path, Kind::Flock)?, actor(&path, Kind::Fcntl)?);
+    let (mut one, mut other) = (
+        actor(stage, &path, Kind::Flock)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
     done(one.ask(word::TRY_WRITE))?;
     match other.ask(word::TRY_WRITE) {
         Answer::Done(_) => Ok(Families::Apart),
@@ -307,8 +322,8 @@ fn families(stage: &Stage) -> Result<Families, Trouble> {
     }
 }
 
-fn actor(path: &Path, kind: Kind) -> Result<Actor, Trouble> {
-    let started = Actor::start(path, kind);
+fn actor(stage: &Stage, path: &Path, kind: Kind) -> Result<Actor, Trouble> {
+    let started = Actor::start(stage, path, kind);
     let actor =
         started.map_err(|error| Trouble::Untested(format!("cannot start a process: {error}")))?;
     match actor.hear() {

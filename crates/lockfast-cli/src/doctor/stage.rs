@@ -1,58 +1,109 @@
 //! The directory that is examined, and the processes that play in it.
 
-use std::cell::{Cell, RefCell};
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{self, Signal};
+use nix::sys::wait;
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+
 use super::actor;
+use crate::sys;
 
 /// Who has not answered by then does not answer any more.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The files are removed at the end.
+/// The files are removed at the end, also when a signal ends the program.
 #[derive(Debug)]
 pub(super) struct Stage {
     directory: PathBuf,
-    files: RefCell<Vec<PathBuf>>,
-    next: Cell<u32>,
+    traces: Arc<Mutex<Traces>>,
+}
+
+/// What must be gone at the end.
+#[derive(Debug, Default)]
+struct Traces {
+    files: Vec<PathBuf>,
+    /// Those that were not waited for yet.
+    processes: Vec<Pid>,
 }
 
 impl Stage {
     pub(super) fn new(directory: &Path) -> io::Result<Self> {
         let stage = Self {
             directory: directory.to_path_buf(),
-            files: RefCell::default(),
-            next: Cell::new(0),
+            traces: Arc::default(),
         };
         let path = stage.new_path();
+        // Before there is anything to remove.
+        stage.clean_at_signals()?;
         OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(stage)
     }
 
     /// The path of a file that is not there yet.
     pub(super) fn new_path(&self) -> PathBuf {
-        let number = self.next.replace(self.next.get() + 1);
-        let pid = std::process::id();
+        let mut traces = lock(&self.traces);
+        let (pid, number) = (std::process::id(), traces.files.len());
         let path = self
             .directory
             .join(format!(".lockfast-doctor-{pid}-{number}"));
-        self.files.borrow_mut().push(path.clone());
+        traces.files.push(path.clone());
         path
+    }
+
+    fn clean_at_signals(&self) -> io::Result<()> {
+        let ending = [SIGINT, SIGTERM, SIGHUP];
+        let wanted = ending.map(|signal| Signal::try_from(signal).expect("a signal"));
+        let wanted = wanted
+            .into_iter()
+            .filter(|&signal| !sys::is_ignored(signal));
+        let mut signals = Signals::new(wanted.map(|signal| signal as i32))?;
+        let traces = Arc::clone(&self.traces);
+        thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                // Kept to the end: no process is started any more.
+                let mut traces = lock(&traces);
+                traces.remove();
+                let _ = low_level::emulate_default_handler(signal);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Traces {
+    /// Nobody makes a file again who is gone.
+    fn remove(&mut self) {
+        for process in self.processes.drain(..) {
+            // It was not waited for, so the number is its own.
+            let _ = signal::kill(process, Signal::SIGKILL);
+            let _ = wait::waitpid(process, None);
+        }
+        for file in self.files.drain(..) {
+            // Some were renamed or removed already.
+            let _ = fs::remove_file(file);
+        }
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        for file in self.files.take() {
-            // Some were renamed or removed already.
-            let _ = fs::remove_file(file);
-        }
+        lock(&self.traces).remove();
     }
+}
+
+fn lock(traces: &Mutex<Traces>) -> MutexGuard<'_, Traces> {
+    traces.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an actor answers.
@@ -74,7 +125,8 @@ pub(super) enum Answer {
 /// A process; it is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Actor {
-    child: Child,
+    pid: Pid,
+    traces: Arc<Mutex<Traces>>,
     input: ChildStdin,
     answers: Receiver<String>,
 }
@@ -89,19 +141,20 @@ pub(super) enum Kind {
 }
 
 impl Actor {
-    pub(super) fn start(path: &Path, kind: Kind) -> io::Result<Self> {
+    pub(super) fn start(stage: &Stage, path: &Path, kind: Kind) -> io::Result<Self> {
         let (protocol, verify) = match kind {
             Kind::Fcntl => ("fcntl", "links"),
             Kind::Flock => ("flock", "links"),
             Kind::Careful => ("fcntl", "path"),
         };
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(actor::NAME)
-            .arg(path)
-            .args([protocol, verify])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(actor::NAME).arg(path).args([protocol, verify]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut traces = lock(&stage.traces);
+        let mut child = command.spawn()?;
+        let pid = Pid::from_raw(child.id().try_into().expect("pids are positive"));
+        traces.processes.push(pid);
+        drop(traces);
         let input = child.stdin.take().expect("it was asked for");
         let output = child.stdout.take().expect("it was asked for");
         let (tell, answers) = mpsc::channel();
@@ -114,7 +167,8 @@ impl Actor {
             }
         });
         Ok(Self {
-            child,
+            pid,
+            traces: Arc::clone(&stage.traces),
             input,
             answers,
         })
@@ -147,20 +201,27 @@ impl Actor {
             "late" => Answer::Late(time()),
             "waiting" => Answer::Waiting,
             "unsupported" => Answer::Unsupported(rest.to_owned()),
-            _ => Answer::Failed(line),
+            "failed" => Answer::Failed(rest.to_owned()),
+            _ => Answer::Failed(format!("it was not expected: {line}")),
         }
     }
 
     /// By SIGKILL; returns at once.
-    pub(super) fn kill(&mut self) {
-        // It can't have been waited for before.
-        let _ = self.child.kill();
+    pub(super) fn kill(&self) {
+        if lock(&self.traces).processes.contains(&self.pid) {
+            // It was not waited for, so the number is its own.
+            let _ = signal::kill(self.pid, Signal::SIGKILL);
+        }
     }
 }
 
 impl Drop for Actor {
     fn drop(&mut self) {
         self.kill();
-        let _ = self.child.wait();
+        let mut traces = lock(&self.traces);
+        if let Some(place) = traces.processes.iter().position(|&pid| pid == self.pid) {
+            traces.processes.swap_remove(place);
+            let _ = wait::waitpid(self.pid, None);
+        }
     }
 }

@@ -21,8 +21,7 @@ pub(super) struct Call {
     pub(super) operation: Operation,
     pub(super) lock: KernelLock,
     pub(super) no_wait: bool,
-    /// The inner one is absent for a time that no timer can be set to.
-    pub(super) timeout: Option<Option<Duration>>,
+    pub(super) limit: Limit,
     pub(super) conflict_exit_code: u8,
     pub(super) close: bool,
     pub(super) no_fork: bool,
@@ -35,6 +34,15 @@ pub(super) enum Operation {
     Exclusive,
     Shared,
     Unlock,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    None,
+    After(Duration),
+    /// A time that no timer can be set to.
+    Impossible,
 }
 
 /// What is locked.
@@ -144,7 +152,7 @@ impl Call {
             operation: Operation::Exclusive,
             lock: KernelLock::File,
             no_wait: false,
-            timeout: None,
+            limit: Limit::None,
             conflict_exit_code: 1,
             close: false,
             no_fork: false,
@@ -181,9 +189,9 @@ impl Call {
             Key::NoFork => self.no_fork = true,
             Key::Verbose => self.verbose = true,
             Key::Timeout => {
-                let timeout = numbers::seconds(value)
+                let seconds = numbers::seconds(value)
                     .map_err(|why| no_number("invalid timeout value", value, why))?;
-                self.timeout = Some(timeout);
+                self.limit = seconds.map_or(Limit::Impossible, Limit::After);
             }
             Key::ConflictExitCode => {
                 let code = numbers::integer(value)

@@ -19,8 +19,7 @@ pub(super) fn integer(text: &OsStr) -> Result<i32, NoNumber> {
     let text = after_spaces(text.as_bytes());
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
+        text => (false, text.strip_prefix(b"+").unwrap_or(text)),
     };
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(NoNumber::Form);

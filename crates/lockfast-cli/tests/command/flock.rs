@@ -51,6 +51,7 @@ const SCRIPTS: &[&str] = &[
     "flock -w ' 1' f echo in",
     "flock -w 1e0 f echo in",
     "flock -w 0x1 f echo in",
+    "flock -n -w -1 f true",
     "flock -w nan f true",
     "flock -w inf f true",
     "flock -w -1 f true",
@@ -198,11 +199,11 @@ fn performed(script: &str, ours: bool) -> String {
         errors,
     } = outcome(&mut command);
     // flock(1) writes its lines when it ends, if no terminal reads them, and a time is a time.
-    output.iter_mut().for_each(|line| {
+    for line in &mut output {
         if line.contains("getting lock took") {
             *line = line.replace(|digit: char| digit.is_ascii_digit(), "0");
         }
-    });
+    }
     output.sort_unstable();
     format!("{code:?} {output:?} {errors:?}")
 }
