@@ -61,7 +61,7 @@ pub(crate) fn try_out() -> Outcome {
             return Err(Failure(format!("{file} is empty")));
         }
     }
-    output(Command::new(flock).args([&built.into_os_string(), "true".as_ref()])).map(drop)
+    output(Command::new(flock).arg(built).arg("true")).map(drop)
 }
 
 fn install(built: &Path, prefix: &Path, with_flock: bool) -> Outcome {

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
 
+use crate::lockless;
 use crate::stage::{Actor, HOLD, Outcome, Stage, outcome};
 
 /// Each runs in a directory of its own, where `f` is a file and `d` a directory.
@@ -182,16 +184,58 @@ fn does_what_flock_does() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// The kernel's refusals, which network file systems and odd ones have.
+#[test]
+fn refusals_end_as_they_do_with_flock() {
+    let errors = [
+        libc::ENOLCK,
+        libc::ENOMEM,
+        libc::ENOSYS,
+        libc::EOPNOTSUPP,
+        libc::EINVAL,
+        libc::EIO,
+        libc::EBADF,
+    ];
+    for errno in errors {
+        for options in ["", "-s", "-n --verbose", "-w 1 --verbose", "-E 9", "-u"] {
+            let script = format!("flock {options} f echo in");
+            let (theirs, ours) = (
+                refused(errno, &script, false),
+                refused(errno, &script, true),
+            );
+            assert_eq!(ours, theirs, "{script} {errno}");
+        }
+    }
+    // Newer versions than those of today's systems take this for a conflict, as SMB clients mean it.
+    let conflict = refused(libc::EACCES, "flock -E 9 f echo in", true);
+    assert_eq!(conflict, "Some(9) [] \"\"");
+}
+
+/// What the script comes to where the kernel answers every attempt with that.
+fn refused(errno: i32, script: &str, ours: bool) -> String {
+    let stage = Stage::new();
+    let directory = stage.path("mounted");
+    fs::create_dir(&directory).expect("a directory");
+    let session = lockless::mount(&directory, errno).expect("a file system");
+    let performed = performed_in(&stage, &directory, script, ours);
+    drop(session);
+    performed
+}
+
 /// What the script comes to with the system's flock(1), or ours in its place.
 fn performed(script: &str, ours: bool) -> String {
     let stage = Stage::new();
     fs::write(stage.path("f"), "").expect("a file");
     fs::create_dir(stage.path("d")).expect("a directory");
+    performed_in(&stage, &stage.path(""), script, ours)
+}
+
+fn performed_in(stage: &Stage, directory: &Path, script: &str, ours: bool) -> String {
     let mut command = Command::new("sh");
-    command.args(["-c", script]).current_dir(stage.path(""));
+    command.args(["-c", script]).current_dir(directory);
     command.env("SHELL", "/bin/sh").env("LC_ALL", "C");
     if ours {
-        command.env("PATH", path_with_ours(&stage));
+        command.env("PATH", path_with_ours(stage));
     }
     let Outcome {
         code,
