@@ -91,7 +91,10 @@ const SCRIPTS: &[&str] = &[
     "echo 'echo no interpreter $1' >s; chmod +x s; flock f ./s line; flock -F f ./s line",
     "flock f cat <f",
     "echo text | flock f cat",
-    "trap '' CHLD; flock f sh -c 'trap'; flock -F f sh -c 'trap'",
+    // The first 32 signals; above are those of the C library.
+    "env --ignore-signal=CHLD,HUP flock f sed -n 's/^SigIgn:.*\\(........\\)$/\\1/p' /proc/self/status",
+    "env --ignore-signal=CHLD,HUP flock -F f sed -n 's/^SigIgn:.*\\(........\\)$/\\1/p' /proc/self/status",
+    "env --block-signal=TERM,CHLD flock f grep SigBlk /proc/self/status",
     // What is locked.
     "flock new echo in; ls -l new | cut -c1-10",
     "umask 077; flock new echo in; ls -l new | cut -c1-10",
@@ -130,7 +133,6 @@ const SCRIPTS: &[&str] = &[
     "flock f sh -c 'exec 9>f; flock -n 9; echo $?'",
     "ln f g; flock f flock -n g echo in",
     // Who keeps it.
-    "flock f sh -c 'exec 3<&0; cat <&3 >/dev/null 2>&1 &'; flock -n f echo free",
     "mkfifo p; flock f sh -c 'exec 3<>p; cat <&3 >/dev/null 2>&1 & echo $! >pid'; flock -n f echo free; kill $(cat pid)",
     "mkfifo p; flock -o f sh -c 'exec 3<>p; cat <&3 >/dev/null 2>&1 & echo $! >pid'; flock -n f echo free; kill $(cat pid)",
     "flock f sh -c 'ls -l /proc/self/fd | grep -c /f$'",
