@@ -65,17 +65,18 @@ fn each_subcommand_has_a_man_page() {
     let page = |name: &str| {
         let page = fs::read_to_string(directory.join(name)).expect("a page");
         assert!(page.contains(".TH") && page.contains(".SH NAME"), "{name}");
-        page
+        // A dash is written as `\-`.
+        page.replace('\\', "")
     };
     let first = page("lockfast.1");
     for name in subcommands() {
         assert!(
-            first.contains(&format!("lockfast\\-{name}(1)")),
+            first.contains(&format!("lockfast-{name}(1)")),
             "{name}: {first}"
         );
         page(&format!("lockfast-{name}.1"));
     }
-    assert!(page("lockfast-flock.1").contains("\\-\\-length"));
+    assert!(page("lockfast-flock.1").contains("--length"));
     let refused = lockfast(&["man", "/nonexistent"]);
     assert_eq!(refused.code, Some(73), "{refused:?}");
     assert!(refused.errors.contains("/nonexistent"));
