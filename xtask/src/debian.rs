@@ -5,7 +5,8 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// Which package has which program, or which file.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 10] = [
+    ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
     ("java", "default-jdk-headless"),
@@ -14,6 +15,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("python3", "python3"),
     ("setsid", "util-linux"),
     ("strace", "strace"),
+    ("unshare", "util-linux"),
 ];
 
 /// Installs the packages of the programs that are missing.

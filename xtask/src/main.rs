@@ -2,6 +2,7 @@
 
 mod bench;
 mod debian;
+mod install;
 mod lint;
 mod python;
 mod soak;
@@ -24,6 +25,8 @@ enum Task {
     Soak(soak::Options),
     /// Check the format, the lints and the docs
     Lint,
+    /// Build the command and install it, with man pages and completions
+    Install(install::Options),
     /// Measure lockfast against its peers; the report is in target/bench
     Bench(bench::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
+        Task::Install(options) => install::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
     match done {

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use clap::Args;
 
+use crate::install;
 use crate::lint::unsupported;
 use crate::python;
 use crate::step::{self, Outcome, cargo};
@@ -25,7 +26,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         all.env("LOCKFAST_TEST_PYTHON", interpreter);
     }
     step::run(&mut all)?;
-    step::run(&mut model())
+    step::run(&mut model())?;
+    install::try_out()
 }
 
 /// The queue of the threads, explored by `loom`; not optimised it would take minutes.

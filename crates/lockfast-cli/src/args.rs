@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use lockfast::Protocol;
 
+use crate::doctor::{self, Doctor};
+use crate::documents::{Completions, Man};
 use crate::exit::Exit;
+use crate::flock;
 
 /// Locks between processes, released by the kernel when their holder ends in whatever way.
 #[derive(Debug, Parser)]
@@ -25,6 +28,24 @@ pub(crate) enum Subcommand {
     Run(Run),
     /// Join several traces into one
     TraceMerge(TraceMerge),
+    /// Try what locks are worth in a directory
+    #[command(after_help = doctor::DETAILS)]
+    Doctor(Doctor),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Write the man pages to a directory
+    Man(Man),
+}
+
+/// The whole command line. What `flock` is given is not read by clap, see there.
+pub(crate) fn command() -> clap::Command {
+    Args::command().subcommand(flock::definition())
+}
+
+/// What is said on the command line.
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Args, clap::Error> {
+    let matches = command().try_get_matches_from(words)?;
+    Args::from_arg_matches(&matches)
 }
 
 #[derive(Debug, clap::Args)]
@@ -190,11 +211,10 @@ fn mode(text: &str) -> Result<u32, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {
-        Args::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 
 use nix::sys::signal::{self, Signal};
@@ -43,28 +42,34 @@ impl Signals {
         let caught = SignalsInfo::new(wanted.map(|signal| signal as i32))?;
         Ok(Self { caught, ignored })
     }
+
+    /// The command does not find this signal ignored, though it was.
+    pub(crate) fn start_with_default(&mut self, signal: Signal) {
+        self.ignored.retain(|&ignored| ignored != signal);
+    }
 }
 
 /// Runs the command until its end.
-pub(crate) fn run(mut command: Command, mut signals: Signals) -> Exit {
+///
+/// # Errors
+///
+/// When it can't be started.
+pub(crate) fn run(mut command: Command, mut signals: Signals) -> io::Result<Exit> {
     sys::let_notice_children(&mut command);
     sys::start_with_ignored(&mut command, signals.ignored);
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return not_started(&command, &error),
-    };
+    let mut child = command.spawn()?;
     // What came before the command was there did not reach it, not even from the keyboard. What
     // came in the instant since may reach it twice, which is better than not at all.
     for origin in signals.caught.pending() {
         pass_on(&child, origin.signal);
     }
-    match until_end(&mut child, &mut signals.caught) {
+    Ok(match until_end(&mut child, &mut signals.caught) {
         Ok(status) => exit_of(status),
         Err(error) => {
             say(format_args!("cannot wait for the command: {error}"));
             Exit::SYSTEM
         }
-    }
+    })
 }
 
 fn until_end(child: &mut Child, caught: &mut SignalsInfo<WithOrigin>) -> io::Result<ExitStatus> {
@@ -114,16 +119,5 @@ fn exit_of(status: ExitStatus) -> Exit {
         (Some(Ok(code)), _) => Exit::code(code),
         (_, Some(Ok(signal))) => Exit::killed_by(signal),
         _ => Exit::SYSTEM,
-    }
-}
-
-fn not_started(command: &Command, error: &io::Error) -> Exit {
-    let program = Path::new(command.get_program()).display();
-    say(format_args!("cannot run {program}: {error}"));
-    match error.kind() {
-        io::ErrorKind::NotFound => Exit::NOT_FOUND,
-        // No process could be made for it.
-        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => Exit::SYSTEM,
-        _ => Exit::NOT_EXECUTABLE,
     }
 }

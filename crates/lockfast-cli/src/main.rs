@@ -2,7 +2,10 @@
 
 mod args;
 mod child;
+mod doctor;
+mod documents;
 mod exit;
+mod flock;
 mod locks;
 mod progress;
 mod run;
@@ -11,16 +14,24 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, Subcommand};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let exit = match Args::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some((name, arguments)) = flock::is_called(&words) {
+        return flock::run(name, arguments).into();
+    }
+    if let Some(part) = doctor::actor::is_called(&words) {
+        return doctor::actor::play(part).into();
+    }
+    let exit = match args::parse(words) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
             Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
+            Subcommand::Doctor(arguments) => doctor::run(&arguments),
+            Subcommand::Completions(arguments) => documents::completions(&arguments),
+            Subcommand::Man(arguments) => documents::man(&arguments),
         },
         Err(error) => usage(&error),
     };

@@ -1,5 +1,8 @@
 //! `lockfast run`: takes the locks, runs the command, releases.
 
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
 use std::process::Command;
 
 use lockfast::{Guards, MemberGuard};
@@ -125,5 +128,16 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
     if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
         sys::kill_with_parent(&mut command);
     }
-    child::run(command, signals)
+    child::run(command, signals).unwrap_or_else(|error| not_started(program, &error))
+}
+
+fn not_started(program: &OsStr, error: &io::Error) -> Exit {
+    let program = Path::new(program).display();
+    say(format_args!("cannot run {program}: {error}"));
+    match error.kind() {
+        io::ErrorKind::NotFound => Exit::NOT_FOUND,
+        // No process could be made for it.
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => Exit::SYSTEM,
+        _ => Exit::NOT_EXECUTABLE,
+    }
 }

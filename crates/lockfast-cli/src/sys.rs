@@ -7,15 +7,19 @@
     reason = "system calls; nothing outside this file has any"
 )]
 
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
+use std::time::Duration;
 
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::time::{ClockId, clock_gettime};
 
 /// Can a command be killed by the kernel when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -92,4 +96,49 @@ pub(crate) fn let_inherit(file: &File) -> io::Result<()> {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
+}
+
+/// The command finds this signal with its default, whatever this process was started with.
+///
+/// That there is something to do before the command also has it started by `execvp`, which gives a
+/// file without an interpreter to the shell, as flock(1) does.
+pub(crate) fn start_with_default(command: &mut Command, signal: Signal) {
+    let set = move || {
+        // SAFETY: no handler is installed.
+        unsafe { signal::signal(signal, SigHandler::SigDfl) }?;
+        Ok(())
+    };
+    // SAFETY: signal is async-signal-safe.
+    unsafe { command.pre_exec(set) };
+}
+
+/// Another descriptor of an open file of the caller: what is locked by it belongs to the caller's
+/// too, and closing it releases nothing.
+pub(crate) fn duplicate(descriptor: i32) -> io::Result<File> {
+    #[allow(clippy::disallowed_methods, reason = "not a lock call")]
+    // SAFETY: of a number that is no descriptor the kernel says so.
+    let new = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 0) };
+    if new == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is new, and nobody else's.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(new) }))
+}
+
+/// A number in any form that the C library reads, infinity for one that is too large; `None` when
+/// the text is something else, or more.
+pub(crate) fn float(text: &OsStr) -> Option<f64> {
+    let text = CString::new(text.as_bytes()).ok()?;
+    let mut end = ptr::null_mut();
+    // SAFETY: a string that ends in NUL, and a place for where the number ends.
+    let number = unsafe { libc::strtod(text.as_ptr(), &raw mut end) };
+    let read = end.addr() - text.as_ptr().addr();
+    (read > 0 && read == text.as_bytes().len()).then_some(number)
+}
+
+/// A time that all processes of the machine count alike.
+pub(crate) fn monotonic_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .expect("every system has that clock")
+        .into()
 }

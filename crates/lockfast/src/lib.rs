@@ -48,6 +48,8 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod cancel;
+#[doc(hidden)]
+pub mod command_support;
 mod conversion;
 mod error;
 mod file;

@@ -1,5 +1,10 @@
-//! `lockfast run` as its users see it: real processes, ordered by what they say.
+//! `lockfast` as its users see it: real processes, ordered by what they say.
 
+mod doctor;
+mod documents;
+mod flock;
+#[path = "../../../lockfast/tests/processes/lockless.rs"]
+mod lockless;
 mod options;
 mod record;
 mod run;

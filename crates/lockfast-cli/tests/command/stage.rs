@@ -215,3 +215,34 @@ fn rest(lines: &Receiver<String>) -> Vec<String> {
         }
     }
 }
+
+/// Returns when the kernel has the process in the queue of some lock.
+#[track_caller]
+pub(crate) fn until_waiting(pid: Pid) {
+    let deadline = Instant::now() + DEADLINE;
+    let queued = |locks: &str| {
+        locks.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            // "12: -> FLOCK ADVISORY WRITE 4711 ..."; locks of a description have no pid.
+            words.nth(1) == Some("->")
+                && words
+                    .nth(3)
+                    .is_some_and(|owner| owner == pid.to_string() || owner == "-1")
+        })
+    };
+    loop {
+        let locks = std::fs::read_to_string("/proc/locks").expect("the kernel's locks");
+        if queued(&locks) && is_asleep(pid) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not wait");
+        thread::yield_now();
+    }
+}
+
+fn is_asleep(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| rest.starts_with('S'))
+}

@@ -137,7 +137,7 @@ fn a_hangup_of_the_terminal_reaches_the_command_of_a_session_leader() {
 }
 
 /// A terminal, and a program that is the leader of its session.
-struct Terminal {
+pub(crate) struct Terminal {
     keyboard: Option<File>,
     screen: Receiver<Vec<u8>>,
     /// Reads the screen, until the socket beside it is closed.
@@ -151,7 +151,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn run(command: &Command) -> Self {
+    pub(crate) fn run(command: &Command) -> Self {
         let (keyboard, screen_end) = open_terminal();
         let stdio = || Stdio::from(screen_end.try_clone().expect("a descriptor"));
         let mut session = Command::new("setsid");
@@ -195,7 +195,7 @@ impl Terminal {
 
     /// Waits until this is on the screen, behind what was waited for before.
     #[track_caller]
-    fn shows(&mut self, text: &str) {
+    pub(crate) fn shows(&mut self, text: &str) {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(at) = self.seen[self.looked..].find(text) {
@@ -243,7 +243,7 @@ impl Terminal {
 
     /// The code that it ended with; all that was shown is in `seen` then.
     #[track_caller]
-    fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("it ends once");
         let (tell, told) = mpsc::channel();
         thread::spawn(move || tell.send(child.wait()));

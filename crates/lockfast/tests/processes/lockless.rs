@@ -1,4 +1,5 @@
-//! A file system with one file, that answers every lock call with an error of the test's choice.
+//! A file system with one file, that answers every lock call with an error of the test's choice, or
+//! grants it to everybody.
 
 use std::ffi::OsStr;
 use std::io;
@@ -20,7 +21,7 @@ struct Lockless {
 const FILE: INodeNo = INodeNo(2);
 const AT_ONCE: Duration = Duration::ZERO;
 
-/// Mounts it there until the session is dropped.
+/// Mounts it there until the session is dropped. The error 0 grants.
 pub(crate) fn mount(directory: &Path, errno: i32) -> io::Result<BackgroundSession> {
     let lockless = Lockless {
         errno,
@@ -107,6 +108,9 @@ impl Filesystem for Lockless {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::from_i32(self.errno));
+        match self.errno {
+            0 => reply.ok(),
+            errno => reply.error(Errno::from_i32(errno)),
+        }
     }
 }

@@ -1,0 +1,71 @@
+//! `lockfast doctor`: what locks are worth in a directory, tried with real processes.
+
+pub(crate) mod actor;
+mod checks;
+mod file_system;
+mod report;
+mod stage;
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use crate::exit::{Exit, say};
+use file_system::FileSystem;
+use report::Report;
+use stage::Stage;
+
+/// What can be said after `lockfast doctor`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Where the lock files would be; small files are made there and removed again
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+
+    /// Print the findings as JSON (docs/doctor.schema.json)
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `lockfast doctor --help` says after the options.
+pub(crate) const DETAILS: &str = "\
+Exit code: 0 when every promise is kept, 1 when one is not, 73 when nothing can be created in the
+directory. Warnings are about what can not be tried from one machine; they do not change the code.";
+
+pub(crate) fn run(arguments: &Doctor) -> Exit {
+    let directory = match fs::canonicalize(&arguments.directory) {
+        Ok(directory) => directory,
+        Err(error) => {
+            let directory = arguments.directory.display();
+            say(format_args!("cannot examine {directory}: {error}"));
+            return Exit::CANNOT_CREATE;
+        }
+    };
+    let stage = match Stage::new(&directory) {
+        Ok(stage) => stage,
+        Err(error) => {
+            let directory = directory.display();
+            say(format_args!("cannot create files in {directory}: {error}"));
+            return Exit::CANNOT_CREATE;
+        }
+    };
+    let file_system = FileSystem::of(&directory);
+    let checks = checks::all(&stage);
+    drop(stage);
+    let report = Report::new(directory, file_system, checks);
+    let colored =
+        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+    let printed = if arguments.json {
+        report.print_json()
+    } else {
+        report.print(colored)
+    };
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            say(format_args!("cannot print: {error}"));
+            Exit::SYSTEM
+        }
+        _ if report.is_well() => Exit::SUCCESS,
+        _ => Exit::code(1),
+    }
+}

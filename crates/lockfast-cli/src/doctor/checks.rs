@@ -1,0 +1,392 @@
+//! The promises, each tried.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::actor::word;
+use super::stage::{Actor, Answer, Kind, Stage};
+use crate::sys;
+
+/// What came of a promise.
+#[derive(Debug)]
+pub(super) struct Finding {
+    /// Its name, the same in every version.
+    pub(super) promise: &'static str,
+    /// What it says.
+    pub(super) meaning: &'static str,
+    pub(super) verdict: Verdict,
+    /// More about it, or why not.
+    pub(super) detail: String,
+    pub(super) times: Option<Times>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Kept,
+    Broken,
+    /// The file system says that it has no such locks.
+    Unsupported,
+    /// Something else went wrong, or what it builds upon is not there.
+    Untested,
+}
+
+/// How long something took, in some rounds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) rounds: usize,
+    pub(super) median: Duration,
+    pub(super) worst: Duration,
+}
+
+/// Do `flock` and `fcntl` locks see each other?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Families {
+    Apart,
+    One,
+}
+
+#[derive(Debug)]
+pub(super) struct Checks {
+    pub(super) findings: Vec<Finding>,
+    pub(super) families: Option<Families>,
+}
+
+/// What is good to know about a promise that is kept.
+#[derive(Debug, Default)]
+struct Kept {
+    detail: String,
+    times: Option<Times>,
+}
+
+/// Why it is not kept.
+#[derive(Debug)]
+enum Trouble {
+    Broken(String),
+    Unsupported(String),
+    Untested(String),
+}
+
+type Outcome = Result<Kept, Trouble>;
+
+/// A promise's name, what it says, and how it is tried.
+type Check = (&'static str, &'static str, fn(&Stage) -> Outcome);
+
+const FIRST: Check = ("exclusion", "one holder at a time (fcntl locks)", |stage| {
+    exclusion(stage, Kind::Fcntl)
+});
+
+const OTHERS: [Check; 7] = [
+    (
+        "exclusion-flock",
+        "one holder at a time (flock locks)",
+        |stage| exclusion(stage, Kind::Flock),
+    ),
+    ("shared", "readers together, writers alone", shared),
+    (
+        "upgrade",
+        "from reader to writer and back, nobody in between",
+        upgrade,
+    ),
+    ("deadline", "a wait ends when its time is over", deadline),
+    (
+        "wake-after-release",
+        "a waiter goes on when the holder releases",
+        wake_after_release,
+    ),
+    (
+        "wake-after-kill",
+        "a waiter goes on when the holder is killed",
+        wake_after_kill,
+    ),
+    (
+        "identity",
+        "a lock file that was deleted or renamed is noticed",
+        identity,
+    ),
+];
+
+pub(super) fn all(stage: &Stage) -> Checks {
+    let first = find(FIRST, stage);
+    let has_locks = first.verdict == Verdict::Kept;
+    let mut findings = vec![first];
+    findings.extend(OTHERS.map(|check| {
+        // By itself it says what flock locks do.
+        if has_locks || check.0 == "exclusion-flock" {
+            return find(check, stage);
+        }
+        let why = "it builds upon exclusion".to_owned();
+        finding(check, Err(Trouble::Untested(why)))
+    }));
+    let families = has_locks.then(|| families(stage).ok()).flatten();
+    Checks { findings, families }
+}
+
+fn find(check: Check, stage: &Stage) -> Finding {
+    finding(check, check.2(stage))
+}
+
+fn finding((promise, meaning, _): Check, outcome: Outcome) -> Finding {
+    let (verdict, detail, times) = match outcome {
+        Ok(Kept { detail, times }) => (Verdict::Kept, detail, times),
+        Err(Trouble::Broken(why)) => (Verdict::Broken, why, None),
+        Err(Trouble::Unsupported(why)) => (Verdict::Unsupported, why, None),
+        Err(Trouble::Untested(why)) => (Verdict::Untested, why, None),
+    };
+    Finding {
+        promise,
+        meaning,
+        verdict,
+        detail,
+        times,
+    }
+}
+
+fn exclusion(stage: &Stage, kind: Kind) -> Outcome {
+    let path = stage.new_path();
+    let (mut one, mut other) = (actor(stage, &path, kind)?, actor(stage, &path, kind)?);
+    done(one.ask(word::TRY_WRITE))?;
+    held(other.ask(word::TRY_WRITE))?;
+    done(one.ask(word::RELEASE))?;
+    done(other.ask(word::TRY_WRITE))?;
+    held(one.ask(word::TRY_WRITE))?;
+    Ok(Kept::default())
+}
+
+fn shared(stage: &Stage) -> Outcome {
+    let path = stage.new_path();
+    let (mut one, mut other) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
+    let mut writer = actor(stage, &path, Kind::Fcntl)?;
+    done(one.ask(word::TRY_READ))?;
+    done(other.ask(word::TRY_READ))?;
+    held(writer.ask(word::TRY_WRITE))?;
+    done(one.ask(word::RELEASE))?;
+    held(writer.ask(word::TRY_WRITE))?;
+    done(other.ask(word::RELEASE))?;
+    done(writer.ask(word::TRY_WRITE))?;
+    held(one.ask(word::TRY_READ))?;
+    Ok(Kept::default())
+}
+
+fn upgrade(stage: &Stage) -> Outcome {
+    let path = stage.new_path();
+    let (mut one, mut other) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
+    done(one.ask(word::TRY_UPGRADABLE))?;
+    held(other.ask(word::TRY_UPGRADABLE))?;
+    done(other.ask(word::TRY_READ))?;
+    held(one.ask(word::TRY_UPGRADE))?;
+    done(other.ask(word::RELEASE))?;
+    done(one.ask(word::TRY_UPGRADE))?;
+    held(other.ask(word::TRY_READ))?;
+    done(one.ask(word::DOWNGRADE))?;
+    held(other.ask(word::TRY_WRITE))?;
+    done(other.ask(word::TRY_READ))?;
+    Ok(Kept::default())
+}
+
+fn deadline(stage: &Stage) -> Outcome {
+    const LIMIT: Duration = Duration::from_millis(50);
+    const ENDLESS: Duration = Duration::from_secs(1);
+    let path = stage.new_path();
+    let (mut holder, mut waiter) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
+    done(holder.ask(word::TRY_WRITE))?;
+    let millis = LIMIT.as_millis();
+    match waiter.ask(&format!("{} {millis}", word::WRITE_WITHIN)) {
+        Answer::Late(after) if after < ENDLESS => {
+            let over = after.saturating_sub(LIMIT);
+            let detail = format!("{} after it", show(over));
+            Ok(Kept {
+                detail,
+                times: None,
+            })
+        }
+        Answer::Late(after) => {
+            let why = format!("a wait of {millis} ms took {}", show(after));
+            Err(Trouble::Broken(why))
+        }
+        Answer::Done(_) => Err(twice()),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn wake_after_release(stage: &Stage) -> Outcome {
+    const ROUNDS: usize = 20;
+    let path = stage.new_path();
+    let (mut holder, mut waiter) = (
+        actor(stage, &path, Kind::Fcntl)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
+    done(holder.ask(word::TRY_WRITE))?;
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        has_begun_to_wait(&mut waiter)?;
+        let released = done(holder.ask(word::RELEASE))?;
+        let woken = done(waiter.hear())?;
+        times.push(woken.saturating_sub(released));
+        std::mem::swap(&mut holder, &mut waiter);
+    }
+    Ok(Kept::after(times))
+}
+
+fn wake_after_kill(stage: &Stage) -> Outcome {
+    const ROUNDS: usize = 5;
+    let path = stage.new_path();
+    let mut holder = actor(stage, &path, Kind::Fcntl)?;
+    done(holder.ask(word::TRY_WRITE))?;
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut waiter = actor(stage, &path, Kind::Fcntl)?;
+        has_begun_to_wait(&mut waiter)?;
+        let killed = sys::monotonic_time();
+        holder.kill();
+        let woken = done(waiter.hear())?;
+        times.push(woken.saturating_sub(killed));
+        holder = waiter;
+    }
+    Ok(Kept::after(times))
+}
+
+fn has_begun_to_wait(waiter: &mut Actor) -> Result<(), Trouble> {
+    waiter.tell(word::WRITE);
+    match waiter.hear() {
+        // What is measured is how long it takes to be woken, not to fall asleep. Nothing is wrong
+        // if it does not sleep yet.
+        Answer::Waiting => {
+            thread::sleep(Duration::from_millis(5));
+            Ok(())
+        }
+        Answer::Done(_) => Err(twice()),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn identity(stage: &Stage) -> Outcome {
+    let delete: Change = |path, _| fs::remove_file(path);
+    let rename: Change = |path, to| fs::rename(path, to);
+    if !notices(stage, Kind::Fcntl, delete)? {
+        return Err(Trouble::Broken("a deleted file goes unnoticed".to_owned()));
+    }
+    if notices(stage, Kind::Fcntl, rename)? {
+        return Ok(Kept::default());
+    }
+    if !notices(stage, Kind::Careful, rename)? {
+        return Err(Trouble::Broken("a renamed file goes unnoticed".to_owned()));
+    }
+    let detail = "a renamed one after a wait, or with Verify::Path".to_owned();
+    Ok(Kept {
+        detail,
+        times: None,
+    })
+}
+
+type Change = fn(&Path, &Path) -> std::io::Result<()>;
+
+/// Does somebody who had the file open see that another one is at its path?
+fn notices(stage: &Stage, kind: Kind, change: Change) -> Result<bool, Trouble> {
+    let path = stage.new_path();
+    let mut early = actor(stage, &path, kind)?;
+    done(early.ask(word::TRY_WRITE))?;
+    change(&path, &stage.new_path())
+        .map_err(|error| Trouble::Untested(format!("the file stays: {error}")))?;
+    let mut late = actor(stage, &path, kind)?;
+    done(late.ask(word::TRY_WRITE))?;
+    done(early.ask(word::RELEASE))?;
+    match early.ask(word::TRY_WRITE) {
+        Answer::Held => Ok(true),
+        Answer::Done(_) => Ok(false),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn families(stage: &Stage) -> Result<Families, Trouble> {
+    let path = stage.new_path();
+    let (mut one, mut other) = (
+        actor(stage, &path, Kind::Flock)?,
+        actor(stage, &path, Kind::Fcntl)?,
+    );
+    done(one.ask(word::TRY_WRITE))?;
+    match other.ask(word::TRY_WRITE) {
+        Answer::Done(_) => Ok(Families::Apart),
+        Answer::Held => Ok(Families::One),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn actor(stage: &Stage, path: &Path, kind: Kind) -> Result<Actor, Trouble> {
+    let started = Actor::start(stage, path, kind);
+    let actor =
+        started.map_err(|error| Trouble::Untested(format!("cannot start a process: {error}")))?;
+    match actor.hear() {
+        Answer::Open => Ok(actor),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn done(answer: Answer) -> Result<Duration, Trouble> {
+    match answer {
+        Answer::Done(at) => Ok(at),
+        Answer::Held => Err(Trouble::Broken(
+            "it is refused though nobody is in the way".to_owned(),
+        )),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn held(answer: Answer) -> Result<(), Trouble> {
+    match answer {
+        Answer::Held => Ok(()),
+        Answer::Done(_) => Err(twice()),
+        answer => Err(trouble(answer)),
+    }
+}
+
+fn twice() -> Trouble {
+    Trouble::Broken("two processes hold it at once".to_owned())
+}
+
+fn trouble(answer: Answer) -> Trouble {
+    match answer {
+        Answer::Unsupported(why) => Trouble::Unsupported(why),
+        Answer::Failed(why) => Trouble::Untested(why),
+        Answer::Silent => Trouble::Broken("no answer in ten seconds".to_owned()),
+        Answer::Open | Answer::Waiting | Answer::Held | Answer::Done(_) | Answer::Late(_) => {
+            Trouble::Untested(format!("it was not expected: {answer:?}"))
+        }
+    }
+}
+
+impl Kept {
+    fn after(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let rounds = times.len();
+        let (median, worst) = (times[rounds / 2], times[rounds - 1]);
+        Self {
+            detail: format!("{} (median), {} at worst", show(median), show(worst)),
+            times: Some(Times {
+                rounds,
+                median,
+                worst,
+            }),
+        }
+    }
+}
+
+/// A time, as a person reads it.
+fn show(time: Duration) -> String {
+    let micros = time.as_micros();
+    match micros {
+        0..10_000 => format!("{micros} µs"),
+        10_000..10_000_000 => format!("{} ms", time.as_millis()),
+        _ => format!("{} s", time.as_secs()),
+    }
+}

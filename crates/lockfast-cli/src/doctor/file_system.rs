@@ -1,0 +1,225 @@
+//! Which file system it is, and what is known of its locks.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::{fs, os::fd::AsRawFd, os::unix::ffi::OsStringExt};
+
+/// A mounted file system.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FileSystem {
+    /// What the kernel calls its type, for example `ext4` or `fuse.sshfs`.
+    pub(super) kind: String,
+    pub(super) source: OsString,
+    pub(super) mounted_on: OsString,
+    /// Those of the mount and those of the file system.
+    pub(super) options: Vec<String>,
+}
+
+/// Something that can't be tried from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Warning {
+    /// Its name, the same in every version.
+    pub(super) about: &'static str,
+    pub(super) text: &'static str,
+}
+
+impl FileSystem {
+    /// The one that the directory is on, where the system tells.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn of(directory: &Path) -> Option<Self> {
+        // By the number of the mount: device numbers are not those of the mount on some.
+        let directory = fs::File::open(directory).ok()?;
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd()));
+        let info = info.ok()?;
+        let number = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+        let mounts = fs::read("/proc/self/mountinfo").ok()?;
+        Self::in_table(&mounts, number.trim())
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn of(_directory: &Path) -> Option<Self> {
+        None
+    }
+
+    /// The mount with that number in a table like /proc/self/mountinfo.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn in_table(table: &[u8], number: &str) -> Option<Self> {
+        let line = table.split(|&byte| byte == b'\n').find(|line| {
+            line.strip_prefix(number.as_bytes())
+                .is_some_and(|rest| rest.starts_with(b" "))
+        })?;
+        let words: Vec<_> = line.split(|&byte| byte == b' ').collect();
+        // Between the two parts is a dash, and before it any number of other words.
+        let dash = words.iter().skip(6).position(|word| *word == b"-")? + 6;
+        let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+        let [kind, source, of_system] = *words.get(dash + 1..dash + 4)? else {
+            return None;
+        };
+        let options = [words[5], of_system];
+        let options = options
+            .iter()
+            .flat_map(|options| options.split(|&byte| byte == b','))
+            .map(text);
+        Some(Self {
+            kind: text(kind),
+            source: OsString::from_vec(unescape(source)),
+            mounted_on: OsString::from_vec(unescape(words[4])),
+            options: options.collect(),
+        })
+    }
+
+    /// What is known of its locks and can't be tried from one machine.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let has = |wanted: &str| self.options.iter().any(|option| option == wanted);
+        let mut warnings = Vec::new();
+        let mut warn = |about, text| warnings.push(Warning { about, text });
+        match self.kind.as_str() {
+            "nfs" | "nfs4" => {
+                let local = ["local_lock=all", "local_lock=posix", "local_lock=flock"];
+                if has("nolock") || local.into_iter().any(has) {
+                    warn(
+                        "nfs-nolock",
+                        "locks stay on this machine (nolock or local_lock): other clients are not \
+                         excluded. Mount it without that option.",
+                    );
+                }
+                if has("vers=3") {
+                    warn(
+                        "nfs-3",
+                        "NFS 3 frees the locks of a machine that was lost only when that machine \
+                         starts again. Version 4 does so when its lease ends.",
+                    );
+                }
+                warn(
+                    "nfs-flock",
+                    "flock and fcntl locks are one kind here, but a flock taken on the server itself \
+                     excludes no client.",
+                );
+            }
+            "9p" => warn(
+                "9p",
+                "locks are granted and stay in this guest: neither the host nor other guests are \
+                 excluded, unless the server has locks.",
+            ),
+            "virtiofs" => warn(
+                "virtiofs",
+                "locks are granted and stay in this guest: neither the host nor other guests are \
+                 excluded, unless the server was told to pass them on.",
+            ),
+            "cifs" | "smb3" => {
+                if has("nobrl") {
+                    warn(
+                        "smb-nobrl",
+                        "locks stay on this machine (nobrl): other clients are not excluded. Mount \
+                         it without that option.",
+                    );
+                }
+                warn(
+                    "smb-mandatory",
+                    "locks are mandatory here: others can not even read what is locked. A wait may \
+                     not be ended by a signal, and so not by its time limit.",
+                );
+            }
+            "overlay" => warn(
+                "overlay-lower",
+                "a lock excludes those who come through this overlay, not those who open the file in \
+                 its lower or upper directory.",
+            ),
+            // Of fuseblk nothing else is behind it: the device is mounted once.
+            kind if kind == "fuse" || kind.starts_with("fuse.") => warn(
+                "fuse",
+                "the kernel may keep the locks itself: then they exclude those who come through this \
+                 mount, not other machines nor those who use the directory behind it.",
+            ),
+            _ => {}
+        }
+        warnings
+    }
+}
+
+/// Spaces and the like stand there as `\040`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unescape(word: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        let number = after.get(..3).filter(|_| first == b'\\');
+        let number = number.and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = number.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            plain.push(byte);
+            rest = &after[3..];
+        } else {
+            plain.push(first);
+        }
+    }
+    plain
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = br"22 27 0:21 / /proc rw,nosuid - proc proc rw
+27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
+271 27 0:44 / /srv/a\040b rw,relatime shared:1 master:2 - nfs server:/export rw,vers=3,nolock,local_lock=all
+";
+
+    fn about(kind: &str, options: &[&str]) -> Vec<&'static str> {
+        let file_system = FileSystem {
+            kind: kind.to_owned(),
+            source: OsString::new(),
+            mounted_on: OsString::new(),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+        };
+        let warnings = file_system.warnings().into_iter();
+        warnings.map(|warning| warning.about).collect()
+    }
+
+    #[test]
+    fn a_mount_is_found_by_its_number() {
+        let root = FileSystem::in_table(TABLE, "27").expect("a mount");
+        assert_eq!(
+            (root.kind.as_str(), root.mounted_on.to_str()),
+            ("ext4", Some("/"))
+        );
+        assert_eq!(root.options, ["rw", "relatime", "rw", "discard"]);
+        let other = FileSystem::in_table(TABLE, "271").expect("a mount");
+        assert_eq!(other.mounted_on.to_str(), Some("/srv/a b"));
+        assert_eq!(other.source.to_str(), Some("server:/export"));
+        assert_eq!(FileSystem::in_table(TABLE, "2"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_is_warned_of() {
+        assert_eq!(about("ext4", &["rw"]), [""; 0]);
+        assert_eq!(about("tmpfs", &["nolock"]), [""; 0]);
+        assert_eq!(about("fuseblk", &[]), [""; 0]);
+        assert_eq!(
+            about("nfs4", &["vers=4.2", "local_lock=none"]),
+            ["nfs-flock"]
+        );
+        assert_eq!(about("nfs", &["vers=3"]), ["nfs-3", "nfs-flock"]);
+        for option in [
+            "nolock",
+            "local_lock=all",
+            "local_lock=flock",
+            "local_lock=posix",
+        ] {
+            assert_eq!(
+                about("nfs", &[option]),
+                ["nfs-nolock", "nfs-flock"],
+                "{option}"
+            );
+        }
+        assert_eq!(about("9p", &[]), ["9p"]);
+        assert_eq!(about("virtiofs", &[]), ["virtiofs"]);
+        assert_eq!(about("cifs", &["nobrl"]), ["smb-nobrl", "smb-mandatory"]);
+        assert_eq!(about("smb3", &[]), ["smb-mandatory"]);
+        assert_eq!(about("overlay", &[]), ["overlay-lower"]);
+        assert_eq!(about("fuse", &[]), ["fuse"]);
+        assert_eq!(about("fuse.sshfs", &[]), ["fuse"]);
+    }
+}

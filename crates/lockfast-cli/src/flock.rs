@@ -1,0 +1,317 @@
+//! `lockfast flock`, also as `flock`: what flock(1) of util-linux is to scripts.
+//!
+//! Its options, its exit codes and its words. What is different is what is under them: the wait with
+//! a time limit can't miss its alarm, and signals reach the command.
+
+mod call;
+mod numbers;
+mod words;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lockfast::command_support::{KernelLock, Until};
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::{self, AccessFlags};
+
+pub(crate) use call::definition;
+use call::{Call, Limit, Operation, Parsed, Refusal, Subject};
+
+use crate::child::{self, Signals};
+use crate::exit::Exit;
+use crate::sys;
+
+/// Codes of sysexits.h, as flock(1) uses them.
+const USAGE: Exit = Exit::USAGE;
+const DATA: Exit = Exit::code(65);
+const NO_INPUT: Exit = Exit::code(66);
+const UNAVAILABLE: Exit = Exit::code(69);
+const SYSTEM: Exit = Exit::SYSTEM;
+const CANNOT_CREATE: Exit = Exit::CANNOT_CREATE;
+
+/// The words after `flock`, if that is what is called: by the name of the program, or by the first
+/// word. With the name that it goes by.
+pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsString>)> {
+    let (program, arguments) = words.split_first()?;
+    if Path::new(program).file_name() == Some(OsStr::new("flock")) {
+        return Some(("flock", arguments.to_vec()));
+    }
+    match arguments.split_first() {
+        Some((first, rest)) if first == "flock" => Some(("lockfast flock", rest.to_vec())),
+        _ => None,
+    }
+}
+
+/// Does what flock(1) does when it is called with these words.
+pub(crate) fn run(name: &'static str, words: Vec<OsString>) -> Exit {
+    let says = Says { name };
+    match Call::parse(words) {
+        Ok(Parsed::Call(call)) => Flock { says, call }.run(),
+        Ok(Parsed::Help) => says.out(format_args!("{}", call::help(name))),
+        Ok(Parsed::Version) => {
+            let version = env!("CARGO_PKG_VERSION");
+            says.out(format_args!("{name} from lockfast {version}\n"))
+        }
+        Err(refusal) => {
+            match refusal {
+                Refusal::Options(None) => says.try_help(),
+                Refusal::Options(Some(why)) => {
+                    says.error(why);
+                    says.try_help();
+                }
+                Refusal::Meaning(why) => says.error(why),
+            }
+            USAGE
+        }
+    }
+}
+
+/// The two ways to say something.
+#[derive(Clone, Copy, Debug)]
+struct Says {
+    name: &'static str,
+}
+
+impl Says {
+    fn error(self, message: impl Display) {
+        // Nobody is left to tell when it is closed.
+        let _ = writeln!(io::stderr(), "{}: {message}", self.name);
+    }
+
+    fn try_help(self) {
+        let name = self.name;
+        let _ = writeln!(io::stderr(), "Try '{name} --help' for more information.");
+    }
+
+    fn out(self, text: impl Display) -> Exit {
+        match write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
+            Ok(()) => Exit::SUCCESS,
+            Err(error) => {
+                self.error(format_args!("write error: {}", reason(&error)));
+                Exit::code(1)
+            }
+        }
+    }
+}
+
+/// One call, with what it says of itself.
+#[derive(Debug)]
+struct Flock {
+    says: Says,
+    call: Call,
+}
+
+impl Flock {
+    fn run(&self) -> Exit {
+        match self.lock() {
+            Ok(file) => match self.call.subject.command() {
+                Some(command) => self.execute(command, file),
+                None => Exit::SUCCESS,
+            },
+            Err(exit) => exit,
+        }
+    }
+
+    /// Opens and locks; what went wrong has been said.
+    fn lock(&self) -> Result<File, Exit> {
+        let call = &self.call;
+        let mut access = match (call.lock, call.operation) {
+            // The kernel demands it of a lock of bytes.
+            (KernelLock::Bytes { .. }, Operation::Exclusive) => OFlag::O_WRONLY,
+            _ => OFlag::O_RDONLY,
+        };
+        let mut file = match &call.subject {
+            Subject::Path(path, _) => self.open(path, &mut access)?,
+            Subject::Descriptor(number) => {
+                sys::duplicate(*number).map_err(|error| self.refused(&error))?
+            }
+        };
+        let until = self.until()?;
+        let since = Instant::now();
+        let locked = loop {
+            match (self.attempt(&file, until), &call.subject) {
+                (Err(error), Subject::Path(path, _))
+                    if self.may_need_both(&error, access) && is_accessible(path) =>
+                {
+                    // Closed first, so that it is the same descriptor again.
+                    drop(file);
+                    access = OFlag::O_RDWR;
+                    file = self.open(path, &mut access)?;
+                    if access != OFlag::O_RDWR {
+                        return Err(self.refused(&Errno::EISDIR.into()));
+                    }
+                }
+                (locked, _) => break locked,
+            }
+        };
+        match locked {
+            Ok(true) => {}
+            Err(error) if !means_held(&error) => return Err(self.refused(&error)),
+            Ok(false) | Err(_) => {
+                if call.verbose {
+                    self.says.error(match until {
+                        Until::Instant(_) => "timeout while waiting to get lock",
+                        Until::Now | Until::Granted => "failed to get lock",
+                    });
+                }
+                return Err(Exit::code(call.conflict_exit_code));
+            }
+        }
+        if call.verbose {
+            let (name, took) = (self.says.name, since.elapsed());
+            let (seconds, micros) = (took.as_secs(), took.subsec_micros());
+            self.says.out(format_args!(
+                "{name}: getting lock took {seconds}.{micros:06} seconds\n"
+            ));
+        }
+        Ok(file)
+    }
+
+    fn attempt(&self, file: &File, until: Until) -> io::Result<bool> {
+        let lock = self.call.lock;
+        match self.call.operation {
+            Operation::Exclusive => lock.acquire(file, false, until),
+            Operation::Shared => lock.acquire(file, true, until),
+            Operation::Unlock => lock.release(file).map(|()| true),
+        }
+    }
+
+    fn until(&self) -> Result<Until, Exit> {
+        match self.call.limit {
+            Limit::None | Limit::After(_) if self.call.no_wait => Ok(Until::Now),
+            Limit::None => Ok(Until::Granted),
+            Limit::After(Duration::ZERO) => Ok(Until::Now),
+            Limit::After(time) => Ok(Instant::now()
+                .checked_add(time)
+                .map_or(Until::Granted, Until::Instant)),
+            Limit::Impossible => {
+                let why = reason(&Errno::EINVAL.into());
+                self.says.error(format_args!("cannot set up timer: {why}"));
+                Err(SYSTEM)
+            }
+        }
+    }
+
+    /// Is it what a network file system says that makes record locks of these, for which the file
+    /// must be open for writing?
+    fn may_need_both(&self, error: &io::Error, access: OFlag) -> bool {
+        let wants_both = matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADF));
+        wants_both && access != OFlag::O_RDWR && self.call.operation != Operation::Shared
+    }
+
+    /// Opens as flock(1) does: what is not there is created, links are followed. `access` becomes
+    /// that of reading for a directory.
+    fn open(&self, path: &OsStr, access: &mut OFlag) -> Result<File, Exit> {
+        let mut flags = OFlag::O_NOCTTY;
+        if self.call.close {
+            flags |= OFlag::O_CLOEXEC;
+        }
+        let everybody = Mode::from_bits_truncate(0o666);
+        let opened = match fcntl::open(path, *access | OFlag::O_CREAT | flags, everybody) {
+            Err(Errno::EISDIR) => {
+                *access = OFlag::O_RDONLY;
+                fcntl::open(path, *access | flags, Mode::empty())
+            }
+            opened => opened,
+        };
+        opened.map(File::from).map_err(|errno| {
+            let (path, why) = (Path::new(path).display(), reason(&errno.into()));
+            self.says
+                .error(format_args!("cannot open lock file {path}: {why}"));
+            match errno {
+                Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => SYSTEM,
+                Errno::EROFS | Errno::ENOSPC => CANNOT_CREATE,
+                _ => NO_INPUT,
+            }
+        })
+    }
+
+    /// Says that the kernel refused to lock.
+    fn refused(&self, error: &io::Error) -> Exit {
+        let why = reason(error);
+        match &self.call.subject {
+            Subject::Path(path, _) => {
+                let path = Path::new(path).display();
+                self.says.error(format_args!("{path}: {why}"));
+            }
+            Subject::Descriptor(number) => self.says.error(format_args!("{number}: {why}")),
+        }
+        match error.raw_os_error() {
+            Some(libc::ENOLCK | libc::ENOMEM) => SYSTEM,
+            _ => DATA,
+        }
+    }
+
+    /// Runs the command. It inherits the lock, unless it is to be closed.
+    fn execute(&self, words: &[OsString], file: File) -> Exit {
+        let (program, arguments) = words.split_first().expect("a command has a word");
+        if self.call.verbose {
+            let (name, program) = (self.says.name, Path::new(program).display());
+            self.says.out(format_args!("{name}: executing {program}\n"));
+        }
+        let mut command = Command::new(program);
+        command.args(arguments);
+        sys::start_with_default(&mut command, Signal::SIGCHLD);
+        if self.call.no_fork {
+            let error = command.exec();
+            return self.not_executed(program, &error);
+        }
+        let exit = match Signals::catch() {
+            Ok(mut signals) => {
+                signals.start_with_default(Signal::SIGCHLD);
+                child::run(command, signals)
+            }
+            Err(error) => {
+                let why = reason(&error);
+                self.says
+                    .error(format_args!("cannot handle signals: {why}"));
+                return SYSTEM;
+            }
+        };
+        // The lock is given up by the end of this process, as its last user may be another one.
+        drop(file);
+        exit.unwrap_or_else(|error| self.not_executed(program, &error))
+    }
+
+    fn not_executed(&self, program: &OsStr, error: &io::Error) -> Exit {
+        let why = reason(error);
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.says.error(format_args!("fork failed: {why}"));
+            return SYSTEM;
+        }
+        let program = Path::new(program).display();
+        self.says
+            .error(format_args!("failed to execute {program}: {why}"));
+        match error.raw_os_error() {
+            Some(libc::ENOMEM) => SYSTEM,
+            _ => UNAVAILABLE,
+        }
+    }
+}
+
+fn is_accessible(path: &OsStr) -> bool {
+    unistd::access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
+}
+
+/// SMB clients say so where others say that it would block.
+fn means_held(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN))
+}
+
+/// The system's words for an error, without the number that the standard library adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

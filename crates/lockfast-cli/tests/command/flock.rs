@@ -1,0 +1,491 @@
+//! `lockfast flock` beside the flock(1) of the system: the same scripts, the same outcome.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::lockless;
+use crate::stage::{Actor, HOLD, Outcome, Stage, outcome};
+
+/// Each runs in a directory of its own, where `f` is a file and `d` a directory.
+const SCRIPTS: &[&str] = &[
+    // What is asked for.
+    "flock",
+    "flock --",
+    "flock -n",
+    "flock -y f true",
+    "flock -ny f true",
+    "flock -?",
+    "flock --foo",
+    "flock --foo=bar",
+    "flock --no f true",
+    "flock --n f true",
+    "flock --nonb f echo in",
+    "flock --nonblock f echo in",
+    "flock --nonblocking f echo in",
+    "flock --nb f echo in",
+    "flock --sh f echo in",
+    "flock --e f echo in",
+    "flock --unl f echo in",
+    "flock --shared=3 f true",
+    "flock -w",
+    "flock --timeout",
+    "flock --conflict-exit-code f true",
+    "flock -c true",
+    "flock -xn f echo in",
+    "flock -sen f echo in",
+    "flock -nw1 f echo in",
+    "flock -n -- f echo in",
+    "flock f -- echo in",
+    "flock f -n",
+    "flock -oF f true",
+    "flock -Fo f true",
+    "flock - true; test -e ./-",
+    // Numbers.
+    "flock -w abc f true",
+    "flock -w '' f true",
+    "flock -w '1 ' f true",
+    "flock -w ' 1' f echo in",
+    "flock -w 1e0 f echo in",
+    "flock -w 0x1 f echo in",
+    "flock -n -w -1 f true",
+    "flock -w nan f true",
+    "flock -w inf f true",
+    "flock -w -1 f true",
+    "flock -w -0.5 f true",
+    "flock -w -0 f echo in",
+    "flock -w 1e30 f true",
+    "flock -w 9223372036854775807 f true",
+    "flock -w 1000000000 f echo in",
+    "flock -E 256 f true",
+    "flock -E -1 f true",
+    "flock -E-1 f true",
+    "flock -E x f true",
+    "flock -E 2147483648 f true",
+    "flock -E 99999999999999999999 f true",
+    "flock -E ' +5' f flock -n -E ' +5' f true",
+    // The command, and its end.
+    "flock f echo a 'b c'",
+    "flock f sh -c 'exit 42'",
+    "flock f sh -c 'kill -9 $$'",
+    "flock f sh -c 'kill -TERM $$'",
+    "flock -F f sh -c 'exit 42'",
+    "flock -o f sh -c 'exit 42'",
+    "flock f -c 'echo in; exit 3'",
+    "flock f --command 'echo $0'",
+    "SHELL=/bin/echo flock f -c hello",
+    "SHELL= flock f -c 'echo hello'",
+    "flock f -c",
+    "flock f --command",
+    "flock f -c a b",
+    "flock f /nonexistent/program",
+    "flock f ./f",
+    "flock -F f ./f",
+    "flock f 'echo hi'",
+    "flock f ''",
+    "echo 'echo no interpreter $1' >s; chmod +x s; flock f ./s line; flock -F f ./s line",
+    "flock f cat <f",
+    "echo text | flock f cat",
+    // The first 32 signals; above are those of the C library.
+    "env --ignore-signal=CHLD,HUP flock f sed -n 's/^SigIgn:.*\\(........\\)$/\\1/p' /proc/self/status",
+    "env --ignore-signal=CHLD,HUP flock -F f sed -n 's/^SigIgn:.*\\(........\\)$/\\1/p' /proc/self/status",
+    "env --block-signal=TERM,CHLD flock f grep SigBlk /proc/self/status",
+    // What is locked.
+    "flock new echo in; ls -l new | cut -c1-10",
+    "umask 077; flock new echo in; ls -l new | cut -c1-10",
+    "flock d echo in",
+    "flock . flock -n . echo in",
+    "flock /nonexistent/f true",
+    "flock f/f true",
+    "flock new/ true",
+    "flock '' true",
+    "ln -s target link; flock link echo in; test -e target",
+    "ln -s loop loop; flock loop true",
+    "flock /dev/null echo in",
+    "chmod 0 f; flock f echo in",
+    "flock f cat f; echo text >f; flock f cat f",
+    "flock /proc/self/status echo in",
+    "flock /proc/new true",
+    // Who gets in.
+    "flock f flock -n f echo in",
+    "flock f flock -n -E 0 f echo in",
+    "flock f flock -n -E 255 f echo in",
+    "flock f flock -w 0 f echo in",
+    "flock f flock -w 0.01 f echo in",
+    "flock f flock -w 0.0000001 f echo in",
+    "flock f flock --timeout=0.01 -E 7 f echo in",
+    "flock f flock --wait 0.01 --conflict-exit-code 7 f echo in",
+    "flock f flock -w 100 -n f echo in",
+    "flock f flock -sn f echo in",
+    "flock -s f flock -sn f echo in",
+    "flock -s f flock -n f echo in",
+    "flock -s f flock -xn f echo in",
+    "flock -s f flock -en f echo in",
+    "flock -x f flock -sn f echo in",
+    "flock -u f flock -n f echo in",
+    "flock -u f echo in",
+    "flock d flock -n d echo in",
+    "flock f sh -c 'exec 9>f; flock -n 9; echo $?'",
+    "ln f g; flock f flock -n g echo in",
+    // Who keeps it.
+    "mkfifo p; flock f sh -c 'exec 3<>p; cat <&3 >/dev/null 2>&1 & echo $! >pid'; flock -n f echo free; kill $(cat pid)",
+    "mkfifo p; flock -o f sh -c 'exec 3<>p; cat <&3 >/dev/null 2>&1 & echo $! >pid'; flock -n f echo free; kill $(cat pid)",
+    "flock f sh -c 'ls -l /proc/self/fd | grep -c /f$'",
+    "flock -o f sh -c 'ls -l /proc/self/fd | grep -c /f$'",
+    "flock -F f sh -c 'ls -l /proc/self/fd | grep -c /f$'",
+    "flock -F f flock -n f echo in",
+    "flock -o f flock -n f echo in",
+    "flock f flock -u 3; flock f sh -c 'flock -u 3; flock -n f echo in'",
+    // The descriptor's form.
+    "exec 9>f; flock 9; flock -n f echo in; flock -u 9; flock -n f echo in",
+    "exec 9>f; flock -n 9 && echo mine; flock -n 9 && echo still",
+    "exec 9<f; flock 9; flock -n f echo in",
+    "exec 9<>f; flock -s 9; flock -sn f echo both; flock -n f echo in",
+    "exec 9>f 8>f; flock 9; flock -n 8; echo $?; flock -w 0.01 8; echo $?; flock -n -E 7 8; echo $?",
+    "exec 9>f; flock 9; exec 9>&-; flock -n f echo free",
+    "exec 9>f; (flock 9); flock -n f echo in",
+    "exec 9>f; flock 9; flock -s 9; flock -sn f echo both",
+    "(flock -n 9 || exit 1; echo in; flock -n f echo twice) 9>f",
+    "exec 9<d; flock 9; flock -n d echo in",
+    "flock 77",
+    "flock -- -1",
+    "flock abc",
+    "flock ' 77'",
+    "flock 99999999999",
+    "flock f",
+    "flock ./f",
+    "exec 9</dev/null; flock 9; echo $?",
+    // What is told.
+    "flock --verbose f echo in",
+    "flock --verb f flock --verbose -n f echo in",
+    "flock f flock --verbose -w 0.01 f echo in",
+    "flock f flock --verbose -w 0 f echo in",
+    "exec 9>f; flock --verbose 9",
+    "flock --verbose -u f echo in",
+    "flock --verbose f -c 'exit 5'",
+    "flock --verbose f /nonexistent/program",
+    // Its environment.
+    "exec 1>&-; flock f true",
+    "[ \"$LOCKED\" ] || exec env LOCKED=1 flock -en f sh -c 'flock -n f echo in; echo $LOCKED'",
+];
+
+#[test]
+fn does_what_flock_does() {
+    let mut differences = Vec::new();
+    for script in SCRIPTS {
+        let (theirs, ours) = (performed(script, false), performed(script, true));
+        if theirs != ours {
+            differences.push(format!("{script}\n  flock: {theirs}\n  ours:  {ours}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The kernel's refusals, which network file systems and odd ones have.
+#[test]
+fn refusals_end_as_they_do_with_flock() {
+    let errors = [
+        libc::ENOLCK,
+        libc::ENOMEM,
+        libc::ENOSYS,
+        libc::EOPNOTSUPP,
+        libc::EINVAL,
+        libc::EIO,
+        libc::EBADF,
+    ];
+    for errno in errors {
+        for options in ["", "-s", "-n --verbose", "-w 1 --verbose", "-E 9", "-u"] {
+            let script = format!("flock {options} f echo in");
+            let (theirs, ours) = (
+                refused(errno, &script, false),
+                refused(errno, &script, true),
+            );
+            assert_eq!(ours, theirs, "{script} {errno}");
+        }
+    }
+    // Newer versions than those of today's systems take this for a conflict, as SMB clients mean it.
+    let conflict = refused(libc::EACCES, "flock -E 9 f echo in", true);
+    assert_eq!(conflict, "Some(9) [] \"\"");
+}
+
+/// What the script comes to where the kernel answers every attempt with that.
+fn refused(errno: i32, script: &str, ours: bool) -> String {
+    let stage = Stage::new();
+    let directory = stage.path("mounted");
+    fs::create_dir(&directory).expect("a directory");
+    let session = lockless::mount(&directory, errno).expect("a file system");
+    let performed = performed_in(&stage, &directory, script, ours);
+    drop(session);
+    performed
+}
+
+/// What the script comes to with the system's flock(1), or ours in its place.
+fn performed(script: &str, ours: bool) -> String {
+    let stage = Stage::new();
+    fs::write(stage.path("f"), "").expect("a file");
+    fs::create_dir(stage.path("d")).expect("a directory");
+    performed_in(&stage, &stage.path(""), script, ours)
+}
+
+fn performed_in(stage: &Stage, directory: &Path, script: &str, ours: bool) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).current_dir(directory);
+    command.env("SHELL", "/bin/sh").env("LC_ALL", "C");
+    if ours {
+        command.env("PATH", path_with_ours(stage));
+    }
+    let Outcome {
+        code,
+        mut output,
+        errors,
+    } = outcome(&mut command);
+    // flock(1) writes its lines when it ends, if no terminal reads them, and a time is a time.
+    for line in &mut output {
+        if line.contains("getting lock took") {
+            *line = line.replace(|digit: char| digit.is_ascii_digit(), "0");
+        }
+    }
+    output.sort_unstable();
+    format!("{code:?} {output:?} {errors:?}")
+}
+
+/// The path of programs, with ours as `flock`.
+fn path_with_ours(stage: &Stage) -> OsString {
+    let directory = stage.path(".bin");
+    fs::create_dir(&directory).expect("a directory");
+    symlink(env!("CARGO_BIN_EXE_lockfast"), directory.join("flock")).expect("a link");
+    let mut path = directory.into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").expect("a path of programs"));
+    path
+}
+
+fn flock(words: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal", env!("CARGO_BIN_EXE_lockfast"), "flock"])
+        .args(words);
+    command
+}
+
+/// A script with `$flock` in the directory of the stage.
+fn script(stage: &Stage, text: &str) -> Outcome {
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            &format!("flock='{} flock'; {text}", env!("CARGO_BIN_EXE_lockfast")),
+        ])
+        .current_dir(stage.path(""));
+    outcome(&mut command)
+}
+
+#[test]
+fn help_and_version_go_to_the_output() {
+    for (word, text) in [
+        ("-h", "--conflict-exit-code"),
+        ("--help", "--start"),
+        ("-V", "lockfast"),
+    ] {
+        let said = outcome(&mut flock(&[word]));
+        assert_eq!(said.code, Some(0));
+        assert!(said.output.join("\n").contains(text), "{said:?}");
+        assert_eq!(said.errors, "");
+    }
+    let full = script(&Stage::new(), "$flock --help >/dev/full");
+    assert_eq!(full.code, Some(1), "{full:?}");
+}
+
+/// What newer versions have, as their documentation says it.
+#[test]
+fn locks_of_bytes() {
+    let cases = [
+        // They exclude each other, and flock(2) does not see them.
+        ("$flock --fcntl f $flock --fcntl -n f echo in", 1, ""),
+        ("$flock --fcntl f $flock -n f echo in", 0, "in"),
+        ("$flock f $flock --fcntl -n f echo in", 0, "in"),
+        ("$flock --fcntl -s f $flock --fcntl -sn f echo in", 0, "in"),
+        ("$flock --fcntl -s f $flock --fcntl -n f echo in", 1, ""),
+        (
+            "$flock --fcntl f $flock --fcntl -w 0.01 -E 9 f echo in",
+            9,
+            "",
+        ),
+        ("$flock --fcntl new echo in", 0, "in"),
+        // Ranges imply them.
+        (
+            "$flock --length 10 f $flock --start 10 -n f echo in",
+            0,
+            "in",
+        ),
+        ("$flock --length 10 f $flock --start 9 -n f echo in", 1, ""),
+        (
+            "$flock --start 5 --length 1 f $flock --fcntl -n f echo in",
+            1,
+            "",
+        ),
+        (
+            "$flock --start 1K f $flock --length 1024 -n f echo in",
+            0,
+            "in",
+        ),
+        (
+            "$flock --start 1KB f $flock --length 1001 -n f echo in",
+            1,
+            "",
+        ),
+        (
+            "$flock --start=0x10 f $flock --length=16 -n f echo in",
+            0,
+            "in",
+        ),
+        // By descriptor, given up too.
+        (
+            "exec 9>f; $flock --fcntl 9; $flock --fcntl -n f echo in",
+            1,
+            "",
+        ),
+        (
+            "exec 9>f; $flock --fcntl 9; $flock --fcntl -u 9; $flock --fcntl -n f echo in",
+            0,
+            "in",
+        ),
+        // Exclusive ones demand a file that is open for writing.
+        ("exec 9<f; $flock --fcntl 9", 65, ""),
+        ("$flock --fcntl . echo in", 65, ""),
+        ("$flock --fcntl -s . echo in", 0, "in"),
+        // Numbers.
+        ("$flock --start -1 f true", 64, ""),
+        ("$flock --start x f true", 64, ""),
+        ("$flock --length 1.5 f true", 64, ""),
+        ("$flock --length 99999999999999999999 f true", 64, ""),
+        ("$flock --start 9223372036854775808 f true", 65, ""),
+        (
+            "$flock --start 9223372036854775807 --length 2 f true",
+            65,
+            "",
+        ),
+    ];
+    for (text, code, said) in cases {
+        let stage = Stage::new();
+        fs::write(stage.path("f"), "").expect("a file");
+        let happened = script(&stage, text);
+        assert_eq!(happened.code, Some(code), "{text} {happened:?}");
+        assert_eq!(happened.output.join("\n"), said, "{text}");
+        let silent = matches!(code, 0 | 1 | 9);
+        assert_eq!(happened.errors.is_empty(), silent, "{text} {happened:?}");
+    }
+}
+
+#[test]
+fn a_time_limit_is_never_missed() {
+    const ROUNDS: usize = 200;
+    let stage = Stage::new();
+    let lock = stage.path("f");
+    let lock = lock.to_str().expect("a plain name");
+    let mut holder = Actor::start(&mut flock(&[lock, "sh", "-c", HOLD]));
+    holder.says("ready");
+    // So short that the alarm comes before, during and after the way into the kernel's queue.
+    for round in 0..ROUNDS {
+        let limit = format!("{}e-6", 1 + round % 50);
+        let gave_up = outcome(&mut flock(&["-w", &limit, lock, "true"]));
+        assert_eq!(gave_up.code, Some(1), "{gave_up:?}");
+    }
+    // Whatever its caller did to signals.
+    for state in ["--block-signal", "--ignore-signal"] {
+        let mut command = Command::new("env");
+        command.args([state, env!("CARGO_BIN_EXE_lockfast"), "flock"]);
+        let gave_up = outcome(command.args(["-w", "0.01", lock, "true"]));
+        assert_eq!(gave_up.code, Some(1), "{state} {gave_up:?}");
+    }
+    holder.tell("end");
+    assert_eq!(holder.end().code(), Some(0));
+}
+
+#[test]
+fn a_wait_with_a_time_limit_is_one_call_of_the_kernel() {
+    let stage = Stage::new();
+    let (lock, log) = (stage.path("f"), stage.path("log"));
+    let lock = lock.to_str().expect("a plain name");
+    for kind in [&[][..], &["--fcntl"]] {
+        let mut holder = Actor::start(flock(kind).args([lock, "sh", "-c", HOLD]));
+        holder.says("ready");
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-e", "trace=flock,fcntl", "-o"])
+            .arg(&log)
+            .args([env!("CARGO_BIN_EXE_lockfast"), "flock", "-w", "0.5"])
+            .args(kind)
+            .args([lock, "true"]);
+        let gave_up = outcome(&mut command);
+        assert_eq!(gave_up.code, Some(1), "{gave_up:?}");
+        let log = fs::read_to_string(&log).expect("a log");
+        let calls = log
+            .lines()
+            .filter(|line| line.contains("LOCK_EX") || line.contains("F_OFD_SETLK"));
+        let calls = calls.count();
+        assert!((1..=3).contains(&calls), "{log}");
+        holder.tell("end");
+        holder.end();
+    }
+}
+
+#[test]
+fn a_waiter_gets_in_when_the_lock_is_released() {
+    let stage = Stage::new();
+    let lock = stage.path("f");
+    let lock = lock.to_str().expect("a plain name");
+    for limit in [&[][..], &["-w", "1000"], &["--fcntl", "-w", "1000"]] {
+        let mut holder = Actor::start(flock(limit).args([lock, "sh", "-c", HOLD]));
+        holder.says("ready");
+        let mut waiter = Actor::start(flock(limit).args([lock, "echo", "in"]));
+        crate::stage::until_waiting(waiter.pid());
+        holder.tell("end");
+        waiter.says("in");
+        assert_eq!(waiter.end().code(), Some(0));
+        holder.end();
+    }
+}
+
+#[test]
+fn signals_reach_the_command_and_its_end_is_waited_for() {
+    let stage = Stage::new();
+    let lock = stage.path("f");
+    let lock = lock.to_str().expect("a plain name");
+    let text =
+        "trap 'echo told; exit 7' TERM INT HUP USR1; echo ready; while :; do read line; done";
+    for close in [&[][..], &["-o"]] {
+        for signal in [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+        ] {
+            let mut actor = Actor::start(flock(close).args([lock, "sh", "-c", text]));
+            actor.says("ready");
+            actor.signal(signal);
+            actor.says("told");
+            assert_eq!(actor.end().code(), Some(7), "{signal}");
+        }
+    }
+}
+
+#[test]
+fn signals_end_the_wait() {
+    let stage = Stage::new();
+    let lock = stage.path("f");
+    let lock = lock.to_str().expect("a plain name");
+    let holder = Actor::start(&mut flock(&[lock, "sh", "-c", HOLD]));
+    holder.says("ready");
+    for limit in [&[][..], &["-w", "1000"]] {
+        let mut waiter = Actor::start(flock(limit).args([lock, "echo", "in"]));
+        crate::stage::until_waiting(waiter.pid());
+        waiter.signal(Signal::SIGINT);
+        assert_eq!(waiter.end().signal(), Some(Signal::SIGINT as i32));
+    }
+}

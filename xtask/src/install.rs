@@ -1,0 +1,133 @@
+//! The command with its man pages and completions, in a place where programs are looked for.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+
+use crate::step::{self, Failure, Outcome, cargo};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Where `bin` and `share` are; ~/.local unless said otherwise
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<PathBuf>,
+
+    /// Also install it by the name `flock`, which may hide util-linux' own
+    #[arg(long)]
+    flock: bool,
+}
+
+/// Where each shell looks for completions below the prefix.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "share/bash-completion/completions/lockfast"),
+    ("zsh", "share/zsh/site-functions/_lockfast"),
+    ("fish", "share/fish/vendor_completions.d/lockfast.fish"),
+];
+
+pub(crate) fn run(options: &Options) -> Outcome {
+    let prefix = prefix(options)?;
+    step::run(&mut cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "lockfast-cli",
+    ]))?;
+    let built = step::target().join("release/lockfast");
+    install(&built, &prefix, options.flock)
+}
+
+/// Installs what the tests were built with, and looks at what is there then.
+pub(crate) fn try_out() -> Outcome {
+    let prefix = step::target().join("installed");
+    if prefix.exists() {
+        fs::remove_dir_all(&prefix).map_err(|error| failed("remove", &prefix, &error))?;
+    }
+    let built = step::target().join("debug/lockfast");
+    install(&built, &prefix, false)?;
+    let flock = prefix.join("bin/flock");
+    if flock.exists() {
+        return Err(Failure(format!("{} was not asked for", flock.display())));
+    }
+    // Over what is there, too.
+    install(&built, &prefix, true)?;
+    for file in ["bin/lockfast", "bin/flock", "share/man/man1/lockfast.1"]
+        .into_iter()
+        .chain(COMPLETIONS.map(|(_, path)| path))
+    {
+        if read(&prefix.join(file))?.is_empty() {
+            return Err(Failure(format!("{file} is empty")));
+        }
+    }
+    output(Command::new(flock).arg(built).arg("true")).map(drop)
+}
+
+fn install(built: &Path, prefix: &Path, with_flock: bool) -> Outcome {
+    println!("\nInstalling to {}", prefix.display());
+    let binary = prefix.join("bin/lockfast");
+    replace(&binary, |new| {
+        fs::copy(built, new)?;
+        fs::set_permissions(new, fs::Permissions::from_mode(0o755))
+    })?;
+    if with_flock {
+        replace(&prefix.join("bin/flock"), |new| symlink("lockfast", new))?;
+    }
+    let pages = prefix.join("share/man/man1");
+    create(&pages)?;
+    output(Command::new(built).arg("man").arg(&pages))?;
+    println!("  {}", pages.join("lockfast*.1").display());
+    for (shell, path) in COMPLETIONS {
+        let text = output(Command::new(built).args(["completions", shell]))?;
+        replace(&prefix.join(path), |new| fs::write(new, text))?;
+    }
+    Ok(())
+}
+
+fn prefix(options: &Options) -> Result<PathBuf, Failure> {
+    let prefix = match &options.prefix {
+        Some(prefix) => prefix.clone(),
+        None => match std::env::var_os("HOME").filter(|home| !home.is_empty()) {
+            Some(home) => Path::new(&home).join(".local"),
+            None => return Err(Failure("there is no HOME: say --prefix DIR".to_owned())),
+        },
+    };
+    std::path::absolute(&prefix).map_err(|error| failed("find", &prefix, &error))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| failed("read", path, &error))
+}
+
+fn create(directory: &Path) -> Outcome {
+    fs::create_dir_all(directory).map_err(|error| failed("create", directory, &error))
+}
+
+/// Makes a new file and puts it in the place of an old one, which may be a program that runs.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Outcome {
+    create(path.parent().expect("it is below the prefix"))?;
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    make(&new)
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|error| {
+            // It is there only if the second step failed.
+            let _ = fs::remove_file(&new);
+            failed("write", path, &error)
+        })?;
+    println!("  {}", path.display());
+    Ok(())
+}
+
+fn output(command: &mut Command) -> Result<Vec<u8>, Failure> {
+    let run = command.stderr(Stdio::inherit()).output();
+    match run {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(output) => Err(Failure(format!("{command:?} failed: {}", output.status))),
+        Err(error) => Err(Failure(format!("cannot start {command:?}: {error}"))),
+    }
+}
+
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure(format!("cannot {what} {}: {error}", path.display()))
+}
