@@ -2,7 +2,7 @@
 //!
 //! The lock stays in the lane of the queue, from where a thread of this process takes it again by one
 //! atomic operation. Which bytes tell keepers and those who wait of each other, and why nobody is
-//! overheard, is in [`protocol::linger`]; here is when to keep and when to give up.
+//! overheard, is in [`crate::protocol::linger`]; here is when to keep and when to give up.
 
 use std::sync::Arc;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! Telling each other who wants the lock and who keeps it (see [`protocol::linger`]).
+//! Telling each other who wants the lock and who keeps it (see [`crate::protocol::linger`]).
 
 use std::io;
 use std::sync::atomic::Ordering;
