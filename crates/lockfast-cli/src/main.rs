@@ -1,11 +1,14 @@
-//! Runs a command under locks between processes.
+//! Runs a command under locks between processes, and shows who has them.
 
 mod args;
 mod child;
 mod exit;
+mod inspect;
 mod locks;
+mod ls;
 mod progress;
 mod run;
+mod status;
 mod sys;
 mod trace;
 
@@ -21,6 +24,8 @@ fn main() -> ExitCode {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
             Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
+            Subcommand::Status(arguments) => status::run(&arguments),
+            Subcommand::Ls(arguments) => ls::run(&arguments),
         },
         Err(error) => usage(&error),
     };

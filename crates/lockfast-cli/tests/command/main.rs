@@ -1,5 +1,7 @@
-//! `lockfast run` as its users see it: real processes, ordered by what they say.
+//! `lockfast` as its users see it: real processes, ordered by what they say.
 
+#[cfg(target_os = "linux")]
+mod inspect;
 mod options;
 mod record;
 mod run;

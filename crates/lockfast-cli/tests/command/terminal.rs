@@ -137,7 +137,7 @@ fn a_hangup_of_the_terminal_reaches_the_command_of_a_session_leader() {
 }
 
 /// A terminal, and a program that is the leader of its session.
-struct Terminal {
+pub(crate) struct Terminal {
     keyboard: Option<File>,
     screen: Receiver<Vec<u8>>,
     /// Reads the screen, until the socket beside it is closed.
@@ -151,7 +151,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn run(command: &Command) -> Self {
+    pub(crate) fn run(command: &Command) -> Self {
         let (keyboard, screen_end) = open_terminal();
         let stdio = || Stdio::from(screen_end.try_clone().expect("a descriptor"));
         let mut session = Command::new("setsid");
@@ -210,6 +210,11 @@ impl Terminal {
         }
     }
 
+    /// Everything that was shown.
+    pub(crate) fn seen(&self) -> &str {
+        &self.seen
+    }
+
     fn types(&mut self, text: &str) {
         let keyboard = self.keyboard.as_mut().expect("a terminal");
         keyboard.write_all(text.as_bytes()).expect("it takes keys");
@@ -243,7 +248,7 @@ impl Terminal {
 
     /// The code that it ended with; all that was shown is in `seen` then.
     #[track_caller]
-    fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("it ends once");
         let (tell, told) = mpsc::channel();
         thread::spawn(move || tell.send(child.wait()));

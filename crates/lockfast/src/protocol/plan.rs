@@ -238,7 +238,7 @@ const fn downgrade(steps: &'static [Step]) -> Plan {
 }
 
 /// A range of offsets; a length of 0 is "to the end".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Range {
     pub(crate) start: u64,
     pub(crate) len: u64,
