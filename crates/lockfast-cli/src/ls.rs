@@ -46,6 +46,18 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
         return tell_deadlocks(arguments, &found, report.incomplete.as_ref());
     }
     report.locks.retain(|lock| wanted(&lock.file));
+    // What is not known of other files does not matter.
+    let unnamed = report
+        .locks
+        .iter()
+        .filter(|lock| lock.processes.is_empty())
+        .count();
+    report.incomplete = report
+        .incomplete
+        .filter(|incomplete| unnamed > 0 || incomplete.other_pid_namespaces);
+    if let Some(incomplete) = &mut report.incomplete {
+        incomplete.unnamed = unnamed;
+    }
     if arguments.json {
         Document::of_locks(report.locks.iter(), report.incomplete.as_ref()).print();
         return Exit::SUCCESS;
@@ -121,8 +133,17 @@ fn confirmed(found: Vec<Deadlock>) -> lockfast::Result<Vec<Deadlock>> {
         return Ok(found);
     }
     let again = inspect::machine()?.deadlocks;
-    let same = |deadlock: &Deadlock| again.iter().any(|other| other.steps == deadlock.steps);
-    Ok(found.into_iter().filter(same).collect())
+    let circle = |deadlock: &Deadlock| -> Vec<(u32, Option<LockedFile>)> {
+        let steps = deadlock.steps.iter();
+        steps
+            .map(|step| (step.process.pid, step.file.clone()))
+            .collect()
+    };
+    let again: Vec<_> = again.iter().map(circle).collect();
+    Ok(found
+        .into_iter()
+        .filter(|deadlock| again.contains(&circle(deadlock)))
+        .collect())
 }
 
 fn tell_deadlocks(
