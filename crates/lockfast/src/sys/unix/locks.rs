@@ -16,7 +16,7 @@ use std::path::Path;
 use self::scan::{Numbers, Open, Scan};
 use self::table::Line;
 use self::thread::{Sleepers, Waiter};
-use crate::inspect::snapshot::{Description, FileKey, KernelLock, Place, Request, Snapshot};
+use crate::inspect::snapshot::{Description, FileKey, Gaps, KernelLock, Place, Request, Snapshot};
 use crate::inspect::{Kind, bytes};
 use crate::sys::FileId;
 
@@ -30,13 +30,24 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         Some(path) => Some(Target::find(path, &mut mounts)?),
         None => None,
     };
-    let concerns = |line: &Line| target.as_ref().is_none_or(|target| target.key == line.file);
-    let before = read_table(&concerns)?;
+    let file = target.as_ref().map(|target| target.key);
+    let before = read_table(file)?;
+    let outside = !is_first_namespace();
+    if target.is_some() && before.is_empty() && !outside {
+        // All the locks of the machine are in the table, whoever has them.
+        return Ok(Snapshot {
+            gaps: Gaps {
+                remote: target.is_some_and(|target| target.is_remote),
+                ..Gaps::default()
+            },
+            ..Snapshot::default()
+        });
+    }
     let Scan { open, unreadable } = scan::scan(target.as_ref().map(|target| target.id))?;
     let opened = Opened::new(open, target.as_ref(), &before, &mut mounts);
     let sleepers = Sleepers::new();
     let waiters = opened.waiters(&before);
-    let after = read_table(&concerns)?;
+    let after = read_table(file)?;
     let lasting = in_both(&before, &after);
 
     let mut snapshot = Snapshot {
@@ -60,7 +71,7 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     let gaps = &mut snapshot.gaps;
     gaps.unreadable = unreadable.len();
     gaps.hidden = mounts.hides_processes();
-    gaps.outside = !is_first_namespace();
+    gaps.outside = outside;
     gaps.remote = target.is_some_and(|target| target.is_remote);
     Ok(snapshot)
 }
@@ -94,18 +105,21 @@ impl Target {
     }
 }
 
-/// The lines of the table that are wanted.
+/// The lines of the table, of one file or of all.
 ///
 /// The kernel hands it out by the page, and locks come and go between two: so it is read until it
 /// stays the same, but not for ever.
-fn read_table(wanted: &impl Fn(&Line) -> bool) -> io::Result<Vec<Line>> {
+fn read_table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
     const PAGE: usize = 4096;
     const ATTEMPTS: usize = 4;
     let mut last: Option<Vec<Line>> = None;
     for _ in 0..ATTEMPTS {
         let text = fs::read("/proc/locks")?;
-        let mut lines = table::parse(&text);
-        lines.retain(wanted);
+        let mut lines = match file {
+            Some(file) => table::parse_inode(&text, file.inode),
+            None => table::parse(&text),
+        };
+        lines.retain(|line| file.is_none_or(|file| file == line.file));
         if text.len() < PAGE || last.as_ref() == Some(&lines) {
             return Ok(lines);
         }
@@ -525,7 +539,7 @@ mod tests {
         let target = Target::find(file.path(), &mut Mounts::default()).expect("it is there");
         let lock = crate::Lock::open(file.path()).expect("a lock");
         let guard = lock.lock().expect("it is free");
-        let lines = read_table(&|line| line.file == target.key).expect("a table");
+        let lines = read_table(Some(target.key)).expect("a table");
         assert_eq!(lines.len(), 1, "{target:?}");
         drop(guard);
     }

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::mem::MaybeUninit;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::thread;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags};
 
 use super::table::{self, Line};
 use crate::sys::FileId;
@@ -87,7 +88,9 @@ fn has_program(pid: u32) -> bool {
 fn scan_one(pid: u32, only: Option<FileId>, found: &mut Vec<Open>) -> rustix::io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
-    for entry in Dir::read_from(&directory)? {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(&directory, &mut buffer);
+    while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name();
         let Some(descriptor) = name.to_str().ok().and_then(|name| name.parse().ok()) else {

@@ -25,6 +25,20 @@ pub(super) fn parse(table: &[u8]) -> Vec<Line> {
         .collect()
 }
 
+/// Those of files with that number, which is sooner done: most lines need not be understood.
+pub(super) fn parse_inode(table: &[u8], inode: u64) -> Vec<Line> {
+    let number = format!(":{inode} ");
+    let has_number = |line: &&[u8]| {
+        line.windows(number.len())
+            .any(|part| part == number.as_bytes())
+    };
+    table
+        .split(|&byte| byte == b'\n')
+        .filter(has_number)
+        .filter_map(parse_line)
+        .collect()
+}
+
 /// As in `5: -> OFDLCK ADVISORY  WRITE -1 fe:00:10534991 0 EOF`.
 pub(super) fn parse_line(line: &[u8]) -> Option<Line> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
