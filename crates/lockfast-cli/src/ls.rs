@@ -209,9 +209,10 @@ fn fields(lock: &LockView) -> [String; 8] {
     let joined = |each: &dyn Fn(&inspect::Process) -> String| {
         let mut all: Vec<_> = lock.processes.iter().map(each).collect();
         all.dedup();
-        match all.is_empty() {
-            true => "?".to_owned(),
-            false => all.join(", "),
+        if all.is_empty() {
+            "?".to_owned()
+        } else {
+            all.join(", ")
         }
     };
     [
@@ -234,9 +235,10 @@ fn table(locks: &[LockView]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(TITLES.map(|title| {
         let cell = Cell::new(title);
-        match coloured {
-            true => cell.add_attribute(Attribute::Bold),
-            false => cell,
+        if coloured {
+            cell.add_attribute(Attribute::Bold)
+        } else {
+            cell
         }
     }));
     for lock in locks {

@@ -145,9 +145,8 @@ fn every_kind_of_holder_and_waiter_is_shown() {
             ("waiting", other, "shared", "-", waiter.pid()),
         ];
         let expected = expected.map(|(state, kind, mode, role, pid)| {
-            let words = [state, kind, mode, role].map(str::to_owned);
-            let [state, kind, mode, role] = words;
-            (state, kind, mode, role, Some(number(pid)))
+            let [first, second, third, fourth] = [state, kind, mode, role].map(str::to_owned);
+            (first, second, third, fourth, Some(number(pid)))
         });
         assert_eq!(entries(&path), expected);
     }

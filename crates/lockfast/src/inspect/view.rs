@@ -203,7 +203,7 @@ impl Process {
         if self.command.is_empty() {
             return format!("[{}]", self.name);
         }
-        let words: Vec<_> = self.command.iter().map(|word| quoted(word)).collect();
+        let words: Vec<_> = self.command.iter().map(quoted).collect();
         words.join(" ")
     }
 }
@@ -224,12 +224,11 @@ impl fmt::Display for Process {
 
 impl fmt::Display for LockedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.path {
-            Some(path) => write!(f, "{}", path.display())?,
-            None => {
-                let (major, minor) = self.device;
-                write!(f, "inode {} of device {major}:{minor}", self.inode)?;
-            }
+        if let Some(path) = &self.path {
+            write!(f, "{}", path.display())?;
+        } else {
+            let (major, minor) = self.device;
+            write!(f, "inode {} of device {major}:{minor}", self.inode)?;
         }
         if self.is_deleted {
             f.write_str(" (deleted)")?;

@@ -67,10 +67,10 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         let deleted = false;
         snapshot.places.insert(target.key, Place { path, deleted });
     }
-    add_processes(&mut snapshot, mounts.hides_processes());
+    add_processes(&mut snapshot, Mounts::hides_processes());
     let gaps = &mut snapshot.gaps;
     gaps.unreadable = unreadable.len();
-    gaps.hidden = mounts.hides_processes();
+    gaps.hidden = Mounts::hides_processes();
     gaps.outside = outside;
     gaps.remote = target.is_some_and(|target| target.is_remote);
     Ok(snapshot)
@@ -133,7 +133,7 @@ fn in_both(before: &[Line], after: &[Line]) -> Vec<Line> {
     let mut left = Counts::new(after.iter().copied());
     before
         .iter()
-        .filter(|line| left.take(**line))
+        .filter(|line| left.take(line))
         .copied()
         .collect()
 }
@@ -152,8 +152,8 @@ impl<T: Eq + Hash> Counts<T> {
     }
 
     /// Was there one more?
-    fn take(&mut self, one: T) -> bool {
-        match self.0.get_mut(&one) {
+    fn take(&mut self, one: &T) -> bool {
+        match self.0.get_mut(one) {
             Some(count @ 1..) => {
                 *count -= 1;
                 true
@@ -196,7 +196,7 @@ impl Mounts {
     }
 
     /// Does `/proc` show only the processes of the same user?
-    fn hides_processes(&self) -> bool {
+    fn hides_processes() -> bool {
         let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
         text.split(|&byte| byte == b'\n')
             .map(String::from_utf8_lossy)
@@ -359,7 +359,7 @@ fn id(open: &Open) -> (u64, u64) {
 /// The kernel's order of open file descriptions; equal when the two are one.
 fn order(one: &Open, other: &Open) -> Ordering {
     const KCMP_FILE: libc::c_int = 0;
-    let number = |number: u32| number.cast_signed();
+    let number = |number: u32| libc::c_int::try_from(number).unwrap_or(0);
     // SAFETY: compares two descriptors of processes by their numbers, and touches no memory.
     let answer = unsafe {
         libc::syscall(
@@ -390,7 +390,7 @@ fn unclaimed(table: &[Line], descriptions: &[Description]) -> Vec<Line> {
     let mut claims = Counts::new(locks);
     table
         .iter()
-        .filter(|line| !line.waiting && !claims.take((line.file, line.lock)))
+        .filter(|line| !line.waiting && !claims.take(&(line.file, line.lock)))
         .copied()
         .collect()
 }
@@ -415,6 +415,9 @@ fn named(lock: &KernelLock) -> Option<u32> {
     bytes::named_pid(lock, crate::sys::process::namespace())
 }
 
+/// Can this thread be the one of that line?
+type Match<'a> = &'a dyn Fn(&Line, &Waiter) -> bool;
+
 /// The lines of those who wait, each with the thread that does.
 fn requests(
     table: &[Line],
@@ -433,7 +436,7 @@ fn requests(
     let may_be = |line: &Line, waiter: &Waiter| {
         line.pid.is_none_or(|pid| pid == waiter.pid) && waiter.lock.is_none()
     };
-    let passes: [&dyn Fn(&Line, &Waiter) -> bool; 3] = [&is_asked, &is_named, &may_be];
+    let passes: [Match<'_>; 3] = [&is_asked, &is_named, &may_be];
     for matches in passes {
         for (line, thread) in lines.iter().zip(&mut threads) {
             if thread.is_some() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags};
+use rustix::io::Errno;
 
 use super::table::{self, Line};
 use crate::sys::FileId;
@@ -67,14 +68,13 @@ pub(super) fn scan(only: Option<FileId>) -> io::Result<Scan> {
 fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
     let mut scan = Scan::default();
     for &pid in pids {
-        match scan_one(pid, only, &mut scan.open) {
-            Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => {
-                if has_program(pid) {
-                    scan.unreadable.push(pid);
-                }
-            }
-            // What has ended in the meantime has no locks.
-            Ok(()) | Err(_) => {}
+        // What has ended in the meantime has no locks.
+        let refused = matches!(
+            scan_one(pid, only, &mut scan.open),
+            Err(Errno::ACCESS | Errno::PERM)
+        );
+        if refused && has_program(pid) {
+            scan.unreadable.push(pid);
         }
     }
     scan

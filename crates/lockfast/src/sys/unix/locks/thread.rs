@@ -92,7 +92,7 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<KernelLock> {
     }
     Some(KernelLock {
         kind,
-        exclusive: i32::from(short(0)) == libc::F_WRLCK as i32,
+        exclusive: i32::from(short(0)) == libc::F_WRLCK,
         range: Range {
             start: u64::try_from(start).ok()?,
             len: u64::try_from(len).ok()?,
