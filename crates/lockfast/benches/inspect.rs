@@ -71,7 +71,7 @@ mod linux {
         };
         let mut times: Vec<_> = iter::repeat_with(&mut round).take(ROUNDS).collect();
         times.sort();
-        let spent = processor_time() - before;
+        let spent = processor_time().saturating_sub(before);
         (
             times,
             spent / u32::try_from(ROUNDS).expect("a small number"),

@@ -367,6 +367,9 @@ fn a_file_without_a_name_any_more_is_called_deleted() {
     let told = outcome(lockfast(["ls"]).arg(stage.path("")));
     let expected = format!("{} (deleted)\tholding", path.display());
     assert!(told.output[0].starts_with(&expected), "{told:?}");
+    let document = json(lockfast(["ls"]).arg(stage.path("")));
+    assert_eq!(document["locks"][0]["deleted"], true);
+    assert_eq!(document["locks"][0]["path"], path.to_str().expect("plain"));
 }
 
 #[test]
