@@ -294,7 +294,9 @@ mod tests {
         }
 
         fn held(mut self, inode: u64, owners: &[u32], locks: &[KernelLock]) -> Self {
-            owners.iter().for_each(|&pid| self.add(pid, 1));
+            for &pid in owners {
+                self.add(pid, 1);
+            }
             let (owners, locks, file) = (owners.to_vec(), locks.to_vec(), file(inode));
             self.0.descriptions.push(Description {
                 file,
