@@ -39,6 +39,13 @@
 //! [`is_unsupported`](crate::Error::is_unsupported). What is not shown to users without privileges
 //! and in containers is in [`Incomplete`].
 
+#[cfg_attr(
+    any(
+        not(any(target_os = "linux", target_os = "android")),
+        lockfast_unsupported
+    ),
+    allow(dead_code, reason = "only a side that finds locks asks what they mean")
+)]
 pub(crate) mod bytes;
 mod deadlock;
 pub(crate) mod snapshot;
