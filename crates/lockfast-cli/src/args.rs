@@ -28,6 +28,12 @@ pub(crate) enum Subcommand {
     Run(Run),
     /// Join several traces into one
     TraceMerge(TraceMerge),
+    /// Tell whether locks are free, or who holds them, without taking them
+    #[command(after_help = STATUS_CODES)]
+    Status(Status),
+    /// List who holds and who waits for which locks, of all programs
+    #[command(after_help = LS_CODES)]
+    Ls(Ls),
     /// Try what locks are worth in a directory
     #[command(after_help = doctor::DETAILS)]
     Doctor(Doctor),
@@ -46,6 +52,37 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Args, clap::Error> {
     let matches = command().try_get_matches_from(words)?;
     Args::from_arg_matches(&matches)
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Lock files; one that does not exist is free
+    #[arg(value_name = "LOCK", required = true)]
+    pub(crate) locks: Vec<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ls {
+    /// Lock files, and directories with everything below; this directory, unless there are any
+    #[arg(value_name = "PATH", conflicts_with = "all")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// The whole machine
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
+    /// Only processes that wait for each other in a circle: on the whole machine, unless paths are
+    /// given
+    #[arg(short, long)]
+    pub(crate) deadlocks: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -174,6 +211,13 @@ const CODES: &str = "\
 Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not
 obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 126 command not
 executable, 127 command not found.";
+
+const STATUS_CODES: &str = "\
+Exit code: 0 all are free, 75 one is held, 64 usage, 71 system error.";
+
+const LS_CODES: &str = "\
+Exit code: 0; with --deadlocks 75 if there is one; 64 usage, 66 there is nothing at a path,
+71 system error.";
 
 const DETAILS: &str = "\
 Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not

@@ -12,6 +12,8 @@ impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     /// The arguments make no sense (`EX_USAGE` of sysexits.h).
     pub(crate) const USAGE: Self = Self(64);
+    /// There is nothing at a path (`EX_NOINPUT`).
+    pub(crate) const NO_INPUT: Self = Self(66);
     /// The system refused something (`EX_OSERR`).
     pub(crate) const SYSTEM: Self = Self(71);
     /// A lock file can't be opened or created (`EX_CANTCREAT`).
@@ -20,6 +22,9 @@ impl Exit {
     pub(crate) const NOT_EXECUTABLE: Self = Self(126);
     /// There is no such command, as shells have it.
     pub(crate) const NOT_FOUND: Self = Self(127);
+
+    /// A lock is held (`EX_TEMPFAIL`).
+    pub(crate) const HELD: Self = Self(Self::CONFLICT);
 
     /// The lock was not obtained and the user did not choose a code (`EX_TEMPFAIL`).
     pub(crate) const CONFLICT: u8 = 75;

@@ -1,4 +1,4 @@
-//! Runs a command under locks between processes.
+//! Runs a command under locks between processes, and shows who has them.
 
 mod args;
 mod child;
@@ -6,9 +6,12 @@ mod doctor;
 mod documents;
 mod exit;
 mod flock;
+mod inspect;
 mod locks;
+mod ls;
 mod progress;
 mod run;
+mod status;
 mod sys;
 mod trace;
 
@@ -32,6 +35,8 @@ fn main() -> ExitCode {
             Subcommand::Doctor(arguments) => doctor::run(&arguments),
             Subcommand::Completions(arguments) => documents::completions(&arguments),
             Subcommand::Man(arguments) => documents::man(&arguments),
+            Subcommand::Status(arguments) => status::run(&arguments),
+            Subcommand::Ls(arguments) => ls::run(&arguments),
         },
         Err(error) => usage(&error),
     };

@@ -58,6 +58,11 @@ pub(crate) enum Operation {
     Upgrade,
     Downgrade,
     Check,
+    #[cfg_attr(
+        not(feature = "inspect"),
+        allow(dead_code, reason = "only that feature inspects")
+    )]
+    Inspect,
     Remove,
     Release,
     Record,
@@ -282,6 +287,7 @@ impl Operation {
             Self::Acquire => "cannot acquire a permit of",
             Self::Upgrade => "cannot upgrade to a writer of lock",
             Self::Downgrade => "cannot downgrade to a reader of lock",
+            Self::Inspect => "cannot tell who holds the locks of",
             Self::Check => "cannot check whether this is still the file of lock",
             Self::Remove => "cannot remove lock file",
             Self::Release => "cannot release lock",

@@ -33,7 +33,7 @@
 //! Locks are advisory: they exclude those who ask for them. A network file system is as good as its
 //! lock manager. What holds on which platform is in PLATFORM.md.
 //!
-//! The crate depends on nothing but the system interface.
+//! Without features the crate depends on nothing but the system interface.
 //!
 //! # Features
 //!
@@ -41,6 +41,9 @@
 //! mode, the time waited and the holder if it is known: each wait is a span named `wait`, and it and
 //! its end are events at the level `DEBUG`; acquires without a wait, and releases, are events at
 //! `TRACE`. It is off by default and then costs nothing.
+//!
+//! `inspect` adds the module of that name: who holds which lock of the machine, who waits, and which
+//! processes wait for each other in a circle. It is off by default.
 //!
 //! `macros` adds the attributes `#[lockfast::locked]`, `#[lockfast::read_locked]` and
 //! `#[lockfast::write_locked]`, which run a whole function under a lock. It is off by default.
@@ -60,6 +63,8 @@ mod hash;
 mod hold;
 mod holder;
 mod identity;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 mod linger;
 mod lock;
 #[cfg(feature = "macros")]

@@ -3,6 +3,8 @@
 mod doctor;
 mod documents;
 mod flock;
+#[cfg(target_os = "linux")]
+mod inspect;
 #[path = "../../../lockfast/tests/processes/lockless.rs"]
 mod lockless;
 mod options;

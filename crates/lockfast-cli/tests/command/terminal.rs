@@ -210,6 +210,11 @@ impl Terminal {
         }
     }
 
+    /// Everything that was shown.
+    pub(crate) fn seen(&self) -> &str {
+        &self.seen
+    }
+
     fn types(&mut self, text: &str) {
         let keyboard = self.keyboard.as_mut().expect("a terminal");
         keyboard.write_all(text.as_bytes()).expect("it takes keys");

@@ -12,6 +12,7 @@
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
+//! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
 //! | `process` | the user, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
@@ -24,6 +25,8 @@
 
 #[cfg(any(not(unix), lockfast_unsupported))]
 mod unsupported;
+#[cfg(all(feature = "inspect", any(not(unix), lockfast_unsupported)))]
+pub(crate) use unsupported::locks;
 #[cfg(any(not(unix), lockfast_unsupported))]
 pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch};
 
@@ -33,6 +36,8 @@ pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch
     reason = "system calls; each is one line with its contract"
 )]
 mod unix;
+#[cfg(all(feature = "inspect", unix, not(lockfast_unsupported)))]
+pub(crate) use unix::locks;
 #[cfg(all(unix, not(lockfast_unsupported)))]
 pub(crate) use unix::{alarm, bell, file, fork, lock, park, process, watch};
 

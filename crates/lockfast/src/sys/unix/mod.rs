@@ -5,6 +5,14 @@ pub(crate) mod bell;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod lock;
+#[cfg(all(feature = "inspect", any(target_os = "linux", target_os = "android")))]
+pub(crate) mod locks;
+#[cfg(all(
+    feature = "inspect",
+    not(any(target_os = "linux", target_os = "android"))
+))]
+#[path = "../unsupported/locks.rs"]
+pub(crate) mod locks;
 pub(crate) mod park;
 pub(crate) mod process;
 pub(crate) mod watch;

@@ -5,6 +5,8 @@ pub(crate) mod bell;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod lock;
+#[cfg(feature = "inspect")]
+pub(crate) mod locks;
 pub(crate) mod park;
 pub(crate) mod process;
 pub(crate) mod watch;

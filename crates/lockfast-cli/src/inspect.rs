@@ -1,0 +1,83 @@
+//! What `status` and `ls` have in common: reports in words and as JSON.
+
+mod json;
+
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use lockfast::inspect::{LockView, LockedFile, Process};
+use nix::unistd::{Uid, User};
+
+pub(crate) use self::json::Document;
+
+/// Writes to standard output. Nobody is left to tell when it is closed.
+pub(crate) fn put(text: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// May there be colours?
+pub(crate) fn has_colours() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal()
+        && !set("NO_COLOR")
+        && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// In one line, with nothing that moves a terminal's cursor or ends a field.
+pub(crate) fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// A path, or the numbers where there is none.
+pub(crate) fn place(file: &LockedFile) -> String {
+    match &file.path {
+        Some(path) if file.is_deleted => format!("{} (deleted)", shown(path)),
+        Some(path) => shown(path),
+        None => file.to_string(),
+    }
+}
+
+/// The name of the user, or the number.
+pub(crate) fn user(process: &Process) -> String {
+    let Some(number) = process.user else {
+        return "?".to_owned();
+    };
+    match User::from_uid(Uid::from_raw(number)) {
+        Ok(Some(user)) => user.name,
+        _ => number.to_string(),
+    }
+}
+
+/// How long ago that was, to the second.
+pub(crate) fn ago(since: Option<SystemTime>) -> Option<String> {
+    let past = SystemTime::now().duration_since(since?).unwrap_or_default();
+    let seconds = Duration::from_secs(past.as_secs());
+    Some(humantime::format_duration(seconds).to_string())
+}
+
+/// What it is had as: `exclusive`, `shared upgradable`, `2 of 4 permits`.
+pub(crate) fn manner(lock: &LockView) -> String {
+    use lockfast::inspect::Role;
+    match (lock.role, lock.permits) {
+        (_, Some(permits)) => format!("{} of {} permits", permits.count, permits.of),
+        (Some(Role::Permit), None) => "permit".to_owned(),
+        (Some(role), _) => format!("{} {role}", lock.mode),
+        (None, _) => lock.mode.to_string(),
+    }
+}

@@ -1,0 +1,258 @@
+//! `lockfast ls`: who holds, who waits, and who waits in a circle.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, Report, State};
+
+use crate::args;
+use crate::exit::{Exit, say};
+use crate::inspect::{Document, ago, has_colours, manner, place, put, user};
+
+pub(crate) fn run(arguments: &args::Ls) -> Exit {
+    let roots = match roots(arguments) {
+        Ok(roots) => roots,
+        Err(exit) => return exit,
+    };
+    let mut report = match inspect::machine() {
+        Ok(report) => report,
+        Err(error) => {
+            say(error);
+            return Exit::SYSTEM;
+        }
+    };
+    name_files(&mut report, roots.as_deref());
+    let wanted = |file: &LockedFile| match (&roots, &file.path) {
+        (None, _) => true,
+        (Some(roots), Some(path)) => roots.iter().any(|root| path.starts_with(root)),
+        (Some(_), None) => false,
+    };
+    if arguments.deadlocks {
+        let found = match confirmed(report.deadlocks) {
+            Ok(found) => found,
+            Err(error) => {
+                say(error);
+                return Exit::SYSTEM;
+            }
+        };
+        let concerns = |deadlock: &Deadlock| {
+            let mut files = deadlock.steps.iter().filter_map(|step| step.file.as_ref());
+            files.any(&wanted)
+        };
+        let found = found.into_iter().filter(concerns).collect();
+        return tell_deadlocks(arguments, &found, report.incomplete.as_ref());
+    }
+    report.locks.retain(|lock| wanted(&lock.file));
+    // What is not known of other files does not matter.
+    let unnamed = report
+        .locks
+        .iter()
+        .filter(|lock| lock.processes.is_empty())
+        .count();
+    report.incomplete = report
+        .incomplete
+        .filter(|incomplete| unnamed > 0 || incomplete.other_pid_namespaces);
+    if let Some(incomplete) = &mut report.incomplete {
+        incomplete.unnamed = unnamed;
+    }
+    if arguments.json {
+        Document::of_locks(report.locks.iter(), report.incomplete.as_ref()).print();
+        return Exit::SUCCESS;
+    }
+    if io::stdout().is_terminal() {
+        if report.locks.is_empty() {
+            put("no locks");
+        } else {
+            put(table(&report.locks));
+        }
+    } else {
+        report
+            .locks
+            .iter()
+            .for_each(|lock| put(fields(lock).join("\t")));
+    }
+    tell_gaps(report.incomplete.as_ref());
+    Exit::SUCCESS
+}
+
+/// Where the locks must be; `None` for the whole machine.
+fn roots(arguments: &args::Ls) -> Result<Option<Vec<PathBuf>>, Exit> {
+    let here = [PathBuf::from(".")];
+    let paths = match &arguments.paths[..] {
+        [] if arguments.all || arguments.deadlocks => return Ok(None),
+        [] => &here[..],
+        paths => paths,
+    };
+    let real = |path: &PathBuf| {
+        fs::canonicalize(path).map_err(|error| {
+            say(format_args!("cannot list {}: {error}", path.display()));
+            Exit::NO_INPUT
+        })
+    };
+    paths.iter().map(real).collect::<Result<_, _>>().map(Some)
+}
+
+/// Finds the names of files that only others have open, among those that were asked for.
+fn name_files(report: &mut Report, roots: Option<&[PathBuf]>) {
+    let mut nameless: Vec<&mut LockedFile> = report
+        .locks
+        .iter_mut()
+        .map(|lock| &mut lock.file)
+        .filter(|file| file.path.is_none())
+        .collect();
+    if nameless.is_empty() {
+        return;
+    }
+    for root in roots.unwrap_or_default() {
+        let below = fs::read_dir(root).into_iter().flatten().flatten();
+        let below = below.map(|entry| (Some(entry.ino()), entry.path()));
+        for (inode, path) in below.chain([(None, root.clone())]) {
+            for file in &mut nameless {
+                if inode.is_none_or(|inode| inode == file.inode) && is_at(file, &path) {
+                    file.path = Some(path.clone());
+                }
+            }
+        }
+    }
+}
+
+fn is_at(file: &LockedFile, path: &Path) -> bool {
+    let report = inspect::path(path);
+    report.is_ok_and(|report| {
+        let first = report.locks.first();
+        first.is_some_and(|lock| lock.file.device == file.device && lock.file.inode == file.inode)
+    })
+}
+
+/// Those that are there in a second look too: what was put together of several moments is not.
+fn confirmed(found: Vec<Deadlock>) -> lockfast::Result<Vec<Deadlock>> {
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let again = inspect::machine()?.deadlocks;
+    let circle = |deadlock: &Deadlock| -> Vec<(u32, Option<LockedFile>)> {
+        let steps = deadlock.steps.iter();
+        steps
+            .map(|step| (step.process.pid, step.file.clone()))
+            .collect()
+    };
+    let again: Vec<_> = again.iter().map(circle).collect();
+    Ok(found
+        .into_iter()
+        .filter(|deadlock| again.contains(&circle(deadlock)))
+        .collect())
+}
+
+fn tell_deadlocks(
+    arguments: &args::Ls,
+    found: &Vec<Deadlock>,
+    incomplete: Option<&Incomplete>,
+) -> Exit {
+    if arguments.json {
+        Document::of_deadlocks(found.iter(), incomplete).print();
+    } else {
+        if found.is_empty() {
+            put("no deadlocks");
+        }
+        for deadlock in found {
+            tell(deadlock);
+        }
+        tell_gaps(incomplete);
+    }
+    if found.is_empty() {
+        Exit::SUCCESS
+    } else {
+        Exit::HELD
+    }
+}
+
+fn tell(deadlock: &Deadlock) {
+    let count = deadlock.steps.len();
+    let certainty = if deadlock.is_certain {
+        "deadlock"
+    } else {
+        "deadlock, unless another thread of theirs releases a lock"
+    };
+    let noun = if count == 1 { "process" } else { "processes" };
+    put(format_args!("{certainty}: {count} {noun}"));
+    let next = deadlock.steps.iter().cycle().skip(1);
+    for (step, next) in deadlock.steps.iter().zip(next) {
+        let next = next.process.pid;
+        match &step.file {
+            Some(file) => put(format_args!(
+                "  {} waits for {}, held by pid {next}",
+                step.process,
+                place(file)
+            )),
+            None => put(format_args!(
+                "  {} waits for the end of its child, pid {next}",
+                step.process
+            )),
+        }
+    }
+}
+
+fn tell_gaps(incomplete: Option<&Incomplete>) {
+    if let Some(incomplete) = incomplete {
+        put(format_args!("{incomplete}"));
+    }
+}
+
+const TITLES: [&str; 8] = [
+    "LOCK", "STATE", "MODE", "KIND", "PID", "USER", "SINCE", "COMMAND",
+];
+
+fn fields(lock: &LockView) -> [String; 8] {
+    let joined = |each: &dyn Fn(&inspect::Process) -> String| {
+        let mut all: Vec<_> = lock.processes.iter().map(each).collect();
+        all.dedup();
+        if all.is_empty() {
+            "?".to_owned()
+        } else {
+            all.join(", ")
+        }
+    };
+    [
+        place(&lock.file),
+        lock.state.to_string(),
+        manner(lock),
+        lock.kind.to_string(),
+        joined(&|process| process.pid.to_string()),
+        joined(&user),
+        ago(lock.since).unwrap_or_else(|| "-".to_owned()),
+        joined(&inspect::Process::command_line),
+    ]
+}
+
+fn table(locks: &[LockView]) -> Table {
+    let coloured = has_colours();
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(TITLES.map(|title| {
+        let cell = Cell::new(title);
+        if coloured {
+            cell.add_attribute(Attribute::Bold)
+        } else {
+            cell
+        }
+    }));
+    for lock in locks {
+        let colour = match lock.state {
+            State::Waiting => Color::Yellow,
+            _ => Color::Green,
+        };
+        table.add_row(fields(lock).into_iter().enumerate().map(|(number, field)| {
+            let cell = Cell::new(field);
+            match number {
+                1 if coloured => cell.fg(colour),
+                _ => cell,
+            }
+        }));
+    }
+    table
+}

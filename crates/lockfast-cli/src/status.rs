@@ -1,0 +1,69 @@
+//! `lockfast status`: is a lock free, or who holds it?
+
+use std::path::Path;
+
+use lockfast::inspect::{self, LockView, Report};
+
+use crate::args;
+use crate::exit::{Exit, say};
+use crate::inspect::{Document, ago, manner, put, shown, user};
+
+pub(crate) fn run(arguments: &args::Status) -> Exit {
+    let mut reports = Vec::new();
+    let mut failed = false;
+    for path in &arguments.locks {
+        match inspect::path(path) {
+            Ok(report) => reports.push((path.as_path(), report)),
+            Err(error) => {
+                say(error);
+                failed = true;
+            }
+        }
+    }
+    if arguments.json {
+        let reports = reports.iter().map(|(path, report)| (*path, report));
+        Document::of_status(reports).print();
+    } else {
+        for (path, report) in &reports {
+            tell(path, report);
+        }
+    }
+    if failed {
+        Exit::SYSTEM
+    } else if reports.iter().all(|(_, report)| report.is_free()) {
+        Exit::SUCCESS
+    } else {
+        Exit::HELD
+    }
+}
+
+fn tell(path: &Path, report: &Report) {
+    let path = shown(path);
+    if report.is_free() {
+        put(format_args!("{path}: free"));
+    } else {
+        put(format_args!("{path}: held"));
+    }
+    for lock in &report.locks {
+        put(format_args!("  {}", sentence(lock)));
+    }
+    if let Some(incomplete) = &report.incomplete {
+        put(format_args!("  {incomplete}"));
+    }
+}
+
+/// As in `holding exclusive writer: pid 4711 (./backup.sh) of root, for 12s`.
+fn sentence(lock: &LockView) -> String {
+    let processes: Vec<_> = lock
+        .processes
+        .iter()
+        .map(|process| format!("{process} of {}", user(process)))
+        .collect();
+    let who = if processes.is_empty() {
+        "a process that was not found".to_owned()
+    } else {
+        processes.join(", ")
+    };
+    let since = ago(lock.since).map_or_else(String::new, |time| format!(", for {time}"));
+    format!("{} {}: {who}{since}", lock.state, manner(lock))
+}

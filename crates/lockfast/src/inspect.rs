@@ -1,0 +1,300 @@
+//! Who holds which lock, and who waits: for a path or for the whole machine.
+//!
+//! It shows the locks of lockfast and those of all other programs (flock(1), fasteners, Java, dpkg,
+//! cargo, ...), costs the holders nothing, and neither takes nor tries a lock. With the feature
+//! `inspect`.
+//!
+//! ```
+//! # #[cfg(target_os = "linux")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("nightly.lock");
+//! use lockfast::inspect;
+//!
+//! let lock = lockfast::Lock::open(&path)?;
+//! assert!(inspect::path(&path)?.is_free());
+//!
+//! let guard = lock.lock()?;
+//! let report = inspect::path(&path)?;
+//! for holder in report.holders() {
+//!     assert_eq!(holder.processes[0].pid, std::process::id());
+//!     assert_eq!(holder.role, Some(inspect::Role::Writer));
+//! }
+//! assert_eq!(report.holders().count(), 1);
+//! # drop(guard);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(target_os = "linux"))] fn main() {}
+//! ```
+//!
+//! # What a report is worth
+//!
+//! Locks come and go while the kernel's tables are read, so a report is a picture of a moment that
+//! may be over. Do not decide by it whether to go on: take the lock, with
+//! [`try_lock`](crate::Lock::try_lock).
+//!
+//! # Platform-specific behaviour
+//!
+//! On Linux and Android, from `/proc`. Elsewhere it is an error with
+//! [`is_unsupported`](crate::Error::is_unsupported). What is not shown to users without privileges
+//! and in containers is in [`Incomplete`].
+
+#[cfg_attr(
+    any(
+        not(any(target_os = "linux", target_os = "android")),
+        lockfast_unsupported
+    ),
+    allow(dead_code, reason = "only a side that finds locks asks what they mean")
+)]
+pub(crate) mod bytes;
+mod deadlock;
+pub(crate) mod snapshot;
+mod view;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use self::bytes::Meaning;
+pub use self::deadlock::{Deadlock, DeadlockStep};
+use self::snapshot::{Description, FileKey, KernelLock, Snapshot, end};
+pub use self::view::{Incomplete, Kind, LockView, LockedFile, Mode, Permits, Process, Role, State};
+use crate::error::{Error, Operation, Result};
+use crate::sys;
+
+/// The locks on the file at that path: of a symbolic link, on the file that it leads to.
+///
+/// Nobody can have a lock on a file that does not exist: then the report is empty, and
+/// [`is_free`](Report::is_free).
+///
+/// Circles of processes that wait for each other are found only if all their locks are on this file;
+/// for others look at the [`machine`].
+///
+/// # Errors
+///
+/// [`is_unsupported`](Error::is_unsupported) on a platform where this is not known;
+/// [`is_permission_denied`](Error::is_permission_denied) if a directory on the way may not be
+/// entered; when `/proc` can't be read.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("cache.lock");
+/// let cache = lockfast::RwLock::open(&path)?;
+/// let reader = cache.read()?;
+/// let report = lockfast::inspect::path(&path)?;
+/// assert_eq!(report.locks[0].mode, lockfast::inspect::Mode::Shared);
+/// assert_eq!(report.waiters().count(), 0);
+/// # drop(reader);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))] fn main() {}
+/// ```
+pub fn path(path: impl AsRef<Path>) -> Result<Report> {
+    let path = crate::file::absolute(path.as_ref())?;
+    match sys::locks::snapshot(Some(&path)) {
+        Ok(snapshot) => Ok(Report::new(&snapshot)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Report::new(&Snapshot::default()))
+        }
+        Err(error) => Err(Error::system(&path, Operation::Inspect, error)),
+    }
+}
+
+/// The locks of the machine: of all files, as far as this process may see them.
+///
+/// # Errors
+///
+/// [`is_unsupported`](Error::is_unsupported) on a platform where this is not known; when `/proc`
+/// can't be read.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> Result<(), lockfast::Error> {
+/// let report = lockfast::inspect::machine()?;
+/// for lock in &report.locks {
+///     println!("{} {} {}", lock.state, lock.mode, lock.file);
+/// }
+/// for deadlock in &report.deadlocks {
+///     println!("{deadlock}");
+/// }
+/// if let Some(incomplete) = &report.incomplete {
+///     println!("{incomplete}");
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))] fn main() {}
+/// ```
+pub fn machine() -> Result<Report> {
+    match sys::locks::snapshot(None) {
+        Ok(snapshot) => Ok(Report::new(&snapshot)),
+        Err(error) => Err(Error::system(Path::new("/"), Operation::Inspect, error)),
+    }
+}
+
+/// Who holds, and who waits.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// By file, the holders first. A process that waits may hold something too.
+    pub locks: Vec<LockView>,
+    /// The processes that wait for each other in a circle.
+    pub deadlocks: Vec<Deadlock>,
+    /// Why this may not be everything; `None` if it is.
+    pub incomplete: Option<Incomplete>,
+}
+
+impl Report {
+    /// The locks that are held.
+    pub fn holders(&self) -> impl Iterator<Item = &LockView> {
+        self.locks
+            .iter()
+            .filter(|lock| lock.state == State::Holding)
+    }
+
+    /// The locks that somebody waits for.
+    pub fn waiters(&self) -> impl Iterator<Item = &LockView> {
+        self.locks
+            .iter()
+            .filter(|lock| lock.state == State::Waiting)
+    }
+
+    /// Was nothing held, as far as could be seen?
+    pub fn is_free(&self) -> bool {
+        self.holders().next().is_none()
+    }
+
+    fn new(snapshot: &Snapshot) -> Self {
+        let mut permits = HashMap::new();
+        for description in &snapshot.descriptions {
+            let number = description.locks.iter().find_map(bytes::permits_of);
+            permits.extend(number.map(|number| (description.file, number)));
+        }
+        let mut locks = Vec::new();
+        for description in &snapshot.descriptions {
+            let permits = permits.get(&description.file).copied();
+            add_views(description, permits, snapshot, &mut locks);
+        }
+        locks.extend(snapshot.requests.iter().map(|request| {
+            let processes: Vec<u32> = request.pid.into_iter().collect();
+            LockView {
+                state: State::Waiting,
+                role: bytes::awaited(&request.lock),
+                since: request.since,
+                ..view(request.file, &request.lock, &processes, snapshot)
+            }
+        }));
+        locks.sort_by_cached_key(|lock| {
+            let pid = lock.processes.first().map(|process| process.pid);
+            let file = &lock.file;
+            let file = (
+                file.path.is_none(),
+                file.path.clone(),
+                file.device,
+                file.inode,
+            );
+            (file, lock.state, lock.since, pid, lock.range)
+        });
+        let gaps = snapshot.gaps;
+        let unnamed = locks
+            .iter()
+            .filter(|lock| lock.processes.is_empty())
+            .count();
+        let is_incomplete = unnamed > 0 || gaps.outside || gaps.remote;
+        Self {
+            locks,
+            deadlocks: deadlock::find(snapshot),
+            incomplete: is_incomplete.then_some(Incomplete {
+                unnamed,
+                unreadable_processes: gaps.unreadable,
+                hidden_processes: gaps.hidden,
+                other_pid_namespaces: gaps.outside,
+                other_machines: gaps.remote,
+            }),
+        }
+    }
+}
+
+/// What a description holds: as one lock if it is lockfast's, else each lock of it.
+fn add_views(
+    description: &Description,
+    permits: Option<u32>,
+    snapshot: &Snapshot,
+    views: &mut Vec<LockView>,
+) {
+    let (flocks, ranges): (Vec<_>, Vec<_>) = description
+        .locks
+        .iter()
+        .copied()
+        .partition(|lock| lock.kind == Kind::Flock);
+    let view = |lock| view(description.file, lock, &description.owners, snapshot);
+    views.extend(flocks.iter().map(view));
+    let Some(first) = ranges.first().map(view) else {
+        return;
+    };
+    match bytes::meaning(&ranges, permits) {
+        None => views.extend(ranges.iter().map(view)),
+        Some(Meaning::OnTheWay) => {}
+        Some(Meaning::Holds { role, exclusive }) => views.push(LockView {
+            mode: mode(exclusive),
+            role: Some(role),
+            ..first
+        }),
+        Some(Meaning::HasPermits { count, of }) => views.push(LockView {
+            mode: Mode::Exclusive,
+            role: Some(Role::Permit),
+            permits: Some(Permits { count, of }),
+            ..first
+        }),
+        Some(Meaning::LeadsLine) => views.push(LockView {
+            mode: Mode::Exclusive,
+            role: Some(Role::Permit),
+            state: State::Waiting,
+            ..first
+        }),
+    }
+}
+
+fn view(file: FileKey, lock: &KernelLock, owners: &[u32], snapshot: &Snapshot) -> LockView {
+    let processes = owners.iter().filter_map(|pid| snapshot.processes.get(pid));
+    let range = lock.range;
+    LockView {
+        file: located(file, snapshot),
+        kind: lock.kind,
+        mode: mode(lock.exclusive),
+        role: None,
+        state: State::Holding,
+        permits: None,
+        range: (range.start, (range.len > 0).then(|| end(range) - 1)),
+        processes: processes.cloned().collect(),
+        since: None,
+    }
+}
+
+fn mode(exclusive: bool) -> Mode {
+    if exclusive {
+        Mode::Exclusive
+    } else {
+        Mode::Shared
+    }
+}
+
+fn located(file: FileKey, snapshot: &Snapshot) -> LockedFile {
+    let place = snapshot.places.get(&file);
+    LockedFile {
+        path: place.map(|place| place.path.clone()),
+        is_deleted: place.is_some_and(|place| place.deleted),
+        device: (file.major, file.minor),
+        inode: file.inode,
+    }
+}

@@ -1,0 +1,244 @@
+//! What locked bytes mean, when lockfast locked them.
+
+use super::snapshot::{KernelLock, end};
+use super::{Kind, Role};
+use crate::protocol::plan::{Part, Range};
+use crate::protocol::{self, Blocker, permits};
+
+/// What an open file description has of a lock file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It has the lock, in that role.
+    Holds { role: Role, exclusive: bool },
+    /// It has so many permits.
+    HasPermits { count: u64, of: u32 },
+    /// It is the first in the line for permits. What it has found is not enough yet.
+    LeadsLine,
+    /// It is on its way, or has the file open: no hold.
+    OnTheWay,
+}
+
+/// What the locks of one description mean; `None` when they are not lockfast's.
+///
+/// The number of permits is that of the file.
+pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Meaning> {
+    if locks.iter().any(|lock| lock.kind != Kind::Ofd) {
+        return None;
+    }
+    let main = Part::Main.range(0);
+    let whole = locks
+        .iter()
+        .find(|lock| lock.range.start == 0 && is_tagged(lock));
+    if whole.is_some() {
+        let (role, exclusive) = (Role::Writer, true);
+        return Some(Meaning::Holds { role, exclusive });
+    }
+    let reads = |lock: &&KernelLock| {
+        let ends = end(lock.range);
+        !lock.exclusive
+            && lock.range.start == 0
+            && (end(main)..=end(Part::Upgrade.range(0))).contains(&ends)
+    };
+    if locks.iter().any(|lock| reads(&lock)) {
+        let upgrade = Part::Upgrade.range(0).start;
+        let upgradable = locks
+            .iter()
+            .any(|lock| lock.exclusive && covers(lock, upgrade));
+        let role = if upgradable {
+            Role::Upgradable
+        } else {
+            Role::Reader
+        };
+        return Some(Meaning::Holds {
+            role,
+            exclusive: false,
+        });
+    }
+    if leads_line(locks) {
+        return Some(Meaning::LeadsLine);
+    }
+    if let Some(of) = permits {
+        let within =
+            |lock: &&KernelLock| lock.exclusive && end(lock.range) <= end(permits::all(of));
+        let count = locks
+            .iter()
+            .filter(within)
+            .map(|lock| permits::within(lock.range));
+        let count: u64 = count.sum();
+        if count > 0 {
+            return Some(Meaning::HasPermits { count, of });
+        }
+    }
+    let beside = |lock: &KernelLock| is_beside(lock.range);
+    locks.iter().all(beside).then_some(Meaning::OnTheWay)
+}
+
+/// What somebody waits to become who waits for these bytes.
+pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
+    if lock.kind != Kind::Ofd {
+        return None;
+    }
+    let is = |part: Part| lock.range == part.range(0);
+    if lock.exclusive {
+        let on_the_way = [Part::FirstRoom, Part::SecondRoom, Part::Gate];
+        if (lock.range.start == 0 && is_tagged(lock)) || on_the_way.into_iter().any(is) {
+            return Some(Role::Writer);
+        }
+        return is(Part::Head).then_some(Role::Permit);
+    }
+    (is(Part::Entrance) || is(Part::Main)).then_some(Role::Reader)
+}
+
+/// With how many permits somebody has the file open, if this lock says so.
+pub(super) fn permits_of(lock: &KernelLock) -> Option<u32> {
+    if lock.kind != Kind::Ofd || lock.exclusive || lock.range.len != 1 {
+        return None;
+    }
+    permits::number_of(lock.range.start)
+}
+
+/// Is it the first in the line for permits?
+pub(crate) fn leads_line(locks: &[KernelLock]) -> bool {
+    let head = Part::Head.range(0);
+    locks
+        .iter()
+        .any(|lock| lock.kind == Kind::Ofd && lock.exclusive && lock.range == head)
+}
+
+/// Does it have a permit, if that is a semaphore's file?
+pub(super) fn has_permits(locks: &[KernelLock]) -> bool {
+    let all = end(permits::all(permits::MAX));
+    let is_permit =
+        |lock: &KernelLock| lock.kind == Kind::Ofd && lock.exclusive && end(lock.range) <= all;
+    !leads_line(locks) && locks.iter().any(is_permit)
+}
+
+/// Who a lock says that it belongs to, in the pid namespace with this fingerprint.
+pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
+    if lock.kind != Kind::Ofd || !lock.exclusive {
+        return None;
+    }
+    let blocker = Blocker {
+        start: lock.range.start,
+        len: lock.range.len,
+        pid: None,
+    };
+    protocol::holder(blocker, namespace)?.pid()
+}
+
+/// A range that ends with the largest offset has no end, to the kernel.
+pub(crate) fn to_the_end(mut lock: KernelLock) -> KernelLock {
+    const BEHIND: u64 = 1 << 63;
+    if end(lock.range) >= BEHIND {
+        lock.range.len = 0;
+    }
+    lock
+}
+
+/// Does it reach into the bytes that name their holder?
+fn is_tagged(lock: &KernelLock) -> bool {
+    let ends = end(lock.range);
+    lock.exclusive && (end(Part::Upgrade.range(0))..=Part::Rooms.range(0).start).contains(&ends)
+}
+
+/// Are these none of the bytes that exclude anybody?
+fn is_beside(range: Range) -> bool {
+    let line = Part::Line.range(0);
+    let within_line = range.start >= line.start && end(range) <= end(line);
+    within_line || range.start >= Part::Gate.range(0).start
+}
+
+fn covers(lock: &KernelLock, byte: u64) -> bool {
+    (lock.range.start..end(lock.range)).contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(exclusive: bool, range: Range) -> KernelLock {
+        let kind = Kind::Ofd;
+        KernelLock {
+            kind,
+            exclusive,
+            range,
+        }
+    }
+
+    fn part(exclusive: bool, part: Part) -> KernelLock {
+        lock(exclusive, part.range(protocol::exclusive_len(4711, 7)))
+    }
+
+    #[test]
+    fn each_way_to_hold_a_lock_is_known_by_its_bytes() {
+        let holds = |role, exclusive| Some(Meaning::Holds { role, exclusive });
+        let writer = part(true, Part::Whole);
+        assert_eq!(meaning(&[writer], None), holds(Role::Writer, true));
+        assert_eq!(named_pid(&writer, 7), Some(4711));
+        assert_eq!(named_pid(&writer, 8), None);
+        let reader = part(false, Part::Main);
+        assert_eq!(meaning(&[reader], None), holds(Role::Reader, false));
+        let upgradable = [reader, part(true, Part::Upgrade)];
+        assert_eq!(meaning(&upgradable, None), holds(Role::Upgradable, false));
+        let permits = [
+            lock(true, permits::permit(0)),
+            lock(true, permits::permit(2)),
+            lock(false, permits::presence(4)),
+        ];
+        assert_eq!(permits_of(&permits[2]), Some(4));
+        let has = Meaning::HasPermits { count: 2, of: 4 };
+        assert_eq!(meaning(&permits, Some(4)), Some(has));
+        // Without the number it is a program that locks bytes.
+        assert_eq!(meaning(&permits[..2], None), None);
+    }
+
+    #[test]
+    fn who_is_on_the_way_holds_nothing() {
+        let presence = lock(false, permits::presence(4));
+        for locks in [
+            &[part(false, Part::FirstRoom)][..],
+            &[part(true, Part::Upgrade), part(true, Part::Gate)],
+            &[part(false, Part::Waiting), presence],
+            &[presence],
+        ] {
+            assert_eq!(
+                meaning(locks, Some(4)),
+                Some(Meaning::OnTheWay),
+                "{locks:?}"
+            );
+        }
+        let first = [
+            lock(true, permits::permit(1)),
+            part(true, Part::Head),
+            presence,
+        ];
+        assert_eq!(meaning(&first, Some(4)), Some(Meaning::LeadsLine));
+    }
+
+    #[test]
+    fn who_waits_is_known_by_what_for() {
+        for (lock, role) in [
+            (part(true, Part::Whole), Some(Role::Writer)),
+            (part(true, Part::SecondRoom), Some(Role::Writer)),
+            (part(false, Part::Entrance), Some(Role::Reader)),
+            (part(true, Part::Head), Some(Role::Permit)),
+            // A writer, or an upgradable reader.
+            (part(true, Part::Upgrade), None),
+            (lock(true, Range { start: 0, len: 0 }), None),
+        ] {
+            assert_eq!(awaited(&lock), role, "{lock:?}");
+        }
+    }
+
+    #[test]
+    fn other_programs_locks_have_no_meaning() {
+        for range in [Range { start: 0, len: 0 }, Range { start: 0, len: 1 }] {
+            for exclusive in [true, false] {
+                assert_eq!(meaning(&[lock(exclusive, range)], None), None, "{range:?}");
+            }
+        }
+        let whole = part(true, Part::Whole);
+        let kind = Kind::Classic;
+        assert_eq!(meaning(&[KernelLock { kind, ..whole }], None), None);
+    }
+}

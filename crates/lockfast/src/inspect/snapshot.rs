@@ -1,0 +1,94 @@
+//! What the kernel tells of locks, before anybody has asked what it means.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::{Kind, Process};
+use crate::protocol::plan::Range;
+
+/// A file as the kernel's table of locks names it.
+///
+/// The device is that of the file system, which is not what `stat` tells on btrfs and overlays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileKey {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) inode: u64,
+}
+
+/// A lock that is held or wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KernelLock {
+    pub(crate) kind: Kind,
+    pub(crate) exclusive: bool,
+    pub(crate) range: Range,
+}
+
+/// The locks that come and go together: those of an open file description, or of a process.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    pub(crate) file: FileKey,
+    /// The processes that have it open; none when they could not be found.
+    pub(crate) owners: Vec<u32>,
+    pub(crate) locks: Vec<KernelLock>,
+}
+
+/// A lock for which a thread sleeps in the kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) file: FileKey,
+    pub(crate) lock: KernelLock,
+    pub(crate) pid: Option<u32>,
+    pub(crate) since: Option<SystemTime>,
+}
+
+/// What could not be seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gaps {
+    /// How many processes may not be looked into.
+    pub(crate) unreadable: usize,
+    /// Does `/proc` hide processes?
+    pub(crate) hidden: bool,
+    /// Are there namespaces around this one?
+    pub(crate) outside: bool,
+    /// Does a server keep the locks?
+    pub(crate) remote: bool,
+}
+
+/// A name of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) deleted: bool,
+}
+
+/// Everything, as of one moment as far as the kernel allows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) descriptions: Vec<Description>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) places: HashMap<FileKey, Place>,
+    /// Those that have a lock or wait for one, and their ancestors.
+    pub(crate) processes: HashMap<u32, Process>,
+    /// Who waits for the end of which child.
+    pub(crate) families: HashSet<(u32, u32)>,
+    pub(crate) gaps: Gaps,
+}
+
+/// The first byte behind the range.
+pub(crate) fn end(range: Range) -> u64 {
+    match range.len {
+        0 => u64::MAX,
+        len => range.start.saturating_add(len),
+    }
+}
+
+impl KernelLock {
+    /// Can the two not be held by different owners at once?
+    pub(crate) fn conflicts(&self, other: &Self) -> bool {
+        let families = (self.kind == Kind::Flock) == (other.kind == Kind::Flock);
+        let apart = end(self.range) <= other.range.start || end(other.range) <= self.range.start;
+        families && !apart && (self.exclusive || other.exclusive)
+    }
+}

@@ -1,0 +1,291 @@
+//! What a report is made of.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// A lock that is held, or waited for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LockView {
+    /// The file that it is on.
+    pub file: LockedFile,
+    /// Which of the kernel's locks it is.
+    pub kind: Kind,
+    /// Whether others can have it too.
+    pub mode: Mode,
+    /// What it is used as, if it is a lock of lockfast's own and its bytes tell.
+    pub role: Option<Role>,
+    /// Held, or waited for?
+    pub state: State,
+    /// How many permits, if it is of a semaphore: those that are held.
+    pub permits: Option<Permits>,
+    /// The first byte that is locked, and the last one unless all that follow are.
+    pub range: (u64, Option<u64>),
+    /// The processes that hold it together (by a descriptor that was inherited), or that wait.
+    /// Empty when they could not be found; [`Report::incomplete`](super::Report::incomplete) then
+    /// has the reason.
+    pub processes: Vec<Process>,
+    /// Since when, where it can be known. The kernel does not record when a lock was taken. Of a
+    /// wait it is when the thread last ran.
+    pub since: Option<SystemTime>,
+}
+
+/// A file that has locks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct LockedFile {
+    /// Where it is, or was; `None` if only its number is known.
+    pub path: Option<PathBuf>,
+    /// It has no name any more: who comes to the path now gets another file.
+    pub is_deleted: bool,
+    /// The major and minor number of its file system.
+    pub device: (u32, u32),
+    /// Its number in the file system.
+    pub inode: u64,
+}
+
+/// Permits of a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Permits {
+    /// So many are held.
+    pub count: u64,
+    /// So many there are.
+    pub of: u32,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Process {
+    /// Its number, in the pid namespace of the one that asks.
+    pub pid: u32,
+    /// Whose child it is.
+    pub parent: Option<u32>,
+    /// The number of the user that it runs as, if that may be known.
+    pub user: Option<u32>,
+    /// Its short name.
+    pub name: String,
+    /// The program and its arguments, which need not be UTF-8.
+    pub command: Vec<OsString>,
+    /// When it began.
+    pub started: Option<SystemTime>,
+    /// How many threads it has.
+    pub threads: u32,
+    /// Does nothing in it go on while one thread waits?
+    pub(crate) acts_as_one: bool,
+}
+
+/// Which of the kernel's locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A record lock of an open file description (`F_OFD_SETLK`), as lockfast takes them.
+    Ofd,
+    /// A record lock of a process (`F_SETLK`, `lockf`), as fasteners, Java and dpkg take them.
+    Classic,
+    /// A lock by `flock`, as flock(1), cargo and Python's filelock take them.
+    Flock,
+}
+
+/// Whether others can have a lock too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Beside others who share it.
+    Shared,
+    /// Nobody else.
+    Exclusive,
+}
+
+/// What a lock of lockfast is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// A reader of an [`RwLock`](crate::RwLock).
+    Reader,
+    /// A reader that may become the writer.
+    Upgradable,
+    /// A [`Lock`](crate::Lock), or the writer of an [`RwLock`](crate::RwLock).
+    Writer,
+    /// One or more permits of a [`Semaphore`](crate::Semaphore).
+    Permit,
+}
+
+/// Held, or waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum State {
+    /// It is held.
+    Holding,
+    /// Somebody sleeps until it is free.
+    Waiting,
+}
+
+/// Why a report may not show everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Incomplete {
+    /// Locks whose process was not found.
+    pub unnamed: usize,
+    /// Processes that this one may not look into, those of other users: the unnamed locks may be
+    /// theirs.
+    pub unreadable_processes: usize,
+    /// `/proc` hides the processes of other users (it is mounted with `hidepid`).
+    pub hidden_processes: bool,
+    /// This is a container: locks of the processes outside may not be shown, and are not named.
+    pub other_pid_namespaces: bool,
+    /// A server keeps the locks of the file, and those of other machines are not shown.
+    pub other_machines: bool,
+}
+
+impl Kind {
+    /// A short word for it: `ofd`, `classic`, `flock`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ofd => "ofd",
+            Self::Classic => "classic",
+            Self::Flock => "flock",
+        }
+    }
+}
+
+impl Mode {
+    /// A short word for it: `shared`, `exclusive`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Exclusive => "exclusive",
+        }
+    }
+}
+
+impl Role {
+    /// A short word for it: `reader`, `upgradable`, `writer`, `permit`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Upgradable => "upgradable",
+            Self::Writer => "writer",
+            Self::Permit => "permit",
+        }
+    }
+}
+
+impl State {
+    /// A short word for it: `holding`, `waiting`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Holding => "holding",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+macro_rules! display_as_str {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    )*};
+}
+
+display_as_str!(Kind, Mode, Role, State);
+
+impl Process {
+    /// The command line in one line: arguments that need it are quoted, and nothing in it can move a
+    /// terminal's cursor. The short name in brackets, if there is no command line.
+    pub fn command_line(&self) -> String {
+        if self.command.is_empty() {
+            return format!("[{}]", self.name);
+        }
+        let words: Vec<_> = self.command.iter().map(quoted).collect();
+        words.join(" ")
+    }
+}
+
+fn quoted(word: &OsString) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+~[]{}#!^*?".contains(c);
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
+        _ => format!("{word:?}"),
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} ({})", self.pid, self.command_line())
+    }
+}
+
+impl fmt::Display for LockedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}", path.display())?;
+        } else {
+            let (major, minor) = self.device;
+            write!(f, "inode {} of device {major}:{minor}", self.inode)?;
+        }
+        if self.is_deleted {
+            f.write_str(" (deleted)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not everything could be seen: ")?;
+        let mut reasons = Vec::new();
+        match self.unnamed {
+            0 => {}
+            1 => reasons.push("the process of 1 lock was not found".to_owned()),
+            n => reasons.push(format!("the processes of {n} locks were not found")),
+        }
+        match self.unreadable_processes {
+            0 => {}
+            1 => reasons.push("1 process of another user may not be looked into".to_owned()),
+            n => reasons.push(format!(
+                "{n} processes of other users may not be looked into"
+            )),
+        }
+        if self.hidden_processes {
+            reasons.push("/proc hides the processes of other users (hidepid)".to_owned());
+        }
+        if self.other_pid_namespaces {
+            reasons.push("processes outside of this container are hidden".to_owned());
+        }
+        if self.other_machines {
+            reasons.push("the locks of other machines are known to the server only".to_owned());
+        }
+        f.write_str(&reasons.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_one_line_and_moves_no_cursor() {
+        let mut process = Process {
+            pid: 1,
+            parent: None,
+            user: None,
+            name: "sh".to_owned(),
+            command: ["sh", "-c", "a b", "", "\u{1b}[2J\n"]
+                .map(Into::into)
+                .to_vec(),
+            started: None,
+            threads: 1,
+            acts_as_one: true,
+        };
+        assert_eq!(process.command_line(), r#"sh -c "a b" "" "\u{1b}[2J\n""#);
+        process.command.clear();
+        assert_eq!(process.to_string(), "pid 1 ([sh])");
+    }
+}

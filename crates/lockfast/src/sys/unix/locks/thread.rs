@@ -1,0 +1,178 @@
+//! Threads that sleep in the kernel for a lock.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime};
+
+use libc::c_long;
+
+use crate::inspect::Kind;
+use crate::inspect::snapshot::KernelLock;
+use crate::protocol::plan::Range;
+
+/// A thread that waits for a lock.
+#[derive(Clone, Debug)]
+pub(super) struct Waiter {
+    pub(super) pid: u32,
+    pub(super) tid: u32,
+    /// By which descriptor; `None` where it can't be seen.
+    pub(super) descriptor: Option<i32>,
+    /// Only [`Kind::Flock`] is told from the others where the call can't be seen.
+    pub(super) kind: Kind,
+    /// What it asks for, where that can be read.
+    pub(super) lock: Option<KernelLock>,
+}
+
+/// The threads of the process that wait for locks.
+pub(super) fn waiters(pid: u32) -> Vec<Waiter> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    tasks
+        .flatten()
+        .filter_map(|task| task.file_name().to_str()?.parse().ok())
+        .filter_map(|tid| waiter(pid, tid))
+        .collect()
+}
+
+fn waiter(pid: u32, tid: u32) -> Option<Waiter> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
+    let found = |descriptor, kind, lock| {
+        Some(Waiter {
+            pid,
+            tid,
+            descriptor,
+            kind,
+            lock,
+        })
+    };
+    if let Some(text) = read("syscall") {
+        let call = Call::parse(&text)?;
+        let descriptor = i32::try_from(call.arguments[0]).ok();
+        return match call.number {
+            libc::SYS_flock => found(descriptor, Kind::Flock, None),
+            libc::SYS_fcntl => {
+                let kind = match i32::try_from(call.arguments[1]) {
+                    Ok(libc::F_SETLKW) => Kind::Classic,
+                    Ok(libc::F_OFD_SETLKW) => Kind::Ofd,
+                    _ => return None,
+                };
+                found(descriptor, kind, wanted(pid, kind, call.arguments[2]))
+            }
+            _ => None,
+        };
+    }
+    // Where the call is a secret, the function in which the thread sleeps may be none.
+    let place = read("wchan")?;
+    if place.contains("flock") && !place.contains("fcntl") {
+        found(None, Kind::Flock, None)
+    } else if place.contains("fcntl_setlk") || place.contains("posix_lock") {
+        found(None, Kind::Ofd, None)
+    } else {
+        None
+    }
+}
+
+/// What the structure says that the thread gave to the kernel.
+fn wanted(pid: u32, kind: Kind, address: u64) -> Option<KernelLock> {
+    const SIZE: usize = 24;
+    if cfg!(not(target_pointer_width = "64")) {
+        return None;
+    }
+    let mut bytes = [0; SIZE];
+    let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
+    memory.read_exact_at(&mut bytes, address).ok()?;
+    let short = |at: usize| i16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+    let long =
+        |at: usize| i64::from_ne_bytes(bytes[at..at + 8].try_into().expect("eight bytes of them"));
+    let whence = i32::from(short(2));
+    let (start, len) = (long(8), long(16));
+    if whence != libc::SEEK_SET {
+        return None;
+    }
+    Some(KernelLock {
+        kind,
+        exclusive: i32::from(short(0)) == libc::F_WRLCK,
+        range: Range {
+            start: u64::try_from(start).ok()?,
+            len: u64::try_from(len).ok()?,
+        },
+    })
+}
+
+/// The number of the call in which a thread sleeps.
+pub(super) fn call_number(text: &str) -> Option<c_long> {
+    Call::parse(text).map(|call| call.number)
+}
+
+/// A system call: `72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 SP PC`, or `running`.
+#[derive(Debug, PartialEq, Eq)]
+struct Call {
+    number: c_long,
+    arguments: [u64; 3],
+}
+
+impl Call {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let number = words.next()?.parse().ok()?;
+        let mut argument = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+        let arguments = [argument()?, argument()?, argument()?];
+        Some(Self { number, arguments })
+    }
+}
+
+/// Since when a thread that sleeps has not run, by the scheduler's statistics.
+///
+/// They count in a clock that has no fixed relation to others, so it is compared with the time at
+/// which this thread ran last, which is now.
+#[derive(Debug)]
+pub(super) struct Sleepers {
+    now: SystemTime,
+    ran: Option<Duration>,
+}
+
+impl Sleepers {
+    pub(super) fn new() -> Self {
+        let ran = ran("/proc/thread-self/sched");
+        Self {
+            now: SystemTime::now(),
+            ran,
+        }
+    }
+
+    pub(super) fn since(&self, waiter: &Waiter) -> Option<SystemTime> {
+        let Waiter { pid, tid, .. } = waiter;
+        let ran = ran(&format!("/proc/{pid}/task/{tid}/sched"))?;
+        self.now.checked_sub(self.ran?.saturating_sub(ran))
+    }
+}
+
+fn ran(path: &str) -> Option<Duration> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("se.exec_start"))?;
+    let milliseconds: f64 = line.split(':').nth(1)?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_read_with_its_arguments() {
+        let call = Call::parse("72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 0x7ffc 0x7fb7\n");
+        let arguments = [3, 38, 0x7ffc_04ac_2e70];
+        assert_eq!(
+            call,
+            Some(Call {
+                number: 72,
+                arguments
+            })
+        );
+        assert_eq!(Call::parse("running\n"), None);
+        assert_eq!(Call::parse("-1 0x7ffc 0x7fb7\n"), None);
+    }
+}
