@@ -15,6 +15,7 @@ use crate::handle::{Handle, OfProcess};
 use crate::identity::Verify;
 use crate::options::Settings;
 use crate::order::Fairness;
+use crate::sys::Event;
 use crate::watcher;
 
 /// Whether a handle keeps its lock, in one process.
@@ -24,17 +25,44 @@ pub(crate) struct Lingering {
     not_before: AtomicU64,
     /// How long the last pause was.
     pause: AtomicU64,
+    /// While somebody who opened the file has it open, and not before that either.
+    visited: AtomicU64,
     /// Was the last handle dropped?
     is_over: AtomicBool,
 }
 
-/// Why a lock is not kept any longer.
+/// Why a lock is not kept any longer, or may be kept again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// Somebody wants it, or the file is not what it was.
     Wanted,
+    /// Somebody has opened the file, and may ask for the lock again and again.
+    Visited,
+    /// Somebody has closed it.
+    Left,
     /// It was kept for as long as it may be.
     Expired,
+}
+
+impl Reason {
+    /// What all that happened to a file means.
+    pub(crate) fn of(events: impl Iterator<Item = Event>) -> Option<Self> {
+        let (mut opened, mut closed, mut changed) = (0, 0, 0);
+        for event in events {
+            match event {
+                Event::Opened => opened += 1,
+                Event::Closed => closed += 1,
+                Event::Changed => changed += 1,
+            }
+        }
+        if opened > closed {
+            Some(Self::Visited)
+        } else if opened + changed > 0 {
+            Some(Self::Wanted)
+        } else {
+            (closed > 0).then_some(Self::Left)
+        }
+    }
 }
 
 /// A pause is that long when nobody wanted the lock for a while before ...
@@ -43,6 +71,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
 const SOON: u64 = 8;
 /// ... up to that.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// One who has opened the file and asks now and then gets a chance for that long, or until it has closed
+/// it.
+const VISIT: Duration = Duration::from_millis(30);
 
 /// When its time is over, the lock is not kept for this part of that time, so that those get in who
 /// can't be heard ...
@@ -53,7 +85,11 @@ const LONGEST_REST: Duration = Duration::from_millis(100);
 impl Lingering {
     /// May it be kept now?
     pub(crate) fn is_allowed(&self) -> bool {
-        !self.is_over.load(Ordering::Relaxed) && self.not_before.load(Ordering::Relaxed) <= now()
+        let not_before = || {
+            let visited = self.visited.load(Ordering::Relaxed);
+            visited.max(self.not_before.load(Ordering::Relaxed))
+        };
+        !self.is_over.load(Ordering::Relaxed) && not_before() <= now()
     }
 
     fn end(&self) {
@@ -151,12 +187,23 @@ impl Handle {
     /// Gives a lock that is kept back to the kernel, at once if no thread is inside.
     pub(crate) fn revoke(&self, reason: Reason) {
         let process = self.process();
-        match (reason, self.settings().linger) {
-            (Reason::Expired, Some(linger)) => {
-                let rest = nanoseconds((linger / REST).clamp(SHORTEST_PAUSE, LONGEST_REST));
-                process.lingering.rest(now(), rest);
+        let lingering = &process.lingering;
+        match reason {
+            Reason::Wanted => lingering.pause(),
+            Reason::Visited => {
+                lingering.pause();
+                let until = now() + nanoseconds(VISIT);
+                lingering.visited.store(until, Ordering::Relaxed);
             }
-            _ => process.lingering.pause(),
+            Reason::Left => {
+                lingering.visited.store(0, Ordering::Relaxed);
+                return;
+            }
+            Reason::Expired => {
+                let rest = self.settings().linger.unwrap_or_default() / REST;
+                let rest = rest.clamp(SHORTEST_PAUSE, LONGEST_REST);
+                lingering.rest(now(), nanoseconds(rest));
+            }
         }
         process.end_linger();
     }
@@ -196,6 +243,17 @@ fn nanoseconds(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_is_told_from_a_visit() {
+        use Event::{Changed, Closed, Opened};
+        let reason = |events: &[Event]| Reason::of(events.iter().copied());
+        assert_eq!(reason(&[]), None);
+        assert_eq!(reason(&[Opened]), Some(Reason::Visited));
+        assert_eq!(reason(&[Opened, Closed]), Some(Reason::Wanted));
+        assert_eq!(reason(&[Closed, Closed]), Some(Reason::Left));
+        assert_eq!(reason(&[Changed, Closed]), Some(Reason::Wanted));
+    }
 
     #[test]
     fn pauses_grow_while_others_want_it_and_not_beyond_a_limit() {

@@ -17,8 +17,8 @@ use crate::handle::Handle;
 use crate::linger::Reason;
 use crate::per_process::PerProcess;
 use crate::sys::alarm::without_signals;
-use crate::sys::fork;
 use crate::sys::watch::{Watch, Watches};
+use crate::sys::{Event, fork};
 
 /// A file that is watched, until dropped.
 #[derive(Debug)]
@@ -140,16 +140,18 @@ impl Table {
         expired
     }
 
-    /// Those whose files these are.
-    fn of(&self, watches: &[Option<Watch>]) -> Vec<Arc<Handle>> {
-        let mut handles = Vec::new();
-        let happened = |watch: &Watch| watches.contains(&Some(*watch)) || watches.contains(&None);
+    /// To whom something happened, and what it means to them.
+    fn concerned(&self, events: &[(Option<Watch>, Event)]) -> Vec<(Arc<Handle>, Reason)> {
+        let mut concerned = Vec::new();
         for (watch, entries) in &self.entries {
-            if happened(watch) {
-                handles.extend(entries.iter().filter_map(|entry| entry.handle.upgrade()));
+            let is_meant = |about: &Option<Watch>| about.is_none_or(|about| about == *watch);
+            let of_this = events.iter().filter(|(about, _)| is_meant(about));
+            if let Some(reason) = Reason::of(of_this.map(|(_, event)| *event)) {
+                let handles = entries.iter().filter_map(|entry| entry.handle.upgrade());
+                concerned.extend(handles.map(|handle| (handle, reason)));
             }
         }
-        handles
+        concerned
     }
 }
 
@@ -210,13 +212,11 @@ impl Watcher {
         let happened = self.watches.wait(wakes).unwrap_or_else(|_| {
             // It is not known what happened, so everything is given up, but not all the time.
             thread::sleep(Duration::from_millis(10));
-            vec![None]
+            vec![(None, Event::Changed)]
         });
-        if !happened.is_empty() {
-            let wanted = self.table().of(&happened);
-            for handle in wanted {
-                handle.revoke(Reason::Wanted);
-            }
+        let concerned = self.table().concerned(&happened);
+        for (handle, reason) in concerned {
+            handle.revoke(reason);
         }
         true
     }

@@ -86,6 +86,21 @@ pub(crate) enum Rung {
     Interrupted,
 }
 
+/// What happened to a file that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    allow(dead_code, reason = "elsewhere nobody sees it")
+)]
+pub(crate) enum Event {
+    /// Somebody opened it.
+    Opened,
+    /// Somebody closed it.
+    Closed,
+    /// Somebody moved or deleted it, or changed what the file system says of it.
+    Changed,
+}
+
 /// What a kernel lock is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {

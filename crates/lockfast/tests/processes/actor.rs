@@ -239,8 +239,10 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["execute", program, ref arguments @ ..] => {
             return Err(Command::new(program).args(arguments).exec().into());
         }
-        ["relock-in-threads", name, rounds] => {
-            signals::relock_in_threads(&lock(name), rounds.parse()?)?;
+        ["relock-in-threads", name, threads, ref millis @ ..] => {
+            let pause = millis.first().map_or(Ok(0), |millis| millis.parse())?;
+            let pause = Duration::from_millis(pause);
+            signals::relock_in_threads(&lock(name), threads.parse()?, pause)?;
         }
         ["many-timed", name, threads, millis] => {
             let timeout = Duration::from_millis(millis.parse()?);

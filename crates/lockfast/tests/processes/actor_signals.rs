@@ -88,13 +88,20 @@ fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
 }
 
 /// Starts threads that lock and unlock in turn, for as long as the process lives.
-pub(crate) fn relock_in_threads(lock: &Lock, threads: u32) -> lockfast::Result<()> {
+pub(crate) fn relock_in_threads(
+    lock: &Lock,
+    threads: u32,
+    pause: Duration,
+) -> lockfast::Result<()> {
     lock.lock()?.release()?;
     for _ in 0..threads {
         let lock = lock.clone();
         thread::spawn(move || {
             loop {
                 drop(lock.lock().expect("the lock"));
+                if !pause.is_zero() {
+                    thread::sleep(pause);
+                }
             }
         });
     }

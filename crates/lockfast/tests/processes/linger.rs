@@ -163,19 +163,23 @@ fn neither_of_two_keepers_starves() {
 
 /// It has the file open all the time, and so can't be heard.
 fn a_program_that_only_asks_gets_in_when_the_time_is_over() {
-    for command in ["lock a g", "relock-in-threads a 2"] {
+    for is_used in [false, true] {
         let place = Place::new();
         let mut poller = Actor::start();
         let mut keeper = Actor::with_lock(&place, "linger=100");
         poller.ask(&format!("hold-open f {}", place.lock().display()));
-        keeper.ask(command);
-        if command == "lock a g" {
-            keeper.ask("release g");
+        if is_used {
+            keeper.ask("relock-in-threads a 1");
+        } else {
+            keep(&mut keeper, &place);
         }
-        until("the poller inside", || {
+        let gets_in = |poller: &mut Actor| {
             let attempt = poller.begin("classic f exclusive");
             poller.answers(attempt).is_ok()
-        });
+        };
+        until("the poller inside", || gets_in(&mut poller));
+        poller.ask("classic f none");
+        until("the poller inside again", || gets_in(&mut poller));
     }
 }
 
@@ -423,7 +427,7 @@ fn one_that_waits_beside_a_keeper_is_known() {
     let mut waiter = Actor::with_lock(&place, "");
     let mut keeper = keeper(&place, "");
     keeper.ask("lock a g");
-    assert_eq!(keepers(&place.lock()), 1);
+    until("the sign of a keeper", || keepers(&place.lock()) == 1);
     let waiting = waiter.begin_waiting("lock a g", &place);
     waiter.signal(Signal::SIGSTOP);
     until_stopped(&waiter);
@@ -454,15 +458,25 @@ fn what_can_not_linger_says_so() {
 }
 
 fn is_given_up_for_a_foreign_program(peer: &Peer) {
-    let place = Place::new();
-    let mut keeper = keeper(&place, "protocol=both");
-    let mut foreign = peer.start(&place);
-    for _ in 0..3 {
-        keep(&mut keeper, &place);
-        let waiting = foreign.begin("lock exclusive");
-        foreign.succeeds(waiting);
-        assert!(keeper.ask_in_vain("try a g").starts_with("contended:"));
-        foreign.ask("release");
+    for is_used in [false, true] {
+        let place = Place::new();
+        let mut keeper = keeper(&place, "protocol=both");
+        if is_used {
+            // Now and then, so that one who asks now and then has a chance.
+            keeper.ask("relock-in-threads a 1 1");
+        }
+        let mut foreign = peer.start(&place);
+        for _ in 0..3 {
+            if !is_used {
+                keep(&mut keeper, &place);
+            }
+            let waiting = foreign.begin("lock exclusive");
+            foreign.succeeds(waiting);
+            if !is_used {
+                assert!(keeper.ask_in_vain("try a g").starts_with("contended:"));
+            }
+            foreign.ask("release");
+        }
     }
 }
 
@@ -471,6 +485,12 @@ fn is_given_up_for_flock_1() {
     let mut keeper = keeper(&place, "protocol=flock");
     for _ in 0..5 {
         keep(&mut keeper, &place);
+        let mut utility = std::process::Command::new("flock");
+        let output = utility.arg(place.lock()).args(["echo", "ran"]).output();
+        assert_eq!(output.expect("flock(1)").stdout, b"ran\n");
+    }
+    keeper.ask("relock-in-threads a 1");
+    for _ in 0..5 {
         let mut utility = std::process::Command::new("flock");
         let output = utility.arg(place.lock()).args(["echo", "ran"]).output();
         assert_eq!(output.expect("flock(1)").stdout, b"ran\n");

@@ -15,11 +15,11 @@ mod inotify {
     use std::time::Instant;
 
     use super::super::check;
+    use crate::sys::Event;
     use crate::sys::fork::PrivateFile;
 
-    /// Whoever locks a file opens it first, unless it has it open all the time. One that is deleted,
-    /// replaced or renamed is another one from then on.
-    const EVENTS: u32 = libc::IN_OPEN | libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_ATTRIB;
+    const CLOSED: u32 = libc::IN_CLOSE_WRITE | libc::IN_CLOSE_NOWRITE;
+    const CHANGED: u32 = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_ATTRIB;
 
     /// The files that are watched.
     #[derive(Debug)]
@@ -62,9 +62,10 @@ mod inotify {
         /// When the user's limit of watches is reached, or without `/proc`.
         pub(crate) fn add(&self, file: &File) -> io::Result<Watch> {
             let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+            const MASK: u32 = libc::IN_OPEN | CLOSED | CHANGED;
             let fd = self.inotify.as_raw_fd();
             // SAFETY: the path is a string that ends in NUL, and outlives the call.
-            check(unsafe { libc::inotify_add_watch(fd, path.as_ptr(), EVENTS) }).map(Watch)
+            check(unsafe { libc::inotify_add_watch(fd, path.as_ptr(), MASK) }).map(Watch)
         }
 
         /// Does not any more. It is gone already if its file is; nobody cares.
@@ -73,9 +74,12 @@ mod inotify {
             unsafe { libc::inotify_rm_watch(self.inotify.as_raw_fd(), number) };
         }
 
-        /// Sleeps until something happens, until the instant, or until somebody rings; tells to which
-        /// files something happened. None stands for all: it is not known to which.
-        pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<Vec<Option<Watch>>> {
+        /// Sleeps until something happens, until the instant, or until somebody rings; tells what
+        /// happened, in order. None is any file: it is not known which.
+        pub(crate) fn wait(
+            &self,
+            until: Option<Instant>,
+        ) -> io::Result<Vec<(Option<Watch>, Event)>> {
             let input = |file: &File| libc::pollfd {
                 fd: file.as_raw_fd(),
                 events: libc::POLLIN,
@@ -107,7 +111,7 @@ mod inotify {
             let _ = (&*self.alarm).write(&1_u64.to_ne_bytes());
         }
 
-        fn events(&self) -> io::Result<Vec<Option<Watch>>> {
+        fn events(&self) -> io::Result<Vec<(Option<Watch>, Event)>> {
             // Each has four numbers of 32 bits (which watch, what, two more) and, as it is no
             // directory that is watched, no name.
             const SIZE: usize = 16;
@@ -116,15 +120,18 @@ mod inotify {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 read => read?,
             };
-            let number = |bytes: &[u8]| {
-                libc::c_int::from_ne_bytes(bytes.try_into().expect("four bytes are four bytes"))
+            let event = |bytes: &[u8]| {
+                let bytes = |at| bytes[at..at + 4].try_into().expect("four bytes");
+                let watch = libc::c_int::from_ne_bytes(bytes(0));
+                let event = match u32::from_ne_bytes(bytes(4)) {
+                    mask if mask & libc::IN_OPEN != 0 => Event::Opened,
+                    mask if mask & CLOSED != 0 => Event::Closed,
+                    // Or there was too much at once, which the kernel says by a watch below 0.
+                    _ => Event::Changed,
+                };
+                ((watch >= 0).then_some(Watch(watch)), event)
             };
-            let events = buffer[..read].chunks_exact(SIZE).map(|event| {
-                // Too many at once: the kernel says so by a watch that does not exist.
-                let watch = number(&event[..4]);
-                (watch >= 0).then_some(Watch(watch))
-            });
-            Ok(events.collect())
+            Ok(buffer[..read].chunks_exact(SIZE).map(event).collect())
         }
     }
 
@@ -134,7 +141,7 @@ mod inotify {
         use std::time::Duration;
 
         #[test]
-        fn an_open_and_a_deletion_are_seen_and_a_write_is_not() {
+        fn an_open_a_close_and_a_deletion_are_seen_and_a_write_is_not() {
             let file = tempfile::NamedTempFile::new().expect("a file");
             let watches = Watches::new().expect("a descriptor");
             let watch = watches.add(file.as_file()).expect("a watch");
@@ -143,10 +150,12 @@ mod inotify {
             assert_eq!(now(), []);
             file.as_file().write_all(b"content").expect("written");
             assert_eq!(now(), []);
-            drop(File::open(file.path()).expect("it exists"));
-            assert_eq!(now(), [Some(watch)]);
+            let other = File::open(file.path()).expect("it exists");
+            assert_eq!(now(), [(Some(watch), Event::Opened)]);
+            drop(other);
+            assert_eq!(now(), [(Some(watch), Event::Closed)]);
             std::fs::remove_file(file.path()).expect("removed");
-            assert!(now().contains(&Some(watch)));
+            assert!(now().contains(&(Some(watch), Event::Changed)));
             watches.remove(watch);
         }
 
@@ -169,6 +178,8 @@ mod none {
     use std::fs::File;
     use std::io;
     use std::time::Instant;
+
+    use crate::sys::Event;
 
     /// Can't be made here.
     #[derive(Debug)]
@@ -195,7 +206,10 @@ mod none {
         }
 
         /// Can't be called.
-        pub(crate) fn wait(&self, _until: Option<Instant>) -> io::Result<Vec<Option<Watch>>> {
+        pub(crate) fn wait(
+            &self,
+            _until: Option<Instant>,
+        ) -> io::Result<Vec<(Option<Watch>, Event)>> {
             match *self {}
         }
 

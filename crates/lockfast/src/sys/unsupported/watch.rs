@@ -5,6 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use super::unsupported;
+use crate::sys::Event;
 
 /// Can't be made here.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Watches {
     }
 
     /// Can't be called.
-    pub(crate) fn wait(&self, _until: Option<Instant>) -> io::Result<Vec<Option<Watch>>> {
+    pub(crate) fn wait(&self, _until: Option<Instant>) -> io::Result<Vec<(Option<Watch>, Event)>> {
         match *self {}
     }
 
