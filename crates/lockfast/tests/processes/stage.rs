@@ -124,6 +124,13 @@ impl Actor {
         self.fails(pending)
     }
 
+    /// Tells it to do something that may fail; does it succeed?
+    #[track_caller]
+    pub(crate) fn attempts(&mut self, command: &str) -> bool {
+        let pending = self.tell(command);
+        self.answer(pending).starts_with("ok")
+    }
+
     /// Tells it to do something in a thread of its own.
     pub(crate) fn begin(&mut self, command: &str) -> Pending {
         self.tell(&format!("& {command}"))

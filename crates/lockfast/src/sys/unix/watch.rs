@@ -62,10 +62,12 @@ mod inotify {
         /// When the user's limit of watches is reached, or without `/proc`.
         pub(crate) fn add(&self, file: &File) -> io::Result<Watch> {
             let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-            const MASK: u32 = libc::IN_OPEN | CLOSED | CHANGED;
             let fd = self.inotify.as_raw_fd();
             // SAFETY: the path is a string that ends in NUL, and outlives the call.
-            check(unsafe { libc::inotify_add_watch(fd, path.as_ptr(), MASK) }).map(Watch)
+            check(unsafe {
+                libc::inotify_add_watch(fd, path.as_ptr(), libc::IN_OPEN | CLOSED | CHANGED)
+            })
+            .map(Watch)
         }
 
         /// Does not any more. It is gone already if its file is; nobody cares.
