@@ -2,7 +2,7 @@
 #![cfg(feature = "tracing")]
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lockfast::{Lock, RwLock, Semaphore};
@@ -34,7 +34,12 @@ impl MakeWriter<'_> for Notes {
 }
 
 /// What is told while that runs, a line each.
+///
+/// One after the other: which events anybody wants is kept for the whole program, and is in motion
+/// while subscribers come and go.
 fn told(run: impl FnOnce()) -> Vec<String> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let notes = Notes::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
