@@ -2,7 +2,7 @@
 #![cfg(feature = "tracing")]
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockfast::{Lock, RwLock, Semaphore};
@@ -34,12 +34,7 @@ impl MakeWriter<'_> for Notes {
 }
 
 /// What is told while that runs, a line each.
-///
-/// One after the other: which events anybody wants is kept for the whole program, and is in motion
-/// while subscribers come and go.
 fn told(run: impl FnOnce()) -> Vec<String> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let notes = Notes::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
@@ -63,7 +58,15 @@ fn has(lines: &[String], words: &[&str]) {
     assert_eq!(found, 1, "{words:?} in {lines:#?}");
 }
 
+/// One test, as threads without a subscriber would change what others are told: which events anybody
+/// wants is kept for the whole program.
 #[test]
+fn what_happens_is_told() {
+    acquires_and_releases_are_told();
+    a_wait_is_told_with_its_holder_and_its_end();
+    an_attempt_in_vain_is_told();
+}
+
 fn acquires_and_releases_are_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);
@@ -92,7 +95,6 @@ fn acquires_and_releases_are_told() {
     }
 }
 
-#[test]
 fn a_wait_is_told_with_its_holder_and_its_end() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.lock");
@@ -134,7 +136,6 @@ fn a_wait_is_told_with_its_holder_and_its_end() {
     );
 }
 
-#[test]
 fn an_attempt_in_vain_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let lock = Lock::open(directory.path().join("a.lock")).unwrap();
