@@ -232,10 +232,6 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let later = Duration::from_millis(millis.parse()?);
             return in_threads::hand_over_and_lock(&lock(name), &lock(other), later);
         }
-        ["drop-when-others-sleep", guard] => {
-            let guard = locked().guards.remove(guard).ok_or("no such guard")?;
-            return in_threads::drop_when_others_sleep(guard);
-        }
         ["execute", program, ref arguments @ ..] => {
             return Err(Command::new(program).args(arguments).exec().into());
         }
