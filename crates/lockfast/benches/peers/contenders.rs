@@ -27,6 +27,10 @@ pub(crate) enum Contender {
     LockfastFifo,
     /// A `RwLock`, to read.
     LockfastRead,
+    /// With `linger`.
+    LockfastLinger,
+    /// A `RwLock` with `linger`, to read.
+    LockfastLingerRead,
     /// A `RwLock`, to write.
     LockfastWrite,
     /// A `ReentrantLock` that the thread has already.
@@ -48,7 +52,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 28] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -62,6 +66,8 @@ impl Contender {
         Self::LockfastBoth,
         Self::LockfastFifo,
         Self::LockfastRead,
+        Self::LockfastLinger,
+        Self::LockfastLingerRead,
         Self::LockfastWrite,
         Self::LockfastAgain,
         Self::LockfastPermit,
@@ -99,6 +105,8 @@ impl Contender {
             Self::LockfastBoth => "lockfast with Protocol::Both",
             Self::LockfastFifo => "lockfast with Fairness::Fifo",
             Self::LockfastRead => "lockfast RwLock::read",
+            Self::LockfastLinger => "lockfast with linger",
+            Self::LockfastLingerRead => "lockfast RwLock::read with linger",
             Self::LockfastWrite => "lockfast RwLock::write",
             Self::LockfastAgain => "lockfast ReentrantLock, again",
             Self::LockfastPermit => "lockfast Semaphore",

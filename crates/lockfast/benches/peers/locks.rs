@@ -40,6 +40,11 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::Raw => Ok(Box::new(Record::new(file()?, true)?)),
         Contender::RawShared => Ok(Box::new(Record::shared(file()?)?)),
         Contender::LockfastRead => Ok(Box::new(Read(ReadersWriterLock::open(path)?))),
+        Contender::LockfastLinger => lockfast(options.linger(LINGER).open(path)),
+        Contender::LockfastLingerRead => {
+            let lock = ReadersWriterLock::options().linger(LINGER).open(path)?;
+            Ok(Box::new(Read(lock)))
+        }
         Contender::LockfastWrite => Ok(Box::new(Write(ReadersWriterLock::open(path)?))),
         Contender::LockfastAgain => Ok(Box::new(Again::new(ReentrantLock::open(path)?)?)),
         Contender::LockfastPermit => {
@@ -109,6 +114,9 @@ struct Fs4Task {
 }
 
 struct FdLock(RwLock<File>);
+
+/// How long a lock is kept at most.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Longer than any wait here.
 const LONG: Duration = Duration::from_secs(3600);

@@ -30,6 +30,7 @@ mod greedy;
 mod hammer;
 mod handover;
 mod idle;
+mod linger;
 mod locks;
 mod permits;
 mod plot;
@@ -79,6 +80,7 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
         Ok(())
     });
     report.part("hammer", |part| hammer::run(&bench, part));
+    report.part("linger", |part| linger::run(&bench, part));
     report.part("threads", |part| threads::run(&bench, part));
     report.part("greedy readers", |part| greedy::run(&bench, part));
     report.part("permits", |part| permits::run(&bench, part));

@@ -7,6 +7,7 @@
 //! | `rush HOLD UNTIL` | locks, holds, unlocks, and goes back for the lock at once, until that instant | its visits |
 //! | `visits HOLD PAUSE UNTIL` | locks, holds, unlocks and pauses, until that instant | its visits |
 //! | `hammer UNTIL` | locks and unlocks until that instant | how often |
+//! | `flood UNTIL` | the same, without a look at the clock each time | how often |
 //! | `threads COUNT UNTIL` | locks and unlocks in so many threads until that instant | how often each |
 //! | `hold` | says `asking`, locks, says `held`, unlocks at the next line | `released` |
 //!
@@ -68,6 +69,7 @@ impl Worker<'_> {
                 .visits(duration(hold)?, duration(pause)?, until.parse()?)?
                 .to_string(),
             ["hammer", until] => self.hammer(until.parse()?)?.to_string(),
+            ["flood", until] => self.flood(until.parse()?)?.to_string(),
             ["threads", count, until] => {
                 threads::hammer(self.contender, self.path, count.parse()?, until.parse()?)?
                     .to_string()
@@ -141,6 +143,18 @@ impl Worker<'_> {
         while clock::now() < until {
             self.lock.locked(&mut || {})?;
             count += 1;
+        }
+        Ok(count)
+    }
+
+    fn flood(&mut self, until: u64) -> Outcome<u64> {
+        const AT_ONCE: u64 = 100;
+        let mut count = 0;
+        while clock::now() < until {
+            for _ in 0..AT_ONCE {
+                self.lock.locked(&mut || {})?;
+            }
+            count += AT_ONCE;
         }
         Ok(count)
     }
