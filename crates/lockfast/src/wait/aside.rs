@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use super::interruption;
 use crate::cancel::CancelToken;
 use crate::per_process::PerProcess;
 use crate::sys::alarm::without_signals;
@@ -122,10 +123,11 @@ impl<R> Shared<R> {
     fn finish(&self, result: thread::Result<R>) {
         let mut state = self.state();
         let before = std::mem::replace(&mut *state, State::Done(result));
-        self.done.notify_all();
         drop(state);
-        if let State::Pending(Some(waker)) = before {
-            waker.wake();
+        match before {
+            State::Pending(Some(waker)) => waker.wake(),
+            // Whoever drops it takes the waker out before it waits.
+            _ => self.done.notify_all(),
         }
     }
 
@@ -172,6 +174,8 @@ impl Crew {
         let mut state = self.state();
         if state.idle > state.work.len() {
             state.work.push_back(work);
+            // Whoever wakes finds the mutex free.
+            drop(state);
             self.called.notify_one();
             return Ok(());
         }
@@ -189,6 +193,7 @@ impl Crew {
     }
 
     fn help(&self, first: Work) {
+        interruption::keep_alarm();
         let mut next = Some(first);
         while let Some(work) = next {
             work();
