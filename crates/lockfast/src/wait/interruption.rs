@@ -126,3 +126,38 @@ thread_local! {
 }
 
 const COME_BACK: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::cancel::CancelToken;
+
+    fn keeps_one() -> bool {
+        KEPT.with_borrow(|kept| matches!(kept, Kept::Alarm(_)))
+    }
+
+    #[test]
+    fn an_alarm_is_kept_by_those_who_want_to_unless_it_was_rung() {
+        if Alarm::set(None).is_err() {
+            eprintln!("nothing interrupts the kernel's queue here, so there are no alarms to keep");
+            return;
+        }
+        let of_a_helper = thread::spawn(|| {
+            let token = CancelToken::new();
+            let wait = || token.run(|| drop(Interruption::by(None, false)));
+            wait();
+            assert!(!keeps_one(), "a thread of the program keeps nothing");
+            keep_alarm();
+            wait();
+            assert!(keeps_one());
+            wait();
+            assert!(keeps_one());
+            token.cancel();
+            wait();
+            assert!(!keeps_one(), "it rings each millisecond");
+        });
+        of_a_helper.join().expect("the assertions hold");
+    }
+}
