@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::interruption;
 use crate::cancel::CancelToken;
 use crate::per_process::PerProcess;
-use crate::sys::alarm::without_signals;
+use crate::sys::alarm::{self, without_signals};
 use crate::sys::fork;
 
 /// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
@@ -187,6 +187,7 @@ impl Crew {
         let builder = thread::Builder::new()
             .name("lockfast-wait".to_owned())
             .stack_size(STACK_SIZE);
+        alarm::prepare();
         without_signals(|| builder.spawn(|| self.help(work)))?;
         state.all += 1;
         Ok(())

@@ -8,10 +8,10 @@
 //! thread serves the deadlines, and nothing is left when the wait is over.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use timer::{Alarm, AlarmId};
+pub(crate) use timer::{Alarm, AlarmId, prepare};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use none::{Alarm, AlarmId};
+pub(crate) use none::{Alarm, AlarmId, prepare};
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -205,11 +205,11 @@ mod timer {
         fn new(signal: libc::c_int) -> io::Result<Self> {
             let mut before = MaybeUninit::<libc::sigset_t>::uninit();
             change_mask(libc::SIG_UNBLOCK, signal, before.as_mut_ptr())?;
-            // SAFETY: written by the call above; the signal's number is one of the system's.
-            let was_masked = unsafe { libc::sigismember(before.as_ptr(), signal) } == 1;
+            // SAFETY: written by the call above.
+            let before = unsafe { before.assume_init() };
             Ok(Self {
                 signal,
-                was_masked,
+                was_masked: is_in(&before, signal),
                 this_thread: PhantomData,
             })
         }
@@ -241,6 +241,28 @@ mod timer {
         }
     }
 
+    /// Chooses the signal, which threads of our own that mask all of them can't do well.
+    pub(crate) fn prepare() {
+        // Should there be none, the wait finds that too.
+        let _ = signal();
+    }
+
+    /// Which signals this thread has masked.
+    fn mask() -> io::Result<libc::sigset_t> {
+        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: asks only, and the set lives longer than the call.
+        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr()) } {
+            // SAFETY: written by the call above.
+            0 => Ok(unsafe { mask.assume_init() }),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
+        // SAFETY: the set was written, and the signal's number is one of the system's.
+        unsafe { libc::sigismember(set, signal) == 1 }
+    }
+
     /// The signal that is ours, chosen again if the program has taken it since.
     fn signal() -> io::Result<libc::c_int> {
         static CHOSEN: AtomicI32 = AtomicI32::new(0);
@@ -248,7 +270,12 @@ mod timer {
         if chosen != 0 && handler_of(chosen)? == ours() {
             return Ok(chosen);
         }
-        for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev() {
+        // One that the thread has masked may be one that the program reads (`sigwait`, `signalfd`). But a
+        // thread that has all of them masked reads none.
+        let masked = mask()?;
+        let all = || (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
+        let unread = all().filter(|&signal| !is_in(&masked, signal));
+        for signal in unread.chain(all()) {
             if claim(signal)? {
                 CHOSEN.store(signal, Ordering::Relaxed);
                 return Ok(signal);
@@ -339,6 +366,9 @@ mod none {
             match *self {}
         }
     }
+
+    /// There is nothing to choose.
+    pub(crate) fn prepare() {}
 
     /// Of nothing that rings.
     #[derive(Clone, Copy, Debug)]

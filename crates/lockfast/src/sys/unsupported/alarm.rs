@@ -41,6 +41,9 @@ impl Alarm {
     }
 }
 
+/// There is nothing to choose.
+pub(crate) fn prepare() {}
+
 /// Of nothing that rings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlarmId(usize);
