@@ -3,7 +3,7 @@
 use super::snapshot::{KernelLock, end};
 use super::{Kind, Role};
 use crate::protocol::plan::{Part, Range};
-use crate::protocol::{self, Blocker, permits};
+use crate::protocol::{self, Blocker, linger, permits};
 
 /// What an open file description has of a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +124,19 @@ pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
         pid: None,
     };
     protocol::holder(blocker, namespace)?.pid()
+}
+
+/// Who waits with this sign, if it is one and its pid is of this namespace.
+pub(crate) fn sign_of(lock: &KernelLock) -> Option<u32> {
+    let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
+    is_taken
+        .then(|| linger::owner_of_sign(lock.range))
+        .flatten()
+}
+
+/// Are these locks of somebody who holds nothing?
+pub(crate) fn is_on_the_way(locks: &[KernelLock]) -> bool {
+    meaning(locks, None) == Some(Meaning::OnTheWay)
 }
 
 /// A range that ends with the largest offset has no end, to the kernel.
