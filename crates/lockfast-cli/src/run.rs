@@ -55,7 +55,7 @@ fn wait_and_run(arguments: &args::Run) -> Exit {
         Err((code, error)) => {
             let conflict = error.is_contended() || error.is_timed_out();
             if !(conflict && arguments.quiet) {
-                say(error);
+                say(error.explain());
             }
             code
         }

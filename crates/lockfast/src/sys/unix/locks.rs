@@ -13,8 +13,9 @@ mod table;
 mod target;
 mod thread;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use self::mounts::Mounts;
@@ -23,7 +24,7 @@ use self::scan::Scan;
 use self::table::Line;
 use self::target::Target;
 use self::thread::Sleepers;
-use crate::inspect::snapshot::{Description, Gaps, KernelLock, Place, Snapshot};
+use crate::inspect::snapshot::{Description, FileKey, Gaps, KernelLock, Place, Snapshot};
 use crate::inspect::{Kind, bytes};
 
 /// The locks of the file at the path, or of the machine.
@@ -83,6 +84,18 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     gaps.outside = outside;
     gaps.remote = target.is_some_and(|target| target.is_remote);
     Ok(snapshot)
+}
+
+/// The file, for reading, if it is still that one, a regular file and of such a length: nothing else is
+/// opened.
+pub(crate) fn open(path: &Path, key: FileKey, is_length: impl Fn(u64) -> bool) -> Option<File> {
+    let target = Target::find(path, &mut Mounts::default()).ok()?;
+    let is_regular = target.metadata.is_file() && is_length(target.metadata.len());
+    if target.key != key || !is_regular {
+        return None;
+    }
+    let name = format!("/proc/thread-self/fd/{}", target.file.as_raw_fd());
+    File::open(name).ok()
 }
 
 /// A lock whose descriptor could not be seen.

@@ -1,6 +1,6 @@
 //! The table of locks at two moments, and what was there all the time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::Hash;
 use std::io;
@@ -10,13 +10,13 @@ use crate::inspect::snapshot::{Description, FileKey};
 
 /// The lines of the table, of one file or of all.
 ///
-/// The kernel hands it out by the page, and locks come and go between two: so it is read until it
-/// stays the same, but not for ever.
+/// The kernel hands it out by the page, and where locks come and go between two, others are left out. So
+/// it is read until it stays the same; if it never does, what the last two have is put together.
 pub(super) fn table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
     const PAGE: usize = 4096;
     const ATTEMPTS: usize = 4;
     let mut last: Option<Vec<Line>> = None;
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let text = fs::read("/proc/locks")?;
         let mut lines = match file {
             Some(file) => table::parse_inode(&text, file.inode),
@@ -26,9 +26,19 @@ pub(super) fn table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
         if text.len() < PAGE || last.as_ref() == Some(&lines) {
             return Ok(lines);
         }
+        if attempt == ATTEMPTS {
+            return Ok(in_either(&last.unwrap_or_default(), &lines));
+        }
         last = Some(lines);
     }
     Ok(last.unwrap_or_default())
+}
+
+/// Each line as often as it is in that which has it more often.
+fn in_either(before: &[Line], after: &[Line]) -> Vec<Line> {
+    let mut left = Counts::new(before.iter().copied());
+    let more = after.iter().filter(|line| !left.take(line));
+    before.iter().chain(more).copied().collect()
 }
 
 /// Each line as often as it is in both.
@@ -72,10 +82,53 @@ pub(super) fn unclaimed(table: &[Line], descriptions: &[Description]) -> Vec<Lin
         let locks = description.locks.iter();
         locks.map(|&lock| (description.file, lock))
     });
-    let mut claims = Counts::new(locks);
+    let locks: Vec<_> = locks.collect();
+    let known: HashSet<_> = locks.iter().copied().collect();
+    let mut claims = Counts::new(locks.into_iter());
+    // There is no second one of a lock that excludes: it was read twice.
+    let is_twice = |line: &Line| line.lock.exclusive && known.contains(&(line.file, line.lock));
     table
         .iter()
         .filter(|line| !line.waiting && !claims.take(&(line.file, line.lock)))
+        .filter(|line| !is_twice(line))
         .copied()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(texts: &[&str]) -> Vec<Line> {
+        table::parse(texts.join("\n").as_bytes())
+    }
+
+    #[test]
+    fn lines_count_as_often_as_they_are_there() {
+        let [one, two, three] = [
+            "1: FLOCK  ADVISORY  READ  17 00:2d:7 0 EOF",
+            "2: FLOCK  ADVISORY  READ  18 00:2d:7 0 EOF",
+            "3: -> FLOCK  ADVISORY  WRITE  19 00:2d:7 0 EOF",
+        ];
+        let before = lines(&[one, one, two]);
+        let after = lines(&[two, three, one]);
+        assert_eq!(in_both(&before, &after), lines(&[one, two]));
+        assert_eq!(in_either(&before, &after), lines(&[one, one, two, three]));
+    }
+
+    #[test]
+    fn an_exclusive_lock_that_is_claimed_is_there_once() {
+        let exclusive = "1: OFDLCK ADVISORY  WRITE -1 fe:00:7 0 EOF";
+        let shared = "1: OFDLCK ADVISORY  READ  -1 fe:00:7 0 EOF";
+        for (line, left) in [(exclusive, 0), (shared, 1)] {
+            let table = lines(&[line, line]);
+            let claimed = Description {
+                file: table[0].file,
+                owners: vec![1],
+                locks: vec![table[0].lock],
+            };
+            assert_eq!(unclaimed(&table, &[claimed]).len(), left, "{line}");
+            assert_eq!(unclaimed(&table, &[]).len(), 2);
+        }
+    }
 }

@@ -86,24 +86,16 @@ fn holds(open: &Open) -> bool {
 
 /// Finds the descriptors of a process that are of the same open file as one of these.
 fn compare_all(pid: u32, holders: &[Open], target: &Target, shared: &mut Scan) {
-    const EBADF: Option<i32> = Some(libc::EBADF);
     let count = scan::descriptors_of(pid);
-    // Numbers are given from 0 up: where many are not in use, each is asked for by its name.
-    let most = 2 * count + 64;
     let mut seen = 0;
-    for descriptor in 0..most {
+    for descriptor in likely_numbers(count) {
         if seen == count {
             return;
         }
-        let Ok(descriptor) = i32::try_from(descriptor) else {
-            return;
-        };
         for (number, holder) in holders.iter().enumerate() {
             match same::compare((holder.pid, holder.descriptor), (pid, descriptor)) {
                 Ok(order) => {
-                    if number == 0 {
-                        seen += 1;
-                    }
+                    seen += u64::from(number == 0);
                     if order == Ordering::Equal {
                         shared.open.push(Open {
                             pid,
@@ -112,7 +104,7 @@ fn compare_all(pid: u32, holders: &[Open], target: &Target, shared: &mut Scan) {
                         });
                     }
                 }
-                Err(error) if error.raw_os_error() == EBADF => break,
+                Err(error) if error.raw_os_error() == Some(libc::EBADF) => break,
                 // It has ended, it may not be looked into, or there is no such call.
                 Err(_) => return shared.add(scan::scan_some(&[pid], Some(target.id))),
             }
@@ -121,4 +113,14 @@ fn compare_all(pid: u32, holders: &[Open], target: &Target, shared: &mut Scan) {
     if seen < count {
         shared.add(scan::scan_some(&[pid], Some(target.id)));
     }
+}
+
+/// Where so many descriptors are as a rule: to read their numbers takes the kernel as long as to try
+/// these.
+fn likely_numbers(count: u64) -> impl Iterator<Item = i32> {
+    const HOLES: i32 = 4;
+    let low = i32::try_from(count).unwrap_or(0).saturating_add(HOLES);
+    // Shells keep their own from 255 downwards, and what they start may have inherited some.
+    let of_shells = (240..256).rev().filter(move |&number| number >= low);
+    (0..low).chain(of_shells)
 }

@@ -1,6 +1,6 @@
 //! The file that is asked for.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -16,6 +16,9 @@ pub(super) struct Target {
     pub(super) id: FileId,
     pub(super) key: FileKey,
     pub(super) is_remote: bool,
+    /// What was found, and a descriptor that keeps it.
+    pub(super) metadata: Metadata,
+    pub(super) file: File,
 }
 
 impl Target {
@@ -35,6 +38,8 @@ impl Target {
             id,
             key: mounts.key(id, scan::numbers_of(&file)?, None),
             is_remote: crate::sys::file::is_remote(&file),
+            metadata,
+            file,
         })
     }
 }
