@@ -1,9 +1,9 @@
 //! The table of locks at two moments, and what was there all the time.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::File;
 use std::hash::Hash;
-use std::io;
+use std::io::{self, Read};
 
 use super::table::{self, Line};
 use crate::inspect::snapshot::{Description, FileKey};
@@ -11,27 +11,43 @@ use crate::inspect::snapshot::{Description, FileKey};
 /// The lines of the table, of one file or of all.
 ///
 /// The kernel hands it out by the page, and where locks come and go between two, others are left out. So
-/// it is read until it stays the same; if it never does, what the last two have is put together.
+/// it is read until it stays the same; if it never does, what was read is put together.
 pub(super) fn table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
-    const PAGE: usize = 4096;
     const ATTEMPTS: usize = 4;
     let mut last: Option<Vec<Line>> = None;
-    for attempt in 1..=ATTEMPTS {
-        let text = fs::read("/proc/locks")?;
+    let mut all = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let (text, is_of_one_moment) = read()?;
         let mut lines = match file {
             Some(file) => table::parse_inode(&text, file.inode),
             None => table::parse(&text),
         };
         lines.retain(|line| file.is_none_or(|file| file == line.file));
-        if text.len() < PAGE || last.as_ref() == Some(&lines) {
+        if is_of_one_moment || last.as_ref() == Some(&lines) {
             return Ok(lines);
         }
-        if attempt == ATTEMPTS {
-            return Ok(in_either(&last.unwrap_or_default(), &lines));
-        }
+        all = in_either(&all, &lines);
         last = Some(lines);
     }
-    Ok(last.unwrap_or_default())
+    Ok(all)
+}
+
+/// The text, and whether it came in one piece.
+fn read() -> io::Result<(Vec<u8>, bool)> {
+    const PAGE: usize = 4096;
+    let mut file = File::open("/proc/locks")?;
+    let mut text = Vec::new();
+    let mut pieces = 0;
+    loop {
+        let length = text.len();
+        text.resize(length + PAGE, 0);
+        let read = file.read(&mut text[length..])?;
+        text.truncate(length + read);
+        if read == 0 {
+            return Ok((text, pieces <= 1));
+        }
+        pieces += 1;
+    }
 }
 
 /// Each line as often as it is in that which has it more often.
