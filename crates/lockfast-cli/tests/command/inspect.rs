@@ -210,16 +210,29 @@ fn what_lockfast_itself_holds_has_a_role() {
 fn a_lock_that_was_inherited_shows_all_who_have_it() {
     let stage = Stage::new();
     let path = file(&stage, "job.lock");
-    let mut command = Command::new("flock");
-    let holder = Actor::start(command.arg(&path).args(["sh", "-c", HOLD]));
-    holder.says("ready");
-    let document = json(lockfast(["ls"]).arg(&path));
-    let locks = document["locks"].as_array().expect("locks");
-    assert_eq!(locks.len(), 1, "{document}");
-    let processes = locks[0]["processes"].as_array().expect("processes");
-    assert_eq!(processes.len(), 2, "{document}");
-    assert_eq!(processes[0]["pid"], number(holder.pid()));
-    assert_eq!(processes[1]["command"][0], "sh");
+    // As it was inherited, and by other numbers.
+    for number in [3, 7, 255, 200] {
+        let text = format!("[ {number} = 3 ] || exec {number}>&3 3>&-; {HOLD}");
+        let mut command = Command::new("flock");
+        let holder = Actor::start(command.arg(&path).args(["bash", "-c", &text]));
+        holder.says("ready");
+        let pid = u64::from(holder.pid().as_raw().unsigned_abs());
+        let listed = json(lockfast(["ls"]).arg(&path));
+        let asked = json(lockfast(["status"]).arg(&path));
+        for document in [&listed, &asked["status"][0]] {
+            let locks = document["locks"].as_array().expect("locks");
+            assert_eq!(locks.len(), 1, "{document}");
+            let processes = locks[0]["processes"].as_array().expect("processes");
+            assert_eq!(processes.len(), 2, "{number}: {document}");
+            assert_eq!(processes[0]["pid"], pid);
+            assert_eq!(processes[1]["command"][0], "bash");
+        }
+        drop(holder);
+        // The other one ends when nobody can tell it anything.
+        until("it is free", || {
+            outcome(lockfast(["status"]).arg(&path)).code == Some(0)
+        });
+    }
 }
 
 #[test]

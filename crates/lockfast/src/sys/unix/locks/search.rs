@@ -69,7 +69,10 @@ fn search_named(target: &Target, table: &[Line]) -> io::Result<Option<Scan>> {
     let shared = scan::in_parallel(&others, |pids| {
         let mut shared = Scan::default();
         for &pid in pids {
-            compare_all(pid, &holders, target, &mut shared);
+            match compare_all(pid, &holders) {
+                Some(open) => shared.open.extend(open),
+                None => shared.add(scan::scan_some(&[pid], Some(target.id))),
+            }
         }
         shared
     });
@@ -84,20 +87,22 @@ fn holds(open: &Open) -> bool {
     !locks.is_empty() && !bytes::is_on_the_way(&locks)
 }
 
-/// Finds the descriptors of a process that are of the same open file as one of these.
-fn compare_all(pid: u32, holders: &[Open], target: &Target, shared: &mut Scan) {
+/// The descriptors of a process that are of the same open file as one of these; `None` if that can't be
+/// told so.
+fn compare_all(pid: u32, holders: &[Open]) -> Option<Vec<Open>> {
     let count = scan::descriptors_of(pid);
+    let mut found = Vec::new();
     let mut seen = 0;
     for descriptor in likely_numbers(count) {
         if seen == count {
-            return;
+            break;
         }
         for (number, holder) in holders.iter().enumerate() {
             match same::compare((holder.pid, holder.descriptor), (pid, descriptor)) {
                 Ok(order) => {
                     seen += u64::from(number == 0);
                     if order == Ordering::Equal {
-                        shared.open.push(Open {
+                        found.push(Open {
                             pid,
                             descriptor,
                             ..holder.clone()
@@ -106,21 +111,22 @@ fn compare_all(pid: u32, holders: &[Open], target: &Target, shared: &mut Scan) {
                 }
                 Err(error) if error.raw_os_error() == Some(libc::EBADF) => break,
                 // It has ended, it may not be looked into, or there is no such call.
-                Err(_) => return shared.add(scan::scan_some(&[pid], Some(target.id))),
+                Err(_) => return None,
             }
         }
     }
-    if seen < count {
-        shared.add(scan::scan_some(&[pid], Some(target.id)));
-    }
+    (seen >= count).then_some(found)
 }
 
 /// Where so many descriptors are as a rule: to read their numbers takes the kernel as long as to try
 /// these.
 fn likely_numbers(count: u64) -> impl Iterator<Item = i32> {
     const HOLES: i32 = 4;
+    // Shells keep their own from 10 upwards, or from 255 downwards, and what they start may have
+    // inherited some.
+    const UPWARDS: i32 = 12;
     let low = i32::try_from(count).unwrap_or(0).saturating_add(HOLES);
-    // Shells keep their own from 255 downwards, and what they start may have inherited some.
-    let of_shells = (240..256).rev().filter(move |&number| number >= low);
-    (0..low).chain(of_shells)
+    let low = low.max(UPWARDS);
+    let downwards = (240..256).rev().filter(move |&number| number >= low);
+    (0..low).chain(downwards)
 }
