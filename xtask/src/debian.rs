@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// Which package has which program, or which file.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
@@ -15,6 +15,7 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("python3", "python3"),
     ("setsid", "util-linux"),
     ("strace", "strace"),
+    ("tmux", "tmux"),
     ("unshare", "util-linux"),
 ];
 

@@ -13,6 +13,7 @@ mod progress;
 mod run;
 mod status;
 mod sys;
+mod top;
 mod trace;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             Subcommand::Man(arguments) => documents::man(&arguments),
             Subcommand::Status(arguments) => status::run(&arguments),
             Subcommand::Ls(arguments) => ls::run(&arguments),
+            Subcommand::Top(arguments) => top::run(&arguments),
         },
         Err(error) => usage(&error),
     };

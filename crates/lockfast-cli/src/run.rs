@@ -55,7 +55,7 @@ fn wait_and_run(arguments: &args::Run) -> Exit {
         Err((code, error)) => {
             let conflict = error.is_contended() || error.is_timed_out();
             if !(conflict && arguments.quiet) {
-                say(error);
+                say(error.explain());
             }
             code
         }
@@ -120,10 +120,10 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
             }
         }
     }
-    if let Some(MemberGuard::Lock(guard)) = guards.first() {
-        if let Some(token) = guard.token() {
-            command.env("LOCKFAST_TOKEN", token.to_string());
-        }
+    if let Some(MemberGuard::Lock(guard)) = guards.first()
+        && let Some(token) = guard.token()
+    {
+        command.env("LOCKFAST_TOKEN", token.to_string());
     }
     if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
         sys::kill_with_parent(&mut command);

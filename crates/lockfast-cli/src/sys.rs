@@ -142,3 +142,9 @@ pub(crate) fn monotonic_time() -> Duration {
         .expect("every system has that clock")
         .into()
 }
+
+/// Stops this process until its shell has it go on.
+pub(crate) fn suspend() {
+    // Where nobody could have it go on the kernel ignores it.
+    let _ = signal::raise(Signal::SIGTSTP);
+}

@@ -13,3 +13,7 @@ mod run;
 mod signals;
 mod stage;
 mod terminal;
+#[cfg(target_os = "linux")]
+mod tmux;
+#[cfg(target_os = "linux")]
+mod top;
