@@ -12,5 +12,4 @@ mod record;
 mod run;
 mod signals;
 mod stage;
-#[cfg(target_os = "linux")]
 mod terminal;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
 
@@ -75,14 +76,28 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 }
 
 /// Opens a file that exists, never truncating, blocking or becoming its terminal.
+///
+/// A file server may have a lease on it for one of its clients. The kernel takes the lease away as
+/// soon as somebody wants to open the file, after `/proc/sys/fs/lease-break-time` at the latest; an open
+/// that must not block is refused meanwhile.
 pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Result<File> {
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
-    OpenOptions::new()
-        .read(true)
-        .write(write)
-        .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
+    loop {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(write)
+            .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path);
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(LEASE_IS_BROKEN_SOON);
+            }
+            opened => return opened,
+        }
+    }
 }
+
+const LEASE_IS_BROKEN_SOON: Duration = Duration::from_millis(5);
 
 /// Creates a file that does not exist yet.
 ///
