@@ -28,7 +28,7 @@ ln -s mount.nfs "$tree/sbin/mount.nfs4"
 ln -s ../../sbin/sm-notify "$tree/usr/sbin/sm-notify"
 
 modules=(virtio_pci virtio_net nfsd nfsv3 nfsv4 lockd cifs nls_utf8
-    cmac hmac ccm gcm ecb md4 md5 sha256 sha512 aes cbc ctr)
+    cmac hmac ccm gcm ghash-generic seqiv ecb md4 md5 sha256_generic sha512_generic aes_generic ctr)
 # One program has all these names.
 mkdir "$tree/kmod"
 for name in depmod modprobe; do

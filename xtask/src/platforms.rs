@@ -76,9 +76,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         [] => &ALL[..],
         parts => parts,
     };
+    let mut all = Ok(());
     for part in parts {
         let since = Instant::now();
-        match part {
+        let done = match part {
             Part::Toolchain => toolchain::Toolchain::install().map(drop),
             Part::Check => check::run(),
             Part::Musl => linked::test_musl(),
@@ -90,10 +91,15 @@ pub(crate) fn run(options: &Options) -> Outcome {
             Part::Local => local::run(),
             Part::Nfs => guests::nfs(),
             Part::Smb => guests::smb(),
-        }?;
-        println!("\n{part:?}: done in {} s", since.elapsed().as_secs());
+        };
+        let seconds = since.elapsed().as_secs();
+        match &done {
+            Ok(()) => println!("\n{part:?}: done in {seconds} s"),
+            Err(failure) => println!("\n{part:?}: FAILED in {seconds} s: {failure}"),
+        }
+        all = step::both(all, done);
     }
-    Ok(())
+    all
 }
 
 /// Where everything is that is made for this.

@@ -30,9 +30,10 @@ pub(super) fn run() -> Outcome {
     let library = ["--package", "lockfast", "--lib"];
     let products = [&library[..], &["--package", "lockfast-cli", "--bins"]].concat();
     let whole = ["--workspace", "--exclude", "xtask", "--all-targets"];
-    clippy(&toolchain, &WHOLE, &whole)?;
-    clippy(&toolchain, &PRODUCTS, &products)?;
-    clippy(&toolchain, &LIBRARY, &library)
+    let library = clippy(&toolchain, &LIBRARY, &library);
+    let products = clippy(&toolchain, &PRODUCTS, &products);
+    let whole = clippy(&toolchain, &WHOLE, &whole);
+    step::both(step::both(library, products), whole)
 }
 
 fn clippy(toolchain: &Toolchain, targets: &[&str], what: &[&str]) -> Outcome {

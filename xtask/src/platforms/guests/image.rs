@@ -103,6 +103,11 @@ impl Image {
         &self.folder
     }
 
+    /// Where a socket of that name is that no other run uses.
+    pub(super) fn socket(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.{}", std::process::id()))
+    }
+
     pub(super) fn kernel(&self) -> PathBuf {
         self.folder
             .join(format!("packages/boot/vmlinuz-{}", self.version))

@@ -49,7 +49,7 @@ impl Machine {
         name: &'static str,
         cards: &[Card],
     ) -> Result<Self, Failure> {
-        let socket = image.folder().join(format!("{name}.console"));
+        let socket = image.socket(name);
         // One of a run before.
         let _ = std::fs::remove_file(&socket);
         let mut words = format!("console=ttyS0 quiet panic=-1 mitigations=off guest={name}");
