@@ -50,6 +50,11 @@ impl Interruption {
         Ok(self)
     }
 
+    /// May the call have to come back before it is done?
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.is_asked_for
+    }
+
     /// When the thread has to come back by itself, as nothing makes it.
     pub(super) fn come_back(&self) -> Option<Instant> {
         let must = self.is_asked_for && self.alarm.is_none();

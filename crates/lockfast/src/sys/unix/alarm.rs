@@ -40,7 +40,7 @@ mod timer {
     use std::sync::atomic::{AtomicI32, Ordering};
     use std::time::{Duration, Instant};
 
-    use super::super::check;
+    use super::super::{check, timespec};
 
     /// A signal that comes just before the call blocks is lost, so more follow.
     const AGAIN: Duration = Duration::from_millis(1);
@@ -167,19 +167,6 @@ mod timer {
         // says so.
         check(unsafe { libc::timer_settime(timer, 0, &raw const spec, ptr::null_mut()) })?;
         Ok(())
-    }
-
-    fn timespec(time: Duration) -> libc::timespec {
-        // SAFETY: the structure is made of integers, for which zeros are a value.
-        let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
-        spec.tv_sec = libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX);
-        #[allow(
-            clippy::unnecessary_fallible_conversions,
-            reason = "the type has 32 bits on some systems"
-        )]
-        let nanoseconds = libc::c_long::try_from(time.subsec_nanos()).expect("below 10^9");
-        spec.tv_nsec = nanoseconds;
-        spec
     }
 
     #[cfg(target_os = "linux")]
