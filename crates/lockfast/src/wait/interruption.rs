@@ -144,6 +144,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "why it is left out")]
     fn an_alarm_is_kept_by_those_who_want_to_unless_it_was_rung() {
         if Alarm::set(None).is_err() {
             eprintln!("nothing interrupts the kernel's queue here, so there are no alarms to keep");

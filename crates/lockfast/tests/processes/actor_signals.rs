@@ -90,12 +90,13 @@ fn install(signal: libc::c_int, handler: libc::sighandler_t) {
 fn block(signal: libc::c_int) {
     // SAFETY: the structure is made of integers, for which zeros are a value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the calls write what lives longer than they last.
-    let answer = unsafe {
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut())
-    };
+    // SAFETY: the call writes the set.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    // SAFETY: the set was written, and the signal's number is one of the system's.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    let before = std::ptr::null_mut();
+    // SAFETY: the set was written, and nobody asks for the one before.
+    let answer = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, before) };
     assert_eq!(answer, 0, "signal {signal}");
 }
 
