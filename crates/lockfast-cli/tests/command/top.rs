@@ -10,7 +10,7 @@ use std::time::Instant;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::stage::{Actor, DEADLINE, Stage, hold, outcome, run, until_waiting};
+use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, outcome, run, until_waiting};
 use crate::terminal::Terminal;
 use crate::tmux::{Tmux, quoted};
 
@@ -100,6 +100,21 @@ fn holders_and_waiters_are_shown_as_they_come_and_go() {
     tmux.shows("no locks");
     tmux.press("q");
     is_restored(&tmux, &stage, 0);
+}
+
+/// An owner record tells since when, also if that was before the first look.
+#[test]
+fn a_record_tells_since_when_it_is_held() {
+    let stage = Stage::new();
+    let mut command = run(["--record"]);
+    command.arg(stage.path("job.lock"));
+    let holder = Actor::start(command.args(["--", "sh", "-c", HOLD]));
+    holder.says("ready");
+    let tmux = top(&stage, "");
+    let screen = tmux.shows("job.lock");
+    let line = row(&screen, "job.lock").expect("a row");
+    let held = line.split_whitespace().nth(2).expect("a column");
+    assert!(held.starts_with(|c: char| c.is_ascii_digit()), "{screen}");
 }
 
 #[test]
