@@ -1,0 +1,276 @@
+//! What the locks of `lockfast.fasteners` are made of: opened at each acquire, closed at each release,
+//! as fasteners does it.
+//!
+//! Opening and closing a file costs several times what locking it does. So one that is acquired again and
+//! again within moments stays open in between, and few of them in a process.
+
+use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lockfast::{LockGuard, Options, Result, RwLockReadGuard, RwLockWriteGuard};
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::held::Held;
+use crate::patience::{on_interrupt, told};
+
+/// Opens and locks a file, as often as it is asked to.
+#[pyclass(frozen, module = "lockfast._lockfast")]
+#[derive(Debug, Default)]
+pub(crate) struct Opener {
+    rhythm: Arc<Mutex<Rhythm>>,
+}
+
+/// A file that is open and locked.
+#[pyclass(frozen, module = "lockfast._lockfast")]
+#[derive(Debug)]
+pub(crate) struct Hold {
+    held: Held<Guard>,
+    rhythm: Arc<Mutex<Rhythm>>,
+}
+
+#[derive(Debug)]
+enum Guard {
+    Alone(LockGuard),
+    Reads(RwLockReadGuard),
+    Writes(RwLockWriteGuard),
+}
+
+#[derive(Clone, Debug)]
+enum Handle {
+    Lock(lockfast::Lock),
+    RwLock(lockfast::RwLock),
+}
+
+/// How a file is acquired: again and again, or once in a while.
+#[derive(Debug, Default)]
+struct Rhythm {
+    /// When it was last released.
+    released: Option<Instant>,
+    /// How often it was acquired without a pause.
+    beats: u32,
+    open: Option<Open>,
+}
+
+/// A file that stays open between a release and the next acquire.
+#[derive(Debug)]
+struct Open {
+    path: Vec<u8>,
+    handle: Handle,
+    _place: Place,
+}
+
+/// One of the few places for those.
+#[derive(Debug)]
+struct Place;
+
+const PLACES: usize = 8;
+const BEATS: u32 = 16;
+const PAUSE: Duration = Duration::from_millis(10);
+
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// How patient the caller is.
+#[derive(Clone, Copy)]
+enum Patience {
+    None,
+    For(Duration),
+    Forever,
+}
+
+/// Which of fasteners' locks it is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Alone,
+    Reads,
+    Writes,
+}
+
+#[pymethods]
+impl Opener {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens and locks the file; None when somebody else holds it until then.
+    ///
+    /// `sort` is 0 for an exclusive lock, 1 to read, 2 to write. Without seconds it waits for ever; with
+    /// less than 0 it does not wait.
+    fn take(
+        &self,
+        py: Python<'_>,
+        path: &[u8],
+        sort: u8,
+        seconds: Option<f64>,
+    ) -> PyResult<Option<Hold>> {
+        let sort = match sort {
+            0 => Sort::Alone,
+            1 => Sort::Reads,
+            _ => Sort::Writes,
+        };
+        let patience = match seconds {
+            None => Patience::Forever,
+            Some(seconds) if seconds <= 0.0 => Patience::None,
+            // One that is not a number never passes, as with fasteners.
+            Some(seconds) => {
+                Duration::try_from_secs_f64(seconds).map_or(Patience::Forever, Patience::For)
+            }
+        };
+        match self.taken(py, path, sort, patience) {
+            Ok(guard) => Ok(Some(Hold {
+                held: Held::new(guard),
+                rhythm: Arc::clone(&self.rhythm),
+            })),
+            Err(error) if error.is_contended() || error.is_timed_out() => Ok(None),
+            Err(error) => told(py, Err(error)),
+        }
+    }
+
+    /// Another one is as good.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, ()) {
+        (slf.get_type().into_any(), ())
+    }
+}
+
+impl Opener {
+    fn taken(&self, py: Python<'_>, path: &[u8], sort: Sort, patience: Patience) -> Result<Guard> {
+        if let Some(handle) = look(&self.rhythm).open(path) {
+            return match handle.acquire(sort, Patience::None) {
+                Err(error) if error.is_contended() && !matches!(patience, Patience::None) => {
+                    py.detach(|| handle.acquire(sort, patience))
+                }
+                taken => taken,
+            };
+        }
+        // A file system may take its time to open a file.
+        let (handle, guard) = py.detach(|| {
+            let handle = Handle::open(Path::new(OsStr::from_bytes(path)), sort)?;
+            let guard = handle.acquire(sort, patience)?;
+            Ok((handle, guard))
+        })?;
+        look(&self.rhythm).opened(path, handle);
+        Ok(guard)
+    }
+}
+
+#[pymethods]
+impl Hold {
+    /// Unlocks the file, and closes it unless it will be acquired again at once.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let released = match self.held.take() {
+            Some(Guard::Alone(guard)) => guard.release(),
+            Some(Guard::Reads(guard)) => guard.release(),
+            Some(Guard::Writes(guard)) => guard.release(),
+            None => Ok(()),
+        };
+        look(&self.rhythm).released = Some(Instant::now());
+        released.map_err(|error| errors::raised(py, error))
+    }
+
+    /// The number of the descriptor; -1 if it is released.
+    fn fileno(&self) -> i32 {
+        let file = |guard: &mut Guard| match guard {
+            Guard::Alone(guard) => guard.file().as_raw_fd(),
+            Guard::Reads(guard) => guard.file().as_raw_fd(),
+            Guard::Writes(guard) => guard.file().as_raw_fd(),
+        };
+        self.held.ask(file).unwrap_or(-1)
+    }
+}
+
+impl Handle {
+    fn open(path: &Path, sort: Sort) -> Result<Self> {
+        match sort {
+            Sort::Alone => options(lockfast::Lock::options())
+                .open(path)
+                .map(Self::Lock),
+            Sort::Reads | Sort::Writes => options(lockfast::RwLock::options())
+                .open(path)
+                .map(Self::RwLock),
+        }
+    }
+
+    fn acquire(&self, sort: Sort, patience: Patience) -> Result<Guard> {
+        match self {
+            Self::Lock(lock) => match patience {
+                Patience::None => lock.try_lock(),
+                Patience::For(timeout) => lock.try_lock_for(timeout),
+                Patience::Forever => lock.lock(),
+            }
+            .map(Guard::Alone),
+            Self::RwLock(lock) if sort == Sort::Reads => match patience {
+                Patience::None => lock.try_read(),
+                Patience::For(timeout) => lock.try_read_for(timeout),
+                Patience::Forever => lock.read(),
+            }
+            .map(Guard::Reads),
+            Self::RwLock(lock) => match patience {
+                Patience::None => lock.try_write(),
+                Patience::For(timeout) => lock.try_write_for(timeout),
+                Patience::Forever => lock.write(),
+            }
+            .map(Guard::Writes),
+        }
+    }
+}
+
+fn options<L>(options: Options<L>) -> Options<L> {
+    options.follow_symlinks(true).on_interrupt(on_interrupt)
+}
+
+impl Rhythm {
+    /// The file, if it stayed open.
+    fn open(&mut self, path: &[u8]) -> Option<Handle> {
+        let open = self.open.as_ref()?;
+        if open.path == path && self.is_in_beat() {
+            return Some(open.handle.clone());
+        }
+        self.open = None;
+        self.beats = 0;
+        None
+    }
+
+    /// It was opened anew. It may stay open, if that goes on like this.
+    fn opened(&mut self, path: &[u8], handle: Handle) {
+        self.beats = if self.is_in_beat() { self.beats + 1 } else { 0 };
+        // A relative path leads elsewhere when the directory is changed.
+        if self.beats < BEATS || !path.starts_with(b"/") {
+            return;
+        }
+        self.open = Place::take().map(|place| Open {
+            path: path.to_vec(),
+            handle,
+            _place: place,
+        });
+    }
+
+    fn is_in_beat(&self) -> bool {
+        self.released
+            .is_some_and(|released| released.elapsed() < PAUSE)
+    }
+}
+
+fn look(rhythm: &Mutex<Rhythm>) -> MutexGuard<'_, Rhythm> {
+    rhythm.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Place {
+    fn take() -> Option<Self> {
+        let taken = TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            (taken < PLACES).then_some(taken + 1)
+        });
+        taken.ok().map(|_| Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        TAKEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
