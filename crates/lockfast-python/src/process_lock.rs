@@ -149,7 +149,7 @@ impl Opener {
             };
         }
         // A file system may take its time to open a file.
-        let (handle, guard) = py.detach(|| {
+        let (handle, guard) = py.detach(|| -> Result<_> {
             let handle = Handle::open(Path::new(OsStr::from_bytes(path)), sort)?;
             let guard = handle.acquire(sort, patience)?;
             Ok((handle, guard))
