@@ -1,13 +1,16 @@
 //! What can be chosen about a lock, as keyword arguments.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use lockfast::{Options, Protocol, Scope, Verify};
-use pyo3::exceptions::PyValueError;
+use lockfast::{Fairness, Options, Protocol, Scope, Verify};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
-use crate::patience::on_interrupt;
+use crate::patience::{Timeout, on_interrupt};
 
 /// The keyword arguments of all constructors.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Choices {
     pub(crate) follow_symlinks: bool,
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,
+    pub(crate) fairness: Fairness,
+    pub(crate) linger: Option<Duration>,
     pub(crate) remove_on_release: bool,
     pub(crate) owner_record: bool,
     pub(crate) label: Option<String>,
@@ -34,6 +39,8 @@ impl Default for Choices {
             follow_symlinks: false,
             protocol: Protocol::default(),
             verify: Verify::default(),
+            fairness: Fairness::default(),
+            linger: None,
             remove_on_release: false,
             owner_record: false,
             label: None,
@@ -55,11 +62,13 @@ impl Choices {
                 "follow_symlinks" => choices.follow_symlinks = value.extract()?,
                 "protocol" => choices.protocol = protocol(&value.extract::<String>()?)?,
                 "verify" => choices.verify = verify(&value.extract::<String>()?)?,
+                "fairness" => choices.fairness = fairness(&value.extract::<String>()?)?,
+                "linger" => choices.linger = value.extract::<Timeout>()?.0,
                 "remove_on_release" => choices.remove_on_release = value.extract()?,
                 "owner_record" => choices.owner_record = value.extract()?,
                 "label" => choices.label = value.extract()?,
                 _ => {
-                    return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                    return Err(PyTypeError::new_err(format!(
                         "unexpected keyword argument '{key}'"
                     )));
                 }
@@ -74,6 +83,7 @@ impl Choices {
             .follow_symlinks(self.follow_symlinks)
             .protocol(self.protocol)
             .verify(self.verify)
+            .fairness(self.fairness)
             .remove_on_release(self.remove_on_release)
             .owner_record(self.owner_record)
             .on_interrupt(on_interrupt);
@@ -82,6 +92,9 @@ impl Choices {
         }
         if let Some(label) = &self.label {
             options = options.label(label);
+        }
+        if let Some(time) = self.linger {
+            options = options.linger(time);
         }
         options
     }
@@ -103,17 +116,15 @@ pub(crate) fn remade<'py>(
 
 /// A path as `os.fspath` knows it, without NUL.
 pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    let path: PathBuf = value.extract::<PathBuf>().or_else(|error| {
-        // On older interpreters `bytes` are not taken for a path.
-        value.extract::<Vec<u8>>().map_or(Err(error), |bytes| {
-            use std::os::unix::ffi::OsStringExt;
-            Ok(std::ffi::OsString::from_vec(bytes).into())
-        })
-    })?;
-    if path.as_os_str().as_encoded_bytes().contains(&0) {
+    let value = value.py().import("os")?.getattr("fspath")?.call1((value,))?;
+    let path: OsString = match value.cast::<PyBytes>() {
+        Ok(bytes) => OsString::from_vec(bytes.as_bytes().to_vec()),
+        Err(_) => value.extract()?,
+    };
+    if path.as_encoded_bytes().contains(&0) {
         return Err(PyValueError::new_err("embedded null byte"));
     }
-    Ok(path)
+    Ok(path.into())
 }
 
 pub(crate) fn scope(word: &str) -> PyResult<Scope> {
@@ -139,6 +150,14 @@ fn verify(word: &str) -> PyResult<Verify> {
         "path" => Ok(Verify::Path),
         "off" => Ok(Verify::Off),
         _ => Err(unknown("verify", word, "'links', 'path' or 'off'")),
+    }
+}
+
+fn fairness(word: &str) -> PyResult<Fairness> {
+    match word {
+        "barging" => Ok(Fairness::Barging),
+        "fifo" => Ok(Fairness::Fifo),
+        _ => Err(unknown("fairness", word, "'barging' or 'fifo'")),
     }
 }
 

@@ -87,15 +87,14 @@ fn class_of(error: &Error) -> &'static str {
         "PermissionDenied"
     } else if error.is_invalid_path() {
         "InvalidPath"
-    } else if kind_is_not_found(error) {
-        "NotFound"
     } else {
-        "LockError"
+        match source_of(error).map(io::Error::kind) {
+            Some(io::ErrorKind::NotFound) => "NotFound",
+            Some(_) => "LockError",
+            // Nothing was asked of the system: what was wanted can't be.
+            None => "InvalidOption",
+        }
     }
-}
-
-fn kind_is_not_found(error: &Error) -> bool {
-    source_of(error).is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
 }
 
 fn source_of(error: &Error) -> Option<&io::Error> {

@@ -1,5 +1,7 @@
-//! What `with lock:` keeps while its block runs.
+//! What `with lock:` keeps while its block runs, and what a guard has of Rust's.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -35,25 +37,65 @@ impl<G> Blocks<G> {
     }
 }
 
-/// Which thread this is: no other one has the same while this one runs.
+/// Which thread this is: no other one has the same, even after its end. It is never the address of
+/// an object, which is what tells tasks apart.
 pub(crate) fn this_thread() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static PLACE: u8 = const { 0 };
+        static OWN: Cell<usize> = const { Cell::new(0) };
     }
-    PLACE.with(|place| std::ptr::from_ref(place) as usize)
+    OWN.with(|own| {
+        if own.get() == 0 {
+            own.set(LAST.fetch_add(1, Ordering::Relaxed) * 2 + 1);
+        }
+        own.get()
+    })
+}
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// How many forks there were from the first process to this one.
+#[pyfunction]
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// This is a forked child: what its parent holds it does not hold.
+#[pyfunction]
+pub(crate) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Something that is held until it is taken out.
 #[derive(Debug)]
-pub(crate) struct Held<G>(Mutex<Option<G>>);
+pub(crate) struct Held<G> {
+    guard: Mutex<Option<G>>,
+    forks: u32,
+}
+
+/// Why a guard holds nothing.
+pub(crate) const RELEASED: &str = "this guard was released before";
+const COPY: &str = "this is a forked child's copy of the guard, which holds nothing";
 
 impl<G> Held<G> {
     pub(crate) fn new(guard: G) -> Self {
-        Self(Mutex::new(Some(guard)))
+        Self {
+            guard: Mutex::new(Some(guard)),
+            forks: forks(),
+        }
     }
 
     pub(crate) fn take(&self) -> Option<G> {
         self.guard().take()
+    }
+
+    /// To be released, or made into something else; else why it can't be.
+    pub(crate) fn take_own(&self) -> Result<G, &'static str> {
+        if self.forks == forks() {
+            self.take().ok_or(RELEASED)
+        } else {
+            Err(COPY)
+        }
     }
 
     pub(crate) fn put(&self, guard: G) {
@@ -61,7 +103,7 @@ impl<G> Held<G> {
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.guard().is_some()
+        self.forks == forks() && self.guard().is_some()
     }
 
     /// What it says of itself, if it is still held.
@@ -70,7 +112,7 @@ impl<G> Held<G> {
     }
 
     fn guard(&self) -> MutexGuard<'_, Option<G>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,10 +123,10 @@ macro_rules! guard_methods {
         impl $guard {
             /// Releases it; once.
             fn release(&self, py: pyo3::Python<'_>) -> pyo3::PyResult<()> {
-                let Some(guard) = self.held.take() else {
-                    return Err($crate::errors::not_held(py, &self.path, "this guard was released before"));
-                };
-                guard.release().map_err(|error| $crate::errors::raised(py, error))
+                match self.held.take_own() {
+                    Ok(guard) => guard.release().map_err(|error| $crate::errors::raised(py, error)),
+                    Err(why) => Err($crate::errors::not_held(py, &self.path, why)),
+                }
             }
 
             /// Is it not yet released, nor made into another guard?
@@ -104,10 +146,11 @@ macro_rules! guard_methods {
                 if guard.held.is_held() {
                     return Ok(slf.clone());
                 }
-                Err($crate::errors::not_held(slf.py(), &guard.path, "this guard was released before"))
+                let why = $crate::held::RELEASED;
+                Err($crate::errors::not_held(slf.py(), &guard.path, why))
             }
 
-            /// Releases it, if that was not done in the block.
+            /// Releases it, if that was not done in the block. In a forked child it does nothing.
             #[pyo3(signature = (*_exception))]
             fn __exit__(
                 &self,

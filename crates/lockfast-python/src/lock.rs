@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::choices::{self, Choices};
 use crate::errors;
-use crate::held::{Blocks, Held, guard_methods, this_thread};
+use crate::held::{Blocks, Held, RELEASED, guard_methods, this_thread};
 use crate::patience::{Timeout, acquire};
 use crate::pending::Pending;
 
@@ -39,6 +39,10 @@ impl LockGuard {
 }
 
 impl Lock {
+    pub(crate) fn handle(&self) -> &lockfast::Lock {
+        &self.handle
+    }
+
     fn take(&self, py: Python<'_>, timeout: Timeout) -> PyResult<LockGuard> {
         let lock = &self.handle;
         let taken = acquire(
@@ -187,7 +191,7 @@ guard_methods!(LockGuard, {
         use std::os::fd::AsRawFd;
         self.held
             .ask(|guard| guard.file().as_raw_fd())
-            .ok_or_else(|| errors::not_held(py, &self.path, "this guard was released before"))
+            .ok_or_else(|| errors::not_held(py, &self.path, RELEASED))
     }
 
     /// Is the locked file still the one at the path?

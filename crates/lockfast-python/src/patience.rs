@@ -30,7 +30,8 @@ impl FromPyObject<'_, '_> for Timeout {
         } else if let Ok(method) = value.getattr("total_seconds") {
             method.call0()?.extract()?
         } else {
-            return Err(wrong_type(&value));
+            // Fractions, decimals and other numbers.
+            value.extract().map_err(|_| wrong_type(&value))?
         };
         if seconds.is_nan() || seconds < 0.0 {
             let text = format!("a time-out is 0 or more seconds, not {seconds}");

@@ -2,12 +2,13 @@
 //! as fasteners does it.
 //!
 //! Opening and closing a file costs several times what locking it does. So one that is acquired again and
-//! again within moments stays open in between, and few of them in a process.
+//! again within moments stays open in between, and few of them in a process. It is opened anew every now
+//! and then, as a symbolic link on the way may lead elsewhere meanwhile.
 
 use std::ffi::OsStr;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,8 +31,15 @@ pub(crate) struct Opener {
 #[pyclass(frozen, module = "lockfast._lockfast")]
 #[derive(Debug)]
 pub(crate) struct Hold {
-    held: Held<Guard>,
+    held: Held<Kept>,
     rhythm: Arc<Mutex<Rhythm>>,
+}
+
+/// What is locked, and what stays open after that. (Dropped in this order.)
+#[derive(Debug)]
+struct Kept {
+    guard: Guard,
+    open: Option<Open>,
 }
 
 #[derive(Debug)]
@@ -41,7 +49,7 @@ enum Guard {
     Writes(RwLockWriteGuard),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Handle {
     Lock(lockfast::Lock),
     RwLock(lockfast::RwLock),
@@ -54,6 +62,7 @@ struct Rhythm {
     released: Option<Instant>,
     /// How often it was acquired without a pause.
     beats: u32,
+    /// Nobody has it locked meanwhile.
     open: Option<Open>,
 }
 
@@ -61,6 +70,9 @@ struct Rhythm {
 #[derive(Debug)]
 struct Open {
     path: Vec<u8>,
+    /// Where a relative path starts.
+    directory: Option<PathBuf>,
+    since: Instant,
     handle: Handle,
     _place: Place,
 }
@@ -72,6 +84,7 @@ struct Place;
 const PLACES: usize = 8;
 const BEATS: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(10);
+const STAY: Duration = Duration::from_millis(50);
 
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -123,8 +136,8 @@ impl Opener {
             }
         };
         match self.taken(py, path, sort, patience) {
-            Ok(guard) => Ok(Some(Hold {
-                held: Held::new(guard),
+            Ok(kept) => Ok(Some(Hold {
+                held: Held::new(kept),
                 rhythm: Arc::clone(&self.rhythm),
             })),
             Err(error) if error.is_contended() || error.is_timed_out() => Ok(None),
@@ -139,14 +152,19 @@ impl Opener {
 }
 
 impl Opener {
-    fn taken(&self, py: Python<'_>, path: &[u8], sort: Sort, patience: Patience) -> Result<Guard> {
-        if let Some(handle) = look(&self.rhythm).open(path) {
-            return match handle.acquire(sort, Patience::None) {
+    fn taken(&self, py: Python<'_>, path: &[u8], sort: Sort, patience: Patience) -> Result<Kept> {
+        let open = look(&self.rhythm).take(path);
+        if let Some(open) = open {
+            let taken = match open.handle.acquire(sort, Patience::None) {
                 Err(error) if error.is_contended() && !matches!(patience, Patience::None) => {
-                    py.detach(|| handle.acquire(sort, patience))
+                    py.detach(|| open.handle.acquire(sort, patience))
                 }
                 taken => taken,
             };
+            return taken.map(|guard| Kept {
+                guard,
+                open: Some(open),
+            });
         }
         // A file system may take its time to open a file.
         let (handle, guard) = py.detach(|| -> Result<_> {
@@ -154,8 +172,8 @@ impl Opener {
             let guard = handle.acquire(sort, patience)?;
             Ok((handle, guard))
         })?;
-        look(&self.rhythm).opened(path, handle);
-        Ok(guard)
+        let open = look(&self.rhythm).opened(path, handle);
+        Ok(Kept { guard, open })
     }
 }
 
@@ -163,19 +181,21 @@ impl Opener {
 impl Hold {
     /// Unlocks the file, and closes it unless it will be acquired again at once.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        let released = match self.held.take() {
-            Some(Guard::Alone(guard)) => guard.release(),
-            Some(Guard::Reads(guard)) => guard.release(),
-            Some(Guard::Writes(guard)) => guard.release(),
-            None => Ok(()),
+        let Some(Kept { guard, open }) = self.held.take() else {
+            return Ok(());
         };
-        look(&self.rhythm).released = Some(Instant::now());
+        let released = match guard {
+            Guard::Alone(guard) => guard.release(),
+            Guard::Reads(guard) => guard.release(),
+            Guard::Writes(guard) => guard.release(),
+        };
+        look(&self.rhythm).released(open);
         released.map_err(|error| errors::raised(py, error))
     }
 
     /// The number of the descriptor; -1 if it is released.
     fn fileno(&self) -> i32 {
-        let file = |guard: &mut Guard| match guard {
+        let file = |kept: &mut Kept| match &kept.guard {
             Guard::Alone(guard) => guard.file().as_raw_fd(),
             Guard::Reads(guard) => guard.file().as_raw_fd(),
             Guard::Writes(guard) => guard.file().as_raw_fd(),
@@ -226,34 +246,54 @@ fn options<L>(options: Options<L>) -> Options<L> {
 
 impl Rhythm {
     /// The file, if it stayed open.
-    fn open(&mut self, path: &[u8]) -> Option<Handle> {
-        let open = self.open.as_ref()?;
-        if open.path == path && self.is_in_beat() {
-            return Some(open.handle.clone());
+    fn take(&mut self, path: &[u8]) -> Option<Open> {
+        let open = self.open.take()?;
+        let now = Instant::now();
+        let stays = self.is_in_beat(now)
+            && now.duration_since(open.since) < STAY
+            && open.path == path
+            && open.directory == start_of(path);
+        stays.then_some(open)
+    }
+
+    fn released(&mut self, open: Option<Open>) {
+        self.released = Some(Instant::now());
+        // Two threads that each had one leave one.
+        if open.is_some() {
+            self.open = open;
         }
-        self.open = None;
-        self.beats = 0;
-        None
     }
 
     /// It was opened anew. It may stay open, if that goes on like this.
-    fn opened(&mut self, path: &[u8], handle: Handle) {
-        self.beats = if self.is_in_beat() { self.beats + 1 } else { 0 };
-        // A relative path leads elsewhere when the directory is changed.
-        if self.beats < BEATS || !path.starts_with(b"/") {
-            return;
+    fn opened(&mut self, path: &[u8], handle: Handle) -> Option<Open> {
+        let now = Instant::now();
+        self.beats = if self.is_in_beat(now) {
+            self.beats.saturating_add(1)
+        } else {
+            0
+        };
+        if self.beats < BEATS {
+            return None;
         }
-        self.open = Place::take().map(|place| Open {
+        Place::take().map(|place| Open {
             path: path.to_vec(),
+            directory: start_of(path),
+            since: now,
             handle,
             _place: place,
-        });
+        })
     }
 
-    fn is_in_beat(&self) -> bool {
+    fn is_in_beat(&self, now: Instant) -> bool {
         self.released
-            .is_some_and(|released| released.elapsed() < PAUSE)
+            .is_some_and(|released| now.duration_since(released) < PAUSE)
     }
+}
+
+/// Where a relative path starts: it leads elsewhere when the program changes its directory.
+fn start_of(path: &[u8]) -> Option<PathBuf> {
+    let is_relative = !path.starts_with(b"/");
+    is_relative.then(|| std::env::current_dir().unwrap_or_default())
 }
 
 fn look(rhythm: &Mutex<Rhythm>) -> MutexGuard<'_, Rhythm> {

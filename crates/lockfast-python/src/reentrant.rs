@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::choices::{self, Choices};
 use crate::errors;
-use crate::held::{Blocks, Held, guard_methods, this_thread};
+use crate::held::{Blocks, Held, forks, guard_methods, this_thread};
 use crate::patience::{Timeout, acquire};
 
 /// An exclusive lock that the thread which holds it may take again.
@@ -42,7 +42,7 @@ struct Shared {
 #[derive(Debug)]
 struct Owner {
     thread: usize,
-    process: u32,
+    forks: u32,
     count: usize,
     guard: LockGuard,
 }
@@ -51,7 +51,7 @@ struct Owner {
 #[derive(Debug)]
 struct Time {
     shared: Arc<Shared>,
-    process: u32,
+    forks: u32,
     is_over: bool,
 }
 
@@ -65,30 +65,30 @@ impl Shared {
         let mut owner = self.owner();
         let owner = owner.as_mut()?;
         // A forked child has a copy of what its parent holds.
-        let process = std::process::id();
-        if owner.thread != this_thread() || owner.process != process {
+        let forks = forks();
+        if owner.thread != this_thread() || owner.forks != forks {
             return None;
         }
         owner.count += 1;
-        Some(self.time(process))
+        Some(self.time(forks))
     }
 
     fn first(self: &Arc<Self>, guard: LockGuard) -> Time {
-        let process = std::process::id();
+        let forks = forks();
         let before = self.owner().replace(Owner {
             thread: this_thread(),
-            process,
+            forks,
             count: 1,
             guard,
         });
         drop(before);
-        self.time(process)
+        self.time(forks)
     }
 
-    fn time(self: &Arc<Self>, process: u32) -> Time {
+    fn time(self: &Arc<Self>, forks: u32) -> Time {
         Time {
             shared: Arc::clone(self),
-            process,
+            forks,
             is_over: false,
         }
     }
@@ -101,7 +101,7 @@ impl Time {
 
     /// One time less; the lock's own guard, if that was the last one.
     fn end(&mut self) -> Option<LockGuard> {
-        if std::mem::replace(&mut self.is_over, true) || self.process != std::process::id() {
+        if std::mem::replace(&mut self.is_over, true) || self.forks != forks() {
             return None;
         }
         let mut owner = self.shared.owner();

@@ -32,7 +32,7 @@ macro_rules! guard {
         }
 
         impl $guard {
-            fn new(guard: lockfast::$guard) -> Self {
+            pub(crate) fn new(guard: lockfast::$guard) -> Self {
                 Self {
                     path: guard.path().to_path_buf(),
                     held: Held::new(guard),
@@ -54,6 +54,12 @@ guard!(
     /// Writes, alone.
     RwLockWriteGuard
 );
+
+impl RwLock {
+    pub(crate) fn handle(&self) -> &lockfast::RwLock {
+        &self.lock
+    }
+}
 
 /// One way to hold it: at once, waiting, and as a task.
 macro_rules! ways {
@@ -233,9 +239,9 @@ fn converted<From, To: Send, Object>(
 where
     From: Send,
 {
-    let Some(guard) = held.take() else {
-        return Err(errors::not_held(py, path, "this guard was released before"));
-    };
+    let guard = held
+        .take_own()
+        .map_err(|why| errors::not_held(py, path, why))?;
     match py.detach(|| convert(guard)) {
         Ok(guard) => Ok(into_object(guard)),
         Err(failed) => {

@@ -13,6 +13,7 @@ from lockfast._decorators import locked, read_locked, write_locked
 from lockfast._errors import (
     Deadlock,
     Holder,
+    InvalidOption,
     InvalidPath,
     LockError,
     NotFound,
@@ -23,6 +24,7 @@ from lockfast._errors import (
     Unsupported,
     WouldBlock,
 )
+from lockfast._group import Guards, lock_all, lock_all_async, try_lock_all
 from lockfast._lockfast import (
     Lock,
     LockGuard,
@@ -35,11 +37,14 @@ from lockfast._lockfast import (
     Semaphore,
     SemaphorePermit,
     __version__,
+    inspect,
 )
 
 __all__ = [
     "Deadlock",
+    "Guards",
     "Holder",
+    "InvalidOption",
     "InvalidPath",
     "Lock",
     "LockError",
@@ -60,7 +65,11 @@ __all__ = [
     "Unsupported",
     "WouldBlock",
     "__version__",
+    "inspect",
+    "lock_all",
+    "lock_all_async",
     "locked",
     "read_locked",
+    "try_lock_all",
     "write_locked",
 ]

@@ -91,6 +91,10 @@ class InvalidPath(LockError, ValueError):
     """The path can't be a lock's: what stands there is a link, a directory, a device or a FIFO."""
 
 
+class InvalidOption(LockError, ValueError):
+    """What was chosen about the lock can't be, or does not go together."""
+
+
 class NotFound(LockError, FileNotFoundError):
     """A directory of the path is not there."""
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from lockfast._lockfast import Pending
 
@@ -16,18 +16,23 @@ G = TypeVar("G")
 class Acquiring(Generic[G]):
     """To be awaited for the guard, or entered by `async with`."""
 
-    __slots__ = ("_guard", "_pending")
+    __slots__ = ("_finish", "_guard", "_pending")
 
-    def __init__(self, pending: Pending[G]) -> None:
+    def __init__(self, pending: Pending[Any], finish: Callable[[Any], G] | None = None) -> None:
         self._pending = pending
+        self._finish = finish
         self._guard: Any = None
 
     def __await__(self) -> Generator[Any, None, G]:
-        return wait(self._pending).__await__()
+        return self._wait().__await__()
 
     async def __aenter__(self) -> G:
-        self._guard = await wait(self._pending)
+        self._guard = await self._wait()
         return self._guard  # type: ignore[no-any-return]
+
+    async def _wait(self) -> G:
+        guard = await wait(self._pending)
+        return guard if self._finish is None else self._finish(guard)  # type: ignore[no-any-return]
 
     async def __aexit__(self, *exception: object) -> None:
         self._guard.__exit__(*exception)

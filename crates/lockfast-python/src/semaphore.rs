@@ -1,4 +1,4 @@
-//! A semaphore. (Rust's file is `semaphore`; this one has what Python sees.)
+//! At most so many at once.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(crate) struct SemaphorePermit {
 }
 
 impl SemaphorePermit {
-    fn new(permit: lockfast::SemaphorePermit) -> Self {
+    pub(crate) fn new(permit: lockfast::SemaphorePermit) -> Self {
         Self {
             path: permit.path().to_path_buf(),
             count: permit.count(),
@@ -41,6 +41,10 @@ impl SemaphorePermit {
 }
 
 impl Semaphore {
+    pub(crate) fn handle(&self) -> &lockfast::Semaphore {
+        &self.pool
+    }
+
     fn take(&self, py: Python<'_>, count: u32, timeout: Timeout) -> PyResult<SemaphorePermit> {
         let pool = &self.pool;
         let taken = acquire(
