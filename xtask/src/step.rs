@@ -19,10 +19,14 @@ impl fmt::Display for Failure {
 
 /// Runs the command in the root of the workspace.
 pub(crate) fn run(command: &mut Command) -> Outcome {
+    run_there(command.current_dir(root()))
+}
+
+/// Runs the command where it says.
+pub(crate) fn run_there(command: &mut Command) -> Outcome {
     let shown = show(command);
     println!("\n$ {shown}");
     let status = command
-        .current_dir(root())
         .status()
         .map_err(|error| Failure(format!("cannot start `{shown}`: {error}")))?;
     if status.success() {

@@ -116,7 +116,11 @@ pub(crate) fn remade<'py>(
 
 /// A path as `os.fspath` knows it, without NUL.
 pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    let value = value.py().import("os")?.getattr("fspath")?.call1((value,))?;
+    let value = value
+        .py()
+        .import("os")?
+        .getattr("fspath")?
+        .call1((value,))?;
     let path: OsString = match value.cast::<PyBytes>() {
         Ok(bytes) => OsString::from_vec(bytes.as_bytes().to_vec()),
         Err(_) => value.extract()?,

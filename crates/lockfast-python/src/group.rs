@@ -9,8 +9,8 @@ use crate::errors;
 use crate::lock::{Lock, LockGuard};
 use crate::patience::{Timeout, acquire};
 use crate::pending::Pending;
-use crate::semaphore::{Semaphore, SemaphorePermit};
 use crate::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use crate::semaphore::{Semaphore, SemaphorePermit};
 
 /// A lock, and how it is to be taken.
 enum Wanted {

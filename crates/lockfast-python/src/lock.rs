@@ -93,7 +93,7 @@ impl Lock {
     }
 
     /// Takes the lock, waiting as long as it takes, or at most that long.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn acquire(&self, py: Python<'_>, timeout: Timeout) -> PyResult<LockGuard> {
         self.take(py, timeout)
     }
@@ -107,7 +107,7 @@ impl Lock {
     }
 
     /// Takes the lock as a task of asyncio.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn acquire_async<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
         self.pending(timeout).awaitable(py)
     }

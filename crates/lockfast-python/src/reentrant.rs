@@ -187,7 +187,7 @@ impl ReentrantLock {
 
     /// Takes the lock, at once if this thread holds it, or waiting as long as it takes, or at most
     /// that long.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn acquire(&self, py: Python<'_>, timeout: Timeout) -> PyResult<ReentrantLockGuard> {
         self.take(py, timeout)
     }

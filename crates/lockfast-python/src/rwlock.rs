@@ -118,7 +118,7 @@ impl RwLock {
     }
 
     /// Reads, beside other readers.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn read(&self, py: Python<'_>, timeout: Timeout) -> PyResult<RwLockReadGuard> {
         ways!(
             self.lock,
@@ -138,13 +138,13 @@ impl RwLock {
     }
 
     /// Reads, as a task of asyncio.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn read_async<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
         pending!(self.lock, py, timeout, read_async, RwLockReadGuard)
     }
 
     /// Reads, beside other readers, as the one that can become the writer.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn upgradable_read(
         &self,
         py: Python<'_>,
@@ -170,7 +170,7 @@ impl RwLock {
     }
 
     /// The same, as a task of asyncio.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn upgradable_read_async<'py>(
         &self,
         py: Python<'py>,
@@ -187,7 +187,7 @@ impl RwLock {
     }
 
     /// Writes, alone.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn write(&self, py: Python<'_>, timeout: Timeout) -> PyResult<RwLockWriteGuard> {
         ways!(
             self.lock,
@@ -207,7 +207,7 @@ impl RwLock {
     }
 
     /// Writes, as a task of asyncio.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn write_async<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
         pending!(self.lock, py, timeout, write_async, RwLockWriteGuard)
     }
@@ -261,7 +261,7 @@ guard_methods!(RwLockReadGuard, {
 
 guard_methods!(RwLockUpgradableReadGuard, {
     /// Becomes the writer, when the other readers have left; nobody else writes in between.
-    #[pyo3(signature = (*, timeout = Timeout(None)))]
+    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn upgrade(&self, py: Python<'_>, timeout: Timeout) -> PyResult<RwLockWriteGuard> {
         let convert = |guard: lockfast::RwLockUpgradableReadGuard| match timeout.0 {
             Some(timeout) => guard.try_upgrade_for(timeout),

@@ -114,7 +114,10 @@ impl Semaphore {
     }
 
     /// Takes so many permits, all or none, waiting as long as it takes, or at most that long.
-    #[pyo3(signature = (count = 1, *, timeout = Timeout(None)))]
+    #[pyo3(
+        signature = (count = 1, *, timeout = Timeout(None)),
+        text_signature = "($self, count=1, *, timeout=None)"
+    )]
     fn acquire(&self, py: Python<'_>, count: u32, timeout: Timeout) -> PyResult<SemaphorePermit> {
         self.take(py, count, timeout)
     }
@@ -129,7 +132,10 @@ impl Semaphore {
     }
 
     /// Takes so many permits, as a task of asyncio.
-    #[pyo3(signature = (count = 1, *, timeout = Timeout(None)))]
+    #[pyo3(
+        signature = (count = 1, *, timeout = Timeout(None)),
+        text_signature = "($self, count=1, *, timeout=None)"
+    )]
     fn acquire_async<'py>(
         &self,
         py: Python<'py>,

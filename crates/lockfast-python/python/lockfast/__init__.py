@@ -1,12 +1,12 @@
 """Locks between processes: released when a holder crashes, waited for in the kernel, with time-outs.
 
-    lock = lockfast.Lock("nightly.lock")
-    with lock:                              # waits as long as it takes
-        ...
-    with lock.acquire(timeout=5):           # lockfast.Timeout after five seconds
-        ...
-    async with lock:                        # a task waits, the event loop does not
-        ...
+lock = lockfast.Lock("nightly.lock")
+with lock:                              # waits as long as it takes
+    ...
+with lock.acquire(timeout=5):           # lockfast.Timeout after five seconds
+    ...
+async with lock:                        # a task waits, the event loop does not
+    ...
 """
 
 from lockfast._decorators import locked, read_locked, write_locked

@@ -1,9 +1,9 @@
 """Functions that run under a lock. (Their types are in `_decorators.pyi`.)"""
 
-import sys
 from functools import wraps
 
 from lockfast._lockfast import Lock, ReentrantLock, RwLock, Semaphore
+from lockfast._names import name_of
 
 # What the compiler notes of a function; the module `inspect` would take as long to import as all else.
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
@@ -43,7 +43,7 @@ class _Under:
         """The same for one function: without a path it is named after that."""
         under = _Under(self._path, self._timeout, self._options, self._primitive, self._way)
         if self._path is None:
-            under._name = _name_of(function)
+            under._name = name_of(function)
         return under
 
     def take(self):
@@ -153,15 +153,3 @@ def _is_function(candidate):
         isinstance(candidate, (classmethod, staticmethod))
         and hasattr(candidate.__func__, "__code__")
     )
-
-
-def _name_of(function):
-    module = function.__module__
-    if module == "__main__":
-        # The same whether the file is run or imported.
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        file = getattr(main, "__file__", None) or "interactive"
-        stem = file.replace("\\", "/").rpartition("/")[2]
-        module = spec.name if spec is not None else stem[:-3] if stem.endswith(".py") else stem
-    return f"{module}.{function.__qualname__}"

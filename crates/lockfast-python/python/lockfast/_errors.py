@@ -49,7 +49,9 @@ class Owner:
         self.is_running = is_running
 
     def __repr__(self) -> str:
-        return f"Owner(token={self.token}, pid={self.pid}, host={self.host!r}, label={self.label!r})"
+        return (
+            f"Owner(token={self.token}, pid={self.pid}, host={self.host!r}, label={self.label!r})"
+        )
 
 
 class LockError(OSError):
@@ -99,9 +101,7 @@ class NotFound(LockError, FileNotFoundError):
     """A directory of the path is not there."""
 
 
-def rebuild(
-    cls: Any, path: str, permits: int | None, options: dict[str, Any] | None
-) -> Any:
+def rebuild(cls: Any, path: str, permits: int | None, options: dict[str, Any] | None) -> Any:
     """A handle again, in the process that unpickles it."""
     positional = (path,) if permits is None else (path, permits)
     return cls(*positional, **(options or {}))

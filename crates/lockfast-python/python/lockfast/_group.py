@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     )
     from lockfast._tasks import Acquiring
 
-    Member = Union[
-        Lock, Semaphore, tuple[RwLock, Literal["read", "upgradable_read", "write"]]
-    ]
+    Member = Union[Lock, Semaphore, tuple[RwLock, Literal["read", "upgradable_read", "write"]]]
     MemberGuard = Union[
         LockGuard,
         RwLockReadGuard,
@@ -58,9 +56,7 @@ class Guards(tuple["MemberGuard", ...]):
             guard.__exit__(None, None, None)
 
 
-def lock_all(
-    members: Iterable[Member], *, timeout: float | timedelta | None = None
-) -> Guards:
+def lock_all(members: Iterable[Member], *, timeout: float | timedelta | None = None) -> Guards:
     """Takes all of these locks; if one can't be had, none is held.
 
     They are taken in the order of their paths, so two that take the same locks never wait for each other.

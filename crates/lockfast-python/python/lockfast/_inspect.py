@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, Optional
+from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,7 +11,7 @@ class LockedFile:
     """A file that has locks."""
 
     #: Where it is, or was; None if only its number is known.
-    path: Optional[str]
+    path: str | None
     #: It has no name any more: who comes to the path now gets another file.
     is_deleted: bool
     #: The major and minor number of its file system.
@@ -25,15 +25,15 @@ class Process:
     """A process."""
 
     pid: int
-    parent: Optional[int]
+    parent: int | None
     #: The number of the user, if that may be known.
-    user: Optional[int]
+    user: int | None
     #: Its short name.
     name: str
     #: The program and its arguments.
     command: list[str]
     #: When it began, as `time.time()` counts.
-    started: Optional[float]
+    started: float | None
     #: How many threads it has.
     threads: int
 
@@ -47,16 +47,16 @@ class LockView:
     kind: Literal["ofd", "classic", "flock"]
     mode: Literal["shared", "exclusive"]
     #: What it is used as, if it is a lock of lockfast's own and its bytes tell.
-    role: Optional[Literal["reader", "upgradable", "writer", "permit"]]
+    role: Literal["reader", "upgradable", "writer", "permit"] | None
     state: Literal["holding", "waiting"]
     #: Of a semaphore: how many permits are held, and how many there are.
-    permits: Optional[tuple[int, int]]
+    permits: tuple[int, int] | None
     #: The first byte that is locked, and the last one unless all that follow are.
-    range: tuple[int, Optional[int]]
+    range: tuple[int, int | None]
     #: Those that hold it together, by a descriptor that was inherited, or that wait.
     processes: list[Process]
     #: Since when, as `time.time()` counts, where it can be known.
-    since: Optional[float]
+    since: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DeadlockStep:
 
     process: Process
     #: For which file of the next process it waits; None if it waits for that one, its child, to end.
-    file: Optional[LockedFile]
+    file: LockedFile | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Report:
     #: The processes that wait for each other in a circle.
     deadlocks: list[Deadlock]
     #: Why this may not be everything; None if it is.
-    incomplete: Optional[Incomplete]
+    incomplete: Incomplete | None
 
     @property
     def holders(self) -> list[LockView]:

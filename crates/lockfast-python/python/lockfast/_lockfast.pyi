@@ -1,7 +1,7 @@
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, Generic, Literal, TypedDict, TypeVar, final
+from typing import Generic, Literal, TypedDict, TypeVar, final
 
 from typing_extensions import Self, Unpack
 

@@ -32,7 +32,7 @@ class Acquiring(Generic[G]):
 
     async def _wait(self) -> G:
         guard = await wait(self._pending)
-        return guard if self._finish is None else self._finish(guard)  # type: ignore[no-any-return]
+        return guard if self._finish is None else self._finish(guard)
 
     async def __aexit__(self, *exception: object) -> None:
         self._guard.__exit__(*exception)

@@ -1,6 +1,6 @@
 # A drop-in for fasteners 0.20: `import lockfast.fasteners as fasteners`.
 
-from __future__ import absolute_import, annotations
+from __future__ import annotations
 
 # Programs use the modules without importing them.
 from lockfast.fasteners import lock, process_lock, process_mechanism, version  # noqa: F401

@@ -149,16 +149,14 @@ class InterProcessLock(FileLock):
         try:
             self._do_close()
         except OSError:
-            self.logger.exception(
-                "Could not close the file handle opened on `%s`", self.path
-            )
+            self.logger.exception("Could not close the file handle opened on `%s`", self.path)
         else:
             self._log_released()
 
     def __enter__(self) -> InterProcessLock:
         if not self.acquire():
             # It waits for ever, so there is no other end.
-            raise threading.ThreadError("Unable to acquire lock on `%s`" % (self.path,))
+            raise threading.ThreadError(f"Unable to acquire lock on `{self.path!r}`")
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -27,7 +27,7 @@ NOT_AT_ALL = -1.0
 
 # A program that was made green (eventlet, gevent) has another `time.sleep`, which must be the one that
 # sleeps.
-KERNEL_SLEEP = time.sleep if type(time.sleep) is type(len) else None
+KERNEL_SLEEP: Any = time.sleep if isinstance(time.sleep, type(len)) else None
 
 
 def _ensure_tree(path: bytes) -> bool:

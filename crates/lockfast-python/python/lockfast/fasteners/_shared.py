@@ -153,7 +153,7 @@ class InterProcessReaderWriterLock(FileLock):
                 self._close_unless_given()
         if got:
             self._log_acquired(watch.elapsed(), retry.attempts)
-        return got
+        return bool(got)
 
     def _try_acquire(self, blocking: bool, watch: _utils.StopWatch, exclusive: bool) -> bool:
         try:
@@ -229,7 +229,7 @@ class InterProcessReaderWriterLock(FileLock):
     ) -> Iterator[None]:
         """Writes in the block."""
         if not self.acquire_write_lock(blocking=True, delay=delay, max_delay=max_delay):
-            raise threading.ThreadError("Unable to acquire lock on `%s`" % (self.path,))
+            raise threading.ThreadError(f"Unable to acquire lock on `{self.path!r}`")
         try:
             yield
         finally:

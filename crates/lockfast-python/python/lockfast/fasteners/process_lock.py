@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from functools import wraps
 
+from lockfast._lockfast import Lock
+from lockfast._names import name_of
 from lockfast.fasteners._exclusive import InterProcessLock
 from lockfast.fasteners._file_lock import LOG, _ensure_tree
 from lockfast.fasteners._shared import InterProcessReaderWriterLock
@@ -29,10 +31,7 @@ __all__ = [
 
 
 def _named(function: Callable[..., Any]) -> str:
-    from lockfast import _lockfast
-    from lockfast._decorators import _name_of
-
-    return _lockfast.Lock.named(_name_of(function)).path
+    return Lock.named(name_of(function)).path
 
 
 def _decorator(path: Any, around: Callable[[Any], Callable[[], Any]]) -> Any:
