@@ -34,7 +34,7 @@ def test_signatures_and_attributes(name):
     for member, thing in vars(other).items():
         if not member.startswith("_") or member in USED:
             assert hasattr(own, member), member
-            if inspect.isfunction(thing):
+            if inspect.isfunction(thing) and not member.startswith("_"):
                 expected = inspect.signature(thing).parameters.values()
                 got = inspect.signature(getattr(own, member)).parameters.values()
                 assert [(p.name, p.default) for p in got] == [
