@@ -13,6 +13,7 @@ mod patience;
 mod pending;
 mod process_lock;
 mod reentrant;
+mod rhythm;
 mod rwlock;
 mod semaphore;
 
