@@ -20,6 +20,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         "--package",
         "lockfast-cli",
     ]))?;
+    if python::is_complete() {
+        python::install_package()?;
+    }
     let mut bench = cargo(&["bench", "--package", "lockfast", "--bench", "peers", "--"]);
     bench
         .arg("--lockfast")

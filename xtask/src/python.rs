@@ -2,30 +2,28 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::step::{self, Failure, Outcome};
 
-/// Makes the environment anew unless it has what is required.
+/// Makes the environment of the tests anew unless it has what is required.
 pub(crate) fn install() -> Outcome {
-    make(&environment(), "xtask/requirements.txt")
+    make(&environment(), REQUIREMENTS)
 }
 
 /// Makes an environment anew unless it has what that file requires.
 pub(crate) fn make(environment: &Path, requirements: &str) -> Outcome {
-    let required = step::root().join(requirements);
-    let installed = environment.join("requirements.txt");
-    let read = |path: &PathBuf| fs::read(path).ok();
-    let interpreter = environment.join("bin/python");
-    if read(&required) == read(&installed) && interpreter.exists() {
+    if has(environment, requirements) {
         return Ok(());
     }
     let mut create = Command::new("python3");
     step::run(create.args(["-m", "venv", "--clear"]).arg(environment))?;
-    let mut fill = Command::new(interpreter);
+    let required = step::root().join(requirements);
+    let mut fill = Command::new(environment.join("bin/python"));
     fill.args(["-m", "pip", "install", "--quiet", "--requirement"]);
     step::run(fill.arg(&required))?;
-    fs::copy(&required, &installed)
+    let installed = installed(environment);
+    fs::copy(required, &installed)
         .map(drop)
         .map_err(|error| Failure(format!("cannot write {}: {error}", installed.display())))
 }
@@ -36,6 +34,100 @@ pub(crate) fn interpreter() -> Option<PathBuf> {
     interpreter.exists().then_some(interpreter)
 }
 
+/// Is everything there that the tests require?
+pub(crate) fn is_complete() -> bool {
+    has(&environment(), REQUIREMENTS)
+}
+
+/// Builds the package as its users get it, and installs it there.
+pub(crate) fn install_package() -> Outcome {
+    let wheels = step::target().join("wheels");
+    if wheels.exists() {
+        fs::remove_dir_all(&wheels)
+            .map_err(|error| Failure(format!("cannot remove {}: {error}", wheels.display())))?;
+    }
+    let mut build = program("maturin");
+    build.args(["build", "--release", "--manifest-path"]);
+    build.arg(package().join("Cargo.toml"));
+    build
+        .arg("--interpreter")
+        .arg(environment().join("bin/python"));
+    step::run(build.arg("--out").arg(&wheels))?;
+    let mut install = program("python");
+    install.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]);
+    install.args(["--force-reinstall", "--find-links"]);
+    step::run(install.arg(&wheels).arg("lockfast"))
+}
+
+/// Checks and tests the package that is installed there.
+pub(crate) fn test() -> Outcome {
+    lint()?;
+    check_types()?;
+    let mut tests = program("pytest");
+    tests.env("LOCKFAST_COMMAND", step::target().join("debug/lockfast"));
+    step::run_in(&package(), tests.arg("--quiet"))
+}
+
+/// Format and lints.
+fn lint() -> Outcome {
+    let scripts = step::root().join("crates/lockfast/benches/peers/python");
+    for task in [["check", "--quiet"], ["format", "--check"]] {
+        let mut ruff = program("ruff");
+        ruff.args(task).arg("--config");
+        ruff.arg(package().join("pyproject.toml"));
+        step::run(ruff.arg(package()).arg(&scripts))?;
+    }
+    Ok(())
+}
+
+/// The stubs: that they are right, complete, and of use.
+fn check_types() -> Outcome {
+    let usage = package().join("tests/typed_usage.py");
+    let mut strict = program("mypy");
+    strict.args(["--strict", "--package", "lockfast"]);
+    step::run(&mut strict)?;
+    step::run(program("mypy").arg("--strict").arg(&usage))?;
+    let mut complete = program("stubtest");
+    complete.args(["lockfast._lockfast", "lockfast._decorators", "--allowlist"]);
+    step::run(complete.arg(package().join("tests/stubtest.txt")))?;
+    let mut pyright = program("pyright");
+    pyright
+        .arg("--version")
+        .stderr(Stdio::null())
+        .stdout(Stdio::null());
+    if !pyright.status().is_ok_and(|status| status.success()) {
+        println!("\nleft out: pyright, which fetches itself, and node if need be, and could not");
+        return Ok(());
+    }
+    let mut pyright = program("pyright");
+    pyright
+        .arg("--pythonpath")
+        .arg(environment().join("bin/python"));
+    step::run(pyright.arg(usage))
+}
+
+/// A program of the environment.
+fn program(name: &str) -> Command {
+    Command::new(environment().join("bin").join(name))
+}
+
+fn package() -> PathBuf {
+    step::root().join("crates/lockfast-python")
+}
+
+fn has(environment: &Path, requirements: &str) -> bool {
+    let read = |path: PathBuf| fs::read(path).ok();
+    read(step::root().join(requirements)) == read(installed(environment))
+        && environment.join("bin/python").exists()
+}
+
+/// A copy of what was required when it was made.
+fn installed(environment: &Path) -> PathBuf {
+    environment.join("requirements.txt")
+}
+
 fn environment() -> PathBuf {
     step::target().join("venv")
 }
+
+const REQUIREMENTS: &str = "xtask/requirements.txt";

@@ -41,6 +41,11 @@ impl Bench {
         })
     }
 
+    /// The interpreter that has the peers in Python.
+    pub(crate) fn python(&self) -> Option<&Path> {
+        self.python.as_deref()
+    }
+
     /// The release build of the command.
     pub(crate) fn lockfast(&self) -> Option<&Path> {
         self.lockfast.as_deref()

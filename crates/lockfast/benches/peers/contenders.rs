@@ -43,16 +43,27 @@ pub(crate) enum Contender {
     Fs4Task,
     FdLock,
     Fasteners,
+    /// In a `with`.
+    FastenersWith,
     FastenersRead,
     FastenersWrite,
     Filelock,
     Portalocker,
     /// A slot of a `NamedBoundedSemaphore`.
     PortalockerPermit,
+    /// The package for Python.
+    Package,
+    /// The same in a `with`.
+    PackageWith,
+    /// What it has for programs of fasteners.
+    DropIn,
+    /// The same in a `with`.
+    DropInWith,
+    DropInRead,
 }
 
 impl Contender {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 34] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -76,11 +87,17 @@ impl Contender {
         Self::Fs4Task,
         Self::FdLock,
         Self::Fasteners,
+        Self::FastenersWith,
         Self::FastenersRead,
         Self::FastenersWrite,
         Self::Filelock,
         Self::Portalocker,
         Self::PortalockerPermit,
+        Self::Package,
+        Self::PackageWith,
+        Self::DropIn,
+        Self::DropInWith,
+        Self::DropInRead,
     ];
 
     /// The one that goes by that name.
@@ -115,11 +132,17 @@ impl Contender {
             Self::Fs4Task => "fs4 in tokio's spawn_blocking",
             Self::FdLock => "fd-lock",
             Self::Fasteners => "fasteners",
+            Self::FastenersWith => "fasteners, with",
             Self::FastenersRead => "fasteners reader",
             Self::FastenersWrite => "fasteners writer",
             Self::Filelock => "filelock",
             Self::Portalocker => "portalocker",
             Self::PortalockerPermit => "portalocker NamedBoundedSemaphore",
+            Self::Package => "lockfast in Python",
+            Self::PackageWith => "lockfast in Python, with",
+            Self::DropIn => "lockfast.fasteners",
+            Self::DropInWith => "lockfast.fasteners, with",
+            Self::DropInRead => "lockfast.fasteners reader",
         }
     }
 
@@ -131,20 +154,26 @@ impl Contender {
         }
     }
 
-    /// Is it a peer written in Python?
+    /// Is it for Python?
     pub(crate) fn is_python(self) -> bool {
         self.script().is_some()
     }
 
-    /// The script that is its worker, if it is written in Python.
+    /// The script that is its worker, if it is for Python.
     pub(crate) fn script(self) -> Option<&'static str> {
         match self {
             Self::Fasteners => Some("fasteners_.py"),
+            Self::FastenersWith => Some("fasteners_with.py"),
             Self::FastenersRead => Some("fasteners_reader.py"),
             Self::FastenersWrite => Some("fasteners_writer.py"),
             Self::Filelock => Some("filelock_.py"),
             Self::Portalocker => Some("portalocker_.py"),
             Self::PortalockerPermit => Some("portalocker_semaphore.py"),
+            Self::Package => Some("lockfast_.py"),
+            Self::PackageWith => Some("lockfast_with.py"),
+            Self::DropIn => Some("dropin.py"),
+            Self::DropInWith => Some("dropin_with.py"),
+            Self::DropInRead => Some("dropin_reader.py"),
             _ => None,
         }
     }

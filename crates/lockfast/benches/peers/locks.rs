@@ -65,11 +65,17 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::Fs4Task => Ok(Box::new(Fs4Task::new(file()?)?)),
         Contender::FdLock => Ok(Box::new(FdLock(RwLock::new(file()?)))),
         Contender::Fasteners
+        | Contender::FastenersWith
         | Contender::FastenersRead
         | Contender::FastenersWrite
         | Contender::Filelock
         | Contender::Portalocker
-        | Contender::PortalockerPermit => Err(format!("{contender} is not written in Rust").into()),
+        | Contender::PortalockerPermit
+        | Contender::Package
+        | Contender::PackageWith
+        | Contender::DropIn
+        | Contender::DropInWith
+        | Contender::DropInRead => Err(format!("{contender} is for Python").into()),
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | argument | meaning |
 //! |---|---|
-//! | `--python` | an interpreter that has fasteners, filelock and portalocker; without it they are left out |
+//! | `--python` | an interpreter that has fasteners, filelock, portalocker and the package for Python; what it lacks is left out |
 //! | `--lockfast` | the release build of the command; without it the command is left out |
 //! | `--out` | where `report.md` and `handover.svg` go; `bench` in Cargo's target directory if not given |
 //! | `--only` | measure this part alone, by the name that is told when it begins |
@@ -35,6 +35,7 @@ mod locks;
 mod permits;
 mod plot;
 mod processes;
+mod python;
 mod relay;
 mod report;
 mod rush;
@@ -88,6 +89,7 @@ fn measure(arguments: &Arguments) -> Outcome<ExitCode> {
     report.part("wake-ups", |part| wakeups::run(&bench, part));
     report.part("idle", |part| idle::run(&bench, part));
     report.part("command", |part| command::run(&bench, part));
+    report.part("python", |part| python::run(&bench, part));
 
     if !report.has_parts() {
         return Err("there is no such part".into());

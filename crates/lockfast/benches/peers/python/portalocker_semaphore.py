@@ -11,7 +11,5 @@ import portalocker
 from worker import serve
 
 directory, name = os.path.split(sys.argv[1])
-semaphore = portalocker.NamedBoundedSemaphore(
-    3, name=name, directory=directory, timeout=3600
-)
+semaphore = portalocker.NamedBoundedSemaphore(3, name=name, directory=directory, timeout=3600)
 serve(semaphore.acquire, semaphore.release)

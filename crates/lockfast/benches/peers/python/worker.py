@@ -11,19 +11,23 @@ def say(text):
 
 
 class Worker:
-    def __init__(self, acquire, release):
+    def __init__(self, acquire, release, repeat=None):
         self.acquire = acquire
         self.release = release
+        self.repeat = repeat or self.acquire_and_release
 
     def rounds(self, count):
-        for _ in range(count // 10):
-            self.acquire()
-            self.release()
+        # The first ones find cold caches.
+        self.repeat(count // 10)
         begin = clock()
-        for _ in range(count):
-            self.acquire()
-            self.release()
+        self.repeat(count)
         return clock() - begin
+
+    def acquire_and_release(self, count):
+        acquire, release = self.acquire, self.release
+        for _ in range(count):
+            acquire()
+            release()
 
     def relay(self, hold):
         visits = []
@@ -73,9 +77,12 @@ class Worker:
         return "released"
 
 
-def serve(acquire, release):
-    """Does as it is told until the benchmark goes away."""
-    worker = Worker(acquire, release)
+def serve(acquire, release, repeat=None):
+    """Does as it is told until the benchmark goes away.
+
+    `repeat` locks and unlocks so many times, where that is not done by the two functions.
+    """
+    worker = Worker(acquire, release, repeat)
     say("ready")
     while line := sys.stdin.readline():
         name, *numbers = line.split()

@@ -1,0 +1,75 @@
+"""Locks between processes: released when a holder crashes, waited for in the kernel, with time-outs.
+
+lock = lockfast.Lock("nightly.lock")
+with lock:                              # waits as long as it takes
+    ...
+with lock.acquire(timeout=5):           # lockfast.Timeout after five seconds
+    ...
+async with lock:                        # a task waits, the event loop does not
+    ...
+"""
+
+from lockfast._decorators import locked, read_locked, write_locked
+from lockfast._errors import (
+    Deadlock,
+    Holder,
+    InvalidOption,
+    InvalidPath,
+    LockError,
+    NotFound,
+    NotHeld,
+    Owner,
+    PermissionDenied,
+    Timeout,
+    Unsupported,
+    WouldBlock,
+)
+from lockfast._group import Guards, lock_all, lock_all_async, try_lock_all
+from lockfast._lockfast import (
+    Lock,
+    LockGuard,
+    ReentrantLock,
+    ReentrantLockGuard,
+    RwLock,
+    RwLockReadGuard,
+    RwLockUpgradableReadGuard,
+    RwLockWriteGuard,
+    Semaphore,
+    SemaphorePermit,
+    __version__,
+    inspect,
+)
+
+__all__ = [
+    "Deadlock",
+    "Guards",
+    "Holder",
+    "InvalidOption",
+    "InvalidPath",
+    "Lock",
+    "LockError",
+    "LockGuard",
+    "NotFound",
+    "NotHeld",
+    "Owner",
+    "PermissionDenied",
+    "ReentrantLock",
+    "ReentrantLockGuard",
+    "RwLock",
+    "RwLockReadGuard",
+    "RwLockUpgradableReadGuard",
+    "RwLockWriteGuard",
+    "Semaphore",
+    "SemaphorePermit",
+    "Timeout",
+    "Unsupported",
+    "WouldBlock",
+    "__version__",
+    "inspect",
+    "lock_all",
+    "lock_all_async",
+    "locked",
+    "read_locked",
+    "try_lock_all",
+    "write_locked",
+]

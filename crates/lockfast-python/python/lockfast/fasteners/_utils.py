@@ -1,0 +1,125 @@
+"""What the modules of fasteners share, and its tests use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+LOG = logging.getLogger("fasteners._utils")
+
+#: The level of the messages on acquires and releases: below `DEBUG`.
+BLATHER = 5
+
+
+def pick_first_not_none(*values: Any) -> Any:
+    """The first of these that is something."""
+    return next((value for value in values if value is not None), None)
+
+
+def canonicalize_path(path: Any) -> bytes:
+    """The path as bytes, whatever it was."""
+    if isinstance(path, bytes):
+        return path
+    return os.fsencode(path if isinstance(path, str) else str(path))
+
+
+class StopWatch:
+    """Measures how long something takes, and whether that is too long."""
+
+    def __init__(self, duration: float | None = None) -> None:
+        self._duration = duration
+        self._began: float | None = None
+
+    def start(self) -> StopWatch:
+        self._began = time.monotonic()
+        return self
+
+    def elapsed(self) -> float:
+        if self._began is None:
+            raise RuntimeError("Can not get the elapsed time of a stopwatch that was not started")
+        return max(0.0, time.monotonic() - self._began)
+
+    def leftover(self) -> float | None:
+        """What is left of the duration, or None if there is none."""
+        if self._duration is None:
+            return None
+        return max(0.0, self._duration - self.elapsed())
+
+    def expired(self) -> bool:
+        return self._duration is not None and self.elapsed() > self._duration
+
+    def __enter__(self) -> StopWatch:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+class RetryAgain(Exception):
+    """The attempt failed, and the next one may not."""
+
+
+class Retry:
+    """Calls something until it does not say `RetryAgain`, sleeping longer each time."""
+
+    def __init__(
+        self,
+        delay: float,
+        max_delay: float,
+        sleep_func: Callable[[float], Any] = time.sleep,
+        watch: StopWatch | None = None,
+    ) -> None:
+        self.delay = delay
+        self.max_delay = max_delay
+        self.sleep_func = sleep_func
+        self.watch = watch
+        self.attempts = 0
+
+    def __call__(self, attempt: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        while True:
+            self.attempts += 1
+            try:
+                return attempt(*arguments, **keywords)
+            except RetryAgain:
+                pass
+            pause = min(self.attempts * self.delay, self.max_delay)
+            left = self.watch.leftover() if self.watch is not None else None
+            if left is not None:
+                pause = min(pause, left)
+            self.sleep_func(max(0, pause))
+
+
+class LockStack:
+    """Several locks, released in the reverse order."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = pick_first_not_none(logger, LOG)
+        self._stack: list[Any] = []
+
+    def acquire_lock(self, lock: Any) -> bool:
+        """Acquires it if it can be had; what came before stays acquired in any case."""
+        got = lock.acquire()
+        if got:
+            self._stack.append(lock)
+        return bool(got)
+
+    def __enter__(self) -> LockStack:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        count = len(self._stack)
+        while self._stack:
+            lock = self._stack.pop()
+            try:
+                lock.release()
+            except Exception:
+                self._logger.exception(
+                    "Failed releasing lock %s from lock stack with %s locks",
+                    len(self._stack) + 1,
+                    count,
+                )

@@ -1,0 +1,72 @@
+"""Locks between processes, with the interface of fasteners.
+
+The file is opened by each acquire and closed by each release, as there. Waiting is different: the kernel
+wakes a waiter, unless the program has a way to sleep of its own or overrides how the lock is tried; then
+that is called, at the intervals that fasteners has.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+
+from lockfast._lockfast import Lock
+from lockfast._names import name_of
+from lockfast.fasteners._exclusive import InterProcessLock
+from lockfast.fasteners._file_lock import LOG, _ensure_tree
+from lockfast.fasteners._shared import InterProcessReaderWriterLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+__all__ = [
+    "LOG",
+    "InterProcessLock",
+    "InterProcessReaderWriterLock",
+    "_ensure_tree",
+    "interprocess_locked",
+    "interprocess_read_locked",
+    "interprocess_write_locked",
+]
+
+
+def _named(function: Callable[..., Any]) -> str:
+    return Lock.named(name_of(function)).path
+
+
+def _decorator(path: Any, around: Callable[[Any], Callable[[], Any]]) -> Any:
+    """For a path, what decorates; for a function, the function under a lock named after it."""
+
+    def decorate(function: Callable[..., Any], path: Any = path) -> Callable[..., Any]:
+        enter = around(path)
+
+        @wraps(function)
+        def run(*arguments: Any, **keywords: Any) -> Any:
+            with enter():
+                return function(*arguments, **keywords)
+
+        return run
+
+    if hasattr(path, "__code__"):
+        return decorate(path, _named(path))
+    return decorate
+
+
+def interprocess_locked(path: Any) -> Any:
+    """The function runs alone."""
+
+    def around(path: Any) -> Callable[[], Any]:
+        lock = InterProcessLock(path)
+        return lambda: lock
+
+    return _decorator(path, around)
+
+
+def interprocess_read_locked(path: Any) -> Any:
+    """The function runs beside other readers."""
+    return _decorator(path, lambda path: InterProcessReaderWriterLock(path).read_lock)
+
+
+def interprocess_write_locked(path: Any) -> Any:
+    """The function runs alone, where others read."""
+    return _decorator(path, lambda path: InterProcessReaderWriterLock(path).write_lock)

@@ -1,0 +1,170 @@
+//! What can be chosen about a lock, as keyword arguments.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lockfast::{Fairness, Options, Protocol, Scope, Verify};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::patience::{Timeout, on_interrupt};
+
+/// The keyword arguments of all constructors.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub(crate) struct Choices {
+    pub(crate) mode: Option<u32>,
+    pub(crate) create_dirs: bool,
+    pub(crate) follow_symlinks: bool,
+    pub(crate) protocol: Protocol,
+    pub(crate) verify: Verify,
+    pub(crate) fairness: Fairness,
+    pub(crate) linger: Option<Duration>,
+    pub(crate) remove_on_release: bool,
+    pub(crate) owner_record: bool,
+    pub(crate) label: Option<String>,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            mode: None,
+            create_dirs: true,
+            follow_symlinks: false,
+            protocol: Protocol::default(),
+            verify: Verify::default(),
+            fairness: Fairness::default(),
+            linger: None,
+            remove_on_release: false,
+            owner_record: false,
+            label: None,
+        }
+    }
+}
+
+impl Choices {
+    pub(crate) fn parse(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut choices = Self::default();
+        let Some(keywords) = keywords else {
+            return Ok(choices);
+        };
+        for (key, value) in keywords {
+            let key: String = key.extract()?;
+            match &*key {
+                "mode" => choices.mode = value.extract()?,
+                "create_dirs" => choices.create_dirs = value.extract()?,
+                "follow_symlinks" => choices.follow_symlinks = value.extract()?,
+                "protocol" => choices.protocol = protocol(&value.extract::<String>()?)?,
+                "verify" => choices.verify = verify(&value.extract::<String>()?)?,
+                "fairness" => choices.fairness = fairness(&value.extract::<String>()?)?,
+                "linger" => choices.linger = value.extract::<Timeout>()?.0,
+                "remove_on_release" => choices.remove_on_release = value.extract()?,
+                "owner_record" => choices.owner_record = value.extract()?,
+                "label" => choices.label = value.extract()?,
+                _ => {
+                    return Err(PyTypeError::new_err(format!(
+                        "unexpected keyword argument '{key}'"
+                    )));
+                }
+            }
+        }
+        Ok(choices)
+    }
+
+    pub(crate) fn options<L>(&self, options: Options<L>) -> Options<L> {
+        let mut options = options
+            .create_dirs(self.create_dirs)
+            .follow_symlinks(self.follow_symlinks)
+            .protocol(self.protocol)
+            .verify(self.verify)
+            .fairness(self.fairness)
+            .remove_on_release(self.remove_on_release)
+            .owner_record(self.owner_record)
+            .on_interrupt(on_interrupt);
+        if let Some(mode) = self.mode {
+            options = options.mode(mode);
+        }
+        if let Some(label) = &self.label {
+            options = options.label(label);
+        }
+        if let Some(time) = self.linger {
+            options = options.linger(time);
+        }
+        options
+    }
+}
+
+/// How a handle is made again, in another process: the path and the keyword arguments.
+pub(crate) fn remade<'py>(
+    object: &Bound<'py, PyAny>,
+    path: &Path,
+    permits: Option<u32>,
+    keywords: Option<&Py<PyDict>>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let py = object.py();
+    let rebuild = py.import("lockfast._errors")?.getattr("rebuild")?;
+    let keywords = keywords.map(|keywords| keywords.bind(py).clone());
+    let arguments = (object.get_type(), path.as_os_str(), permits, keywords);
+    Ok((rebuild, arguments.into_pyobject(py)?.into_any()))
+}
+
+/// A path as `os.fspath` knows it, without NUL.
+pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    let value = value
+        .py()
+        .import("os")?
+        .getattr("fspath")?
+        .call1((value,))?;
+    let path: OsString = match value.cast::<PyBytes>() {
+        Ok(bytes) => OsString::from_vec(bytes.as_bytes().to_vec()),
+        Err(_) => value.extract()?,
+    };
+    if path.as_encoded_bytes().contains(&0) {
+        return Err(PyValueError::new_err("embedded null byte"));
+    }
+    Ok(path.into())
+}
+
+pub(crate) fn scope(word: &str) -> PyResult<Scope> {
+    match word {
+        "user" => Ok(Scope::User),
+        "machine" => Ok(Scope::Machine),
+        _ => Err(unknown("scope", word, "'user' or 'machine'")),
+    }
+}
+
+fn protocol(word: &str) -> PyResult<Protocol> {
+    match word {
+        "fcntl" => Ok(Protocol::Fcntl),
+        "flock" => Ok(Protocol::Flock),
+        "both" => Ok(Protocol::Both),
+        _ => Err(unknown("protocol", word, "'fcntl', 'flock' or 'both'")),
+    }
+}
+
+fn verify(word: &str) -> PyResult<Verify> {
+    match word {
+        "links" => Ok(Verify::Links),
+        "path" => Ok(Verify::Path),
+        "off" => Ok(Verify::Off),
+        _ => Err(unknown("verify", word, "'links', 'path' or 'off'")),
+    }
+}
+
+fn fairness(word: &str) -> PyResult<Fairness> {
+    match word {
+        "barging" => Ok(Fairness::Barging),
+        "fifo" => Ok(Fairness::Fifo),
+        _ => Err(unknown("fairness", word, "'barging' or 'fifo'")),
+    }
+}
+
+fn unknown(what: &str, word: &str, known: &str) -> PyErr {
+    PyValueError::new_err(format!("{what} is {known}, not {word:?}"))
+}

@@ -1,0 +1,135 @@
+//! Errors of lockfast as the exceptions of `lockfast._errors`.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use lockfast::{Error, Holder};
+use pyo3::prelude::*;
+
+/// The exception for an error, with path, `errno` and holder.
+#[cold]
+pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
+    let class = class_of(&error);
+    let path = error.path().to_path_buf();
+    let holder = error.holder().map(|holder| told(py, holder));
+    let text = error.to_string();
+    let code = code_of(error);
+    build(py, class, code, &text, &path, holder)
+}
+
+/// A wait of a task that took too long; what waits does not know of time-outs then.
+pub(crate) fn timed_out(py: Python<'_>, path: &Path, waited: Duration) -> PyErr {
+    let text = format!(
+        "gave up on lock {} after {waited:.1?}: it is held",
+        path.display()
+    );
+    build(
+        py,
+        "Timeout",
+        libc_code(io::ErrorKind::TimedOut),
+        &text,
+        path,
+        None,
+    )
+}
+
+/// What was released can't be used any more.
+#[cold]
+pub(crate) fn not_held(py: Python<'_>, path: &Path, why: &str) -> PyErr {
+    let text = format!("cannot release lock {}: {why}", path.display());
+    let code = libc_code(io::ErrorKind::InvalidInput);
+    build(py, "NotHeld", code, &text, path, None)
+}
+
+fn build(
+    py: Python<'_>,
+    class: &str,
+    code: i32,
+    text: &str,
+    path: &Path,
+    holder: Option<PyResult<Py<PyAny>>>,
+) -> PyErr {
+    let build = || -> PyResult<PyErr> {
+        let class = py.import("lockfast._errors")?.getattr(class)?;
+        let error = class.call1((code, text, path.as_os_str()))?;
+        if let Some(holder) = holder {
+            error.setattr("holder", holder?)?;
+        }
+        Ok(PyErr::from_value(error))
+    };
+    build().unwrap_or_else(|error| error)
+}
+
+fn told(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
+    let since = holder.since().map(seconds);
+    let parts = (holder.pid(), holder.label(), since);
+    let class = py.import("lockfast._errors")?.getattr("Holder")?;
+    Ok(class.call1(parts)?.unbind())
+}
+
+/// As `time.time()` counts.
+pub(crate) fn seconds(instant: SystemTime) -> f64 {
+    let since = instant.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn class_of(error: &Error) -> &'static str {
+    if error.is_timed_out() {
+        "Timeout"
+    } else if error.is_contended() {
+        "WouldBlock"
+    } else if error.is_deadlock() {
+        "Deadlock"
+    } else if error.is_unsupported() {
+        "Unsupported"
+    } else if error.is_permission_denied() {
+        "PermissionDenied"
+    } else if error.is_invalid_path() {
+        "InvalidPath"
+    } else {
+        match source_of(error).map(io::Error::kind) {
+            Some(io::ErrorKind::NotFound) => "NotFound",
+            Some(_) => "LockError",
+            // Nothing was asked of the system: what was wanted can't be.
+            None => "InvalidOption",
+        }
+    }
+}
+
+fn source_of(error: &Error) -> Option<&io::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+fn code_of(error: Error) -> i32 {
+    let source = source_of(&error).and_then(io::Error::raw_os_error);
+    source.unwrap_or_else(|| libc_code(io::Error::from(error).kind()))
+}
+
+/// The number that Python's own exceptions of that sort have.
+fn libc_code(kind: io::ErrorKind) -> i32 {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::WouldBlock => libc::EAGAIN,
+        Kind::TimedOut => libc::ETIMEDOUT,
+        Kind::Deadlock => libc::EDEADLK,
+        Kind::Unsupported => libc::ENOTSUP,
+        Kind::PermissionDenied => libc::EACCES,
+        Kind::NotFound => libc::ENOENT,
+        _ => libc::EINVAL,
+    }
+}
+
+/// A record of an owner, as Python has it.
+pub(crate) fn owner(py: Python<'_>, owner: &lockfast::Owner) -> PyResult<Py<PyAny>> {
+    let parts = (
+        owner.token(),
+        owner.pid(),
+        owner.host(),
+        owner.label(),
+        seconds(owner.since()),
+        owner.is_running(),
+    );
+    let class = py.import("lockfast._errors")?.getattr("Owner")?;
+    Ok(class.call1(parts)?.unbind())
+}

@@ -1,0 +1,24 @@
+"""Another process: does what its parent writes, a line of JSON each, and tells what came of it."""
+
+import json
+import sys
+
+
+def main() -> None:
+    names: dict[str, object] = {}
+    for line in sys.stdin:
+        code = json.loads(line)
+        try:
+            try:
+                expression = compile(code, "<told>", "eval")
+            except SyntaxError:
+                exec(code, names)
+                answer = ["done", None]
+            else:
+                answer = ["done", repr(eval(expression, names))]
+        except BaseException as error:
+            answer = ["failed", type(error).__name__, str(error)]
+        print(json.dumps(answer), flush=True)
+
+
+main()

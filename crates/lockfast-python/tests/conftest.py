@@ -1,0 +1,61 @@
+"""What many tests need."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from stage import PATIENCE, Actor
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Of a lock file that is not there yet."""
+    return str(tmp_path / "a.lock")
+
+
+@pytest.fixture
+def actors():
+    """Starts processes: `actors("code", ...)`; ends them after the test."""
+    started = []
+
+    def start(*setup, **environment):
+        actor = Actor.__new__(Actor)
+        started.append(actor)
+        actor.__init__(*setup, **environment)
+        return actor
+
+    yield start
+    for actor in started:
+        actor.end()
+
+
+@pytest.fixture
+def run():
+    """Runs a script with this interpreter, and gives what it prints."""
+
+    def run(script, *arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", script, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env={**os.environ, **environment},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command():
+    """The command `lockfast`."""
+    given = os.environ.get("LOCKFAST_COMMAND")
+    if given is None:
+        pytest.skip("LOCKFAST_COMMAND names no command; `cargo xtask test` sets it")
+    return given

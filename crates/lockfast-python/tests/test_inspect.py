@@ -1,0 +1,69 @@
+"""Who holds, and who waits."""
+
+import os
+
+import lockfast
+from stage import until, until_waits
+
+
+def until_shown(path, count):
+    """A report with so many locks: the kernel's tables change while they are read."""
+
+    def report():
+        report = lockfast.inspect(path)
+        return report if len(report.locks) == count else None
+
+    return until(report)
+
+
+def test_holders_and_waiters_of_a_path(path, actors):
+    there = actors("import lockfast", f"lock = lockfast.Lock({path!r})")
+    assert lockfast.inspect(path).is_free
+    guard = lockfast.Lock(path).acquire()
+    there.begin("guard = lock.acquire()")
+    until_waits(path, there.pid)
+    report = until_shown(path, 2)
+    (holder,), (waiter,) = report.holders, report.waiters
+    assert not report.is_free and report.locks == [holder, waiter]
+    assert holder.file.path == path and holder.file.inode == os.stat(path).st_ino
+    assert (holder.kind, holder.mode, holder.role) == ("ofd", "exclusive", "writer")
+    assert holder.permits is None and not holder.file.is_deleted
+    (process,) = holder.processes
+    assert process.pid == os.getpid() and process.parent == os.getppid()
+    assert process.user == os.getuid() and process.threads >= 1
+    assert (waiter.state, waiter.processes[0].pid) == ("waiting", there.pid)
+    assert any("actor.py" in word for word in waiter.processes[0].command)
+    guard.release()
+    there.answer()
+
+
+def test_other_programs_and_permits(path, actors):
+    there = actors("import fcntl, lockfast", f"file = open({path!r}, 'w')")
+    there.do("fcntl.lockf(file, fcntl.LOCK_EX)")
+    there.do(f"permits = lockfast.Semaphore({path + '2'!r}, 5).acquire(3)")
+    (lock,) = until_shown(path, 1).holders
+    assert (lock.kind, lock.range, lock.processes[0].pid) == ("classic", (0, None), there.pid)
+    (permits,) = until_shown(path + "2", 1).holders
+    assert (permits.role, permits.permits) == ("permit", (3, 5))
+
+
+def test_the_machine_and_its_deadlocks(tmp_path, actors):
+    a, b = str(tmp_path / "a.lock"), str(tmp_path / "b.lock")
+    setup = ["import lockfast", f"a, b = lockfast.Lock({a!r}), lockfast.Lock({b!r})"]
+    one, two = actors(*setup, "guard = a.acquire()"), actors(*setup, "guard = b.acquire()")
+    until(lambda: {a, b} <= {lock.file.path for lock in lockfast.inspect().holders})
+    one.begin("b.acquire()")
+    until_waits(b, one.pid)
+    two.begin("a.acquire()")
+    until_waits(a, two.pid)
+
+    def circles():
+        return [
+            deadlock
+            for deadlock in lockfast.inspect().deadlocks
+            if {step.process.pid for step in deadlock.steps} == {one.pid, two.pid}
+        ]
+
+    (circle,) = until(circles)
+    assert circle.is_certain and {step.file.path for step in circle.steps} == {a, b}
+    assert str(one.pid) in str(circle)

@@ -1,0 +1,50 @@
+"""At most so many at once."""
+
+import lockfast
+import pytest
+from stage import Failed, until_waits
+
+
+def test_so_many_and_no_more(path, actors):
+    there = actors("import lockfast", f"pool = lockfast.Semaphore({path!r}, 3)")
+    pool = lockfast.Semaphore(path, 3)
+    assert pool.permits == 3
+    there.do("permit = pool.acquire(2)")
+    assert pool.available() == 1
+    with pool as permit:
+        assert permit.count == 1
+        for attempt in (pool.try_acquire, lambda: pool.acquire(timeout=0.01)):
+            with pytest.raises(lockfast.LockError) as caught:
+                attempt()
+            assert isinstance(caught.value, (lockfast.WouldBlock, lockfast.Timeout))
+    with pytest.raises(lockfast.WouldBlock):
+        pool.try_acquire(2)
+    there.kill()
+    with pool.acquire(3, timeout=60) as permit:
+        assert permit.count == 3
+
+
+def test_a_waiter_is_woken(path, actors):
+    there = actors("import lockfast", f"pool = lockfast.Semaphore({path!r}, 1)")
+    permit = lockfast.Semaphore(path, 1).acquire()
+    there.begin("permit = pool.acquire()")
+    until_waits(path, there.pid)
+    permit.release()
+    there.answer()
+
+
+def test_what_can_never_be(path, actors):
+    with pytest.raises(ValueError):
+        lockfast.Semaphore(path, 0)
+    with pytest.raises(OverflowError):
+        lockfast.Semaphore(path, -1)
+    with pytest.raises(TypeError):
+        lockfast.Semaphore(path, "3")
+    with pytest.raises(TypeError):
+        lockfast.Semaphore(path)
+    pool = lockfast.Semaphore(path, 3)
+    with pytest.raises(ValueError, match="4 at once, of 3"):
+        pool.acquire(4)
+    there = actors("import lockfast")
+    with pytest.raises(Failed, match="InvalidOption"):
+        there.do(f"lockfast.Semaphore({path!r}, 4)")

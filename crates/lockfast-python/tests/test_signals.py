@@ -1,0 +1,79 @@
+"""Ctrl-C ends a wait at once; other signals do not."""
+
+import os
+import signal
+
+import lockfast
+import pytest
+from stage import Failed, descriptors, until, until_waits
+
+WAITS = [
+    "lock.acquire()",
+    "lock.acquire(timeout=1000)",
+    "lock.__enter__()",
+    "again.acquire()",
+    "cache.read()",
+    "cache.write(timeout=1000)",
+    "lockfast.lock_all([lock])",
+    "dropin.acquire()",
+    "dropin.acquire(timeout=1000)",
+    "readers.acquire_read_lock()",
+    "asyncio.run(task())",
+]
+
+
+@pytest.fixture
+def there(path, actors):
+    return actors(
+        "import asyncio, lockfast, signal, lockfast.fasteners as fasteners",
+        f"lock = lockfast.Lock({path!r})",
+        f"again = lockfast.ReentrantLock({path!r})",
+        f"cache = lockfast.RwLock({path!r})",
+        f"dropin = fasteners.InterProcessLock({path!r})",
+        f"readers = fasteners.InterProcessReaderWriterLock({path!r})",
+        "async def task():\n  async with lock: pass",
+    )
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_an_interrupt_ends_a_wait(path, there, wait):
+    guard = lockfast.Lock(path).acquire()
+    before = descriptors(path, there.pid)
+    there.begin(wait)
+    until_waits(path, there.pid)
+    there.kill(signal.SIGINT)
+    with pytest.raises(Failed, match="KeyboardInterrupt"):
+        there.answer()
+    # Nothing is left of it.
+    assert not lockfast.inspect(path).waiters
+    assert descriptors(path, there.pid) == before
+    guard.release()
+    lockfast.Lock(path).try_acquire().release()
+    assert there.do("lock.try_acquire().is_held")
+
+
+@pytest.mark.parametrize("wait", WAITS[:2])
+def test_a_handler_that_returns_ends_nothing(path, there, wait):
+    there.do("seen = []")
+    there.do("signal.signal(signal.SIGUSR1, lambda *_: open(" + repr(path + "2") + ", 'w'))")
+    guard = lockfast.Lock(path).acquire()
+    there.begin(f"guard = {wait}")
+    until_waits(path, there.pid)
+    there.kill(signal.SIGUSR1)
+    until(lambda: os.path.exists(path + "2"))
+    until_waits(path, there.pid)
+    assert there.is_silent()
+    guard.release()
+    there.answer()
+
+
+def test_what_a_handler_raises_ends_a_wait(path, there):
+    there.do("def fail(*_): raise KeyError('from the handler')")
+    there.do("signal.signal(signal.SIGALRM, fail)")
+    guard = lockfast.Lock(path).acquire()
+    there.begin("lock.acquire()")
+    until_waits(path, there.pid)
+    there.kill(signal.SIGALRM)
+    with pytest.raises(Failed, match="from the handler"):
+        there.answer()
+    guard.release()

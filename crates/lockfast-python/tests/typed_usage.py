@@ -1,0 +1,81 @@
+"""How typed programs use the package: checked by mypy and pyright, and run by `test_types.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import lockfast
+import lockfast.fasteners as fasteners
+from typing_extensions import assert_type
+
+directory = Path(sys.argv[1])
+lock = lockfast.Lock(directory / "a.lock", mode=0o660, protocol="fcntl", fairness="fifo")
+assert_type(lock.path, str)
+with lock as guard:
+    assert_type(guard, lockfast.LockGuard)
+    assert_type(guard.token, "int | None")
+with lock.acquire(timeout=timedelta(seconds=5)) as guard:
+    assert_type(guard.is_held, bool)
+with lock.acquire(timeout=5):
+    try:
+        lock.try_acquire()
+    except lockfast.WouldBlock as error:
+        if error.holder is not None:
+            assert_type(error.holder.pid, "int | None")
+
+cache = lockfast.RwLock(str(directory / "b.lock"))
+with cache.upgradable_read() as reader:
+    assert_type(reader.upgrade(timeout=1.5), lockfast.RwLockWriteGuard)
+with lockfast.Semaphore(directory / "c.lock", 4).acquire(2) as permit:
+    assert_type(permit.count, int)
+with lockfast.ReentrantLock(directory / "d.lock") as again:
+    assert_type(again, lockfast.ReentrantLockGuard)
+with lockfast.lock_all([lock, (cache, "read")]) as guards:
+    assert_type(guards, lockfast.Guards)
+
+report = lockfast.inspect(lock.path)
+for holder in report.holders:
+    assert_type(holder.processes[0].pid, int)
+
+
+@lockfast.locked(directory / "e.lock", timeout=10)
+def update(value: int) -> str:
+    return str(value)
+
+
+@lockfast.locked(lock)
+async def update_as_task(value: int) -> str:
+    return str(value)
+
+
+class Thing:
+    @classmethod
+    @lockfast.read_locked(cache)
+    def read(cls) -> int:
+        return 1
+
+
+assert_type(update(1), str)
+assert_type(Thing.read(), int)
+
+
+async def main() -> None:
+    async with lock as guard:
+        assert_type(guard, lockfast.LockGuard)
+    async with cache.read_async(timeout=1) as reader:
+        assert_type(reader, lockfast.RwLockReadGuard)
+    guard = await lock.acquire_async()
+    guard.release()
+    assert_type(await update_as_task(1), str)
+    async with lockfast.lock_all_async([lock]) as guards:
+        assert_type(guards, lockfast.Guards)
+
+
+asyncio.run(main())
+
+process_lock = fasteners.InterProcessLock(directory / "f.lock")
+assert_type(process_lock.acquire(blocking=False), bool)
+process_lock.release()
