@@ -19,16 +19,14 @@
     any(not(unix), lockfast_unsupported),
     allow(
         dead_code,
-        reason = "where nothing is supported, much of the vocabulary is not used"
+        reason = "where less is supported, some of the vocabulary is not used"
     )
 )]
 
-#[cfg(any(not(unix), lockfast_unsupported))]
+#[cfg(any(not(any(unix, windows)), lockfast_unsupported))]
 mod unsupported;
-#[cfg(all(feature = "inspect", any(not(unix), lockfast_unsupported)))]
-pub(crate) use unsupported::locks;
-#[cfg(any(not(unix), lockfast_unsupported))]
-pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch};
+#[cfg(any(not(any(unix, windows)), lockfast_unsupported))]
+use unsupported as side;
 
 #[cfg(all(unix, not(lockfast_unsupported)))]
 #[allow(
@@ -36,10 +34,21 @@ pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch
     reason = "system calls; each is one line with its contract"
 )]
 mod unix;
-#[cfg(all(feature = "inspect", unix, not(lockfast_unsupported)))]
-pub(crate) use unix::locks;
 #[cfg(all(unix, not(lockfast_unsupported)))]
-pub(crate) use unix::{alarm, bell, file, fork, lock, park, process, watch};
+use unix as side;
+
+#[cfg(all(windows, not(lockfast_unsupported)))]
+#[allow(
+    unsafe_code,
+    reason = "system calls; each is one line with its contract"
+)]
+mod windows;
+#[cfg(all(windows, not(lockfast_unsupported)))]
+use windows as side;
+
+#[cfg(feature = "inspect")]
+pub(crate) use side::locks;
+pub(crate) use side::{alarm, bell, file, fork, lock, park, process, watch};
 
 #[allow(
     unsafe_code,
@@ -140,12 +149,14 @@ pub(crate) struct Ownership {
 pub(crate) struct ChangeTime(pub(crate) i64, pub(crate) i64);
 
 /// Tells a file from all others of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileId {
     /// The file system.
     pub(crate) device: u64,
     /// The file in it.
     pub(crate) inode: u64,
+    /// The upper half of its number, where numbers have 128 bits.
+    pub(crate) upper: u64,
 }
 
 /// Sorts of files, as far as it matters to a lock.
