@@ -1,10 +1,12 @@
-//! Programs that the tests use, from Debian's packages.
+//! Programs that the tests use, and others, from Debian's packages.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::{self, Failure, Outcome};
 
-/// Which package has which program, or which file.
+/// What the tests use: a program, and its package.
 const PROGRAMS: [(&str, &str); 10] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
@@ -18,16 +20,31 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("unshare", "util-linux"),
 ];
 
-/// Installs the packages of the programs that are missing.
+/// Installs the packages of the programs that the tests use and that are missing.
 pub(crate) fn install() -> Outcome {
-    let mut packages: Vec<_> = PROGRAMS
-        .iter()
-        .filter(|(program, _)| !is_installed(program))
-        .map(|&(_, package)| package)
-        .collect();
+    let mut packages = missing(&PROGRAMS);
     if !can_make_python_environments() {
         packages.push("python3-venv");
     }
+    install_all(packages).map_err(|Failure(why)| {
+        Failure(format!(
+            "{why}\nOr run `cargo xtask test --no-setup`, which leaves out what needs them."
+        ))
+    })
+}
+
+/// Installs the packages of what is missing: each a program, or the path of a file, and the package
+/// that has it.
+pub(crate) fn require(needed: &[(&str, &'static str)]) -> Outcome {
+    install_all(missing(needed))
+}
+
+fn missing(needed: &[(&str, &'static str)]) -> Vec<&'static str> {
+    let missing = needed.iter().filter(|(name, _)| !is_installed(name));
+    missing.map(|&(_, package)| package).collect()
+}
+
+fn install_all(mut packages: Vec<&'static str>) -> Outcome {
     packages.sort_unstable();
     packages.dedup();
     if packages.is_empty() {
@@ -35,18 +52,54 @@ pub(crate) fn install() -> Outcome {
     }
     install_by(&packages).map_err(|Failure(why)| {
         Failure(format!(
-            "{why}\nThe tests need programs of these packages: {}. Install them, or run \
-             `cargo xtask test --no-setup`, which leaves out what needs them.",
+            "{why}\nWhat is needed is in these packages: {}. Install them by hand.",
             packages.join(" ")
         ))
     })
 }
 
-fn install_by(packages: &[&str]) -> Outcome {
+/// Unpacks packages into a directory, without installing them.
+pub(crate) fn unpack(packages: &[&str], into: &Path) -> Outcome {
+    let fail = |error| step::failed("write", into, &error);
+    let archives = into.join("archives");
+    fs::create_dir_all(&archives).map_err(fail)?;
+    let mut download = Command::new("apt-get");
+    download.args(["--quiet", "download"]).args(packages);
+    step::run_in(&archives, &mut download)?;
+    for archive in fs::read_dir(&archives).map_err(fail)? {
+        let archive = archive.map_err(fail)?.path();
+        let mut unpack = Command::new("dpkg-deb");
+        unpack.arg("--extract").args([&archive, into]);
+        step::run(&mut unpack)?;
+    }
+    fs::remove_dir_all(&archives).map_err(fail)
+}
+
+/// Has apt learn which packages there are.
+pub(crate) fn update() -> Outcome {
     if !is_installed("apt-get") {
         return Err(Failure("there is no apt-get here".to_owned()));
     }
-    step::run(&mut apt_get(&["update"]))?;
+    step::run(&mut apt_get(&["update"]))
+}
+
+/// The packages on which that one depends whose names begin so.
+pub(crate) fn dependency(package: &str, begin: &str) -> Result<String, Failure> {
+    let depends = step::output(Command::new("apt-cache").args(["depends", package]))?;
+    let names = depends
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "));
+    let mut fitting = names.filter(|name| name.starts_with(begin));
+    fitting.next().map(ToOwned::to_owned).ok_or_else(|| {
+        Failure(format!(
+            "`apt-cache depends {package}` names nothing that begins with {begin}"
+        ))
+    })
+}
+
+/// Installs those packages, or newer versions of them.
+pub(crate) fn install_by(packages: &[&str]) -> Outcome {
+    update()?;
     let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
     step::run(install.args(packages))
 }
@@ -69,9 +122,17 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout == b"0\n")
 }
 
+/// A program by its name, or any file by its path.
 fn is_installed(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
+    // Debian's users don't have the last two.
     let directories = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&directories).any(|directory| directory.join(program).is_file())
+    let for_root = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&directories)
+        .chain(for_root)
+        .any(|directory| directory.join(program).is_file())
 }
 
 /// Debian has these two modules in a package of their own.

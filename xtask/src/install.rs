@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 pub(crate) fn try_out() -> Outcome {
     let prefix = step::target().join("installed");
     if prefix.exists() {
-        fs::remove_dir_all(&prefix).map_err(|error| failed("remove", &prefix, &error))?;
+        fs::remove_dir_all(&prefix).map_err(|error| step::failed("remove", &prefix, &error))?;
     }
     let built = step::target().join("debug/lockfast");
     install(&built, &prefix, false)?;
@@ -93,15 +93,15 @@ fn prefix(options: &Options) -> Result<PathBuf, Failure> {
             None => return Err(Failure("there is no HOME: say --prefix DIR".to_owned())),
         },
     };
-    std::path::absolute(&prefix).map_err(|error| failed("find", &prefix, &error))
+    std::path::absolute(&prefix).map_err(|error| step::failed("find", &prefix, &error))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| failed("read", path, &error))
+    fs::read(path).map_err(|error| step::failed("read", path, &error))
 }
 
 fn create(directory: &Path) -> Outcome {
-    fs::create_dir_all(directory).map_err(|error| failed("create", directory, &error))
+    fs::create_dir_all(directory).map_err(|error| step::failed("create", directory, &error))
 }
 
 /// Makes a new file and puts it in the place of an old one, which may be a program that runs.
@@ -113,7 +113,7 @@ fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Outc
         .map_err(|error| {
             // It is there only if the second step failed.
             let _ = fs::remove_file(&new);
-            failed("write", path, &error)
+            step::failed("write", path, &error)
         })?;
     println!("  {}", path.display());
     Ok(())
@@ -126,8 +126,4 @@ fn output(command: &mut Command) -> Result<Vec<u8>, Failure> {
         Ok(output) => Err(Failure(format!("{command:?} failed: {}", output.status))),
         Err(error) => Err(Failure(format!("cannot start {command:?}: {error}"))),
     }
-}
-
-fn failed(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure(format!("cannot {what} {}: {error}", path.display()))
 }

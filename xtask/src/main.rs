@@ -4,6 +4,7 @@ mod bench;
 mod debian;
 mod install;
 mod lint;
+mod platforms;
 mod python;
 mod soak;
 mod step;
@@ -25,6 +26,8 @@ enum Task {
     Soak(soak::Options),
     /// Check the format, the lints and the docs
     Lint,
+    /// Verify what PLATFORM.md says of other systems, processors and file systems
+    Platforms(platforms::Options),
     /// Build the command and install it, with man pages and completions
     Install(install::Options),
     /// Measure lockfast against its peers; the report is in target/bench
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
+        Task::Platforms(options) => platforms::run(&options),
         Task::Install(options) => install::run(&options),
         Task::Bench(options) => bench::run(&options),
     };

@@ -1,8 +1,9 @@
 //! One command that must succeed, shown before it runs.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Done, or why not.
 pub(crate) type Outcome = Result<(), Failure>;
@@ -19,10 +20,15 @@ impl fmt::Display for Failure {
 
 /// Runs the command in the root of the workspace.
 pub(crate) fn run(command: &mut Command) -> Outcome {
+    run_in(&root(), command)
+}
+
+/// Runs the command in that directory.
+pub(crate) fn run_in(directory: &Path, command: &mut Command) -> Outcome {
     let shown = show(command);
     println!("\n$ {shown}");
     let status = command
-        .current_dir(root())
+        .current_dir(directory)
         .status()
         .map_err(|error| Failure(format!("cannot start `{shown}`: {error}")))?;
     if status.success() {
@@ -30,6 +36,26 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     } else {
         Err(Failure(format!("`{shown}` failed: {status}")))
     }
+}
+
+/// What a command prints that must succeed; it is not shown.
+pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let shown = show(command);
+    let output = command
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Failure(format!("cannot start `{shown}`: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure(format!("`{shown}` failed: {}", output.status)));
+    }
+    String::from_utf8(output.stdout)
+        .map_err(|_| Failure(format!("`{shown}` prints something else than text")))
+}
+
+/// What could not be done with that file or directory, and why.
+pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure(format!("cannot {what} {}: {error}", path.display()))
 }
 
 /// Cargo, the one that runs this.

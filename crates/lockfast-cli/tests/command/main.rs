@@ -12,4 +12,5 @@ mod record;
 mod run;
 mod signals;
 mod stage;
+#[cfg(target_os = "linux")]
 mod terminal;

@@ -1,0 +1,45 @@
+//! Types and lints on systems that nothing can be run on here.
+
+use super::toolchain::Toolchain;
+use crate::step::{self, Outcome};
+
+/// Systems for which all of the workspace is compiled, tests and benchmarks too.
+const WHOLE: [&str; 7] = [
+    "x86_64-unknown-freebsd",
+    "aarch64-apple-darwin",
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-gnu",
+    "armv7-unknown-linux-gnueabihf",
+    "i686-unknown-linux-gnu",
+    "s390x-unknown-linux-gnu",
+];
+
+/// Systems for which the library and the command are: what the tests are made of is not for them.
+const PRODUCTS: [&str; 4] = [
+    "x86_64-unknown-netbsd",
+    "x86_64-unknown-openbsd",
+    "x86_64-unknown-illumos",
+    "aarch64-linux-android",
+];
+
+/// Systems without locks of files, for which there is the library alone.
+const LIBRARY: [&str; 1] = ["wasm32-wasip1"];
+
+pub(super) fn run() -> Outcome {
+    let toolchain = Toolchain::install()?;
+    let library = ["--package", "lockfast", "--lib"];
+    let products = [&library[..], &["--package", "lockfast-cli", "--bins"]].concat();
+    let whole = ["--workspace", "--exclude", "xtask", "--all-targets"];
+    clippy(&toolchain, &WHOLE, &whole)?;
+    clippy(&toolchain, &PRODUCTS, &products)?;
+    clippy(&toolchain, &LIBRARY, &library)
+}
+
+fn clippy(toolchain: &Toolchain, targets: &[&str], what: &[&str]) -> Outcome {
+    let mut clippy = toolchain.clippy();
+    clippy.args(what).args(["--all-features", "--keep-going"]);
+    for target in targets {
+        clippy.args(["--target", target]);
+    }
+    step::run(clippy.args(["--", "--deny", "warnings"]))
+}
