@@ -5,6 +5,7 @@
 
 mod check;
 mod toolchain;
+mod windows;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -30,12 +31,14 @@ enum Part {
     Toolchain,
     /// Types and lints on other systems and processors
     Check,
+    /// Windows: built, and run by Wine
+    Windows,
 }
 
 /// In the order in which they are quickest to fail.
-const ALL: [Part; 1] = [Part::Check];
+const ALL: [Part; 2] = [Part::Check, Part::Windows];
 
-const CI: [Part; 1] = [Part::Check];
+const CI: [Part; 2] = [Part::Check, Part::Windows];
 
 pub(crate) fn run(options: &Options) -> Outcome {
     let parts = match &options.parts[..] {
@@ -48,6 +51,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         match part {
             Part::Toolchain => toolchain::Toolchain::install().map(drop),
             Part::Check => check::run(),
+            Part::Windows => windows::run(),
         }?;
         println!("\n{part:?}: done in {} s", since.elapsed().as_secs());
     }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
@@ -11,6 +10,7 @@ use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, Report
 use crate::args;
 use crate::exit::{Exit, say};
 use crate::inspect::{Document, ago, has_colours, manner, place, put, user};
+use crate::sys;
 
 pub(crate) fn run(arguments: &args::Ls) -> Exit {
     let roots = match roots(arguments) {
@@ -108,7 +108,7 @@ fn name_files(report: &mut Report, roots: Option<&[PathBuf]>) {
     }
     for root in roots.unwrap_or_default() {
         let below = fs::read_dir(root).into_iter().flatten().flatten();
-        let below = below.map(|entry| (Some(entry.ino()), entry.path()));
+        let below = below.map(|entry| (sys::number(&entry), entry.path()));
         for (inode, path) in below.chain([(None, root.clone())]) {
             for file in &mut nameless {
                 if inode.is_none_or(|inode| inode == file.inode) && is_at(file, &path) {

@@ -1,10 +1,13 @@
 //! Runs a command under locks between processes, and shows who has them.
 
 mod args;
+#[cfg_attr(windows, path = "windows/child.rs")]
 mod child;
+#[cfg_attr(windows, path = "windows/doctor.rs")]
 mod doctor;
 mod documents;
 mod exit;
+#[cfg_attr(windows, path = "windows/flock.rs")]
 mod flock;
 mod inspect;
 mod locks;
@@ -12,6 +15,7 @@ mod ls;
 mod progress;
 mod run;
 mod status;
+#[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
 mod trace;
 

@@ -126,7 +126,12 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
         }
     }
     if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
-        sys::kill_with_parent(&mut command);
+        if let Err(error) = sys::kill_with_parent(&mut command) {
+            say(format_args!(
+                "cannot have the command killed with this process: {error}"
+            ));
+            return Exit::SYSTEM;
+        }
     }
     child::run(command, signals).unwrap_or_else(|error| not_started(program, &error))
 }
