@@ -49,7 +49,7 @@ pub use permit::SemaphorePermit;
 ///
 /// # Platform-specific behaviour
 ///
-/// It needs locks of bytes (Linux, Android, Apple systems); elsewhere, and with another protocol than
+/// It needs locks of bytes (Linux, Android, Apple systems, Windows); elsewhere, and with another protocol than
 /// [`Protocol::Fcntl`](crate::Protocol::Fcntl), opening it is an error with
 /// [`is_unsupported`](crate::Error::is_unsupported). On Linux the first in the line sleeps until
 /// somebody closes the file, which a dying holder does and a releasing one on purpose; elsewhere it

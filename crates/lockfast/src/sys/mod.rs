@@ -5,12 +5,12 @@
 //! | module | promises |
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
-//! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false` |
+//! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
 //! | `bell` | tells a thread that somebody closed, moved or deleted a file; [`bell::ring`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
-//! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
+//! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
 //! | `process` | the user, and a fingerprint of the namespace in which a pid means something |

@@ -27,7 +27,7 @@ impl Wait<'_> {
         // Another thread may have called `on_wait` meanwhile.
         self.told = self.told.map(|_| Instant::now());
         let bell = Hung::on(file);
-        let interruption = Interruption::of_tokens();
+        let interruption = Interruption::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         let longest = match bell {
             Some(_) => LONGEST_NAP,
             None => LONGEST_NAP_WITHOUT_BELL,

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::cancel::{self, Armed};
-use crate::sys::alarm::Alarm;
+use crate::sys::alarm::{Alarm, SIGNALS_INTERRUPT};
 
 /// The deadline of a wait and the tokens under which its thread runs, for as long as this lives.
 #[derive(Debug)]
@@ -44,6 +44,15 @@ impl Interruption {
         Ok(self)
     }
 
+    /// Also ten times a second, if the program wants to be asked whether to give up and no signal makes
+    /// the thread come back.
+    pub(super) fn and_to_ask(mut self, is_wanted: bool) -> Self {
+        if is_wanted && !SIGNALS_INTERRUPT && self.repeated.is_none() {
+            self.repeated = Alarm::every(ASK).ok();
+        }
+        self
+    }
+
     /// When the thread has to come back by itself, as nothing makes it.
     pub(super) fn come_back(&self) -> Option<Instant> {
         let must = self.is_asked_for && self.alarm.is_none();
@@ -68,3 +77,4 @@ impl Interruption {
 }
 
 const COME_BACK: Duration = Duration::from_millis(10);
+const ASK: Duration = Duration::from_millis(100);
