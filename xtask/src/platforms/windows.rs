@@ -19,6 +19,9 @@ const NEEDED: [(&str, &str); 2] = [
     (WINE, "wine64"),
 ];
 
+/// What is checked beside the tests.
+const COMMAND: [&str; 2] = ["--package=lockfast-cli", "--bins"];
+
 /// Debian's `wine64` alone has no program of that name in the path.
 const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
@@ -37,8 +40,8 @@ pub(crate) fn run() -> Outcome {
     let toolchain = Toolchain::install()?;
     debian::require(&NEEDED)?;
     let wine = Wine::install()?;
-    clippy(&toolchain, TARGET, &TESTS)?;
-    clippy(&toolchain, CHECKED, &TESTS)?;
+    clippy(&toolchain, TARGET)?;
+    clippy(&toolchain, CHECKED)?;
     let mut test = toolchain.cargo("test");
     test.args(TESTS)
         .args(["--target", TARGET, "--no-fail-fast"]);
@@ -62,9 +65,9 @@ Not verified, because Wine is not Windows:
 - symbolic links and other reparse points, ids of files with 128 bits, locks of a file server.
 - the precision of deadlines: Wine's clock ticks like that of the system below.";
 
-fn clippy(toolchain: &Toolchain, target: &str, what: &[&str]) -> Outcome {
+fn clippy(toolchain: &Toolchain, target: &str) -> Outcome {
     let mut clippy = toolchain.clippy();
-    clippy.args(what).args(["--target", target]);
+    clippy.args(TESTS).args(COMMAND).args(["--target", target]);
     // Nothing is linked, so of C nothing needs to be compiled, for which there is no compiler.
     clippy.env("TARGET_CC", "true").env("TARGET_AR", "true");
     clippy.args(["--", "--deny", "warnings"]);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
-//! | `bell` | tells a thread that somebody closed, moved or deleted a file; [`bell::ring`] makes that happen |
+//! | `bell` | tells a thread that somebody closed, moved or deleted a file, or that a permit of it is free; [`bell::ring`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::thread;
@@ -316,6 +317,17 @@ fn parse<L>(words: &[&str]) -> Options<L> {
                 say("event waiting");
                 ControlFlow::Continue(())
             }),
+            // Gives up when it is asked for the second time.
+            ("give-up", "") => {
+                let asked = AtomicBool::new(false);
+                options.on_interrupt(move || {
+                    if asked.swap(true, Ordering::Relaxed) {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                })
+            }
             _ => panic!("unknown option {word}"),
         };
     }

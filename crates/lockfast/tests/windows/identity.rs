@@ -12,6 +12,7 @@ trials![
     a_renamed_file_is_noticed_after_a_wait_and_by_verify_path,
     those_who_wait_for_a_removed_file_go_on_with_the_next,
     files_that_are_removed_on_release_count_right,
+    a_reader_that_leaves_and_a_writer_that_waits_do_not_wait_for_each_other,
 ];
 
 fn a_deleted_file_is_noticed() {
@@ -102,4 +103,18 @@ fn files_that_are_removed_on_release_count_right() {
         fs::read_to_string(format!("{path}.count")).expect("a number"),
         "90"
     );
+}
+
+fn a_reader_that_leaves_and_a_writer_that_waits_do_not_wait_for_each_other() {
+    let place = Place::new();
+    let mut reader = Actor::with("rw", &place, "remove");
+    let mut writer = Actor::with("rw", &place, "remove tell");
+    for _ in 0..20 {
+        reader.ask("read a r");
+        let waits = writer.begin_waiting("write a w");
+        // It tries to become the writer, to remove the file if nobody else has it.
+        reader.ask("release r");
+        writer.succeeds(waits);
+        writer.ask("release w");
+    }
 }

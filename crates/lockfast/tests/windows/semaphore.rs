@@ -9,6 +9,7 @@ trials![
     a_killed_holder_s_permit_is_free,
     everybody_needs_the_same_number,
     a_deadline_ends_the_wait_in_the_line,
+    whichever_permit_is_free_wakes_the_first_in_line,
 ];
 
 fn two(place: &Place, permits: u32) -> [Actor; 2] {
@@ -69,4 +70,22 @@ fn a_deadline_ends_the_wait_in_the_line() {
     assert!(error.starts_with("timed-out"), "{error}");
     one.ask("release p");
     other.ask("try-acquire a p");
+}
+
+fn whichever_permit_is_free_wakes_the_first_in_line() {
+    // As many as the kernel waits for at once, and more.
+    for permits in [3, 60] {
+        let place = Place::new();
+        let [mut one, mut other] = two(&place, permits);
+        for number in 0..permits {
+            one.ask(&format!("try-acquire a {number}"));
+        }
+        for number in [permits - 1, 0] {
+            let waits = other.begin_waiting(&format!("acquire a {number}"));
+            assert!(!other.has_answered(waits));
+            one.ask(&format!("release {number}"));
+            other.succeeds(waits);
+        }
+        assert_eq!(one.ask("available a"), "0");
+    }
 }

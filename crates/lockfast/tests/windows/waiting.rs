@@ -10,6 +10,7 @@ trials![
     a_deadline_ends_a_wait_and_no_ghost_holds_the_lock,
     a_token_ends_a_wait_and_no_ghost_holds_the_lock,
     a_dropped_task_leaves_nothing,
+    a_program_that_wants_to_give_up_is_asked_now_and_then,
     those_who_wait_get_in_one_by_one,
     a_file_that_was_opened_by_others_can_be_waited_for,
 ];
@@ -70,6 +71,14 @@ fn a_dropped_task_leaves_nothing() {
     for _ in 0..5 {
         assert_eq!(other.ask("drop-task a"), "pending");
     }
+    one.ask("release g");
+    nothing_is_left([&mut one, &mut other]);
+}
+
+fn a_program_that_wants_to_give_up_is_asked_now_and_then() {
+    let (_place, mut one, mut other) = pair("give-up");
+    one.ask("take a g");
+    assert!(other.ask_in_vain("take a g").starts_with("cancelled"));
     one.ask("release g");
     nothing_is_left([&mut one, &mut other]);
 }

@@ -28,7 +28,10 @@ pub(crate) const TELLS_BLOCKERS: bool = false;
 /// Tries once; `false` when somebody else holds it.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut pieces = pieces::of(range_of(target));
-    pieces.sort_by_key(Piece::attempt_rank);
+    let is_shared = |piece: &Piece| held::access(file, piece.at) == Some(Access::Shared);
+    if access == Access::Shared || !pieces.iter().any(is_shared) {
+        pieces.sort_by_key(Piece::attempt_rank);
+    }
     for _ in 0..ATTEMPTS {
         let once = |range, access| request::try_lock(file, access, range);
         let Some(failed) = take(file, access, &pieces, once)? else {

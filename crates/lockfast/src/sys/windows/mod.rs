@@ -1,7 +1,6 @@
 //! Windows: locks of bytes by `LockFileEx`, which belong to the handle.
 
 pub(crate) mod alarm;
-#[path = "../unsupported/bell.rs"]
 pub(crate) mod bell;
 mod event;
 pub(crate) mod file;

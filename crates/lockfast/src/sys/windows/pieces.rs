@@ -21,6 +21,10 @@
 //! gate and upgrade byte can still be taken by one who is on its way in, or whose attempt is about to
 //! fail: so that is tried a few times (`lock`).
 //!
+//! One who tries to make more of what it shares takes them as one who waits does. It has to give up what
+//! it shares for an instant, and a writer that waits for just that would get it, and then wait for byte 0
+//! of the one who tries: so it begins with what such a writer has, upgrade byte and gate.
+//!
 //! Of the main bytes, byte 0 is the last. The others are lockfast's own. An upgrade waits for the readers
 //! of lockfast by those, sharing byte 0 with them all the time, and changes byte 0 when they have left.
 //!

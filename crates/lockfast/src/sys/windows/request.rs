@@ -3,18 +3,19 @@
 use std::cell::OnceCell;
 use std::fs::File;
 use std::io;
-use std::os::windows::io::AsRawHandle;
+use std::os::windows::io::{AsRawHandle, FromRawHandle};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use windows_sys::Wdk::Storage::FileSystem::{FileModeInformation, NtQueryInformationFile};
 use windows_sys::Win32::Foundation::{
     ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, ERROR_NOT_LOCKED,
-    ERROR_OPERATION_ABORTED, HANDLE,
+    ERROR_OPERATION_ABORTED, GENERIC_READ, HANDLE, INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReadFile, UnlockFileEx,
-    WriteFile,
+    FILE_FLAG_OVERLAPPED, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReOpenFile, ReadFile,
+    UnlockFileEx, WriteFile,
 };
 use windows_sys::Win32::System::IO::{
     CancelIoEx, GetOverlappedResult, IO_STATUS_BLOCK, OVERLAPPED,
@@ -36,7 +37,11 @@ struct Request {
 impl Request {
     /// From that offset of the file on.
     fn at(start: u64) -> io::Result<Self> {
-        let event = own_event()?;
+        Ok(Self::by(own_event()?, start))
+    }
+
+    /// One that sets this event when it is complete.
+    fn by(event: Rc<Event>, start: u64) -> Self {
         // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
         let mut overlapped: OVERLAPPED = unsafe { std::mem::zeroed() };
         overlapped.hEvent = event.handle();
@@ -44,7 +49,7 @@ impl Request {
         let low = start as u32;
         overlapped.Anonymous.Anonymous.Offset = low;
         overlapped.Anonymous.Anonymous.OffsetHigh = high(start);
-        Ok(Self { overlapped, event })
+        Self { overlapped, event }
     }
 
     /// What came of the call, which answered that; sleeps until the kernel knows, and tells how many
@@ -108,6 +113,80 @@ pub(super) fn wait(file: &File, access: Access, range: Range) -> io::Result<Wait
         Err(error) if is(&error, ERROR_OPERATION_ABORTED) => woken.map(|_| Waited::Interrupted),
         Err(error) => Err(error),
     }
+}
+
+/// How a wait for any of several ranges ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Any {
+    /// One of them could be shared.
+    Free,
+    TimedOut,
+    Interrupted,
+}
+
+/// Sleeps until one of the ranges could be shared by this file, which must have none of them, until the
+/// instant, or until an alarm of this thread. Nothing is locked afterwards.
+pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<Any> {
+    // A box each, as a request must not be moved.
+    let mut requests = Vec::with_capacity(ranges.len());
+    let mut outcome = Ok(None);
+    for &range in ranges {
+        let made = Event::new().map(|event| Box::new(Request::by(Rc::new(event), range.start)));
+        let answer = made.and_then(|mut request| {
+            let answer = lock(file, Access::Shared, 0, range, &mut request);
+            let is_pending = matches!(&answer, Err(error) if is(error, ERROR_IO_PENDING));
+            if answer.is_ok() || is_pending {
+                requests.push((range, request));
+            }
+            if is_pending {
+                Ok(None)
+            } else {
+                answer.map(|()| Some(Any::Free))
+            }
+        });
+        match answer {
+            Ok(None) => {}
+            ended => {
+                outcome = ended;
+                break;
+            }
+        }
+    }
+    if matches!(outcome, Ok(None)) {
+        let events: Vec<_> = requests
+            .iter()
+            .map(|(_, request)| request.event.handle())
+            .collect();
+        outcome = sleep(&events, Some(until)).map(|woken| {
+            Some(match woken {
+                Woken::By(_) => Any::Free,
+                Woken::TimedOut => Any::TimedOut,
+                Woken::Interrupted => Any::Interrupted,
+            })
+        });
+    }
+    for (_, request) in &requests {
+        request.cancel(file);
+    }
+    for (range, request) in &requests {
+        if request.result(file).is_ok() {
+            unlock(file, *range)?;
+        }
+    }
+    outcome.map(|ended| ended.unwrap_or(Any::TimedOut))
+}
+
+/// The same file by a handle of its own, which conflicts with the other one.
+pub(super) fn reopen(file: &File) -> io::Result<File> {
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    let handle = file.as_raw_handle();
+    // SAFETY: the handle is open; the call answers a new one, or one that is not valid.
+    let handle = unsafe { ReOpenFile(handle, GENERIC_READ, share, FILE_FLAG_OVERLAPPED) };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle is new, and nobody else's.
+    Ok(unsafe { File::from_raw_handle(handle) })
 }
 
 /// Gives back what was locked as that very range.
