@@ -60,6 +60,7 @@ Not verified, because Wine is not Windows:
 - waits: Wine completes no overlapped lock request, so a stand-in does it in the tests
   (xtask/windows/overlapped.c). How fast Windows wakes a waiter, in which order, and what it does when a
   request is granted and cancelled in one instant, was not seen.
+- that others can't read or write what is locked: under Wine they can.
 - how soon the locks of a killed process are free.
 - files that are deleted while others have them open: Wine deletes them when all have closed them.
 - symbolic links and other reparse points, ids of files with 128 bits, locks of a file server.

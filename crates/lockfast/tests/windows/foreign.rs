@@ -23,6 +23,7 @@ trials![
     we_wait_for_byte_0_and_an_end_of_the_other_process_frees_it,
     the_standard_library_s_lock_and_ours_exclude_each_other,
     an_upgrade_waits_for_a_foreign_reader,
+    a_wait_in_vain_for_byte_0_gives_back_all_the_other_bytes,
 ];
 
 /// A file that is locked by its first byte.
@@ -163,4 +164,17 @@ fn an_upgrade_waits_for_a_foreign_reader() {
     foreign.ask("foreign-unlock f");
     own.succeeds(upgrade);
     assert_eq!(other.ask("foreign-try f shared"), "false");
+}
+
+fn a_wait_in_vain_for_byte_0_gives_back_all_the_other_bytes() {
+    let place = Place::new();
+    let (mut own, mut foreign) = (Actor::with("rw", &place, ""), foreigner(&place));
+    let mut other = Actor::with("rw", &place, "");
+    assert_eq!(foreign.ask("foreign-try f exclusive"), "true");
+    assert!(own.ask_in_vain("write-for a w 30").starts_with("timed-out"));
+    assert!(own.ask_in_vain("try-write a w").starts_with("contended"));
+    foreign.ask("foreign-unlock f");
+    other.ask("try-read a r");
+    other.ask("release r");
+    other.ask("try-write a w");
 }

@@ -112,6 +112,12 @@ fn an_upgrade_in_vain_leaves_the_guard_as_it_was() {
     }
     reader.ask("release r");
     assert!(third.ask_in_vain("try-write a w").starts_with("contended"));
+    // All that it shared it shares again, also what permits are made of.
+    third.ask(&format!("sem s {} 2", place.lock().display()));
+    for permit in ["p", "q"] {
+        let error = third.ask_in_vain(&format!("try-acquire s {permit}"));
+        assert!(error.starts_with("contended"), "{error}");
+    }
     one.ask("convert try-up u");
     assert!(third.ask_in_vain("try-read a r").starts_with("contended"));
 }
