@@ -20,19 +20,20 @@ const NEEDED: [(&str, &str); 2] = [
 ];
 
 /// What is checked beside the tests.
-const COMMAND: [&str; 2] = ["--package=lockfast-cli", "--bins"];
+const COMMAND: &str = "--bins";
 
 /// Debian's `wine64` alone has no program of that name in the path.
 const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 
 /// The tests that are not about Unix.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     "--lib",
     "--test=windows",
     "--test=group",
     "--test=reentrant",
     "--package=lockfast",
+    "--package=lockfast-cli",
     "--all-features",
 ];
 
@@ -68,7 +69,7 @@ Not verified, because Wine is not Windows:
 
 fn clippy(toolchain: &Toolchain, target: &str) -> Outcome {
     let mut clippy = toolchain.clippy();
-    clippy.args(TESTS).args(COMMAND).args(["--target", target]);
+    clippy.args(TESTS).arg(COMMAND).args(["--target", target]);
     // Nothing is linked, so of C nothing needs to be compiled, for which there is no compiler.
     clippy.env("TARGET_CC", "true").env("TARGET_AR", "true");
     clippy.args(["--", "--deny", "warnings"]);
