@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// What the tests use: a program, and its package.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
@@ -17,16 +17,14 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("python3", "python3"),
     ("setsid", "util-linux"),
     ("strace", "strace"),
+    ("tmux", "tmux"),
     ("unshare", "util-linux"),
 ];
 
 /// Installs the packages of the programs that the tests use and that are missing.
 pub(crate) fn install() -> Outcome {
-    let mut packages = missing(&PROGRAMS);
-    if !can_make_python_environments() {
-        packages.push("python3-venv");
-    }
-    install_all(packages).map_err(|Failure(why)| {
+    let packages = missing(&PROGRAMS).into_iter().chain(for_python());
+    install_all(packages.collect()).map_err(|Failure(why)| {
         Failure(format!(
             "{why}\nOr run `cargo xtask test --no-setup`, which leaves out what needs them."
         ))
@@ -56,6 +54,16 @@ fn install_all(mut packages: Vec<&'static str>) -> Outcome {
             packages.join(" ")
         ))
     })
+}
+
+/// Installs what Python needs to make environments, if it is missing.
+pub(crate) fn require_python() -> Outcome {
+    install_all(for_python().collect())
+}
+
+fn for_python() -> impl Iterator<Item = &'static str> {
+    let missing = !can_make_python_environments();
+    missing.then_some("python3-venv").into_iter()
 }
 
 /// Unpacks packages into a directory, without installing them.

@@ -4,6 +4,10 @@
 //! used again.
 
 mod check;
+mod guests;
+mod linked;
+mod local;
+mod processors;
 mod toolchain;
 mod windows;
 
@@ -31,14 +35,44 @@ enum Part {
     Toolchain,
     /// Types and lints on other systems and processors
     Check,
+    /// musl: built and run
+    Musl,
+    /// 64 bits of ARM: built, and run by an emulator
+    Aarch64,
+    /// 32 bits of ARM: built, and run by an emulator
+    Armv7,
+    /// IBM Z, which has the other order of bytes: built, and run by an emulator
+    S390x,
+    /// 32 bits of x86: built and run
+    I686,
     /// Windows: built, and run by Wine
     Windows,
+    /// macOS and FreeBSD: linked
+    Linked,
+    /// File systems of this machine
+    Local,
+    /// NFS 3, 4.0 and 4.2, with kernels of their own
+    Nfs,
+    /// SMB, with kernels of their own
+    Smb,
 }
 
 /// In the order in which they are quickest to fail.
-const ALL: [Part; 2] = [Part::Check, Part::Windows];
+const ALL: [Part; 11] = [
+    Part::Check,
+    Part::Musl,
+    Part::Aarch64,
+    Part::Armv7,
+    Part::S390x,
+    Part::I686,
+    Part::Windows,
+    Part::Linked,
+    Part::Local,
+    Part::Nfs,
+    Part::Smb,
+];
 
-const CI: [Part; 2] = [Part::Check, Part::Windows];
+const CI: [Part; 4] = [Part::Musl, Part::Aarch64, Part::Windows, Part::Local];
 
 pub(crate) fn run(options: &Options) -> Outcome {
     let parts = match &options.parts[..] {
@@ -46,16 +80,31 @@ pub(crate) fn run(options: &Options) -> Outcome {
         [] => &ALL[..],
         parts => parts,
     };
+    let mut all = Ok(());
     for part in parts {
         let since = Instant::now();
-        match part {
+        let done = match part {
             Part::Toolchain => toolchain::Toolchain::install().map(drop),
             Part::Check => check::run(),
+            Part::Musl => linked::test_musl(),
+            Part::Aarch64 => processors::test(&processors::AARCH64),
+            Part::Armv7 => processors::test(&processors::ARMV7),
+            Part::S390x => processors::test(&processors::S390X),
+            Part::I686 => processors::test(&processors::I686),
             Part::Windows => windows::run(),
-        }?;
-        println!("\n{part:?}: done in {} s", since.elapsed().as_secs());
+            Part::Linked => linked::link(),
+            Part::Local => local::run(),
+            Part::Nfs => guests::nfs(),
+            Part::Smb => guests::smb(),
+        };
+        let seconds = since.elapsed().as_secs();
+        match &done {
+            Ok(()) => println!("\n{part:?}: done in {seconds} s"),
+            Err(failure) => println!("\n{part:?}: FAILED in {seconds} s: {failure}"),
+        }
+        all = step::both(all, done);
     }
-    Ok(())
+    all
 }
 
 /// Where everything is that is made for this.

@@ -1,22 +1,28 @@
-//! The Python libraries that lockfast is tested with, in an environment of their own.
+//! What is tested with, or made by, packages of Python, in environments of their own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::{self, Failure, Outcome};
 
 /// Makes the environment anew unless it has what is required.
 pub(crate) fn install() -> Outcome {
-    let required = step::root().join("xtask/requirements.txt");
-    let installed = environment().join("requirements.txt");
+    make(&environment(), "xtask/requirements.txt")
+}
+
+/// Makes an environment anew unless it has what that file requires.
+pub(crate) fn make(environment: &Path, requirements: &str) -> Outcome {
+    let required = step::root().join(requirements);
+    let installed = environment.join("requirements.txt");
     let read = |path: &PathBuf| fs::read(path).ok();
-    if read(&required) == read(&installed) && interpreter().is_some() {
+    let interpreter = environment.join("bin/python");
+    if read(&required) == read(&installed) && interpreter.exists() {
         return Ok(());
     }
     let mut create = Command::new("python3");
-    step::run(create.args(["-m", "venv", "--clear"]).arg(environment()))?;
-    let mut fill = Command::new(environment().join("bin/python"));
+    step::run(create.args(["-m", "venv", "--clear"]).arg(environment))?;
+    let mut fill = Command::new(interpreter);
     fill.args(["-m", "pip", "install", "--quiet", "--requirement"]);
     step::run(fill.arg(&required))?;
     fs::copy(&required, &installed)

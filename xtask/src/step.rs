@@ -58,6 +58,14 @@ pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure(format!("cannot {what} {}: {error}", path.display()))
 }
 
+/// What went wrong in either, or both.
+pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Err(Failure(one)), Err(Failure(other))) => Err(Failure(format!("{one}\n{other}"))),
+        (one, other) => one.and(other),
+    }
+}
+
 /// Cargo, the one that runs this.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

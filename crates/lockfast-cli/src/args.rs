@@ -34,6 +34,9 @@ pub(crate) enum Subcommand {
     /// List who holds and who waits for which locks, of all programs
     #[command(after_help = LS_CODES)]
     Ls(Ls),
+    /// Watch who holds and who waits for which locks, of all programs
+    #[command(after_help = TOP_CODES)]
+    Top(Top),
     /// Try what locks are worth in a directory
     #[command(after_help = doctor::DETAILS)]
     Doctor(Doctor),
@@ -83,6 +86,18 @@ pub(crate) struct Ls {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Top {
+    /// Lock files, and directories with everything below; the whole machine, unless there are any
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Look that often: `500ms`, `2s`; a bare number is seconds. Where a look takes long it is less
+    /// often, so that no more than a tenth of the time is spent on it
+    #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = duration, allow_negative_numbers = true)]
+    pub(crate) interval: Duration,
 }
 
 #[derive(Debug, clap::Args)]
@@ -218,6 +233,13 @@ Exit code: 0 all are free, 75 one is held, 64 usage, 71 system error.";
 const LS_CODES: &str = "\
 Exit code: 0; with --deadlocks 75 if there is one; 64 usage, 66 there is nothing at a path,
 71 system error.";
+
+const TOP_CODES: &str = "\
+Keys: up and down select, < and > choose the column to sort by, r reverses, / filters, space pauses,
+d shows or hides who holds and waits, ? helps, q quits.
+
+Exit code: 0; 64 usage, or no terminal; 66 there is nothing at a path, 71 system error; 128+N when
+signal N ended it.";
 
 const DETAILS: &str = "\
 Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not

@@ -1,6 +1,7 @@
-//! What `status` and `ls` have in common: reports in words and as JSON.
+//! What `status`, `ls` and `top` have in common: reports in words and as JSON.
 
 mod json;
+mod scope;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use lockfast::inspect::{LockView, LockedFile, Process};
 
 pub(crate) use self::json::Document;
+pub(crate) use self::scope::Scope;
 use crate::sys;
 
 /// Writes to standard output. Nobody is left to tell when it is closed.
@@ -54,7 +56,12 @@ pub(crate) fn place(file: &LockedFile) -> String {
 
 /// The name of the user, or the number.
 pub(crate) fn user(process: &Process) -> String {
-    let Some(number) = process.user else {
+    user_name(process.user)
+}
+
+/// The name of the user with that number.
+pub(crate) fn user_name(number: Option<u32>) -> String {
+    let Some(number) = number else {
         return "?".to_owned();
     };
     sys::user_name(number).unwrap_or_else(|| number.to_string())

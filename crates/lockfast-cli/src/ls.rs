@@ -1,34 +1,26 @@
 //! `lockfast ls`: who holds, who waits, and who waits in a circle.
 
-use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
-use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, Report, State};
+use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, State};
 
 use crate::args;
 use crate::exit::{Exit, say};
-use crate::inspect::{Document, ago, has_colours, manner, place, put, user};
-use crate::sys;
+use crate::inspect::{Document, Scope, ago, has_colours, manner, place, put, user};
 
 pub(crate) fn run(arguments: &args::Ls) -> Exit {
-    let roots = match roots(arguments) {
-        Ok(roots) => roots,
+    let scope = match scope(arguments) {
+        Ok(scope) => scope,
         Err(exit) => return exit,
     };
-    let mut report = match inspect::machine() {
+    let mut report = match scope.look_around() {
         Ok(report) => report,
         Err(error) => {
             say(error);
             return Exit::SYSTEM;
         }
-    };
-    name_files(&mut report, roots.as_deref());
-    let wanted = |file: &LockedFile| match (&roots, &file.path) {
-        (None, _) => true,
-        (Some(roots), Some(path)) => roots.iter().any(|root| path.starts_with(root)),
-        (Some(_), None) => false,
     };
     if arguments.deadlocks {
         let found = match confirmed(report.deadlocks) {
@@ -38,26 +30,13 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
                 return Exit::SYSTEM;
             }
         };
-        let concerns = |deadlock: &Deadlock| {
-            let mut files = deadlock.steps.iter().filter_map(|step| step.file.as_ref());
-            files.any(&wanted)
-        };
-        let found = found.into_iter().filter(concerns).collect();
+        let found = found
+            .into_iter()
+            .filter(|deadlock| scope.concerns(deadlock))
+            .collect();
         return tell_deadlocks(arguments, &found, report.incomplete.as_ref());
     }
-    report.locks.retain(|lock| wanted(&lock.file));
-    // What is not known of other files does not matter.
-    let unnamed = report
-        .locks
-        .iter()
-        .filter(|lock| lock.processes.is_empty())
-        .count();
-    report.incomplete = report
-        .incomplete
-        .filter(|incomplete| unnamed > 0 || incomplete.other_pid_namespaces);
-    if let Some(incomplete) = &mut report.incomplete {
-        incomplete.unnamed = unnamed;
-    }
+    scope.narrow(&mut report);
     if arguments.json {
         Document::of_locks(report.locks.iter(), report.incomplete.as_ref()).print();
         return Exit::SUCCESS;
@@ -78,53 +57,12 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
     Exit::SUCCESS
 }
 
-/// Where the locks must be; `None` for the whole machine.
-fn roots(arguments: &args::Ls) -> Result<Option<Vec<PathBuf>>, Exit> {
-    let here = [PathBuf::from(".")];
-    let paths = match &arguments.paths[..] {
-        [] if arguments.all || arguments.deadlocks => return Ok(None),
-        [] => &here[..],
-        paths => paths,
-    };
-    let real = |path: &PathBuf| {
-        fs::canonicalize(path).map_err(|error| {
-            say(format_args!("cannot list {}: {error}", path.display()));
-            Exit::NO_INPUT
-        })
-    };
-    paths.iter().map(real).collect::<Result<_, _>>().map(Some)
-}
-
-/// Finds the names of files that only others have open, among those that were asked for.
-fn name_files(report: &mut Report, roots: Option<&[PathBuf]>) {
-    let mut nameless: Vec<&mut LockedFile> = report
-        .locks
-        .iter_mut()
-        .map(|lock| &mut lock.file)
-        .filter(|file| file.path.is_none())
-        .collect();
-    if nameless.is_empty() {
-        return;
+fn scope(arguments: &args::Ls) -> Result<Scope, Exit> {
+    match &arguments.paths[..] {
+        [] if arguments.all || arguments.deadlocks => Ok(Scope::machine()),
+        [] => Scope::below(&[PathBuf::from(".")]),
+        paths => Scope::below(paths),
     }
-    for root in roots.unwrap_or_default() {
-        let below = fs::read_dir(root).into_iter().flatten().flatten();
-        let below = below.map(|entry| (sys::number(&entry), entry.path()));
-        for (inode, path) in below.chain([(None, root.clone())]) {
-            for file in &mut nameless {
-                if inode.is_none_or(|inode| inode == file.inode) && is_at(file, &path) {
-                    file.path = Some(path.clone());
-                }
-            }
-        }
-    }
-}
-
-fn is_at(file: &LockedFile, path: &Path) -> bool {
-    let report = inspect::path(path);
-    report.is_ok_and(|report| {
-        let first = report.locks.first();
-        first.is_some_and(|lock| lock.file.device == file.device && lock.file.inode == file.inode)
-    })
 }
 
 /// Those that are there in a second look too: what was put together of several moments is not.

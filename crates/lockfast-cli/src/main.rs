@@ -17,6 +17,8 @@ mod run;
 mod status;
 #[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
+#[cfg_attr(windows, path = "windows/top.rs")]
+mod top;
 mod trace;
 
 use std::process::ExitCode;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
             Subcommand::Man(arguments) => documents::man(&arguments),
             Subcommand::Status(arguments) => status::run(&arguments),
             Subcommand::Ls(arguments) => ls::run(&arguments),
+            Subcommand::Top(arguments) => top::run(&arguments),
         },
         Err(error) => usage(&error),
     };

@@ -55,7 +55,7 @@ fn wait_and_run(arguments: &args::Run) -> Exit {
         Err((code, error)) => {
             let conflict = error.is_contended() || error.is_timed_out();
             if !(conflict && arguments.quiet) {
-                say(error);
+                say(error.explain());
             }
             code
         }
@@ -120,18 +120,19 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
             }
         }
     }
-    if let Some(MemberGuard::Lock(guard)) = guards.first() {
-        if let Some(token) = guard.token() {
-            command.env("LOCKFAST_TOKEN", token.to_string());
-        }
+    if let Some(MemberGuard::Lock(guard)) = guards.first()
+        && let Some(token) = guard.token()
+    {
+        command.env("LOCKFAST_TOKEN", token.to_string());
     }
-    if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
-        if let Err(error) = sys::kill_with_parent(&mut command) {
-            say(format_args!(
-                "cannot have the command killed with this process: {error}"
-            ));
-            return Exit::SYSTEM;
-        }
+    if sys::CAN_KILL_WITH_PARENT
+        && arguments.kill_with_parent.unwrap_or(true)
+        && let Err(error) = sys::kill_with_parent(&mut command)
+    {
+        say(format_args!(
+            "cannot have the command killed with this process: {error}"
+        ));
+        return Exit::SYSTEM;
     }
     child::run(command, signals).unwrap_or_else(|error| not_started(program, &error))
 }

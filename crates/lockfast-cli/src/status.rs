@@ -64,6 +64,8 @@ fn sentence(lock: &LockView) -> String {
     } else {
         processes.join(", ")
     };
+    let label = lock.label.as_ref();
+    let label = label.map_or_else(String::new, |label| format!(" ({label})"));
     let since = ago(lock.since).map_or_else(String::new, |time| format!(", for {time}"));
-    format!("{} {}: {who}{since}", lock.state, manner(lock))
+    format!("{} {}: {who}{label}{since}", lock.state, manner(lock))
 }

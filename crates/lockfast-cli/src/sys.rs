@@ -167,3 +167,9 @@ pub(crate) fn user_name(number: u32) -> Option<String> {
     let user = User::from_uid(Uid::from_raw(number)).ok()??;
     Some(user.name)
 }
+
+/// Stops this process until its shell has it go on.
+pub(crate) fn suspend() {
+    // Where nobody could have it go on the kernel ignores it.
+    let _ = signal::raise(Signal::SIGTSTP);
+}

@@ -15,6 +15,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// The type is opaque: ask it with the `is_…` predicates. Its text names the path, what was tried,
 /// the cause and what to do about it; when a lock is held, also the holder, where the kernel tells.
+/// With the feature `inspect`, `explain` has more of the holder.
 ///
 /// An error converts into an [`io::Error`] of the matching kind, so that it passes through `?` in
 /// functions that return [`io::Result`].
@@ -204,6 +205,17 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, None)
+    }
+}
+
+impl Error {
+    /// Its text, with those who hold the lock if somebody has looked.
+    pub(crate) fn tell(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        found: Option<&dyn fmt::Display>,
+    ) -> fmt::Result {
         let Inner {
             path,
             operation,
@@ -221,12 +233,11 @@ impl fmt::Display for Error {
             _ => write!(f, "{} {}", operation.failed(), path.display())?,
         }
         match cause {
-            Cause::Contended(Some(holder)) | Cause::TimedOut(_, Some(holder)) => {
-                write!(f, ": it is held by {holder}")
-            }
-            Cause::Contended(None) | Cause::TimedOut(_, None) => {
-                write!(f, ": {}", operation.in_the_way())
-            }
+            Cause::Contended(holder) | Cause::TimedOut(_, holder) => match (found, holder) {
+                (Some(found), _) => write!(f, ": {} by {found}", operation.held()),
+                (None, Some(holder)) => write!(f, ": {} by {holder}", operation.held()),
+                (None, None) => write!(f, ": {}", operation.in_the_way()),
+            },
             Cause::OtherPermits { wanted, theirs } => write!(
                 f,
                 ": it has {wanted} permits here and {theirs} where others have it open; \
@@ -300,6 +311,14 @@ impl Operation {
         match self {
             Self::Acquire => "too few are free, or others wait for one",
             Self::Open => "a program has locked the whole file",
+            _ => "it is held",
+        }
+    }
+
+    /// What somebody does who is in the way.
+    fn held(self) -> &'static str {
+        match self {
+            Self::Acquire => "too few are free, permits are held",
             _ => "it is held",
         }
     }

@@ -129,8 +129,19 @@ impl LockFile {
         let status = sys::file::status(&file)
             .map_err(|error| Error::system(path, Operation::Open, error))?;
         refuse_unless_regular(path, status.sort)?;
+        let has_ranges = sys::lock::HAS_RANGES && sys::file::has_ranges(&file);
+        let needs_ranges = settings.fairness == Fairness::Fifo || settings.permits.is_some();
+        if needs_ranges && !has_ranges {
+            let why = "Fairness::Fifo and semaphores need locks of single bytes, which this file \
+                       system does not have: use a local one, or NFS";
+            return Err(Error::new(
+                path,
+                Operation::Open,
+                Cause::Unsupported(why, None),
+            ));
+        }
         let (bytes, flock) = match settings.protocol {
-            Protocol::Fcntl | Protocol::Both if !sys::lock::HAS_RANGES => (false, true),
+            Protocol::Fcntl | Protocol::Both if !has_ranges => (false, true),
             Protocol::Fcntl => (true, false),
             Protocol::Flock => (false, true),
             Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
@@ -188,6 +199,12 @@ impl LockFile {
     /// Can a grant come late, because a server sends it?
     pub(crate) fn is_remote(&self) -> bool {
         self.is_remote
+    }
+
+    /// Does a signal end a wait for it in the kernel?
+    pub(crate) fn signals_end_waits(&self) -> bool {
+        // Of those that this machine keeps the kernel is not asked again.
+        !self.is_remote || sys::file::signals_end_waits(&self.file)
     }
 
     /// The place in the line, if there is to be a strict order.
@@ -449,13 +466,17 @@ const MAX_LINKS: usize = 40;
 /// How often the directory may vanish again after it was created.
 const MAX_DIRECTORIES: usize = 16;
 
+/// How often it may be gone when it is looked at, and there again when it is to be created. A server
+/// of SMB says so until the last one has closed a file that was deleted.
+const MAX_VANISHED: usize = 1000;
+
 /// The file, and whether it is open for writing.
 fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {
     let follow = settings.follow_symlinks;
     let fail = |operation, error| Error::system(path, operation, error);
     // The file that a dangling link leads to, when links are followed.
     let mut target = path.to_path_buf();
-    let (mut links, mut directories) = (0, 0);
+    let (mut links, mut directories, mut vanished) = (0, 0, 0);
     loop {
         // What exists is looked at first: opening a device can do things.
         match sys::file::status_at(&target, follow) {
@@ -471,7 +492,11 @@ fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match sys::file::create_new(&target, settings.mode) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    Err(error)
+                        if error.kind() == io::ErrorKind::AlreadyExists
+                            && vanished < MAX_VANISHED =>
+                    {
+                        vanished += 1;
                         if follow && links < MAX_LINKS {
                             if let Some(next) = link_target(&target) {
                                 target = next;

@@ -168,7 +168,7 @@ impl Handle {
     pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: Patience) -> Result<Hold> {
         let thread = ThreadToken::current();
         if let Some(parcel) = self.process().queue.take_from_lane(mode, thread) {
-            trace::acquired(&self.path, mode.name(), None);
+            trace::acquired(&self.path, mode.name());
             return Ok(Hold::from_lane(parcel, mode, thread));
         }
         self.acquire_from_kernel(mode, patience, thread)
@@ -203,7 +203,7 @@ impl Handle {
             if let Ok(entry) = self.begin_record(file, mode) {
                 process.held.store(true, Ordering::Relaxed);
                 turn.keep();
-                trace::acquired(&self.path, mode.name(), None);
+                trace::acquired(&self.path, mode.name());
                 return Some(Hold::again(parcel, self, mode, thread, entry));
             }
         }
@@ -219,7 +219,7 @@ impl Handle {
     pub(crate) async fn acquire_async(self: &Arc<Self>, mode: Mode) -> Result<Hold> {
         let thread = ThreadToken::NONE;
         if let Some(parcel) = self.process().queue.take_from_lane(mode, thread) {
-            trace::acquired(&self.path, mode.name(), None);
+            trace::acquired(&self.path, mode.name());
             return Ok(Hold::from_lane(parcel, mode, thread));
         }
         let wait = Wait::of_task(self, Operation::Lock);
@@ -255,9 +255,9 @@ impl Handle {
     ) -> Result<Hold> {
         let process = self.process();
         let queue = &process.queue;
-        let hold = |wait: &Wait<'_>, file, entry| {
+        let inside = |wait: &Wait<'_>, file| {
             wait.acquired(mode.name());
-            Ok(Hold::new(self, mode, thread, file, entry))
+            Ok(Hold::new(self, mode, thread, file))
         };
         let by_lane = |wait: &Wait<'_>, parcel| {
             wait.acquired(mode.name());
@@ -266,7 +266,7 @@ impl Handle {
         let mut turn = loop {
             match queue.try_enter(mode, thread) {
                 Entry::Turn(turn) => break turn,
-                Entry::Inside(file) => return hold(&wait, file, None),
+                Entry::Inside(file) => return inside(&wait, file),
                 Entry::Full if queue.has_idle_lane(mode) => {
                     if let Some(parcel) = queue.take_from_lane(mode, thread) {
                         return by_lane(&wait, parcel);
@@ -295,7 +295,7 @@ impl Handle {
         while turn.joins() {
             if let Some(file) = self.join(&turn, mode)? {
                 turn.keep();
-                return hold(&wait, file, None);
+                return inside(&wait, file);
             }
             if wait.is_impatient() {
                 return Err(wait.contended(None));
@@ -312,8 +312,11 @@ impl Handle {
             }
         };
         process.held.store(true, Ordering::Relaxed);
+        let spare = turn.take_spare();
         turn.keep();
-        hold(&wait, file, entry)
+        wait.acquired(mode.name());
+        let parcel = spare.unwrap_or_else(|| Parcel::new(file));
+        Ok(Hold::again(parcel, self, mode, thread, entry))
     }
 
     /// Writes who holds it, if it is held alone and that is wanted.

@@ -42,6 +42,22 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "it is used again and again where it is"
+    )]
+    pub(crate) fn new(file: Arc<LockFile>) -> Box<Self> {
+        Box::new(Self {
+            handle: None,
+            file,
+            mode: Mode::Write,
+            thread: ThreadToken::NONE,
+            by_lane: false,
+            turns: 0,
+            entry: None,
+        })
+    }
+
     pub(crate) fn handle(&self) -> &Arc<Handle> {
         self.handle.as_ref().expect("it is there while it is held")
     }
@@ -92,23 +108,11 @@ impl Hold {
         mode: Mode,
         thread: ThreadToken,
         file: Arc<LockFile>,
-        entry: Option<Box<Entry>>,
     ) -> Self {
-        let parcel = Parcel {
-            handle: Some(Arc::clone(handle)),
-            file,
-            mode,
-            thread,
-            by_lane: false,
-            turns: 0,
-            entry,
-        };
-        Self {
-            parcel: Some(Box::new(parcel)),
-        }
+        Self::again(Parcel::new(file), handle, mode, thread, None)
     }
 
-    /// With what another one left, for one who was granted it by the kernel.
+    /// With what may be left of another one, for one who was granted it by the kernel.
     #[inline]
     pub(crate) fn again(
         mut parcel: Box<Parcel>,
@@ -234,7 +238,7 @@ impl Hold {
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
         self.process().queue.change(self.mode(), to, self.thread());
         trace::released(self.path(), self.mode().name());
-        trace::acquired(self.path(), to.name(), None);
+        trace::acquired(self.path(), to.name());
         self.parcel_mut().mode = to;
         Ok(())
     }

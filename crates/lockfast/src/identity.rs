@@ -11,6 +11,7 @@
 //! later ones compare the descriptor with that [`Sightings`]: a file that was deleted or replaced has
 //! fewer names, and one that was renamed has another change time.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -52,7 +53,8 @@ pub enum Verify {
     ///
     /// Where the file system may keep the change time of a file that is renamed (everything but
     /// ext2/3/4, XFS, Btrfs, F2FS, tmpfs and overlays on Linux), an acquire that does not wait notices no
-    /// rename, and after a wait the path is always looked up.
+    /// rename, and after a wait the path is always looked up. On network file systems and FUSE it is looked
+    /// up at each acquire.
     #[default]
     Links,
     /// Look the path up (about 1 µs), which notices everything everywhere.
@@ -149,7 +151,9 @@ fn is_as_sighted(file: &LockFile, waited: bool) -> io::Result<bool> {
     let may_tell = if file.renames_show() {
         sighting.changed.is_some()
     } else {
-        !waited
+        // Where a server has the file, the client renames what is deleted while it is open, and such
+        // a file keeps its links (so does FUSE).
+        !waited && !file.is_remote()
     };
     if !may_tell {
         return Ok(false);
@@ -166,6 +170,9 @@ pub(crate) fn is_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<bo
 
 /// What is at the path, if it is the file.
 fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<Status>> {
+    if file.is_remote() {
+        ask_server_for_names(path);
+    }
     match sys::file::status_at(path, follow) {
         // The file may lose its last name between the look-up and the answer.
         Ok(status) if status.id == file.id() && status.links > 0 => Ok(Some(status)),
@@ -175,6 +182,17 @@ fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<St
             _ => Err(error),
         },
     }
+}
+
+/// A client of NFS believes for up to a minute that a name means the file that it meant; when the
+/// directory is opened it asks the server what has changed there.
+fn ask_server_for_names(path: &Path) {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // Whoever may not read the directory has what the client believes.
+    drop(File::open(directory));
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@
 )]
 pub(crate) mod bytes;
 mod deadlock;
+mod explain;
+mod records;
 pub(crate) mod snapshot;
 mod view;
 
@@ -57,7 +59,8 @@ use std::path::Path;
 
 use self::bytes::Meaning;
 pub use self::deadlock::{Deadlock, DeadlockStep};
-use self::snapshot::{Description, FileKey, KernelLock, Snapshot, end};
+pub use self::explain::Explained;
+use self::snapshot::{Description, FileKey, KernelLock, Request, Snapshot, end};
 pub use self::view::{Incomplete, Kind, LockView, LockedFile, Mode, Permits, Process, Role, State};
 use crate::error::{Error, Operation, Result};
 use crate::sys;
@@ -186,14 +189,15 @@ impl Report {
             add_views(description, permits, snapshot, &mut locks);
         }
         locks.extend(snapshot.requests.iter().map(|request| {
-            let processes: Vec<u32> = request.pid.into_iter().collect();
-            LockView {
-                state: State::Waiting,
-                role: bytes::awaited(&request.lock),
-                since: request.since,
-                ..view(request.file, &request.lock, &processes, snapshot)
-            }
+            let permits = permits.get(&request.file).copied();
+            awaited(request, permits, snapshot)
         }));
+        let records = records::read(snapshot);
+        for lock in &mut locks {
+            if let Some(owner) = records.get(&key(lock)) {
+                lock.add_record(owner);
+            }
+        }
         locks.sort_by_cached_key(|lock| {
             let pid = lock.processes.first().map(|process| process.pid);
             let file = &lock.file;
@@ -265,6 +269,30 @@ fn add_views(
     }
 }
 
+/// What somebody waits for.
+fn awaited(request: &Request, permits: Option<u32>, snapshot: &Snapshot) -> LockView {
+    let processes: Vec<u32> = request.pid.into_iter().collect();
+    let view = view(request.file, &request.lock, &processes, snapshot);
+    let own = snapshot
+        .descriptions
+        .iter()
+        .filter(|description| description.file == request.file)
+        .filter(|description| {
+            request
+                .pid
+                .is_some_and(|pid| description.owners.contains(&pid))
+        })
+        .find_map(|own| bytes::awaited_in_line(&request.lock, &own.locks, permits));
+    let (mode, role) = own.unwrap_or_else(|| (view.mode, bytes::awaited(&request.lock)));
+    LockView {
+        mode,
+        role,
+        state: State::Waiting,
+        since: request.since,
+        ..view
+    }
+}
+
 fn view(file: FileKey, lock: &KernelLock, owners: &[u32], snapshot: &Snapshot) -> LockView {
     let processes = owners.iter().filter_map(|pid| snapshot.processes.get(pid));
     let range = lock.range;
@@ -278,6 +306,17 @@ fn view(file: FileKey, lock: &KernelLock, owners: &[u32], snapshot: &Snapshot) -
         range: (range.start, (range.len > 0).then(|| end(range) - 1)),
         processes: processes.cloned().collect(),
         since: None,
+        label: None,
+    }
+}
+
+fn key(lock: &LockView) -> FileKey {
+    let (major, minor) = lock.file.device;
+    let inode = lock.file.inode;
+    FileKey {
+        major,
+        minor,
+        inode,
     }
 }
 

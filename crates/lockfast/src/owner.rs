@@ -129,6 +129,16 @@ pub(crate) fn holder(file: &File) -> Option<Owner> {
     (owner.is_running() != Some(false)).then_some(owner)
 }
 
+/// Is that the length of a file with records?
+#[cfg_attr(
+    not(feature = "inspect"),
+    allow(dead_code, reason = "only that feature looks for records")
+)]
+pub(crate) fn is_length(length: u64) -> bool {
+    let one = (HEADER.len() + LENGTH) as u64;
+    length == one || length == one + LENGTH as u64
+}
+
 /// This process, as the author of records in that file.
 ///
 /// # Errors

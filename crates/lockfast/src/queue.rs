@@ -344,7 +344,11 @@ impl<T: Shared> Queue<T> {
     fn grant(&self, state: &mut State<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
         let joins = !state.is_empty();
         state.begin(mode, thread);
-        Turn::new(self, state, thread, Purpose::Enter { mode, joins })
+        let mut turn = Turn::new(self, state, thread, Purpose::Enter { mode, joins });
+        if let Some(spare) = state.spare.take() {
+            turn.spare(spare);
+        }
+        turn
     }
 
     fn state(&self) -> Locked<'_, T> {

@@ -10,10 +10,10 @@ use crate::error::{Cause, Operation};
 use crate::holder::Holder;
 
 #[cfg(feature = "tracing")]
-pub(crate) use told::{Span, acquired, gave_up, released, waiting};
+pub(crate) use told::{Span, acquired, gave_up, granted, released, waiting};
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use untold::{Span, acquired, gave_up, released, waiting};
+pub(crate) use untold::{Span, acquired, gave_up, granted, released, waiting};
 
 #[cfg(feature = "tracing")]
 mod told {
@@ -38,14 +38,20 @@ mod told {
         Span(span)
     }
 
-    /// Something was acquired, after a wait if there was one.
-    pub(crate) fn acquired(path: &Path, mode: &'static str, wait: Option<(&Span, Duration)>) {
-        let path = path.display();
-        if let Some((Span(span), waited)) = wait {
-            tracing::debug!(parent: span, %path, mode, ?waited, "acquired");
-        } else {
-            tracing::trace!(%path, mode, "acquired");
-        }
+    /// Something was acquired.
+    pub(crate) fn acquired(path: &Path, mode: &'static str) {
+        tracing::trace!(path = %path.display(), mode, "acquired");
+    }
+
+    /// The same after a wait. How long that was is asked for only if somebody listens: whoever was just
+    /// woken is in a hurry.
+    pub(crate) fn granted(
+        path: &Path,
+        mode: &'static str,
+        Span(span): &Span,
+        waited: impl Fn() -> Duration,
+    ) {
+        tracing::debug!(parent: span, path = %path.display(), mode, waited = ?waited(), "acquired");
     }
 
     /// Something was released, or another mode taken.
@@ -73,7 +79,9 @@ mod untold {
         Span
     }
 
-    pub(crate) fn acquired(_: &Path, _: &'static str, _: Option<(&Span, Duration)>) {}
+    pub(crate) fn acquired(_: &Path, _: &'static str) {}
+
+    pub(crate) fn granted(_: &Path, _: &'static str, _: &Span, _: impl Fn() -> Duration) {}
 
     pub(crate) fn released(_: &Path, _: &'static str) {}
 

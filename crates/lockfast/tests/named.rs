@@ -2,15 +2,19 @@
 //! made for the test.
 #![cfg(unix)]
 
+#[path = "processes/program.rs"]
+mod program;
+
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use lockfast::{
     Lock, LockGuard, Options, ReentrantLock, RwLock, Scope, Semaphore, SemaphorePermit,
 };
+use program::own_program;
 use tempfile::TempDir;
 
 const NOBODY: &str = "65534";
@@ -29,7 +33,7 @@ struct Actor {
 
 impl Actor {
     fn start(name: &str, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
+        let mut child = own_program()
             .args(["--exact", "actor", "--ignored", "--nocapture"])
             .env(NAME, name)
             .envs(environment.iter().copied())

@@ -94,17 +94,21 @@ impl Toolchain {
     pub(crate) fn clippy(&self) -> Command {
         let mut command = Command::new(self.directory.join("usr/bin/cargo-clippy"));
         command.arg("clippy");
-        self.prepare(&mut command);
+        self.prepare_in("check", &mut command);
         command
     }
 
     /// Has a command use that compiler.
     pub(crate) fn prepare(&self, command: &mut Command) {
+        self.prepare_in("build", command);
+    }
+
+    fn prepare_in(&self, folder: &str, command: &mut Command) {
         let programs = self.directory.join("usr/bin");
         command
             .arg("-Zbuild-std=std,panic_unwind")
             .arg("--target-dir")
-            .arg(super::folder().join("build"))
+            .arg(super::folder().join(folder))
             // What is only for nightly compilers is needed for that.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", programs.join("rustc"))

@@ -43,6 +43,7 @@ struct Lock {
     first_byte: u64,
     last_byte: Option<u64>,
     since: Option<String>,
+    label: Option<String>,
     processes: Vec<Process>,
 }
 
@@ -168,6 +169,7 @@ impl From<&LockView> for Lock {
             first_byte: lock.range.0,
             last_byte: lock.range.1,
             since: time(lock.since),
+            label: lock.label.clone(),
             processes: lock.processes.iter().map(Into::into).collect(),
         }
     }

@@ -210,16 +210,29 @@ fn what_lockfast_itself_holds_has_a_role() {
 fn a_lock_that_was_inherited_shows_all_who_have_it() {
     let stage = Stage::new();
     let path = file(&stage, "job.lock");
-    let mut command = Command::new("flock");
-    let holder = Actor::start(command.arg(&path).args(["sh", "-c", HOLD]));
-    holder.says("ready");
-    let document = json(lockfast(["ls"]).arg(&path));
-    let locks = document["locks"].as_array().expect("locks");
-    assert_eq!(locks.len(), 1, "{document}");
-    let processes = locks[0]["processes"].as_array().expect("processes");
-    assert_eq!(processes.len(), 2, "{document}");
-    assert_eq!(processes[0]["pid"], number(holder.pid()));
-    assert_eq!(processes[1]["command"][0], "sh");
+    // As it was inherited, and by other numbers.
+    for number in [3, 7, 255, 200] {
+        let text = format!("[ {number} = 3 ] || exec {number}>&3 3>&-; {HOLD}");
+        let mut command = Command::new("flock");
+        let holder = Actor::start(command.arg(&path).args(["bash", "-c", &text]));
+        holder.says("ready");
+        let pid = u64::from(holder.pid().as_raw().unsigned_abs());
+        let listed = json(lockfast(["ls"]).arg(&path));
+        let asked = json(lockfast(["status"]).arg(&path));
+        for document in [&listed, &asked["status"][0]] {
+            let locks = document["locks"].as_array().expect("locks");
+            assert_eq!(locks.len(), 1, "{document}");
+            let processes = locks[0]["processes"].as_array().expect("processes");
+            assert_eq!(processes.len(), 2, "{number}: {document}");
+            assert_eq!(processes[0]["pid"], pid);
+            assert_eq!(processes[1]["command"][0], "bash");
+        }
+        drop(holder);
+        // The other one ends when nobody can tell it anything.
+        until("it is free", || {
+            outcome(lockfast(["status"]).arg(&path)).code == Some(0)
+        });
+    }
 }
 
 #[test]
@@ -246,6 +259,221 @@ fn a_wait_has_a_beginning() {
     let slack = std::time::Duration::from_secs(1);
     assert!(since + slack > started, "{document}");
     assert!(since < std::time::SystemTime::now() + slack, "{document}");
+}
+
+/// Who holds it is in the error of an attempt and of a wait, whatever program that is: also where
+/// `F_GETLK` says -1, and where there are several.
+#[test]
+fn an_error_names_every_kind_of_holder_with_its_command() {
+    let stage = Stage::new();
+    let attempt = |path: &Path, how: &[&str]| {
+        let told = outcome(run(how).arg(path).args(["--", "true"]));
+        assert_eq!(told.code, Some(75), "{told:?}");
+        told.errors
+    };
+    for kind in ["classic", "ofd", "ofds"] {
+        let path = file(&stage, kind);
+        let mut holder = locker();
+        holder.tell(&format!("{kind} {}", path.display()));
+        holder.says("locked");
+        for how in [&["-n"][..], &["-w", "20ms"]] {
+            let errors = attempt(&path, how);
+            let who = format!(": it is held by pid {} (", holder.pid());
+            assert!(errors.contains(&who), "{kind}: {errors}");
+            assert!(errors.contains("import fcntl, os, struct, sys"), "{errors}");
+        }
+    }
+    let path = file(&stage, "flock");
+    let mut holder = locker();
+    holder.tell(&format!("flock {}", path.display()));
+    holder.says("locked");
+    let errors = attempt(&path, &["-n", "--protocol", "flock"]);
+    let who = format!(": it is held by pid {} (", holder.pid());
+    assert!(errors.contains(&who), "{errors}");
+
+    let path = stage.path("shared.lock");
+    let readers = [(); 5].map(|()| {
+        let mut command = run(["--shared"]);
+        let reader = Actor::start(command.arg(&path).args(["--", "sh", "-c", HOLD]));
+        reader.says("ready");
+        reader
+    });
+    let errors = attempt(&path, &["-n"]);
+    let named = readers.iter().filter(|reader| {
+        let who = format!("pid {} (", reader.pid());
+        errors.contains(&who)
+    });
+    assert_eq!(named.count(), 3, "{errors}");
+    assert!(errors.ends_with("; and 2 more"), "{errors}");
+
+    let pool = stage.path("pool.lock");
+    let mut command = run(["--permits", "1"]);
+    let holder = Actor::start(command.arg(&pool).args(["--", "sh", "-c", HOLD]));
+    holder.says("ready");
+    let errors = attempt(&pool, &["-n", "--permits", "1"]);
+    let who = format!("permits are held by pid {} (", holder.pid());
+    assert!(errors.contains(&who), "{errors}");
+}
+
+/// An owner record tells since when, and what for.
+#[test]
+fn a_hold_with_a_record_has_a_beginning_and_a_label() {
+    let stage = Stage::new();
+    let path = stage.path("job.lock");
+    for protocol in ["fcntl", "flock"] {
+        let mut command = run([
+            "--record",
+            "--label",
+            "nightly backup",
+            "--protocol",
+            protocol,
+        ]);
+        let before = std::time::SystemTime::now();
+        let mut holder = Actor::start(command.arg(&path).args(["--", "sh", "-c", HOLD]));
+        holder.says("ready");
+        let after = std::time::SystemTime::now();
+        let document = json(lockfast(["status"]).arg(&path));
+        let lock = &document["status"][0]["locks"][0];
+        assert_eq!(lock["label"], "nightly backup", "{document}");
+        let since = lock["since"].as_str().expect("a beginning");
+        let since = humantime::parse_rfc3339(since).expect("a time");
+        // It is told in milliseconds.
+        let tick = std::time::Duration::from_millis(1);
+        assert!(since + tick >= before && since <= after, "{document}");
+        let told = outcome(lockfast(["status"]).arg(&path)).output;
+        assert!(told[1].contains(" (nightly backup), for 0s"), "{told:?}");
+        holder.tell("end");
+        holder.end();
+    }
+    // The record of one that died is not that of the next one, which writes none.
+    let mut command = run(["--record", "--label", "nightly backup"]);
+    let mut dead = Actor::start(command.arg(&path).args(["--", "sh", "-c", HOLD]));
+    dead.says("ready");
+    dead.signal(nix::sys::signal::Signal::SIGKILL);
+    dead.end();
+    let _holder = hold(&path);
+    let document = json(lockfast(["status"]).arg(&path));
+    let lock = &document["status"][0]["locks"][0];
+    assert!(
+        lock["since"].is_null() && lock["label"].is_null(),
+        "{document}"
+    );
+}
+
+/// Not a test by itself: the processes of the next one.
+#[test]
+fn takes_a_lock_in_order_if_it_is_asked_to() {
+    use lockfast::{Fairness, Lock, RwLock, Semaphore};
+    let Some(path) = std::env::var_os("LOCKFAST_TEST_IN_ORDER") else {
+        return;
+    };
+    let hold = || {
+        println!("\ninside");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).expect("a line");
+    };
+    let what = std::env::var("LOCKFAST_TEST_AS").expect("what for");
+    let fifo = Fairness::Fifo;
+    match &*what {
+        "lock" => {
+            let lock = Lock::options().fairness(fifo).open(path).expect("a lock");
+            let _guard = lock.lock().expect("it gets in");
+            hold();
+        }
+        "reader" => {
+            let lock = RwLock::options().fairness(fifo).open(path).expect("a lock");
+            let _guard = lock.read().expect("it gets in");
+            hold();
+        }
+        _ => {
+            let options = Semaphore::options().fairness(fifo);
+            let pool = options.open(path, 1).expect("a pool");
+            let _permit = pool.acquire().expect("it gets in");
+            hold();
+        }
+    }
+}
+
+/// Those who wait in strict order have locked a ticket, and wait for somebody else's: they hold nothing.
+#[test]
+fn who_waits_in_strict_order_is_no_holder() {
+    let stage = Stage::new();
+    let start = |path: &Path, what: &str| {
+        let itself = std::env::current_exe().expect("this program");
+        let mut command = Command::new(itself);
+        command.args(["--nocapture", "--exact"]);
+        command.arg("inspect::takes_a_lock_in_order_if_it_is_asked_to");
+        command.env("LOCKFAST_TEST_IN_ORDER", path);
+        Actor::start(command.env("LOCKFAST_TEST_AS", what))
+    };
+    let until_inside = |actor: &Actor| while actor.hear() != "inside" {};
+    let cases = [
+        (
+            "lock",
+            ["exclusive", "writer"],
+            ["exclusive", "writer"],
+            ["exclusive", "-"],
+        ),
+        (
+            "permit",
+            ["exclusive", "permit"],
+            ["exclusive", "permit"],
+            ["exclusive", "permit"],
+        ),
+    ];
+    for (what, held, first, others) in cases {
+        let path = stage.path(what);
+        let holder = start(&path, what);
+        until_inside(&holder);
+        let waiters: Vec<Actor> = (0..3)
+            .map(|_| {
+                let waiter = start(&path, what);
+                until_waiting(&path, waiter.pid());
+                waiter
+            })
+            .collect();
+        let pids: Vec<u64> = waiters.iter().map(|waiter| number(waiter.pid())).collect();
+        let mut expected = vec![("holding", held, number(holder.pid()))];
+        let manners = [first, others, others];
+        expected.extend(
+            pids.iter()
+                .zip(manners)
+                .map(|(&pid, manner)| ("waiting", manner, pid)),
+        );
+        expected.sort_unstable();
+        // A look may come in the moment in which one changes from one wait to the next.
+        let mut told = Vec::new();
+        until(&format!("{expected:?}"), || {
+            told = entries(&path);
+            let holders = told.iter().filter(|entry| entry.0 == "holding").count();
+            assert!(holders <= 1, "{told:?}");
+            let mut short: Vec<_> = told
+                .iter()
+                .filter_map(|(state, _, mode, role, pid)| {
+                    Some((&**state, [&**mode, &**role], (*pid)?))
+                })
+                .collect();
+            short.sort_unstable();
+            short == expected
+        });
+    }
+    // A reader behind a writer that waits.
+    let path = stage.path("rw.lock");
+    let holder = start(&path, "lock");
+    until_inside(&holder);
+    let writer = start(&path, "lock");
+    until_waiting(&path, writer.pid());
+    let reader = start(&path, "reader");
+    until_waiting(&path, reader.pid());
+    let told = entries(&path);
+    let is_its =
+        |entry: &&(String, _, String, String, Option<u64>)| entry.4 == Some(number(reader.pid()));
+    let its: Vec<_> = told.iter().filter(is_its).collect();
+    assert_eq!(its.len(), 1, "{told:?}");
+    assert_eq!(
+        (&*its[0].0, &*its[0].2, &*its[0].3),
+        ("waiting", "shared", "reader")
+    );
 }
 
 #[test]

@@ -12,5 +12,8 @@ mod record;
 mod run;
 mod signals;
 mod stage;
-#[cfg(target_os = "linux")]
 mod terminal;
+#[cfg(target_os = "linux")]
+mod tmux;
+#[cfg(target_os = "linux")]
+mod top;

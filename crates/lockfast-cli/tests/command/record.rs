@@ -67,8 +67,10 @@ fn who_died_is_told_to_the_next_one_and_who_holds_it_is_named() {
     holder.says("ready");
     let mut attempt = run(["-n", "--record"]);
     let refused = outcome(attempt.arg(&lock).args(["--", "true"]));
-    let who = format!("held by pid {} (nightly backup), for ", holder.pid());
+    let who = format!("held by pid {} (", holder.pid());
     assert!(refused.errors.contains(&who), "{}", refused.errors);
+    let since = ") (nightly backup), for ";
+    assert!(refused.errors.contains(since), "{}", refused.errors);
 
     holder.signal(Signal::SIGKILL);
     holder.end();

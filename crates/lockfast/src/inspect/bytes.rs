@@ -1,9 +1,10 @@
 //! What locked bytes mean, when lockfast locked them.
 
 use super::snapshot::{KernelLock, end};
-use super::{Kind, Role};
+use super::{Kind, Mode, Role};
 use crate::protocol::plan::{Part, Range};
-use crate::protocol::{self, Blocker, permits};
+use crate::protocol::tickets::{self, Side};
+use crate::protocol::{self, Blocker, linger, permits};
 
 /// What an open file description has of a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,26 @@ pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
     (is(Part::Entrance) || is(Part::Main)).then_some(Role::Reader)
 }
 
+/// What somebody waits to become who waits for an earlier ticket, and has these locks itself: shared or
+/// not, and the role if its ticket tells.
+pub(super) fn awaited_in_line(
+    lock: &KernelLock,
+    own: &[KernelLock],
+    permits: Option<u32>,
+) -> Option<(Mode, Option<Role>)> {
+    let side = |lock: &KernelLock| match lock.kind {
+        Kind::Ofd => tickets::side_of(lock.range),
+        _ => None,
+    };
+    side(lock)?;
+    Some(match own.iter().find_map(side)? {
+        Side::Readers => (Mode::Shared, Some(Role::Reader)),
+        Side::Writers if permits.is_some() => (Mode::Exclusive, Some(Role::Permit)),
+        // A writer, or an upgradable reader.
+        Side::Writers => (Mode::Exclusive, None),
+    })
+}
+
 /// With how many permits somebody has the file open, if this lock says so.
 pub(super) fn permits_of(lock: &KernelLock) -> Option<u32> {
     if lock.kind != Kind::Ofd || lock.exclusive || lock.range.len != 1 {
@@ -124,6 +145,19 @@ pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
         pid: None,
     };
     protocol::holder(blocker, namespace)?.pid()
+}
+
+/// Who waits with this sign, if it is one and its pid is of this namespace.
+pub(crate) fn sign_of(lock: &KernelLock) -> Option<u32> {
+    let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
+    is_taken
+        .then(|| linger::owner_of_sign(lock.range))
+        .flatten()
+}
+
+/// Are these locks of somebody who holds nothing?
+pub(crate) fn is_on_the_way(locks: &[KernelLock]) -> bool {
+    meaning(locks, None) == Some(Meaning::OnTheWay)
 }
 
 /// A range that ends with the largest offset has no end, to the kernel.
@@ -228,6 +262,35 @@ mod tests {
         ] {
             assert_eq!(awaited(&lock), role, "{lock:?}");
         }
+    }
+
+    #[test]
+    fn who_is_in_the_line_holds_nothing_and_waits_for_its_turn() {
+        let ticket = |number| {
+            let Some(tickets::Call::Try(_, range)) =
+                tickets::Ticket::again(Side::Writers, number).call()
+            else {
+                panic!("it is taken first")
+            };
+            range
+        };
+        let own = [lock(true, ticket(8)), lock(true, linger::sign(4711, 3))];
+        assert_eq!(meaning(&own, None), Some(Meaning::OnTheWay));
+        assert_eq!(sign_of(&own[1]), Some(4711));
+        let earlier = lock(false, ticket(7));
+        let writer = Some((Mode::Exclusive, None));
+        assert_eq!(awaited_in_line(&earlier, &own, None), writer);
+        let permit = Some((Mode::Exclusive, Some(Role::Permit)));
+        assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
+        assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
+        assert_eq!(awaited_in_line(&part(true, Part::Whole), &own, None), None);
+        // One that keeps a lock has it.
+        let keeper = [part(true, Part::Whole), lock(false, linger::signs())];
+        let (role, exclusive) = (Role::Writer, true);
+        let holds = Some(Meaning::Holds { role, exclusive });
+        assert_eq!(meaning(&keeper, None), holds);
+        let wants = [lock(false, linger::wanted())];
+        assert_eq!(meaning(&wants, None), Some(Meaning::OnTheWay));
     }
 
     #[test]

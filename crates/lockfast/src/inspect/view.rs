@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::owner::Owner;
+
 /// A lock that is held, or waited for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -27,9 +29,11 @@ pub struct LockView {
     /// Empty when they could not be found; [`Report::incomplete`](super::Report::incomplete) then
     /// has the reason.
     pub processes: Vec<Process>,
-    /// Since when, where it can be known. The kernel does not record when a lock was taken. Of a
-    /// wait it is when the thread last ran.
+    /// Since when, where it can be known. The kernel does not record when a lock was taken, but an
+    /// [owner record](crate::Options::owner_record) has it. Of a wait it is when the thread last ran.
     pub since: Option<SystemTime>,
+    /// The [label](crate::Options::label) of the holder, by its owner record.
+    pub label: Option<String>,
 }
 
 /// A file that has locks.
@@ -139,6 +143,23 @@ pub struct Incomplete {
     pub other_pid_namespaces: bool,
     /// A server keeps the locks of the file, and those of other machines are not shown.
     pub other_machines: bool,
+}
+
+impl LockView {
+    /// Adds what that one wrote, if it is the holder.
+    pub(super) fn add_record(&mut self, owner: &Owner) {
+        let is_its = self.state == State::Holding
+            && self.mode == Mode::Exclusive
+            && self
+                .processes
+                .iter()
+                .any(|process| process.pid == owner.pid())
+            && owner.is_running() == Some(true);
+        if is_its {
+            self.since = Some(owner.since());
+            self.label = owner.label().map(str::to_owned);
+        }
+    }
 }
 
 impl Kind {

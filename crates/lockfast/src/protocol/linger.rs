@@ -63,6 +63,18 @@ pub(crate) fn sign(pid: u32, descriptor: u32) -> Range {
     range(WANTED + 2 + (number & ((1 << SIGN_BITS) - 1)), 1)
 }
 
+/// Whose sign that is: the pid, in its namespace.
+#[cfg_attr(
+    not(feature = "inspect"),
+    allow(dead_code, reason = "only that feature asks")
+)]
+pub(crate) fn owner_of_sign(sign: Range) -> Option<u32> {
+    let number = sign.start.checked_sub(WANTED + 2)?;
+    let is_sign = sign.len == 1 && number < 1 << SIGN_BITS;
+    let pid = u32::try_from(number >> DESCRIPTOR_BITS).ok()?;
+    (is_sign && pid > 0).then_some(pid)
+}
+
 /// Everything that this is about.
 pub(crate) fn all() -> Range {
     range(WANTED, 2 + (1 << SIGN_BITS))
@@ -93,6 +105,11 @@ mod tests {
         ] {
             let sign = sign(pid, descriptor);
             assert!(sign.start > kept().start && end(sign) <= end(signs()));
+        }
+        assert_eq!(owner_of_sign(sign((1 << 22) - 1, 7)), Some((1 << 22) - 1));
+        assert_eq!(owner_of_sign(sign(1, (1 << 20) - 1)), Some(1));
+        for other in [kept(), wanted(), signs(), range(end(signs()), 1)] {
+            assert_eq!(owner_of_sign(other), None);
         }
         assert_ne!(sign(1, 3), sign(1, 4));
         assert_ne!(sign(1, 3), sign(2, 3));

@@ -143,6 +143,24 @@ pub(crate) fn all() -> Range {
     range(START, 0)
 }
 
+/// On which side the tickets are that a range is among, if it is.
+#[cfg_attr(
+    not(feature = "inspect"),
+    allow(dead_code, reason = "only that feature asks")
+)]
+pub(crate) fn side_of(range: Range) -> Option<Side> {
+    let end = range.start.checked_add(range.len)?;
+    if range.len == 0 || range.start < START || end > MIDDLE + NUMBERS {
+        None
+    } else if end <= MIDDLE {
+        Some(Side::Readers)
+    } else if range.start >= MIDDLE {
+        Some(Side::Writers)
+    } else {
+        None
+    }
+}
+
 /// The number to begin with, of that instant in nanoseconds: it grows by 1 in 64 ns, and lasts for
 /// 584 years.
 pub(crate) fn number_at(nanoseconds: u64) -> u64 {
@@ -372,6 +390,20 @@ mod tests {
             panic!("it tries")
         };
         assert_eq!(end(upgrade), bytes(Side::Writers, 1, 2).start);
+    }
+
+    #[test]
+    fn a_ticket_tells_its_side() {
+        for side in [Side::Readers, Side::Writers] {
+            for number in [0, 1, NUMBERS - 1] {
+                assert_eq!(side_of(bytes(side, number, number + 1)), Some(side));
+            }
+        }
+        let below = range(START - 1, 1);
+        let beyond = range(MIDDLE + NUMBERS, 1);
+        for other in [all(), below, beyond, range(MIDDLE - 1, 2), range(0, 0)] {
+            assert_eq!(side_of(other), None, "{other:?}");
+        }
     }
 
     #[test]

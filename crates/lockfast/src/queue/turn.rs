@@ -61,6 +61,11 @@ impl<'q, T: Shared> Turn<'q, T> {
         self.spare = Some(parcel);
     }
 
+    /// What the one before left of what is shared.
+    pub(crate) fn take_spare(&mut self) -> Option<Box<T::Parcel>> {
+        self.spare.take()
+    }
+
     /// What is shared, unless it was of no use any more.
     pub(crate) fn value(&self) -> Option<&Arc<T>> {
         self.value.as_ref()

@@ -14,9 +14,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use super::interruption;
 use crate::cancel::CancelToken;
 use crate::per_process::PerProcess;
-use crate::sys::alarm::without_signals;
+use crate::sys::alarm::{self, without_signals};
 use crate::sys::fork;
 
 /// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
@@ -122,10 +123,11 @@ impl<R> Shared<R> {
     fn finish(&self, result: thread::Result<R>) {
         let mut state = self.state();
         let before = std::mem::replace(&mut *state, State::Done(result));
-        self.done.notify_all();
         drop(state);
-        if let State::Pending(Some(waker)) = before {
-            waker.wake();
+        match before {
+            State::Pending(Some(waker)) => waker.wake(),
+            // Whoever drops it takes the waker out before it waits.
+            _ => self.done.notify_all(),
         }
     }
 
@@ -172,6 +174,8 @@ impl Crew {
         let mut state = self.state();
         if state.idle > state.work.len() {
             state.work.push_back(work);
+            // Whoever wakes finds the mutex free.
+            drop(state);
             self.called.notify_one();
             return Ok(());
         }
@@ -183,12 +187,14 @@ impl Crew {
         let builder = thread::Builder::new()
             .name("lockfast-wait".to_owned())
             .stack_size(STACK_SIZE);
+        alarm::prepare();
         without_signals(|| builder.spawn(|| self.help(work)))?;
         state.all += 1;
         Ok(())
     }
 
     fn help(&self, first: Work) {
+        interruption::keep_alarm();
         let mut next = Some(first);
         while let Some(work) = next {
             work();

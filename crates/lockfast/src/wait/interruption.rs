@@ -1,5 +1,6 @@
 //! What makes the blocked calls of a thread come back before they are done.
 
+use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,13 @@ use crate::sys::alarm::{Alarm, SIGNALS_INTERRUPT};
 /// The deadline of a wait and the tokens under which its thread runs, for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Interruption {
-    /// Dropped before the alarm that they ring.
-    #[allow(dead_code, reason = "works until it is dropped")]
     tokens: Vec<Armed>,
     alarm: Option<Alarm>,
     #[allow(dead_code, reason = "works until it is dropped")]
     repeated: Option<Alarm>,
     is_asked_for: bool,
+    /// Is the alarm that of a thread that keeps one?
+    is_kept: bool,
 }
 
 impl Interruption {
@@ -24,12 +25,17 @@ impl Interruption {
         if deadline.is_none() && !by_others && !cancel::is_possible() {
             return Ok(Self::none(false));
         }
-        let alarm = Alarm::set(deadline)?;
-        Ok(Self {
-            tokens: cancel::arm(&alarm),
-            alarm: Some(alarm),
-            ..Self::none(true)
-        })
+        let is_kept = deadline.is_none() && !by_others;
+        let kept = if is_kept { take_kept() } else { None };
+        let alarm = match kept {
+            Some(alarm) => alarm,
+            None => Alarm::set(deadline)?,
+        };
+        let mut interruption = Self::none(true);
+        interruption.tokens = cancel::arm(&alarm);
+        interruption.alarm = Some(alarm);
+        interruption.is_kept = is_kept;
+        Ok(interruption)
     }
 
     /// By the tokens alone; where they can't, the thread has to come back [by
@@ -53,6 +59,11 @@ impl Interruption {
         self
     }
 
+    /// May the call have to come back before it is done?
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.is_asked_for
+    }
+
     /// When the thread has to come back by itself, as nothing makes it.
     pub(super) fn come_back(&self) -> Option<Instant> {
         let must = self.is_asked_for && self.alarm.is_none();
@@ -72,9 +83,97 @@ impl Interruption {
             alarm: None,
             repeated: None,
             is_asked_for,
+            is_kept: false,
         }
     }
 }
 
+impl Drop for Interruption {
+    fn drop(&mut self) {
+        // From then on nobody rings the alarm.
+        self.tokens.clear();
+        // One that was rung goes on ringing.
+        if self.is_kept && !cancel::is_demanded() {
+            if let Some(alarm) = self.alarm.take() {
+                keep(alarm);
+            }
+        }
+    }
+}
+
+/// This thread keeps the alarm that its tokens ring from one wait to the next, so that whoever it waits
+/// for learns of the grant before the alarm is gone, which takes its time. For a thread of our own: the
+/// signal is let through in between.
+pub(super) fn keep_alarm() {
+    KEPT.set(Kept::None);
+}
+
+fn take_kept() -> Option<Alarm> {
+    KEPT.with_borrow_mut(|kept| match std::mem::replace(kept, Kept::None) {
+        Kept::Never => {
+            *kept = Kept::Never;
+            None
+        }
+        Kept::None => None,
+        Kept::Alarm(alarm) => alarm.still_works().then_some(alarm),
+    })
+}
+
+fn keep(alarm: Alarm) {
+    KEPT.with_borrow_mut(|kept| {
+        if matches!(kept, Kept::None) {
+            *kept = Kept::Alarm(alarm);
+        }
+    });
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// By most threads.
+    Never,
+    None,
+    Alarm(Alarm),
+}
+
+thread_local! {
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept::Never) };
+}
+
 const COME_BACK: Duration = Duration::from_millis(10);
 const ASK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::cancel::CancelToken;
+
+    fn keeps_one() -> bool {
+        KEPT.with_borrow(|kept| matches!(kept, Kept::Alarm(_)))
+    }
+
+    #[test]
+    #[allow(clippy::print_stderr, reason = "why it is left out")]
+    fn an_alarm_is_kept_by_those_who_want_to_unless_it_was_rung() {
+        if Alarm::set(None).is_err() {
+            eprintln!("nothing interrupts the kernel's queue here, so there are no alarms to keep");
+            return;
+        }
+        let of_a_helper = thread::spawn(|| {
+            let token = CancelToken::new();
+            let wait = || token.run(|| drop(Interruption::by(None, false)));
+            wait();
+            assert!(!keeps_one(), "a thread of the program keeps nothing");
+            keep_alarm();
+            wait();
+            assert!(keeps_one());
+            wait();
+            assert!(keeps_one());
+            token.cancel();
+            wait();
+            assert!(!keeps_one(), "it rings each millisecond");
+        });
+        of_a_helper.join().expect("the assertions hold");
+    }
+}

@@ -110,8 +110,9 @@ impl Wait<'_> {
     fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
-        let Ok(interruption) = self.interruption(file) else {
-            return self.polled(file, goal);
+        let interruption = match self.interruption(file) {
+            Ok(interruption) if self.can_be_ended(&interruption, file) => interruption,
+            _ => return self.polled(file, goal),
         };
         self.unless_cancelled()?;
         let Some(interval) = interval else {
@@ -136,6 +137,13 @@ impl Wait<'_> {
         } else {
             Ok(interruption)
         }
+    }
+
+    /// Is the kernel's call over when it has to be?
+    fn can_be_ended(&self, interruption: &Interruption, file: &LockFile) -> bool {
+        let may_have_to =
+            interruption.is_asked_for() || self.handle.settings().on_interrupt.is_some();
+        !may_have_to || file.signals_end_waits()
     }
 
     /// Sleeps in the kernel's queue. An interruption, if there is one, makes the calls come back.

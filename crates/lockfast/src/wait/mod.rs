@@ -408,8 +408,11 @@ impl<'h> Wait<'h> {
 
     /// Tells that it has got what it wanted.
     pub(crate) fn acquired(&self, mode: &'static str) {
-        let wait = self.span.as_ref().map(|span| (span, self.waited()));
-        trace::acquired(self.handle.path(), mode, wait);
+        let path = self.handle.path();
+        match &self.span {
+            Some(span) => trace::granted(path, mode, span, || self.waited()),
+            None => trace::acquired(path, mode),
+        }
     }
 
     pub(crate) fn contended(&self, holder: Option<Holder>) -> Error {

@@ -378,6 +378,10 @@ fn give_up_if(enough: bool) -> ControlFlow<()> {
 
 /// Forks; the child connects to the test and goes on as an actor of its own.
 #[allow(unsafe_code, reason = "fork")]
+#[allow(
+    clippy::useless_conversion,
+    reason = "what the call takes and answers has 32 bits on some processors"
+)]
 fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
     let mut filling = Vec::new();
     if kind == "libc-full-table" {
@@ -387,10 +391,18 @@ fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
         // SAFETY: the child only does what this program's tests are about.
         "libc" | "libc-full-table" => unsafe { libc::fork() },
         // Without the handlers that the C library runs.
-        // SAFETY: as above.
-        "raw" => unsafe {
-            i32::try_from(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0))?
-        },
+        "raw" => {
+            let signal = libc::c_long::from(libc::SIGCHLD);
+            // IBM's kernel has the flags second.
+            let (first, second) = if cfg!(target_arch = "s390x") {
+                (0, signal)
+            } else {
+                (signal, 0)
+            };
+            // SAFETY: as above.
+            let child = unsafe { libc::syscall(libc::SYS_clone, first, second, 0, 0, 0) };
+            i32::try_from(child)?
+        }
         _ => return Err(format!("no such fork: {kind}").into()),
     };
     if child != 0 {

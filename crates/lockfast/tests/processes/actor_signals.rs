@@ -35,6 +35,10 @@ pub(crate) fn perform(words: &[&str]) -> Answer {
     match *words {
         // For this thread, which performs the commands without `&`.
         ["block-all"] => sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?,
+        // As a program does that reads it with `sigwait` or a descriptor.
+        ["block-last-real-time"] => {
+            block(libc::SIGRTMAX());
+        }
         ["handle", "usr1"] => install(Signal::SIGUSR1 as libc::c_int, handler()),
         ["handle", "all-real-time"] => real_time().for_each(|it| install(it, handler())),
         ["handle", "all-real-time-but-one"] => {
@@ -75,6 +79,24 @@ fn install(signal: libc::c_int, handler: libc::sighandler_t) {
     action.sa_sigaction = handler;
     // SAFETY: the handlers do what handlers may do.
     let answer = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    assert_eq!(answer, 0, "signal {signal}");
+}
+
+/// In this thread and those that it starts.
+#[allow(
+    unsafe_code,
+    reason = "sigprocmask, which the crate has not for real-time signals"
+)]
+fn block(signal: libc::c_int) {
+    // SAFETY: the structure is made of integers, for which zeros are a value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the call writes the set.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    // SAFETY: the set was written, and the signal's number is one of the system's.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    let before = std::ptr::null_mut();
+    // SAFETY: the set was written, and nobody asks for the one before.
+    let answer = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, before) };
     assert_eq!(answer, 0, "signal {signal}");
 }
 

@@ -13,6 +13,7 @@ use libtest_mimic::Trial;
 use lockfast::{Lock, Verify};
 use nix::sys::stat::Mode;
 
+use crate::program::own_words;
 use crate::stage::{Actor, Place};
 use crate::{trial, trial_needing};
 
@@ -248,9 +249,9 @@ fn the_mode_is_exact() {
         ("2664", "022"),
     ] {
         let place = Place::new();
-        let own = std::env::current_exe().expect("this program");
-        let script = format!("umask {umask}; exec \"$0\" actor");
-        let mut actor = Actor::start_by(Command::new("sh").arg("-c").arg(script).arg(own));
+        let script = format!("umask {umask}; exec \"$0\" \"$@\" actor");
+        let mut shell = Command::new("sh");
+        let mut actor = Actor::start_by(shell.arg("-c").arg(script).args(own_words()));
         actor.ask(&format!("open a {} mode={mode}", place.lock().display()));
         let got = place.lock().metadata().expect("the file").mode() & 0o7777;
         assert_eq!(format!("{got:o}"), mode, "umask {umask}");
@@ -264,12 +265,11 @@ fn the_mode_is_exact() {
         assert_eq!(names, 1, "nothing else is left in the directory");
     }
     let place = Place::new();
-    let own = std::env::current_exe().expect("this program");
     let mut actor = Actor::start_by(
         Command::new("sh")
             .arg("-c")
-            .arg("umask 027; exec \"$0\" actor")
-            .arg(own),
+            .arg("umask 027; exec \"$0\" \"$@\" actor")
+            .args(own_words()),
     );
     actor.ask(&format!("open a {}", place.lock().display()));
     assert_eq!(

@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
+use crate::interop::rust::record;
 use crate::stage::{Actor, Place};
 use crate::trials;
 
@@ -30,16 +31,6 @@ fn open(path: &Path) -> File {
         .truncate(false)
         .open(path)
         .expect("a file")
-}
-
-pub(crate) fn record(kind: libc::c_int, len: i64) -> libc::flock {
-    libc::flock {
-        l_type: i16::try_from(kind).expect("small"),
-        l_whence: i16::try_from(libc::SEEK_SET).expect("small"),
-        l_start: 0,
-        l_len: len,
-        l_pid: 0,
-    }
 }
 
 fn try_lock(file: impl AsFd) -> Result<(), Errno> {

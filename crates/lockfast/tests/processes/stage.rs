@@ -15,6 +15,8 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::program::own_program;
+
 /// How long anything may take before the test has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -56,8 +58,7 @@ impl Place {
 
 impl Actor {
     pub(crate) fn start() -> Self {
-        let own = std::env::current_exe().expect("this program");
-        Self::start_by(Command::new(own).arg("actor"))
+        Self::start_by(own_program().arg("actor"))
     }
 
     /// Starts an actor that has opened the lock as `a`.

@@ -14,6 +14,7 @@ trials![
     a_deadline_is_met_with_every_signal_blocked,
     a_deadline_is_met_beside_handlers_of_the_program,
     a_deadline_is_met_when_the_program_uses_all_signals,
+    a_signal_that_the_program_reads_is_left_to_it,
     a_hundred_threads_time_out_at_once,
     a_time_out_beyond_all_clocks_waits_for_ever,
     a_time_out_of_zero_is_one_attempt,
@@ -167,6 +168,30 @@ fn a_deadline_is_met_when_the_program_uses_all_signals() {
     waiter.succeeds(waiting);
     assert_eq!(waiter.ask("signal handled"), "0");
     assert_eq!(waiter.ask("signal kept-handlers"), all.to_string());
+}
+
+#[allow(
+    unsafe_code,
+    reason = "kill, which the crate has not for real-time signals"
+)]
+fn a_signal_that_the_program_reads_is_left_to_it() {
+    let (place, mut holder, mut waiter) = held("");
+    waiter.ask("signal block-last-real-time");
+    let waiting = waiter.begin_waiting("for a g 100000", &place);
+    let last = libc::SIGRTMAX();
+    let pid = libc::pid_t::try_from(waiter.pid()).expect("a pid");
+    // SAFETY: signals a process that this one has started.
+    assert_eq!(unsafe { libc::kill(pid, last) }, 0);
+    // Nobody has taken it, now and when the wait is over.
+    let is_pending = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let pending = u64::from_str_radix(&field(&status, "ShdPnd:"), 16).expect("a set");
+        pending >> (last - 1) & 1 == 1
+    };
+    assert!(is_pending());
+    holder.ask("release g");
+    waiter.succeeds(waiting);
+    assert!(is_pending());
 }
 
 fn a_hundred_threads_time_out_at_once() {

@@ -8,10 +8,10 @@
 //! thread serves the deadlines, and nothing is left when the wait is over.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use timer::{Alarm, AlarmId};
+pub(crate) use timer::{Alarm, AlarmId, prepare};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use none::{Alarm, AlarmId};
+pub(crate) use none::{Alarm, AlarmId, prepare};
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -43,7 +43,7 @@ mod timer {
     use std::sync::atomic::{AtomicI32, Ordering};
     use std::time::{Duration, Instant};
 
-    use super::super::check;
+    use super::super::{check, timespec};
 
     /// A signal that comes just before the call blocks is lost, so more follow.
     const AGAIN: Duration = Duration::from_millis(1);
@@ -98,6 +98,11 @@ mod timer {
             let alarm = Self::set(None)?;
             start(alarm.timer.0, interval, interval)?;
             Ok(alarm)
+        }
+
+        /// Is its signal still ours? The program may have taken it since it was made.
+        pub(crate) fn still_works(&self) -> bool {
+            handler_of(self.mask.signal).is_ok_and(|handler| handler == ours())
         }
 
         /// Ends the blocked call of the thread now; any thread may say so.
@@ -167,19 +172,6 @@ mod timer {
         Ok(())
     }
 
-    fn timespec(time: Duration) -> libc::timespec {
-        // SAFETY: the structure is made of integers, for which zeros are a value.
-        let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
-        spec.tv_sec = libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX);
-        #[allow(
-            clippy::unnecessary_fallible_conversions,
-            reason = "the type has 32 bits on some systems"
-        )]
-        let nanoseconds = libc::c_long::try_from(time.subsec_nanos()).expect("below 10^9");
-        spec.tv_nsec = nanoseconds;
-        spec
-    }
-
     #[cfg(target_os = "linux")]
     fn errno() -> *mut libc::c_int {
         // SAFETY: takes nothing, and answers where this thread has it.
@@ -203,11 +195,11 @@ mod timer {
         fn new(signal: libc::c_int) -> io::Result<Self> {
             let mut before = MaybeUninit::<libc::sigset_t>::uninit();
             change_mask(libc::SIG_UNBLOCK, signal, before.as_mut_ptr())?;
-            // SAFETY: written by the call above; the signal's number is one of the system's.
-            let was_masked = unsafe { libc::sigismember(before.as_ptr(), signal) } == 1;
+            // SAFETY: written by the call above.
+            let before = unsafe { before.assume_init() };
             Ok(Self {
                 signal,
-                was_masked,
+                was_masked: is_in(&before, signal),
                 this_thread: PhantomData,
             })
         }
@@ -239,6 +231,28 @@ mod timer {
         }
     }
 
+    /// Chooses the signal, which threads of our own that mask all of them can't do well.
+    pub(crate) fn prepare() {
+        // Should there be none, the wait finds that too.
+        let _ = signal();
+    }
+
+    /// Which signals this thread has masked.
+    fn mask() -> io::Result<libc::sigset_t> {
+        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: asks only, and the set lives longer than the call.
+        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr()) } {
+            // SAFETY: written by the call above.
+            0 => Ok(unsafe { mask.assume_init() }),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
+        // SAFETY: the set was written, and the signal's number is one of the system's.
+        unsafe { libc::sigismember(set, signal) == 1 }
+    }
+
     /// The signal that is ours, chosen again if the program has taken it since.
     fn signal() -> io::Result<libc::c_int> {
         static CHOSEN: AtomicI32 = AtomicI32::new(0);
@@ -246,7 +260,12 @@ mod timer {
         if chosen != 0 && handler_of(chosen)? == ours() {
             return Ok(chosen);
         }
-        for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev() {
+        // One that the thread has masked may be one that the program reads (`sigwait`, `signalfd`). But a
+        // thread that has all of them masked reads none.
+        let masked = mask()?;
+        let all = || (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
+        let unread = all().filter(|&signal| !is_in(&masked, signal));
+        for signal in unread.chain(all()) {
             if claim(signal)? {
                 CHOSEN.store(signal, Ordering::Relaxed);
                 return Ok(signal);
@@ -323,6 +342,11 @@ mod none {
         }
 
         /// Can't be called.
+        pub(crate) fn still_works(&self) -> bool {
+            match *self {}
+        }
+
+        /// Can't be called.
         pub(crate) fn ring(&self) {
             match *self {}
         }
@@ -332,6 +356,9 @@ mod none {
             match *self {}
         }
     }
+
+    /// There is nothing to choose.
+    pub(crate) fn prepare() {}
 
     /// Of nothing that rings.
     #[derive(Clone, Copy, Debug)]

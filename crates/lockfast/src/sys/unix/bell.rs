@@ -20,7 +20,7 @@ mod watch {
     use std::os::unix::fs::OpenOptionsExt;
     use std::time::Instant;
 
-    use super::super::check;
+    use super::super::{check, timespec};
     use crate::protocol::plan::Range;
     use crate::sys::Rung;
     use crate::sys::fork::PrivateFile;
@@ -75,15 +75,7 @@ mod watch {
         /// Sleeps until something happens to the file, until the instant, or until a signal.
         pub(crate) fn listen(&self, until: Instant) -> io::Result<Rung> {
             let left = until.saturating_duration_since(Instant::now());
-            // SAFETY: the structure is made of integers, for which zeros are a value.
-            let mut timeout: libc::timespec = unsafe { std::mem::zeroed() };
-            timeout.tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
-            #[allow(
-                clippy::unnecessary_fallible_conversions,
-                reason = "the type has 32 bits on some systems"
-            )]
-            let nanoseconds = libc::c_long::try_from(left.subsec_nanos()).expect("below 10^9");
-            timeout.tv_nsec = nanoseconds;
+            let timeout = timespec(left);
             let mut poll = libc::pollfd {
                 fd: self.inotify.as_raw_fd(),
                 events: libc::POLLIN,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
 
@@ -79,14 +80,28 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 }
 
 /// Opens a file that exists, never truncating, blocking or becoming its terminal.
+///
+/// A file server may have a lease on it for one of its clients. The kernel takes the lease away as
+/// soon as somebody wants to open the file, after `/proc/sys/fs/lease-break-time` at the latest; an open
+/// that must not block is refused meanwhile.
 pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Result<File> {
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
-    OpenOptions::new()
-        .read(true)
-        .write(write)
-        .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
+    loop {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(write)
+            .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path);
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(LEASE_IS_BROKEN_SOON);
+            }
+            opened => return opened,
+        }
+    }
 }
+
+const LEASE_IS_BROKEN_SOON: Duration = Duration::from_millis(5);
 
 /// Creates a file that does not exist yet.
 ///
@@ -159,10 +174,7 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn has_one_lock_table(file: &File) -> bool {
     const NFS: u32 = 0x6969;
-    const SMB: u32 = 0x517b;
-    const CIFS: u32 = 0xff53_4d42;
-    const SMB2: u32 = 0xfe53_4d42;
-    matches!(magic_number(file), Some(NFS | SMB | CIFS | SMB2))
+    magic_number(file) == Some(NFS) || is_smb(file)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -198,9 +210,6 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_remote(file: &File) -> bool {
     const NFS: u32 = 0x6969;
-    const SMB: u32 = 0x517b;
-    const CIFS: u32 = 0xff53_4d42;
-    const SMB2: u32 = 0xfe53_4d42;
     const NINE_P: u32 = 0x0102_1997;
     const CEPH: u32 = 0x00c3_6400;
     const LUSTRE: u32 = 0x0bd0_0bd0;
@@ -210,15 +219,51 @@ pub(crate) fn is_remote(file: &File) -> bool {
     const GPFS: u32 = 0x4750_4653;
     // What is behind FUSE is not known: sshfs, or a file system of this machine.
     const FUSE: u32 = 0x6573_5546;
-    matches!(
-        magic_number(file),
-        Some(NFS | SMB | CIFS | SMB2 | NINE_P | CEPH | LUSTRE | AFS | GFS2 | OCFS2 | GPFS | FUSE)
-    )
+    is_smb(file)
+        || matches!(
+            magic_number(file),
+            Some(NFS | NINE_P | CEPH | LUSTRE | AFS | GFS2 | OCFS2 | GPFS | FUSE)
+        )
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn is_remote(_file: &File) -> bool {
     false
+}
+
+/// Does a signal end a thread's wait for a lock of the file?
+///
+/// A client of SMB waits for the server's answer until it comes, or until the thread is killed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn signals_end_waits(file: &File) -> bool {
+    !is_smb(file)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn signals_end_waits(_file: &File) -> bool {
+    true
+}
+
+/// Can bytes of the file be locked, changed and given back one by one, where the system can that?
+///
+/// A server of SMB gives back only what was locked together, and changes nothing in place.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn has_ranges(file: &File) -> bool {
+    !is_smb(file)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn has_ranges(_file: &File) -> bool {
+    true
+}
+
+/// Is it a server's file by that protocol?
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_smb(file: &File) -> bool {
+    const SMB: u32 = 0x517b;
+    const CIFS: u32 = 0xff53_4d42;
+    const SMB2: u32 = 0xfe53_4d42;
+    matches!(magic_number(file), Some(SMB | CIFS | SMB2))
 }
 
 /// Do those who open the file, or rename or delete it, do so by this kernel, so that a watch sees it?

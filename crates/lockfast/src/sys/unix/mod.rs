@@ -19,6 +19,23 @@ pub(crate) mod watch;
 
 use std::io;
 
+/// A length of time as the kernel takes it; never more than it can count on any processor, 68 years.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn timespec(time: std::time::Duration) -> libc::timespec {
+    // SAFETY: the structure is made of integers, for which zeros are a value.
+    let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
+    #[allow(
+        clippy::useless_conversion,
+        reason = "both fields have 32 bits on some processors"
+    )]
+    {
+        spec.tv_sec = i32::try_from(time.as_secs()).unwrap_or(i32::MAX).into();
+        let nanoseconds = i32::try_from(time.subsec_nanos()).expect("below 10^9");
+        spec.tv_nsec = nanoseconds.into();
+    }
+    spec
+}
+
 /// The result of a system call that answers -1 and sets `errno` on failure.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 {

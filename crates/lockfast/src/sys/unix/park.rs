@@ -22,6 +22,7 @@ mod futex {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Instant;
 
+    use super::super::timespec;
     use crate::sys::Parked;
 
     const WAITING: u32 = 0;
@@ -43,11 +44,7 @@ mod futex {
                     if left.is_zero() {
                         return Parked::TimedOut;
                     }
-                    // SAFETY: the structure is made of integers, for which zeros are a value.
-                    let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
-                    spec.tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(i64::MAX);
-                    spec.tv_nsec = left.subsec_nanos().into();
-                    timeout = Some(spec);
+                    timeout = Some(timespec(left));
                 }
                 let timeout = timeout
                     .as_ref()

@@ -29,6 +29,11 @@ impl Alarm {
     }
 
     /// Can't be called.
+    pub(crate) fn still_works(&self) -> bool {
+        match *self {}
+    }
+
+    /// Can't be called.
     pub(crate) fn ring(&self) {
         match *self {}
     }
@@ -38,6 +43,9 @@ impl Alarm {
         match *self {}
     }
 }
+
+/// There is nothing to choose.
+pub(crate) fn prepare() {}
 
 /// Of nothing that rings.
 #[derive(Clone, Copy, Debug)]

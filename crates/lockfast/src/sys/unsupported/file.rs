@@ -57,6 +57,14 @@ pub(crate) fn is_remote(_file: &File) -> bool {
     false
 }
 
+pub(crate) fn signals_end_waits(_file: &File) -> bool {
+    true
+}
+
+pub(crate) fn has_ranges(_file: &File) -> bool {
+    true
+}
+
 pub(crate) fn renames_change_time(_file: &File) -> bool {
     false
 }

@@ -21,6 +21,9 @@ pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
+/// There is nothing to choose.
+pub(crate) fn prepare() {}
+
 /// Ends the sleeps of the thread that made it, until it is dropped there.
 #[derive(Debug)]
 pub(crate) struct Alarm {
@@ -72,6 +75,12 @@ impl Alarm {
             event,
             this_thread: PhantomData,
         })
+    }
+
+    /// Always: nobody else has its event.
+    pub(crate) fn still_works(&self) -> bool {
+        let PhantomData = self.this_thread;
+        true
     }
 
     /// Ends the sleep of the thread now; any thread may say so.

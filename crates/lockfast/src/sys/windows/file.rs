@@ -215,6 +215,16 @@ pub(crate) fn is_remote(file: &File) -> bool {
     information::<FILE_REMOTE_PROTOCOL_INFO>(file, FileRemoteProtocolInfo).is_ok()
 }
 
+/// A request is cancelled wherever its lock is kept.
+pub(crate) fn signals_end_waits(_file: &File) -> bool {
+    true
+}
+
+/// There are locks of bytes wherever there are locks.
+pub(crate) fn has_ranges(_file: &File) -> bool {
+    true
+}
+
 /// Nothing tells who opens a file.
 pub(crate) fn is_heard(_file: &File) -> bool {
     false

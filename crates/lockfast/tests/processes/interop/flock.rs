@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 
 use super::encounter;
 use super::peer::{FD_LOCK, FILELOCK, FLOCK_UTILITY, FS4, PERL, PORTALOCKER, STD};
+use crate::program::own_words;
 use crate::stage::{Actor, Place, installed};
 use crate::trial_needing;
 
@@ -43,9 +44,8 @@ fn a_command_under_the_utility() {
     lockfast.ask("release g");
     assert_eq!(attempt(), (Some(0), b"ran\n".to_vec()));
 
-    let own = std::env::current_exe().expect("this program");
     let mut utility = Command::new("flock");
-    utility.arg(place.lock()).arg(own).arg("actor");
+    utility.arg(place.lock()).args(own_words()).arg("actor");
     let mut command = Actor::start_by(&mut utility);
     command.ask("count fd");
     assert!(lockfast.ask_in_vain("try a g").starts_with("contended:"));

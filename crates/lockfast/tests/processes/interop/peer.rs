@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::program::own_program;
 use crate::stage::{Actor, Pending, Place, installed};
 
 /// A program that locks a file in its own way, and speaks like an actor.
@@ -186,7 +187,7 @@ impl Program {
                 file
             }
             Self::Rust => {
-                command = Command::new(std::env::current_exe().expect("this program"));
+                command = own_program();
                 command.arg("peer");
                 return Ok(command);
             }

@@ -7,8 +7,6 @@ use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::kernel::record;
-
 /// A lock that is held until this is dropped.
 type Held = Box<dyn Any>;
 
@@ -88,7 +86,7 @@ fn by_fd_lock(file: File, exclusive: bool, wait: bool) -> io::Result<Held> {
 }
 
 /// The whole file has the length 0.
-fn by_fcntl(file: File, exclusive: bool, wait: bool, len: i64) -> io::Result<Held> {
+fn by_fcntl(file: File, exclusive: bool, wait: bool, len: libc::off_t) -> io::Result<Held> {
     let kind = if exclusive {
         libc::F_WRLCK
     } else {
@@ -102,4 +100,15 @@ fn by_fcntl(file: File, exclusive: bool, wait: bool, len: i64) -> io::Result<Hel
     };
     fcntl(&file, operation)?;
     Ok(Box::new(file))
+}
+
+/// A record lock from the beginning of the file.
+pub(crate) fn record(kind: libc::c_int, len: libc::off_t) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).expect("small"),
+        l_whence: i16::try_from(libc::SEEK_SET).expect("small"),
+        l_start: 0,
+        l_len: len,
+        l_pid: 0,
+    }
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::thread;
 
@@ -41,31 +42,56 @@ pub(super) struct Scan {
     pub(super) unreadable: Vec<u32>,
 }
 
+impl Scan {
+    pub(super) fn add(&mut self, more: Self) {
+        self.open.extend(more.open);
+        self.unreadable.extend(more.unreadable);
+    }
+}
+
 /// Looks at all processes for descriptors of one file, or of every file that can be locked.
 pub(super) fn scan(only: Option<FileId>) -> io::Result<Scan> {
-    let pids: Vec<u32> = fs::read_dir("/proc")?
+    Ok(in_parallel(&pids()?, |pids| scan_some(pids, only)))
+}
+
+/// All processes that can be seen.
+pub(super) fn pids() -> io::Result<Vec<u32>> {
+    Ok(fs::read_dir("/proc")?
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+        .collect())
+}
+
+/// Gives each processor a share of the work.
+pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> Scan {
     let helpers = thread::available_parallelism()
         .map_or(1, NonZero::get)
         .min(8);
-    let share = pids.len().div_ceil(helpers).max(16);
-    Ok(thread::scope(|scope| {
-        let parts: Vec<_> = pids
-            .chunks(share)
-            .map(|pids| scope.spawn(move || scan_some(pids, only)))
+    let mut shares = pids.chunks(pids.len().div_ceil(helpers).max(16));
+    let act = &act;
+    thread::scope(|scope| {
+        // The first one is this thread's own.
+        let own = shares.next().unwrap_or_default();
+        let parts: Vec<_> = shares
+            .map(|pids| {
+                let helper = thread::Builder::new().spawn_scoped(scope, move || act(pids));
+                (pids, helper)
+            })
             .collect();
-        parts.into_iter().fold(Scan::default(), |mut all, part| {
-            let part = part.join().expect("it does not panic");
-            all.open.extend(part.open);
-            all.unreadable.extend(part.unreadable);
-            all
-        })
-    }))
+        let mut all = act(own);
+        for (pids, helper) in parts {
+            all.add(match helper {
+                Ok(helper) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // There may be no more threads.
+                Err(_) => act(pids),
+            });
+        }
+        all
+    })
 }
 
-fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
+/// Looks at these processes.
+pub(super) fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
     let mut scan = Scan::default();
     for &pid in pids {
         // What has ended in the meantime has no locks.
@@ -78,6 +104,16 @@ fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
         }
     }
     scan
+}
+
+/// Does the kernel tell how many descriptors a process has? Since Linux 6.2 it does.
+pub(super) fn counts_descriptors() -> bool {
+    fs::metadata("/proc/self/fd").is_ok_and(|directory| directory.len() > 0)
+}
+
+/// How many descriptors it has.
+pub(super) fn descriptors_of(pid: u32) -> u64 {
+    fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |directory| directory.len())
 }
 
 /// Is it neither one of the kernel's threads nor a process that has ended?

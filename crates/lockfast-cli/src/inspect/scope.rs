@@ -1,0 +1,107 @@
+//! Which part of the machine is asked about.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lockfast::inspect::{self, Deadlock, LockedFile, Report};
+
+use crate::exit::{Exit, say};
+use crate::sys;
+
+/// Where the locks must be that are shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Files, and directories with everything below; `None` for the whole machine.
+    roots: Option<Vec<PathBuf>>,
+}
+
+impl Scope {
+    /// Everywhere.
+    pub(crate) fn machine() -> Self {
+        Self { roots: None }
+    }
+
+    /// At these paths and below; says so if there is nothing at one.
+    pub(crate) fn below(paths: &[PathBuf]) -> Result<Self, Exit> {
+        let real = |path: &PathBuf| {
+            fs::canonicalize(path).map_err(|error| {
+                say(format_args!("cannot list {}: {error}", path.display()));
+                Exit::NO_INPUT
+            })
+        };
+        let roots = paths.iter().map(real).collect::<Result<_, _>>()?;
+        Ok(Self { roots: Some(roots) })
+    }
+
+    /// Is the file in it?
+    pub(crate) fn has(&self, file: &LockedFile) -> bool {
+        match (&self.roots, &file.path) {
+            (None, _) => true,
+            (Some(roots), Some(path)) => roots.iter().any(|root| path.starts_with(root)),
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Is one of the locks in it that these processes wait for?
+    pub(crate) fn concerns(&self, deadlock: &Deadlock) -> bool {
+        let mut files = deadlock.steps.iter().filter_map(|step| step.file.as_ref());
+        files.any(|file| self.has(file))
+    }
+
+    /// Everything that the machine tells, with the names of files in here that only others have open.
+    pub(crate) fn look_around(&self) -> lockfast::Result<Report> {
+        let mut report = inspect::machine()?;
+        name_files(&mut report, self.roots.as_deref().unwrap_or_default());
+        Ok(report)
+    }
+
+    /// Leaves out what is elsewhere, and what is not known of that.
+    pub(crate) fn narrow(&self, report: &mut Report) {
+        report.locks.retain(|lock| self.has(&lock.file));
+        report.deadlocks.retain(|deadlock| self.concerns(deadlock));
+        let unnamed = report
+            .locks
+            .iter()
+            .filter(|lock| lock.processes.is_empty())
+            .count();
+        report.incomplete = report
+            .incomplete
+            .take()
+            .filter(|incomplete| unnamed > 0 || incomplete.other_pid_namespaces);
+        if let Some(incomplete) = &mut report.incomplete {
+            incomplete.unnamed = unnamed;
+        }
+    }
+}
+
+/// Finds the names of files that only others have open, among those that were asked for.
+fn name_files(report: &mut Report, roots: &[PathBuf]) {
+    let mut nameless: Vec<&mut LockedFile> = report
+        .locks
+        .iter_mut()
+        .map(|lock| &mut lock.file)
+        .filter(|file| file.path.is_none())
+        .collect();
+    if nameless.is_empty() {
+        return;
+    }
+    for root in roots {
+        let below = fs::read_dir(root).into_iter().flatten().flatten();
+        let below = below.map(|entry| (sys::number(&entry), entry.path()));
+        for (inode, path) in below.chain([(None, root.clone())]) {
+            for file in &mut nameless {
+                if inode.is_none_or(|inode| inode == file.inode) && is_at(file, &path) {
+                    file.path = Some(path.clone());
+                }
+            }
+        }
+    }
+}
+
+fn is_at(file: &LockedFile, path: &Path) -> bool {
+    let report = inspect::path(path);
+    report.is_ok_and(|report| {
+        let first = report.locks.first();
+        first.is_some_and(|lock| lock.file.device == file.device && lock.file.inode == file.inode)
+    })
+}

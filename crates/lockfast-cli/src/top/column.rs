@@ -1,0 +1,73 @@
+//! What the locks can be sorted by.
+
+use std::cmp::Ordering;
+
+use super::locks::Lock;
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Column {
+    #[default]
+    Waiters,
+    Wait,
+    Held,
+    Mode,
+    Pid,
+    Lock,
+    Command,
+}
+
+impl Column {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Waiters,
+        Self::Wait,
+        Self::Held,
+        Self::Mode,
+        Self::Pid,
+        Self::Lock,
+        Self::Command,
+    ];
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Waiters => "WAITERS",
+            Self::Wait => "WAIT",
+            Self::Held => "HELD",
+            Self::Mode => "MODE",
+            Self::Pid => "PID",
+            Self::Lock => "LOCK",
+            Self::Command => "COMMAND",
+        }
+    }
+
+    /// The one so many further to the right, or to the left.
+    pub(super) fn beside(self, columns: usize) -> Self {
+        let at = Self::ALL.iter().position(|&column| column == self);
+        let at = at.expect("it is one of them") + columns;
+        Self::ALL[at % Self::ALL.len()]
+    }
+
+    /// What matters more comes first: who waits most, or longest, and then names by the alphabet.
+    pub(super) fn compare(self, one: &Lock, other: &Lock) -> Ordering {
+        fn role(lock: &Lock) -> Option<&str> {
+            Some(&lock.holder()?.role)
+        }
+        fn command(lock: &Lock) -> Option<&str> {
+            Some(lock.holder()?.command())
+        }
+        let pid = |lock: &Lock| Some(lock.holder()?.processes.first()?.pid);
+        let chosen = match self {
+            Self::Waiters => other.waiters.len().cmp(&one.waiters.len()),
+            Self::Wait => other.longest_wait().cmp(&one.longest_wait()),
+            Self::Held => other.longest_hold().cmp(&one.longest_hold()),
+            Self::Mode => role(one).cmp(&role(other)),
+            Self::Pid => pid(one).cmp(&pid(other)),
+            Self::Lock => one.place.cmp(&other.place),
+            Self::Command => command(one).cmp(&command(other)),
+        };
+        chosen
+            .then_with(|| other.waiters.len().cmp(&one.waiters.len()))
+            .then_with(|| other.longest_wait().cmp(&one.longest_wait()))
+            .then_with(|| one.place.cmp(&other.place))
+    }
+}

@@ -1,0 +1,132 @@
+//! What happens: keys, signals and finished looks, each awaited by a thread of its own.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lockfast::inspect::Report;
+use nix::sys::signal::Signal;
+use ratatui::crossterm::event::{self, KeyEvent, KeyEventKind};
+use signal_hook::iterator::Signals;
+
+use crate::inspect::Scope;
+
+/// Something that happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    Key(KeyEvent),
+    /// The terminal has another size.
+    Resized,
+    /// What was found, and how long that took.
+    Looked(lockfast::Result<Report>, Duration),
+    /// A signal that ends programs.
+    Signal(u8),
+    /// The program goes on after it was stopped.
+    Continued,
+    /// A thread has ended that should not.
+    Lost,
+}
+
+/// Where they arrive.
+#[derive(Debug)]
+pub(super) struct Events {
+    happened: Receiver<Event>,
+    look: Sender<()>,
+}
+
+impl Events {
+    /// Signals are caught from now on.
+    pub(super) fn listen(scope: Scope) -> io::Result<Self> {
+        let ends = [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+        ];
+        let signals = ends.iter().chain([&Signal::SIGCONT]);
+        let mut signals = Signals::new(signals.map(|&signal| signal as i32))?;
+        let (tell, happened) = mpsc::channel();
+        let (look, looks) = mpsc::channel();
+        start("signals", &tell, move |tell| {
+            for signal in signals.forever() {
+                let event = match u8::try_from(signal) {
+                    Ok(signal) if i32::from(signal) != Signal::SIGCONT as i32 => {
+                        Event::Signal(signal)
+                    }
+                    _ => Event::Continued,
+                };
+                if tell.send(event).is_err() {
+                    return;
+                }
+            }
+        })?;
+        start("keys", &tell, read_keys)?;
+        start("looks", &tell, move |tell| {
+            while looks.recv().is_ok() {
+                let begin = Instant::now();
+                let report = scope.look_around().map(|mut report| {
+                    scope.narrow(&mut report);
+                    report
+                });
+                if tell.send(Event::Looked(report, begin.elapsed())).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { happened, look })
+    }
+
+    /// The next one, unless nothing happens before that instant.
+    pub(super) fn next(&self, until: Option<Instant>) -> Option<Event> {
+        let next = match until {
+            None => self.happened.recv().map_err(Into::into),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                self.happened.recv_timeout(left)
+            }
+        };
+        match next {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Event::Lost),
+        }
+    }
+
+    /// Has somebody look.
+    pub(super) fn look(&self) {
+        // If that thread has ended it has said so.
+        let _ = self.look.send(());
+    }
+}
+
+/// Starts a thread, and tells when it ends, in whatever way.
+fn start(
+    name: &str,
+    tell: &Sender<Event>,
+    act: impl FnOnce(&Sender<Event>) + Send + 'static,
+) -> io::Result<()> {
+    struct Farewell(Sender<Event>);
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            let _ = self.0.send(Event::Lost);
+        }
+    }
+    let farewell = Farewell(tell.clone());
+    let act = move || act(&farewell.0);
+    thread::Builder::new().name(name.to_owned()).spawn(act)?;
+    Ok(())
+}
+
+fn read_keys(tell: &Sender<Event>) {
+    while let Ok(event) = event::read() {
+        let event = match event {
+            event::Event::Key(key) if key.kind != KeyEventKind::Release => Event::Key(key),
+            event::Event::Resize(..) => Event::Resized,
+            _ => continue,
+        };
+        if tell.send(event).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! When somebody was seen first.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use lockfast::inspect::{Kind, LockView, State};
+
+/// The kernel does not record when a lock was taken, so what is in each look since then was there all the
+/// time, as far as can be seen.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    seen: HashMap<Who, SystemTime>,
+}
+
+/// Somebody who holds or waits, as it can be told from others in the next look.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Who {
+    device: (u32, u32),
+    inode: u64,
+    kind: Kind,
+    is_waiting: bool,
+    pids: Vec<u32>,
+}
+
+/// The first time that each of these was seen.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    before: &'a mut Memory,
+    seen: HashMap<Who, SystemTime>,
+    now: SystemTime,
+}
+
+impl Memory {
+    /// Those who are not met in this look are forgotten after it.
+    pub(super) fn look(&mut self, now: SystemTime) -> Look<'_> {
+        Look {
+            before: self,
+            seen: HashMap::new(),
+            now,
+        }
+    }
+}
+
+impl Look<'_> {
+    pub(super) fn meet(&mut self, lock: &LockView) -> SystemTime {
+        let who = Who {
+            device: lock.file.device,
+            inode: lock.file.inode,
+            kind: lock.kind,
+            is_waiting: lock.state == State::Waiting,
+            pids: lock.processes.iter().map(|process| process.pid).collect(),
+        };
+        let first = self.before.seen.get(&who).copied().unwrap_or(self.now);
+        *self.seen.entry(who).or_insert(first)
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.before.seen = std::mem::take(&mut self.seen);
+    }
+}

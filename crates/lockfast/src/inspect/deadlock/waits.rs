@@ -1,0 +1,116 @@
+//! What each process waits for, and who could end that.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::inspect::snapshot::{Description, FileKey, Snapshot};
+use crate::inspect::{Kind, bytes};
+
+/// What a process waits for.
+#[derive(Debug)]
+pub(super) struct Wait {
+    /// `None` for the end of a child.
+    pub(super) file: Option<FileKey>,
+    /// The processes of each lock in the way: any of them can release it.
+    blockers: Vec<Vec<u32>>,
+    /// Is one of the locks enough?
+    any: bool,
+}
+
+impl Wait {
+    pub(super) fn is_in_vain(&self, stuck: &BTreeSet<u32>) -> bool {
+        let kept = |owners: &Vec<u32>| {
+            !owners.is_empty() && owners.iter().all(|owner| stuck.contains(owner))
+        };
+        if self.any {
+            !self.blockers.is_empty() && self.blockers.iter().all(kept)
+        } else {
+            self.blockers.iter().any(kept)
+        }
+    }
+
+    /// Those because of whom it is in vain.
+    pub(super) fn stuck<'a>(&'a self, stuck: &'a BTreeSet<u32>) -> impl Iterator<Item = u32> + 'a {
+        let kept = |owners: &&Vec<u32>| owners.iter().all(|owner| stuck.contains(owner));
+        self.blockers.iter().filter(kept).flatten().copied()
+    }
+}
+
+/// All waits, by who waits.
+pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
+    let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
+    for description in &snapshot.descriptions {
+        on_file
+            .entry(description.file)
+            .or_default()
+            .push(description);
+    }
+    let mut waits = BTreeMap::<u32, Vec<Wait>>::new();
+    for request in &snapshot.requests {
+        let Some(pid) = request.pid else { continue };
+        let in_the_way: Vec<&Description> = on_file
+            .get(&request.file)
+            .into_iter()
+            .flatten()
+            .filter(|description| {
+                let own_classic = |kind| {
+                    kind == Kind::Classic
+                        && request.lock.kind == Kind::Classic
+                        && description.owners.contains(&pid)
+                };
+                description
+                    .locks
+                    .iter()
+                    .any(|lock| lock.conflicts(&request.lock) && !own_classic(lock.kind))
+            })
+            .copied()
+            .collect();
+        // A description that converts its lock is not in its own way; if nobody else is, the
+        // process has it open twice.
+        let others = in_the_way.iter().any(|other| !other.owners.contains(&pid));
+        let blockers = in_the_way
+            .iter()
+            .filter(|description| !others || !description.owners.contains(&pid))
+            .map(|description| description.owners.clone())
+            .collect();
+        waits.entry(pid).or_default().push(Wait {
+            file: Some(request.file),
+            blockers,
+            any: false,
+        });
+    }
+    for leader in &snapshot.descriptions {
+        if !bytes::leads_line(&leader.locks) {
+            continue;
+        }
+        let permits = on_file[&leader.file].iter().copied().filter(|description| {
+            !std::ptr::eq(*description, leader) && bytes::has_permits(&description.locks)
+        });
+        let blockers: Vec<Vec<u32>> = permits.map(|holder| holder.owners.clone()).collect();
+        for &pid in &leader.owners {
+            waits.entry(pid).or_default().push(Wait {
+                file: Some(leader.file),
+                blockers: blockers.clone(),
+                any: true,
+            });
+        }
+    }
+    for &(parent, child) in &snapshot.families {
+        waits.entry(parent).or_default().push(Wait {
+            file: None,
+            blockers: vec![vec![child]],
+            any: false,
+        });
+    }
+    // That a thread waits for another one of its process is no deadlock.
+    for (pid, waits) in &mut waits {
+        let alone = snapshot
+            .processes
+            .get(pid)
+            .is_some_and(|process| process.acts_as_one);
+        if !alone {
+            waits.retain(|wait| !wait.blockers.iter().all(|owners| owners == &[*pid]));
+        }
+    }
+    waits.retain(|_, waits| !waits.is_empty());
+    waits
+}

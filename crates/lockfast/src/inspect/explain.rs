@@ -1,0 +1,116 @@
+//! An error with everything about who is in the way.
+
+use std::fmt;
+
+use super::{LockView, State};
+use crate::error::Error;
+
+/// An [`Error`] together with those who hold the lock, as they were found when it was
+/// [explained](Error::explain).
+///
+/// Its text is that of the error, and names each holder with its command line, and since when it holds
+/// the lock where that is known.
+#[derive(Clone, Debug)]
+pub struct Explained<'a> {
+    error: &'a Error,
+    holders: Vec<LockView>,
+}
+
+impl Error {
+    /// Looks who holds the lock now, and tells it with the error: `cannot take lock /srv/a.lock: it is
+    /// held by pid 4711 (python3 backup.py), for 12s`. With the feature `inspect`.
+    ///
+    /// The error itself has what could be known in one system call: an attempt that fails must stay
+    /// cheap. This looks at the processes of the machine, as [`inspect::path`](super::path) does, and
+    /// takes milliseconds; so it is for the moment in which somebody is told. Of other errors than those
+    /// of locks that are held, and where nobody can be found, it is the error's own text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("nightly.lock");
+    /// let lock = lockfast::Lock::open(&path)?;
+    /// let guard = lock.lock()?;
+    ///
+    /// let error = lock.try_lock().unwrap_err();
+    /// let text = error.explain().to_string();
+    /// assert!(text.contains("nightly.lock: it is held by "));
+    /// # #[cfg(target_os = "linux")]
+    /// assert_eq!(error.explain().holders().len(), 1);
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain(&self) -> Explained<'_> {
+        let mut holders = Vec::new();
+        if self.is_contended() || self.is_timed_out() {
+            if let Ok(report) = super::path(self.path()) {
+                holders = report.locks;
+                holders.retain(|lock| lock.state == State::Holding && !lock.processes.is_empty());
+            }
+        }
+        Explained {
+            error: self,
+            holders,
+        }
+    }
+}
+
+impl Explained<'_> {
+    /// The locks that are held by somebody who is known.
+    pub fn holders(&self) -> &[LockView] {
+        &self.holders
+    }
+}
+
+impl fmt::Display for Explained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holders = Holders(&self.holders);
+        let known = (!self.holders.is_empty()).then_some(&holders as &dyn fmt::Display);
+        self.error.tell(f, known)
+    }
+}
+
+/// So many are named, and the others are counted.
+const NAMED: usize = 3;
+
+/// As in `pid 4711 (python3 backup.py), for 12s; pid 4712 (./sync.sh); and 5 more`.
+struct Holders<'a>(&'a [LockView]);
+
+impl fmt::Display for Holders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, lock) in self.0.iter().take(NAMED).enumerate() {
+            if number > 0 {
+                f.write_str("; ")?;
+            }
+            holder(lock, f)?;
+        }
+        match self.0.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+fn holder(lock: &LockView, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let own = std::process::id();
+    for (number, process) in lock.processes.iter().enumerate() {
+        if number > 0 {
+            f.write_str(" and ")?;
+        }
+        if process.pid == own {
+            write!(f, "this process (pid {own})")?;
+        } else {
+            write!(f, "{process}")?;
+        }
+    }
+    if let Some(label) = &lock.label {
+        write!(f, " ({label})")?;
+    }
+    match lock.since.and_then(|since| since.elapsed().ok()) {
+        Some(held) => write!(f, ", for {held:.1?}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,152 @@
+//! The descriptors that matter, and what is locked by them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::mounts::Mounts;
+use super::same;
+use super::scan::{self, Open};
+use super::table::Line;
+use super::target::Target;
+use super::thread::{self, Waiter};
+use crate::inspect::Kind;
+use crate::inspect::snapshot::{Description, FileKey, KernelLock, Place};
+
+/// The descriptors that matter, by the name of their file in the table.
+#[derive(Debug)]
+pub(super) struct Opened {
+    open: Vec<(FileKey, Open)>,
+}
+
+impl Opened {
+    pub(super) fn new(
+        open: Vec<Open>,
+        target: Option<&Target>,
+        table: &[Line],
+        mounts: &mut Mounts,
+    ) -> Self {
+        let inodes: HashSet<u64> = table.iter().map(|line| line.file.inode).collect();
+        let known: HashMap<(u64, u64), FileKey> = open
+            .iter()
+            .filter_map(|open| Some((id(open), open.locks.first()?.file)))
+            .collect();
+        let key = |open: &Open| {
+            if let Some(target) = target {
+                return Some(target.key);
+            }
+            if let Some(&key) = known.get(&id(open)) {
+                return Some(key);
+            }
+            let inode = open.numbers.inode.unwrap_or(open.id.inode);
+            inodes
+                .contains(&inode)
+                .then(|| mounts.key(open.id, open.numbers, Some(open.pid)))
+        };
+        let mut key = key;
+        Self {
+            open: open
+                .into_iter()
+                .filter_map(|open| Some((key(&open)?, open)))
+                .collect(),
+        }
+    }
+
+    /// The threads that wait, with the file where it is certain.
+    pub(super) fn waiters(&self, table: &[Line]) -> Vec<(FileKey, Waiter)> {
+        let awaited: HashSet<FileKey> = table
+            .iter()
+            .filter(|line| line.waiting)
+            .map(|line| line.file)
+            .collect();
+        let mut files = HashMap::<u32, Vec<(i32, FileKey)>>::new();
+        for (key, open) in &self.open {
+            if awaited.contains(key) {
+                let files = files.entry(open.pid).or_default();
+                files.push((open.descriptor, *key));
+            }
+        }
+        let mut found = Vec::new();
+        for (pid, files) in files {
+            for waiter in thread::waiters(pid) {
+                let by_number = |&&(descriptor, _): &&(i32, FileKey)| {
+                    waiter.descriptor.is_none_or(|wanted| wanted == descriptor)
+                };
+                let mut keys = files.iter().filter(by_number).map(|&(_, key)| key);
+                if let Some(key) = keys.next() {
+                    if keys.all(|other| other == key) {
+                        found.push((key, waiter));
+                    }
+                }
+            }
+        }
+        found.sort_by_key(|(_, waiter)| (waiter.pid, waiter.tid));
+        found
+    }
+
+    /// The locks by whom they belong to.
+    pub(super) fn descriptions(&self) -> Vec<Description> {
+        let mut all = Vec::<Description>::new();
+        // Of those with the same locks, in the kernel's order: the number in `all`.
+        let mut alike = HashMap::<(FileKey, Vec<KernelLock>), Vec<(&Open, usize)>>::new();
+        let mut classic = HashSet::new();
+        for (key, open) in &self.open {
+            let (of_process, of_description): (Vec<_>, Vec<_>) = open
+                .locks
+                .iter()
+                .map(|line| line.lock)
+                .partition(|lock| lock.kind == Kind::Classic);
+            // Every descriptor of the file shows them.
+            if !of_process.is_empty() && classic.insert((*key, open.pid)) {
+                all.push(Description {
+                    file: *key,
+                    owners: vec![open.pid],
+                    locks: of_process,
+                });
+            }
+            if of_description.is_empty() {
+                continue;
+            }
+            let group = alike.entry((*key, of_description.clone())).or_default();
+            match group.binary_search_by(|(other, _)| same::order(other, open)) {
+                Ok(at) => {
+                    let owners = &mut all[group[at].1].owners;
+                    if !owners.contains(&open.pid) {
+                        owners.push(open.pid);
+                    }
+                }
+                Err(at) => {
+                    group.insert(at, (open, all.len()));
+                    all.push(Description {
+                        file: *key,
+                        owners: vec![open.pid],
+                        locks: of_description,
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    pub(super) fn places(&self, table: &[Line]) -> HashMap<FileKey, Place> {
+        let mut wanted: HashSet<FileKey> = table.iter().map(|line| line.file).collect();
+        wanted.extend(
+            self.open
+                .iter()
+                .flat_map(|(_, open)| &open.locks)
+                .map(|line| line.file),
+        );
+        let mut places = HashMap::new();
+        for (key, open) in &self.open {
+            if wanted.contains(key) && !places.contains_key(key) {
+                if let Some(path) = scan::path_of(open) {
+                    let deleted = open.deleted;
+                    places.insert(*key, Place { path, deleted });
+                }
+            }
+        }
+        places
+    }
+}
+
+fn id(open: &Open) -> (u64, u64) {
+    (open.id.device, open.id.inode)
+}

@@ -1,0 +1,59 @@
+//! Who waits: the lines of the table brought together with threads.
+
+use super::named;
+use super::table::Line;
+use super::thread::{Sleepers, Waiter};
+use crate::inspect::snapshot::{FileKey, Request};
+use crate::inspect::{Kind, bytes};
+
+/// Can this thread be the one of that line?
+type Match<'a> = &'a dyn Fn(&Line, &Waiter) -> bool;
+
+/// The lines of those who wait, each with the thread that does.
+pub(super) fn requests(
+    table: &[Line],
+    mut waiters: Vec<(FileKey, Waiter)>,
+    sleepers: &Sleepers,
+) -> Vec<Request> {
+    let lines: Vec<&Line> = table.iter().filter(|line| line.waiting).collect();
+    let mut threads: Vec<Option<Waiter>> = vec![None; lines.len()];
+    // The surest first: what a thread asks for, then who a line is said to be of, then the rest.
+    let is_asked =
+        |line: &Line, waiter: &Waiter| waiter.lock.map(bytes::to_the_end) == Some(line.lock);
+    let is_named = |line: &Line, waiter: &Waiter| {
+        let pid = line.pid.or_else(|| named(&line.lock));
+        pid == Some(waiter.pid) && waiter.lock.is_none()
+    };
+    let may_be = |line: &Line, waiter: &Waiter| {
+        line.pid.is_none_or(|pid| pid == waiter.pid) && waiter.lock.is_none()
+    };
+    let passes: [Match<'_>; 3] = [&is_asked, &is_named, &may_be];
+    for matches in passes {
+        for (line, thread) in lines.iter().zip(&mut threads) {
+            if thread.is_some() {
+                continue;
+            }
+            let found = waiters.iter().position(|(key, waiter)| {
+                let flock = |kind| kind == Kind::Flock;
+                *key == line.file
+                    && flock(waiter.kind) == flock(line.lock.kind)
+                    && line.pid.is_none_or(|pid| pid == waiter.pid)
+                    && matches(line, waiter)
+            });
+            *thread = found.map(|at| waiters.remove(at).1);
+        }
+    }
+    lines
+        .into_iter()
+        .zip(threads)
+        .map(|(line, thread)| Request {
+            file: line.file,
+            lock: line.lock,
+            since: thread.as_ref().and_then(|thread| sleepers.since(thread)),
+            pid: thread
+                .map(|thread| thread.pid)
+                .or(line.pid)
+                .or_else(|| named(&line.lock)),
+        })
+        .collect()
+}

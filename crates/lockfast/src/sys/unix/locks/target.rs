@@ -1,0 +1,63 @@
+//! The file that is asked for.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::mounts::Mounts;
+use super::scan;
+use crate::inspect::snapshot::FileKey;
+use crate::sys::FileId;
+
+/// The file that is asked for.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) id: FileId,
+    pub(super) key: FileKey,
+    pub(super) is_remote: bool,
+    /// What was found, and a descriptor that keeps it.
+    pub(super) metadata: Metadata,
+    pub(super) file: File,
+}
+
+impl Target {
+    /// A descriptor of this sort opens nothing: no device notices, no watch rings, and closing it
+    /// frees no lock of this process.
+    pub(super) fn find(path: &Path, mounts: &mut Mounts) -> io::Result<Self> {
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_PATH)
+            .open(path)?;
+        let metadata = file.metadata()?;
+        let id = FileId {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            upper: 0,
+        };
+        Ok(Self {
+            id,
+            key: mounts.key(id, scan::numbers_of(&file)?, None),
+            is_remote: crate::sys::file::is_remote(&file),
+            metadata,
+            file,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::unix::locks::reading;
+
+    #[test]
+    fn a_file_is_named_as_the_table_of_locks_names_it() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let target = Target::find(file.path(), &mut Mounts::default()).expect("it is there");
+        let lock = crate::Lock::open(file.path()).expect("a lock");
+        let guard = lock.lock().expect("it is free");
+        let lines = reading::table(Some(target.key)).expect("a table");
+        assert_eq!(lines.len(), 1, "{target:?}");
+        drop(guard);
+    }
+}

@@ -1,0 +1,10 @@
+//! Machines in an emulator, with kernels of their own, that share a directory.
+
+mod image;
+mod machine;
+mod nfs;
+mod scenes;
+mod smb;
+
+pub(super) use nfs::run as nfs;
+pub(super) use smb::run as smb;

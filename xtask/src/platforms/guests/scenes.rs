@@ -1,0 +1,208 @@
+//! What two machines do with the locks in a directory that they share, by the released command.
+
+use super::machine::{Answer, Machine};
+use crate::step::{Failure, Outcome};
+
+/// What is expected, and what was found, in the order in which it was tried.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<(String, bool, String)>);
+
+impl Findings {
+    /// Notes one, and shows it.
+    pub(super) fn add(&mut self, what: &str, is_so: bool, found: impl Into<String>) {
+        let found = found.into();
+        let verdict = if is_so { "ok" } else { "NOT" };
+        println!(
+            "  {verdict:3} {what}{}{found}",
+            if found.is_empty() { "" } else { ": " }
+        );
+        self.0.push((what.to_owned(), is_so, found));
+    }
+
+    /// Notes what a command came to.
+    pub(super) fn add_code(&mut self, what: &str, answer: &Answer, expected: i32) {
+        let found = match answer.code {
+            code if code == expected => String::new(),
+            code => format!("the code is {code}, not {expected}: {}", answer.text),
+        };
+        self.add(what, answer.code == expected, found);
+    }
+
+    /// Fails if anything was not as expected.
+    pub(super) fn conclude(self, of: &str) -> Outcome {
+        let wrong: Vec<_> = self.0.iter().filter(|(_, is_so, _)| !is_so).collect();
+        if wrong.is_empty() {
+            println!("{of}: all {} findings are as expected", self.0.len());
+            return Ok(());
+        }
+        let wrong: Vec<_> = wrong
+            .iter()
+            .map(|(what, _, found)| format!("  {what}: {found}"))
+            .collect();
+        Err(Failure(format!(
+            "{of}: not as expected:\n{}",
+            wrong.join("\n")
+        )))
+    }
+}
+
+/// The code of `lockfast run` when a lock is held.
+pub(super) const HELD: i32 = 75;
+
+/// A lock that `lockfast run` has taken on a machine, until it is told to release it.
+pub(super) struct Hold {
+    name: String,
+}
+
+/// Takes it. The command under the lock says so by a file of its own machine, where nothing is shared.
+pub(super) fn hold(machine: &mut Machine, options: &str, path: &str) -> Result<Hold, Failure> {
+    let hold = begin(machine, options, path)?;
+    machine.run(&format!(
+        "{WAIT} [ -e /tmp/{}.in ]; do sleep 0.05; done'",
+        hold.name
+    ))?;
+    Ok(hold)
+}
+
+/// Begins to take it; it may have to wait.
+pub(super) fn begin(machine: &mut Machine, options: &str, path: &str) -> Result<Hold, Failure> {
+    let name = machine.new_name();
+    let inside =
+        format!("touch /tmp/{name}.in; while [ ! -e /tmp/{name}.end ]; do sleep 0.05; done");
+    machine.run(&format!(
+        "(lockfast run {options} {path} -- sh -c '{inside}' 2>/tmp/{name}.said & echo $! >/tmp/{name}.pid; \
+         wait $!; echo $? >/tmp/{name}.code) >/dev/null &"
+    ))?;
+    machine.run(&format!(
+        "{WAIT} [ -s /tmp/{name}.pid ]; do sleep 0.05; done'"
+    ))?;
+    Ok(Hold { name })
+}
+
+/// Until something is so, or the machine is given up.
+const WAIT: &str = "timeout 150 sh -c 'until";
+
+impl Hold {
+    /// Waits until `lockfast run` says that it waits.
+    pub(super) fn waits(&self, machine: &mut Machine) -> Outcome {
+        let name = &self.name;
+        let waits = format!("{WAIT} grep -q waiting /tmp/{name}.said; do sleep 0.05; done'");
+        machine.run(&waits).map(drop)
+    }
+
+    /// Waits until it has it; false when it has not for so many seconds.
+    pub(super) fn has_it_within(
+        &self,
+        machine: &mut Machine,
+        seconds: u32,
+    ) -> Result<bool, Failure> {
+        let is_in = format!("[ -e /tmp/{}.in ]", self.name);
+        let wait = format!("timeout {seconds} sh -c 'until {is_in}; do sleep 0.05; done'");
+        Ok(machine.ask(&wait)?.code == 0)
+    }
+
+    /// Lets it go.
+    pub(super) fn release(self, machine: &mut Machine) -> Outcome {
+        let name = &self.name;
+        let end =
+            format!("touch /tmp/{name}.end; {WAIT} [ -s /tmp/{name}.code ]; do sleep 0.05; done'");
+        machine.run(&end).map(drop)
+    }
+
+    /// Kills `lockfast run`; the command under it is killed by the kernel.
+    pub(super) fn kill(self, machine: &mut Machine) -> Outcome {
+        machine
+            .run(&format!("kill -9 $(cat /tmp/{}.pid)", self.name))
+            .map(drop)
+    }
+}
+
+/// What two machines see of each other's locks.
+pub(super) fn between(
+    one: &mut Machine,
+    other: &mut Machine,
+    directory: &str,
+    findings: &mut Findings,
+) -> Outcome {
+    let path = format!("{directory}/between.lock");
+    let attempt = |options: &str| format!("lockfast run -n {options} {path} -- true");
+
+    let held = hold(one, "", &path)?;
+    findings.add_code(
+        "held alone, it is refused elsewhere",
+        &other.ask(&attempt(""))?,
+        HELD,
+    );
+    findings.add_code("and to readers too", &other.ask(&attempt("-s"))?, HELD);
+    let limited = other.ask(&format!("lockfast run -w 2 {path} -- true"))?;
+    findings.add_code("a wait ends when its time is over", &limited, HELD);
+    held.release(one)?;
+    findings.add_code(
+        "released, it is free elsewhere",
+        &other.ask(&attempt(""))?,
+        0,
+    );
+
+    let reader = hold(one, "-s", &path)?;
+    findings.add_code("readers are together", &other.ask(&attempt("-s"))?, 0);
+    findings.add_code("and a writer is refused", &other.ask(&attempt(""))?, HELD);
+    reader.release(one)?;
+
+    for (how, killed) in [("releases", false), ("is killed", true)] {
+        let holder = hold(one, "", &path)?;
+        let waiter = begin(other, "", &path)?;
+        waiter.waits(other)?;
+        if killed {
+            holder.kill(one)?;
+        } else {
+            holder.release(one)?;
+        }
+        let is_in = waiter.has_it_within(other, 30)?;
+        findings.add(
+            &format!("a waiter gets it when the holder {how}"),
+            is_in,
+            "",
+        );
+        waiter.release(other)?;
+    }
+    Ok(())
+}
+
+/// The lock file is replaced on one machine while somebody waits for it on the other.
+pub(super) fn replaced(
+    one: &mut Machine,
+    other: &mut Machine,
+    directory: &str,
+    findings: &mut Findings,
+) -> Outcome {
+    let path = format!("{directory}/replaced.lock");
+    let change = |how: &str| format!("{how} {path} {directory}/old.lock");
+    for (how, command) in [("renamed", change("mv")), ("deleted", format!("rm {path}"))] {
+        let old = hold(other, "", &path)?;
+        let waiter = begin(one, "", &path)?;
+        waiter.waits(one)?;
+        other.run(&command)?;
+        let new = hold(other, "", &path)?;
+        old.release(other)?;
+        let is_in = waiter.has_it_within(one, 5)?;
+        let what = format!("a lock file that was {how} and replaced elsewhere is noticed");
+        findings.add(&what, !is_in, "");
+        new.release(other)?;
+        let is_in = waiter.has_it_within(one, 30)?;
+        findings.add("and the new one is waited for", is_in, "");
+        waiter.release(one)?;
+    }
+    Ok(())
+}
+
+/// What `lockfast doctor` finds on one of them.
+pub(super) fn doctor(machine: &mut Machine, directory: &str, findings: &mut Findings) -> Outcome {
+    let Answer { code, text } = machine.ask(&format!("NO_COLOR=1 lockfast doctor {directory}"))?;
+    println!("{text}");
+    findings.add(
+        "lockfast doctor finds every promise kept on one machine",
+        code == 0,
+        "",
+    );
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! musl, built and run; macOS and FreeBSD, linked. By a linker that has the libraries of all of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::toolchain::Toolchain;
+use crate::step::{self, Failure, Outcome};
+use crate::{debian, python};
+
+const MUSL: &str = "x86_64-unknown-linux-musl";
+
+/// Nothing runs them here; that they link proves that their libraries have what is called.
+const LINKED: [&str; 2] = ["aarch64-apple-darwin", "x86_64-unknown-freebsd"];
+
+/// All tests of the library and of the command.
+pub(super) fn test_musl() -> Outcome {
+    let mut tests = musl("test")?;
+    tests.args(["--package", "lockfast", "--package", "lockfast-cli"]);
+    step::run(tests.args([
+        "--all-features",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+    ]))
+}
+
+/// The command, static: it runs on any Linux of this processor. Where it is.
+pub(super) fn build_static() -> Result<PathBuf, Failure> {
+    let mut build = musl("build")?;
+    // Optimised as it is shipped, but in a fraction of the time.
+    build
+        .args(["--package", "lockfast-cli", "--release"])
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    step::run(&mut build)?;
+    Ok(static_command())
+}
+
+/// Where that is.
+pub(super) fn static_command() -> PathBuf {
+    super::folder()
+        .join("build")
+        .join(MUSL)
+        .join("release/lockfast")
+}
+
+/// The command and all tests, linked.
+pub(super) fn link() -> Outcome {
+    for target in LINKED {
+        let mut link = cargo("test", target)?;
+        link.args([
+            "--no-run",
+            "--package",
+            "lockfast",
+            "--package",
+            "lockfast-cli",
+        ])
+        .args(["--all-features", "--lib", "--bins", "--tests"])
+        // It would take programs that are not here.
+        .env("CARGO_PROFILE_DEV_STRIP", "none")
+        .env("CARGO_PROFILE_DEV_SPLIT_DEBUGINFO", "off");
+        step::run(&mut link)?;
+    }
+    Ok(())
+}
+
+fn musl(subcommand: &str) -> Result<Command, Failure> {
+    let mut command = cargo(subcommand, MUSL)?;
+    // The C library is the linker's: that of the compiler's package is not there.
+    let flags = "-Clink-self-contained=no";
+    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", flags);
+    Ok(command)
+}
+
+fn cargo(subcommand: &str, target: &str) -> Result<Command, Failure> {
+    let environment = super::folder().join("linker");
+    debian::require_python()?;
+    python::make(&environment, "xtask/linker-requirements.txt")?;
+    let programs = environment.join("bin");
+    let mut command = Command::new(programs.join("cargo-zigbuild"));
+    command.args([subcommand, "--target", target]);
+    Toolchain::install()?.prepare(&mut command);
+    command
+        .env("PATH", first_in_path(&programs))
+        .env("CARGO_ZIGBUILD_CACHE_DIR", environment.join("cache"))
+        .env("ZIG_GLOBAL_CACHE_DIR", environment.join("cache"));
+    Ok(command)
+}
+
+fn first_in_path(directory: &Path) -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = [directory.to_path_buf()]
+        .into_iter()
+        .chain(std::env::split_paths(&path));
+    std::env::join_paths(directories).expect("they were separated before")
+}

@@ -1,0 +1,112 @@
+//! Other processors: built, and run by an emulator of one program (or, 32 bits of x86, as they are).
+
+use super::toolchain::Toolchain;
+use crate::debian;
+use crate::step::{self, Outcome};
+
+/// A processor that programs can be run for.
+#[derive(Debug)]
+pub(super) struct Processor {
+    target: &'static str,
+    /// Links for it, with its C library.
+    linker: &'static str,
+    packages: &'static [(&'static str, &'static str)],
+    /// What runs its programs, if the machine does not.
+    runner: &'static str,
+    flags: &'static str,
+}
+
+pub(super) const AARCH64: Processor = Processor {
+    target: "aarch64-unknown-linux-gnu",
+    linker: "aarch64-linux-gnu-gcc",
+    packages: &[
+        ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        (
+            "/usr/aarch64-linux-gnu/include/stdio.h",
+            "libc6-dev-arm64-cross",
+        ),
+        ("qemu-aarch64", "qemu-user"),
+    ],
+    runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    flags: "",
+};
+
+pub(super) const ARMV7: Processor = Processor {
+    target: "armv7-unknown-linux-gnueabihf",
+    linker: "arm-linux-gnueabihf-gcc",
+    packages: &[
+        ("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf"),
+        (
+            "/usr/arm-linux-gnueabihf/include/stdio.h",
+            "libc6-dev-armhf-cross",
+        ),
+        ("qemu-arm", "qemu-user"),
+    ],
+    runner: "qemu-arm -L /usr/arm-linux-gnueabihf",
+    flags: "",
+};
+
+/// The one with the other order of bytes.
+pub(super) const S390X: Processor = Processor {
+    target: "s390x-unknown-linux-gnu",
+    linker: "s390x-linux-gnu-gcc",
+    packages: &[
+        ("s390x-linux-gnu-gcc", "gcc-s390x-linux-gnu"),
+        (
+            "/usr/s390x-linux-gnu/include/stdio.h",
+            "libc6-dev-s390x-cross",
+        ),
+        ("qemu-s390x", "qemu-user"),
+    ],
+    runner: "qemu-s390x -L /usr/s390x-linux-gnu",
+    flags: "",
+};
+
+/// Of 32 bits; this machine runs it.
+pub(super) const I686: Processor = Processor {
+    target: "i686-unknown-linux-gnu",
+    linker: "i686-linux-gnu-gcc",
+    packages: &[
+        ("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
+        (
+            "/usr/i686-linux-gnu/include/stdio.h",
+            "libc6-dev-i386-cross",
+        ),
+    ],
+    runner: "",
+    // Its C library is not where programs look for it.
+    flags: "-Clink-arg=-Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2 \
+            -Clink-arg=-Wl,-rpath,/usr/i686-linux-gnu/lib",
+};
+
+/// Tests that can't be run by an emulator, and why.
+const NOT_EMULATED: [(&str, &str); 1] = [("strace", "placeholder")];
+
+pub(super) fn test(processor: &Processor) -> Outcome {
+    debian::require(processor.packages)?;
+    let toolchain = Toolchain::install()?;
+    let mut tests = toolchain.cargo("test");
+    let name = processor.target.to_uppercase().replace('-', "_");
+    tests
+        .args(["--target", processor.target, "--package", "lockfast"])
+        .args([
+            "--features",
+            "macros,tracing",
+            "--lib",
+            "--tests",
+            "--no-fail-fast",
+        ])
+        .env(format!("CARGO_TARGET_{name}_LINKER"), processor.linker)
+        .env(format!("CARGO_TARGET_{name}_RUSTFLAGS"), processor.flags);
+    if !processor.runner.is_empty() {
+        tests
+            .env(format!("CARGO_TARGET_{name}_RUNNER"), processor.runner)
+            .env("LOCKFAST_TEST_RUNNER", processor.runner)
+            .arg("--");
+        for (name, reason) in NOT_EMULATED {
+            println!("{name} is left out: {reason}");
+            tests.args(["--skip", name]);
+        }
+    }
+    step::run(&mut tests)
+}
