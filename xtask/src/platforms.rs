@@ -9,6 +9,7 @@ mod linked;
 mod local;
 mod processors;
 mod toolchain;
+mod windows;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -44,6 +45,8 @@ enum Part {
     S390x,
     /// 32 bits of x86: built and run
     I686,
+    /// Windows: built, and run by Wine
+    Windows,
     /// macOS and FreeBSD: linked
     Linked,
     /// File systems of this machine
@@ -55,20 +58,21 @@ enum Part {
 }
 
 /// In the order in which they are quickest to fail.
-const ALL: [Part; 10] = [
+const ALL: [Part; 11] = [
     Part::Check,
     Part::Musl,
     Part::Aarch64,
     Part::Armv7,
     Part::S390x,
     Part::I686,
+    Part::Windows,
     Part::Linked,
     Part::Local,
     Part::Nfs,
     Part::Smb,
 ];
 
-const CI: [Part; 3] = [Part::Musl, Part::Aarch64, Part::Local];
+const CI: [Part; 4] = [Part::Musl, Part::Aarch64, Part::Windows, Part::Local];
 
 pub(crate) fn run(options: &Options) -> Outcome {
     let parts = match &options.parts[..] {
@@ -87,6 +91,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             Part::Armv7 => processors::test(&processors::ARMV7),
             Part::S390x => processors::test(&processors::S390X),
             Part::I686 => processors::test(&processors::I686),
+            Part::Windows => windows::run(),
             Part::Linked => linked::link(),
             Part::Local => local::run(),
             Part::Nfs => guests::nfs(),

@@ -34,6 +34,7 @@ impl Exit {
     }
 
     /// The code by which shells tell that a signal killed the command.
+    #[cfg_attr(windows, allow(dead_code, reason = "there are no signals"))]
     pub(crate) const fn killed_by(signal: u8) -> Self {
         Self(128 | signal)
     }

@@ -5,15 +5,14 @@ mod scope;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use lockfast::inspect::{LockView, LockedFile, Process};
-use nix::unistd::{Uid, User};
 
 pub(crate) use self::json::Document;
 pub(crate) use self::scope::Scope;
+use crate::sys;
 
 /// Writes to standard output. Nobody is left to tell when it is closed.
 pub(crate) fn put(text: impl fmt::Display) {
@@ -31,7 +30,7 @@ pub(crate) fn has_colours() -> bool {
 /// In one line, with nothing that moves a terminal's cursor or ends a field.
 pub(crate) fn shown(path: &Path) -> String {
     let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
             if c.is_control() {
                 text.extend(c.escape_default());
@@ -65,10 +64,7 @@ pub(crate) fn user_name(number: Option<u32>) -> String {
     let Some(number) = number else {
         return "?".to_owned();
     };
-    match User::from_uid(Uid::from_raw(number)) {
-        Ok(Some(user)) => user.name,
-        _ => number.to_string(),
-    }
+    sys::user_name(number).unwrap_or_else(|| number.to_string())
 }
 
 /// How long ago that was, to the second.

@@ -1,14 +1,14 @@
 //! Several locks: all or none, in an order in which two commands can't wait for each other.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use lockfast::{Guards, Lock, Member, MemberGuard, Options, Result, RwLock, Semaphore};
 
 use crate::args;
 use crate::progress::Progress;
+use crate::sys;
 
 /// A lock of the command line, to be had alone or with others.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn each_once(mut locks: Vec<Opened>) -> Vec<Opened> {
     let mut files = BTreeSet::new();
     locks.retain(|lock| {
         // A file that vanished since it was opened is no second name of another.
-        fs::metadata(lock.path()).map_or(true, |file| files.insert((file.dev(), file.ino())))
+        sys::file_key(lock.path()).map_or(true, |file| files.insert(file))
     });
     locks
 }

@@ -1,10 +1,13 @@
 //! Runs a command under locks between processes, and shows who has them.
 
 mod args;
+#[cfg_attr(windows, path = "windows/child.rs")]
 mod child;
+#[cfg_attr(windows, path = "windows/doctor.rs")]
 mod doctor;
 mod documents;
 mod exit;
+#[cfg_attr(windows, path = "windows/flock.rs")]
 mod flock;
 mod inspect;
 mod locks;
@@ -12,7 +15,9 @@ mod ls;
 mod progress;
 mod run;
 mod status;
+#[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
+#[cfg_attr(windows, path = "windows/top.rs")]
 mod top;
 mod trace;
 

@@ -125,8 +125,14 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
     {
         command.env("LOCKFAST_TOKEN", token.to_string());
     }
-    if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
-        sys::kill_with_parent(&mut command);
+    if sys::CAN_KILL_WITH_PARENT
+        && arguments.kill_with_parent.unwrap_or(true)
+        && let Err(error) = sys::kill_with_parent(&mut command)
+    {
+        say(format_args!(
+            "cannot have the command killed with this process: {error}"
+        ));
+        return Exit::SYSTEM;
     }
     child::run(command, signals).unwrap_or_else(|error| not_started(program, &error))
 }

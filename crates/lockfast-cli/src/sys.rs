@@ -8,25 +8,29 @@
 )]
 
 use std::ffi::{CString, OsStr};
-use std::fs::File;
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::ptr;
 use std::time::Duration;
 
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{Uid, User};
 
 /// Can a command be killed by the kernel when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Has the kernel kill the command when the thread that starts it ends; it must be the main one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn kill_with_parent(command: &mut Command) {
+#[allow(clippy::unnecessary_wraps, reason = "other systems can refuse")]
+pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
     use nix::sys::prctl;
     use nix::unistd;
 
@@ -41,11 +45,14 @@ pub(crate) fn kill_with_parent(command: &mut Command) {
     };
     // SAFETY: prctl, getppid and raise are plain system calls.
     unsafe { command.pre_exec(set) };
+    Ok(())
 }
 
 /// Not called here, see [`CAN_KILL_WITH_PARENT`].
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn kill_with_parent(_command: &mut Command) {}
+pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 /// Lets the signal of a child's end through, if this process was started with it blocked; the
 /// command is started with it as it was.
@@ -141,6 +148,24 @@ pub(crate) fn monotonic_time() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .expect("every system has that clock")
         .into()
+}
+
+/// What tells a file from all others.
+pub(crate) fn file_key(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+/// The number of a file that was found in a directory.
+#[allow(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+pub(crate) fn number(entry: &DirEntry) -> Option<u64> {
+    Some(entry.ino())
+}
+
+/// The name of a user.
+pub(crate) fn user_name(number: u32) -> Option<String> {
+    let user = User::from_uid(Uid::from_raw(number)).ok()??;
+    Some(user.name)
 }
 
 /// Stops this process until its shell has it go on.

@@ -22,7 +22,7 @@ use crate::sys::fork;
 /// # Platform-specific behaviour
 ///
 /// On Linux the kernel's call is interrupted, by the signal that ends timed waits (see PLATFORM.md),
-/// and the wait ends within microseconds. Elsewhere a wait under a token is one that asks for the lock
+/// and the wait ends within microseconds; on Windows its request is cancelled. Elsewhere a wait under a token is one that asks for the lock
 /// at least every 10 ms.
 ///
 /// # Examples

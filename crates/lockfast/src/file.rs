@@ -312,7 +312,7 @@ impl LockFile {
     /// Who holds it, if the kernel tells in one call.
     pub(crate) fn holder(&self, access: Access) -> Option<Holder> {
         let mut holder = None;
-        if self.bytes {
+        if self.bytes && sys::lock::TELLS_BLOCKERS {
             let main = Part::Main.range(self.exclusive_len);
             let blocker = sys::lock::blocker(&self.file, access, main)?;
             holder = protocol::holder(blocker, sys::process::namespace());

@@ -82,6 +82,12 @@ impl Handle {
                 "a label has at most 100 bytes, no control characters, and no space at its ends",
             );
         }
+        if settings.mode.is_some() && !crate::sys::file::HAS_MODES {
+            let why = "files have no modes on this system: the access control list of the directory \
+                       says who may use the file";
+            let cause = Cause::Unsupported(why, None);
+            return Err(Error::new(&path, Operation::Open, cause));
+        }
         must_have_order(&path, &settings)?;
         Self::must_allow_linger(&settings)
             .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
@@ -499,12 +505,12 @@ impl Handle {
 
 /// An error if a strict order was chosen where there is none.
 fn must_have_order(path: &Path, settings: &Settings) -> Result<()> {
-    let has_bytes = settings.protocol != Protocol::Flock && crate::sys::lock::HAS_RANGES;
-    if settings.fairness != Fairness::Fifo || has_bytes {
+    let has_tickets = settings.protocol != Protocol::Flock && crate::sys::lock::TELLS_BLOCKERS;
+    if settings.fairness != Fairness::Fifo || has_tickets {
         return Ok(());
     }
-    let why = "Fairness::Fifo needs locks of bytes: use Protocol::Fcntl or Protocol::Both on a \
-               system that has open-file-description locks";
+    let why = "Fairness::Fifo needs locks of bytes, and a kernel that tells which one is in the way: \
+               use Protocol::Fcntl or Protocol::Both on a system that has open-file-description locks";
     Err(Error::new(
         path,
         Operation::Open,

@@ -201,9 +201,8 @@ mod tests {
     use crate::sys::{FileId, FileSort};
 
     fn changed_at(changed: ChangeTime) -> Sighting {
-        let (device, inode) = (1, 1);
         Sighting::of(&Status {
-            id: FileId { device, inode },
+            id: FileId::default(),
             links: 1,
             changed,
             sort: FileSort::Regular,

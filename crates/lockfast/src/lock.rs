@@ -240,8 +240,9 @@ impl Lock {
     /// # Platform-specific behaviour
     ///
     /// On Linux the wait is ended by a real-time signal that the program does not use (see
-    /// PLATFORM.md). Elsewhere, and in a program that handles all real-time signals itself, the
-    /// lock is asked for at least every 10 ms instead of sleeping in the kernel's queue.
+    /// PLATFORM.md), on Windows by cancelling the request. Elsewhere, and in a program that handles all
+    /// real-time signals itself, the lock is asked for at least every 10 ms instead of sleeping in the
+    /// kernel's queue.
     ///
     /// # Examples
     ///

@@ -70,7 +70,7 @@ pub(crate) fn locate(name: &str, chosen: &Settings) -> Result<(PathBuf, Settings
     };
     let path = directory.path().join(file);
     let settings = Settings {
-        mode: Some(chosen.mode.unwrap_or(mode)),
+        mode: chosen.mode.or_else(|| sys::file::HAS_MODES.then_some(mode)),
         create_dirs: false,
         follow_symlinks: false,
         directory: Some(directory),

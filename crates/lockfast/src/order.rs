@@ -58,7 +58,8 @@ pub enum Fairness {
     ///
     /// # Platform-specific behaviour
     ///
-    /// Where there are no locks of bytes, and with [`Protocol::Flock`](crate::Protocol::Flock),
+    /// Where there are no locks of bytes, on Windows, whose kernel does not tell which one is in the way,
+    /// and with [`Protocol::Flock`](crate::Protocol::Flock),
     /// opening fails with [`is_unsupported`](crate::Error::is_unsupported).
     Fifo,
 }

@@ -169,7 +169,14 @@ const FOREIGN: &str =
 fn read(file: &File) -> io::Result<[Option<Record>; 2]> {
     // One more than there is to be, to see that there is no more.
     let mut content = vec![0; HEADER.len() + 2 * LENGTH + 1];
-    let length = sys::file::read_at(file, &mut content, 0)?;
+    let length = match sys::file::read_at(file, &mut content, 0) {
+        // What can't be read while somebody else holds the lock was read by the one who holds it.
+        Err(error) if sys::file::is_first_hidden(&error) => {
+            content[..1].copy_from_slice(&HEADER.as_bytes()[..1]);
+            1 + sys::file::read_at(file, &mut content[1..], 1)?
+        }
+        read => read?,
+    };
     let content = &content[..length];
     let head = &content[..length.min(HEADER.len())];
     if !HEADER.as_bytes().starts_with(head) || length > HEADER.len() + 2 * LENGTH {

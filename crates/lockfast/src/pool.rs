@@ -83,6 +83,11 @@ impl Pool {
         })
     }
 
+    /// Where its permits are.
+    pub(crate) fn all(&self) -> Range {
+        permits::all(self.permits)
+    }
+
     /// Is nothing more to be taken from this file?
     pub(crate) fn is_spoilt(&self) -> bool {
         self.is_spoilt.load(Ordering::Relaxed)

@@ -15,6 +15,9 @@
 //! order in which they came, see [`tickets`], and those who keep a lock that they do not use, and
 //! those who want it, see [`linger`].
 //!
+//! On Windows nobody else can read or write what is locked, so there none of the data is locked but byte
+//! 0: the bytes behind it lie `2^60` higher, and there is no tag (`sys/windows/pieces.rs`).
+//!
 //! Programs that lock the whole file, or byte 0, conflict with every holder of the main bytes. In
 //! which order the bytes are taken, and why that is right, is in [`plan`].
 //!
@@ -69,6 +72,10 @@ pub enum Protocol {
     ///
     /// On systems without such locks (the BSDs) it is a `flock`, which excludes the same programs
     /// there.
+    ///
+    /// On Windows there is one family of locks, and each protocol excludes all who lock byte 0 by
+    /// `LockFileEx`: fasteners, Python's filelock and portalocker, `std::fs::File::lock`. Nobody but the
+    /// holder can read or write byte 0 meanwhile. Who holds it is not known.
     #[default]
     Fcntl,
     /// `flock` locks: excludes flock(1), `std::fs::File::lock`, cargo, Python's filelock and

@@ -1,6 +1,5 @@
 //! How a lock that was held is released: by the lane, or to the kernel.
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +10,7 @@ use crate::handle::{Handle, OfProcess};
 use crate::hold::Parcel;
 use crate::identity;
 use crate::protocol::plan::Mode;
+use crate::sys;
 use crate::trace;
 
 /// Releases what was held: leaves it in the lane, if somebody comes by there or it lingers, else gives
@@ -127,7 +127,7 @@ impl<'h> Releasing<'h> {
         if !is_current {
             return Ok(());
         }
-        match fs::remove_file(path) {
+        match sys::file::remove(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|error| self.failed(Operation::Remove, error)),
         }

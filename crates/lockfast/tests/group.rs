@@ -1,7 +1,6 @@
 //! Several locks: all or none, and no circle of waiters.
 
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use lockfast::{
@@ -105,6 +104,7 @@ fn one_lock_twice_is_a_deadlock_unless_it_is_read() {
     assert!(a.try_lock().is_ok());
 }
 
+#[cfg(unix)]
 #[test]
 fn opposite_orders_and_other_ways_to_write_a_path_end() {
     const ROUNDS: usize = 300;
@@ -116,7 +116,7 @@ fn opposite_orders_and_other_ways_to_write_a_path_end() {
         ["b", "0/a", "c"],
         ["0/c", "a", "b"],
     ];
-    thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for names in orders {
             let locks = names.map(|name| place.lock(name));
             scope.spawn(move || {

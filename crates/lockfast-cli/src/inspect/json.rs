@@ -1,7 +1,6 @@
 //! The documents that `--json` prints; docs/json.md describes them.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -200,7 +199,7 @@ impl From<&inspect::Process> for Process {
         let is_text = process.command.iter().all(|word| word.to_str().is_some());
         let bytes = || {
             let words = process.command.iter();
-            words.map(|word| word.as_bytes().to_vec()).collect()
+            words.map(|word| word.as_encoded_bytes().to_vec()).collect()
         };
         Self {
             pid: process.pid,
@@ -247,7 +246,7 @@ fn text(text: &OsStr) -> (String, Option<Vec<u8>>) {
         Some(text) => (text.to_owned(), None),
         None => (
             text.to_string_lossy().into_owned(),
-            Some(text.as_bytes().to_vec()),
+            Some(text.as_encoded_bytes().to_vec()),
         ),
     }
 }

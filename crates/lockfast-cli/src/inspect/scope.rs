@@ -1,12 +1,12 @@
 //! Which part of the machine is asked about.
 
 use std::fs;
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 use lockfast::inspect::{self, Deadlock, LockedFile, Report};
 
 use crate::exit::{Exit, say};
+use crate::sys;
 
 /// Where the locks must be that are shown.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ fn name_files(report: &mut Report, roots: &[PathBuf]) {
     }
     for root in roots {
         let below = fs::read_dir(root).into_iter().flatten().flatten();
-        let below = below.map(|entry| (Some(entry.ino()), entry.path()));
+        let below = below.map(|entry| (sys::number(&entry), entry.path()));
         for (inode, path) in below.chain([(None, root.clone())]) {
             for file in &mut nameless {
                 if inode.is_none_or(|inode| inode == file.inode) && is_at(file, &path) {

@@ -1,5 +1,7 @@
 //! Which places are trusted, on directories made for each test.
 
+#![cfg(unix)]
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 

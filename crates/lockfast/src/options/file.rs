@@ -18,6 +18,10 @@ impl<L> Options<L> {
     /// On Linux the file has that mode from the moment that others can see it, where its file
     /// system has `O_TMPFILE`; elsewhere it is corrected right after it was created.
     ///
+    /// On Windows there are no modes, and opening is an error with
+    /// [`is_unsupported`](crate::Error::is_unsupported): the access control list that the file inherits
+    /// from its directory says who may use it.
+    ///
     /// # Examples
     ///
     /// ```

@@ -140,7 +140,8 @@ impl<L> Options<L> {
     /// # Platform-specific behaviour
     ///
     /// A handler installed with `SA_RESTART` does not interrupt, so the function is not asked. Among
-    /// the threads of one process it is asked ten times a second on systems other than Linux.
+    /// the threads of one process it is asked ten times a second on systems other than Linux, and on
+    /// Windows, which has no signals, always; each time a wait in the kernel's queue begins anew.
     ///
     /// # Examples
     ///

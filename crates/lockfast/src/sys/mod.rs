@@ -5,12 +5,12 @@
 //! | module | promises |
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
-//! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false` |
-//! | `bell` | tells a thread that somebody closed, moved or deleted a file; [`bell::ring`] makes that happen |
+//! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
+//! | `bell` | tells a thread that somebody closed, moved or deleted a file, or that a permit of it is free; [`bell::ring`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
-//! | `fork` | tells a forked child from its parent, and takes inherited lock descriptors from the child |
+//! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
 //! | `process` | the user, and a fingerprint of the namespace in which a pid means something |
@@ -19,16 +19,14 @@
     any(not(unix), lockfast_unsupported),
     allow(
         dead_code,
-        reason = "where nothing is supported, much of the vocabulary is not used"
+        reason = "where less is supported, some of the vocabulary is not used"
     )
 )]
 
-#[cfg(any(not(unix), lockfast_unsupported))]
+#[cfg(any(not(any(unix, windows)), lockfast_unsupported))]
 mod unsupported;
-#[cfg(all(feature = "inspect", any(not(unix), lockfast_unsupported)))]
-pub(crate) use unsupported::locks;
-#[cfg(any(not(unix), lockfast_unsupported))]
-pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch};
+#[cfg(any(not(any(unix, windows)), lockfast_unsupported))]
+use unsupported as side;
 
 #[cfg(all(unix, not(lockfast_unsupported)))]
 #[allow(
@@ -36,10 +34,21 @@ pub(crate) use unsupported::{alarm, bell, file, fork, lock, park, process, watch
     reason = "system calls; each is one line with its contract"
 )]
 mod unix;
-#[cfg(all(feature = "inspect", unix, not(lockfast_unsupported)))]
-pub(crate) use unix::locks;
 #[cfg(all(unix, not(lockfast_unsupported)))]
-pub(crate) use unix::{alarm, bell, file, fork, lock, park, process, watch};
+use unix as side;
+
+#[cfg(all(windows, not(lockfast_unsupported)))]
+#[allow(
+    unsafe_code,
+    reason = "system calls; each is one line with its contract"
+)]
+mod windows;
+#[cfg(all(windows, not(lockfast_unsupported)))]
+use windows as side;
+
+#[cfg(feature = "inspect")]
+pub(crate) use side::locks;
+pub(crate) use side::{alarm, bell, file, fork, lock, park, process, watch};
 
 #[allow(
     unsafe_code,
@@ -140,12 +149,14 @@ pub(crate) struct Ownership {
 pub(crate) struct ChangeTime(pub(crate) i64, pub(crate) i64);
 
 /// Tells a file from all others of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileId {
     /// The file system.
     pub(crate) device: u64,
     /// The file in it.
     pub(crate) inode: u64,
+    /// The upper half of its number, where numbers have 128 bits.
+    pub(crate) upper: u64,
 }
 
 /// Sorts of files, as far as it matters to a lock.

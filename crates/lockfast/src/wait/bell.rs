@@ -27,7 +27,7 @@ impl Wait<'_> {
         // Another thread may have called `on_wait` meanwhile.
         self.told = self.told.map(|_| Instant::now());
         let bell = Hung::on(file);
-        let interruption = Interruption::of_tokens();
+        let interruption = Interruption::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         let longest = match bell {
             Some(_) => LONGEST_NAP,
             None => LONGEST_NAP_WITHOUT_BELL,
@@ -79,7 +79,7 @@ impl Hung {
             Some(bell) => bell,
             None => Bell::new().ok()?,
         };
-        bell.hang(file).ok()?;
+        bell.hang(file, file.pool().all()).ok()?;
         Some(Self(Some(bell)))
     }
 
@@ -91,6 +91,9 @@ impl Hung {
 
 impl Drop for Hung {
     fn drop(&mut self) {
+        if let Some(bell) = &mut self.0 {
+            bell.take_down();
+        }
         let mut spare = spare().lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < MAX_SPARE {
             spare.extend(self.0.take());

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::cancel::{self, Armed};
-use crate::sys::alarm::Alarm;
+use crate::sys::alarm::{Alarm, SIGNALS_INTERRUPT};
 
 /// The deadline of a wait and the tokens under which its thread runs, for as long as this lives.
 #[derive(Debug)]
@@ -48,6 +48,15 @@ impl Interruption {
     pub(super) fn and_every(mut self, interval: Duration) -> io::Result<Self> {
         self.repeated = Some(Alarm::every(interval)?);
         Ok(self)
+    }
+
+    /// Also ten times a second, if the program wants to be asked whether to give up and no signal makes
+    /// the thread come back.
+    pub(super) fn and_to_ask(mut self, is_wanted: bool) -> Self {
+        if is_wanted && !SIGNALS_INTERRUPT && self.repeated.is_none() {
+            self.repeated = Alarm::every(ASK).ok();
+        }
+        self
     }
 
     /// May the call have to come back before it is done?
@@ -131,6 +140,7 @@ thread_local! {
 }
 
 const COME_BACK: Duration = Duration::from_millis(10);
+const ASK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

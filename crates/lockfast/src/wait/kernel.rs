@@ -131,6 +131,7 @@ impl Wait<'_> {
     fn interruption(&self, file: &LockFile) -> io::Result<Interruption> {
         let deadline = self.patience.deadline();
         let interruption = Interruption::by(deadline, self.interval().is_some())?;
+        let interruption = interruption.and_to_ask(self.asks_whether_to_go_on());
         if file.is_remote() {
             interruption.and_every(ASK_SERVER_AGAIN)
         } else {

@@ -283,7 +283,7 @@ impl<'h> Wait<'h> {
         park: impl Fn(Option<Instant>) -> Parked,
         holder: &impl Fn() -> Option<Holder>,
     ) -> Result<()> {
-        let interruption = Interruption::of_tokens();
+        let interruption = Interruption::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         loop {
             self.unless_cancelled()?;
             let until = earlier(self.patience.deadline(), self.next_call());
@@ -341,6 +341,11 @@ impl<'h> Wait<'h> {
             return Err(self.cancelled());
         }
         Ok(())
+    }
+
+    /// Does the program want to be asked now and then?
+    fn asks_whether_to_go_on(&self) -> bool {
+        self.handle.settings().on_interrupt.is_some()
     }
 
     /// An error if the program wants to give up, after a signal.

@@ -16,6 +16,9 @@ pub(crate) use none::{Alarm, AlarmId, prepare};
 use std::mem::MaybeUninit;
 use std::ptr;
 
+/// A signal makes the thread that handles it come back from its sleep.
+pub(crate) const SIGNALS_INTERRUPT: bool = true;
+
 /// Runs a function with all signals masked: a thread that it starts handles none of the program's.
 pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();

@@ -21,6 +21,7 @@ mod watch {
     use std::time::Instant;
 
     use super::super::{check, timespec};
+    use crate::protocol::plan::Range;
     use crate::sys::Rung;
     use crate::sys::fork::PrivateFile;
 
@@ -52,7 +53,7 @@ mod watch {
         }
 
         /// Hears that file from now on, and what happened before is forgotten.
-        pub(crate) fn hang(&mut self, file: &File) -> io::Result<()> {
+        pub(crate) fn hang(&mut self, file: &File, _permits: Range) -> io::Result<()> {
             let path = CString::new(descriptor_path(file))?;
             let fd = self.inotify.as_raw_fd();
             // SAFETY: the path is a string that ends in NUL, and outlives the call.
@@ -66,6 +67,10 @@ mod watch {
             while self.events()? != 0 {}
             Ok(())
         }
+
+        /// It may go on hearing the file, as to hang it elsewhere is all that it costs to stop.
+        #[allow(clippy::unused_self, reason = "the contract of the module")]
+        pub(crate) fn take_down(&mut self) {}
 
         /// Sleeps until something happens to the file, until the instant, or until a signal.
         pub(crate) fn listen(&self, until: Instant) -> io::Result<Rung> {
@@ -134,9 +139,11 @@ mod watch {
 
         fn hung(file: &File) -> Bell {
             let mut bell = Bell::new().expect("a bell");
-            bell.hang(file).expect("a watch");
+            bell.hang(file, ANY).expect("a watch");
             bell
         }
+
+        const ANY: Range = Range { start: 0, len: 0 };
 
         fn soon() -> Instant {
             Instant::now() + Duration::from_secs(100)
@@ -163,7 +170,7 @@ mod watch {
             let (one, other) = (one.expect("a file"), other.expect("a file"));
             let mut bell = hung(&one);
             ring(&one);
-            bell.hang(&other).expect("a watch");
+            bell.hang(&other, ANY).expect("a watch");
             ring(&one);
             // Whatever is left of the first file's watch is no close of it.
             while bell.listen(Instant::now()).expect("silence") == Rung::Changed {}
@@ -180,6 +187,7 @@ mod none {
     use std::io;
     use std::time::Instant;
 
+    use crate::protocol::plan::Range;
     use crate::sys::Rung;
 
     /// Can't be made here.
@@ -193,7 +201,12 @@ mod none {
         }
 
         /// Can't be called.
-        pub(crate) fn hang(&mut self, _file: &File) -> io::Result<()> {
+        pub(crate) fn hang(&mut self, _file: &File, _permits: Range) -> io::Result<()> {
+            match *self {}
+        }
+
+        /// Can't be called.
+        pub(crate) fn take_down(&mut self) {
             match *self {}
         }
 

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
 
+/// A file has permissions that are given as a mode.
+pub(crate) const HAS_MODES: bool = true;
+
 /// What stands at the path; the link itself, unless it is to be followed.
 pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
     let metadata = if follow {
@@ -68,6 +71,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
         id: FileId {
             device: stat.st_dev,
             inode: stat.st_ino,
+            upper: 0,
         },
         links: stat.st_nlink,
         changed: ChangeTime(stat.st_ctime, stat.st_ctime_nsec),
@@ -124,6 +128,11 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
         set_mode(&file, mode)?;
     }
     Ok(file)
+}
+
+/// Removes the file at the path.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
 }
 
 /// Can the error of an open for writing mean that the file can still be opened for reading?
@@ -185,6 +194,11 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<
         }
     }
     Ok(length)
+}
+
+/// Could the first byte not be read, because somebody holds the lock?
+pub(crate) fn is_first_hidden(_error: &io::Error) -> bool {
+    false
 }
 
 /// Writes all of it.
@@ -331,6 +345,7 @@ fn status_of(metadata: &Metadata) -> Status {
         id: FileId {
             device: metadata.dev(),
             inode: metadata.ino(),
+            upper: 0,
         },
         links: metadata.nlink(),
         changed: ChangeTime(metadata.ctime(), metadata.ctime_nsec()),

@@ -16,6 +16,9 @@ pub(crate) const HAS_RANGES: bool = cfg!(any(
     target_vendor = "apple"
 ));
 
+/// Does the kernel tell which lock is in the way?
+pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
+
 /// Tries once; `false` when somebody else holds it.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     loop {

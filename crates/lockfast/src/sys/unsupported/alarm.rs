@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use super::unsupported;
 
 /// There are none.
+pub(crate) const SIGNALS_INTERRUPT: bool = false;
+
+/// There are none.
 pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     run()
 }

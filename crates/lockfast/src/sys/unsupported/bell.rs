@@ -5,6 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use super::unsupported;
+use crate::protocol::plan::Range;
 use crate::sys::Rung;
 
 /// Can't be made here.
@@ -18,7 +19,12 @@ impl Bell {
     }
 
     /// Can't be called.
-    pub(crate) fn hang(&mut self, _file: &File) -> io::Result<()> {
+    pub(crate) fn hang(&mut self, _file: &File, _permits: Range) -> io::Result<()> {
+        match *self {}
+    }
+
+    /// Can't be called.
+    pub(crate) fn take_down(&mut self) {
         match *self {}
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use super::unsupported;
 use crate::sys::{Ownership, Status};
 
+pub(crate) const HAS_MODES: bool = true;
+
 pub(crate) fn status_at(_path: &Path, _follow: bool) -> io::Result<Status> {
     Err(unsupported())
 }
@@ -28,6 +30,10 @@ pub(crate) fn open_existing(_path: &Path, _follow: bool, _write: bool) -> io::Re
 }
 
 pub(crate) fn create_new(_path: &Path, _mode: Option<u32>) -> io::Result<File> {
+    Err(unsupported())
+}
+
+pub(crate) fn remove(_path: &Path) -> io::Result<()> {
     Err(unsupported())
 }
 
@@ -65,6 +71,10 @@ pub(crate) fn renames_change_time(_file: &File) -> bool {
 
 pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _start: u64) -> io::Result<usize> {
     Err(unsupported())
+}
+
+pub(crate) fn is_first_hidden(_error: &io::Error) -> bool {
+    false
 }
 
 pub(crate) fn write_at(_file: &File, _bytes: &[u8], _start: u64) -> io::Result<()> {

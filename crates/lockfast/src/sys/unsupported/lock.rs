@@ -9,6 +9,7 @@ use crate::protocol::plan::{Access, Range};
 use crate::sys::{Target, Waited};
 
 pub(crate) const HAS_RANGES: bool = false;
+pub(crate) const TELLS_BLOCKERS: bool = false;
 
 pub(crate) fn try_lock(_file: &File, _access: Access, _target: Target) -> io::Result<bool> {
     Err(unsupported())

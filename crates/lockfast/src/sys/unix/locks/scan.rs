@@ -140,6 +140,7 @@ fn scan_one(pid: u32, only: Option<FileId>, found: &mut Vec<Open>) -> rustix::io
         let id = FileId {
             device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
+            upper: 0,
         };
         let lockable = match only {
             Some(only) => id == only,

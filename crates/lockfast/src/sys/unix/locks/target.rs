@@ -33,6 +33,7 @@ impl Target {
         let id = FileId {
             device: metadata.dev(),
             inode: metadata.ino(),
+            upper: 0,
         };
         Ok(Self {
             id,

@@ -1,0 +1,51 @@
+//! Processes do not fork, and handles are inherited only by who is told to.
+
+use std::fs::File;
+use std::ops::Deref;
+
+use super::held;
+
+/// There is one.
+pub(crate) fn generation() -> u64 {
+    1
+}
+
+/// Never.
+pub(crate) fn forks() -> u64 {
+    0
+}
+
+/// A file whose locks are remembered, as the system does not tell them.
+#[derive(Debug)]
+pub(crate) struct PrivateFile {
+    file: File,
+}
+
+impl PrivateFile {
+    /// Nothing is locked yet.
+    pub(crate) fn new(file: File) -> Self {
+        held::forget(&file);
+        Self { file }
+    }
+
+    /// Always.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_own(&self) -> bool {
+        true
+    }
+}
+
+impl Deref for PrivateFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        // Before the handle is closed, and its number another file's.
+        held::forget(&self.file);
+    }
+}

@@ -1,0 +1,268 @@
+//! The kernel's locks: one attempt, one wait, one release, one question.
+//!
+//! The plans are written for record locks: locks of a file join, and are converted and given back in
+//! part. Here that is made of what Windows has, piece by piece (see `pieces`), by what is
+//! remembered (see `held`).
+
+use std::fs::File;
+use std::io;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION, ERROR_LOCK_VIOLATION,
+    ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION,
+    ERROR_TOO_MANY_OPEN_FILES,
+};
+
+use super::pieces::{self, Piece};
+use super::{held, is, request};
+use crate::protocol::Blocker;
+use crate::protocol::plan::{Access, Range};
+use crate::sys::{Target, Waited};
+
+/// There are locks of bytes, and they belong to the handle.
+pub(crate) const HAS_RANGES: bool = true;
+
+/// The kernel can't be asked which lock is in the way.
+pub(crate) const TELLS_BLOCKERS: bool = false;
+
+/// Tries once; `false` when somebody else holds it.
+pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
+    let mut pieces = pieces::of(range_of(target));
+    let is_shared = |piece: &Piece| held::access(file, piece.at) == Some(Access::Shared);
+    if access == Access::Shared || !pieces.iter().any(is_shared) {
+        pieces.sort_by_key(Piece::attempt_rank);
+    }
+    for _ in 0..ATTEMPTS {
+        let once = |range, access| request::try_lock(file, access, range);
+        let Some(failed) = take(file, access, &pieces, once)? else {
+            return Ok(true);
+        };
+        if failed == 0 || !pieces[failed].is_passed() {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
+/// Waits in the kernel's queue.
+pub(crate) fn wait(file: &File, access: Access, target: Target) -> io::Result<Waited> {
+    let pieces = pieces::of(range_of(target));
+    let until_granted = |range, access| Ok(request::wait(file, access, range)? == Waited::Granted);
+    Ok(match take(file, access, &pieces, until_granted)? {
+        None => Waited::Granted,
+        Some(_) => Waited::Interrupted,
+    })
+}
+
+/// Releases whatever the file holds there.
+pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
+    let (start, end) = pieces::span(range_of(target));
+    let mut held = held::between(file, start, end);
+    held.sort_by_key(|&range| pieces::release_rank(range));
+    let mut outcome = Ok(());
+    for range in held {
+        // One that can't be released is no reason to keep the others.
+        let released = unlock(file, range);
+        outcome = outcome.and(released);
+    }
+    outcome
+}
+
+/// Is a lock of bytes in the way? Found out by an attempt, which takes it for an instant.
+pub(crate) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
+    find(file, access, range).ok().flatten()
+}
+
+/// The same, and why it can't be found out.
+pub(crate) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
+    for piece in pieces::of(range) {
+        for gap in gaps(file, piece.at) {
+            if let Some(found) = probe(file, access, gap)? {
+                return Ok(Some(Blocker {
+                    start: pieces::origin(found.start),
+                    len: found.len,
+                    pid: None,
+                }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Is this what a file system without such locks answers to a lock call?
+pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
+    let answers = [
+        ERROR_INVALID_FUNCTION,
+        ERROR_NOT_SUPPORTED,
+        ERROR_CALL_NOT_IMPLEMENTED,
+    ];
+    answers.into_iter().any(|number| is(error, number))
+}
+
+/// What the user can do about an error that the standard library has no kind for.
+pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
+    match u32::try_from(error.raw_os_error()?).ok()? {
+        ERROR_TOO_MANY_OPEN_FILES | ERROR_NO_SYSTEM_RESOURCES => {
+            Some("the system has too many open files")
+        }
+        ERROR_SHARING_VIOLATION => Some("another program has the file open and does not share it"),
+        ERROR_LOCK_VIOLATION => Some("another program has locked what is in the file"),
+        _ => None,
+    }
+}
+
+/// How often an attempt is made that meets one who is on its way.
+const ATTEMPTS: u32 = 3;
+
+/// How many bytes are searched for the one that is locked.
+const SEARCHED: u64 = 1 << 12;
+
+/// A file's lock is byte 0, as other programs take it.
+fn range_of(target: Target) -> Range {
+    match target {
+        Target::Bytes(range) => range,
+        Target::File => Range { start: 0, len: 1 },
+    }
+}
+
+/// What was done for a piece.
+enum Done {
+    Locked,
+    /// It was shared before.
+    Strengthened,
+    /// It was exclusive before.
+    Weakened,
+}
+
+/// Takes all the pieces by that call; else tells at which one it failed, and then all is as before.
+fn take(
+    file: &File,
+    access: Access,
+    pieces: &[Piece],
+    mut lock: impl FnMut(Range, Access) -> io::Result<bool>,
+) -> io::Result<Option<usize>> {
+    let mut done = Vec::with_capacity(pieces.len());
+    for (number, piece) in pieces.iter().enumerate() {
+        let range = piece.at;
+        let (taken, what) = match (held::access(file, range), access) {
+            (Some(held), wanted) if held == wanted => continue,
+            (None, _) => (lock(range, access), Done::Locked),
+            (Some(_), Access::Shared) => (weaken(file, range).map(|()| true), Done::Weakened),
+            (Some(_), Access::Exclusive) => {
+                (strengthen(file, range, &mut lock), Done::Strengthened)
+            }
+        };
+        if matches!(taken, Ok(true)) {
+            held::set(file, range, access);
+            done.push((range, what));
+            continue;
+        }
+        let undone = undo(file, &done);
+        return taken.and(undone).map(|()| Some(number));
+    }
+    Ok(None)
+}
+
+/// From exclusive to shared, nobody in between: a shared lock may lie over an exclusive one of the same
+/// handle, and of two in one place the exclusive one is given back first.
+fn weaken(file: &File, range: Range) -> io::Result<()> {
+    match request::wait(file, Access::Shared, range)? {
+        Waited::Granted => request::unlock(file, range),
+        Waited::Interrupted => Err(io::ErrorKind::Interrupted.into()),
+    }
+}
+
+/// From shared to exclusive. Not even the own shared lock may be there, so it is given up: whoever relies
+/// on nobody being in between keeps them out by other pieces.
+fn strengthen(
+    file: &File,
+    range: Range,
+    lock: &mut impl FnMut(Range, Access) -> io::Result<bool>,
+) -> io::Result<bool> {
+    request::unlock(file, range)?;
+    let taken = lock(range, Access::Exclusive);
+    if !matches!(taken, Ok(true)) {
+        share_again(file, range)?;
+    }
+    taken
+}
+
+/// Only a program that knows nothing of lockfast can be in the way, and it has to be waited for: else it
+/// would be said that something is shared that is not.
+fn share_again(file: &File, range: Range) -> io::Result<()> {
+    loop {
+        match request::wait(file, Access::Shared, range) {
+            Ok(Waited::Granted) => return Ok(()),
+            Ok(Waited::Interrupted) => std::thread::yield_now(),
+            Err(error) => {
+                held::remove(file, range);
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn undo(file: &File, done: &[(Range, Done)]) -> io::Result<()> {
+    let mut outcome = Ok(());
+    for (range, what) in done.iter().rev() {
+        let undone = match what {
+            Done::Locked => unlock(file, *range),
+            Done::Strengthened => {
+                weaken(file, *range).map(|()| held::set(file, *range, Access::Shared))
+            }
+            // It was on its way to something weaker, which asks for nothing that could be refused.
+            Done::Weakened => Ok(()),
+        };
+        outcome = outcome.and(undone);
+    }
+    outcome
+}
+
+fn unlock(file: &File, range: Range) -> io::Result<()> {
+    request::unlock(file, range)?;
+    held::remove(file, range);
+    Ok(())
+}
+
+/// The parts of a range that the file has not locked itself.
+fn gaps(file: &File, range: Range) -> Vec<Range> {
+    let end = range.start + range.len;
+    let mut own = held::between(file, range.start, end);
+    own.sort_by_key(|held| held.start);
+    let mut gaps = Vec::new();
+    let mut from = range.start;
+    let ends = Range { start: end, len: 0 };
+    for held in own.into_iter().chain([ends]) {
+        if held.start > from {
+            gaps.push(Range {
+                start: from,
+                len: held.start - from,
+            });
+        }
+        from = from.max(held.start + held.len);
+    }
+    gaps
+}
+
+/// Which byte of the range somebody else has locked; all of it, if it is too long to be searched.
+fn probe(file: &File, access: Access, range: Range) -> io::Result<Option<Range>> {
+    if request::try_lock(file, access, range)? {
+        request::unlock(file, range)?;
+        return Ok(None);
+    }
+    if range.len == 1 || range.len > SEARCHED {
+        return Ok(Some(range));
+    }
+    let half = range.len / 2;
+    let lower = Range { len: half, ..range };
+    let upper = Range {
+        start: range.start + half,
+        len: range.len - half,
+    };
+    match probe(file, access, lower)? {
+        Some(found) => Ok(Some(found)),
+        // If it was given up meanwhile, there is none.
+        None => probe(file, access, upper),
+    }
+}

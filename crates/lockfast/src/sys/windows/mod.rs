@@ -1,0 +1,44 @@
+//! Windows: locks of bytes by `LockFileEx`, which belong to the handle.
+
+pub(crate) mod alarm;
+pub(crate) mod bell;
+mod event;
+pub(crate) mod file;
+pub(crate) mod fork;
+mod held;
+pub(crate) mod lock;
+#[cfg(feature = "inspect")]
+#[path = "../unsupported/locks.rs"]
+pub(crate) mod locks;
+pub(crate) mod park;
+mod pieces;
+pub(crate) mod process;
+mod request;
+mod sleep;
+#[path = "../unsupported/watch.rs"]
+pub(crate) mod watch;
+
+use std::io;
+
+use windows_sys::core::BOOL;
+
+/// The result of a call that answers 0 and sets the thread's last error on failure.
+fn check(answer: BOOL) -> io::Result<()> {
+    if answer == 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Is it that error of the system?
+fn is(error: &io::Error, number: u32) -> bool {
+    error.raw_os_error() == i32::try_from(number).ok()
+}
+
+fn unsupported() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "lockfast has nothing of the kind on Windows",
+    )
+}

@@ -1,0 +1,323 @@
+//! One call to the kernel: lock or unlock a range, or transfer bytes, and wait for what came of it.
+
+use std::cell::OnceCell;
+use std::fs::File;
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use windows_sys::Wdk::Storage::FileSystem::{FileModeInformation, NtQueryInformationFile};
+use windows_sys::Win32::Foundation::{
+    ERROR_HANDLE_EOF, ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, ERROR_NOT_LOCKED,
+    ERROR_OPERATION_ABORTED, GENERIC_READ, HANDLE, INVALID_HANDLE_VALUE,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_OVERLAPPED, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReOpenFile, ReadFile,
+    UnlockFileEx, WriteFile,
+};
+use windows_sys::Win32::System::IO::{
+    CancelIoEx, GetOverlappedResult, IO_STATUS_BLOCK, OVERLAPPED,
+};
+
+use super::event::Event;
+use super::sleep::{Woken, sleep};
+use super::{check, is};
+use crate::protocol::plan::{Access, Range};
+use crate::sys::Waited;
+
+/// A request that the kernel may complete later. It must not be moved or dropped before that, so no
+/// function here returns in between.
+struct Request {
+    overlapped: OVERLAPPED,
+    event: Rc<Event>,
+}
+
+impl Request {
+    /// From that offset of the file on.
+    fn at(start: u64) -> io::Result<Self> {
+        Ok(Self::by(own_event()?, start))
+    }
+
+    /// One that sets this event when it is complete.
+    fn by(event: Rc<Event>, start: u64) -> Self {
+        // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
+        let mut overlapped: OVERLAPPED = unsafe { std::mem::zeroed() };
+        overlapped.hEvent = event.handle();
+        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+        let low = start as u32;
+        overlapped.Anonymous.Anonymous.Offset = low;
+        overlapped.Anonymous.Anonymous.OffsetHigh = high(start);
+        Self { overlapped, event }
+    }
+
+    /// What came of the call, which answered that; sleeps until the kernel knows, and tells how many
+    /// bytes there were.
+    fn finish(&self, file: &File, answer: io::Result<()>) -> io::Result<u32> {
+        match answer {
+            Err(error) if !is(&error, ERROR_IO_PENDING) => Err(error),
+            _ => self.result(file),
+        }
+    }
+
+    fn result(&self, file: &File) -> io::Result<u32> {
+        let mut bytes = 0;
+        let handle = file.as_raw_handle();
+        // SAFETY: the request is the one that was made of this file, and lives until it is complete, for
+        // which the call waits.
+        check(unsafe {
+            GetOverlappedResult(handle, &raw const self.overlapped, &raw mut bytes, 1)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Asks the kernel to give it up; it may be granted in the same instant.
+    fn cancel(&self, file: &File) {
+        // SAFETY: the request is the one that was made of this file. Of one that is complete, the kernel
+        // says that there is none.
+        unsafe { CancelIoEx(file.as_raw_handle(), &raw const self.overlapped) };
+    }
+}
+
+/// Tries once; `false` when somebody else is in the way, or this file in another range.
+#[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
+pub(super) fn try_lock(file: &File, access: Access, range: Range) -> io::Result<bool> {
+    let mut request = Request::at(range.start)?;
+    let answer = lock(file, access, LOCKFILE_FAIL_IMMEDIATELY, range, &mut request);
+    match request.finish(file, answer) {
+        Ok(_) => Ok(true),
+        Err(error) if is(&error, ERROR_LOCK_VIOLATION) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits in the kernel's queue, until an alarm of this thread.
+pub(super) fn wait(file: &File, access: Access, range: Range) -> io::Result<Waited> {
+    if blocks(file) {
+        return poll(file, access, range);
+    }
+    let mut request = Request::at(range.start)?;
+    match lock(file, access, 0, range, &mut request) {
+        Ok(()) => return Ok(Waited::Granted),
+        Err(error) if is(&error, ERROR_IO_PENDING) => {}
+        Err(error) => return Err(error),
+    }
+    // An error of the sleep ends the wait too, but not before the request is complete.
+    let woken = sleep(&[request.event.handle()], None);
+    if !matches!(woken, Ok(Woken::By(_))) {
+        request.cancel(file);
+    }
+    match request.result(file) {
+        Ok(_) => Ok(Waited::Granted),
+        Err(error) if is(&error, ERROR_OPERATION_ABORTED) => woken.map(|_| Waited::Interrupted),
+        Err(error) => Err(error),
+    }
+}
+
+/// How a wait for any of several ranges ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Any {
+    /// One of them could be shared.
+    Free,
+    TimedOut,
+    Interrupted,
+}
+
+/// Sleeps until one of the ranges could be shared by this file, which must have none of them, until the
+/// instant, or until an alarm of this thread. Nothing is locked afterwards.
+pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<Any> {
+    // A box each, as a request must not be moved.
+    let mut requests = Vec::with_capacity(ranges.len());
+    let mut outcome = Ok(None);
+    for &range in ranges {
+        let made = Event::new().map(|event| Box::new(Request::by(Rc::new(event), range.start)));
+        let answer = made.and_then(|mut request| {
+            let answer = lock(file, Access::Shared, 0, range, &mut request);
+            let is_pending = matches!(&answer, Err(error) if is(error, ERROR_IO_PENDING));
+            if answer.is_ok() || is_pending {
+                requests.push((range, request));
+            }
+            if is_pending {
+                Ok(None)
+            } else {
+                answer.map(|()| Some(Any::Free))
+            }
+        });
+        match answer {
+            Ok(None) => {}
+            ended => {
+                outcome = ended;
+                break;
+            }
+        }
+    }
+    if matches!(outcome, Ok(None)) {
+        let events: Vec<_> = requests
+            .iter()
+            .map(|(_, request)| request.event.handle())
+            .collect();
+        outcome = sleep(&events, Some(until)).map(|woken| {
+            Some(match woken {
+                Woken::By(_) => Any::Free,
+                Woken::TimedOut => Any::TimedOut,
+                Woken::Interrupted => Any::Interrupted,
+            })
+        });
+    }
+    for (_, request) in &requests {
+        request.cancel(file);
+    }
+    for (range, request) in &requests {
+        if request.result(file).is_ok() {
+            unlock(file, *range)?;
+        }
+    }
+    outcome.map(|ended| ended.unwrap_or(Any::TimedOut))
+}
+
+/// The same file by a handle of its own, which conflicts with the other one.
+pub(super) fn reopen(file: &File) -> io::Result<File> {
+    let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    let handle = file.as_raw_handle();
+    // SAFETY: the handle is open; the call answers a new one, or one that is not valid.
+    let handle = unsafe { ReOpenFile(handle, GENERIC_READ, share, FILE_FLAG_OVERLAPPED) };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the handle is new, and nobody else's.
+    Ok(unsafe { File::from_raw_handle(handle) })
+}
+
+/// Gives back what was locked as that very range.
+pub(super) fn unlock(file: &File, range: Range) -> io::Result<()> {
+    let mut request = Request::at(range.start)?;
+    let (low, high) = length(range);
+    let handle = file.as_raw_handle();
+    // SAFETY: the handle is open, and the request lives until it is complete.
+    let answer = check(unsafe { UnlockFileEx(handle, 0, low, high, &raw mut request.overlapped) });
+    match request.finish(file, answer) {
+        // It is not locked: the program has unlocked it by this handle. (The second is Wine's answer.)
+        Err(error) if is(&error, ERROR_NOT_LOCKED) || is(&error, ERROR_LOCK_VIOLATION) => Ok(()),
+        finished => finished.map(drop),
+    }
+}
+
+/// Reads from that offset; 0 bytes at the end of the file.
+pub(super) fn read(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
+    let mut request = Request::at(start)?;
+    let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+    let handle = file.as_raw_handle();
+    let to = buffer.as_mut_ptr();
+    // SAFETY: the buffer is as long as the call is told; it and the request live until it is complete.
+    let answer = check(unsafe {
+        ReadFile(
+            handle,
+            to,
+            length,
+            std::ptr::null_mut(),
+            &raw mut request.overlapped,
+        )
+    });
+    match request.finish(file, answer) {
+        Ok(bytes) => Ok(bytes as usize),
+        Err(error) if is(&error, ERROR_HANDLE_EOF) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes some of it there.
+pub(super) fn write(file: &File, bytes: &[u8], start: u64) -> io::Result<usize> {
+    let mut request = Request::at(start)?;
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let handle = file.as_raw_handle();
+    let from = bytes.as_ptr();
+    // SAFETY: there are as many bytes as the call is told; they and the request live until it is complete.
+    let answer = check(unsafe {
+        WriteFile(
+            handle,
+            from,
+            length,
+            std::ptr::null_mut(),
+            &raw mut request.overlapped,
+        )
+    });
+    request.finish(file, answer).map(|bytes| bytes as usize)
+}
+
+fn lock(
+    file: &File,
+    access: Access,
+    flags: u32,
+    range: Range,
+    request: &mut Request,
+) -> io::Result<()> {
+    let flags = match access {
+        Access::Shared => flags,
+        Access::Exclusive => flags | LOCKFILE_EXCLUSIVE_LOCK,
+    };
+    let (low, high) = length(range);
+    let handle = file.as_raw_handle();
+    let overlapped = &raw mut request.overlapped;
+    // SAFETY: the handle is open, and the request lives until it is complete.
+    check(unsafe { LockFileEx(handle, flags, 0, low, high, overlapped) })
+}
+
+/// By a handle that was not opened for it, a wait can't be ended: so it asks again and again.
+fn poll(file: &File, access: Access, range: Range) -> io::Result<Waited> {
+    let mut nap = SHORTEST_NAP;
+    while !try_lock(file, access, range)? {
+        if sleep(&[], Some(Instant::now() + nap))? == Woken::Interrupted {
+            return Ok(Waited::Interrupted);
+        }
+        nap = (nap * 2).min(LONGEST_NAP);
+    }
+    Ok(Waited::Granted)
+}
+
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+const LONGEST_NAP: Duration = Duration::from_millis(10);
+
+/// Do calls by this handle block, as it was opened without `FILE_FLAG_OVERLAPPED`?
+fn blocks(file: &File) -> bool {
+    const FILE_SYNCHRONOUS_IO_ALERT: u32 = 0x10;
+    const FILE_SYNCHRONOUS_IO_NONALERT: u32 = 0x20;
+    let mut mode = 0_u32;
+    // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
+    let mut status: IO_STATUS_BLOCK = unsafe { std::mem::zeroed() };
+    let handle: HANDLE = file.as_raw_handle();
+    // SAFETY: the handle is open, and the answer of this question has 32 bits.
+    let answer = unsafe {
+        NtQueryInformationFile(
+            handle,
+            &raw mut status,
+            (&raw mut mode).cast(),
+            4,
+            FileModeInformation,
+        )
+    };
+    answer < 0 || mode & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) != 0
+}
+
+/// A thread has one request at a time, so one event will do.
+fn own_event() -> io::Result<Rc<Event>> {
+    thread_local! {
+        static OWN: OnceCell<Rc<Event>> = const { OnceCell::new() };
+    }
+    let own = OWN.try_with(|own| match own.get() {
+        Some(event) => Ok(Rc::clone(event)),
+        None => Event::new().map(|event| Rc::clone(own.get_or_init(|| Rc::new(event)))),
+    });
+    // While the thread is torn down it makes a new one for each.
+    own.unwrap_or_else(|_| Event::new().map(Rc::new))
+}
+
+fn length(range: Range) -> (u32, u32) {
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    let low = range.len as u32;
+    (low, high(range.len))
+}
+
+fn high(number: u64) -> u32 {
+    u32::try_from(number >> 32).expect("shifted to 32 bits")
+}

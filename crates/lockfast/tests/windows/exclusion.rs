@@ -1,0 +1,110 @@
+//! No two at once.
+
+use std::fs;
+
+use crate::stage::{Actor, Place};
+use crate::trials;
+
+trials![
+    one_holds_it_and_others_do_not,
+    handles_of_one_process_exclude_each_other,
+    a_lock_excludes_readers_and_permits,
+    nobody_gets_in_twice_by_locks,
+    nobody_gets_in_twice_by_timed_locks,
+    nobody_gets_in_twice_by_writers,
+    nobody_gets_in_twice_by_upgrades,
+    nobody_gets_in_twice_by_threads,
+    nobody_gets_in_twice_by_handles_that_are_opened_each_time,
+];
+
+fn one_holds_it_and_others_do_not() {
+    let place = Place::new();
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, ""));
+    one.ask("take a g");
+    assert!(other.ask_in_vain("try a g").starts_with("contended"));
+    one.ask("release g");
+    other.ask("try a g");
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+}
+
+fn handles_of_one_process_exclude_each_other() {
+    let place = Place::new();
+    let mut actor = Actor::with("lock", &place, "");
+    actor.ask(&format!("lock b {}", place.lock().display()));
+    actor.ask("take a g");
+    assert!(actor.ask_in_vain("try b h").starts_with("contended"));
+    assert!(actor.ask_in_vain("take b h").starts_with("deadlock"));
+    actor.ask("release g");
+    actor.ask("try b h");
+}
+
+fn a_lock_excludes_readers_and_permits() {
+    let place = Place::new();
+    let path = place.lock().display().to_string();
+    let (mut one, mut other) = (
+        Actor::with("lock", &place, ""),
+        Actor::with("rw", &place, ""),
+    );
+    other.ask(&format!("sem s {path} 3"));
+    one.ask("take a g");
+    assert!(other.ask_in_vain("try-read a r").starts_with("contended"));
+    assert!(
+        other
+            .ask_in_vain("try-acquire s p")
+            .starts_with("contended")
+    );
+    one.ask("release g");
+    other.ask("try-acquire s p");
+    other.ask("try-acquire s q");
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+    other.ask("release p");
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+    other.ask("release q");
+    other.ask("try-read a r");
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+    other.ask("release r");
+    one.ask("try a g");
+}
+
+const ROUNDS: u64 = 60;
+const ACTORS: u64 = 3;
+
+fn counts(how: &str, each: u64) {
+    let place = Place::new();
+    let path = place.lock().display().to_string();
+    let mut actors = Vec::new();
+    for _ in 0..ACTORS {
+        let mut actor = Actor::start();
+        let pending = actor.begin(&format!("hammer {how} {path} {ROUNDS}"));
+        actors.push((actor, pending));
+    }
+    for (actor, pending) in &mut actors {
+        actor.succeeds(*pending);
+    }
+    let count = fs::read_to_string(format!("{path}.count")).expect("a number");
+    assert_eq!(count, (ACTORS * ROUNDS * each).to_string());
+}
+
+fn nobody_gets_in_twice_by_locks() {
+    counts("lock", 1);
+}
+
+fn nobody_gets_in_twice_by_timed_locks() {
+    counts("timed", 1);
+}
+
+fn nobody_gets_in_twice_by_writers() {
+    counts("write", 1);
+}
+
+fn nobody_gets_in_twice_by_upgrades() {
+    counts("upgrade", 1);
+}
+
+fn nobody_gets_in_twice_by_threads() {
+    counts("threads", 2);
+}
+
+fn nobody_gets_in_twice_by_handles_that_are_opened_each_time() {
+    counts("open", 1);
+}

@@ -1,0 +1,18 @@
+//! What is not there says so.
+
+use crate::stage::{Actor, Place};
+use crate::trials;
+
+trials![what_is_not_there_says_so];
+
+fn what_is_not_there_says_so() {
+    let place = Place::new();
+    let mut actor = Actor::start();
+    for option in ["fifo", "linger", "mode"] {
+        let open = format!("lock a {} {option}", place.lock().display());
+        let error = actor.ask_in_vain(&open);
+        assert!(error.starts_with("unsupported"), "{option}: {error}");
+    }
+    let error = lockfast::Lock::options().open_named("lockfast-test");
+    assert!(error.expect_err("no names yet").is_unsupported());
+}

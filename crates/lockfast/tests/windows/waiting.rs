@@ -1,0 +1,126 @@
+//! Waits end when they should, and leave nothing behind.
+
+use std::time::{Duration, Instant};
+
+use crate::stage::{Actor, Place};
+use crate::trials;
+
+trials![
+    a_release_ends_a_wait,
+    a_deadline_ends_a_wait_and_no_ghost_holds_the_lock,
+    a_token_ends_a_wait_and_no_ghost_holds_the_lock,
+    a_dropped_task_leaves_nothing,
+    a_program_that_wants_to_give_up_is_asked_now_and_then,
+    those_who_wait_get_in_one_by_one,
+    a_file_that_was_opened_by_others_can_be_waited_for,
+];
+
+fn pair(options: &str) -> (Place, Actor, Actor) {
+    let place = Place::new();
+    let one = Actor::with("lock", &place, "");
+    let other = Actor::with("lock", &place, options);
+    (place, one, other)
+}
+
+/// The lock is free, and everybody can have it.
+fn nothing_is_left(actors: [&mut Actor; 2]) {
+    for actor in actors {
+        actor.ask("try a g");
+        actor.ask("release g");
+    }
+}
+
+fn a_release_ends_a_wait() {
+    let (_place, mut one, mut other) = pair("tell");
+    one.ask("take a g");
+    let waits = other.begin_waiting("take a g");
+    assert!(!other.has_answered(waits));
+    one.ask("release g");
+    other.succeeds(waits);
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+}
+
+fn a_deadline_ends_a_wait_and_no_ghost_holds_the_lock() {
+    let (_place, mut one, mut other) = pair("");
+    one.ask("take a g");
+    for millis in [0, 1, 30, 200] {
+        let begun = Instant::now();
+        let error = other.ask_in_vain(&format!("for a g {millis}"));
+        assert!(error.starts_with("timed-out"), "{error}");
+        assert!(begun.elapsed() >= Duration::from_millis(millis));
+        assert!(begun.elapsed() < Duration::from_millis(millis + 2000));
+    }
+    one.ask("release g");
+    nothing_is_left([&mut one, &mut other]);
+}
+
+fn a_token_ends_a_wait_and_no_ghost_holds_the_lock() {
+    let (_place, mut one, mut other) = pair("tell");
+    one.ask("take a g");
+    let waits = other.begin_waiting("under-token a g");
+    other.ask("cancel");
+    let error = other.fails(waits);
+    assert!(error.starts_with("cancelled"), "{error}");
+    one.ask("release g");
+    nothing_is_left([&mut one, &mut other]);
+}
+
+fn a_dropped_task_leaves_nothing() {
+    let (_place, mut one, mut other) = pair("");
+    one.ask("take a g");
+    for _ in 0..5 {
+        assert_eq!(other.ask("drop-task a"), "pending");
+    }
+    one.ask("release g");
+    nothing_is_left([&mut one, &mut other]);
+}
+
+fn a_program_that_wants_to_give_up_is_asked_now_and_then() {
+    let (_place, mut one, mut other) = pair("give-up");
+    one.ask("take a g");
+    assert!(other.ask_in_vain("take a g").starts_with("cancelled"));
+    one.ask("release g");
+    nothing_is_left([&mut one, &mut other]);
+}
+
+fn those_who_wait_get_in_one_by_one() {
+    let place = Place::new();
+    let mut actors: Vec<_> = (0..4)
+        .map(|_| Actor::with("lock", &place, "tell"))
+        .collect();
+    actors[0].ask("take a g");
+    let mut waiting: Vec<_> = actors
+        .drain(1..)
+        .map(|mut actor| {
+            let pending = actor.begin_waiting("take a g");
+            (actor, pending)
+        })
+        .collect();
+    actors[0].ask("release g");
+    while !waiting.is_empty() {
+        let has_it = |(actor, pending): &mut (Actor, _)| actor.has_answered(*pending);
+        let Some(number) = waiting.iter_mut().position(has_it) else {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        let (mut winner, pending) = waiting.remove(number);
+        winner.succeeds(pending);
+        for (actor, pending) in &mut waiting {
+            assert!(!actor.has_answered(*pending), "two have it");
+        }
+        winner.ask("release g");
+    }
+}
+
+fn a_file_that_was_opened_by_others_can_be_waited_for() {
+    let (place, mut one, mut other) = pair("");
+    other.ask(&format!("from-file f {}", place.lock().display()));
+    one.ask("take a g");
+    let error = other.ask_in_vain("for f g 30");
+    assert!(error.starts_with("timed-out"), "{error}");
+    let waits = other.begin("take f g");
+    assert!(!other.has_answered(waits));
+    one.ask("release g");
+    other.succeeds(waits);
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+}
