@@ -80,7 +80,25 @@ pub(super) const I686: Processor = Processor {
 };
 
 /// Tests that can't be run by an emulator, and why.
-const NOT_EMULATED: [(&str, &str); 1] = [("strace", "placeholder")];
+const NOT_EMULATED: [(&str, &str); 6] = [
+    (
+        "a_server_is_asked_again_and_again",
+        "strace sees the emulator's calls",
+    ),
+    ("at_each_system_call", "strace sees the emulator's calls"),
+    (
+        "lockless",
+        "the program is started by unshare(1), not by the emulator",
+    ),
+    (
+        "no_permission",
+        "it is started as another user, not by the emulator",
+    ),
+    (
+        "chaos::",
+        "thousands of starts, each by the emulator, take too long",
+    ),
+];
 
 pub(super) fn test(processor: &Processor) -> Outcome {
     debian::require(processor.packages)?;
