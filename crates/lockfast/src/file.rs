@@ -468,7 +468,7 @@ const MAX_DIRECTORIES: usize = 16;
 
 /// How often it may be gone when it is looked at, and there again when it is to be created. A server
 /// of SMB says so until the last one has closed a file that was deleted.
-const MAX_VANISHED: usize = 1000;
+const MAX_VANISHED: usize = 100;
 
 /// The file, and whether it is open for writing.
 fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {

@@ -80,7 +80,29 @@ pub(super) const I686: Processor = Processor {
 };
 
 /// Tests that can't be run by an emulator, and why.
-const NOT_EMULATED: [(&str, &str); 1] = [("strace", "placeholder")];
+const NOT_EMULATED: &[(&str, &str)] = &[
+    (
+        "a_server_is_asked_again_and_again",
+        "strace sees the emulator's calls",
+    ),
+    ("at_each_system_call", "strace sees the emulator's calls"),
+    (
+        "inputs::a_read_only_file_system",
+        "it is started by unshare(1), not by the emulator",
+    ),
+    (
+        "inputs::a_file_system_without_locks",
+        "it is started by unshare(1), not by the emulator",
+    ),
+    (
+        "inputs::no_permission",
+        "it is started as another user, not by the emulator",
+    ),
+    (
+        "chaos::",
+        "thousands of starts, each by the emulator, take too long",
+    ),
+];
 
 pub(super) fn test(processor: &Processor) -> Outcome {
     debian::require(processor.packages)?;

@@ -213,6 +213,8 @@ log file = {}
 [shared]
 path = {}
 read only = no
+# Otherwise a client that is alone with a file keeps its locks to itself.
+oplocks = no
 ",
         path("private"),
         path("lock"),

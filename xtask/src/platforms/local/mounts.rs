@@ -19,7 +19,7 @@ pub(super) struct FileSystem {
     pub(super) runs_tests: bool,
 }
 
-pub(super) const ALL: [FileSystem; 8] = [
+pub(super) const ALL: [FileSystem; 7] = [
     FileSystem {
         name: "tmpfs",
         commands: "mount -t tmpfs none here",
@@ -54,13 +54,6 @@ pub(super) const ALL: [FileSystem; 8] = [
     FileSystem {
         name: "FUSE: bindfs",
         commands: "mkdir behind; bindfs behind here",
-        exceptions: &[],
-        runs_tests: false,
-    },
-    FileSystem {
-        // All locks are taken by one process, that of the file system.
-        name: "FUSE: bindfs that passes locks on",
-        commands: "mkdir behind; bindfs --multithreaded --enable-lock-forwarding behind here",
         exceptions: &[],
         runs_tests: false,
     },
