@@ -15,7 +15,7 @@ use crate::handle::{Handle, OfProcess};
 use crate::identity::Verify;
 use crate::options::Settings;
 use crate::order::Fairness;
-use crate::sys::Event;
+use crate::sys::{self, Event};
 use crate::watcher;
 
 /// Whether a handle keeps its lock, in one process.
@@ -182,6 +182,12 @@ impl Handle {
         }
         // Beyond all clocks is for ever.
         file.keep_until(Instant::now().checked_add(linger))
+    }
+
+    /// Does somebody wait for it in the kernel's queue?
+    pub(crate) fn is_awaited(&self) -> bool {
+        let (file, _) = self.process().queue.glance();
+        file.is_some_and(|file| sys::watch::is_awaited(&file))
     }
 
     /// Gives a lock that is kept back to the kernel, at once if no thread is inside.

@@ -50,6 +50,35 @@ struct Entry {
     handle: Weak<Handle>,
     /// When the time of what is kept is over; none if nothing is.
     until: Option<Instant>,
+    look: Option<Look>,
+}
+
+/// When to look whether somebody waits who is not heard any more: one who was heard may lose the race for
+/// the lock, and one who opened the file before may begin to wait at any time.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    due: Instant,
+    pause: Duration,
+}
+
+const FIRST_LOOK: Duration = Duration::from_millis(40);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Look {
+    fn first() -> Self {
+        Self {
+            due: Instant::now() + FIRST_LOOK,
+            pause: FIRST_LOOK,
+        }
+    }
+
+    fn next(self) -> Self {
+        let pause = (2 * self.pause).min(LONGEST_PAUSE);
+        Self {
+            due: Instant::now() + pause,
+            pause,
+        }
+    }
 }
 
 /// Watches the file on behalf of the handle.
@@ -67,6 +96,7 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
         number,
         handle: Arc::downgrade(handle),
         until: None,
+        look: None,
     });
     let started = watcher.start(&mut table);
     drop(table);
@@ -83,11 +113,15 @@ impl Watched {
     /// Revokes what is kept when that instant has come, unless it was kept anew.
     pub(crate) fn revoke_at(&self, until: Instant) {
         let mut table = self.watcher.table();
+        let mut due = until;
         if let Some(entry) = table.entry(self.watch, self.number) {
             entry.until = Some(until);
+            if let Some(look) = entry.look {
+                due = due.min(look.due);
+            }
         }
-        if table.wakes.is_none_or(|wakes| until < wakes) {
-            table.wakes = Some(until);
+        if table.wakes.is_none_or(|wakes| due < wakes) {
+            table.wakes = Some(due);
             self.watcher.watches.ring();
         }
     }
@@ -114,30 +148,54 @@ impl Drop for Watched {
     }
 }
 
+/// What there is to do.
+#[derive(Debug, Default)]
+struct Due {
+    expired: Vec<Arc<Handle>>,
+    looks: Vec<Arc<Handle>>,
+}
+
 impl Table {
     fn entry(&mut self, watch: Watch, number: u64) -> Option<&mut Entry> {
         let mut entries = self.entries.get_mut(&watch)?.iter_mut();
         entries.find(|entry| entry.number == number)
     }
 
-    /// Whose time is over; and when that of the next one is.
-    fn expired(&mut self) -> Vec<Arc<Handle>> {
+    /// Whose time is over, and for whom it is time to look; and when there is more to do.
+    fn due(&mut self) -> Due {
         let now = Instant::now();
-        let mut expired = Vec::new();
+        let mut due = Due::default();
         self.wakes = None;
         for entry in self.entries.values_mut().flatten() {
-            match entry.until {
-                Some(until) if until <= now => {
-                    entry.until = None;
-                    expired.extend(entry.handle.upgrade());
+            let Some(mut next) = entry.until else {
+                continue;
+            };
+            if next <= now {
+                entry.until = None;
+                due.expired.extend(entry.handle.upgrade());
+                continue;
+            }
+            if let Some(look) = &mut entry.look {
+                if look.due <= now {
+                    due.looks.extend(entry.handle.upgrade());
+                    *look = look.next();
                 }
-                Some(until) if self.wakes.is_none_or(|wakes| until < wakes) => {
-                    self.wakes = Some(until);
-                }
-                _ => {}
+                next = next.min(look.due);
+            }
+            if self.wakes.is_none_or(|wakes| next < wakes) {
+                self.wakes = Some(next);
             }
         }
-        expired
+        due
+    }
+
+    /// Somebody waits, or may begin to.
+    fn look_soon(&mut self, handle: &Arc<Handle>) {
+        let is_meant =
+            |entry: &&mut Entry| std::ptr::eq(entry.handle.as_ptr(), &raw const **handle);
+        for entry in self.entries.values_mut().flatten().filter(is_meant) {
+            entry.look = Some(Look::first());
+        }
     }
 
     /// To whom something happened, and what it means to them.
@@ -203,11 +261,17 @@ impl Watcher {
             table.is_running = false;
             return false;
         }
-        let expired = table.expired();
+        let Due { expired, looks } = table.due();
         let wakes = table.wakes;
         drop(table);
         for handle in expired {
             handle.revoke(Reason::Expired);
+        }
+        for handle in looks {
+            if handle.is_awaited() {
+                handle.revoke(Reason::Visited);
+                self.table().look_soon(&handle);
+            }
         }
         let happened = self.watches.wait(wakes).unwrap_or_else(|_| {
             // It is not known what happened, so everything is given up, but not all the time.
@@ -217,6 +281,9 @@ impl Watcher {
         let concerned = self.table().concerned(&happened);
         for (handle, reason) in concerned {
             handle.revoke(reason);
+            if reason == Reason::Visited {
+                self.table().look_soon(&handle);
+            }
         }
         true
     }

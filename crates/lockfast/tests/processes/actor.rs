@@ -425,7 +425,7 @@ fn fill_table() -> Result<Vec<File>, Box<dyn std::error::Error>> {
 fn kernel_classic(file: &File, kind: &str) -> nix::Result<()> {
     use nix::fcntl::{FcntlArg, fcntl};
     let l_type = match kind {
-        "exclusive" => libc::F_WRLCK,
+        "exclusive" | "exclusive-wait" => libc::F_WRLCK,
         "shared" => libc::F_RDLCK,
         _ => libc::F_UNLCK,
     };
@@ -436,5 +436,10 @@ fn kernel_classic(file: &File, kind: &str) -> nix::Result<()> {
         l_len: 0,
         l_pid: 0,
     };
-    fcntl(file, FcntlArg::F_SETLK(&whole)).map(drop)
+    let operation = if kind == "exclusive-wait" {
+        FcntlArg::F_SETLKW(&whole)
+    } else {
+        FcntlArg::F_SETLK(&whole)
+    };
+    fcntl(file, operation).map(drop)
 }

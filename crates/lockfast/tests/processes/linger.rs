@@ -47,6 +47,7 @@ plain![
     keepers_and_others_lose_no_count,
     neither_of_two_keepers_starves,
     a_program_that_only_asks_gets_in_when_the_time_is_over,
+    a_program_that_waits_unheard_is_found,
     a_killed_keeper_frees_it,
     a_keeper_that_executes_another_program_frees_it,
     a_forked_child_keeps_nothing_and_frees_nothing,
@@ -188,6 +189,30 @@ fn a_program_that_only_asks_gets_in_when_the_time_is_over() {
                 poller.answers(attempt).is_ok()
             });
             poller.ask("classic f none");
+        }
+    }
+}
+
+/// It has the file open before it waits, and so it can't be heard, and the time is never over.
+fn a_program_that_waits_unheard_is_found() {
+    for is_used in [false, true] {
+        let place = Place::new();
+        let mut keeper = Actor::with_lock(&place, LONG);
+        let mut waiter = Actor::start();
+        waiter.ask(&format!("hold-open f {}", place.lock().display()));
+        if is_used {
+            keeper.ask("relock-in-threads a 1");
+        }
+        for _ in 0..2 {
+            until("a lock that is kept", || {
+                if !is_used {
+                    keeper.ask("lock a g");
+                    keeper.ask("release g");
+                }
+                keepers(&place.lock()) == 1
+            });
+            waiter.ask("classic f exclusive-wait");
+            waiter.ask("classic f none");
         }
     }
 }

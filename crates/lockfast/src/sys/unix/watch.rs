@@ -1,17 +1,18 @@
 //! Being told of all that happens to many files, in one thread.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use inotify::{Watch, Watches};
+pub(crate) use inotify::{Watch, Watches, is_awaited};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use none::{Watch, Watches};
+pub(crate) use none::{Watch, Watches, is_awaited};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod inotify {
     use std::ffi::CString;
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::io::{self, Read, Write};
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::os::unix::fs::MetadataExt;
     use std::time::Instant;
 
     use super::super::check;
@@ -20,6 +21,21 @@ mod inotify {
 
     const CLOSED: u32 = libc::IN_CLOSE_WRITE | libc::IN_CLOSE_NOWRITE;
     const CHANGED: u32 = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_ATTRIB;
+
+    /// Does anybody sleep in the kernel's queues until a lock of that file is free? Only those of this pid
+    /// namespace and its children can be seen.
+    pub(crate) fn is_awaited(file: &File) -> bool {
+        let (Ok(status), Ok(table)) = (file.metadata(), fs::read_to_string("/proc/locks")) else {
+            return false;
+        };
+        // The device may have another number there; to be wrong about it does no harm.
+        let number = format!(":{}", status.ino());
+        let is_meant = |line: &str| {
+            let mut words = line.split_ascii_whitespace();
+            words.any(|word| word == "->") && words.any(|word| word.ends_with(&number))
+        };
+        table.lines().any(is_meant)
+    }
 
     /// The files that are watched.
     #[derive(Debug)]
@@ -182,6 +198,11 @@ mod none {
     use std::time::Instant;
 
     use crate::sys::Event;
+
+    /// Nobody is seen.
+    pub(crate) fn is_awaited(_file: &File) -> bool {
+        false
+    }
 
     /// Can't be made here.
     #[derive(Debug)]

@@ -7,6 +7,11 @@ use std::time::Instant;
 use super::unsupported;
 use crate::sys::Event;
 
+/// Nobody is seen.
+pub(crate) fn is_awaited(_file: &File) -> bool {
+    false
+}
+
 /// Can't be made here.
 #[derive(Debug)]
 pub(crate) enum Watches {}
