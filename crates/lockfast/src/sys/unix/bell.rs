@@ -20,7 +20,7 @@ mod watch {
     use std::os::unix::fs::OpenOptionsExt;
     use std::time::Instant;
 
-    use super::super::{check, timespec};
+    use super::super::{check, timespec, unwatch};
     use crate::protocol::plan::Range;
     use crate::sys::Rung;
     use crate::sys::fork::PrivateFile;
@@ -61,8 +61,7 @@ mod watch {
                 check(unsafe { libc::inotify_add_watch(fd, path.as_ptr(), CLOSED | CHANGED) })?;
             if let Some(before) = self.watch.replace(watch).filter(|&before| before != watch) {
                 // It is gone already if its file is; nobody cares.
-                // SAFETY: takes two numbers.
-                unsafe { libc::inotify_rm_watch(fd, before) };
+                unwatch(fd, before);
             }
             while self.events()? != 0 {}
             Ok(())

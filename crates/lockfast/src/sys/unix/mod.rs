@@ -36,6 +36,15 @@ fn timespec(time: std::time::Duration) -> libc::timespec {
     spec
 }
 
+/// Ends a watch of inotify; one that is gone already does no harm.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unwatch(inotify: libc::c_int, watch: libc::c_int) {
+    #[cfg(target_os = "android")]
+    let watch = watch.unsigned_abs();
+    // SAFETY: takes two numbers.
+    unsafe { libc::inotify_rm_watch(inotify, watch) };
+}
+
 /// The result of a system call that answers -1 and sets `errno` on failure.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 {

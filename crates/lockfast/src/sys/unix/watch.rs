@@ -15,7 +15,7 @@ mod inotify {
     use std::os::unix::fs::MetadataExt;
     use std::time::Instant;
 
-    use super::super::check;
+    use super::super::{check, unwatch};
     use crate::sys::Event;
     use crate::sys::fork::PrivateFile;
 
@@ -88,8 +88,7 @@ mod inotify {
 
         /// Does not any more. It is gone already if its file is; nobody cares.
         pub(crate) fn remove(&self, Watch(number): Watch) {
-            // SAFETY: takes two numbers.
-            unsafe { libc::inotify_rm_watch(self.inotify.as_raw_fd(), number) };
+            unwatch(self.inotify.as_raw_fd(), number);
         }
 
         /// Sleeps until something happens, until the instant, or until somebody rings; tells what

@@ -133,8 +133,9 @@ fn scan_one(pid: u32, only: Option<FileId>, found: &mut Vec<Open>) -> rustix::io
             continue;
         };
         // A server that does not answer must not hold this up: what is cached will do.
+        let cached = AtFlags::from_bits_retain(0x4000); // `AT_STATX_DONT_SYNC`, not defined everywhere
         let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK;
-        let Ok(stat) = rustix::fs::statx(&directory, name, AtFlags::STATX_DONT_SYNC, wanted) else {
+        let Ok(stat) = rustix::fs::statx(&directory, name, cached, wanted) else {
             continue;
         };
         let id = FileId {
