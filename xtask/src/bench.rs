@@ -31,5 +31,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if let Some(interpreter) = python::interpreter() {
         bench.arg("--python").arg(interpreter);
     }
-    step::run(bench.args(&options.arguments))
+    step::run(bench.args(&options.arguments))?;
+    if options.arguments.iter().any(|argument| argument == "--only") {
+        return Ok(());
+    }
+    let inspect = ["--features", "inspect", "--bench", "inspect"];
+    step::run(cargo(&["bench", "--package", "lockfast"]).args(inspect))
 }
