@@ -32,7 +32,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
         bench.arg("--python").arg(interpreter);
     }
     step::run(bench.args(&options.arguments))?;
-    if options.arguments.iter().any(|argument| argument == "--only") {
+    if options
+        .arguments
+        .iter()
+        .any(|argument| argument == "--only")
+    {
         return Ok(());
     }
     let inspect = ["--features", "inspect", "--bench", "inspect"];

@@ -110,7 +110,7 @@ fn links_are_followed_when_asked() {
 
     let circle = place.path().join("circle");
     symlink("circle", &circle).expect("a link");
-    refuses(&mut one, &circle, "follow", "system", "symbolic link");
+    refuses(&mut one, &circle, "follow", "system", "ymbolic link");
 }
 
 fn not_a_regular_file() {

@@ -11,10 +11,13 @@ use crate::inspect::snapshot::{Description, FileKey};
 /// The lines of the table, of one file or of all.
 ///
 /// The kernel hands it out by the page, and where locks come and go between two, others are left out. So
-/// it is read until it stays the same; if it never does, what was read is put together.
+/// it is read until it stays the same, twice, as the same line may be left out again; if it never does,
+/// what was read is put together.
 pub(super) fn table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
-    const ATTEMPTS: usize = 4;
+    const ATTEMPTS: usize = 6;
+    const REPETITIONS: usize = 2;
     let mut last: Option<Vec<Line>> = None;
+    let mut repeated = 0;
     let mut all = Vec::new();
     for _ in 0..ATTEMPTS {
         let (text, is_of_one_moment) = read()?;
@@ -23,7 +26,12 @@ pub(super) fn table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
             None => table::parse(&text),
         };
         lines.retain(|line| file.is_none_or(|file| file == line.file));
-        if is_of_one_moment || last.as_ref() == Some(&lines) {
+        repeated = if last.as_ref() == Some(&lines) {
+            repeated + 1
+        } else {
+            0
+        };
+        if is_of_one_moment || repeated == REPETITIONS {
             return Ok(lines);
         }
         all = in_either(&all, &lines);
