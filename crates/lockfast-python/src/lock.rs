@@ -65,6 +65,25 @@ impl Lock {
     }
 }
 
+/// The library's lock at that path, of which a reentrant one is made too.
+pub(crate) fn open(
+    py: Python<'_>,
+    path: &Bound<'_, PyAny>,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<lockfast::Lock> {
+    let path = choices::path(path)?;
+    let chosen = Choices::parse(options)?.options(lockfast::Lock::options());
+    let opened = py.detach(|| chosen.open(path));
+    opened.map_err(|error| errors::raised(py, error))
+}
+
+/// The same by its name.
+pub(crate) fn open_named(py: Python<'_>, name: &str, scope: &str) -> PyResult<lockfast::Lock> {
+    let options = Choices::default().options(lockfast::Lock::options());
+    let opened = options.scope(choices::scope(scope)?).open_named(name);
+    opened.map_err(|error| errors::raised(py, error))
+}
+
 #[pymethods]
 impl Lock {
     #[new]
@@ -74,10 +93,7 @@ impl Lock {
         path: &Bound<'_, PyAny>,
         options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let path = choices::path(path)?;
-        let chosen = Choices::parse(options.as_ref())?.options(lockfast::Lock::options());
-        let opened = py.detach(|| chosen.open(path));
-        let lock = opened.map_err(|error| errors::raised(py, error))?;
+        let lock = open(py, path, options.as_ref())?;
         Ok(Self::opened(lock, options.map(Bound::unbind)))
     }
 
@@ -85,11 +101,7 @@ impl Lock {
     #[staticmethod]
     #[pyo3(signature = (name, *, scope = "user"))]
     fn named(py: Python<'_>, name: &str, scope: &str) -> PyResult<Self> {
-        let options = Choices::default().options(lockfast::Lock::options());
-        let options = options.scope(choices::scope(scope)?);
-        let opened = options.open_named(name);
-        let lock = opened.map_err(|error| errors::raised(py, error))?;
-        Ok(Self::opened(lock, None))
+        Ok(Self::opened(open_named(py, name, scope)?, None))
     }
 
     /// Takes the lock, waiting as long as it takes, or at most that long.

@@ -11,9 +11,10 @@ use lockfast::{LockGuard, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::choices::{self, Choices};
+use crate::choices;
 use crate::errors;
 use crate::held::{Blocks, Held, forks, guard_methods, this_thread};
+use crate::lock;
 use crate::patience::{Timeout, acquire};
 
 /// An exclusive lock that the thread which holds it may take again.
@@ -168,10 +169,7 @@ impl ReentrantLock {
         path: &Bound<'_, PyAny>,
         options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let path = choices::path(path)?;
-        let chosen = Choices::parse(options.as_ref())?.options(lockfast::Lock::options());
-        let opened = py.detach(|| chosen.open(path));
-        let lock = opened.map_err(|error| errors::raised(py, error))?;
+        let lock = lock::open(py, path, options.as_ref())?;
         Ok(Self::opened(lock, options.map(Bound::unbind)))
     }
 
@@ -179,10 +177,7 @@ impl ReentrantLock {
     #[staticmethod]
     #[pyo3(signature = (name, *, scope = "user"))]
     fn named(py: Python<'_>, name: &str, scope: &str) -> PyResult<Self> {
-        let options = Choices::default().options(lockfast::Lock::options());
-        let opened = options.scope(choices::scope(scope)?).open_named(name);
-        let lock = opened.map_err(|error| errors::raised(py, error))?;
-        Ok(Self::opened(lock, None))
+        Ok(Self::opened(lock::open_named(py, name, scope)?, None))
     }
 
     /// Takes the lock, at once if this thread holds it, or waiting as long as it takes, or at most

@@ -41,18 +41,7 @@ fn readers_writers_and_upgraders_are_killed() {
         "rw hammer PATH 1000000000",
         "hammer PATH 1000000000",
     ];
-    let roles = [
-        Role::WaitsToLock,
-        Role::Locks,
-        Role::WaitsToRead,
-        Role::Reads,
-        Role::WaitsToWrite,
-        Role::Writes,
-        Role::WaitsToBeUpgradable,
-        Role::IsUpgradable,
-        Role::Upgrades,
-    ];
-    Chaos::start(&place, &commands, 4, 1).run(&roles, |_| {});
+    Chaos::start(&place, &commands, 4, 1).run(Role::of_locks(), |_| {});
     Actor::with_lock(&place, "").ask("try a g");
 }
 
@@ -61,7 +50,7 @@ fn permit_holders_are_killed() {
     let mut visitor = Actor::start();
     visitor.ask(&semaphore::open(&place, 3, ""));
     let chaos = Chaos::start(&place, &["sem hammer PATH 3 1000000000"], 6, 2);
-    chaos.run(&[Role::WaitsForPermits, Role::HasPermits], |kill| {
+    chaos.run(&Role::OF_PERMITS, |kill| {
         // Were a permit lost, all three would never be had.
         visitor.ask(&format!("sem visit a {}", kill % 3 + 1));
     });
@@ -79,18 +68,7 @@ fn those_in_a_strict_order_are_killed() {
         "rw hammer PATH 1000000000",
         "rw hammer PATH 1000000000 fifo",
     ];
-    let roles = [
-        Role::WaitsToLock,
-        Role::Locks,
-        Role::WaitsToRead,
-        Role::Reads,
-        Role::WaitsToWrite,
-        Role::Writes,
-        Role::WaitsToBeUpgradable,
-        Role::IsUpgradable,
-        Role::Upgrades,
-    ];
-    Chaos::start(&place, &commands, 6, 1).run(&roles, |_| {});
+    Chaos::start(&place, &commands, 6, 1).run(Role::of_locks(), |_| {});
     Actor::with_lock(&place, "fifo").ask("try a g");
 }
 
@@ -99,7 +77,7 @@ fn those_in_a_strict_order_for_permits_are_killed() {
     let mut visitor = Actor::start();
     visitor.ask(&semaphore::open(&place, 3, "fifo"));
     let chaos = Chaos::start(&place, &["sem hammer PATH 3 1000000000 fifo"], 6, 2);
-    chaos.run(&[Role::WaitsForPermits, Role::HasPermits], |kill| {
+    chaos.run(&Role::OF_PERMITS, |kill| {
         visitor.ask(&format!("sem visit a {}", kill % 3 + 1));
     });
     visitor.ask("sem try a g 3");

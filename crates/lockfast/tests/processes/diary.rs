@@ -37,6 +37,16 @@ const ROLES: [Role; 11] = [
     Role::HasPermits,
 ];
 
+impl Role {
+    pub(crate) const OF_PERMITS: [Self; 2] = [Self::WaitsForPermits, Self::HasPermits];
+
+    /// Those of locks and of readers-writer locks.
+    pub(crate) fn of_locks() -> &'static [Self] {
+        let others = ROLES.strip_suffix(&Self::OF_PERMITS);
+        others.expect("those of permits are the last")
+    }
+}
+
 /// Where a thread writes what it is about: a record of its own in a file of its process, in a
 /// directory beside the lock.
 pub(crate) struct Diary {
