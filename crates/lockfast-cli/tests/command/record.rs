@@ -35,6 +35,36 @@ fn slices(trace: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Two small writes for each hold, and nothing is forced to the disk; without a record there is none.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_record_costs_two_writes() {
+    let stage = Stage::new();
+    let (lock, log) = (stage.path("job.lock"), stage.path("log"));
+    for (options, expected) in [(&["-q"][..], 0), (&["-q", "--record"], 2)] {
+        // The first one makes the file.
+        for _ in 0..2 {
+            let mut command = Command::new("strace");
+            command
+                .args(["-f", "-y", "-o"])
+                .arg(&log)
+                .args([
+                    "-e",
+                    "trace=write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync",
+                ])
+                .args([env!("CARGO_BIN_EXE_lockfast"), "run"])
+                .args(options)
+                .arg(&lock)
+                .args(["--", "true"]);
+            let done = outcome(&mut command);
+            assert_eq!(done.code, Some(0), "{done:?}");
+            let calls = fs::read_to_string(&log).expect("a log");
+            let of_lock = calls.lines().filter(|line| line.contains("/job.lock>"));
+            assert_eq!(of_lock.count(), expected, "{calls}");
+        }
+    }
+}
+
 #[test]
 fn each_command_gets_a_greater_token() {
     let stage = Stage::new();

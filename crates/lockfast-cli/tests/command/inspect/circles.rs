@@ -1,0 +1,84 @@
+//! Processes that wait for each other.
+
+use std::path::Path;
+
+use crate::inspect::{file, json, locker, lockfast, until, until_waiting};
+use crate::stage::{Actor, Outcome, Stage, outcome, script};
+
+#[test]
+fn three_processes_in_a_circle_are_named() {
+    let stage = Stage::new();
+    for kind in ["flock", "ofd"] {
+        let paths = ["a", "b", "c"].map(|name| file(&stage, format!("{kind}-{name}")));
+        let mut actors = [locker(), locker(), locker()];
+        for (actor, path) in actors.iter_mut().zip(&paths) {
+            actor.tell(&format!("{kind} {}", path.display()));
+            actor.says("locked");
+        }
+        for number in 0..3 {
+            let next = &paths[(number + 1) % 3];
+            let before = outcome(lockfast(["ls", "--deadlocks"]).args(&paths));
+            assert_eq!(before.code, Some(0), "{before:?}");
+            assert_eq!(before.output[0], "no deadlocks");
+            actors[number].tell(&format!("{kind} {}", next.display()));
+            until_waiting(next, actors[number].pid());
+        }
+        let found = outcome(lockfast(["ls", "--deadlocks"]).args(&paths));
+        assert_eq!(found.code, Some(75), "{found:?}");
+        assert_eq!(found.output[0], "deadlock: 3 processes");
+        for number in 0..3 {
+            let next = (number + 1) % 3;
+            let (pid, holder) = (actors[number].pid(), actors[next].pid());
+            let path = paths[next].display();
+            let is_told = |line: &&String| {
+                line.starts_with(&format!("  pid {pid} ("))
+                    && line.ends_with(&format!("waits for {path}, held by pid {holder}"))
+            };
+            assert!(found.output.iter().any(|line| is_told(&line)), "{found:?}");
+        }
+        let document = json(lockfast(["ls", "--deadlocks"]).args(&paths));
+        assert_eq!(document["deadlocks"][0]["certain"], true);
+        let steps = document["deadlocks"][0]["steps"].as_array().expect("steps");
+        assert_eq!(steps.len(), 3);
+        let elsewhere = outcome(lockfast(["ls", "--deadlocks"]).arg(file(&stage, "elsewhere")));
+        assert_eq!(elsewhere.code, Some(0), "{elsewhere:?}");
+        // When one of them dies there is none.
+        drop(actors);
+        let after = outcome(lockfast(["ls", "--deadlocks"]).args(&paths));
+        assert_eq!(after.code, Some(0), "{after:?}");
+    }
+}
+
+/// Nested commands: each parent waits for its child, and the child for a lock.
+#[test]
+fn a_circle_through_nested_commands_is_found() {
+    let stage = Stage::new();
+    let (a, b) = (stage.path("a.lock"), stage.path("b.lock"));
+    let program = env!("CARGO_BIN_EXE_lockfast");
+    let nested = |outer: &Path, inner: &Path| {
+        let text = "echo ready; read line; exec \"$0\" run -q \"$1\" -- true";
+        let mut command = script(outer, text);
+        let actor = Actor::start(command.arg(program).arg(inner));
+        actor.says("ready");
+        actor
+    };
+    let mut actors = [nested(&a, &b), nested(&b, &a)];
+    for actor in &mut actors {
+        actor.tell("go");
+    }
+    let mut found = None;
+    until("it is found", || {
+        let told = outcome(lockfast(["ls", "--deadlocks"]).args([&a, &b]));
+        let is_found = told.code == Some(75);
+        found = Some(told);
+        is_found
+    });
+    let found: Outcome = found.expect("it was looked for");
+    assert_eq!(found.output[0], "deadlock: 4 processes", "{found:?}");
+    for actor in &actors {
+        let parent = format!("  pid {} (", actor.pid());
+        let line = found.output.iter().find(|line| line.starts_with(&parent));
+        let line = line.unwrap_or_else(|| panic!("{found:?}"));
+        assert!(line.contains("waits for the end of its child"), "{found:?}");
+    }
+}

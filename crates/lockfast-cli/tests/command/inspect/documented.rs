@@ -1,0 +1,76 @@
+//! The JSON is as its page says.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::inspect::{json, lockfast, until_waiting};
+use crate::stage::{Actor, HOLD, Stage, run, script};
+
+/// What users are told of it.
+const PAGE: &str = include_str!("../../../../../docs/json.md");
+
+/// The names of all fields, at whatever depth.
+fn fields(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                found.insert(name.clone());
+                fields(member, found);
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| fields(element, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_is_documented_and_a_lock_has_what_is_promised() {
+    let stage = Stage::new();
+    let path = stage.path("job.lock");
+    let mut command = run(["--record", "--label", "nightly backup"]);
+    let holder = Actor::start(command.arg(&path).args(["--", "sh", "-c", HOLD]));
+    holder.says("ready");
+    let waiter = Actor::start(script(&path, "true").arg("-q"));
+    until_waiting(&path, waiter.pid());
+    let mut found = BTreeSet::new();
+    for words in [&["ls"][..], &["ls", "--deadlocks"], &["status"]] {
+        fields(&json(lockfast(words).arg(&path)), &mut found);
+    }
+    for field in &found {
+        // Those of permits stand in an example.
+        let forms = [format!("`{field}`"), format!("\"{field}\"")];
+        let is_told = forms.iter().any(|form| PAGE.contains(form));
+        assert!(is_told, "docs/json.md does not tell of {field}");
+    }
+    let promised = [
+        "schema",
+        "status",
+        "locks",
+        "deadlocks",
+        "path",
+        "free",
+        "deleted",
+        "device",
+        "inode",
+        "state",
+        "mode",
+        "kind",
+        "role",
+        "first_byte",
+        "since",
+        "label",
+        "processes",
+        "pid",
+        "parent",
+        "uid",
+        "user",
+        "name",
+        "command",
+        "started",
+        "threads",
+    ];
+    for field in promised {
+        assert!(found.contains(field), "{field} is not among {found:?}");
+    }
+}

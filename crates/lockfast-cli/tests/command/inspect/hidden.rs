@@ -1,0 +1,123 @@
+//! What can't be seen is told: of other users, and from inside a container.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::inspect::{file, locker};
+use crate::stage::{Stage, hold, outcome};
+
+/// Somebody else can't look into the holder, is told so, and is told everything that is no secret.
+#[test]
+fn another_user_is_told_what_could_not_be_seen() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("left out: to become another user takes root");
+        return;
+    }
+    let stage = Stage::new();
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(stage.path(""), open.clone()).expect("its mode");
+    let program = stage.path("lockfast");
+    fs::copy(env!("CARGO_BIN_EXE_lockfast"), &program).expect("a copy");
+    fs::set_permissions(&program, open).expect("its mode");
+    let as_nobody = |arguments: &[&OsStr]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        outcome(command.arg(&program).args(arguments))
+    };
+    // The bytes of an exclusive lock of lockfast name the holder.
+    let named = stage.path("named.lock");
+    let holder = hold(&named);
+    let told = as_nobody(&["status".as_ref(), named.as_ref()]);
+    assert_eq!(told.code, Some(75), "{told:?}");
+    let who = format!("pid {} (", holder.pid());
+    assert!(told.output[1].contains(&who), "{told:?}");
+    assert_eq!(told.output.len(), 2, "{told:?}");
+
+    let unnamed = file(&stage, "unnamed.lock");
+    let mut holder = locker();
+    holder.tell(&format!("ofd {}", unnamed.display()));
+    holder.says("locked");
+    let told = as_nobody(&["status".as_ref(), unnamed.as_ref()]);
+    assert_eq!(told.code, Some(75), "{told:?}");
+    assert_eq!(
+        told.output[1],
+        "  holding exclusive: a process that was not found"
+    );
+    assert!(
+        told.output[2].contains("not everything could be seen"),
+        "{told:?}"
+    );
+    assert!(
+        told.output[2].contains("of other users may not"),
+        "{told:?}"
+    );
+    // The file is found by its number.
+    let listed = as_nobody(&["ls".as_ref(), stage.path("").as_os_str()]);
+    let line = format!("{}\tholding\texclusive\tofd\t?", unnamed.display());
+    assert!(
+        listed.output.iter().any(|text| text.starts_with(&line)),
+        "{listed:?}"
+    );
+    let last = listed.output.last().expect("a line");
+    assert!(last.contains("not everything could be seen"), "{listed:?}");
+    let json = as_nobody(&["ls".as_ref(), "--json".as_ref(), stage.path("").as_os_str()]);
+    let json: Value = serde_json::from_str(&json.output.join("\n")).expect("it is JSON");
+    assert!(
+        json["incomplete"]["unreadable_processes"].as_u64() > Some(0),
+        "{json}"
+    );
+}
+
+/// In a pid namespace of its own, as in a container: the locks from outside are there, not named.
+#[test]
+fn a_container_shows_its_own_and_tells_of_others() {
+    let inner = |arguments: &[&OsStr]| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            env!("CARGO_BIN_EXE_lockfast"),
+        ]);
+        outcome(command.args(arguments))
+    };
+    let stage = Stage::new();
+    let path = stage.path("job.lock");
+    if inner(&["status".as_ref(), path.as_ref()]).code != Some(0) {
+        assert!(
+            !nix::unistd::geteuid().is_root(),
+            "root may have namespaces"
+        );
+        println!("left out: a namespace of pids takes root");
+        return;
+    }
+    let _holder = hold(&path);
+    let told = inner(&["status".as_ref(), path.as_ref()]);
+    assert_eq!(told.code, Some(75), "{told:?}");
+    assert_eq!(
+        told.output[1],
+        "  holding exclusive writer: a process that was not found"
+    );
+    assert!(
+        told.output[2].contains("outside of this container"),
+        "{told:?}"
+    );
+
+    let own = stage.path("own.lock");
+    let text = "exec \"$0\" status \"$1\"";
+    let program = OsStr::new(env!("CARGO_BIN_EXE_lockfast"));
+    let words = ["--", "sh", "-c", text].map(OsStr::new);
+    let mut arguments = vec![OsStr::new("run"), own.as_os_str()];
+    arguments.extend(words);
+    arguments.extend([program, own.as_os_str()]);
+    let told = inner(&arguments);
+    assert_eq!(told.code, Some(75), "{told:?}");
+    assert!(
+        told.output[1].contains("holding exclusive writer: pid 1 ("),
+        "{told:?}"
+    );
+}
