@@ -82,6 +82,9 @@ const REST: u32 = 16;
 /// ... but not for longer.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
+/// What is longer is for ever, and within all clocks.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Lingering {
     /// May it be kept now?
     pub(crate) fn is_allowed(&self) -> bool {
@@ -180,8 +183,7 @@ impl Handle {
             process.lingering.pause();
             return false;
         }
-        // Beyond all clocks is for ever.
-        file.keep_until(Instant::now().checked_add(linger))
+        file.keep_until(Instant::now() + linger.min(LONGEST))
     }
 
     /// Does somebody wait for it in the kernel's queue?

@@ -7,6 +7,7 @@ trials![
     a_task_is_woken_by_the_release_of_another_process,
     a_task_is_woken_by_the_death_of_the_holder,
     a_task_that_is_dropped_leaves_the_kernels_queue,
+    a_signal_that_the_program_took_meanwhile_is_left_to_it,
     a_killed_process_takes_its_tasks_along,
     a_forked_child_may_wait_as_a_task_too,
 ];
@@ -49,6 +50,22 @@ fn a_task_that_is_dropped_leaves_the_kernels_queue() {
     }
     assert_eq!(waiter.ask("count fd"), before);
     assert_eq!(waiter.ask("timers"), "0");
+}
+
+/// The helper keeps what ends its waits from one to the next.
+fn a_signal_that_the_program_took_meanwhile_is_left_to_it() {
+    for handlers in ["all-real-time-but-one", "all-real-time"] {
+        let (place, mut holder, mut waiter) = held();
+        for _ in 0..3 {
+            assert_eq!(waiter.ask("task-dropped a"), "true");
+        }
+        waiter.ask(&format!("signal handle {handlers}"));
+        assert_eq!(waiter.ask("task-dropped a"), "true");
+        assert_eq!(waiters(&place.lock()), 0);
+        assert_eq!(waiter.ask("signal handled"), "0");
+        holder.ask("release g");
+        holder.ask("try a g");
+    }
 }
 
 fn a_killed_process_takes_its_tasks_along() {
