@@ -122,7 +122,7 @@ fn waiters(directory: &Path) -> usize {
 
 /// Waits for what nobody announces.
 fn until(mut is_so: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
     while !is_so() {
         assert!(
             std::time::Instant::now() < deadline,
