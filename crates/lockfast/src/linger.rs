@@ -263,6 +263,31 @@ mod tests {
         assert_eq!(reason(&[Changed, Closed]), Some(Reason::Wanted));
     }
 
+    #[cfg(all(target_os = "linux", not(lockfast_unsupported)))]
+    #[test]
+    fn what_was_given_up_is_not_kept_again_at_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut settings = Settings::default();
+        settings.linger = Some(Duration::from_secs(3600));
+        let after = |reasons: &[Reason]| {
+            let handle = Handle::open(&directory.path().join("a.lock"), settings.clone());
+            let handle = handle.expect("opened");
+            for &reason in reasons {
+                handle.revoke(reason);
+            }
+            let lingering = &handle.process().lingering;
+            let [not_before, visited, pause] =
+                [&lingering.not_before, &lingering.visited, &lingering.pause]
+                    .map(|instant| instant.load(Ordering::Relaxed) > 0);
+            (not_before, visited, pause)
+        };
+        assert_eq!(after(&[]), (false, false, false));
+        assert_eq!(after(&[Reason::Wanted]), (true, false, true));
+        assert_eq!(after(&[Reason::Visited]), (true, true, true));
+        assert_eq!(after(&[Reason::Visited, Reason::Left]), (true, false, true));
+        assert_eq!(after(&[Reason::Expired]), (true, false, false));
+    }
+
     #[test]
     fn pauses_grow_while_others_want_it_and_not_beyond_a_limit() {
         let lingering = Lingering::default();

@@ -255,6 +255,9 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         }
         ["cancel"] => signals::token().cancel(),
         ["task", how, name, guard] => tasks::take(how, name, guard, props)?,
+        ["task-begun", name] => return Ok(tasks::begin(&lock(name))),
+        ["task-forgotten"] => tasks::forget(),
+        ["task-ended", guard] => drop(keep(guard, tasks::end()?)),
         ["task-dropped", name] => return Ok(tasks::drop_waiting(&lock(name))),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),

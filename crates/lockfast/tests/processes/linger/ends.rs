@@ -86,11 +86,14 @@ fn the_thread_ends_with_the_last_file() {
     let place = Place::new();
     let mut keeper = Actor::start();
     let before = keeper.ask("count task");
-    for _ in 0..3 {
+    for is_deleted in [false, true, false] {
         let before_open = keeper.ask("count fd");
         keeper.ask(&format!("open a {} {LONG}", place.lock().display()));
         keep(&mut keeper, &place);
         assert_ne!(keeper.ask("count task"), before);
+        if is_deleted {
+            fs::remove_file(place.lock()).expect("deleted");
+        }
         keeper.ask("close a");
         until("the thread gone", || keeper.ask("count task") == before);
         // What is used to watch stays for the next one: two descriptors.
