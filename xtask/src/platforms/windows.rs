@@ -26,6 +26,9 @@ const COMMAND: &str = "--bins";
 const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 
+/// What Wine does not do as Windows does, done so for the tests.
+const STAND_INS: [&str; 3] = ["overlapped.c", "mandatory.c", "openers.c"];
+
 /// The tests that are not about Unix.
 const TESTS: [&str; 7] = [
     "--lib",
@@ -95,25 +98,26 @@ impl Wine {
             step::run(wine.set_up(Command::new(WINE).args(["wineboot", "--init"])))?;
             step::run(wine.set_up(Command::new(WINE_SERVER).arg("--wait")))?;
             let library = "prefix/drive_c/windows/system32/bcryptprimitives.dll";
-            let mut compile = compile("random.c");
+            let mut compile = compile(&["random.c"]);
             compile.args(["-shared", "-s", "-o"]);
             compile.arg(wine.directory.join(library));
             step::run(compile.arg("-ladvapi32"))?;
             fs::write(&complete, "").map_err(|error| step::failed("write", &complete, &error))?;
         }
-        let mut stand_in = compile("overlapped.c");
-        step::run(stand_in.arg("-c").arg("-o").arg(wine.stand_in()))?;
+        let mut stand_ins = compile(&STAND_INS);
+        stand_ins.args(["-r", "-nostdlib", "-o"]);
+        step::run(stand_ins.arg(wine.stand_ins()))?;
         Ok(wine)
     }
 
     /// What takes the place of the functions that Wine lacks.
-    fn stand_in(&self) -> PathBuf {
-        self.directory.join("overlapped.o")
+    fn stand_ins(&self) -> PathBuf {
+        self.directory.join("stand_ins.o")
     }
 
-    /// Has cargo run by Wine what it builds, and link the stand-in into it.
+    /// Has cargo run by Wine what it builds, and link the stand-ins into it.
     fn prepare(&self, cargo: &mut Command) {
-        let link = format!("-Zpre-link-args={}", self.stand_in().display());
+        let link = format!("-Zpre-link-args={}", self.stand_ins().display());
         self.set_up(cargo)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", WINE)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", link)
@@ -138,9 +142,10 @@ impl Wine {
     }
 }
 
-fn compile(source: &str) -> Command {
+fn compile(sources: &[&str]) -> Command {
     let mut command = Command::new("x86_64-w64-mingw32-gcc");
     command.args(["-O2", "-Wall", "-Wextra", "-Werror"]);
-    command.arg(Path::new("xtask/windows").join(source));
+    let sources = sources.iter();
+    command.args(sources.map(|source| Path::new("xtask/windows").join(source)));
     command
 }

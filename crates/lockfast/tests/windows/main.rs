@@ -16,6 +16,8 @@ mod exclusion;
 mod foreign;
 #[cfg(windows)]
 mod identity;
+#[cfg(all(windows, feature = "inspect"))]
+mod inspect;
 #[cfg(windows)]
 mod rwlock;
 #[cfg(windows)]
@@ -45,6 +47,8 @@ fn main() -> std::process::ExitCode {
         semaphore::trials(),
         foreign::trials(),
         unsupported::trials(),
+        #[cfg(feature = "inspect")]
+        inspect::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),

@@ -8,7 +8,6 @@ pub(crate) mod fork;
 mod held;
 pub(crate) mod lock;
 #[cfg(feature = "inspect")]
-#[path = "../unsupported/locks.rs"]
 pub(crate) mod locks;
 pub(crate) mod park;
 mod pieces;

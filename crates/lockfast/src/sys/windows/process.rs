@@ -28,13 +28,7 @@ pub(crate) fn user() -> io::Result<u32> {
 
 /// When a process started, in units of 100 ns since 1601; none if it has ended.
 pub(crate) fn started(pid: u32) -> Option<u64> {
-    // SAFETY: takes numbers, and answers a new handle or null.
-    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, 0, pid) };
-    if process.is_null() {
-        return None;
-    }
-    // SAFETY: the handle is new, and nobody else's.
-    let process = unsafe { OwnedHandle::from_raw_handle(process) };
+    let process = open(pid)?;
     // A process that has ended can be opened for as long as somebody has it open.
     // SAFETY: the handle is open; the call does not wait.
     if unsafe { WaitForSingleObject(process.as_raw_handle(), 0) } == 0 {
@@ -53,8 +47,20 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
         )
     };
     let [created, ..] = times;
-    let number = (u64::from(created.dwHighDateTime) << 32) | u64::from(created.dwLowDateTime);
-    (answer != 0).then_some(number)
+    (answer != 0).then(|| number(created))
+}
+
+/// A time as one number.
+pub(super) fn number(time: FILETIME) -> u64 {
+    (u64::from(time.dwHighDateTime) << 32) | u64::from(time.dwLowDateTime)
+}
+
+/// A process, to ask about it.
+pub(super) fn open(pid: u32) -> Option<OwnedHandle> {
+    // SAFETY: takes numbers, and answers a new handle or null.
+    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, 0, pid) };
+    // SAFETY: the handle is new, and nobody else's.
+    (!process.is_null()).then(|| unsafe { OwnedHandle::from_raw_handle(process) })
 }
 
 /// That a process started is told by the time of day, and so the boot does not matter.
