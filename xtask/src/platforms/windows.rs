@@ -27,7 +27,7 @@ const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 
 /// What Wine does not do as Windows does, done so for the tests.
-const STAND_INS: [&str; 3] = ["overlapped.c", "mandatory.c", "openers.c"];
+const STAND_INS: [&str; 4] = ["overlapped.c", "mandatory.c", "openers.c", "profiles.c"];
 
 /// The tests that are not about Unix.
 const TESTS: [&str; 7] = [
@@ -64,9 +64,13 @@ Not verified, because Wine is not Windows:
 - waits: Wine completes no overlapped lock request, so a stand-in does it in the tests
   (xtask/windows/overlapped.c). How fast Windows wakes a waiter, in which order, and what it does when a
   request is granted and cancelled in one instant, was not seen.
-- that others can't read or write what is locked: under Wine they can.
+- that others can't read or write what is locked: under Wine they can. A stand-in (mandatory.c) refuses
+  to read it, which is how lockfast sees that a lock is held.
+- the Restart Manager: Wine's knows of no process, so a stand-in (openers.c) tells who has a file open.
+- locks of the machine by name, and directories of other users: there all belongs to one.
 - how soon the locks of a killed process are free.
 - files that are deleted while others have them open: Wine deletes them when all have closed them.
+- events of a console: there is none.
 - symbolic links and other reparse points, ids of files with 128 bits, locks of a file server.
 - the precision of deadlines: Wine's clock ticks like that of the system below.";
 

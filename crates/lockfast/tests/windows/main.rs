@@ -19,6 +19,8 @@ mod identity;
 #[cfg(all(windows, feature = "inspect"))]
 mod inspect;
 #[cfg(windows)]
+mod named;
+#[cfg(windows)]
 mod rwlock;
 #[cfg(windows)]
 mod semaphore;
@@ -46,6 +48,7 @@ fn main() -> std::process::ExitCode {
         content::trials(),
         semaphore::trials(),
         foreign::trials(),
+        named::trials(),
         unsupported::trials(),
         #[cfg(feature = "inspect")]
         inspect::trials(),

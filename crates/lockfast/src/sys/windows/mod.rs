@@ -11,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod locks;
 pub(crate) mod park;
 mod pieces;
+pub(crate) mod place;
 pub(crate) mod process;
 mod request;
 mod sleep;
