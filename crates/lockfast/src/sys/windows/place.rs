@@ -4,6 +4,7 @@ mod access;
 mod descriptor;
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
@@ -86,7 +87,7 @@ pub(crate) fn file_name(name: &str) -> String {
     let mut file = String::new();
     for (place, letter) in name.char_indices() {
         if r#"<>:"\|?*%"#.contains(letter) || (place == 0 && is_device) {
-            file.push_str(&format!("%{:02X}", u32::from(letter)));
+            write!(file, "%{:02X}", u32::from(letter)).expect("a string takes everything");
         } else {
             file.push(letter);
         }

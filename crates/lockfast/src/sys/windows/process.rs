@@ -62,7 +62,7 @@ pub(super) unsafe fn text_of(who: PSID) -> io::Result<String> {
     check(unsafe { ConvertSidToStringSidW(who, &raw mut text) })?;
     let mut length = 0;
     // SAFETY: the text ends with 0.
-    while unsafe { *text.add(length) } != 0 {
+    while unsafe { *text.wrapping_add(length) } != 0 {
         length += 1;
     }
     // SAFETY: so long it is.

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
+use std::mem::offset_of;
 use std::os::windows::io::AsRawHandle;
 
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, LocalFree};
@@ -112,8 +113,9 @@ impl Descriptor {
                     let allowed = entry.cast::<ACCESS_ALLOWED_ACE>();
                     // SAFETY: that is what an entry of this sort is.
                     let rights = unsafe { (*allowed).Mask };
+                    let who = entry.wrapping_byte_add(offset_of!(ACCESS_ALLOWED_ACE, SidStart));
                     // SAFETY: as above; who it is for begins there and ends within the entry.
-                    let who = unsafe { text_of((&raw mut (*allowed).SidStart).cast()) }?;
+                    let who = unsafe { text_of(who) }?;
                     entries.push(Entry {
                         who,
                         rights,
