@@ -124,6 +124,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", conflicts_with_all = ["shared", "remove", "inherit", "protocol"])]
     pub(crate) permits: Option<u32>,
 
+    /// First come, first served, strictly, among all that say so: nobody who comes later gets in
+    /// before
+    #[arg(long)]
+    pub(crate) fifo: bool,
+
     /// Give up at once when a lock is held
     #[arg(short, long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
