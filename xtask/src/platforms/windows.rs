@@ -26,6 +26,9 @@ const COMMAND: &str = "--bins";
 const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 
+/// What Wine does not do as Windows does, done so for the tests.
+const STAND_INS: [&str; 4] = ["overlapped.c", "mandatory.c", "openers.c", "profiles.c"];
+
 /// The tests that are not about Unix.
 const TESTS: [&str; 7] = [
     "--lib",
@@ -61,9 +64,13 @@ Not verified, because Wine is not Windows:
 - waits: Wine completes no overlapped lock request, so a stand-in does it in the tests
   (xtask/windows/overlapped.c). How fast Windows wakes a waiter, in which order, and what it does when a
   request is granted and cancelled in one instant, was not seen.
-- that others can't read or write what is locked: under Wine they can.
+- that others can't read or write what is locked: under Wine they can. A stand-in (mandatory.c) refuses
+  to read it, which is how lockfast sees that a lock is held.
+- the Restart Manager: Wine's knows of no process, so a stand-in (openers.c) tells who has a file open.
+- locks of the machine by name, and directories of other users: there all belongs to one.
 - how soon the locks of a killed process are free.
 - files that are deleted while others have them open: Wine deletes them when all have closed them.
+- events of a console: there is none.
 - symbolic links and other reparse points, ids of files with 128 bits, locks of a file server.
 - the precision of deadlines: Wine's clock ticks like that of the system below.";
 
@@ -95,25 +102,26 @@ impl Wine {
             step::run(wine.set_up(Command::new(WINE).args(["wineboot", "--init"])))?;
             step::run(wine.set_up(Command::new(WINE_SERVER).arg("--wait")))?;
             let library = "prefix/drive_c/windows/system32/bcryptprimitives.dll";
-            let mut compile = compile("random.c");
+            let mut compile = compile(&["random.c"]);
             compile.args(["-shared", "-s", "-o"]);
             compile.arg(wine.directory.join(library));
             step::run(compile.arg("-ladvapi32"))?;
             fs::write(&complete, "").map_err(|error| step::failed("write", &complete, &error))?;
         }
-        let mut stand_in = compile("overlapped.c");
-        step::run(stand_in.arg("-c").arg("-o").arg(wine.stand_in()))?;
+        let mut stand_ins = compile(&STAND_INS);
+        stand_ins.args(["-r", "-nostdlib", "-o"]);
+        step::run(stand_ins.arg(wine.stand_ins()))?;
         Ok(wine)
     }
 
     /// What takes the place of the functions that Wine lacks.
-    fn stand_in(&self) -> PathBuf {
-        self.directory.join("overlapped.o")
+    fn stand_ins(&self) -> PathBuf {
+        self.directory.join("stand_ins.o")
     }
 
-    /// Has cargo run by Wine what it builds, and link the stand-in into it.
+    /// Has cargo run by Wine what it builds, and link the stand-ins into it.
     fn prepare(&self, cargo: &mut Command) {
-        let link = format!("-Zpre-link-args={}", self.stand_in().display());
+        let link = format!("-Zpre-link-args={}", self.stand_ins().display());
         self.set_up(cargo)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", WINE)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", link)
@@ -138,9 +146,10 @@ impl Wine {
     }
 }
 
-fn compile(source: &str) -> Command {
+fn compile(sources: &[&str]) -> Command {
     let mut command = Command::new("x86_64-w64-mingw32-gcc");
     command.args(["-O2", "-Wall", "-Wextra", "-Werror"]);
-    command.arg(Path::new("xtask/windows").join(source));
+    let sources = sources.iter();
+    command.args(sources.map(|source| Path::new("xtask/windows").join(source)));
     command
 }
