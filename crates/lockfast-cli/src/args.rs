@@ -177,8 +177,8 @@ pub(crate) struct Run {
     pub(crate) trace: Option<PathBuf>,
 
     /// Kill the command when lockfast itself is killed, so that it does not run on without its
-    /// locks. Processes that the command started are not covered, nor is a command that gains
-    /// privileges when it starts (set-user-ID). On Linux only, where it is the default
+    /// locks. On Linux, processes that the command started are not covered, nor is a command that
+    /// gains privileges when it starts (set-user-ID). On Linux and Windows only, where it is the default
     #[arg(
         long,
         value_name = "BOOL",
