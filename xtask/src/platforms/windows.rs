@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::cache;
 use super::toolchain::Toolchain;
 use crate::debian;
-use crate::step::{self, Outcome};
+use crate::step::{self, Failure, Outcome};
 
 /// What is run under Wine.
 const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -18,6 +19,9 @@ const NEEDED: [(&str, &str); 2] = [
     ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-posix"),
     (WINE, "wine64"),
 ];
+
+/// What Wine lacks, in C.
+const SOURCES: &str = "xtask/windows";
 
 /// What is checked beside the tests.
 const COMMAND: &str = "--bins";
@@ -46,7 +50,7 @@ pub(crate) fn run() -> Outcome {
     let mut test = toolchain.cargo("test");
     test.args(TESTS)
         .args(["--target", TARGET, "--no-fail-fast"]);
-    wine.prepare(&mut test);
+    wine.prepare(&mut test)?;
     // What the models explore is the same everywhere, and takes minutes here.
     let tested = step::run(test.args(["--", "--skip", "model"]));
     wine.stop();
@@ -84,7 +88,7 @@ struct Wine {
 
 impl Wine {
     /// Makes that Windows, unless it is there.
-    fn install() -> Result<Self, step::Failure> {
+    fn install() -> Result<Self, Failure> {
         let wine = Self {
             directory: super::folder().join("windows"),
         };
@@ -101,23 +105,33 @@ impl Wine {
             step::run(compile.arg("-ladvapi32"))?;
             fs::write(&complete, "").map_err(|error| step::failed("write", &complete, &error))?;
         }
-        let mut stand_in = compile("overlapped.c");
-        step::run(stand_in.arg("-c").arg("-o").arg(wine.stand_in()))?;
         Ok(wine)
     }
 
-    /// What takes the place of the functions that Wine lacks.
-    fn stand_in(&self) -> PathBuf {
-        self.directory.join("overlapped.o")
+    /// What takes the place of the functions that Wine lacks. Its path is one of the compiler's
+    /// flags, so it has to be the same in all clones, or nothing that was built could be used again.
+    fn stand_in() -> Result<PathBuf, Failure> {
+        let source = step::root().join(SOURCES).join("overlapped.c");
+        let content = fs::read(&source).map_err(|error| step::failed("read", &source, &error))?;
+        let key = cache::key(&content);
+        let object = cache::folder()?.join(format!("overlapped-{key}.o"));
+        let making = cache::alone()?;
+        if !object.exists() {
+            let mut compile = compile("overlapped.c");
+            step::run(compile.arg("-c").arg("-o").arg(&object))?;
+        }
+        drop(making);
+        Ok(object)
     }
 
     /// Has cargo run by Wine what it builds, and link the stand-in into it.
-    fn prepare(&self, cargo: &mut Command) {
-        let link = format!("-Zpre-link-args={}", self.stand_in().display());
+    fn prepare(&self, cargo: &mut Command) -> Outcome {
+        let link = format!("-Zpre-link-args={}", Self::stand_in()?.display());
         self.set_up(cargo)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", WINE)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", link)
             .env("LOCKFAST_TEST_WINE", "1");
+        Ok(())
     }
 
     fn set_up<'c>(&self, command: &'c mut Command) -> &'c mut Command {
@@ -141,6 +155,6 @@ impl Wine {
 fn compile(source: &str) -> Command {
     let mut command = Command::new("x86_64-w64-mingw32-gcc");
     command.args(["-O2", "-Wall", "-Wextra", "-Werror"]);
-    command.arg(Path::new("xtask/windows").join(source));
+    command.arg(Path::new(SOURCES).join(source));
     command
 }
