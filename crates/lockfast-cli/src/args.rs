@@ -124,6 +124,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", conflicts_with_all = ["shared", "remove", "inherit", "protocol"])]
     pub(crate) permits: Option<u32>,
 
+    /// First come, first served, strictly, among all that say so: nobody who comes later gets in
+    /// before
+    #[arg(long)]
+    pub(crate) fifo: bool,
+
     /// Give up at once when a lock is held
     #[arg(short, long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
@@ -228,7 +233,7 @@ obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 1
 executable, 127 command not found.";
 
 const STATUS_CODES: &str = "\
-Exit code: 0 all are free, 75 one is held, 64 usage, 71 system error.";
+Exit code: 0 all are free, 75 one is held or may be, 64 usage, 71 system error.";
 
 const LS_CODES: &str = "\
 Exit code: 0; with --deadlocks 75 if there is one; 64 usage, 66 there is nothing at a path,

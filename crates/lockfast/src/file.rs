@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
 use crate::identity::Sightings;
+use crate::named::Directory;
 use crate::options::Settings;
 use crate::order::{Fairness, Order};
 use crate::owner::{self, Author, Entry};
@@ -491,7 +492,8 @@ fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match sys::file::create_new(&target, settings.mode) {
+                let of_place = settings.directory.as_ref().map(Directory::mode);
+                match sys::file::create_new(&target, settings.mode.or(of_place)) {
                     Err(error)
                         if error.kind() == io::ErrorKind::AlreadyExists
                             && vanished < MAX_VANISHED =>

@@ -224,3 +224,19 @@ impl Crew {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_more_than_may_wait_is_refused_and_not_counted() {
+        let crew: &'static Crew = Box::leak(Box::default());
+        crew.state().all = MAX_HELPERS;
+        let refused = crew.assign(Box::new(|| unreachable!("nobody does it")));
+        let told = refused.expect_err("there are enough").to_string();
+        assert!(told.contains(&MAX_HELPERS.to_string()), "{told}");
+        assert_eq!(crew.state().all, MAX_HELPERS);
+        assert!(crew.state().work.is_empty());
+    }
+}

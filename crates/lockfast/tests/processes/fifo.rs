@@ -6,11 +6,11 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
+use crate::asleep::{times_slept, until_asleep};
 use crate::exclusion::hammer_by_eight;
 use crate::semaphore::{self, stop};
 use crate::stage::{Actor, Pending, Place, until};
 use crate::trials;
-use crate::waiting::sleeps;
 use crate::witness::Witness;
 
 trials![
@@ -388,15 +388,6 @@ fn one_that_dies_leaves_the_line() {
     fourth.succeeds(last);
 }
 
-/// Do all its threads sleep?
-fn sleep_on(actor: &Actor) -> bool {
-    let mut tasks = fs::read_dir(format!("/proc/{}/task", actor.pid())).expect("it lives");
-    tasks.all(|task| {
-        let stat = task.expect("a thread").path().join("stat");
-        fs::read_to_string(stat).is_ok_and(|stat| stat.contains(") S "))
-    })
-}
-
 fn a_release_wakes_one_of_a_hundred() {
     let place = Place::new();
     let mut holder = Actor::with_lock(&place, "fifo");
@@ -406,14 +397,8 @@ fn a_release_wakes_one_of_a_hundred() {
         .iter_mut()
         .map(|waiter| line_up(waiter, "lock a g", &place))
         .collect();
-    let slept = |waiters: &[Actor]| -> u64 { waiters.iter().map(|one| sleeps(one.pid())).sum() };
-    let mut last = None;
-    until("all asleep", || {
-        let now = slept(&waiters);
-        let sleeps_on = waiters.iter().all(sleep_on) && last == Some(now);
-        last = Some(now);
-        sleeps_on
-    });
+    until_asleep(&waiters.iter().collect::<Vec<_>>());
+    let slept = |waiters: &[Actor]| -> u64 { waiters.iter().map(times_slept).sum() };
     let before: Vec<_> = (0..20)
         .map(|number| slept(&waiters[number + 1..]))
         .collect();

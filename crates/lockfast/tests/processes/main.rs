@@ -12,6 +12,7 @@ mod actor_semaphore;
 mod actor_signals;
 mod actor_tasks;
 mod actor_threads;
+mod asleep;
 mod cancelling;
 mod chaos;
 mod crash;
@@ -114,12 +115,12 @@ fn trial_needing(
     }
 }
 
-/// The trials of a module, each named after its function.
+/// The trials of a module, each named after the module and its function.
 #[macro_export]
 macro_rules! trials {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-            let module = module_path!().rsplit("::").next().expect("a module has a name");
+            let (_, module) = module_path!().split_once("::").expect("a module of this program");
             vec![$($crate::trial(&format!("{module}::{}", stringify!($name)), $name)),*]
         }
     };
