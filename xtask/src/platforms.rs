@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         None
     };
     let mut all = Ok(());
-    let mut summary = String::new();
+    let mut summary = Vec::new();
     for part in parts {
         println!("\n=== {part:?}");
         let since = Instant::now();
@@ -101,10 +101,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         }
         let verdict = if done.is_ok() { "done" } else { "FAILED" };
         let seconds = since.elapsed().as_secs();
-        summary.push_str(&format!("{part:?}: {verdict} in {seconds} s\n"));
+        summary.push(format!("{part:?}: {verdict} in {seconds} s"));
         all = step::both(all, done);
     }
-    println!("\n{summary}");
+    println!("\n{}", summary.join("\n"));
     all
 }
 

@@ -103,6 +103,46 @@ const NOT_EMULATED: &[(&str, &str)] = &[
         "it is started as another user, not by the emulator",
     ),
     (
+        "fork::a_fork_without_handlers_is_noticed",
+        "a fork by a raw system call: the emulator does not wipe pages in the child",
+    ),
+    (
+        "fork::a_childs_copy_of_a_permit_is_inert",
+        "a fork by a raw system call: the emulator does not wipe pages in the child",
+    ),
+    (
+        "fork::a_childs_copy_of_a_reentrant",
+        "a fork by a raw system call: the emulator does not wipe pages in the child",
+    ),
+    (
+        "waiting::a_fork_leaves_the_waits_of_the_parent_to_it",
+        "a fork by a raw system call: the emulator does not wipe pages in the child",
+    ),
+    (
+        "tasks::a_forked_childs_copy_of_a_wait_is_inert",
+        "a fork by a raw system call: the emulator does not wipe pages in the child",
+    ),
+    (
+        "waiting::a_handled_signal_does_not_end_a_wait",
+        "it looks for the one thread that waits, and the emulator has threads of its own",
+    ),
+    (
+        "waiting::a_hook_may_end_a_wait_after_a_signal",
+        "it looks for the one thread that waits, and the emulator has threads of its own",
+    ),
+    (
+        "waiting::a_hook_may_end_a_wait_among_threads_after_a_signal",
+        "it looks for the one thread that waits, and the emulator has threads of its own",
+    ),
+    (
+        "waiting::a_signal_that_the_program_reads_is_left_to_it",
+        "the emulator can't send the highest signal",
+    ),
+    (
+        "owner::who_holds_it_is_named_with_its_label",
+        "the emulator tells another start of the process than the kernel does",
+    ),
+    (
         "chaos::",
         "thousands of starts, each by the emulator, take too long",
     ),
