@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::cache;
 use super::toolchain::Toolchain;
 use crate::debian;
-use crate::step::{self, Outcome};
+use crate::step::{self, Failure, Outcome};
 
 /// What is run under Wine.
 const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -18,6 +19,9 @@ const NEEDED: [(&str, &str); 2] = [
     ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-posix"),
     (WINE, "wine64"),
 ];
+
+/// What Wine lacks, in C.
+const SOURCES: &str = "xtask/windows";
 
 /// What is checked beside the tests.
 const COMMAND: &str = "--bins";
@@ -49,7 +53,7 @@ pub(crate) fn run() -> Outcome {
     let mut test = toolchain.cargo("test");
     test.args(TESTS)
         .args(["--target", TARGET, "--no-fail-fast"]);
-    wine.prepare(&mut test);
+    wine.prepare(&mut test)?;
     // What the models explore is the same everywhere, and takes minutes here.
     let tested = step::run(test.args(["--", "--skip", "model"]));
     wine.stop();
@@ -91,7 +95,7 @@ struct Wine {
 
 impl Wine {
     /// Makes that Windows, unless it is there.
-    fn install() -> Result<Self, step::Failure> {
+    fn install() -> Result<Self, Failure> {
         let wine = Self {
             directory: super::folder().join("windows"),
         };
@@ -108,24 +112,38 @@ impl Wine {
             step::run(compile.arg("-ladvapi32"))?;
             fs::write(&complete, "").map_err(|error| step::failed("write", &complete, &error))?;
         }
-        let mut stand_ins = compile(&STAND_INS);
-        stand_ins.args(["-r", "-nostdlib", "-o"]);
-        step::run(stand_ins.arg(wine.stand_ins()))?;
         Ok(wine)
     }
 
-    /// What takes the place of the functions that Wine lacks.
-    fn stand_ins(&self) -> PathBuf {
-        self.directory.join("stand_ins.o")
+    /// What takes the place of the functions that Wine lacks. Its path is one of the compiler's
+    /// flags, so it has to be the same in all clones, or nothing that was built could be used again.
+    fn stand_ins() -> Result<PathBuf, Failure> {
+        let mut sources = Vec::new();
+        for name in STAND_INS {
+            let path = step::root().join(SOURCES).join(name);
+            let source = fs::read(&path).map_err(|error| step::failed("read", &path, &error))?;
+            sources.extend(source);
+        }
+        let key = cache::key(&sources);
+        let object = cache::folder()?.join(format!("stand-ins-{key}.o"));
+        let making = cache::alone()?;
+        if !object.exists() {
+            let mut compile = compile(&STAND_INS);
+            compile.args(["-r", "-nostdlib", "-o"]);
+            step::run(compile.arg(&object))?;
+        }
+        drop(making);
+        Ok(object)
     }
 
     /// Has cargo run by Wine what it builds, and link the stand-ins into it.
-    fn prepare(&self, cargo: &mut Command) {
-        let link = format!("-Zpre-link-args={}", self.stand_ins().display());
+    fn prepare(&self, cargo: &mut Command) -> Outcome {
+        let link = format!("-Zpre-link-args={}", Self::stand_ins()?.display());
         self.set_up(cargo)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", WINE)
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", link)
             .env("LOCKFAST_TEST_WINE", "1");
+        Ok(())
     }
 
     fn set_up<'c>(&self, command: &'c mut Command) -> &'c mut Command {
@@ -150,6 +168,6 @@ fn compile(sources: &[&str]) -> Command {
     let mut command = Command::new("x86_64-w64-mingw32-gcc");
     command.args(["-O2", "-Wall", "-Wextra", "-Werror"]);
     let sources = sources.iter();
-    command.args(sources.map(|source| Path::new("xtask/windows").join(source)));
+    command.args(sources.map(|source| Path::new(SOURCES).join(source)));
     command
 }
