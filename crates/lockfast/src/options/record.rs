@@ -16,7 +16,8 @@ impl<L> Options<L> {
     ///
     /// It costs a read and two writes of less than 500 bytes for each hold, no more than one write is in
     /// flight at a time, and nothing is synchronised to the disk: after a crash of the *machine*, tokens
-    /// that were given shortly before may be given again.
+    /// that were given shortly before may be given again. The count is in the file: in one that was
+    /// deleted or replaced it begins anew with 1.
     ///
     /// # Errors
     ///
