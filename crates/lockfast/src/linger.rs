@@ -267,8 +267,10 @@ mod tests {
     #[test]
     fn what_was_given_up_is_not_kept_again_at_once() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut settings = Settings::default();
-        settings.linger = Some(Duration::from_secs(3600));
+        let settings = Settings {
+            linger: Some(Duration::from_secs(3600)),
+            ..Settings::default()
+        };
         let after = |reasons: &[Reason]| {
             let handle = Handle::open(&directory.path().join("a.lock"), settings.clone());
             let handle = handle.expect("opened");

@@ -277,7 +277,7 @@ fn nothing_lingers_while_somebody_waits_or_when_it_is_not_allowed() {
     turn(&queue, Mode::Read).keep();
     let waits = place(&queue, Mode::Write);
     let last = queue.leave(Mode::Read, ONE, |_| ()).expect("the last one");
-    let (last, parcel) = last.linger(Box::new(1), || true).err().expect("one waits");
+    let (last, parcel) = last.linger(Box::new(1), || true).expect_err("one waits");
     drop(waits);
     assert!(last.linger(parcel, || true).is_ok());
     assert!(queue.take_from_lane(Mode::Read, ONE).is_some());

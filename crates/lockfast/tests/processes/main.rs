@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         inputs::trials(),
         rwlock::trials(),
         fifo::trials(),
+        fifo::line::trials(),
         race::trials(),
         semaphore::trials(),
         deadlock::trials(),
