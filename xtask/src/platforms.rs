@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     for part in parts {
         println!("\n=== {part:?}");
         let since = Instant::now();
-        let mut done = part.verify();
+        let mut done = part.verify(options.ci);
         if let (Ok(()), Some(builds)) = (&done, &builds) {
             done = builds.keep();
         }
@@ -109,15 +109,15 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 impl Part {
-    fn verify(self) -> Outcome {
+    fn verify(self, in_ci: bool) -> Outcome {
         match self {
             Self::Toolchain => Toolchain::install().map(drop),
             Self::Check => check::run(),
             Self::Musl => linked::test_musl(),
-            Self::Aarch64 => processors::test(&processors::AARCH64),
-            Self::Armv7 => processors::test(&processors::ARMV7),
-            Self::S390x => processors::test(&processors::S390X),
-            Self::I686 => processors::test(&processors::I686),
+            Self::Aarch64 => processors::test(&processors::AARCH64, in_ci),
+            Self::Armv7 => processors::test(&processors::ARMV7, in_ci),
+            Self::S390x => processors::test(&processors::S390X, in_ci),
+            Self::I686 => processors::test(&processors::I686, in_ci),
             Self::Windows => windows::run(),
             Self::Linked => linked::link(),
             Self::Local => local::run(),

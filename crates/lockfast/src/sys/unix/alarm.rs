@@ -248,6 +248,10 @@ mod timer {
         }
     }
 
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "it is a number on Android, and large elsewhere"
+    )]
     fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
         // SAFETY: the set was written, and the signal's number is one of the system's.
         unsafe { libc::sigismember(set, signal) == 1 }
