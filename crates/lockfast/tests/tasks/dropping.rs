@@ -38,9 +38,21 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
 /// In the queue of its handle; with the turn, in the kernel's queue; granted; or done.
 #[test]
 fn a_wait_is_dropped_at_each_of_its_steps() {
-    // An upgrade has the turn already when it waits for other processes.
-    let ways = || Way::ALL.into_iter().filter(|&way| way != Way::Upgrade);
-    for (way, steps) in ways().flat_map(|way| (0..4).map(move |steps| (way, steps))) {
+    // An upgrade has the turn already when it waits for other processes. And which of two helpers is the first
+    // in the line for permits nobody can tell, so a wait for one may get it before the other one has all.
+    let ways = [
+        Way::Lock,
+        Way::Read,
+        Way::Write,
+        Way::Upgradable,
+        Way::LockAll,
+        Way::LockInOrder,
+        Way::WriteInOrder,
+    ];
+    for (way, steps) in ways
+        .into_iter()
+        .flat_map(|way| (0..4).map(move |steps| (way, steps)))
+    {
         let place = Place::new();
         let (own, waits) = way.held(&place, By::ThisHandle);
         let another = ByHand::waiting(way.of_another(&place));
