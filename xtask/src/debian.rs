@@ -121,6 +121,9 @@ fn apt_get(arguments: &[&str]) -> Command {
         sudo
     };
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    // Another one may be installing, and a mirror may be out of order for a moment.
+    command.args(["--option", "DPkg::Lock::Timeout=600"]);
+    command.args(["--option", "Acquire::Retries=3"]);
     command.args(arguments);
     command
 }

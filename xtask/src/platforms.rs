@@ -1,8 +1,9 @@
 //! What PLATFORM.md says of systems, processors and file systems, verified on a Debian machine.
 //!
-//! Everything is made in a folder below `target`, from Debian's packages; what is there already is
-//! used again.
+//! Everything is made from Debian's packages, in a folder below `target` and in the user's cache; what
+//! is there already is used again.
 
+mod cache;
 mod check;
 mod guests;
 mod linked;
@@ -16,6 +17,8 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use self::cache::Builds;
+use self::toolchain::Toolchain;
 use crate::step::{self, Outcome};
 
 #[derive(Debug, Args)]
@@ -59,6 +62,7 @@ enum Part {
 
 /// In the order in which they are quickest to fail.
 const ALL: [Part; 11] = [
+    Part::Local,
     Part::Check,
     Part::Musl,
     Part::Aarch64,
@@ -67,12 +71,11 @@ const ALL: [Part; 11] = [
     Part::I686,
     Part::Windows,
     Part::Linked,
-    Part::Local,
     Part::Nfs,
     Part::Smb,
 ];
 
-const CI: [Part; 4] = [Part::Musl, Part::Aarch64, Part::Windows, Part::Local];
+const CI: [Part; 4] = [Part::Local, Part::Musl, Part::Aarch64, Part::Windows];
 
 pub(crate) fn run(options: &Options) -> Outcome {
     let parts = match &options.parts[..] {
@@ -80,34 +83,51 @@ pub(crate) fn run(options: &Options) -> Outcome {
         [] => &ALL[..],
         parts => parts,
     };
+    let builds = if options.ci {
+        let builds = Builds::of(&Toolchain::install()?.version()?)?;
+        builds.restore()?;
+        Some(builds)
+    } else {
+        None
+    };
     let mut all = Ok(());
+    let mut summary = Vec::new();
     for part in parts {
+        println!("\n=== {part:?}");
         let since = Instant::now();
-        let done = match part {
-            Part::Toolchain => toolchain::Toolchain::install().map(drop),
-            Part::Check => check::run(),
-            Part::Musl => linked::test_musl(),
-            Part::Aarch64 => processors::test(&processors::AARCH64),
-            Part::Armv7 => processors::test(&processors::ARMV7),
-            Part::S390x => processors::test(&processors::S390X),
-            Part::I686 => processors::test(&processors::I686),
-            Part::Windows => windows::run(),
-            Part::Linked => linked::link(),
-            Part::Local => local::run(),
-            Part::Nfs => guests::nfs(),
-            Part::Smb => guests::smb(),
-        };
-        let seconds = since.elapsed().as_secs();
-        match &done {
-            Ok(()) => println!("\n{part:?}: done in {seconds} s"),
-            Err(failure) => println!("\n{part:?}: FAILED in {seconds} s: {failure}"),
+        let mut done = part.verify(options.ci);
+        if let (Ok(()), Some(builds)) = (&done, &builds) {
+            done = builds.keep();
         }
+        let verdict = if done.is_ok() { "done" } else { "FAILED" };
+        let seconds = since.elapsed().as_secs();
+        summary.push(format!("{part:?}: {verdict} in {seconds} s"));
         all = step::both(all, done);
     }
+    println!("\n{}", summary.join("\n"));
     all
 }
 
-/// Where everything is that is made for this.
+impl Part {
+    fn verify(self, in_ci: bool) -> Outcome {
+        match self {
+            Self::Toolchain => Toolchain::install().map(drop),
+            Self::Check => check::run(),
+            Self::Musl => linked::test_musl(),
+            Self::Aarch64 => processors::test(&processors::AARCH64, in_ci),
+            Self::Armv7 => processors::test(&processors::ARMV7, in_ci),
+            Self::S390x => processors::test(&processors::S390X, in_ci),
+            Self::I686 => processors::test(&processors::I686, in_ci),
+            Self::Windows => windows::run(),
+            Self::Linked => linked::link(),
+            Self::Local => local::run(),
+            Self::Nfs => guests::nfs(),
+            Self::Smb => guests::smb(),
+        }
+    }
+}
+
+/// Where everything is that is made for this clone.
 fn folder() -> PathBuf {
     step::target().join("platforms")
 }

@@ -53,16 +53,23 @@ static void forget(struct request *request) {
     *link = request->next;
 }
 
+/* Is a request to be granted only in the instant in which it is cancelled? A test wants to see that. */
+static BOOL is_late(void) {
+    return GetEnvironmentVariableA("LOCKFAST_TEST_LATE_GRANT", NULL, 0) != 0;
+}
+
 /* One attempt; STATUS_IS_PENDING when somebody else is in the way. */
 static ULONG_PTR attempt(const struct request *request) {
     OVERLAPPED once;
-    if (request->is_cancelled) return STATUS_IS_CANCELLED;
+    if (is_late() && !request->is_cancelled) return STATUS_IS_PENDING;
+    if (!is_late() && request->is_cancelled) return STATUS_IS_CANCELLED;
     ZeroMemory(&once, sizeof once);
     once.Offset = request->overlapped->Offset;
     once.OffsetHigh = request->overlapped->OffsetHigh;
     DWORD flags = request->flags | LOCKFILE_FAIL_IMMEDIATELY;
     if (real_lock(request->file, flags, request->low, request->high, &once)) return 0;
-    return GetLastError() == ERROR_LOCK_VIOLATION ? STATUS_IS_PENDING : STATUS_IS_CANCELLED;
+    BOOL goes_on = GetLastError() == ERROR_LOCK_VIOLATION && !request->is_cancelled;
+    return goes_on ? STATUS_IS_PENDING : STATUS_IS_CANCELLED;
 }
 
 static DWORD WINAPI serve(void *argument) {

@@ -124,6 +124,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", conflicts_with_all = ["shared", "remove", "inherit", "protocol"])]
     pub(crate) permits: Option<u32>,
 
+    /// First come, first served, strictly, among all that say so: nobody who comes later gets in
+    /// before
+    #[arg(long)]
+    pub(crate) fifo: bool,
+
     /// Give up at once when a lock is held
     #[arg(short, long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
@@ -172,8 +177,8 @@ pub(crate) struct Run {
     pub(crate) trace: Option<PathBuf>,
 
     /// Kill the command when lockfast itself is killed, so that it does not run on without its
-    /// locks. Processes that the command started are not covered, nor is a command that gains
-    /// privileges when it starts (set-user-ID). On Linux only, where it is the default
+    /// locks. On Linux, processes that the command started are not covered, nor is a command that
+    /// gains privileges when it starts (set-user-ID). On Linux and Windows only, where it is the default
     #[arg(
         long,
         value_name = "BOOL",
@@ -228,7 +233,7 @@ obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 1
 executable, 127 command not found.";
 
 const STATUS_CODES: &str = "\
-Exit code: 0 all are free, 75 one is held, 64 usage, 71 system error.";
+Exit code: 0 all are free, 75 one is held or may be, 64 usage, 71 system error.";
 
 const LS_CODES: &str = "\
 Exit code: 0; with --deadlocks 75 if there is one; 64 usage, 66 there is nothing at a path,

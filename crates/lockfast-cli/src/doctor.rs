@@ -6,11 +6,11 @@ mod file_system;
 mod report;
 mod stage;
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use crate::exit::{Exit, say};
+use crate::sys;
 use file_system::FileSystem;
 use report::Report;
 use stage::Stage;
@@ -33,7 +33,7 @@ Exit code: 0 when every promise is kept, 1 when one is not, 73 when nothing can 
 directory. Warnings are about what can not be tried from one machine; they do not change the code.";
 
 pub(crate) fn run(arguments: &Doctor) -> Exit {
-    let directory = match fs::canonicalize(&arguments.directory) {
+    let directory = match sys::real_path(&arguments.directory) {
         Ok(directory) => directory,
         Err(error) => {
             let directory = arguments.directory.display();

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use lockfast::inspect::{LockView, LockedFile, Process};
+use lockfast::inspect::{LockView, LockedFile, Process, Report};
 
 pub(crate) use self::json::Document;
 pub(crate) use self::scope::Scope;
@@ -52,6 +52,12 @@ pub(crate) fn place(file: &LockedFile) -> String {
         Some(path) => shown(path),
         None => file.to_string(),
     }
+}
+
+/// Is nothing held? Not known where shared locks can't be seen, and somebody has the file open.
+pub(crate) fn is_free(report: &Report) -> Option<bool> {
+    let is_held = report.holders().next().is_some();
+    (is_held || report.is_free()).then_some(!is_held)
 }
 
 /// The name of the user, or the number.

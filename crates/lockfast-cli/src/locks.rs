@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use lockfast::{Guards, Lock, Member, MemberGuard, Options, Result, RwLock, Semaphore};
+use lockfast::{Fairness, Guards, Member, MemberGuard, Options, Result, RwLock, Semaphore};
 
 use crate::args;
 use crate::progress::Progress;
@@ -13,7 +13,9 @@ use crate::sys;
 /// A lock of the command line, to be had alone or with others.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    Alone(Lock),
+    /// A writer even where nobody reads: a `Lock` would wait without regard for those who `--shared`
+    /// come later, and never get in among many of them.
+    Alone(RwLock),
     Shared(RwLock),
     Permits(Semaphore),
 }
@@ -21,15 +23,14 @@ pub(crate) enum Opened {
 impl Opened {
     fn path(&self) -> &Path {
         match self {
-            Self::Alone(lock) => lock.path(),
-            Self::Shared(lock) => lock.path(),
+            Self::Alone(lock) | Self::Shared(lock) => lock.path(),
             Self::Permits(semaphore) => semaphore.path(),
         }
     }
 
     fn member(&self) -> Member<'_> {
         match self {
-            Self::Alone(lock) => Member::Lock(lock),
+            Self::Alone(lock) => Member::Write(lock),
             Self::Shared(lock) => Member::Read(lock),
             Self::Permits(semaphore) => Member::Permit(semaphore),
         }
@@ -42,12 +43,14 @@ pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Ope
         if let Some(permits) = arguments.permits {
             let options: Options<Semaphore> = options(arguments, progress);
             options.open(path, permits).map(Opened::Permits)
-        } else if arguments.shared {
-            let options: Options<RwLock> = options(arguments, progress);
-            options.open(path).map(Opened::Shared)
         } else {
-            let options: Options<Lock> = options(arguments, progress);
-            options.open(path).map(Opened::Alone)
+            let options: Options<RwLock> = options(arguments, progress);
+            let opened = if arguments.shared {
+                Opened::Shared
+            } else {
+                Opened::Alone
+            };
+            options.open(path).map(opened)
         }
     };
     let locks = arguments.locks.iter().map(open).collect::<Result<_>>()?;
@@ -67,7 +70,7 @@ pub(crate) fn take(locks: &[Opened], arguments: &args::Run) -> Result<Guards> {
 /// The file that a guard holds locked, and its path.
 pub(crate) fn held(guard: &MemberGuard) -> Option<(&File, &Path)> {
     match guard {
-        MemberGuard::Lock(guard) => Some((guard.file(), guard.path())),
+        MemberGuard::Write(guard) => Some((guard.file(), guard.path())),
         MemberGuard::Read(guard) => Some((guard.file(), guard.path())),
         _ => None,
     }
@@ -80,6 +83,9 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
         .owner_record(arguments.record);
     if let Some(label) = &arguments.label {
         options = options.label(label);
+    }
+    if arguments.fifo {
+        options = options.fairness(Fairness::Fifo);
     }
     if let Some(mode) = arguments.mode {
         options = options.mode(mode);

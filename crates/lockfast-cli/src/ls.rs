@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
-use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, State};
+use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, Opener, Report, State};
 
 use crate::args;
 use crate::exit::{Exit, say};
@@ -38,20 +38,25 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
     }
     scope.narrow(&mut report);
     if arguments.json {
-        Document::of_locks(report.locks.iter(), report.incomplete.as_ref()).print();
+        let Report {
+            locks,
+            openers,
+            incomplete,
+            ..
+        } = &report;
+        Document::of_locks(locks.iter(), openers, incomplete.as_ref()).print();
         return Exit::SUCCESS;
     }
-    if io::stdout().is_terminal() {
-        if report.locks.is_empty() {
-            put("no locks");
-        } else {
-            put(table(&report.locks));
+    let locks = report.locks.iter().map(fields);
+    let rows: Vec<_> = locks.chain(report.openers.iter().map(opener)).collect();
+    if !io::stdout().is_terminal() {
+        for row in &rows {
+            put(row.join("\t"));
         }
+    } else if rows.is_empty() {
+        put("no locks");
     } else {
-        report
-            .locks
-            .iter()
-            .for_each(|lock| put(fields(lock).join("\t")));
+        put(table(rows));
     }
     tell_gaps(report.incomplete.as_ref());
     Exit::SUCCESS
@@ -165,7 +170,25 @@ fn fields(lock: &LockView) -> [String; 8] {
     ]
 }
 
-fn table(locks: &[LockView]) -> Table {
+/// Who may hold the lock, or wait for it.
+fn opener(opener: &Opener) -> [String; 8] {
+    let unknown = || "?".to_owned();
+    [
+        place(&opener.file),
+        OPEN.to_owned(),
+        unknown(),
+        unknown(),
+        opener.process.pid.to_string(),
+        user(&opener.process),
+        "-".to_owned(),
+        opener.process.command_line(),
+    ]
+}
+
+/// The state of one who has the file open, where no more is known.
+const OPEN: &str = "open";
+
+fn table(rows: Vec<[String; 8]>) -> Table {
     let coloured = has_colours();
     let mut table = Table::new();
     table
@@ -179,12 +202,13 @@ fn table(locks: &[LockView]) -> Table {
             cell
         }
     }));
-    for lock in locks {
-        let colour = match lock.state {
-            State::Waiting => Color::Yellow,
-            _ => Color::Green,
+    for row in rows {
+        let colour = if row[1] == State::Holding.as_str() {
+            Color::Green
+        } else {
+            Color::Yellow
         };
-        table.add_row(fields(lock).into_iter().enumerate().map(|(number, field)| {
+        table.add_row(row.into_iter().enumerate().map(|(number, field)| {
             let cell = Cell::new(field);
             match number {
                 1 if coloured => cell.fg(colour),

@@ -3,7 +3,6 @@
 mod args;
 #[cfg_attr(windows, path = "windows/child.rs")]
 mod child;
-#[cfg_attr(windows, path = "windows/doctor.rs")]
 mod doctor;
 mod documents;
 mod exit;

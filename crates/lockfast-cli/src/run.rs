@@ -89,7 +89,7 @@ fn under_locks(arguments: &args::Run, guards: Guards) -> Exit {
 
 /// The command may have to repair what the last one left.
 fn tell_of_abandoned(guard: &MemberGuard) {
-    let MemberGuard::Lock(guard) = guard else {
+    let MemberGuard::Write(guard) = guard else {
         return;
     };
     if let Some(owner) = guard.abandoned() {
@@ -120,7 +120,7 @@ fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) 
             }
         }
     }
-    if let Some(MemberGuard::Lock(guard)) = guards.first()
+    if let Some(MemberGuard::Write(guard)) = guards.first()
         && let Some(token) = guard.token()
     {
         command.env("LOCKFAST_TOKEN", token.to_string());

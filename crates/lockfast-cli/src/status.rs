@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use lockfast::inspect::{self, LockView, Report};
+use lockfast::inspect::{self, LockView, Process, Report};
 
 use crate::args;
 use crate::exit::{Exit, say};
-use crate::inspect::{Document, ago, manner, put, shown, user};
+use crate::inspect::{Document, ago, is_free, manner, put, shown, user};
 
 pub(crate) fn run(arguments: &args::Status) -> Exit {
     let mut reports = Vec::new();
@@ -39,13 +39,20 @@ pub(crate) fn run(arguments: &args::Status) -> Exit {
 
 fn tell(path: &Path, report: &Report) {
     let path = shown(path);
-    if report.is_free() {
-        put(format_args!("{path}: free"));
-    } else {
-        put(format_args!("{path}: held"));
-    }
+    let state = match is_free(report) {
+        Some(true) => "free",
+        Some(false) => "held",
+        None => "not known",
+    };
+    put(format_args!("{path}: {state}"));
     for lock in &report.locks {
         put(format_args!("  {}", sentence(lock)));
+    }
+    for opener in &report.openers {
+        put(format_args!(
+            "  has it open: {}",
+            described(&opener.process)
+        ));
     }
     if let Some(incomplete) = &report.incomplete {
         put(format_args!("  {incomplete}"));
@@ -54,11 +61,7 @@ fn tell(path: &Path, report: &Report) {
 
 /// As in `holding exclusive writer: pid 4711 (./backup.sh) of root, for 12s`.
 fn sentence(lock: &LockView) -> String {
-    let processes: Vec<_> = lock
-        .processes
-        .iter()
-        .map(|process| format!("{process} of {}", user(process)))
-        .collect();
+    let processes: Vec<_> = lock.processes.iter().map(described).collect();
     let who = if processes.is_empty() {
         "a process that was not found".to_owned()
     } else {
@@ -68,4 +71,12 @@ fn sentence(lock: &LockView) -> String {
     let label = label.map_or_else(String::new, |label| format!(" ({label})"));
     let since = ago(lock.since).map_or_else(String::new, |time| format!(", for {time}"));
     format!("{} {}: {who}{label}{since}", lock.state, manner(lock))
+}
+
+/// As in `pid 4711 (./backup.sh) of root`; without the user where users have no numbers.
+fn described(process: &Process) -> String {
+    match process.user {
+        Some(_) => format!("{process} of {}", user(process)),
+        None => process.to_string(),
+    }
 }

@@ -15,14 +15,17 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Uid, User};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
 
 /// Can a command be killed by the kernel when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -148,6 +151,25 @@ pub(crate) fn monotonic_time() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .expect("every system has that clock")
         .into()
+}
+
+/// The path with no link in it.
+pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
+}
+
+/// Has something done before a signal ends this process, of those that users end programs by.
+pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+    let wanted = ending.into_iter().filter(|&signal| !is_ignored(signal));
+    let mut signals = Signals::new(wanted.map(|signal| signal as i32))?;
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            clean();
+            let _ = low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(())
 }
 
 /// What tells a file from all others.

@@ -1,10 +1,13 @@
 """Another process: does what its parent writes, a line of JSON each, and tells what came of it."""
 
 import json
+import signal
 import sys
 
 
 def main() -> None:
+    # A shell that starts the tests in the background has Ctrl-C ignored, in all that they start too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     names: dict[str, object] = {}
     for line in sys.stdin:
         code = json.loads(line)

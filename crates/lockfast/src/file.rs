@@ -1,11 +1,12 @@
 //! An open lock file: how it is opened, and the kernel locks that are taken on it.
 
+mod open;
 mod wanted;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -19,8 +20,11 @@ use crate::pool::Pool;
 use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
 use crate::protocol::{self, Protocol, permits, tickets};
 use crate::sys::fork::{self, PrivateFile};
-use crate::sys::{self, FileId, FileSort, Target};
+use crate::sys::{self, FileId, Target};
 use crate::watcher::Watched;
+
+pub(crate) use open::absolute;
+use open::{open, refuse_unless_regular};
 
 /// An open lock file.
 #[derive(Debug)]
@@ -446,121 +450,4 @@ impl Deref for LockFile {
     fn deref(&self) -> &File {
         &self.file
     }
-}
-
-/// An absolute path that can be a lock file's.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
-    let invalid = |why| Error::new(path, Operation::Open, Cause::InvalidPath(why));
-    if path.as_os_str().is_empty() {
-        return Err(invalid("the path is empty"));
-    }
-    if path.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(invalid("the path has a NUL byte"));
-    }
-    std::path::absolute(path).map_err(|error| Error::system(path, Operation::Open, error))
-}
-
-/// How often a link may lead to the next, as in the kernel.
-const MAX_LINKS: usize = 40;
-
-/// How often the directory may vanish again after it was created.
-const MAX_DIRECTORIES: usize = 16;
-
-/// How often it may be gone when it is looked at, and there again when it is to be created. A server
-/// of SMB says so until the last one has closed a file that was deleted.
-const MAX_VANISHED: usize = 100;
-
-/// The file, and whether it is open for writing.
-fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {
-    let follow = settings.follow_symlinks;
-    let fail = |operation, error| Error::system(path, operation, error);
-    // The file that a dangling link leads to, when links are followed.
-    let mut target = path.to_path_buf();
-    let (mut links, mut directories, mut vanished) = (0, 0, 0);
-    loop {
-        // What exists is looked at first: opening a device can do things.
-        match sys::file::status_at(&target, follow) {
-            Ok(status) => {
-                refuse_unless_regular(path, status.sort)?;
-                match open_existing(&target, settings) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) if !follow && sys::file::refused_link(&error) => {
-                        refuse_unless_regular(path, FileSort::Symlink)?;
-                    }
-                    opened => return opened.map_err(|error| fail(Operation::Open, error)),
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match sys::file::create_new(&target, settings.mode) {
-                    Err(error)
-                        if error.kind() == io::ErrorKind::AlreadyExists
-                            && vanished < MAX_VANISHED =>
-                    {
-                        vanished += 1;
-                        if follow && links < MAX_LINKS {
-                            if let Some(next) = link_target(&target) {
-                                target = next;
-                                links += 1;
-                            }
-                        }
-                    }
-                    Err(error)
-                        if error.kind() == io::ErrorKind::NotFound
-                            && settings.create_dirs
-                            && directories < MAX_DIRECTORIES =>
-                    {
-                        directories += 1;
-                        if let Some(parent) = target.parent() {
-                            fs::create_dir_all(parent)
-                                .map_err(|error| fail(Operation::CreateDirs, error))?;
-                        }
-                    }
-                    created => {
-                        return created
-                            .map(|file| (file, true))
-                            .map_err(|error| fail(Operation::Open, error));
-                    }
-                }
-            }
-            Err(error) => return Err(fail(Operation::Open, error)),
-        }
-    }
-}
-
-/// Opens for writing, as an exclusive lock of bytes demands it, or else for reading if that is
-/// enough.
-fn open_existing(path: &Path, settings: &Settings) -> io::Result<(File, bool)> {
-    let follow = settings.follow_symlinks;
-    let reading_may_do = settings.shares || settings.protocol == Protocol::Flock;
-    match sys::file::open_existing(path, follow, true) {
-        Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
-            sys::file::open_existing(path, follow, false)
-                .map(|file| (file, false))
-                .map_err(|_| error)
-        }
-        opened => opened.map(|file| (file, true)),
-    }
-}
-
-fn link_target(path: &Path) -> Option<PathBuf> {
-    let target = fs::read_link(path).ok()?;
-    Some(match path.parent() {
-        Some(parent) => parent.join(target),
-        None => target,
-    })
-}
-
-fn refuse_unless_regular(path: &Path, sort: FileSort) -> Result<()> {
-    let why = match sort {
-        FileSort::Regular => return Ok(()),
-        FileSort::Directory => "it is a directory: name a file in it",
-        FileSort::Symlink => {
-            "it is a symbolic link, which could lead anywhere: \
-             name its target, or set follow_symlinks(true)"
-        }
-        FileSort::Fifo => "it is a FIFO, not a regular file",
-        FileSort::Socket => "it is a socket, not a regular file",
-        FileSort::Device => "it is a device, not a regular file",
-    };
-    Err(Error::new(path, Operation::Open, Cause::InvalidPath(why)))
 }

@@ -35,9 +35,16 @@
 //!
 //! # Platform-specific behaviour
 //!
-//! On Linux and Android, from `/proc`. Elsewhere it is an error with
-//! [`is_unsupported`](crate::Error::is_unsupported). What is not shown to users without privileges
-//! and in containers is in [`Incomplete`].
+//! On Linux and Android, from `/proc`. What is not shown to users without privileges and in containers is
+//! in [`Incomplete`].
+//!
+//! On Windows less can be known. The Restart Manager tells who has a file open ([`Report::openers`]);
+//! nothing tells who of them has a lock. That somebody has the lock alone shows, because then a byte of
+//! the file can't be read; a shared lock does not. So a report says *held*, *free* if nobody has the file
+//! open, or neither. The holder is named if nobody else has the file open, or by its owner record. There
+//! is no report of the whole machine, and no deadlock is found.
+//!
+//! Elsewhere it is an error with [`is_unsupported`](crate::Error::is_unsupported).
 
 #[cfg_attr(
     any(
@@ -49,6 +56,7 @@
 pub(crate) mod bytes;
 mod deadlock;
 mod explain;
+mod opened;
 mod records;
 pub(crate) mod snapshot;
 mod view;
@@ -61,7 +69,9 @@ use self::bytes::Meaning;
 pub use self::deadlock::{Deadlock, DeadlockStep};
 pub use self::explain::Explained;
 use self::snapshot::{Description, FileKey, KernelLock, Request, Snapshot, end};
-pub use self::view::{Incomplete, Kind, LockView, LockedFile, Mode, Permits, Process, Role, State};
+pub use self::view::{
+    Incomplete, Kind, LockView, LockedFile, Mode, Opener, Permits, Process, Role, State,
+};
 use crate::error::{Error, Operation, Result};
 use crate::sys;
 
@@ -151,6 +161,9 @@ pub fn machine() -> Result<Report> {
 pub struct Report {
     /// By file, the holders first. A process that waits may hold something too.
     pub locks: Vec<LockView>,
+    /// The processes that have the file open, where that is all that is known of them (Windows): each
+    /// may hold the lock, wait for it, or neither.
+    pub openers: Vec<Opener>,
     /// The processes that wait for each other in a circle.
     pub deadlocks: Vec<Deadlock>,
     /// Why this may not be everything; `None` if it is.
@@ -173,8 +186,13 @@ impl Report {
     }
 
     /// Was nothing held, as far as could be seen?
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// On Windows, where shared locks can't be seen, only if no process has the file open, this one
+    /// included. If it is not free and there are no [`holders`](Self::holders), it is not known.
     pub fn is_free(&self) -> bool {
-        self.holders().next().is_none()
+        self.holders().next().is_none() && self.openers.is_empty()
     }
 
     fn new(snapshot: &Snapshot) -> Self {
@@ -198,6 +216,8 @@ impl Report {
                 lock.add_record(owner);
             }
         }
+        let (seen, openers) = opened::views(snapshot, &records);
+        locks.extend(seen);
         locks.sort_by_cached_key(|lock| {
             let pid = lock.processes.first().map(|process| process.pid);
             let file = &lock.file;
@@ -214,9 +234,10 @@ impl Report {
             .iter()
             .filter(|lock| lock.processes.is_empty())
             .count();
-        let is_incomplete = unnamed > 0 || gaps.outside || gaps.remote;
+        let is_incomplete = unnamed > 0 || gaps.outside || gaps.remote || gaps.shared;
         Self {
             locks,
+            openers,
             deadlocks: deadlock::find(snapshot),
             incomplete: is_incomplete.then_some(Incomplete {
                 unnamed,
@@ -224,6 +245,7 @@ impl Report {
                 hidden_processes: gaps.hidden,
                 other_pid_namespaces: gaps.outside,
                 other_machines: gaps.remote,
+                shared_unseen: gaps.shared,
             }),
         }
     }

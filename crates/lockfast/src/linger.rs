@@ -82,6 +82,9 @@ const REST: u32 = 16;
 /// ... but not for longer.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
+/// What is longer is for ever, and within all clocks.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 impl Lingering {
     /// May it be kept now?
     pub(crate) fn is_allowed(&self) -> bool {
@@ -180,8 +183,7 @@ impl Handle {
             process.lingering.pause();
             return false;
         }
-        // Beyond all clocks is for ever.
-        file.keep_until(Instant::now().checked_add(linger))
+        file.keep_until(Instant::now() + linger.min(LONGEST))
     }
 
     /// Does somebody wait for it in the kernel's queue?
@@ -259,6 +261,33 @@ mod tests {
         assert_eq!(reason(&[Opened, Closed]), Some(Reason::Wanted));
         assert_eq!(reason(&[Closed, Closed]), Some(Reason::Left));
         assert_eq!(reason(&[Changed, Closed]), Some(Reason::Wanted));
+    }
+
+    #[cfg(all(target_os = "linux", not(lockfast_unsupported)))]
+    #[test]
+    fn what_was_given_up_is_not_kept_again_at_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let settings = Settings {
+            linger: Some(Duration::from_secs(3600)),
+            ..Settings::default()
+        };
+        let after = |reasons: &[Reason]| {
+            let handle = Handle::open(&directory.path().join("a.lock"), settings.clone());
+            let handle = handle.expect("opened");
+            for &reason in reasons {
+                handle.revoke(reason);
+            }
+            let lingering = &handle.process().lingering;
+            let [not_before, visited, pause] =
+                [&lingering.not_before, &lingering.visited, &lingering.pause]
+                    .map(|instant| instant.load(Ordering::Relaxed) > 0);
+            (not_before, visited, pause)
+        };
+        assert_eq!(after(&[]), (false, false, false));
+        assert_eq!(after(&[Reason::Wanted]), (true, false, true));
+        assert_eq!(after(&[Reason::Visited]), (true, true, true));
+        assert_eq!(after(&[Reason::Visited, Reason::Left]), (true, false, true));
+        assert_eq!(after(&[Reason::Expired]), (true, false, false));
     }
 
     #[test]

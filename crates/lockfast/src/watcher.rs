@@ -50,11 +50,11 @@ struct Entry {
     handle: Weak<Handle>,
     /// When the time of what is kept is over; none if nothing is.
     until: Option<Instant>,
-    look: Option<Look>,
+    look: Look,
 }
 
-/// When to look whether somebody waits who is not heard any more: one who was heard may lose the race for
-/// the lock, and one who opened the file before may begin to wait at any time.
+/// When to look whether somebody waits who is not heard: one who has opened the file already, perhaps
+/// before it was watched, may begin to wait at any time, and one who was heard may lose the race for the lock.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     due: Instant,
@@ -96,7 +96,7 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
         number,
         handle: Arc::downgrade(handle),
         until: None,
-        look: None,
+        look: Look::first(),
     });
     let started = watcher.start(&mut table);
     drop(table);
@@ -116,9 +116,7 @@ impl Watched {
         let mut due = until;
         if let Some(entry) = table.entry(self.watch, self.number) {
             entry.until = Some(until);
-            if let Some(look) = entry.look {
-                due = due.min(look.due);
-            }
+            due = due.min(entry.look.due);
         }
         if table.wakes.is_none_or(|wakes| due < wakes) {
             table.wakes = Some(due);
@@ -167,21 +165,19 @@ impl Table {
         let mut due = Due::default();
         self.wakes = None;
         for entry in self.entries.values_mut().flatten() {
-            let Some(mut next) = entry.until else {
+            let Some(until) = entry.until else {
                 continue;
             };
-            if next <= now {
+            if until <= now {
                 entry.until = None;
                 due.expired.extend(entry.handle.upgrade());
                 continue;
             }
-            if let Some(look) = &mut entry.look {
-                if look.due <= now {
-                    due.looks.extend(entry.handle.upgrade());
-                    *look = look.next();
-                }
-                next = next.min(look.due);
+            if entry.look.due <= now {
+                due.looks.extend(entry.handle.upgrade());
+                entry.look = entry.look.next();
             }
+            let next = until.min(entry.look.due);
             if self.wakes.is_none_or(|wakes| next < wakes) {
                 self.wakes = Some(next);
             }
@@ -194,7 +190,7 @@ impl Table {
         let is_meant =
             |entry: &&mut Entry| std::ptr::eq(entry.handle.as_ptr(), &raw const **handle);
         for entry in self.entries.values_mut().flatten().filter(is_meant) {
-            entry.look = Some(Look::first());
+            entry.look = Look::first();
         }
     }
 

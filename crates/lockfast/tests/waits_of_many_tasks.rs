@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 use lockfast::{Lock, LockGuard, Result};
 
 const WAITS: usize = 1000;
+/// What each may take of the process's memory.
+const MEMORY: usize = 24 * 1024;
 /// How many helpers may stay for a while.
 const IDLE: usize = 4;
 
@@ -28,11 +30,14 @@ fn a_thousand_waits_cost_what_the_docs_say() {
         .map(|number| open(number).lock().expect("it is free"))
         .collect();
     let waiting: Vec<_> = (0..WAITS).map(open).collect();
-    let descriptors = entries("fd");
+    let (descriptors, memory) = (entries("fd"), memory());
 
     // Each on a lock of its own: a helper each, and all get theirs.
     let mut waits: Vec<_> = waiting.iter().map(begin).collect();
     assert_eq!(helpers(), WAITS);
+    until(|| waiters(directory.path()) == WAITS);
+    let each = (self::memory() - memory) / WAITS;
+    assert!(each <= MEMORY, "{each} bytes each");
     assert_eq!(entries("fd"), descriptors);
     drop(held);
     let guards: Vec<_> = waits
@@ -88,6 +93,14 @@ fn entries(what: &str) -> usize {
     list.count()
 }
 
+/// What the process has of the machine's memory.
+fn memory() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("its status");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident = resident.expect("the field").trim().trim_end_matches(" kB");
+    resident.parse::<usize>().expect("a number") * 1024
+}
+
 fn helpers() -> usize {
     let tasks = fs::read_dir("/proc/self/task").expect("the list");
     let names = tasks.flatten().flat_map(|task| {
@@ -109,7 +122,7 @@ fn waiters(directory: &Path) -> usize {
 
 /// Waits for what nobody announces.
 fn until(mut is_so: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
     while !is_so() {
         assert!(
             std::time::Instant::now() < deadline,

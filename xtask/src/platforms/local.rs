@@ -26,21 +26,18 @@ const PROGRAMS: [(&str, &str); 8] = [
 ];
 
 /// Tests of several processes whose outcome no file system changes, or that take long.
-const NOT_ABOUT_FILES: [&str; 18] = [
+const NOT_ABOUT_FILES: [&str; 15] = [
     "cancelling::",
     "chaos::",
     "crash::killed_at_each_system_call",
     "deadlock::",
-    "fifo::",
     "fork::",
     "identity::removing_under_contention",
     "hammer",
     "inputs::",
     "interop::",
     "kernel::",
-    "linger::",
     "owner::",
-    "semaphore::",
     "race::",
     "remote::",
     "tasks::",

@@ -9,7 +9,7 @@ use std::{fs, os::fd::AsRawFd, os::unix::ffi::OsStringExt};
 /// A mounted file system.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileSystem {
-    /// What the kernel calls its type, for example `ext4` or `fuse.sshfs`.
+    /// What the kernel calls its type, for example `ext4`, `fuse.sshfs` or `NTFS`.
     pub(super) kind: String,
     pub(super) source: OsString,
     pub(super) mounted_on: OsString,
@@ -38,7 +38,20 @@ impl FileSystem {
         Self::in_table(&mounts, number.trim())
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    /// The volume that the directory is on.
+    #[cfg(windows)]
+    pub(super) fn of(directory: &Path) -> Option<Self> {
+        let volume = crate::sys::volume(directory)?;
+        let remote = volume.is_remote.then(|| "remote".to_owned());
+        Some(Self {
+            kind: volume.file_system,
+            source: volume.name,
+            mounted_on: volume.root,
+            options: remote.into_iter().collect(),
+        })
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
     pub(super) fn of(_directory: &Path) -> Option<Self> {
         None
     }
@@ -133,6 +146,11 @@ impl FileSystem {
                 "the kernel may keep the locks itself: then they exclude those who come through this \
                  mount, not other machines nor those who use the directory behind it.",
             ),
+            // On Windows a drive tells that it is a server's, and what file system the server has.
+            _ if has("remote") => warn(
+                "server",
+                "a server keeps the locks: what other machines see of them depends on it.",
+            ),
             _ => {}
         }
         warnings
@@ -219,6 +237,8 @@ mod tests {
         assert_eq!(about("cifs", &["nobrl"]), ["smb-nobrl", "smb-mandatory"]);
         assert_eq!(about("smb3", &[]), ["smb-mandatory"]);
         assert_eq!(about("overlay", &[]), ["overlay-lower"]);
+        assert_eq!(about("NTFS", &[]), [""; 0]);
+        assert_eq!(about("NTFS", &["remote"]), ["server"]);
         assert_eq!(about("fuse", &[]), ["fuse"]);
         assert_eq!(about("fuse.sshfs", &[]), ["fuse"]);
     }

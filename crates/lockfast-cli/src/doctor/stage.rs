@@ -1,20 +1,14 @@
 //! The directory that is examined, and the processes that play in it.
 
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-use nix::sys::signal::{self, Signal};
-use nix::sys::wait;
-use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level;
 
 use super::actor;
 use crate::sys;
@@ -22,7 +16,7 @@ use crate::sys;
 /// Who has not answered by then does not answer any more.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The files are removed at the end, also when a signal ends the program.
+/// The files are removed at the end, also when the program is interrupted.
 #[derive(Debug)]
 pub(super) struct Stage {
     directory: PathBuf,
@@ -33,8 +27,8 @@ pub(super) struct Stage {
 #[derive(Debug, Default)]
 struct Traces {
     files: Vec<PathBuf>,
-    /// Those that were not waited for yet.
-    processes: Vec<Pid>,
+    /// Those that were not waited for yet, by their pids.
+    processes: HashMap<u32, Child>,
 }
 
 impl Stage {
@@ -45,7 +39,7 @@ impl Stage {
         };
         let path = stage.new_path();
         // Before there is anything to remove.
-        stage.clean_at_signals()?;
+        stage.clean_when_interrupted()?;
         OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(stage)
     }
@@ -61,33 +55,24 @@ impl Stage {
         path
     }
 
-    fn clean_at_signals(&self) -> io::Result<()> {
-        let ending = [SIGINT, SIGTERM, SIGHUP];
-        let wanted = ending.map(|signal| Signal::try_from(signal).expect("a signal"));
-        let wanted = wanted
-            .into_iter()
-            .filter(|&signal| !sys::is_ignored(signal));
-        let mut signals = Signals::new(wanted.map(|signal| signal as i32))?;
+    fn clean_when_interrupted(&self) -> io::Result<()> {
         let traces = Arc::clone(&self.traces);
-        thread::spawn(move || {
-            if let Some(signal) = signals.forever().next() {
-                // Kept to the end: no process is started any more.
-                let mut traces = lock(&traces);
-                traces.remove();
-                let _ = low_level::emulate_default_handler(signal);
-            }
-        });
-        Ok(())
+        sys::before_being_ended(move || {
+            let mut traces = lock(&traces);
+            traces.remove();
+            // Locked to the end: no process is started any more.
+            std::mem::forget(traces);
+        })
     }
 }
 
 impl Traces {
     /// Nobody makes a file again who is gone.
     fn remove(&mut self) {
-        for process in self.processes.drain(..) {
-            // It was not waited for, so the number is its own.
-            let _ = signal::kill(process, Signal::SIGKILL);
-            let _ = wait::waitpid(process, None);
+        for (_, mut process) in self.processes.drain() {
+            // It may have ended already.
+            let _ = process.kill();
+            let _ = process.wait();
         }
         for file in self.files.drain(..) {
             // Some were renamed or removed already.
@@ -125,7 +110,7 @@ pub(super) enum Answer {
 /// A process; it is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Actor {
-    pid: Pid,
+    pid: u32,
     traces: Arc<Mutex<Traces>>,
     input: ChildStdin,
     answers: Receiver<String>,
@@ -152,11 +137,11 @@ impl Actor {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut traces = lock(&stage.traces);
         let mut child = command.spawn()?;
-        let pid = Pid::from_raw(child.id().try_into().expect("pids are positive"));
-        traces.processes.push(pid);
-        drop(traces);
         let input = child.stdin.take().expect("it was asked for");
         let output = child.stdout.take().expect("it was asked for");
+        let pid = child.id();
+        traces.processes.insert(pid, child);
+        drop(traces);
         let (tell, answers) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines() {
@@ -206,11 +191,11 @@ impl Actor {
         }
     }
 
-    /// By SIGKILL; returns at once.
+    /// As the system kills; returns at once.
     pub(super) fn kill(&self) {
-        if lock(&self.traces).processes.contains(&self.pid) {
-            // It was not waited for, so the number is its own.
-            let _ = signal::kill(self.pid, Signal::SIGKILL);
+        if let Some(process) = lock(&self.traces).processes.get_mut(&self.pid) {
+            // It may have ended already.
+            let _ = process.kill();
         }
     }
 }
@@ -218,10 +203,8 @@ impl Actor {
 impl Drop for Actor {
     fn drop(&mut self) {
         self.kill();
-        let mut traces = lock(&self.traces);
-        if let Some(place) = traces.processes.iter().position(|&pid| pid == self.pid) {
-            traces.processes.swap_remove(place);
-            let _ = wait::waitpid(self.pid, None);
+        if let Some(mut process) = lock(&self.traces).processes.remove(&self.pid) {
+            let _ = process.wait();
         }
     }
 }

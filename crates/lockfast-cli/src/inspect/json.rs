@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use lockfast::inspect::{self, LockView, LockedFile};
 use serde::Serialize;
 
-use super::{put, user};
+use super::{is_free, put, user};
 
 /// What is printed as a whole.
 #[derive(Debug, Default, Serialize)]
@@ -17,6 +17,8 @@ pub(crate) struct Document {
     status: Option<Vec<Status>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     locks: Option<Vec<Lock>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    openers: Vec<Opener>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadlocks: Option<Vec<Deadlock>>,
     incomplete: Option<Incomplete>,
@@ -26,8 +28,10 @@ pub(crate) struct Document {
 struct Status {
     #[serde(flatten)]
     path: Text,
-    free: bool,
+    free: Option<bool>,
     locks: Vec<Lock>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    openers: Vec<Opener>,
     incomplete: Option<Incomplete>,
 }
 
@@ -45,6 +49,14 @@ struct Lock {
     since: Option<String>,
     label: Option<String>,
     processes: Vec<Process>,
+}
+
+/// A process that has a file open, where no more is known.
+#[derive(Debug, Serialize)]
+struct Opener {
+    #[serde(flatten)]
+    file: File,
+    process: Process,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,12 +109,14 @@ struct Step {
 }
 
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a field of its own")]
 struct Incomplete {
     unnamed: usize,
     unreadable_processes: usize,
     hidden_processes: bool,
     other_pid_namespaces: bool,
     other_machines: bool,
+    shared_unseen: bool,
     text: String,
 }
 
@@ -114,8 +128,9 @@ impl Document {
     ) -> Self {
         let status = |(path, report): (&Path, &inspect::Report)| Status {
             path: path.into(),
-            free: report.is_free(),
+            free: is_free(report),
             locks: report.locks.iter().map(Into::into).collect(),
+            openers: report.openers.iter().map(Into::into).collect(),
             incomplete: report.incomplete.as_ref().map(Into::into),
         };
         Self {
@@ -127,11 +142,13 @@ impl Document {
 
     pub(crate) fn of_locks<'a>(
         locks: impl Iterator<Item = &'a LockView>,
+        openers: &[inspect::Opener],
         incomplete: Option<&inspect::Incomplete>,
     ) -> Self {
         Self {
             schema: Self::SCHEMA,
             locks: Some(locks.map(Into::into).collect()),
+            openers: openers.iter().map(Into::into).collect(),
             incomplete: incomplete.map(Into::into),
             ..Self::default()
         }
@@ -171,6 +188,15 @@ impl From<&LockView> for Lock {
             since: time(lock.since),
             label: lock.label.clone(),
             processes: lock.processes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&inspect::Opener> for Opener {
+    fn from(opener: &inspect::Opener) -> Self {
+        Self {
+            file: (&opener.file).into(),
+            process: (&opener.process).into(),
         }
     }
 }
@@ -236,6 +262,7 @@ impl From<&inspect::Incomplete> for Incomplete {
             hidden_processes: incomplete.hidden_processes,
             other_pid_namespaces: incomplete.other_pid_namespaces,
             other_machines: incomplete.other_machines,
+            shared_unseen: incomplete.shared_unseen,
             text: incomplete.to_string(),
         }
     }

@@ -24,7 +24,7 @@ impl Scope {
     /// At these paths and below; says so if there is nothing at one.
     pub(crate) fn below(paths: &[PathBuf]) -> Result<Self, Exit> {
         let real = |path: &PathBuf| {
-            fs::canonicalize(path).map_err(|error| {
+            sys::real_path(path).map_err(|error| {
                 say(format_args!("cannot list {}: {error}", path.display()));
                 Exit::NO_INPUT
             })
@@ -50,28 +50,63 @@ impl Scope {
 
     /// Everything that the machine tells, with the names of files in here that only others have open.
     pub(crate) fn look_around(&self) -> lockfast::Result<Report> {
-        let mut report = inspect::machine()?;
-        name_files(&mut report, self.roots.as_deref().unwrap_or_default());
-        Ok(report)
+        match (inspect::machine(), &self.roots) {
+            (Err(error), Some(roots)) if error.is_unsupported() => look_at_each_file(roots),
+            (report, roots) => {
+                let mut report = report?;
+                name_files(&mut report, roots.as_deref().unwrap_or_default());
+                Ok(report)
+            }
+        }
     }
 
     /// Leaves out what is elsewhere, and what is not known of that.
     pub(crate) fn narrow(&self, report: &mut Report) {
         report.locks.retain(|lock| self.has(&lock.file));
+        report.openers.retain(|opener| self.has(&opener.file));
         report.deadlocks.retain(|deadlock| self.concerns(deadlock));
         let unnamed = report
             .locks
             .iter()
             .filter(|lock| lock.processes.is_empty())
             .count();
-        report.incomplete = report
-            .incomplete
-            .take()
-            .filter(|incomplete| unnamed > 0 || incomplete.other_pid_namespaces);
+        report.incomplete = report.incomplete.take().filter(|incomplete| {
+            unnamed > 0 || incomplete.other_pid_namespaces || incomplete.shared_unseen
+        });
         if let Some(incomplete) = &mut report.incomplete {
             incomplete.unnamed = unnamed;
         }
     }
+}
+
+/// Where the system tells of single files only: what it tells of all that are there and below.
+fn look_at_each_file(roots: &[PathBuf]) -> lockfast::Result<Report> {
+    let mut paths = roots.to_vec();
+    let mut all: Option<Report> = None;
+    while let Some(path) = paths.pop() {
+        let report = match inspect::path(&path) {
+            Ok(report) => report,
+            Err(error) if error.is_unsupported() => return Err(error),
+            Err(error) => {
+                say(error);
+                continue;
+            }
+        };
+        match &mut all {
+            None => all = Some(report),
+            Some(all) => {
+                all.locks.extend(report.locks);
+                all.openers.extend(report.openers);
+                all.incomplete = all.incomplete.take().or(report.incomplete);
+            }
+        }
+        let is_directory = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+        if is_directory || roots.contains(&path) {
+            let below = fs::read_dir(&path).into_iter().flatten().flatten();
+            paths.extend(below.map(|entry| entry.path()));
+        }
+    }
+    all.map_or_else(inspect::machine, Ok)
 }
 
 /// Finds the names of files that only others have open, among those that were asked for.

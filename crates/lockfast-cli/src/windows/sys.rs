@@ -4,22 +4,28 @@
     reason = "system calls; nothing outside this file has any"
 )]
 
-use std::ffi::c_void;
+use std::ffi::{OsString, c_void};
 use std::fs::{self, DirEntry, File};
 use std::io;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use windows_sys::Win32::Storage::FileSystem::{
+    GetDriveTypeW, GetVolumeInformationW, GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
+};
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
     SetInformationJobObject,
 };
+use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 use windows_sys::core::BOOL;
 
 /// Can a command be killed by the system when this process ends?
@@ -81,12 +87,110 @@ unsafe extern "system" fn go_on(event: u32) -> BOOL {
     1
 }
 
+/// What is to be done before an event of the console ends this process.
+static BEFORE_THE_END: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+/// Has something done before an event of the console ends this process.
+pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut before = BEFORE_THE_END
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *before = Some(Box::new(clean));
+    drop(before);
+    // SAFETY: the handler is a function of this program, and may run on any thread.
+    check(unsafe { SetConsoleCtrlHandler(Some(clean_up), 1) })
+}
+
+/// Leaves the event to the system, which ends this process.
+unsafe extern "system" fn clean_up(_event: u32) -> BOOL {
+    let clean = BEFORE_THE_END
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(clean) = clean {
+        clean();
+    }
+    0
+}
+
+/// A time that all processes of the machine count alike.
+pub(crate) fn monotonic_time() -> Duration {
+    let (mut count, mut of_a_second) = (0, 0);
+    // SAFETY: writes a number, and can't fail on a system that runs this program.
+    unsafe { QueryPerformanceCounter(&raw mut count) };
+    // SAFETY: as above.
+    unsafe { QueryPerformanceFrequency(&raw mut of_a_second) };
+    let nanoseconds = i128::from(count) * 1_000_000_000 / i128::from(of_a_second.max(1));
+    Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX))
+}
+
+/// Where files are kept.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    /// For example `NTFS`.
+    pub(crate) file_system: String,
+    pub(crate) name: OsString,
+    /// For example `C:\`.
+    pub(crate) root: OsString,
+    /// Is it a server's?
+    pub(crate) is_remote: bool,
+}
+
+/// The volume that a directory is on.
+pub(crate) fn volume(directory: &Path) -> Option<Volume> {
+    const LONGEST: u32 = 1 << 15;
+    let directory: Vec<u16> = directory.as_os_str().encode_wide().chain([0]).collect();
+    let mut root = vec![0; LONGEST as usize];
+    // SAFETY: the path ends with 0, and the buffer is as long as the call is told.
+    check(unsafe { GetVolumePathNameW(directory.as_ptr(), root.as_mut_ptr(), LONGEST) }).ok()?;
+    let (mut system, none) = ([0; 64], std::ptr::null_mut());
+    // SAFETY: the path ends with 0, the buffer is as long as the call is told, and nothing else is asked.
+    let answer = unsafe {
+        GetVolumeInformationW(
+            root.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            none,
+            none,
+            none,
+            system.as_mut_ptr(),
+            64,
+        )
+    };
+    check(answer).ok()?;
+    // SAFETY: the path ends with 0.
+    let is_remote = unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_REMOTE;
+    let mut name = [0; 64];
+    // SAFETY: the path ends with 0, and the buffer is as long as the call is told.
+    let answer = unsafe { GetVolumeNameForVolumeMountPointW(root.as_ptr(), name.as_mut_ptr(), 64) };
+    let root = text(&root);
+    Some(Volume {
+        file_system: text(&system).to_string_lossy().into_owned(),
+        // A drive of a server has none.
+        name: check(answer).map_or_else(|_| root.clone(), |()| text(&name)),
+        root,
+        is_remote,
+    })
+}
+
+/// Up to the first 0.
+fn text(units: &[u16]) -> OsString {
+    OsString::from_wide(units.split(|&unit| unit == 0).next().unwrap_or_default())
+}
+
 /// Handles are not handed on: of a lock that two processes have, neither could say when it is free.
 pub(crate) fn let_inherit(_file: &File) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "--inherit is not available on Windows",
     ))
+}
+
+/// The path from the root, as the library has it; links are not looked for, as a path without them would be
+/// in a form that few programs show.
+pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
+    fs::metadata(path)?;
+    std::path::absolute(path)
 }
 
 /// What tells a file from all others, as far as their paths do.

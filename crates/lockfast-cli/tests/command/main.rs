@@ -8,6 +8,7 @@ mod inspect;
 #[path = "../../../lockfast/tests/processes/lockless.rs"]
 mod lockless;
 mod options;
+mod order;
 mod record;
 mod run;
 mod signals;

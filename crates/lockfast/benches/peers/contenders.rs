@@ -42,6 +42,8 @@ pub(crate) enum Contender {
     /// In a thread of the runtime for what blocks.
     Fs4Task,
     FdLock,
+    /// Python's `fcntl.lockf`, which waits in the kernel.
+    Lockf,
     Fasteners,
     /// In a `with`.
     FastenersWith,
@@ -63,7 +65,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 35] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -86,6 +88,7 @@ impl Contender {
         Self::Fs4,
         Self::Fs4Task,
         Self::FdLock,
+        Self::Lockf,
         Self::Fasteners,
         Self::FastenersWith,
         Self::FastenersRead,
@@ -131,6 +134,7 @@ impl Contender {
             Self::Fs4 => "fs4",
             Self::Fs4Task => "fs4 in tokio's spawn_blocking",
             Self::FdLock => "fd-lock",
+            Self::Lockf => "fcntl.lockf of Python",
             Self::Fasteners => "fasteners",
             Self::FastenersWith => "fasteners, with",
             Self::FastenersRead => "fasteners reader",
@@ -162,6 +166,7 @@ impl Contender {
     /// The script that is its worker, if it is for Python.
     pub(crate) fn script(self) -> Option<&'static str> {
         match self {
+            Self::Lockf => Some("lockf.py"),
             Self::Fasteners => Some("fasteners_.py"),
             Self::FastenersWith => Some("fasteners_with.py"),
             Self::FastenersRead => Some("fasteners_reader.py"),

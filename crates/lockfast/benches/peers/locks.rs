@@ -64,7 +64,8 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
         Contender::Fs4Task => Ok(Box::new(Fs4Task::new(file()?)?)),
         Contender::FdLock => Ok(Box::new(FdLock(RwLock::new(file()?)))),
-        Contender::Fasteners
+        Contender::Lockf
+        | Contender::Fasteners
         | Contender::FastenersWith
         | Contender::FastenersRead
         | Contender::FastenersWrite

@@ -24,13 +24,11 @@ impl LockFile {
     }
 
     /// What is kept is revoked then at the latest; `false` when nobody would hear who wants it.
-    pub(crate) fn keep_until(&self, until: Option<Instant>) -> bool {
+    pub(crate) fn keep_until(&self, until: Instant) -> bool {
         let Some(watched) = self.watched.get() else {
             return false;
         };
-        if let Some(until) = until {
-            watched.revoke_at(until);
-        }
+        watched.revoke_at(until);
         true
     }
 

@@ -82,7 +82,7 @@ pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
     let is = |part: Part| lock.range == part.range(0);
     if lock.exclusive {
         let on_the_way = [Part::FirstRoom, Part::SecondRoom, Part::Gate];
-        if (lock.range.start == 0 && is_tagged(lock)) || on_the_way.into_iter().any(is) {
+        if names_writer(lock) || on_the_way.into_iter().any(is) {
             return Some(Role::Writer);
         }
         return is(Part::Head).then_some(Role::Permit);
@@ -136,12 +136,12 @@ pub(super) fn has_permits(locks: &[KernelLock]) -> bool {
 
 /// Who a lock says that it belongs to, in the pid namespace with this fingerprint.
 pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
-    if lock.kind != Kind::Ofd || !lock.exclusive {
+    if lock.kind != Kind::Ofd || !names_writer(lock) {
         return None;
     }
     let blocker = Blocker {
-        start: lock.range.start,
-        len: lock.range.len,
+        start: 0,
+        len: end(lock.range),
         pid: None,
     };
     protocol::holder(blocker, namespace)?.pid()
@@ -173,6 +173,13 @@ pub(crate) fn to_the_end(mut lock: KernelLock) -> KernelLock {
 fn is_tagged(lock: &KernelLock) -> bool {
     let ends = end(lock.range);
     lock.exclusive && (end(Part::Upgrade.range(0))..=Part::Rooms.range(0).start).contains(&ends)
+}
+
+/// Is it a writer's lock, or what one asks for that waits to be the next?
+fn names_writer(lock: &KernelLock) -> bool {
+    let upgrade = Part::Upgrade.range(0);
+    let starts = lock.range.start == 0 || lock.range.start == upgrade.start;
+    starts && is_tagged(lock) && lock.range != upgrade
 }
 
 /// Are these none of the bytes that exclude anybody?
@@ -210,6 +217,8 @@ mod tests {
         assert_eq!(meaning(&[writer], None), holds(Role::Writer, true));
         assert_eq!(named_pid(&writer, 7), Some(4711));
         assert_eq!(named_pid(&writer, 8), None);
+        let next = part(true, Part::Tagged);
+        assert_eq!(named_pid(&next, 7), Some(4711));
         let reader = part(false, Part::Main);
         assert_eq!(meaning(&[reader], None), holds(Role::Reader, false));
         let upgradable = [reader, part(true, Part::Upgrade)];
@@ -254,9 +263,10 @@ mod tests {
         for (lock, role) in [
             (part(true, Part::Whole), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
+            (part(true, Part::Tagged), Some(Role::Writer)),
             (part(false, Part::Entrance), Some(Role::Reader)),
             (part(true, Part::Head), Some(Role::Permit)),
-            // A writer, or an upgradable reader.
+            // An upgradable reader, or a writer whose pid is not known.
             (part(true, Part::Upgrade), None),
             (lock(true, Range { start: 0, len: 0 }), None),
         ] {

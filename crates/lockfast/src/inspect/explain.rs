@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{LockView, State};
+use super::{LockView, Opener, Process, State};
 use crate::error::Error;
 
 /// An [`Error`] together with those who hold the lock, as they were found when it was
@@ -14,6 +14,7 @@ use crate::error::Error;
 pub struct Explained<'a> {
     error: &'a Error,
     holders: Vec<LockView>,
+    openers: Vec<Opener>,
 }
 
 impl Error {
@@ -24,6 +25,9 @@ impl Error {
     /// cheap. This looks at the processes of the machine, as [`inspect::path`](super::path) does, and
     /// takes milliseconds; so it is for the moment in which somebody is told. Of other errors than those
     /// of locks that are held, and where nobody can be found, it is the error's own text.
+    ///
+    /// On Windows it names those who have the file open, of whom one holds the lock, unless that one is
+    /// [known](super).
     ///
     /// # Examples
     ///
@@ -44,16 +48,18 @@ impl Error {
     /// # }
     /// ```
     pub fn explain(&self) -> Explained<'_> {
-        let mut holders = Vec::new();
+        let (mut holders, mut openers) = (Vec::new(), Vec::new());
         if self.is_contended() || self.is_timed_out() {
             if let Ok(report) = super::path(self.path()) {
                 holders = report.locks;
+                openers = report.openers;
                 holders.retain(|lock| lock.state == State::Holding && !lock.processes.is_empty());
             }
         }
         Explained {
             error: self,
             holders,
+            openers,
         }
     }
 }
@@ -67,8 +73,14 @@ impl Explained<'_> {
 
 impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let holders = Holders(&self.holders);
-        let known = (!self.holders.is_empty()).then_some(&holders as &dyn fmt::Display);
+        let (holders, openers) = (Holders(&self.holders), Openers(&self.openers));
+        let known: Option<&dyn fmt::Display> = if !self.holders.is_empty() {
+            Some(&holders)
+        } else if !self.openers.is_empty() {
+            Some(&openers)
+        } else {
+            None
+        };
         self.error.tell(f, known)
     }
 }
@@ -87,24 +99,39 @@ impl fmt::Display for Holders<'_> {
             }
             holder(lock, f)?;
         }
-        match self.0.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
+        and_more(self.0.len(), f)
+    }
+}
+
+/// As in `one of those who have it open: pid 4711 (python.exe); this process (pid 4712)`.
+struct Openers<'a>(&'a [Opener]);
+
+impl fmt::Display for Openers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one of those who have it open: ")?;
+        for (number, opener) in self.0.iter().take(NAMED).enumerate() {
+            if number > 0 {
+                f.write_str("; ")?;
+            }
+            named(&opener.process, f)?;
         }
+        and_more(self.0.len(), f)
+    }
+}
+
+fn and_more(all: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match all.saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => write!(f, "; and {more} more"),
     }
 }
 
 fn holder(lock: &LockView, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let own = std::process::id();
     for (number, process) in lock.processes.iter().enumerate() {
         if number > 0 {
             f.write_str(" and ")?;
         }
-        if process.pid == own {
-            write!(f, "this process (pid {own})")?;
-        } else {
-            write!(f, "{process}")?;
-        }
+        named(process, f)?;
     }
     if let Some(label) = &lock.label {
         write!(f, " ({label})")?;
@@ -112,5 +139,14 @@ fn holder(lock: &LockView, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match lock.since.and_then(|since| since.elapsed().ok()) {
         Some(held) => write!(f, ", for {held:.1?}"),
         None => Ok(()),
+    }
+}
+
+fn named(process: &Process, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let own = std::process::id();
+    if process.pid == own {
+        write!(f, "this process (pid {own})")
+    } else {
+        write!(f, "{process}")
     }
 }

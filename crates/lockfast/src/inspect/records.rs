@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Kind;
 use super::snapshot::{FileKey, Snapshot};
+use super::{Kind, opened};
 use crate::owner::{self, Owner};
 use crate::sys;
 
@@ -27,6 +27,12 @@ pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
             spared.insert(description.file);
         }
     }
+    let alone = snapshot.opened.iter();
+    wanted.extend(
+        alone
+            .filter(|(_, opened)| opened::may_have_record(opened))
+            .map(|(file, _)| *file),
+    );
     let record = |file: &FileKey| {
         let place = snapshot.places.get(file).filter(|place| !place.deleted)?;
         let file = sys::locks::open(&place.path, *file, owner::is_length)?;

@@ -45,6 +45,7 @@ pub(crate) struct Request {
 
 /// What could not be seen.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 pub(crate) struct Gaps {
     /// How many processes may not be looked into.
     pub(crate) unreadable: usize,
@@ -54,6 +55,32 @@ pub(crate) struct Gaps {
     pub(crate) outside: bool,
     /// Does a server keep the locks?
     pub(crate) remote: bool,
+    /// Can't locks be seen that are shared?
+    pub(crate) shared: bool,
+}
+
+/// What a system tells that has no table of locks: who has a file open, and which of its bytes somebody
+/// has for himself.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) taken: Taken,
+    pub(crate) openers: Vec<u32>,
+}
+
+/// Which bytes of a file are locked exclusively, of those that mean something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a byte")]
+pub(crate) struct Taken {
+    /// The one that all programs lock.
+    pub(crate) first: bool,
+    /// One that only a lock of all main bytes has.
+    pub(crate) inner: bool,
+    pub(crate) gate: bool,
+    pub(crate) upgrade: bool,
+    /// That of the first in the line for permits.
+    pub(crate) head: bool,
+    /// The numbers of those permits.
+    pub(crate) permits: Vec<u32>,
 }
 
 /// A name of a file.
@@ -68,6 +95,8 @@ pub(crate) struct Place {
 pub(crate) struct Snapshot {
     pub(crate) descriptions: Vec<Description>,
     pub(crate) requests: Vec<Request>,
+    /// Where the locks are not known.
+    pub(crate) opened: HashMap<FileKey, Opened>,
     pub(crate) places: HashMap<FileKey, Place>,
     /// Those that have a lock or wait for one, and their ancestors.
     pub(crate) processes: HashMap<u32, Process>,

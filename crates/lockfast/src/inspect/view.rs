@@ -72,7 +72,7 @@ pub struct Process {
     pub user: Option<u32>,
     /// Its short name.
     pub name: String,
-    /// The program and its arguments, which need not be UTF-8.
+    /// The program and its arguments, which need not be UTF-8. On Windows the program alone.
     pub command: Vec<OsString>,
     /// When it began.
     pub started: Option<SystemTime>,
@@ -80,6 +80,17 @@ pub struct Process {
     pub threads: u32,
     /// Does nothing in it go on while one thread waits?
     pub(crate) acts_as_one: bool,
+}
+
+/// A process that has a file open. Whether it holds a lock of it, waits for one, or neither, the system
+/// does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opener {
+    /// The file.
+    pub file: LockedFile,
+    /// Who has it open.
+    pub process: Process,
 }
 
 /// Which of the kernel's locks.
@@ -92,6 +103,8 @@ pub enum Kind {
     Classic,
     /// A lock by `flock`, as flock(1), cargo and Python's filelock take them.
     Flock,
+    /// A lock of bytes on Windows (`LockFileEx`, `_locking`).
+    LockFile,
 }
 
 /// Whether others can have a lock too.
@@ -131,6 +144,7 @@ pub enum State {
 /// Why a report may not show everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 pub struct Incomplete {
     /// Locks whose process was not found.
     pub unnamed: usize,
@@ -143,6 +157,8 @@ pub struct Incomplete {
     pub other_pid_namespaces: bool,
     /// A server keeps the locks of the file, and those of other machines are not shown.
     pub other_machines: bool,
+    /// The system shows no shared locks (Windows): each process that has the file open may have one.
+    pub shared_unseen: bool,
 }
 
 impl LockView {
@@ -163,12 +179,13 @@ impl LockView {
 }
 
 impl Kind {
-    /// A short word for it: `ofd`, `classic`, `flock`.
+    /// A short word for it: `ofd`, `classic`, `flock`, `lockfile`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ofd => "ofd",
             Self::Classic => "classic",
             Self::Flock => "flock",
+            Self::LockFile => "lockfile",
         }
     }
 }
@@ -230,7 +247,8 @@ impl Process {
 }
 
 fn quoted(word: &OsString) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+~[]{}#!^*?".contains(c);
+    let is_plain = |c: char| "_-./,:=@%+~[]{}#!^*?".contains(c) || std::path::is_separator(c);
+    let plain = |c: char| c.is_alphanumeric() || is_plain(c);
     match word.to_str() {
         Some(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
         _ => format!("{word:?}"),
@@ -282,6 +300,10 @@ impl fmt::Display for Incomplete {
         }
         if self.other_machines {
             reasons.push("the locks of other machines are known to the server only".to_owned());
+        }
+        if self.shared_unseen {
+            let why = "who has a shared lock, and who waits, is not known on this system";
+            reasons.push(why.to_owned());
         }
         f.write_str(&reasons.join("; "))
     }

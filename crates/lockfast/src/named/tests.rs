@@ -3,16 +3,29 @@
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::sys::Others;
 
 const NOBODY: u32 = 65_534;
+const OWN: &str = "lockfast-me";
 
-fn me() -> u32 {
-    sys::process::user().expect("a user")
+fn is_root() -> bool {
+    let own = tempfile::tempfile().expect("a file");
+    own.metadata().expect("known").uid() == 0
+}
+
+/// What is found of a directory with that mode.
+fn found(is_systems: bool, is_users: bool, mode: u32) -> Ownership {
+    let (_base, path) = directory(mode);
+    Ownership {
+        is_systems,
+        is_users,
+        ..ownership(&path).expect("it is there")
+    }
 }
 
 /// A directory of the user's with that mode, in one that is the user's alone.
@@ -30,9 +43,10 @@ fn set_mode(path: &Path, mode: u32) {
 
 fn places(base: &Path) -> Places {
     Places {
-        runtime: [None, None],
+        runtime: Vec::new(),
         shared: base.join("missing"),
         temporary: base.to_path_buf(),
+        own: OWN.to_owned(),
     }
 }
 
@@ -50,8 +64,9 @@ fn an_own_directory_is_made_for_the_user_alone_and_kept() {
     for _ in 0..2 {
         own.make_safe().expect("a safe directory");
         let found = ownership(own.path()).expect("it is there");
-        assert_eq!(found.owner, me());
-        assert_eq!(found.permissions & 0o777, 0o700);
+        assert!(found.is_users && !found.others.enter);
+        let mode = fs::metadata(own.path()).expect("it is there").mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }
 
@@ -90,7 +105,7 @@ fn a_directory_that_others_can_enter_is_refused() {
 fn a_directory_of_another_user_is_refused() {
     let (_base, own) = directory(0o700);
     // Only root can give a directory away; everybody else has root's to try.
-    let theirs = if me() == ROOT {
+    let theirs = if is_root() {
         chown(&own, Some(NOBODY), None).expect("given away");
         own
     } else {
@@ -103,14 +118,14 @@ fn a_directory_of_another_user_is_refused() {
 fn the_runtime_directory_comes_first_if_it_is_the_users_alone() {
     let (base, runtime) = directory(0o700);
     let with = |runtime: &Path| Places {
-        runtime: [Some(runtime.to_path_buf()), None],
+        runtime: vec![runtime.to_path_buf()],
         ..places(base.path())
     };
-    let chosen = |places: Places| places.choose(me()).expect("a place");
+    let chosen = |places: Places| choose(places).expect("a place");
     assert_eq!(chosen(with(&runtime)), runtime.join("lockfast"));
 
     let base = base.path().canonicalize().expect("a path");
-    let elsewhere = base.join(format!("lockfast-{}", me()));
+    let elsewhere = base.join(OWN);
     set_mode(&runtime, 0o755);
     assert_eq!(chosen(with(&runtime)), elsewhere);
     assert_eq!(chosen(with(&base.join("missing"))), elsewhere);
@@ -119,20 +134,13 @@ fn the_runtime_directory_comes_first_if_it_is_the_users_alone() {
 #[test]
 fn what_is_planted_sends_nobody_elsewhere() {
     let (base, shared) = directory(0o1777);
-    let own = shared.join(format!("lockfast-{}", me()));
+    let own = shared.join(OWN);
     fs::write(&own, "planted").expect("a file");
     let places = Places {
         shared,
         ..places(base.path())
     };
-    assert_eq!(places.choose(me()).expect("a place"), own);
-}
-
-#[test]
-fn a_relative_runtime_directory_means_nothing() {
-    assert_eq!(runtime_dir(Some("run".into())), None);
-    assert_eq!(runtime_dir(None), None);
-    assert_eq!(runtime_dir(Some("/run".into())), Some("/run".into()));
+    assert_eq!(choose(places).expect("a place"), own);
 }
 
 #[test]
@@ -144,49 +152,46 @@ fn a_place_from_which_others_can_move_things_is_refused() {
         (0o755, true),
     ] {
         let (_base, path) = directory(mode);
-        let chosen = places(&path).choose(me());
+        let chosen = choose(places(&path));
         assert_eq!(chosen.is_ok(), fits, "{mode:o}: {chosen:?}");
     }
-    let foreign = Ownership {
-        owner: NOBODY,
-        permissions: 0o1777,
-        sort: FileSort::Directory,
-    };
-    assert!(parent_fault(&foreign, me()).is_some());
-    assert!(!may_create_in(&foreign, me()));
+    let foreign = found(false, false, 0o1777);
+    assert!(parent_fault(foreign).is_some());
+    assert!(!may_create_in(foreign));
 }
 
 #[test]
 fn a_shared_place_is_used_only_if_the_user_can_create_there() {
-    let found = |owner, permissions| Ownership {
-        owner,
-        permissions,
-        sort: FileSort::Directory,
-    };
-    assert!(may_create_in(&found(ROOT, 0o1777), 1000));
-    assert!(may_create_in(&found(ROOT, 0o755), ROOT));
-    assert!(!may_create_in(&found(ROOT, 0o755), 1000));
-    assert!(!may_create_in(&found(ROOT, 0o777), 1000));
+    assert!(may_create_in(found(true, false, 0o1777)));
+    assert!(may_create_in(found(true, true, 0o755)));
+    assert!(!may_create_in(found(true, false, 0o755)));
+    assert!(!may_create_in(found(true, false, 0o777)));
 }
 
 #[test]
-fn the_machines_directory_must_be_roots_and_sticky() {
-    let found = |owner, permissions, sort| Ownership {
-        owner,
-        permissions,
-        sort,
+fn the_machines_directory_must_be_the_systems_and_nobody_removes_what_is_in_it() {
+    assert_eq!(public_fault(found(true, false, 0o1777)), None);
+    assert_eq!(public_fault(found(true, false, 0o755)), None);
+    assert!(public_fault(found(true, false, 0o777)).is_some());
+    assert!(public_fault(found(true, false, 0o775)).is_some());
+    assert!(public_fault(found(false, true, 0o1777)).is_some());
+    let link = Ownership {
+        sort: FileSort::Symlink,
+        ..found(true, false, 0o755)
     };
-    let fault = |owner, permissions, sort| public_fault(&found(owner, permissions, sort));
-    assert_eq!(fault(ROOT, 0o1777, FileSort::Directory), None);
-    assert_eq!(fault(ROOT, 0o755, FileSort::Directory), None);
-    assert!(fault(ROOT, 0o777, FileSort::Directory).is_some());
-    assert!(fault(ROOT, 0o775, FileSort::Directory).is_some());
-    assert!(fault(NOBODY, 0o1777, FileSort::Directory).is_some());
-    assert!(fault(ROOT, 0o777, FileSort::Symlink).is_some());
+    assert!(public_fault(link).is_some());
 
     let (_base, path) = directory(0o777);
     let error = Directory::Public(path).make_safe().expect_err("not safe");
     assert!(error.is_invalid_path(), "{error}");
+    // Its own parts are told apart as well as those that are made up.
+    let found = Others {
+        enter: true,
+        create: true,
+        remove: true,
+    };
+    let (_base, path) = directory(0o777);
+    assert_eq!(ownership(&path).expect("it is there").others, found);
 }
 
 #[test]

@@ -30,9 +30,9 @@ impl<L> Options<L> {
     /// held for last: to write, or to read, which any number of processes can do together; a writer is
     /// let in as above. What an upgradable reader held is not kept.
     ///
-    /// The process has a thread that sleeps as long as nothing is heard, and two descriptors. Once another
-    /// program has had the file open, it looks into the kernel's table of locks at most 25 times, and mostly
-    /// once, a second while the lock is kept: one that waits without opening the file is let in by that.
+    /// The process has a thread that hears them, and two descriptors. While the lock is kept, that thread also
+    /// looks into the kernel's table of locks, mostly once a second and at most 25 times: a program that opened
+    /// the file long ago and now waits is let in by that.
     ///
     /// **A process that is stopped** (`SIGSTOP`, a debugger, a frozen container) while it keeps the lock
     /// can't hear that others want it: they wait until it goes on. This is why locks linger only when

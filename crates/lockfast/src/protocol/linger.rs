@@ -36,8 +36,8 @@
 //!
 //! Programs that know nothing of this open the file when they want the lock, as a rule, and are heard.
 //! But one that was heard may lose the race for the lock, and one that has opened the file long ago may
-//! begin to wait at any time. So after such a visit, whoever keeps the lock looks into the kernel's table of
-//! locks now and then, at least once a second, and gives it up when somebody waits.
+//! begin to wait at any time. So whoever keeps the lock looks into the kernel's table of locks now and then,
+//! at least once a second, and gives it up when somebody waits.
 
 use super::plan::Range;
 

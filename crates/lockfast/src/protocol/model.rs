@@ -111,6 +111,7 @@ pub(in crate::protocol) fn bytes(part: Part) -> &'static [usize] {
         Part::Main => &[MAIN],
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
+        Part::Tagged => &[UPGRADE, TAG],
         Part::BeyondMain => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM],
         Part::BeyondUpgrade => &[TAG, FIRST_ROOM, SECOND_ROOM],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],

@@ -77,6 +77,8 @@ pub(crate) enum Part {
     Gate,
     /// What the next writer has.
     Upgrade,
+    /// The same and the tag, by which one who waits to write is known.
+    Tagged,
     /// Everything but main.
     BeyondMain,
     /// Everything but main, gate and upgrade.
@@ -145,13 +147,14 @@ impl Mode {
 
 use Access::{Exclusive, Shared};
 use Part::{
-    All, BeyondMain, BeyondUpgrade, Entrance, FirstRoom, Gate, Main, SecondRoom, Upgrade, Whole,
+    All, BeyondMain, BeyondUpgrade, Entrance, FirstRoom, Gate, Main, SecondRoom, Tagged, Upgrade,
+    Whole,
 };
 use Step::{EnterRoom, Lock, Shortcut, Unlock};
 
 const WRITE_QUICK: Plan = fresh(&[Lock(Exclusive, Whole)]);
 const WRITE_PATIENT: Plan = fresh(&[
-    Lock(Exclusive, Upgrade),
+    Lock(Exclusive, Tagged),
     Shortcut(Exclusive, Whole),
     Lock(Exclusive, FirstRoom),
     Unlock(FirstRoom),
@@ -257,6 +260,7 @@ impl Part {
             Self::Main => (0, GATE),
             Self::Gate => (GATE, 1),
             Self::Upgrade => (UPGRADE, 1),
+            Self::Tagged => (UPGRADE, exclusive_len - UPGRADE),
             Self::BeyondMain => (GATE, 0),
             Self::BeyondUpgrade => (TAG_START, 0),
             Self::Rooms => (ROOMS, 2),
@@ -288,6 +292,9 @@ mod tests {
                 let whole = Part::Whole.range(exclusive_len(pid, namespace));
                 assert!(whole.len <= rooms, "{pid} {namespace}");
                 assert!(whole.len > Part::Upgrade.range(0).start);
+                let tagged = Part::Tagged.range(whole.len);
+                assert_eq!(tagged.start, Part::Upgrade.range(0).start);
+                assert_eq!(tagged.start + tagged.len, whole.len);
             }
         }
     }

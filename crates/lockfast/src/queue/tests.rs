@@ -261,3 +261,24 @@ fn threads_inside_are_known_until_they_hand_over() {
         }
     }
 }
+
+#[test]
+fn nothing_lingers_while_somebody_waits_or_when_it_is_not_allowed() {
+    let queue = queue();
+    turn(&queue, Mode::Write).keep();
+    let waits = place(&queue, Mode::Write);
+    assert!(queue.linger(Box::new(1), || true).is_some());
+    drop(waits);
+    assert!(queue.linger(Box::new(1), || false).is_some());
+    assert!(queue.linger(Box::new(1), || true).is_none());
+    assert!(queue.take_from_lane(Mode::Write, ONE).is_some());
+
+    let queue = self::queue();
+    turn(&queue, Mode::Read).keep();
+    let waits = place(&queue, Mode::Write);
+    let last = queue.leave(Mode::Read, ONE, |_| ()).expect("the last one");
+    let (last, parcel) = last.linger(Box::new(1), || true).expect_err("one waits");
+    drop(waits);
+    assert!(last.linger(parcel, || true).is_ok());
+    assert!(queue.take_from_lane(Mode::Read, ONE).is_some());
+}

@@ -13,7 +13,8 @@
 //! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
-//! | `process` | the user, and a fingerprint of the namespace in which a pid means something |
+//! | `place` | where locks that have a name can be, whose such a directory is and what others may do there; makes one that is the user's alone |
+//! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
     any(not(unix), lockfast_unsupported),
@@ -48,13 +49,15 @@ use windows as side;
 
 #[cfg(feature = "inspect")]
 pub(crate) use side::locks;
-pub(crate) use side::{alarm, bell, file, fork, lock, park, process, watch};
+pub(crate) use side::{alarm, bell, file, fork, lock, park, place, process, watch};
 
 #[allow(
     unsafe_code,
     reason = "a box is made an address and a box again; each is one line with its contract"
 )]
 pub(crate) mod slot;
+
+use std::path::PathBuf;
 
 use crate::protocol::plan::Range;
 
@@ -136,12 +139,55 @@ pub(crate) struct Status {
 /// Whose something is, and what others may do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ownership {
-    /// The user it belongs to.
-    pub(crate) owner: u32,
-    /// The permissions, with the sticky bit and its like.
-    pub(crate) permissions: u32,
+    /// Does it belong to those who may do everything anyway?
+    pub(crate) is_systems: bool,
+    /// Does it belong to the user that this process runs as?
+    pub(crate) is_users: bool,
+    /// What those may do who are neither.
+    pub(crate) others: Others,
     /// What sort of file.
     pub(crate) sort: FileSort,
+}
+
+/// What others may do in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Others {
+    /// Can some of them enter or list it, or do more?
+    pub(crate) enter: bool,
+    /// Can everybody create something in it?
+    pub(crate) create: bool,
+    /// Can some of them remove or rename what is not theirs?
+    pub(crate) remove: bool,
+}
+
+/// Where a directory of the user can be.
+#[cfg_attr(
+    any(not(unix), lockfast_unsupported),
+    allow(dead_code, reason = "a side has one or the other")
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// There, in a place that the system made for the user.
+    #[cfg_attr(
+        all(unix, not(lockfast_unsupported)),
+        allow(dead_code, reason = "there is none of which that is sure")
+    )]
+    Certain(PathBuf),
+    /// In the first of these that is fit.
+    Possible(Places),
+}
+
+/// Where a user's directory can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// The user's alone, if all is well.
+    pub(crate) runtime: Vec<PathBuf>,
+    /// Everybody's.
+    pub(crate) shared: PathBuf,
+    /// Everybody's, if there is no better place.
+    pub(crate) temporary: PathBuf,
+    /// The name of the user's directory in those that are everybody's.
+    pub(crate) own: String,
 }
 
 /// An instant of the file system's clock: since 1970, seconds and then nanoseconds.

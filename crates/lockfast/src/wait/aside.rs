@@ -35,17 +35,20 @@ struct Shared<R> {
 
 enum State<R> {
     Pending(Option<Waker>),
+    /// The task is gone, and whoever drops it waits until this is done.
+    Abandoned,
     Done(thread::Result<R>),
     Taken,
 }
 
-/// Starts it. Waits in there are ended by the token that is cancelled on drop.
+/// Starts it. Waits in there are ended by the token that is cancelled on drop. What it has left beside
+/// its result is dropped when the task was told: it must not come between the grant and the task.
 ///
 /// # Errors
 ///
 /// When the system has no thread left, or [`MAX_HELPERS`] work already.
-pub(super) fn start<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
+pub(super) fn start<R: Send + 'static, Rest>(
+    work: impl FnOnce() -> (R, Rest) + Send + 'static,
 ) -> io::Result<Aside<R>> {
     let shared = Arc::new(Shared {
         state: Mutex::new(State::Pending(None)),
@@ -54,9 +57,11 @@ pub(super) fn start<R: Send + 'static>(
     let token = CancelToken::new();
     let (own, cancelled) = (Arc::clone(&shared), token.clone());
     Crew::of_process().assign(Box::new(move || {
-        // What the closure owns is dropped before anybody learns that it is done.
-        let result = panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work)));
-        own.finish(result);
+        // What else the closure owns is dropped before anybody learns that it is done.
+        match panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work))) {
+            Ok((result, rest)) => own.finish(Ok(result), rest),
+            Err(payload) => own.finish(Err(payload), ()),
+        }
     }))?;
     Ok(Aside {
         shared,
@@ -79,10 +84,10 @@ impl<R> Future for Aside<R> {
                 match done {
                     State::Done(Ok(result)) => return Poll::Ready(result),
                     State::Done(Err(payload)) => panic::resume_unwind(payload),
-                    State::Pending(_) | State::Taken => unreachable!("looked at just now"),
+                    _ => unreachable!("looked at just now"),
                 }
             }
-            State::Taken => panic!("polled after it was ready"),
+            State::Abandoned | State::Taken => panic!("polled after it was ready"),
         }
         Poll::Pending
     }
@@ -98,12 +103,13 @@ impl<R> Drop for Aside<R> {
         if let State::Pending(waker) = &mut *state {
             // What the drop of a waker does is the program's, so no mutex may be held.
             let waker = waker.take();
+            *state = State::Abandoned;
             drop(state);
             drop(waker);
             self.token.cancel();
             state = self.shared.state();
         }
-        while matches!(*state, State::Pending(_)) {
+        while matches!(*state, State::Abandoned) {
             let woken = self.shared.done.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
@@ -120,15 +126,22 @@ impl<R> fmt::Debug for Aside<R> {
 }
 
 impl<R> Shared<R> {
-    fn finish(&self, result: thread::Result<R>) {
+    fn finish<Rest>(&self, result: thread::Result<R>, rest: Rest) {
         let mut state = self.state();
+        if matches!(*state, State::Abandoned) {
+            drop(state);
+            // When whoever drops the task goes on, nothing is left.
+            drop(rest);
+            *self.state() = State::Done(result);
+            self.done.notify_all();
+            return;
+        }
         let before = std::mem::replace(&mut *state, State::Done(result));
         drop(state);
-        match before {
-            State::Pending(Some(waker)) => waker.wake(),
-            // Whoever drops it takes the waker out before it waits.
-            _ => self.done.notify_all(),
+        if let State::Pending(Some(waker)) = before {
+            waker.wake();
         }
+        drop(rest);
     }
 
     fn state(&self) -> MutexGuard<'_, State<R>> {
@@ -222,5 +235,21 @@ impl Crew {
 
     fn state(&self) -> MutexGuard<'_, CrewState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_more_than_may_wait_is_refused_and_not_counted() {
+        let crew: &'static Crew = Box::leak(Box::default());
+        crew.state().all = MAX_HELPERS;
+        let refused = crew.assign(Box::new(|| unreachable!("nobody does it")));
+        let told = refused.expect_err("there are enough").to_string();
+        assert!(told.contains(&MAX_HELPERS.to_string()), "{told}");
+        assert_eq!(crew.state().all, MAX_HELPERS);
+        assert!(crew.state().work.is_empty());
     }
 }

@@ -91,9 +91,10 @@ impl Interruption {
 impl Drop for Interruption {
     fn drop(&mut self) {
         // From then on nobody rings the alarm.
-        self.tokens.clear();
+        let end = |was_rung, armed: Armed| armed.end() || was_rung;
+        let was_rung = self.tokens.drain(..).fold(false, end);
         // One that was rung goes on ringing.
-        if self.is_kept && !cancel::is_demanded() {
+        if self.is_kept && !was_rung {
             if let Some(alarm) = self.alarm.take() {
                 keep(alarm);
             }

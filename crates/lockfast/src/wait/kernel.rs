@@ -22,13 +22,13 @@ impl Wait<'_> {
         self.begin(|| file.holder(goal.access()))?;
         if self.sleeper == Sleeper::Task {
             let own = Arc::clone(file);
-            let granted = self.aside(move |wait| {
-                wait.asleep(&own, goal)?;
-                Ok(Granted::new(own, goal))
+            let granted = self.aside_leaving(move |wait| {
+                let interruption = wait.asleep(&own, goal)?;
+                Ok((Granted::new(own, goal), interruption))
             });
             granted.await?.keep();
         } else {
-            self.asleep(file, goal)?;
+            drop(self.asleep(file, goal)?);
         }
         place.arrive().map_err(|error| self.system(error))
     }
@@ -61,6 +61,15 @@ impl Wait<'_> {
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
+        self.aside_leaving(move |wait| Ok((blocks(wait)?, ())))
+            .await
+    }
+
+    /// The same; what else comes of it is dropped by the helper when the task has been told.
+    async fn aside_leaving<R: Send + 'static, Rest>(
+        &self,
+        blocks: impl FnOnce(&mut Wait<'_>) -> Result<(R, Rest)> + Send + 'static,
+    ) -> Result<R> {
         let handle = Arc::clone(self.handle);
         let &Self {
             thread,
@@ -73,19 +82,23 @@ impl Wait<'_> {
         let done = aside::start(move || {
             let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
             (wait.since, wait.told) = (since, told);
-            blocks(&mut wait)
+            match blocks(&mut wait) {
+                Ok((result, rest)) => (Ok(result), Some(rest)),
+                Err(error) => (Err(error), None),
+            }
         });
         done.map_err(|error| self.system(error))?.await
     }
 
-    /// Puts this thread to sleep until the file is locked.
+    /// Puts this thread to sleep until the file is locked. What could have ended the wait is of no use any
+    /// more, and takes its time to be dropped.
     #[cold]
-    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
+    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<Option<Interruption>> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
         let asking = file.ask_for(goal);
-        self.until_locked(file, goal)?;
+        let interruption = self.until_locked(file, goal)?;
         asking.has_got_it();
-        Ok(())
+        Ok(interruption)
     }
 
     /// A single attempt found it held, but maybe only because a process keeps it that does not use it:
@@ -107,16 +120,17 @@ impl Wait<'_> {
         false
     }
 
-    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
+    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<Option<Interruption>> {
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
         let interruption = match self.interruption(file) {
             Ok(interruption) if self.can_be_ended(&interruption, file) => interruption,
-            _ => return self.polled(file, goal),
+            _ => return self.polled(file, goal).map(|()| None),
         };
         self.unless_cancelled()?;
         let Some(interval) = interval else {
-            return self.blocked(file, goal, &stopped);
+            self.blocked(file, goal, &stopped)?;
+            return Ok(Some(interruption));
         };
         let stop = || {
             stopped.store(true, Ordering::Relaxed);
@@ -124,7 +138,8 @@ impl Wait<'_> {
         };
         let call = || self.call(|| file.holder(goal.access()));
         ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
-            .map_err(|error| self.system(error))?
+            .map_err(|error| self.system(error))??;
+        Ok(Some(interruption))
     }
 
     /// What ends the kernel's call, or makes it be made again.

@@ -240,6 +240,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let pause = Duration::from_millis(pause);
             signals::relock_in_threads(&lock(name), threads.parse()?, pause)?;
         }
+        ["relocked"] => return Ok(signals::relocked().to_string()),
         ["many-timed", name, threads, millis] => {
             let timeout = Duration::from_millis(millis.parse()?);
             return signals::many_timed(&lock(name), threads.parse()?, timeout);
@@ -254,6 +255,9 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         }
         ["cancel"] => signals::token().cancel(),
         ["task", how, name, guard] => tasks::take(how, name, guard, props)?,
+        ["task-begun", name] => return Ok(tasks::begin(&lock(name))),
+        ["task-forgotten"] => tasks::forget(),
+        ["task-ended", guard] => drop(keep(guard, tasks::end()?)),
         ["task-dropped", name] => return Ok(tasks::drop_waiting(&lock(name))),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),
@@ -317,6 +321,7 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
             ("verify", "off") => options.verify(Verify::Off),
             ("record", "") => options.owner_record(true),
             ("label", label) => options.label(label),
+            ("linger", "for-ever") => options.linger(Duration::MAX),
             ("linger", millis) => {
                 options.linger(Duration::from_millis(millis.parse().expect("a number")))
             }

@@ -109,6 +109,13 @@ fn handler_of(signal: libc::c_int) -> libc::sighandler_t {
     action.sa_sigaction
 }
 
+/// How often the threads below were inside.
+static RELOCKED: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) fn relocked() -> u32 {
+    RELOCKED.load(Ordering::SeqCst)
+}
+
 /// Starts threads that lock and unlock in turn, for as long as the process lives.
 pub(crate) fn relock_in_threads(
     lock: &Lock,
@@ -120,7 +127,9 @@ pub(crate) fn relock_in_threads(
         let lock = lock.clone();
         thread::spawn(move || {
             loop {
-                drop(lock.lock().expect("the lock"));
+                let guard = lock.lock().expect("the lock");
+                RELOCKED.fetch_add(1, Ordering::SeqCst);
+                drop(guard);
                 if !pause.is_zero() {
                     thread::sleep(pause);
                 }

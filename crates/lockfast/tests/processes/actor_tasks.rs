@@ -1,9 +1,10 @@
 //! What an actor does as a task.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Waker};
 
-use lockfast::Lock;
+use lockfast::{Lock, LockGuard, Result};
 
 use crate::actor::Shared;
 
@@ -13,7 +14,7 @@ pub(crate) fn take(
     name: &str,
     guard: &str,
     props: &Shared,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let locked = || props.lock().expect("no command panics");
     let lock = locked().locks[name].clone();
     let taken = match runtime {
@@ -32,4 +33,31 @@ pub(crate) fn drop_waiting(lock: &Lock) -> String {
     let mut context = Context::from_waker(Waker::noop());
     let polled = pin!(lock.lock_async()).poll(&mut context);
     polled.is_pending().to_string()
+}
+
+type Wait = Pin<Box<dyn Future<Output = Result<LockGuard>> + Send>>;
+
+/// The one wait that goes on beside the commands.
+fn beside() -> MutexGuard<'static, Option<Wait>> {
+    static BESIDE: Mutex<Option<Wait>> = Mutex::new(None);
+    BESIDE.lock().expect("no command panics")
+}
+
+/// Polls a wait once and leaves it; tells whether it has to wait.
+pub(crate) fn begin(lock: &Lock) -> String {
+    let mut wait: Wait = Box::pin(lock.lock_async());
+    let mut context = Context::from_waker(Waker::noop());
+    let polled = wait.as_mut().poll(&mut context);
+    *beside() = Some(wait);
+    polled.is_pending().to_string()
+}
+
+/// Drops the wait that was begun.
+pub(crate) fn forget() {
+    drop(beside().take());
+}
+
+/// Ends the wait that was begun.
+pub(crate) fn end() -> Result<LockGuard> {
+    smol::block_on(beside().take().expect("one was begun"))
 }

@@ -1,16 +1,16 @@
 //! `Fairness::Fifo`: nobody gets in before one that waited already when it came.
 
+pub(crate) mod line;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::exclusion::hammer_by_eight;
 use crate::semaphore::{self, stop};
 use crate::stage::{Actor, Pending, Place, until};
 use crate::trials;
-use crate::waiting::sleeps;
 use crate::witness::Witness;
 
 trials![
@@ -22,11 +22,6 @@ trials![
     a_newcomer_does_not_get_in_while_somebody_waits,
     a_reader_comes_after_a_writer_that_waits_and_before_one_that_comes,
     an_upgrade_comes_before_all_who_wait,
-    one_that_gives_up_leaves_the_line,
-    one_that_dies_leaves_the_line,
-    a_release_wakes_one_of_a_hundred,
-    a_line_moves_to_a_new_file,
-    an_attempt_in_vain_keeps_the_place,
     a_file_that_can_only_be_read_will_do_to_read,
     it_excludes_those_without_order,
     a_program_that_locks_everything_is_waited_for,
@@ -331,153 +326,6 @@ fn an_upgrade_comes_before_all_who_wait() {
     writer.ask("rw change downgrade g");
     late.succeeds(reading);
     assert!(!is_in_line(&writer, &place) && !is_in_line(&late, &place));
-}
-
-fn one_that_gives_up_leaves_the_line() {
-    for (options, command, kind) in [
-        ("fifo", "for a g 20", "timed-out:"),
-        ("fifo on-wait=1", "lock a g", "cancelled:"),
-        ("fifo on-wait=2 interval=1", "lock a g", "cancelled:"),
-        ("fifo on-wait-panic", "lock-catching a", "other:"),
-    ] {
-        let place = Place::new();
-        let [mut holder, mut first, mut last] = lockers(&place, "fifo");
-        let [mut gives_up] = lockers(&place, options);
-        holder.ask("lock a g");
-        let waiting = line_up(&mut first, "lock a g", &place);
-        let told = gives_up.ask_in_vain(command);
-        assert!(told.starts_with(kind), "{told}");
-        assert!(!is_in_line(&gives_up, &place));
-        if options == "fifo" {
-            assert_eq!(gives_up.ask("task-dropped a"), "true");
-            assert!(!is_in_line(&gives_up, &place));
-        }
-        holder.ask("release g");
-        first.succeeds(waiting);
-        first.ask("release g");
-        last.ask("try a g");
-    }
-
-    let place = Place::new();
-    let [mut holder, mut gives_up] = pools(&place, 1);
-    holder.ask("sem acquire a g");
-    let told = gives_up.ask_in_vain("sem for a g 20");
-    assert!(told.starts_with("timed-out:"), "{told}");
-    assert!(!is_in_line(&gives_up, &place));
-    holder.ask("sem release g");
-    holder.ask("sem try a g");
-}
-
-fn one_that_dies_leaves_the_line() {
-    let place = Place::new();
-    let [mut holder, mut first, mut second, mut third, mut fourth] = lockers(&place, "fifo");
-    holder.ask("lock a g");
-    let waiting = line_up(&mut first, "lock a g", &place);
-    line_up(&mut second, "lock a g", &place);
-    let later = line_up(&mut third, "lock a g", &place);
-    let last = line_up(&mut fourth, LONG, &place);
-    second.kill();
-    holder.kill();
-    first.succeeds(waiting);
-    assert!(!third.has_answered(later));
-    assert!(!fourth.has_answered(last));
-    first.kill();
-    third.succeeds(later);
-    assert!(!fourth.has_answered(last));
-    third.ask("release g");
-    fourth.succeeds(last);
-}
-
-/// Do all its threads sleep?
-fn sleep_on(actor: &Actor) -> bool {
-    let mut tasks = fs::read_dir(format!("/proc/{}/task", actor.pid())).expect("it lives");
-    tasks.all(|task| {
-        let stat = task.expect("a thread").path().join("stat");
-        fs::read_to_string(stat).is_ok_and(|stat| stat.contains(") S "))
-    })
-}
-
-fn a_release_wakes_one_of_a_hundred() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "fifo");
-    holder.ask("lock a g");
-    let mut waiters: Vec<_> = (0..100).map(|_| Actor::with_lock(&place, "fifo")).collect();
-    let pending: Vec<_> = waiters
-        .iter_mut()
-        .map(|waiter| line_up(waiter, "lock a g", &place))
-        .collect();
-    let slept = |waiters: &[Actor]| -> u64 { waiters.iter().map(|one| sleeps(one.pid())).sum() };
-    let mut last = None;
-    until("all asleep", || {
-        let now = slept(&waiters);
-        let sleeps_on = waiters.iter().all(sleep_on) && last == Some(now);
-        last = Some(now);
-        sleeps_on
-    });
-    let before: Vec<_> = (0..20)
-        .map(|number| slept(&waiters[number + 1..]))
-        .collect();
-    holder.ask("release g");
-    for (number, &before) in before.iter().enumerate() {
-        waiters[number].succeeds(pending[number]);
-        assert_eq!(slept(&waiters[number + 1..]), before, "at release {number}");
-        waiters[number].ask("release g");
-    }
-}
-
-fn a_line_moves_to_a_new_file() {
-    let place = Place::new();
-    let [mut old, mut waiter, mut new, mut first, mut second] = lockers(&place, "fifo");
-    old.ask("lock a g");
-    let waiting = line_up(&mut waiter, "lock a g", &place);
-    fs::remove_file(place.lock()).expect("removed");
-    new.ask("lock a g");
-    let next = line_up(&mut first, "lock a g", &place);
-    let later = line_up(&mut second, "lock a g", &place);
-    old.ask("release g");
-    until("a place in the new line", || is_in_line(&waiter, &place));
-    // The first of the new line waits for the lock itself already; the next one has to respect that
-    // somebody came earlier.
-    new.ask("release g");
-    first.succeeds(next);
-    first.ask("release g");
-    waiter.succeeds(waiting);
-    assert!(!second.has_answered(later));
-    waiter.ask("release g");
-    second.succeeds(later);
-    hammer_by_eight("hammer", "remove fifo", 50);
-}
-
-/// Where nothing interrupts the kernel's wait it is asked again and again, and in vain as long as a
-/// program has the other family's lock.
-fn an_attempt_in_vain_keeps_the_place() {
-    let place = Place::new();
-    let [mut other] = lockers(&place, "protocol=flock");
-    let [mut waiter] = lockers(&place, "fifo protocol=both on-wait= interval=1");
-    waiter.ask("signal handle all-real-time");
-    other.ask("lock a g");
-    let waiting = line_up(&mut waiter, LONG, &place);
-    for _ in 0..20 {
-        waiter.event();
-    }
-    assert!(is_in_line(&waiter, &place));
-    let [mut newcomer] = lockers(&place, "fifo protocol=both");
-    is_contended(&mut newcomer, "try a g");
-    other.ask("release g");
-    waiter.succeeds(waiting);
-
-    let place = Place::new();
-    let [mut upgradable, mut reader] = rw_lockers(&place, "fifo");
-    let [mut waiter] = rw_lockers(&place, "fifo on-wait= interval=1");
-    waiter.ask("signal handle all-real-time");
-    upgradable.ask("rw upgradable a g");
-    let waiting = line_up(&mut waiter, "rw upgradable-for a g 3600000", &place);
-    for _ in 0..20 {
-        waiter.event();
-    }
-    is_contended(&mut reader, "rw try-read a g");
-    upgradable.ask("rw release g");
-    waiter.succeeds(waiting);
 }
 
 /// A ticket to read needs no right to write.

@@ -227,7 +227,7 @@ fn a_change_of_the_working_directory_changes_nothing() {
 }
 
 fn removing_under_contention_lets_nobody_in_twice() {
-    let place = hammer_by_eight("hammer", "remove", 10_000);
+    let place = hammer_by_eight("hammer", "remove", 2_000);
     assert!(!place.lock().exists());
 }
 

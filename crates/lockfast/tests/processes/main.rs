@@ -12,6 +12,7 @@ mod actor_semaphore;
 mod actor_signals;
 mod actor_tasks;
 mod actor_threads;
+mod asleep;
 mod cancelling;
 mod chaos;
 mod crash;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         inputs::trials(),
         rwlock::trials(),
         fifo::trials(),
+        fifo::line::trials(),
         race::trials(),
         semaphore::trials(),
         deadlock::trials(),
@@ -114,12 +116,12 @@ fn trial_needing(
     }
 }
 
-/// The trials of a module, each named after its function.
+/// The trials of a module, each named after the module and its function.
 #[macro_export]
 macro_rules! trials {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-            let module = module_path!().rsplit("::").next().expect("a module has a name");
+            let (_, module) = module_path!().split_once("::").expect("a module of this program");
             vec![$($crate::trial(&format!("{module}::{}", stringify!($name)), $name)),*]
         }
     };

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::program::own_program;
 
 /// How long anything may take before the test has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A process that does as it is told, killed at the end of the test.
 pub(crate) struct Actor {

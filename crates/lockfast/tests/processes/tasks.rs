@@ -7,8 +7,10 @@ trials![
     a_task_is_woken_by_the_release_of_another_process,
     a_task_is_woken_by_the_death_of_the_holder,
     a_task_that_is_dropped_leaves_the_kernels_queue,
+    a_signal_that_the_program_took_meanwhile_is_left_to_it,
     a_killed_process_takes_its_tasks_along,
     a_forked_child_may_wait_as_a_task_too,
+    a_forked_childs_copy_of_a_wait_is_inert,
 ];
 
 fn held() -> (Place, Actor, Actor) {
@@ -51,6 +53,25 @@ fn a_task_that_is_dropped_leaves_the_kernels_queue() {
     assert_eq!(waiter.ask("timers"), "0");
 }
 
+/// The helper keeps what ends its waits from one to the next.
+fn a_signal_that_the_program_took_meanwhile_is_left_to_it() {
+    for handlers in ["all-real-time-but-one", "all-real-time"] {
+        let (place, mut holder, mut waiter) = held();
+        // It keeps only what never had to end a wait.
+        let waiting = waiter.begin_waiting("task tokio a g", &place);
+        holder.ask("release g");
+        waiter.succeeds(waiting);
+        waiter.ask("release g");
+        holder.ask("lock a g");
+        waiter.ask(&format!("signal handle {handlers}"));
+        assert_eq!(waiter.ask("task-dropped a"), "true");
+        assert_eq!(waiters(&place.lock()), 0);
+        assert_eq!(waiter.ask("signal handled"), "0");
+        holder.ask("release g");
+        holder.ask("try a g");
+    }
+}
+
 fn a_killed_process_takes_its_tasks_along() {
     let (place, mut holder, mut waiter) = held();
     waiter.begin_waiting("task smol a g", &place);
@@ -68,4 +89,21 @@ fn a_forked_child_may_wait_as_a_task_too() {
     let waiting = child.begin_waiting("task smol a g", &place);
     holder.ask("release g");
     child.succeeds(waiting);
+}
+
+/// The drop of a wait is over when its helper has left the kernel, which in the child none does.
+fn a_forked_childs_copy_of_a_wait_is_inert() {
+    for kind in ["libc", "raw"] {
+        let (place, mut holder, mut parent) = held();
+        assert_eq!(parent.ask("task-begun a"), "true");
+        until("the helper in the queue", || waiters(&place.lock()) == 1);
+        let mut child = parent.fork(kind);
+        child.ask("task-forgotten");
+        assert_eq!(waiters(&place.lock()), 1, "{kind}");
+        assert_eq!(child.ask("task-dropped a"), "true");
+        holder.ask("release g");
+        parent.ask("task-ended g");
+        let told = child.ask_in_vain("try a g");
+        assert!(told.starts_with("contended:"), "{kind} {told}");
+    }
 }

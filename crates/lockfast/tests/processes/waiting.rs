@@ -4,6 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
+use crate::asleep::{times_slept, until_asleep};
 use crate::stage::{Actor, Place, until, waiters};
 use crate::{actor_signals, trials};
 
@@ -15,6 +16,7 @@ trials![
     a_deadline_is_met_beside_handlers_of_the_program,
     a_deadline_is_met_when_the_program_uses_all_signals,
     a_signal_that_the_program_reads_is_left_to_it,
+    a_fork_leaves_the_waits_of_the_parent_to_it,
     a_hundred_threads_time_out_at_once,
     a_time_out_beyond_all_clocks_waits_for_ever,
     a_time_out_of_zero_is_one_attempt,
@@ -38,19 +40,6 @@ fn held(options: &str) -> (Place, Actor, Actor) {
     holder.ask("lock a g");
     let waiter = Actor::with_lock(&place, options);
     (place, holder, waiter)
-}
-
-/// How often the process has gone to sleep.
-pub(crate) fn sleeps(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
-    tasks
-        .map(|task| {
-            let status = task.expect("a thread").path().join("status");
-            let status = fs::read_to_string(status).expect("its status");
-            let line = field(&status, "voluntary_ctxt_switches:");
-            line.parse::<u64>().expect("a number")
-        })
-        .sum()
 }
 
 fn field(status: &str, name: &str) -> String {
@@ -87,12 +76,12 @@ fn waiters_sleep_until_the_release() {
     for command in ["lock a g", LONG] {
         let (place, mut holder, mut waiter) = held("");
         let waiting = waiter.begin_waiting(command, &place);
-        let before = sleeps(waiter.pid());
+        let before = until_asleep(&[&waiter]);
         // Time passes: the holder does things, and the waiter does not wake once.
         for _ in 0..500 {
             holder.ask("count fd");
         }
-        assert_eq!(sleeps(waiter.pid()), before, "{command}");
+        assert_eq!(times_slept(&waiter), before, "{command}");
         assert_eq!(waiters(&place.lock()), 1);
         holder.ask("release g");
         waiter.succeeds(waiting);
@@ -147,13 +136,25 @@ fn a_deadline_is_met_with_every_signal_blocked() {
 }
 
 fn a_deadline_is_met_beside_handlers_of_the_program() {
-    let (place, _holder, mut waiter) = held("");
-    waiter.ask("signal handle all-real-time-but-one");
-    let others = actor_signals::real_time().count() - 1;
-    let waiting = waiter.begin_waiting("for a g 50", &place);
-    assert!(waiter.fails(waiting).starts_with("timed-out:"));
-    assert_eq!(waiter.ask("signal handled"), "0");
-    assert_eq!(waiter.ask("signal kept-handlers"), others.to_string());
+    for has_waited_before in [false, true] {
+        let (place, mut holder, mut waiter) = held("");
+        if has_waited_before {
+            // By a signal that is the program's from now on.
+            assert!(waiter.ask_in_vain("for a g 1").starts_with("timed-out:"));
+        }
+        waiter.ask("signal handle all-real-time-but-one");
+        let others = actor_signals::real_time().count() - 1;
+        // In the kernel's queue, which is seen while it lasts ...
+        let waiting = waiter.begin_waiting(LONG, &place);
+        holder.ask("release g");
+        waiter.succeeds(waiting);
+        waiter.ask("release g");
+        // ... and until a deadline, which may be over before anybody looks.
+        holder.ask("lock a g");
+        assert!(waiter.ask_in_vain("for a g 20").starts_with("timed-out:"));
+        assert_eq!(waiter.ask("signal handled"), "0");
+        assert_eq!(waiter.ask("signal kept-handlers"), others.to_string());
+    }
 }
 
 fn a_deadline_is_met_when_the_program_uses_all_signals() {
@@ -192,6 +193,29 @@ fn a_signal_that_the_program_reads_is_left_to_it() {
     holder.ask("release g");
     waiter.succeeds(waiting);
     assert!(is_pending());
+}
+
+/// The child has neither the threads that wait nor their timers, but copies of all that tells of them.
+fn a_fork_leaves_the_waits_of_the_parent_to_it() {
+    for kind in ["libc", "raw"] {
+        for wait in [LONG, "under-token lock a g", "task tokio a g"] {
+            let (place, mut holder, mut waiter) = held("");
+            let waiting = waiter.begin_waiting(wait, &place);
+            let mut child = waiter.fork(kind);
+            assert_eq!(child.ask("timers"), "0");
+            let told = child.ask_in_vain("for a g 1");
+            assert!(told.starts_with("timed-out:"), "{kind} {wait} {told}");
+            let cancelled = child.begin_waiting("under-token lock a g", &place);
+            child.ask("cancel");
+            assert!(child.fails(cancelled).starts_with("cancelled:"));
+            assert_eq!(child.ask("task-dropped a"), "true");
+            assert!(!waiter.has_answered(waiting), "{kind} {wait}");
+            holder.ask("release g");
+            waiter.succeeds(waiting);
+            let told = child.ask_in_vain("try a g");
+            assert!(told.starts_with("contended:"), "{kind} {wait} {told}");
+        }
+    }
 }
 
 fn a_hundred_threads_time_out_at_once() {

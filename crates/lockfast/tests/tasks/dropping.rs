@@ -35,6 +35,56 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
     }
 }
 
+/// In the queue of its handle; with the turn, in the kernel's queue; granted; or done.
+#[test]
+fn a_wait_is_dropped_at_each_of_its_steps() {
+    // An upgrade has the turn already when it waits for other processes. And which of two helpers is the first
+    // in the line for permits nobody can tell, so a wait for one may get it before the other one has all.
+    let ways = [
+        Way::Lock,
+        Way::Read,
+        Way::Write,
+        Way::Upgradable,
+        Way::LockAll,
+        Way::LockInOrder,
+        Way::WriteInOrder,
+    ];
+    for (way, steps) in ways
+        .into_iter()
+        .flat_map(|way| (0..4).map(move |steps| (way, steps)))
+    {
+        let place = Place::new();
+        let (own, waits) = way.held(&place, By::ThisHandle);
+        let another = ByHand::waiting(way.of_another(&place));
+        let mut wait = ByHand::waiting(waits);
+        if steps == 0 {
+            drop(wait);
+            drop(own);
+            drop(another.finish().expect("its turn"));
+            way.is_free(&place);
+            continue;
+        }
+        drop(own);
+        another.is_woken();
+        assert!(wait.poll().is_pending(), "{way:?}");
+        let others = another.finish().expect("granted");
+        if steps == 1 {
+            drop(wait);
+            assert_eq!(place.waiters(), 0, "{way:?}");
+            drop(others);
+            way.is_free(&place);
+            continue;
+        }
+        drop(others);
+        wait.is_woken();
+        match steps {
+            2 => drop(wait),
+            _ => drop(wait.finish().expect("granted")),
+        }
+        way.is_free(&place);
+    }
+}
+
 /// The second to wait by a handle has its place in the queue when the first is gone.
 #[test]
 fn the_next_one_moves_up() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Mutex;
 
-use lockfast::{Lock, Member, Result, RwLock, Semaphore};
+use lockfast::{Fairness, Lock, Member, Result, RwLock, Semaphore};
 use tempfile::TempDir;
 
 pub(crate) struct Place {
@@ -31,7 +31,11 @@ pub(crate) enum Way {
     Upgrade,
     Acquire,
     AcquireMany,
+    /// Of two, and the first one is free.
     LockAll,
+    LockInOrder,
+    WriteInOrder,
+    AcquireInOrder,
 }
 
 /// Who it is that holds it.
@@ -44,7 +48,7 @@ pub(crate) enum By {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Lock,
         Self::Read,
         Self::Write,
@@ -53,74 +57,122 @@ impl Way {
         Self::Acquire,
         Self::AcquireMany,
         Self::LockAll,
+        Self::LockInOrder,
+        Self::WriteInOrder,
+        Self::AcquireInOrder,
     ];
 
     /// Somebody who holds it, and a wait for it that was not polled yet.
     pub(crate) fn held(self, place: &Place, by: By) -> (Held, Waits) {
         match self {
-            Self::Lock | Self::LockAll => {
-                let (waits, holds) = handles(place, by, || Lock::open(place.lock()));
+            Self::Lock | Self::LockAll | Self::LockInOrder => {
+                let (waits, holds) = handles(place, by, || self.lock(place));
                 let held = Box::new(holds.lock().expect("it is free"));
-                (held, self.of_lock(waits))
+                (held, self.of_lock(waits, place))
             }
-            Self::Read | Self::Write | Self::Upgradable => {
-                let (waits, holds) = handles(place, by, || RwLock::open(place.lock()));
+            Self::Read | Self::Write | Self::Upgradable | Self::WriteInOrder => {
+                let (waits, holds) = handles(place, by, || self.rw_lock(place));
                 let held = Box::new(holds.write().expect("it is free"));
                 (held, self.of_rwlock(waits))
             }
             Self::Upgrade => {
-                let (waits, holds) = handles(place, by, || RwLock::open(place.lock()));
+                let (waits, holds) = handles(place, by, || self.rw_lock(place));
                 let held = Box::new(holds.read().expect("it is free"));
                 let reader = waits.upgradable_read().expect("beside the reader");
                 let waits = Box::pin(async { Ok(boxed(reader.upgrade_async().await?)) });
                 (held, waits)
             }
-            Self::Acquire | Self::AcquireMany => {
-                let (waits, holds) = handles(place, by, || Semaphore::open(place.lock(), 2));
+            Self::Acquire | Self::AcquireMany | Self::AcquireInOrder => {
+                let (waits, holds) = handles(place, by, || self.pool(place));
                 let held = Box::new(holds.acquire_many(2).expect("they are free"));
                 (held, self.of_semaphore(waits))
             }
         }
     }
 
-    fn of_lock(self, lock: Lock) -> Waits {
+    /// A wait for all of it, by a handle of its own.
+    pub(crate) fn of_another(self, place: &Place) -> Waits {
         match self {
-            Self::Lock => Box::pin(async move { Ok(boxed(lock.lock_async().await?)) }),
-            _ => Box::pin(async move {
-                Ok(boxed(
-                    lockfast::lock_all_async([Member::Lock(&lock)]).await?,
-                ))
-            }),
+            Self::Acquire | Self::AcquireMany | Self::AcquireInOrder => {
+                let pool = self.pool(place).expect("opened");
+                Box::pin(async move { Ok(boxed(pool.acquire_many_async(2).await?)) })
+            }
+            _ => {
+                let lock = self.rw_lock(place).expect("opened");
+                Box::pin(async move { Ok(boxed(lock.write_async().await?)) })
+            }
         }
+    }
+
+    fn of_lock(self, lock: Lock, place: &Place) -> Waits {
+        if self != Self::LockAll {
+            return Box::pin(async move { Ok(boxed(lock.lock_async().await?)) });
+        }
+        let first = Lock::open(place.first()).expect("opened");
+        Box::pin(async move {
+            let members = [Member::Lock(&lock), Member::Lock(&first)];
+            Ok(boxed(lockfast::lock_all_async(members).await?))
+        })
     }
 
     fn of_rwlock(self, lock: RwLock) -> Waits {
         match self {
             Self::Read => Box::pin(async move { Ok(boxed(lock.read_async().await?)) }),
-            Self::Write => Box::pin(async move { Ok(boxed(lock.write_async().await?)) }),
-            _ => Box::pin(async move { Ok(boxed(lock.upgradable_read_async().await?)) }),
+            Self::Upgradable => {
+                Box::pin(async move { Ok(boxed(lock.upgradable_read_async().await?)) })
+            }
+            _ => Box::pin(async move { Ok(boxed(lock.write_async().await?)) }),
         }
     }
 
     fn of_semaphore(self, pool: Semaphore) -> Waits {
         match self {
-            Self::Acquire => Box::pin(async move { Ok(boxed(pool.acquire_async().await?)) }),
-            _ => Box::pin(async move { Ok(boxed(pool.acquire_many_async(2).await?)) }),
+            Self::AcquireMany => {
+                Box::pin(async move { Ok(boxed(pool.acquire_many_async(2).await?)) })
+            }
+            _ => Box::pin(async move { Ok(boxed(pool.acquire_async().await?)) }),
         }
+    }
+
+    fn fairness(self) -> Fairness {
+        match self {
+            Self::LockInOrder | Self::WriteInOrder | Self::AcquireInOrder => Fairness::Fifo,
+            _ => Fairness::default(),
+        }
+    }
+
+    fn lock(self, place: &Place) -> Result<Lock> {
+        Lock::options().fairness(self.fairness()).open(place.lock())
+    }
+
+    fn rw_lock(self, place: &Place) -> Result<RwLock> {
+        let options = RwLock::options().fairness(self.fairness());
+        options.open(place.lock())
+    }
+
+    fn pool(self, place: &Place) -> Result<Semaphore> {
+        let options = Semaphore::options().fairness(self.fairness());
+        options.open(place.lock(), 2)
     }
 
     /// Nobody has it, or is in a queue for it: a newcomer gets all of it at once.
     #[track_caller]
     pub(crate) fn is_free(self, place: &Place) {
         let free = match self {
-            Self::Acquire | Self::AcquireMany => Semaphore::open(place.lock(), 2)
+            Self::Acquire | Self::AcquireMany | Self::AcquireInOrder => self
+                .pool(place)
                 .and_then(|pool| pool.try_acquire_many(2))
                 .map(drop),
-            _ => RwLock::open(place.lock())
+            _ => self
+                .rw_lock(place)
                 .and_then(|lock| lock.try_write())
                 .map(drop),
         };
         free.unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        if self == Self::LockAll {
+            let first = Lock::open(place.first()).and_then(|first| first.try_lock().map(drop));
+            first.unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        }
     }
 }
 
@@ -133,6 +185,11 @@ impl Place {
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
+        self.directory.path().join("b.lock")
+    }
+
+    /// One that comes before it.
+    fn first(&self) -> PathBuf {
         self.directory.path().join("a.lock")
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use lockfast::{
     CancelToken, Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, RwLockReadGuard,
-    RwLockUpgradableReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, Verify,
+    RwLockUpgradableReadGuard, RwLockWriteGuard, Scope, Semaphore, SemaphorePermit, Verify,
 };
 
 use crate::foreign::Foreign;
@@ -113,6 +113,13 @@ fn perform(words: &[&str], props: &Mutex<Props>) -> Answer {
         ["sem", name, path, permits, ref options @ ..] => {
             let opened = parse::<Semaphore>(options).open(path, permits.parse()?)?;
             locked().semaphores.insert(name.to_owned(), opened);
+        }
+        ["named", name, file] => {
+            locked().locks.insert(name.to_owned(), Lock::named(file)?);
+        }
+        ["named-for-all", name, file] => {
+            let opened = Lock::options().scope(Scope::Machine).open_named(file)?;
+            locked().locks.insert(name.to_owned(), opened);
         }
         ["from-file", name, path] => {
             let file = File::options().read(true).write(true).open(path)?;

@@ -16,6 +16,10 @@ mod exclusion;
 mod foreign;
 #[cfg(windows)]
 mod identity;
+#[cfg(all(windows, feature = "inspect"))]
+mod inspect;
+#[cfg(windows)]
+mod named;
 #[cfg(windows)]
 mod rwlock;
 #[cfg(windows)]
@@ -44,7 +48,10 @@ fn main() -> std::process::ExitCode {
         content::trials(),
         semaphore::trials(),
         foreign::trials(),
+        named::trials(),
         unsupported::trials(),
+        #[cfg(feature = "inspect")]
+        inspect::trials(),
     ];
     libtest_mimic::run(
         &Arguments::from_args(),

@@ -77,9 +77,15 @@ pub(crate) struct Pending(u32);
 
 impl Actor {
     pub(crate) fn start() -> Self {
+        Self::start_in([])
+    }
+
+    /// Starts an actor that has these variables in its environment.
+    pub(crate) fn start_in<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let own = std::env::current_exe().expect("this program");
         let mut process = Command::new(own)
             .arg("actor")
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -151,7 +157,7 @@ impl Actor {
     #[track_caller]
     pub(crate) fn attempts(&mut self, command: &str) -> bool {
         let pending = self.tell(command);
-        self.answer(pending).starts_with("ok")
+        self.has_got(pending)
     }
 
     fn tell(&mut self, command: &str) -> Pending {
@@ -177,6 +183,12 @@ impl Actor {
             Some(text) => text.to_owned(),
             None => panic!("it succeeded: {answer}"),
         }
+    }
+
+    /// Waits for the answer; did it succeed?
+    #[track_caller]
+    pub(crate) fn has_got(&mut self, pending: Pending) -> bool {
+        self.answer(pending).starts_with("ok")
     }
 
     /// Did it answer already? Never waits.

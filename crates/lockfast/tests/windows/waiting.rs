@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Place, is_wine};
 use crate::trials;
 
 trials![
@@ -13,6 +13,7 @@ trials![
     a_program_that_wants_to_give_up_is_asked_now_and_then,
     those_who_wait_get_in_one_by_one,
     a_file_that_was_opened_by_others_can_be_waited_for,
+    what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back,
 ];
 
 fn pair(options: &str) -> (Place, Actor, Actor) {
@@ -123,4 +124,41 @@ fn a_file_that_was_opened_by_others_can_be_waited_for() {
     one.ask("release g");
     other.succeeds(waits);
     assert!(one.ask_in_vain("try a g").starts_with("contended"));
+}
+
+fn what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back() {
+    if !is_wine() {
+        eprintln!("not tested: only the stand-in under Wine grants a request when it is cancelled");
+        return;
+    }
+    let place = Place::new();
+    let open = format!("lock a {} tell", place.lock().display());
+    let mut one = Actor::with("lock", &place, "");
+    let mut late = Actor::start_in([("LOCKFAST_TEST_LATE_GRANT", "1")]);
+    late.ask(&open);
+
+    // A deadline: it has the lock, and may keep it.
+    one.ask("take a g");
+    let waits = late.begin_waiting("for a g 200");
+    one.ask("release g");
+    late.succeeds(waits);
+    assert!(one.ask_in_vain("try a g").starts_with("contended"));
+    late.ask("release g");
+
+    // A token: nobody wants it any more.
+    one.ask("take a g");
+    let waits = late.begin_waiting("under-token a g");
+    one.ask("release g");
+    late.ask("cancel");
+    if late.has_got(waits) {
+        late.ask("release g");
+    }
+    nothing_is_left([&mut one, &mut late]);
+
+    // A task that is dropped, while the lock becomes free.
+    one.ask("take a g");
+    let dropped = late.begin("drop-task a");
+    one.ask("release g");
+    late.succeeds(dropped);
+    nothing_is_left([&mut one, &mut late]);
 }

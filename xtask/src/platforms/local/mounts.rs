@@ -19,7 +19,7 @@ pub(super) struct FileSystem {
     pub(super) runs_tests: bool,
 }
 
-pub(super) const ALL: [FileSystem; 7] = [
+pub(super) const ALL: [FileSystem; 8] = [
     FileSystem {
         name: "tmpfs",
         commands: "mount -t tmpfs none here",
@@ -55,6 +55,21 @@ pub(super) const ALL: [FileSystem; 7] = [
         name: "FUSE: bindfs",
         commands: "mkdir behind; bindfs behind here",
         exceptions: &[],
+        runs_tests: false,
+    },
+    FileSystem {
+        // It passes all locks on as those of one process, its own.
+        name: "FUSE: bindfs, locks passed on",
+        commands: "mkdir behind; bindfs --multithreaded --enable-lock-forwarding behind here",
+        exceptions: &[
+            ("exclusion", "broken"),
+            ("shared", "untested"),
+            ("upgrade", "untested"),
+            ("deadline", "untested"),
+            ("wake-after-release", "untested"),
+            ("wake-after-kill", "untested"),
+            ("identity", "untested"),
+        ],
         runs_tests: false,
     },
     FileSystem {

@@ -78,7 +78,7 @@ fn a_reader_that_does_not_pass_the_gate_overtakes() {
 fn writers_that_do_not_empty_the_rooms_starve_readers() {
     const WRITE: Plan = Plan {
         steps: &[
-            Step::Lock(Access::Exclusive, Part::Upgrade),
+            Step::Lock(Access::Exclusive, Part::Tagged),
             Step::Lock(Access::Exclusive, Part::Gate),
             Step::Lock(Access::Exclusive, Part::Whole),
         ],
@@ -118,7 +118,7 @@ fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
 fn with_one_room_a_reader_can_starve() {
     const WRITE: Plan = Plan {
         steps: &[
-            Step::Lock(Access::Exclusive, Part::Upgrade),
+            Step::Lock(Access::Exclusive, Part::Tagged),
             Step::Lock(Access::Exclusive, Part::FirstRoom),
             Step::Unlock(Part::FirstRoom),
             Step::Lock(Access::Exclusive, Part::Gate),

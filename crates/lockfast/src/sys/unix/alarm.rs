@@ -248,6 +248,10 @@ mod timer {
         }
     }
 
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "it is a number on Android, and large elsewhere"
+    )]
     fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
         // SAFETY: the set was written, and the signal's number is one of the system's.
         unsafe { libc::sigismember(set, signal) == 1 }
@@ -267,7 +271,7 @@ mod timer {
         let unread = all().filter(|&signal| !is_in(&masked, signal));
         for signal in unread.chain(all()) {
             // Some can't be had under emulators.
-            if matches!(claim(signal), Ok(true)) {
+            if has_timers(signal) && matches!(claim(signal), Ok(true)) {
                 CHOSEN.store(signal, Ordering::Relaxed);
                 return Ok(signal);
             }
@@ -275,6 +279,14 @@ mod timer {
         Err(io::Error::other(
             "no real-time signal is left: the program has handlers for all of them",
         ))
+    }
+
+    /// Can a timer send it? Where the system has none left, that is no fault of the signal's.
+    fn has_timers(signal: libc::c_int) -> bool {
+        match Timer::new(signal) {
+            Ok(_) => true,
+            Err(error) => error.raw_os_error() != Some(libc::EINVAL),
+        }
     }
 
     /// Installs the handler where none is; `false` where the program has one.

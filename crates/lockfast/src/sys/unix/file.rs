@@ -1,13 +1,13 @@
 //! Opening lock files, and telling which file it is.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
+use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// A file has permissions that are given as a mode.
 pub(crate) const HAS_MODES: bool = true;
@@ -20,22 +20,6 @@ pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
         fs::symlink_metadata(path)?
     };
     Ok(status_of(&metadata))
-}
-
-/// Whose that is which stands at the path; no link is followed.
-pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
-    let metadata = fs::symlink_metadata(path)?;
-    Ok(Ownership {
-        owner: metadata.uid(),
-        permissions: metadata.mode() & 0o7777,
-        sort: status_of(&metadata).sort,
-    })
-}
-
-/// Creates a directory that nobody but the user can enter. What stands there already, be it a link,
-/// is an error.
-pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
 }
 
 /// What is behind the descriptor.

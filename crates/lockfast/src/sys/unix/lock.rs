@@ -119,7 +119,7 @@ fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
 mod record {
     use std::fs::File;
     use std::io;
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd, RawFd};
 
     use super::super::check;
     use crate::protocol::Blocker;
@@ -143,12 +143,10 @@ mod record {
         set(file, libc::F_OFD_SETLK, record(libc::F_UNLCK, range))
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
     pub(super) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
         let mut record = record(kind(access), range);
         let fd = file.as_raw_fd();
-        // SAFETY: the descriptor is open and the record outlives the call.
-        check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) })?;
+        check(call(fd, libc::F_OFD_GETLK, &mut record))?;
         if is_none(&record) {
             return Ok(None);
         }
@@ -160,10 +158,32 @@ mod record {
         }))
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
-    fn set(file: &File, command: libc::c_int, record: Flock) -> io::Result<()> {
+    fn set(file: &File, command: libc::c_int, mut record: Flock) -> io::Result<()> {
+        check(call(file.as_raw_fd(), command, &mut record)).map(drop)
+    }
+
+    /// Where offsets of the C library have 32 bits, its `fcntl` takes the record for one with such
+    /// offsets, so the kernel is called without it.
+    #[cfg(all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
+    ))]
+    #[allow(clippy::cast_possible_truncation, reason = "0, or -1")]
+    fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
         // SAFETY: the descriptor is open and the record outlives the call.
-        check(unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const record) }).map(drop)
+        unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, &raw mut *record) as libc::c_int }
+    }
+
+    #[cfg(not(all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
+    )))]
+    #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
+    fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
+        // SAFETY: the descriptor is open and the record outlives the call.
+        unsafe { libc::fcntl(fd, command, &raw mut *record) }
     }
 
     fn kind(access: Access) -> Kind {

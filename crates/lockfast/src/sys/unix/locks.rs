@@ -105,6 +105,8 @@ fn described(line: Line, unreadable: &[u32]) -> Description {
         Kind::Classic => line.pid,
         // It may have been inherited by others, and the one that took it be gone.
         Kind::Flock => line.pid.filter(|pid| unreadable.contains(pid)),
+        // No table here has one.
+        Kind::LockFile => None,
     };
     Description {
         file: line.file,

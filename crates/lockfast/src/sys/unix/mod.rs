@@ -14,6 +14,7 @@ pub(crate) mod locks;
 #[path = "../unsupported/locks.rs"]
 pub(crate) mod locks;
 pub(crate) mod park;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod watch;
 

@@ -1,6 +1,5 @@
-//! The user, and the namespace in which a pid means something.
+//! Processes, and the namespace in which a pid means something.
 
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that two processes share when a pid means the same process to both.
@@ -18,16 +17,6 @@ pub(crate) fn namespace() -> u64 {
         }
         namespace => namespace,
     }
-}
-
-/// The user whose files this process creates.
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "there is none on the side that is not supported"
-)]
-pub(crate) fn user() -> io::Result<u32> {
-    // SAFETY: takes nothing and can't fail.
-    Ok(unsafe { libc::geteuid() })
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -5,19 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::unsupported;
-use crate::sys::{Ownership, Status};
+use crate::sys::Status;
 
 pub(crate) const HAS_MODES: bool = true;
 
 pub(crate) fn status_at(_path: &Path, _follow: bool) -> io::Result<Status> {
-    Err(unsupported())
-}
-
-pub(crate) fn ownership_at(_path: &Path) -> io::Result<Ownership> {
-    Err(unsupported())
-}
-
-pub(crate) fn create_private_dir(_path: &Path) -> io::Result<()> {
     Err(unsupported())
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod lock;
 #[cfg(feature = "inspect")]
 pub(crate) mod locks;
 pub(crate) mod park;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod watch;
 

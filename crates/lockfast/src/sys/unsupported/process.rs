@@ -1,16 +1,8 @@
-//! No lock names its holder, and no user has one.
-
-use std::io;
-
-use super::unsupported;
+//! No lock names its holder.
 
 /// Unknown.
 pub(crate) fn namespace() -> u64 {
     0
-}
-
-pub(crate) fn user() -> io::Result<u32> {
-    Err(unsupported())
 }
 
 pub(crate) fn started(_pid: u32) -> Option<u64> {

@@ -27,14 +27,14 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFinalPathNameByHandleW, SetFileInformationByHandle,
 };
 
-use super::{check, is, request, unsupported};
-use crate::sys::{ChangeTime, FileId, FileSort, Ownership, Status};
+use super::{check, is, place, request};
+use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// A file has no permissions that could be given as a mode.
 pub(crate) const HAS_MODES: bool = false;
 
 /// Everybody may open, delete and rename what lockfast has open.
-const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+pub(super) const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
 /// What stands at the path; the link itself, unless it is to be followed.
 pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
@@ -49,14 +49,6 @@ pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
         Err(error) if is_delete_pending(&error) => Err(io::ErrorKind::NotFound.into()),
         Err(error) => Err(error),
     }
-}
-
-pub(crate) fn ownership_at(_path: &Path) -> io::Result<Ownership> {
-    Err(unsupported())
-}
-
-pub(crate) fn create_private_dir(_path: &Path) -> io::Result<()> {
-    Err(unsupported())
 }
 
 /// What is behind the handle.
@@ -109,15 +101,22 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
     })
 }
 
-/// Creates a file that does not exist yet; who may use it, the directory says.
-pub(crate) fn create_new(path: &Path, _mode: Option<u32>) -> io::Result<File> {
+/// Creates a file that does not exist yet. Who may use it, the directory says, unless the mode gives it
+/// to everybody.
+pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
+    const EVERYBODY_WRITES: u32 = 0o002;
+    let flags = FILE_FLAG_OVERLAPPED | FILE_FLAG_OPEN_REPARSE_POINT;
     unless_vanishing(|| {
+        if mode.is_some_and(|mode| mode & EVERYBODY_WRITES != 0) {
+            let access = GENERIC_READ | GENERIC_WRITE;
+            return place::create_public_file(path, flags, access).map(File::from);
+        }
         OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .share_mode(SHARE_ALL)
-            .custom_flags(FILE_FLAG_OVERLAPPED | FILE_FLAG_OPEN_REPARSE_POINT)
+            .custom_flags(flags)
             .open(path)
     })
 }

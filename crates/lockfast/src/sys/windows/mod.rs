@@ -8,10 +8,10 @@ pub(crate) mod fork;
 mod held;
 pub(crate) mod lock;
 #[cfg(feature = "inspect")]
-#[path = "../unsupported/locks.rs"]
 pub(crate) mod locks;
 pub(crate) mod park;
 mod pieces;
+pub(crate) mod place;
 pub(crate) mod process;
 mod request;
 mod sleep;

@@ -1,0 +1,36 @@
+//! No lock has a name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::unsupported;
+use crate::sys::{Home, Ownership};
+
+/// What could be wrong with a directory, if there were one.
+pub(crate) mod fault {
+    pub(crate) const OF_ANOTHER_USER: &str = "it belongs to another user";
+    pub(crate) const OTHERS_ENTER: &str = "others can enter it";
+    pub(crate) const PARENT_OF_ANOTHER_USER: &str = "it belongs to another user";
+    pub(crate) const OTHERS_REMOVE: &str = "others can move away what is in it";
+    pub(crate) const NOT_OF_THE_SYSTEM: &str = "it does not belong to the system";
+}
+
+pub(crate) fn of_user() -> io::Result<Home> {
+    Err(unsupported())
+}
+
+pub(crate) fn of_machine() -> io::Result<Vec<PathBuf>> {
+    Err(unsupported())
+}
+
+pub(crate) fn ownership_at(_path: &Path) -> io::Result<Ownership> {
+    Err(unsupported())
+}
+
+pub(crate) fn create_private(_path: &Path) -> io::Result<()> {
+    Err(unsupported())
+}
+
+pub(crate) fn file_name(name: &str) -> String {
+    name.to_owned()
+}

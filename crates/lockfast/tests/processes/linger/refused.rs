@@ -1,0 +1,93 @@
+//! Where locks can't linger, and what does not go together with it.
+
+use std::fs;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+use super::{LONG, keepers};
+use crate::program::own_words;
+use crate::stage::{Actor, Place, holders, installed};
+use crate::{trial, trial_needing};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "linger::refused::what_can_not_linger_says_so",
+            what_can_not_linger_says_so,
+        ),
+        trial_needing(
+            "linger::refused::without_watches_it_says_so",
+            installed("strace"),
+            without_watches_it_says_so,
+        ),
+        trial_needing(
+            "linger::refused::a_file_that_can_not_be_watched_later_is_not_kept",
+            installed("strace"),
+            a_file_that_can_not_be_watched_later_is_not_kept,
+        ),
+    ]
+}
+
+fn what_can_not_linger_says_so() {
+    let place = Place::new();
+    let mut actor = Actor::start();
+    let path = place.lock();
+    for options in ["linger=0", "linger=1 remove", "linger=1 verify=path"] {
+        let refused = actor.ask_in_vain(&format!("open a {} {options}", path.display()));
+        assert!(refused.contains("linger"), "{refused}");
+        assert!(!path.exists());
+    }
+    let refused = actor.ask_in_vain(&format!("sem open s {} 3 linger=1", path.display()));
+    assert!(refused.contains("linger"), "{refused}");
+    // A file system that is not known to be kept by this machine alone.
+    let refused = actor.ask_in_vain("open a /proc/self/oom_score_adj linger=1");
+    assert!(refused.starts_with("unsupported:"), "{refused}");
+}
+
+/// An actor whose calls of that sort fail as said.
+fn failing(injection: &str) -> Actor {
+    let call = injection.split(':').next().expect("a call");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/dev/null"]);
+    strace.args(["-e", &format!("trace={call}")]);
+    strace.args(["-e", &format!("inject={injection}")]);
+    Actor::start_by(strace.args(own_words()).arg("actor"))
+}
+
+/// As where the limits of the user are reached.
+fn without_watches_it_says_so() {
+    for injection in [
+        "inotify_init1:error=EMFILE",
+        "inotify_add_watch:error=ENOSPC",
+    ] {
+        let place = Place::new();
+        let mut actor = failing(injection);
+        let before = actor.ask("count task");
+        let refused = actor.ask_in_vain(&format!("open a {} {LONG}", place.lock().display()));
+        assert!(refused.starts_with("unsupported:"), "{refused}");
+        assert!(refused.contains("inotify"), "{refused}");
+        assert_eq!(actor.ask("count task"), before);
+        actor.ask(&format!("open a {}", place.lock().display()));
+        actor.ask("lock a g");
+    }
+}
+
+/// Nobody would hear who wants it.
+fn a_file_that_can_not_be_watched_later_is_not_kept() {
+    let place = Place::new();
+    let mut actor = failing("inotify_add_watch:error=ENOSPC:when=2+");
+    actor.ask(&format!("open a {} {LONG}", place.lock().display()));
+    super::keep(&mut actor, &place);
+    fs::remove_file(place.lock()).expect("removed");
+    crate::stage::until("the new file locked", || {
+        actor.ask("lock a g");
+        actor.ask("release g");
+        place.lock().exists()
+    });
+    for _ in 0..20 {
+        actor.ask("lock a g");
+        actor.ask("release g");
+        assert_eq!((holders(&place.lock()), keepers(&place)), (0, 0));
+    }
+}

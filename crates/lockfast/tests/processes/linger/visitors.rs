@@ -1,0 +1,141 @@
+//! Programs that know nothing of locks that linger, and want one.
+
+use std::fs;
+
+use libtest_mimic::Trial;
+
+use super::{LONG, keep, keepers};
+use crate::interop::peer::{
+    FASTENERS, FILELOCK, FLOCK_UTILITY, Family, LOCKF, PORTALOCKER, Peer, STD,
+};
+use crate::stage::{Actor, Place, until};
+use crate::{trial, trial_needing};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        trial(
+            "linger::visitors::one_that_only_asks_gets_in_when_the_time_is_over",
+            one_that_only_asks_gets_in_when_the_time_is_over,
+        ),
+        trial(
+            "linger::visitors::one_that_waits_unheard_is_found",
+            one_that_waits_unheard_is_found,
+        ),
+    ];
+    for peer in [LOCKF, FASTENERS, FLOCK_UTILITY, FILELOCK, PORTALOCKER, STD] {
+        let own = match peer.family {
+            Family::Record => "fcntl",
+            Family::Flock => "flock",
+        };
+        for protocol in [own, "both"] {
+            let name = format!("linger::visitors::{protocol}_{}", peer.name);
+            trials.push(trial_needing(&name, peer.available(), move || {
+                it_is_given_up_for(&peer, protocol);
+            }));
+        }
+    }
+    trials
+}
+
+/// A program that has the file open as `f` before any keeper watches it, so that it is not heard.
+pub(super) fn unheard(place: &Place) -> Actor {
+    fs::write(place.lock(), "").expect("a file");
+    let mut program = Actor::start();
+    program.ask(&format!("hold-open f {}", place.lock().display()));
+    program
+}
+
+/// It has the file open all the time, and so can't be heard.
+fn one_that_only_asks_gets_in_when_the_time_is_over() {
+    for is_used in [false, true] {
+        let place = Place::new();
+        let mut poller = unheard(&place);
+        let mut keeper = Actor::with_lock(&place, "linger=100");
+        if is_used {
+            keeper.ask("relock-in-threads a 1");
+        }
+        for _ in 0..2 {
+            until("a lock that is kept", || {
+                if !is_used {
+                    keeper.ask("lock a g");
+                    keeper.ask("release g");
+                }
+                keepers(&place) == 1
+            });
+            until("the poller inside", || {
+                let attempt = poller.begin("classic f exclusive");
+                poller.answers(attempt).is_ok()
+            });
+            if is_used {
+                nobody_else_is_inside(&mut keeper);
+            }
+            poller.ask("classic f none");
+        }
+    }
+}
+
+/// It has the file open before it waits, even before the keeper has, and the time is never over.
+fn one_that_waits_unheard_is_found() {
+    for (is_used, is_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let place = Place::new();
+        let (mut keeper, mut waiter);
+        if is_first {
+            waiter = unheard(&place);
+            keeper = Actor::with_lock(&place, LONG);
+        } else {
+            keeper = Actor::with_lock(&place, LONG);
+            waiter = unheard(&place);
+        }
+        if is_used {
+            keeper.ask("relock-in-threads a 1");
+        }
+        for _ in 0..2 {
+            until("a lock that is kept", || {
+                if !is_used {
+                    keeper.ask("lock a g");
+                    keeper.ask("release g");
+                }
+                keepers(&place) == 1
+            });
+            waiter.ask("classic f exclusive-wait");
+            if is_used {
+                nobody_else_is_inside(&mut keeper);
+            }
+            waiter.ask("classic f none");
+        }
+    }
+}
+
+/// Also while the keeper takes it over and over.
+fn it_is_given_up_for(peer: &Peer, protocol: &str) {
+    for is_used in [false, true] {
+        let place = Place::new();
+        let mut keeper = super::keeper(&place, &format!("protocol={protocol}"));
+        if is_used {
+            // Now and then, so that one who asks now and then has a chance.
+            keeper.ask("relock-in-threads a 1 1");
+        }
+        let mut foreign = peer.start(&place);
+        for _ in 0..3 {
+            if !is_used {
+                keep(&mut keeper, &place);
+            }
+            foreign.ask("lock exclusive");
+            if is_used {
+                nobody_else_is_inside(&mut keeper);
+            } else {
+                assert!(keeper.ask_in_vain("try a g").starts_with("contended:"));
+            }
+            foreign.ask("release");
+        }
+    }
+}
+
+/// The threads of the keeper count while they are inside.
+#[track_caller]
+fn nobody_else_is_inside(keeper: &mut Actor) {
+    let before = keeper.ask("relocked");
+    for _ in 0..20 {
+        assert_eq!(keeper.ask("relocked"), before);
+    }
+}
