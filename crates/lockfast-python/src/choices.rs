@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lockfast::{Fairness, Options, Protocol, Scope, Verify};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -57,7 +57,8 @@ impl Choices {
         for (key, value) in keywords {
             let key: String = key.extract()?;
             match &*key {
-                "mode" => choices.mode = value.extract()?,
+                "mode" if value.is_none() => choices.mode = None,
+                "mode" => choices.mode = Some(number(&value)?),
                 "create_dirs" => choices.create_dirs = value.extract()?,
                 "follow_symlinks" => choices.follow_symlinks = value.extract()?,
                 "protocol" => choices.protocol = protocol(&value.extract::<String>()?)?,
@@ -129,6 +130,20 @@ pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
         return Err(PyValueError::new_err("embedded null byte"));
     }
     Ok(path.into())
+}
+
+/// A number that is not negative; which are too large the library knows better.
+pub(crate) fn number(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+    value.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            PyValueError::new_err(format!(
+                "a number from 0 to {} is needed, not {value}",
+                u32::MAX
+            ))
+        } else {
+            error
+        }
+    })
 }
 
 pub(crate) fn scope(word: &str) -> PyResult<Scope> {

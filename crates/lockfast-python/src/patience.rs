@@ -31,7 +31,14 @@ impl FromPyObject<'_, '_> for Timeout {
             method.call0()?.extract()?
         } else {
             // Fractions, decimals and other numbers.
-            value.extract().map_err(|_| wrong_type(&value))?
+            value.extract().map_err(|error: PyErr| {
+                // What is a number, but too large for this, says so itself.
+                if error.is_instance_of::<PyTypeError>(value.py()) {
+                    wrong_type(&value)
+                } else {
+                    error
+                }
+            })?
         };
         if seconds.is_nan() || seconds < 0.0 {
             let text = format!("a time-out is 0 or more seconds, not {seconds}");

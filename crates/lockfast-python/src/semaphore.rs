@@ -92,7 +92,7 @@ impl Semaphore {
     fn new(
         py: Python<'_>,
         path: &Bound<'_, PyAny>,
-        permits: u32,
+        #[pyo3(from_py_with = choices::number)] permits: u32,
         options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let path = choices::path(path)?;
@@ -105,7 +105,12 @@ impl Semaphore {
     /// The semaphore with that name, shared by the user's processes or by the machine's.
     #[staticmethod]
     #[pyo3(signature = (name, permits, *, scope = "user"))]
-    fn named(py: Python<'_>, name: &str, permits: u32, scope: &str) -> PyResult<Self> {
+    fn named(
+        py: Python<'_>,
+        name: &str,
+        #[pyo3(from_py_with = choices::number)] permits: u32,
+        scope: &str,
+    ) -> PyResult<Self> {
         let options = Choices::default().options(lockfast::Semaphore::options());
         let options = options.scope(choices::scope(scope)?);
         let opened = options.open_named(name, permits);
@@ -118,13 +123,22 @@ impl Semaphore {
         signature = (count = 1, *, timeout = Timeout(None)),
         text_signature = "($self, count=1, *, timeout=None)"
     )]
-    fn acquire(&self, py: Python<'_>, count: u32, timeout: Timeout) -> PyResult<SemaphorePermit> {
+    fn acquire(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = choices::number)] count: u32,
+        timeout: Timeout,
+    ) -> PyResult<SemaphorePermit> {
         self.take(py, count, timeout)
     }
 
     /// Takes so many permits if they are free and nobody waits.
     #[pyo3(signature = (count = 1))]
-    fn try_acquire(&self, py: Python<'_>, count: u32) -> PyResult<SemaphorePermit> {
+    fn try_acquire(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = choices::number)] count: u32,
+    ) -> PyResult<SemaphorePermit> {
         let taken = self.pool.try_acquire_many(count);
         taken
             .map(SemaphorePermit::new)
@@ -139,7 +153,7 @@ impl Semaphore {
     fn acquire_async<'py>(
         &self,
         py: Python<'py>,
-        count: u32,
+        #[pyo3(from_py_with = choices::number)] count: u32,
         timeout: Timeout,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.pending(count, timeout).awaitable(py)

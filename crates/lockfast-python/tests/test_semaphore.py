@@ -36,8 +36,11 @@ def test_a_waiter_is_woken(path, actors):
 def test_what_can_never_be(path, actors):
     with pytest.raises(ValueError):
         lockfast.Semaphore(path, 0)
-    with pytest.raises(OverflowError):
-        lockfast.Semaphore(path, -1)
+    for number in (-1, 2**32, 10**30):
+        with pytest.raises(ValueError, match="not " + str(number)):
+            lockfast.Semaphore(path, number)
+        with pytest.raises(ValueError, match="not " + str(number)):
+            lockfast.Semaphore(path, 3).try_acquire(number)
     with pytest.raises(TypeError):
         lockfast.Semaphore(path, "3")
     with pytest.raises(TypeError):
