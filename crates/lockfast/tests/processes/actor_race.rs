@@ -113,6 +113,8 @@ fn fifo<L>() -> Options<L> {
 /// In nanoseconds of a clock that all processes share.
 fn now() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("a clock");
-    let nanoseconds = now.tv_sec() * 1_000_000_000 + now.tv_nsec();
-    nanoseconds.try_into().expect("after the start")
+    std::time::Duration::from(now)
+        .as_nanos()
+        .try_into()
+        .expect("centuries to go")
 }
