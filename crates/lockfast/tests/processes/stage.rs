@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -308,11 +308,16 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Waits until a signal has stopped it.
 #[track_caller]
 pub(crate) fn until_stopped(actor: &Actor) {
-    let state = format!("/proc/{}/stat", actor.pid());
-    until("a stopped process", || {
-        fs::read_to_string(&state)
+    let tasks = format!("/proc/{}/task", actor.pid());
+    let is_stopped = |task: io::Result<fs::DirEntry>| {
+        let state = task.expect("a thread").path().join("stat");
+        fs::read_to_string(state)
             .expect("its state")
             .contains(") T ")
+    };
+    until("a stopped process", || {
+        // One thread may stop later than another.
+        fs::read_dir(&tasks).expect("its threads").all(is_stopped)
     });
 }
 
