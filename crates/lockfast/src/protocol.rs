@@ -8,7 +8,7 @@
 //! | `[0, 2^62 - 2)` | main | the lock itself: shared by readers, exclusive for a writer |
 //! | `2^62 - 2` | gate | readers pass it on their way in; a writer that waits for readers keeps it shut |
 //! | `2^62 - 1` | upgrade | held by the one who is, or may become, the next writer |
-//! | `[2^62, 2^62 + tag)` | tag | covered by an exclusive holder only, and its length names the holder |
+//! | `[2^62, 2^62 + tag)` | tag | covered by an exclusive holder, and by the writer that has the upgrade byte; its length names them |
 //! | `2^62 + 2^61`, and the next | rooms | readers who found the gate shut wait in one of the two |
 //!
 //! Semaphores have bytes of their own, see [`permits`], so have those who are to be served in the

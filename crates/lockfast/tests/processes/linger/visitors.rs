@@ -45,6 +45,17 @@ pub(super) fn unheard(place: &Place) -> Actor {
     program
 }
 
+/// Waits until it keeps the lock, which one that is used does by itself.
+fn until_kept(keeper: &mut Actor, place: &Place, is_used: bool) {
+    until("a lock that is kept", || {
+        if !is_used {
+            keeper.ask("lock a g");
+            keeper.ask("release g");
+        }
+        keepers(place) == 1
+    });
+}
+
 /// It has the file open all the time, and so can't be heard.
 fn one_that_only_asks_gets_in_when_the_time_is_over() {
     for is_used in [false, true] {
@@ -55,13 +66,7 @@ fn one_that_only_asks_gets_in_when_the_time_is_over() {
             keeper.ask("relock-in-threads a 1");
         }
         for _ in 0..2 {
-            until("a lock that is kept", || {
-                if !is_used {
-                    keeper.ask("lock a g");
-                    keeper.ask("release g");
-                }
-                keepers(&place) == 1
-            });
+            until_kept(&mut keeper, &place, is_used);
             until("the poller inside", || {
                 let attempt = poller.begin("classic f exclusive");
                 poller.answers(attempt).is_ok()
@@ -90,13 +95,7 @@ fn one_that_waits_unheard_is_found() {
             keeper.ask("relock-in-threads a 1");
         }
         for _ in 0..2 {
-            until("a lock that is kept", || {
-                if !is_used {
-                    keeper.ask("lock a g");
-                    keeper.ask("release g");
-                }
-                keepers(&place) == 1
-            });
+            until_kept(&mut keeper, &place, is_used);
             waiter.ask("classic f exclusive-wait");
             if is_used {
                 nobody_else_is_inside(&mut keeper);
