@@ -29,7 +29,8 @@ fn a_replaced_file_is_noticed() {
 
 fn is_noticed(options: &str, change: impl Fn(&Path)) {
     let place = Place::new();
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, options));
+    let options = format!("tell {options}");
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, &options));
     one.ask("take a g");
     assert_eq!(one.ask("is-current g"), "true");
     one.ask("release g");
@@ -37,7 +38,8 @@ fn is_noticed(options: &str, change: impl Fn(&Path)) {
     other.ask("take a g");
     assert_eq!(other.ask("is-current g"), "true");
     assert!(one.ask_in_vain("try a g").starts_with("contended"));
-    let waits = one.begin("take a g");
+    // While it opens what is at the path, nobody can be put there in two steps.
+    let waits = one.begin_waiting("take a g");
     change(&place.lock());
     assert_eq!(other.ask("is-current g"), "false");
     other.ask("release g");
