@@ -42,13 +42,15 @@ enum State<R> {
 }
 
 /// Starts it. Waits in there are ended by the token that is cancelled on drop. What it has left beside
-/// its result is dropped when the task was told: it must not come between the grant and the task.
+/// its result is dropped when the task was told: it must not come between the grant and the task. What
+/// it is given wakes the task, which takes longer than the rest of the work, if it is called just before
+/// the end.
 ///
 /// # Errors
 ///
 /// When the system has no thread left, or [`MAX_HELPERS`] work already.
 pub(super) fn start<R: Send + 'static, Rest>(
-    work: impl FnOnce() -> (R, Rest) + Send + 'static,
+    work: impl FnOnce(&(dyn Fn() + Sync)) -> (R, Rest) + Send + 'static,
 ) -> io::Result<Aside<R>> {
     let shared = Arc::new(Shared {
         state: Mutex::new(State::Pending(None)),
@@ -58,6 +60,7 @@ pub(super) fn start<R: Send + 'static, Rest>(
     let (own, cancelled) = (Arc::clone(&shared), token.clone());
     Crew::of_process().assign(Box::new(move || {
         // What else the closure owns is dropped before anybody learns that it is done.
+        let work = || work(&|| own.wake_early());
         match panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work))) {
             Ok((result, rest)) => own.finish(Ok(result), rest),
             Err(payload) => own.finish(Err(payload), ()),
@@ -126,6 +129,18 @@ impl<R> fmt::Debug for Aside<R> {
 }
 
 impl<R> Shared<R> {
+    /// Wakes the task before it is done. Should it be there first, it says again by whom it is woken.
+    fn wake_early(&self) {
+        let waker = match &mut *self.state() {
+            State::Pending(waker) => waker.take(),
+            _ => None,
+        };
+        if let Some(waker) = waker {
+            // If that panics, the work must go on to where it can be undone.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+
     fn finish<Rest>(&self, result: thread::Result<R>, rest: Rest) {
         let mut state = self.state();
         if matches!(*state, State::Abandoned) {
@@ -240,7 +255,65 @@ impl Crew {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::task::Wake;
+
     use super::*;
+
+    struct Count(AtomicUsize, mpsc::Sender<()>);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            self.1.send(()).expect("the test goes on");
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_woken_early_is_woken_again_only_if_it_came_too_early() {
+        for comes_early in [true, false] {
+            let (woken, wakes) = mpsc::channel();
+            let count = Arc::new(Count(AtomicUsize::new(0), woken));
+            let waker = Waker::from(Arc::clone(&count));
+            let mut context = Context::from_waker(&waker);
+            let [
+                (go, may_go),
+                (goes, has_gone),
+                (end, may_end),
+                (ends, has_ended),
+            ] = [(); 4].map(|()| mpsc::channel());
+            let work = move |wake_early: &(dyn Fn() + Sync)| {
+                may_go.recv().expect("told");
+                wake_early();
+                wake_early();
+                goes.send(()).expect("heard");
+                may_end.recv().expect("told");
+                (7, SaysWhenDropped(ends))
+            };
+            let mut aside = start(work).expect("a thread");
+            assert!(Pin::new(&mut aside).poll(&mut context).is_pending());
+            go.send(()).expect("heard");
+            has_gone.recv().expect("woken");
+            wakes.recv().expect("woken");
+            if comes_early {
+                assert!(Pin::new(&mut aside).poll(&mut context).is_pending());
+            }
+            end.send(()).expect("heard");
+            has_ended.recv().expect("the task was told before");
+            assert_eq!(Pin::new(&mut aside).poll(&mut context), Poll::Ready(7));
+            let expected = if comes_early { 2 } else { 1 };
+            assert_eq!(count.0.load(Ordering::SeqCst), expected);
+        }
+    }
+
+    struct SaysWhenDropped(mpsc::Sender<()>);
+
+    impl Drop for SaysWhenDropped {
+        fn drop(&mut self) {
+            self.0.send(()).expect("heard");
+        }
+    }
 
     #[test]
     fn one_more_than_may_wait_is_refused_and_not_counted() {

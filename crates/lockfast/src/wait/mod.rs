@@ -134,6 +134,8 @@ pub(crate) struct Wait<'h> {
     number: Option<u64>,
     /// Lasts from then on.
     span: Option<trace::Span>,
+    /// Wakes the task for which this waits.
+    wake_early: Option<&'h (dyn Fn() + Sync)>,
 }
 
 /// How a thread of this process got in.
@@ -189,6 +191,7 @@ impl<'h> Wait<'h> {
             told: None,
             number: None,
             span: None,
+            wake_early: None,
         }
     }
 
