@@ -10,6 +10,7 @@
 
 mod aside;
 mod bell;
+mod crew;
 mod granted;
 mod interruption;
 mod kernel;
