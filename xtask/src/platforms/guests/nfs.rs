@@ -1,5 +1,7 @@
 //! NFS: a server and two clients.
 
+use std::cell::RefCell;
+
 use super::image::Image;
 use super::machine::{Card, Machine};
 use super::scenes::{self, Findings, HELD};
@@ -67,6 +69,8 @@ fn play(image: &Image, version: &str, module: &str, findings: &mut Findings) -> 
     scenes::doctor(&mut one, SHARED, findings)?;
     scenes::between(&mut one, &mut other, SHARED, findings)?;
     scenes::replaced(&mut one, &mut other, SHARED, findings)?;
+    let players = [&mut one, &mut other].map(RefCell::new);
+    scenes::in_line(players.each_ref(), SHARED, findings)?;
     on_the_server(&mut server, &mut one, findings)?;
     restarted(&mut server, &mut one, &mut other, findings)?;
     if version == "3" {
@@ -156,9 +160,12 @@ fn without_locks(one: &mut Machine, other: &mut Machine, findings: &mut Findings
         HELD,
     );
     findings.add_code("nolock: not refused on another", &other.ask(&attempt)?, 0);
+    held.release(one)?;
+    scenes::doctor(one, "/tmp/nolock", findings)?;
     let warned = one.ask("lockfast doctor /tmp/nolock | grep -q 'locks stay on this machine'")?;
     findings.add_code("nolock: the doctor warns of it", &warned, 0);
-    held.release(one)
+    let alone = RefCell::new(one);
+    scenes::in_line([&alone, &alone], "/tmp/nolock", findings)
 }
 
 /// The plug of the machine that holds the lock is pulled.

@@ -1,5 +1,7 @@
 //! What two machines do with the locks in a directory that they share, by the released command.
 
+use std::cell::RefCell;
+
 use super::machine::{Answer, Machine};
 use crate::step::{Failure, Outcome};
 
@@ -166,6 +168,61 @@ pub(super) fn between(
         waiter.release(other)?;
     }
     Ok(())
+}
+
+/// A machine, which may be two of those who play.
+pub(super) type Player<'a> = RefCell<&'a mut Machine>;
+
+/// The first to wait is the first to have it, and of a semaphore there are as many permits as it has.
+pub(super) fn in_line(
+    [one, other]: [&Player<'_>; 2],
+    directory: &str,
+    findings: &mut Findings,
+) -> Outcome {
+    let path = format!("{directory}/in-order.lock");
+    let holder = hold(&mut one.borrow_mut(), "--fifo", &path)?;
+    let first = begin(&mut other.borrow_mut(), "--fifo", &path)?;
+    first.waits(&mut other.borrow_mut())?;
+    let second = begin(&mut one.borrow_mut(), "--fifo", &path)?;
+    second.waits(&mut one.borrow_mut())?;
+    holder.release(&mut one.borrow_mut())?;
+    let is_in = first.has_it_within(&mut other.borrow_mut(), 30)?;
+    findings.add(
+        "in a strict order the first to wait is the first",
+        is_in,
+        "",
+    );
+    let is_in = second.has_it_within(&mut one.borrow_mut(), 2)?;
+    findings.add("and the second one waits on", !is_in, "");
+    first.release(&mut other.borrow_mut())?;
+    let is_in = second.has_it_within(&mut one.borrow_mut(), 30)?;
+    findings.add("until it is through", is_in, "");
+    second.release(&mut one.borrow_mut())?;
+
+    let path = format!("{directory}/permits.lock");
+    let permits = "--permits 2";
+    let attempt = |options: &str| format!("lockfast run -n {options} {path} -- true");
+    let holders = [
+        hold(&mut one.borrow_mut(), permits, &path)?,
+        hold(&mut other.borrow_mut(), permits, &path)?,
+    ];
+    let refused = other.borrow_mut().ask(&attempt(permits))?;
+    findings.add_code("a third permit of two is refused", &refused, HELD);
+    let other_number = other.borrow_mut().ask(&attempt("--permits 3"))?;
+    let is_told = other_number.code != 0 && other_number.text.contains("permits");
+    findings.add("and another number of permits", is_told, other_number.text);
+    let waiter = begin(&mut other.borrow_mut(), permits, &path)?;
+    waiter.waits(&mut other.borrow_mut())?;
+    let [killed, released] = holders;
+    killed.kill(&mut one.borrow_mut())?;
+    let is_in = waiter.has_it_within(&mut other.borrow_mut(), 30)?;
+    findings.add(
+        "one of a killed holder goes to the one who waits",
+        is_in,
+        "",
+    );
+    waiter.release(&mut other.borrow_mut())?;
+    released.release(&mut other.borrow_mut())
 }
 
 /// The lock file is replaced on one machine while somebody waits for it on the other.
