@@ -88,11 +88,12 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 impl Lingering {
     /// May it be kept now?
     pub(crate) fn is_allowed(&self) -> bool {
-        let not_before = || {
-            let visited = self.visited.load(Ordering::Relaxed);
-            visited.max(self.not_before.load(Ordering::Relaxed))
-        };
-        !self.is_over.load(Ordering::Relaxed) && not_before() <= now()
+        !self.is_over.load(Ordering::Relaxed) && self.not_before() <= now()
+    }
+
+    fn not_before(&self) -> u64 {
+        let visited = self.visited.load(Ordering::Relaxed);
+        visited.max(self.not_before.load(Ordering::Relaxed))
     }
 
     fn end(&self) {
@@ -101,7 +102,10 @@ impl Lingering {
 
     /// Does not keep it for a while, for longer each time.
     pub(crate) fn pause(&self) {
-        let now = now();
+        self.pause_from(now());
+    }
+
+    fn pause_from(&self, now: u64) {
         let not_before = self.not_before.load(Ordering::Relaxed);
         let last = self.pause.load(Ordering::Relaxed);
         let pause = if now < not_before.saturating_add(SOON * last) {
@@ -294,22 +298,23 @@ mod tests {
     fn pauses_grow_while_others_want_it_and_not_beyond_a_limit() {
         let lingering = Lingering::default();
         assert!(lingering.is_allowed());
-        let mut last = 0;
+        let pause_at = |now| {
+            lingering.pause_from(now);
+            assert!(lingering.not_before() > now);
+            (lingering.not_before(), lingering.not_before() - now)
+        };
+        let (mut end, mut last) = pause_at(1);
+        assert_eq!(last, nanoseconds(SHORTEST_PAUSE));
         for _ in 0..20 {
-            lingering.pause();
-            assert!(!lingering.is_allowed());
-            let pause = lingering.pause.load(Ordering::Relaxed);
+            let (next, pause) = pause_at(end);
             assert!(pause > last || pause == nanoseconds(LONGEST_PAUSE));
-            last = pause;
+            (end, last) = (next, pause);
         }
         assert_eq!(last, nanoseconds(LONGEST_PAUSE));
-        // Long ago.
-        lingering.not_before.store(0, Ordering::Relaxed);
-        lingering.pause.store(0, Ordering::Relaxed);
-        lingering.pause();
-        assert_eq!(
-            lingering.pause.load(Ordering::Relaxed),
-            nanoseconds(SHORTEST_PAUSE)
-        );
+        // Nobody wanted it for long.
+        let (_, pause) = pause_at(end + SOON * last);
+        assert_eq!(pause, nanoseconds(SHORTEST_PAUSE));
+        lingering.pause_from(u64::MAX);
+        assert!(!lingering.is_allowed());
     }
 }
