@@ -212,6 +212,33 @@ fn what_lockfast_itself_holds_has_a_role() {
 }
 
 #[test]
+fn the_bytes_of_a_lock_are_told() {
+    let stage = Stage::new();
+    let path = stage.path("bytes.lock");
+    let hold = |options: &[&str]| {
+        let mut command = lockfast(["flock"]);
+        let holder = Actor::start(command.args(options).arg(&path).args(["sh", "-c", HOLD]));
+        holder.says("ready");
+        holder
+    };
+    let _one = hold(&["--start", "10", "--length", "5"]);
+    let _other = hold(&["--start", "20"]);
+    let document = json(lockfast(["ls"]).arg(&path));
+    let mut bytes: Vec<_> = (0..2)
+        .map(|number| {
+            let lock = &document["locks"][number];
+            (lock["first_byte"].as_u64(), lock["last_byte"].as_u64())
+        })
+        .collect();
+    bytes.sort_unstable();
+    assert_eq!(
+        bytes,
+        [(Some(10), Some(14)), (Some(20), None)],
+        "{document}"
+    );
+}
+
+#[test]
 fn a_lock_that_was_inherited_shows_all_who_have_it() {
     let stage = Stage::new();
     let path = file(&stage, "job.lock");

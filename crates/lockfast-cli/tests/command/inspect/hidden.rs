@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::inspect::{file, locker};
+use crate::lockless;
 use crate::stage::{Stage, hold, outcome};
 
 /// Somebody else can't look into the holder, is told so, and is told everything that is no secret.
@@ -120,4 +121,42 @@ fn a_container_shows_its_own_and_tells_of_others() {
         told.output[1].contains("holding exclusive writer: pid 1 ("),
         "{told:?}"
     );
+    // That is all that could be seen, which need not be all there is.
+    for subject in [&own, &stage.path("")] {
+        for command in ["status", "ls"] {
+            let told = inner(&[command.as_ref(), subject.as_os_str()]);
+            let last = told.output.last().expect("a line");
+            assert!(last.contains("outside of this container"), "{told:?}");
+        }
+    }
+}
+
+/// The kernel knows nothing of locks that a server keeps.
+#[test]
+fn locks_of_other_machines_are_not_thought_to_be_free() {
+    let stage = Stage::new();
+    let directory = stage.path("mounted");
+    fs::create_dir(&directory).expect("a directory");
+    let session = lockless::mount(&directory, 0).expect("a file system");
+    let path = directory.join("job.lock");
+    fs::write(&path, "").expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
+    let told = outcome(command.arg("status").arg(&path));
+    assert_eq!(told.output[0], format!("{}: free", path.display()));
+    assert!(
+        told.output[1].contains("locks of other machines"),
+        "{told:?}"
+    );
+    drop(session);
+}
+
+#[test]
+fn what_can_not_be_looked_at_gives_71_and_the_others_are_told() {
+    let stage = Stage::new();
+    let (lock, impossible) = (stage.path("job.lock"), stage.path("x".repeat(300)));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
+    let told = outcome(command.arg("status").args([&impossible, &lock]));
+    assert_eq!(told.code, Some(71), "{told:?}");
+    assert!(told.errors.contains(impossible.to_str().expect("text")));
+    assert_eq!(told.output, [format!("{}: free", lock.display())]);
 }

@@ -33,6 +33,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "flock f -n",
     "flock -oF f true",
     "flock -Fo f true",
+    "echo $$ >pid; for how in '' -F -o; do flock $how f sh -c '[ $PPID = $(cat pid) ]; echo $?'; done",
     "flock - true; test -e ./-",
     "flock --exclusive --nonblock --close f echo in",
     "flock --exclusive f flock --shared --nonblock f echo in",
