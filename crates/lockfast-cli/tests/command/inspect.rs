@@ -126,10 +126,9 @@ fn status_tells_free_from_held_and_takes_nothing() {
     assert_eq!(document["schema"], 1);
     assert_eq!(document["status"][0]["free"], false);
     assert_eq!(document["status"][1]["free"], true);
-    assert_eq!(
-        document["status"][0]["locks"][0]["processes"][0]["pid"],
-        number(holder.pid())
-    );
+    let process = &document["status"][0]["locks"][0]["processes"][0];
+    assert_eq!(process["pid"], number(holder.pid()));
+    assert_eq!(process["uid"], nix::unistd::geteuid().as_raw());
     holder.tell("end");
     holder.end();
     assert_eq!(status(&[&lock]).code, Some(0));

@@ -57,8 +57,8 @@ fn a_circle_through_nested_commands_is_found() {
     let (a, b) = (stage.path("a.lock"), stage.path("b.lock"));
     let program = env!("CARGO_BIN_EXE_lockfast");
     let nested = |outer: &Path, inner: &Path| {
-        // With a limit it has another thread, which releases nothing.
-        let text = "echo ready; read line; exec \"$0\" run -q -w 1000 \"$1\" -- true";
+        // It tells of its wait by another thread, which releases nothing.
+        let text = "echo ready; read line; exec \"$0\" run \"$1\" -- true";
         let mut command = script(outer, text);
         let actor = Actor::start(command.arg(program).arg(inner));
         actor.says("ready");

@@ -2,14 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::inspect::{file, locker};
 use crate::lockless;
-use crate::stage::{Stage, hold, outcome};
+use crate::stage::{AS_NOBODY, Stage, hold, outcome};
 
 /// Somebody else can't look into the holder, is told so, and is told everything that is no secret.
 #[test]
@@ -19,15 +18,10 @@ fn another_user_is_told_what_could_not_be_seen() {
         return;
     }
     let stage = Stage::new();
-    let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(stage.path(""), open.clone()).expect("its mode");
-    let program = stage.path("lockfast");
-    fs::copy(env!("CARGO_BIN_EXE_lockfast"), &program).expect("a copy");
-    fs::set_permissions(&program, open).expect("its mode");
+    let program = stage.program_for_everybody();
     let as_nobody = |arguments: &[&OsStr]| {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-        outcome(command.arg(&program).args(arguments))
+        let mut command = Command::new("env");
+        outcome(command.args(AS_NOBODY).arg(&program).args(arguments))
     };
     // The bytes of an exclusive lock of lockfast name the holder.
     let named = stage.path("named.lock");
@@ -71,6 +65,42 @@ fn another_user_is_told_what_could_not_be_seen() {
         json["incomplete"]["unreadable_processes"].as_u64() > Some(0),
         "{json}"
     );
+}
+
+/// What hides the processes of other users is told apart from what they hide.
+#[test]
+fn a_proc_that_hides_processes_is_named() {
+    let stage = Stage::new();
+    let path = file(&stage, "job.lock");
+    let mut holder = locker();
+    holder.tell(&format!("ofd {}", path.display()));
+    holder.says("locked");
+    let program = stage.program_for_everybody();
+    let status = |options: &str| {
+        let text = "mount -t proc -o \"$0\" proc /proc || exit 99; exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", text, options]);
+        // Root sees everything.
+        outcome(
+            command
+                .args(AS_NOBODY)
+                .arg(&program)
+                .arg("status")
+                .arg(&path),
+        )
+    };
+    let plain = status("hidepid=0");
+    if plain.code != Some(75) {
+        println!("left out: it takes root to mount /proc anew: {plain:?}");
+        return;
+    }
+    let hidden = status("hidepid=2");
+    for (told, is_hidden) in [(plain, false), (hidden, true)] {
+        assert_eq!(told.code, Some(75), "{told:?}");
+        let last = told.output.last().expect("a line");
+        assert!(last.contains("not everything could be seen"), "{told:?}");
+        assert_eq!(last.contains("hidepid"), is_hidden, "{told:?}");
+    }
 }
 
 /// In a pid namespace of its own, as in a container: the locks from outside are there, not named.

@@ -62,32 +62,6 @@ fn a_hold_with_a_record_has_a_beginning_and_a_label() {
         holder.tell("end");
         holder.end();
     }
-    // It began to hold after others began to wait, and stands before them.
-    let mut first = hold(&path);
-    let queue = || {
-        Actor::start(
-            run(["-q", "--fifo", "--record"])
-                .arg(&path)
-                .args(["--", "sh", "-c", HOLD]),
-        )
-    };
-    let next = queue();
-    until_waiting(&path, next.pid());
-    let last = queue();
-    until_waiting(&path, last.pid());
-    first.tell("end");
-    first.end();
-    next.says("ready");
-    let document = json(lockfast(["ls"]).arg(&path));
-    let state = |number: usize| {
-        let lock = &document["locks"][number];
-        lock["state"].as_str().expect("a word").to_owned()
-    };
-    assert_eq!(
-        (0..2).map(state).collect::<Vec<_>>(),
-        ["holding", "waiting"]
-    );
-    drop((next, last));
     // The record of one that died is not that of the next one, which writes none.
     let mut command = run(["--record", "--label", "nightly backup"]);
     let mut dead = Actor::start(command.arg(&path).args(["--", "sh", "-c", HOLD]));
