@@ -41,6 +41,16 @@ fn three_processes_in_a_circle_are_named() {
         assert_eq!(document["deadlocks"][0]["certain"], true);
         let steps = document["deadlocks"][0]["steps"].as_array().expect("steps");
         assert_eq!(steps.len(), 3);
+        for (number, step) in steps.iter().enumerate() {
+            let pid = &step["process"]["pid"];
+            let pids = actors.iter().map(|actor| actor.pid().as_raw());
+            let at = pids.clone().position(|actor| pid == actor);
+            let next = (at.expect("one of them") + 1) % 3;
+            let path = paths[next].to_str().expect("plain");
+            assert_eq!(step["waits_for"]["path"], path, "{document}");
+            let following = &steps[(number + 1) % 3]["process"]["pid"];
+            assert_eq!(*following, actors[next].pid().as_raw());
+        }
         let elsewhere = outcome(lockfast(["ls", "--deadlocks"]).arg(file(&stage, "elsewhere")));
         assert_eq!(elsewhere.code, Some(0), "{elsewhere:?}");
         // When one of them dies there is none.

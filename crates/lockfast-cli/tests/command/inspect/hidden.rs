@@ -61,10 +61,23 @@ fn another_user_is_told_what_could_not_be_seen() {
     assert!(last.contains("not everything could be seen"), "{listed:?}");
     let json = as_nobody(&["ls".as_ref(), "--json".as_ref(), stage.path("").as_os_str()]);
     let json: Value = serde_json::from_str(&json.output.join("\n")).expect("it is JSON");
+    let incomplete = &json["incomplete"];
     assert!(
-        json["incomplete"]["unreadable_processes"].as_u64() > Some(0),
+        incomplete["unreadable_processes"].as_u64() > Some(0),
         "{json}"
     );
+    assert!(incomplete["unnamed"].as_u64() > Some(0), "{json}");
+    let text = incomplete["text"].as_str().expect("a text");
+    assert!(text.starts_with("not everything could be seen"), "{json}");
+    let others = [
+        "hidden_processes",
+        "other_pid_namespaces",
+        "other_machines",
+        "shared_unseen",
+    ];
+    for other in others {
+        assert!(incomplete[other].is_boolean(), "{other}: {json}");
+    }
 }
 
 /// What hides the processes of other users is told apart from what they hide.
