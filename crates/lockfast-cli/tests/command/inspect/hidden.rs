@@ -116,6 +116,26 @@ fn a_proc_that_hides_processes_is_named() {
     }
 }
 
+#[test]
+fn without_proc_nothing_is_said_to_be_free() {
+    let stage = Stage::new();
+    let path = stage.path("job.lock");
+    let _holder = hold(&path);
+    for command in ["status", "ls"] {
+        let text = "umount -l /proc || exit 99; exec \"$0\" \"$@\"";
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", text, env!("CARGO_BIN_EXE_lockfast")]);
+        let told = outcome(unshare.arg(command).arg(&path));
+        if told.code == Some(99) || told.errors.contains("unshare") {
+            println!("left out: it takes root to be without /proc: {told:?}");
+            return;
+        }
+        assert_eq!((told.code, told.output.len()), (Some(71), 0), "{told:?}");
+        let expected = "/proc, which tells it, cannot be read: ";
+        assert!(told.errors.contains(expected), "{told:?}");
+    }
+}
+
 /// In a pid namespace of its own, as in a container: the locks from outside are there, not named.
 #[test]
 fn a_container_shows_its_own_and_tells_of_others() {
