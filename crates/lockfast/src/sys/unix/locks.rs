@@ -99,6 +99,7 @@ pub(crate) fn open(path: &Path, key: FileKey, is_length: impl Fn(u64) -> bool) -
 }
 
 /// That `/proc` is not there must not be taken for the file not being there, which nobody can have locked.
+#[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
 fn untold(error: io::Error) -> io::Error {
     io::Error::other(format!(
         "/proc, which tells it, cannot be read: {error}; mount it"
