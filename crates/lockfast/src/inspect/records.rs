@@ -48,6 +48,7 @@ pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
 mod tests {
     use std::fs::File;
 
+    use libc::{F_WRLCK, SEEK_SET};
     use nix::fcntl::{FcntlArg, fcntl};
 
     use crate::inspect::{self, Kind};
@@ -63,8 +64,8 @@ mod tests {
         let opened = File::options().write(true).open(file.path());
         let opened = opened.expect("it is there");
         let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
+            l_type: F_WRLCK.try_into().expect("a small number"),
+            l_whence: SEEK_SET.try_into().expect("a small number"),
             l_start: 0,
             l_len: 0,
             l_pid: 0,

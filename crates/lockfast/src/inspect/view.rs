@@ -334,6 +334,7 @@ mod tests {
 
     #[test]
     fn each_gap_is_told() {
+        type Gap = (fn(&mut Incomplete), &'static str);
         let none = || Incomplete {
             unnamed: 0,
             unreadable_processes: 0,
@@ -342,7 +343,7 @@ mod tests {
             other_machines: false,
             shared_unseen: false,
         };
-        let gaps: [(fn(&mut Incomplete), &str); 8] = [
+        let gaps: [Gap; 8] = [
             (|gap| gap.unnamed = 1, "the process of 1 lock was not found"),
             (|gap| gap.unnamed = 2, "the processes of 2 locks were not"),
             (|gap| gap.unreadable_processes = 1, "1 process of another"),
