@@ -5,11 +5,13 @@ mod checks;
 mod file_system;
 mod report;
 mod stage;
+mod verdict;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 
 use crate::exit::{Exit, say};
+use crate::inspect::has_colours;
 use crate::sys;
 use file_system::FileSystem;
 use report::Report;
@@ -53,12 +55,10 @@ pub(crate) fn run(arguments: &Doctor) -> Exit {
     let checks = checks::all(&stage);
     drop(stage);
     let report = Report::new(directory, file_system, checks);
-    let colored =
-        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     let printed = if arguments.json {
         report.print_json()
     } else {
-        report.print(colored)
+        report.print(has_colours())
     };
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -99,7 +99,8 @@ fn try_merge(arguments: &args::TraceMerge) -> Result<(), Failed> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<Value>> {
-    let trace: Value = serde_json::from_slice(&fs::read(path)?)?;
+    let no_trace = |error| io::Error::other(format!("it is no trace: {error}"));
+    let trace: Value = serde_json::from_slice(&fs::read(path)?).map_err(no_trace)?;
     match trace {
         Value::Object(mut members) => match members.remove("traceEvents") {
             Some(Value::Array(events)) => Ok(events),

@@ -340,9 +340,9 @@ const NO_LOCKS_HERE: &str = "the file system or system has no locks of this kind
 fn advice(operation: Operation, error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
     match (operation, error.kind()) {
-        (Operation::Open | Operation::CreateDirs, Kind::NotFound) => {
-            Some("its directory does not exist: create it, or set create_dirs(true)")
-        }
+        (Operation::Open | Operation::CreateDirs, Kind::NotFound) => Some(
+            "its directory does not exist, or takes no files: create it, set create_dirs(true), or name another",
+        ),
         (Operation::Open | Operation::CreateDirs, Kind::NotADirectory | Kind::AlreadyExists) => {
             Some("a part of the path is a file where a directory must be")
         }

@@ -347,7 +347,8 @@ impl Handle {
                 &self.path,
                 Operation::Lock,
                 Cause::ReadOnly(
-                    "the file could be opened for reading only, which is enough to read",
+                    "the file could be opened for reading only, which is enough to share the lock: \
+                     check its owner and mode to have it alone",
                 ),
             ));
         }

@@ -359,3 +359,6 @@ fn located(file: FileKey, snapshot: &Snapshot) -> LockedFile {
         inode: file.inode,
     }
 }
+
+#[cfg(test)]
+mod tests;

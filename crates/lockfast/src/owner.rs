@@ -74,6 +74,24 @@ impl Owner {
     }
 }
 
+#[cfg(all(test, feature = "inspect"))]
+impl Owner {
+    /// As this process would write it, or one that had its pid in that boot of the machine.
+    pub(crate) fn sample(boot: Option<&str>) -> Self {
+        let mut author = Author::this("a label");
+        if let Some(boot) = boot {
+            boot.clone_into(&mut author.boot);
+        }
+        let record = Record {
+            token: 1,
+            is_held: true,
+            since: SystemTime::now(),
+            author,
+        };
+        Self { record }
+    }
+}
+
 impl Entry {
     /// Writes that the author holds it from now on.
     ///

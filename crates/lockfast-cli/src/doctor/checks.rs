@@ -7,38 +7,10 @@ use std::time::Duration;
 
 use super::actor::word;
 use super::stage::{Actor, Answer, Kind, Stage};
+use super::verdict::{
+    Finding, Kept, Outcome, Trouble, Verdict, done, ended, held, is_excluded, trouble, twice,
+};
 use crate::sys;
-
-/// What came of a promise.
-#[derive(Debug)]
-pub(super) struct Finding {
-    /// Its name, the same in every version.
-    pub(super) promise: &'static str,
-    /// What it says.
-    pub(super) meaning: &'static str,
-    pub(super) verdict: Verdict,
-    /// More about it, or why not.
-    pub(super) detail: String,
-    pub(super) times: Option<Times>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Kept,
-    Broken,
-    /// The file system says that it has no such locks.
-    Unsupported,
-    /// Something else went wrong, or what it builds upon is not there.
-    Untested,
-}
-
-/// How long something took, in some rounds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) rounds: usize,
-    pub(super) median: Duration,
-    pub(super) worst: Duration,
-}
 
 /// Do `flock` and `fcntl` locks see each other?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,23 +24,6 @@ pub(super) struct Checks {
     pub(super) findings: Vec<Finding>,
     pub(super) families: Option<Families>,
 }
-
-/// What is good to know about a promise that is kept.
-#[derive(Debug, Default)]
-struct Kept {
-    detail: String,
-    times: Option<Times>,
-}
-
-/// Why it is not kept.
-#[derive(Debug)]
-enum Trouble {
-    Broken(String),
-    Unsupported(String),
-    Untested(String),
-}
-
-type Outcome = Result<Kept, Trouble>;
 
 /// A promise's name, what it says, and how it is tried.
 type Check = (&'static str, &'static str, fn(&Stage) -> Outcome);
@@ -193,7 +148,6 @@ fn upgrade(stage: &Stage) -> Outcome {
 
 fn deadline(stage: &Stage) -> Outcome {
     const LIMIT: Duration = Duration::from_millis(50);
-    const ENDLESS: Duration = Duration::from_secs(1);
     let path = stage.new_path();
     let (mut holder, mut waiter) = (
         actor(stage, &path, Kind::Fcntl)?,
@@ -201,22 +155,10 @@ fn deadline(stage: &Stage) -> Outcome {
     );
     done(holder.ask(word::TRY_WRITE))?;
     let millis = LIMIT.as_millis();
-    match waiter.ask(&format!("{} {millis}", word::WRITE_WITHIN)) {
-        Answer::Late(after) if after < ENDLESS => {
-            let over = after.saturating_sub(LIMIT);
-            let detail = format!("{} after it", show(over));
-            Ok(Kept {
-                detail,
-                times: None,
-            })
-        }
-        Answer::Late(after) => {
-            let why = format!("a wait of {millis} ms took {}", show(after));
-            Err(Trouble::Broken(why))
-        }
-        Answer::Done(_) => Err(twice()),
-        answer => Err(trouble(answer)),
-    }
+    ended(
+        waiter.ask(&format!("{} {millis}", word::WRITE_WITHIN)),
+        LIMIT,
+    )
 }
 
 fn wake_after_release(stage: &Stage) -> Outcome {
@@ -301,11 +243,7 @@ fn notices(stage: &Stage, kind: Kind, change: Change) -> Result<bool, Trouble> {
     let mut late = actor(stage, &path, kind)?;
     done(late.ask(word::TRY_WRITE))?;
     done(early.ask(word::RELEASE))?;
-    match early.ask(word::TRY_WRITE) {
-        Answer::Held => Ok(true),
-        Answer::Done(_) => Ok(false),
-        answer => Err(trouble(answer)),
-    }
+    is_excluded(early.ask(word::TRY_WRITE))
 }
 
 fn families(stage: &Stage) -> Result<Families, Trouble> {
@@ -315,10 +253,10 @@ fn families(stage: &Stage) -> Result<Families, Trouble> {
         actor(stage, &path, Kind::Fcntl)?,
     );
     done(one.ask(word::TRY_WRITE))?;
-    match other.ask(word::TRY_WRITE) {
-        Answer::Done(_) => Ok(Families::Apart),
-        Answer::Held => Ok(Families::One),
-        answer => Err(trouble(answer)),
+    if is_excluded(other.ask(word::TRY_WRITE))? {
+        Ok(Families::One)
+    } else {
+        Ok(Families::Apart)
     }
 }
 
@@ -329,64 +267,5 @@ fn actor(stage: &Stage, path: &Path, kind: Kind) -> Result<Actor, Trouble> {
     match actor.hear() {
         Answer::Open => Ok(actor),
         answer => Err(trouble(answer)),
-    }
-}
-
-fn done(answer: Answer) -> Result<Duration, Trouble> {
-    match answer {
-        Answer::Done(at) => Ok(at),
-        Answer::Held => Err(Trouble::Broken(
-            "it is refused though nobody is in the way".to_owned(),
-        )),
-        answer => Err(trouble(answer)),
-    }
-}
-
-fn held(answer: Answer) -> Result<(), Trouble> {
-    match answer {
-        Answer::Held => Ok(()),
-        Answer::Done(_) => Err(twice()),
-        answer => Err(trouble(answer)),
-    }
-}
-
-fn twice() -> Trouble {
-    Trouble::Broken("two processes hold it at once".to_owned())
-}
-
-fn trouble(answer: Answer) -> Trouble {
-    match answer {
-        Answer::Unsupported(why) => Trouble::Unsupported(why),
-        Answer::Failed(why) => Trouble::Untested(why),
-        Answer::Silent => Trouble::Broken("no answer in ten seconds".to_owned()),
-        Answer::Open | Answer::Waiting | Answer::Held | Answer::Done(_) | Answer::Late(_) => {
-            Trouble::Untested(format!("it was not expected: {answer:?}"))
-        }
-    }
-}
-
-impl Kept {
-    fn after(mut times: Vec<Duration>) -> Self {
-        times.sort_unstable();
-        let rounds = times.len();
-        let (median, worst) = (times[rounds / 2], times[rounds - 1]);
-        Self {
-            detail: format!("{} (median), {} at worst", show(median), show(worst)),
-            times: Some(Times {
-                rounds,
-                median,
-                worst,
-            }),
-        }
-    }
-}
-
-/// A time, as a person reads it.
-fn show(time: Duration) -> String {
-    let micros = time.as_micros();
-    match micros {
-        0..10_000 => format!("{micros} µs"),
-        10_000..10_000_000 => format!("{} ms", time.as_millis()),
-        _ => format!("{} s", time.as_secs()),
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::checks::{Checks, Families, Finding, Verdict};
+use super::checks::{Checks, Families};
 use super::file_system::{FileSystem, Warning};
+use super::verdict::{Finding, Verdict};
 
 /// The version of the JSON: larger when something in it means something else, or is gone.
 const SCHEMA: u32 = 1;
@@ -193,4 +194,49 @@ fn micros(time: Duration) -> u64 {
 /// JSON has Unicode only: what is none is replaced.
 fn text(path: &OsStr) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::verdict::Times;
+
+    fn report(verdicts: &[Verdict], worst: Duration) -> Report {
+        let finding = |&verdict| Finding {
+            promise: "wake-after-release",
+            meaning: "a waiter goes on",
+            verdict,
+            detail: String::new(),
+            times: Some(Times {
+                rounds: 20,
+                median: Duration::ZERO,
+                worst,
+            }),
+        };
+        let (findings, families) = (verdicts.iter().map(finding).collect(), None);
+        Report::new(PathBuf::from("/srv"), None, Checks { findings, families })
+    }
+
+    #[test]
+    fn all_is_well_only_if_every_promise_is_kept() {
+        let is_well = |verdicts: &[Verdict]| report(verdicts, SLOW).is_well();
+        assert!(is_well(&[Verdict::Kept, Verdict::Kept]));
+        for other in [Verdict::Broken, Verdict::Unsupported, Verdict::Untested] {
+            assert!(!is_well(&[Verdict::Kept, other]), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn waiters_that_are_woken_late_are_warned_of() {
+        let about = |worst| -> Vec<_> {
+            let report = report(&[Verdict::Kept], worst);
+            report
+                .warnings
+                .iter()
+                .map(|warning| warning.about)
+                .collect()
+        };
+        assert!(about(SLOW).is_empty());
+        assert_eq!(about(SLOW * 2), ["slow"]);
+    }
 }

@@ -347,10 +347,10 @@ pub(crate) fn definition() -> Command {
         .disable_version_flag(true)
         .args([
             flag("shared", 's', "Take a shared lock"),
-            flag("exclusive", 'x', "Take an exclusive lock, the default").short_alias('e'),
+            flag("exclusive", 'x', "Take an exclusive lock, the default; also as -e").short_alias('e'),
             flag("unlock", 'u', "Give up the lock of an open file"),
-            flag("nonblock", 'n', "Do not wait").visible_alias("nb"),
-            value("timeout", "SECONDS", "Wait for that long at most; may have a fraction")
+            flag("nonblock", 'n', "Do not wait; also as --nb").visible_alias("nb"),
+            value("timeout", "SECONDS", "Wait for that long at most, which may have a fraction; also as --wait")
                 .short('w')
                 .visible_alias("wait"),
             value("conflict-exit-code", "NUMBER", "Exit code when the lock was not obtained, else 1")

@@ -71,3 +71,36 @@ impl Column {
             .then_with(|| one.place.cmp(&other.place))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::top::locks::samples::lock;
+
+    #[test]
+    fn each_column_decides_before_the_names_do() {
+        let one = lock(1, "/srv/a.lock", 7, &[]);
+        let mut other = lock(2, "/srv/b.lock", 3, &[5]);
+        other.holders[0].role = "reader".to_owned();
+        other.holders[0].span.length += Duration::from_secs(1);
+        for column in Column::ALL {
+            let names = column == Column::Lock;
+            let expected = if names {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            };
+            assert_eq!(column.compare(&one, &other), expected, "{column:?}");
+        }
+        other.waiters.clear();
+        for column in [Column::Held, Column::Mode, Column::Pid, Column::Command] {
+            assert_eq!(
+                column.compare(&one, &other),
+                Ordering::Greater,
+                "{column:?}"
+            );
+        }
+    }
+}

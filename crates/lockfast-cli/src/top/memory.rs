@@ -60,3 +60,27 @@ impl Drop for Look<'_> {
         self.before.seen = std::mem::take(&mut self.seen);
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_was_in_every_look_was_there_since_the_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("job.lock");
+        let lock = lockfast::RwLock::open(&path).expect("a lock");
+        let _guard = lock.read().expect("it is free");
+        let report = lockfast::inspect::path(&path).expect("a report");
+        let held = &report.locks[0];
+        let (mut memory, first) = (Memory::default(), SystemTime::now());
+        let at = |seconds| first + Duration::from_secs(seconds);
+        assert_eq!(memory.look(at(0)).meet(held), at(0));
+        assert_eq!(memory.look(at(5)).meet(held), at(0));
+        // In one look it was not there.
+        drop(memory.look(at(6)));
+        assert_eq!(memory.look(at(7)).meet(held), at(7));
+    }
+}

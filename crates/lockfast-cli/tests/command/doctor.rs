@@ -248,15 +248,22 @@ fn a_directory_that_cannot_be_written_to_gives_73() {
 fn there_are_colors_on_a_terminal_only_and_not_with_no_color() {
     let stage = Stage::new();
     let directory = stage.path("");
+    let doctor = |directory: &Path| {
+        let mut command = doctor(directory);
+        command.env("TERM", "xterm").env("NO_COLOR", "");
+        command
+    };
     let piped = outcome(&mut doctor(&directory)).output.join("\n");
     assert!(piped.contains("  kept      one holder"), "{piped}");
     assert!(!piped.contains('\u{1b}'), "{piped}");
 
-    let mut terminal = Terminal::run(doctor(&directory).env("NO_COLOR", ""));
+    let mut terminal = Terminal::run(&doctor(&directory));
     terminal.shows("\u{1b}[32mkept    \u{1b}[0m  one holder");
     assert_eq!(terminal.end(), Some(0));
 
-    let mut terminal = Terminal::run(doctor(&directory).env("NO_COLOR", "1"));
-    terminal.shows("  kept      one holder");
-    assert_eq!(terminal.end(), Some(0));
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let mut terminal = Terminal::run(doctor(&directory).env(name, value));
+        terminal.shows("  kept      one holder");
+        assert_eq!(terminal.end(), Some(0));
+    }
 }

@@ -126,10 +126,9 @@ fn status_tells_free_from_held_and_takes_nothing() {
     assert_eq!(document["schema"], 1);
     assert_eq!(document["status"][0]["free"], false);
     assert_eq!(document["status"][1]["free"], true);
-    assert_eq!(
-        document["status"][0]["locks"][0]["processes"][0]["pid"],
-        number(holder.pid())
-    );
+    let process = &document["status"][0]["locks"][0]["processes"][0];
+    assert_eq!(process["pid"], number(holder.pid()));
+    assert_eq!(process["uid"], nix::unistd::geteuid().as_raw());
     holder.tell("end");
     holder.end();
     assert_eq!(status(&[&lock]).code, Some(0));
@@ -209,6 +208,33 @@ fn what_lockfast_itself_holds_has_a_role() {
     let manners: Vec<_> = told.iter().filter_map(columns).collect();
     let expected = ["1 of 2 permits", "1 of 2 permits", "permit", "permit"];
     assert_eq!(manners, expected, "{told:?}");
+}
+
+#[test]
+fn the_bytes_of_a_lock_are_told() {
+    let stage = Stage::new();
+    let path = stage.path("bytes.lock");
+    let hold = |options: &[&str]| {
+        let mut command = lockfast(["flock"]);
+        let holder = Actor::start(command.args(options).arg(&path).args(["sh", "-c", HOLD]));
+        holder.says("ready");
+        holder
+    };
+    let _one = hold(&["--start", "10", "--length", "5"]);
+    let _other = hold(&["--start", "20"]);
+    let document = json(lockfast(["ls"]).arg(&path));
+    let mut bytes: Vec<_> = (0..2)
+        .map(|number| {
+            let lock = &document["locks"][number];
+            (lock["first_byte"].as_u64(), lock["last_byte"].as_u64())
+        })
+        .collect();
+    bytes.sort_unstable();
+    assert_eq!(
+        bytes,
+        [(Some(10), Some(14)), (Some(20), None)],
+        "{document}"
+    );
 }
 
 #[test]

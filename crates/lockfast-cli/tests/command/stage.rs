@@ -1,7 +1,9 @@
 //! A stage with lock files, and actors that speak lines. Order comes from what they say.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -34,7 +36,28 @@ impl Stage {
         let directory = self.directory.path().canonicalize().expect("its real path");
         directory.join(name.as_ref())
     }
+
+    /// The program where everybody may run it, in the directory that everybody may look into from now on.
+    pub(crate) fn program_for_everybody(&self) -> PathBuf {
+        let program = self.path("lockfast");
+        fs::copy(env!("CARGO_BIN_EXE_lockfast"), &program).expect("a copy");
+        for path in [&program, &self.path("")] {
+            let open = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(path, open).expect("its mode");
+        }
+        program
+    }
 }
+
+/// In front of a command that root starts: it runs as somebody who has no rights.
+pub(crate) const AS_NOBODY: [&str; 6] = [
+    "setpriv",
+    "--reuid",
+    "65534",
+    "--regid",
+    "65534",
+    "--clear-groups",
+];
 
 /// `lockfast run` with these arguments, and with no signal ignored, whoever runs the tests.
 pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {

@@ -126,7 +126,7 @@ pub(crate) fn leads_line(locks: &[KernelLock]) -> bool {
         .any(|lock| lock.kind == Kind::Ofd && lock.exclusive && lock.range == head)
 }
 
-/// Does it have a permit, if that is a semaphore's file?
+/// Does it have a permit, if that is a semaphore's file? Whoever leads the line has not, whatever it has found.
 pub(super) fn has_permits(locks: &[KernelLock]) -> bool {
     let all = end(permits::all(permits::MAX));
     let is_permit =
@@ -313,5 +313,25 @@ mod tests {
         let whole = part(true, Part::Whole);
         let kind = Kind::Classic;
         assert_eq!(meaning(&[KernelLock { kind, ..whole }], None), None);
+        // One that ends where a tag would, but is shared, or does not begin as one of lockfast's.
+        let (exclusive, mut later) = (false, whole);
+        (later.range.start, later.range.len) = (1, whole.range.len - 1);
+        for foreign in [KernelLock { exclusive, ..whole }, later] {
+            assert_eq!(meaning(&[foreign], None), None, "{foreign:?}");
+            assert_eq!(named_pid(&foreign, 7), None, "{foreign:?}");
+            assert_eq!(awaited(&foreign), None, "{foreign:?}");
+        }
+        // Shared, where lockfast has permits.
+        assert_eq!(meaning(&[lock(false, permits::permit(0))], Some(4)), None);
+    }
+
+    /// Somebody asks for the very last byte too; the table says of that lock that it has no end.
+    #[test]
+    fn up_to_the_last_byte_is_without_an_end() {
+        let range = |len| Range { start: 5, len };
+        let to_the_last = lock(true, range((1 << 63) - 5));
+        assert_eq!(to_the_end(to_the_last), lock(true, range(0)));
+        let shorter = lock(true, range((1 << 63) - 6));
+        assert_eq!(to_the_end(shorter), shorter);
     }
 }

@@ -43,3 +43,38 @@ pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
         .filter_map(|file| Some((*file, record(file)?)))
         .collect()
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::File;
+
+    use libc::{F_WRLCK, SEEK_SET};
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    use crate::inspect::{self, Kind};
+
+    /// A close of the file, whoever opened it, would release it.
+    #[test]
+    fn a_record_lock_of_this_process_is_not_lost_by_looking() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let options = || crate::Lock::options().owner_record(true);
+        let lock = options().open(file.path()).expect("a lock");
+        lock.lock().expect("it is free").release().expect("written");
+        drop(lock);
+        let opened = File::options().write(true).open(file.path());
+        let opened = opened.expect("it is there");
+        let whole = libc::flock {
+            l_type: F_WRLCK.try_into().expect("a small number"),
+            l_whence: SEEK_SET.try_into().expect("a small number"),
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(&opened, FcntlArg::F_SETLK(&whole)).expect("it is free");
+        for _ in 0..2 {
+            let report = inspect::path(file.path()).expect("a report");
+            let kinds: Vec<_> = report.holders().map(|lock| lock.kind).collect();
+            assert_eq!(kinds, [Kind::Classic]);
+        }
+    }
+}

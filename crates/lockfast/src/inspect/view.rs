@@ -310,25 +310,4 @@ impl fmt::Display for Incomplete {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_line_is_one_line_and_moves_no_cursor() {
-        let mut process = Process {
-            pid: 1,
-            parent: None,
-            user: None,
-            name: "sh".to_owned(),
-            command: ["sh", "-c", "a b", "", "\u{1b}[2J\n"]
-                .map(Into::into)
-                .to_vec(),
-            started: None,
-            threads: 1,
-            acts_as_one: true,
-        };
-        assert_eq!(process.command_line(), r#"sh -c "a b" "" "\u{1b}[2J\n""#);
-        process.command.clear();
-        assert_eq!(process.to_string(), "pid 1 ([sh])");
-    }
-}
+mod tests;

@@ -71,7 +71,30 @@ fn a_record_that_is_torn_leaves_the_one_before_it() {
     }
 }
 
-/// The same pid, but another start or another boot.
+/// The write of a record is torn over an older one, of which the rest is still there.
+#[test]
+fn a_record_that_is_half_an_older_one_is_none() {
+    let file = file();
+    for label in ["one", "two"] {
+        let mut entry = Entry::begin(&file, &author(label)).expect("written");
+        entry.end(&file).expect("written");
+    }
+    let before = content(&file);
+    let third = Entry::begin(&file, &author("three")).expect("written");
+    let after = content(&file);
+    assert_eq!((third.token(), before.len()), (3, after.len()));
+    for written in 0..=after.len() {
+        let torn = tempfile::tempfile().expect("a file");
+        let mixed = format!("{}{}", &after[..written], &before[written..]);
+        sys::file::write_at(&torn, mixed.as_bytes(), 0).expect("written");
+        let next = Entry::begin(&torn, &author("four")).expect("written");
+        let is_whole = mixed == after;
+        assert_eq!(next.token(), if is_whole { 4 } else { 3 }, "{mixed}");
+        assert_eq!(next.abandoned().is_some(), is_whole, "{mixed}");
+    }
+}
+
+/// The same pid, but another start, another boot, or another machine or container.
 #[test]
 fn a_pid_that_is_used_again_is_another_process() {
     let mut reused = author("");
@@ -80,6 +103,9 @@ fn a_pid_that_is_used_again_is_another_process() {
     let mut rebooted = author("");
     rebooted.boot = "0b1c".to_owned();
     assert_eq!(rebooted.is_running(), None);
+    let mut elsewhere = author("");
+    elsewhere.host.push_str("-2");
+    assert_eq!(elsewhere.is_running(), None);
 }
 
 #[test]
@@ -101,6 +127,31 @@ fn other_content_is_left_alone() {
     let length = content(&longer).len() as u64;
     sys::file::write_at(&longer, b"more", length).expect("written");
     assert!(read(&longer).is_err());
+}
+
+/// Other files are not even opened to look for a record.
+#[test]
+fn the_length_tells_whether_there_can_be_records() {
+    let file = file();
+    for _ in 0..2 {
+        Entry::begin(&file, &author("")).expect("written");
+        assert!(is_length(content(&file).len() as u64));
+    }
+    let length = content(&file).len() as u64;
+    for other in [0, 1, length - 1, length + 1, 1 << 40] {
+        assert!(!is_length(other), "{other}");
+    }
+}
+
+#[test]
+fn a_label_is_one_line_that_fits() {
+    let longest = "l".repeat(MAX_LABEL);
+    for label in ["", "nightly backup", &longest] {
+        assert!(is_label(label), "{label}");
+    }
+    for none in [&format!("{longest}l"), " a", "a ", "a\nb", "\u{1b}[2J"] {
+        assert!(!is_label(none), "{none:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Locks of bytes: what newer versions of flock(1) have, as their documentation says it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::flock::script;
-use crate::stage::Stage;
+use crate::stage::{AS_NOBODY, Stage, outcome};
 
 #[test]
 fn locks_of_bytes() {
@@ -83,4 +85,25 @@ fn locks_of_bytes() {
         let silent = matches!(code, 0 | 1 | 9);
         assert_eq!(happened.errors.is_empty(), silent, "{text} {happened:?}");
     }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_opened_to_write() {
+    let stage = Stage::new();
+    let program = stage.program_for_everybody();
+    let lock = stage.path("f");
+    fs::write(&lock, "").expect("a file");
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o222)).expect("its mode");
+    // Root may read everything.
+    let mut command = Command::new("env");
+    if nix::unistd::geteuid().is_root() {
+        command.args(AS_NOBODY);
+    }
+    command.arg(program).args(["flock", "--fcntl"]).arg(lock);
+    let happened = outcome(command.args(["echo", "in"]));
+    assert_eq!(
+        (happened.code, &*happened.output),
+        (Some(0), &["in".to_owned()][..]),
+        "{happened:?}"
+    );
 }

@@ -1,6 +1,7 @@
 //! Processes that wait for each other.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::inspect::{file, json, locker, lockfast, until, until_waiting};
 use crate::stage::{Actor, Outcome, Stage, outcome, script};
@@ -40,6 +41,16 @@ fn three_processes_in_a_circle_are_named() {
         assert_eq!(document["deadlocks"][0]["certain"], true);
         let steps = document["deadlocks"][0]["steps"].as_array().expect("steps");
         assert_eq!(steps.len(), 3);
+        for (number, step) in steps.iter().enumerate() {
+            let pid = &step["process"]["pid"];
+            let pids = actors.iter().map(|actor| actor.pid().as_raw());
+            let at = pids.clone().position(|actor| pid == actor);
+            let next = (at.expect("one of them") + 1) % 3;
+            let path = paths[next].to_str().expect("plain");
+            assert_eq!(step["waits_for"]["path"], path, "{document}");
+            let following = &steps[(number + 1) % 3]["process"]["pid"];
+            assert_eq!(*following, actors[next].pid().as_raw());
+        }
         let elsewhere = outcome(lockfast(["ls", "--deadlocks"]).arg(file(&stage, "elsewhere")));
         assert_eq!(elsewhere.code, Some(0), "{elsewhere:?}");
         // When one of them dies there is none.
@@ -56,7 +67,8 @@ fn a_circle_through_nested_commands_is_found() {
     let (a, b) = (stage.path("a.lock"), stage.path("b.lock"));
     let program = env!("CARGO_BIN_EXE_lockfast");
     let nested = |outer: &Path, inner: &Path| {
-        let text = "echo ready; read line; exec \"$0\" run -q \"$1\" -- true";
+        // It tells of its wait by another thread, which releases nothing.
+        let text = "echo ready; read line; exec \"$0\" run \"$1\" -- true";
         let mut command = script(outer, text);
         let actor = Actor::start(command.arg(program).arg(inner));
         actor.says("ready");
@@ -80,5 +92,44 @@ fn a_circle_through_nested_commands_is_found() {
         let line = found.output.iter().find(|line| line.starts_with(&parent));
         let line = line.unwrap_or_else(|| panic!("{found:?}"));
         assert!(line.contains("waits for the end of its child"), "{found:?}");
+    }
+}
+
+/// The same with a program that knows nothing of lockfast: that it waits for its child is the kernel's word.
+#[test]
+fn a_circle_through_the_children_of_other_programs_is_found() {
+    let stage = Stage::new();
+    let (a, b) = (file(&stage, "a.lock"), file(&stage, "b.lock"));
+    let nested = |outer: &Path, inner: &Path| {
+        let text = "echo ready; read line; exec flock \"$0\" true";
+        let mut command = Command::new("flock");
+        // Closed, so that it is the parent's alone.
+        let actor = Actor::start(
+            command
+                .arg("-o")
+                .arg(outer)
+                .args(["sh", "-c", text])
+                .arg(inner),
+        );
+        actor.says("ready");
+        actor
+    };
+    let mut actors = [nested(&a, &b), nested(&b, &a)];
+    for actor in &mut actors {
+        actor.tell("go");
+    }
+    let mut last = Vec::new();
+    until("it is found", || {
+        let told = outcome(lockfast(["ls", "--deadlocks"]).args([&a, &b]));
+        last = told.output;
+        told.code == Some(75)
+    });
+    assert_eq!(last[0], "deadlock: 4 processes", "{last:?}");
+    for actor in &actors {
+        let is_told = |line: &&String| {
+            line.starts_with(&format!("  pid {} (flock -o ", actor.pid()))
+                && line.contains("waits for the end of its child")
+        };
+        assert!(last.iter().any(|line| is_told(&line)), "{last:?}");
     }
 }

@@ -1,6 +1,8 @@
 //! The JSON is as its page says.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value;
 
@@ -33,7 +35,14 @@ fn every_field_is_documented_and_a_lock_has_what_is_promised() {
     holder.says("ready");
     let waiter = Actor::start(script(&path, "true").arg("-q"));
     until_waiting(&path, waiter.pid());
+    let mut command = run(["--permits", "4"]);
+    command.arg(stage.path("pool.lock"));
+    command.args(["--", "sh", "-c", HOLD]);
+    let no_text = OsStr::from_bytes(b"caf\xe9");
+    let permit = Actor::start(command.arg(no_text));
+    permit.says("ready");
     let mut found = BTreeSet::new();
+    fields(&json(lockfast(["ls"]).arg(stage.path(""))), &mut found);
     for words in [&["ls"][..], &["ls", "--deadlocks"], &["status"]] {
         fields(&json(lockfast(words).arg(&path)), &mut found);
     }
@@ -57,7 +66,11 @@ fn every_field_is_documented_and_a_lock_has_what_is_promised() {
         "mode",
         "kind",
         "role",
+        "permits",
+        "count",
+        "of",
         "first_byte",
+        "last_byte",
         "since",
         "label",
         "processes",
@@ -67,6 +80,7 @@ fn every_field_is_documented_and_a_lock_has_what_is_promised() {
         "user",
         "name",
         "command",
+        "command_bytes",
         "started",
         "threads",
     ];

@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::inspect::{file, locker};
-use crate::stage::{Stage, hold, outcome};
+use crate::lockless;
+use crate::stage::{AS_NOBODY, Stage, hold, outcome};
 
 /// Somebody else can't look into the holder, is told so, and is told everything that is no secret.
 #[test]
@@ -18,15 +18,10 @@ fn another_user_is_told_what_could_not_be_seen() {
         return;
     }
     let stage = Stage::new();
-    let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(stage.path(""), open.clone()).expect("its mode");
-    let program = stage.path("lockfast");
-    fs::copy(env!("CARGO_BIN_EXE_lockfast"), &program).expect("a copy");
-    fs::set_permissions(&program, open).expect("its mode");
+    let program = stage.program_for_everybody();
     let as_nobody = |arguments: &[&OsStr]| {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-        outcome(command.arg(&program).args(arguments))
+        let mut command = Command::new("env");
+        outcome(command.args(AS_NOBODY).arg(&program).args(arguments))
     };
     // The bytes of an exclusive lock of lockfast name the holder.
     let named = stage.path("named.lock");
@@ -66,10 +61,79 @@ fn another_user_is_told_what_could_not_be_seen() {
     assert!(last.contains("not everything could be seen"), "{listed:?}");
     let json = as_nobody(&["ls".as_ref(), "--json".as_ref(), stage.path("").as_os_str()]);
     let json: Value = serde_json::from_str(&json.output.join("\n")).expect("it is JSON");
+    let incomplete = &json["incomplete"];
     assert!(
-        json["incomplete"]["unreadable_processes"].as_u64() > Some(0),
+        incomplete["unreadable_processes"].as_u64() > Some(0),
         "{json}"
     );
+    assert!(incomplete["unnamed"].as_u64() > Some(0), "{json}");
+    let text = incomplete["text"].as_str().expect("a text");
+    assert!(text.starts_with("not everything could be seen"), "{json}");
+    let others = [
+        "hidden_processes",
+        "other_pid_namespaces",
+        "other_machines",
+        "shared_unseen",
+    ];
+    for other in others {
+        assert!(incomplete[other].is_boolean(), "{other}: {json}");
+    }
+}
+
+/// What hides the processes of other users is told apart from what they hide.
+#[test]
+fn a_proc_that_hides_processes_is_named() {
+    let stage = Stage::new();
+    let path = file(&stage, "job.lock");
+    let mut holder = locker();
+    holder.tell(&format!("ofd {}", path.display()));
+    holder.says("locked");
+    let program = stage.program_for_everybody();
+    let status = |options: &str| {
+        let text = "mount -t proc -o \"$0\" proc /proc || exit 99; exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", text, options]);
+        // Root sees everything.
+        outcome(
+            command
+                .args(AS_NOBODY)
+                .arg(&program)
+                .arg("status")
+                .arg(&path),
+        )
+    };
+    let plain = status("hidepid=0");
+    if plain.code != Some(75) {
+        println!("left out: it takes root to mount /proc anew: {plain:?}");
+        return;
+    }
+    let hidden = status("hidepid=2");
+    for (told, is_hidden) in [(plain, false), (hidden, true)] {
+        assert_eq!(told.code, Some(75), "{told:?}");
+        let last = told.output.last().expect("a line");
+        assert!(last.contains("not everything could be seen"), "{told:?}");
+        assert_eq!(last.contains("hidepid"), is_hidden, "{told:?}");
+    }
+}
+
+#[test]
+fn without_proc_nothing_is_said_to_be_free() {
+    let stage = Stage::new();
+    let path = stage.path("job.lock");
+    let _holder = hold(&path);
+    for command in ["status", "ls"] {
+        let text = "umount -l /proc || exit 99; exec \"$0\" \"$@\"";
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", text, env!("CARGO_BIN_EXE_lockfast")]);
+        let told = outcome(unshare.arg(command).arg(&path));
+        if told.code == Some(99) || told.errors.contains("unshare") {
+            println!("left out: it takes root to be without /proc: {told:?}");
+            return;
+        }
+        assert_eq!((told.code, told.output.len()), (Some(71), 0), "{told:?}");
+        let expected = "/proc, which tells it, cannot be read: ";
+        assert!(told.errors.contains(expected), "{told:?}");
+    }
 }
 
 /// In a pid namespace of its own, as in a container: the locks from outside are there, not named.
@@ -120,4 +184,42 @@ fn a_container_shows_its_own_and_tells_of_others() {
         told.output[1].contains("holding exclusive writer: pid 1 ("),
         "{told:?}"
     );
+    // That is all that could be seen, which need not be all there is.
+    for subject in [&own, &stage.path("")] {
+        for command in ["status", "ls"] {
+            let told = inner(&[command.as_ref(), subject.as_os_str()]);
+            let last = told.output.last().expect("a line");
+            assert!(last.contains("outside of this container"), "{told:?}");
+        }
+    }
+}
+
+/// The kernel knows nothing of locks that a server keeps.
+#[test]
+fn locks_of_other_machines_are_not_thought_to_be_free() {
+    let stage = Stage::new();
+    let directory = stage.path("mounted");
+    fs::create_dir(&directory).expect("a directory");
+    let session = lockless::mount(&directory, 0).expect("a file system");
+    let path = directory.join("job.lock");
+    fs::write(&path, "").expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
+    let told = outcome(command.arg("status").arg(&path));
+    assert_eq!(told.output[0], format!("{}: free", path.display()));
+    assert!(
+        told.output[1].contains("locks of other machines"),
+        "{told:?}"
+    );
+    drop(session);
+}
+
+#[test]
+fn what_can_not_be_looked_at_gives_71_and_the_others_are_told() {
+    let stage = Stage::new();
+    let (lock, impossible) = (stage.path("job.lock"), stage.path("x".repeat(300)));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
+    let told = outcome(command.arg("status").args([&impossible, &lock]));
+    assert_eq!(told.code, Some(71), "{told:?}");
+    assert!(told.errors.contains(impossible.to_str().expect("text")));
+    assert_eq!(told.output, [format!("{}: free", lock.display())]);
 }

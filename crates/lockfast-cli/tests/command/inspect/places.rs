@@ -55,6 +55,17 @@ fn a_file_without_a_name_any_more_is_called_deleted() {
     assert_eq!(document["locks"][0]["path"], path.to_str().expect("plain"));
 }
 
+/// As the kernel marks files that have no name any more.
+#[test]
+fn a_name_that_ends_with_deleted_is_a_name() {
+    let stage = Stage::new();
+    let path = stage.path("job.lock (deleted)");
+    let _holder = hold(&path);
+    let document = json(lockfast(["ls"]).arg(stage.path("")));
+    assert_eq!(document["locks"][0]["deleted"], false, "{document}");
+    assert_eq!(document["locks"][0]["path"], path.to_str().expect("plain"));
+}
+
 #[test]
 fn a_path_need_not_be_text() {
     let stage = Stage::new();

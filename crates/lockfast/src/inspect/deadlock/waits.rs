@@ -82,9 +82,8 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
         if !bytes::leads_line(&leader.locks) {
             continue;
         }
-        let permits = on_file[&leader.file].iter().copied().filter(|description| {
-            !std::ptr::eq(*description, leader) && bytes::has_permits(&description.locks)
-        });
+        let on_file = on_file[&leader.file].iter();
+        let permits = on_file.filter(|description| bytes::has_permits(&description.locks));
         let blockers: Vec<Vec<u32>> = permits.map(|holder| holder.owners.clone()).collect();
         for &pid in &leader.owners {
             waits.entry(pid).or_default().push(Wait {

@@ -38,7 +38,7 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         None => None,
     };
     let file = target.as_ref().map(|target| target.key);
-    let before = reading::table(file)?;
+    let before = reading::table(file).map_err(untold)?;
     let outside = !is_first_namespace();
     if target.is_some() && before.is_empty() && !outside {
         // All the locks of the machine are in the table, whoever has them.
@@ -51,13 +51,13 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         });
     }
     let Scan { open, unreadable } = match &target {
-        Some(target) => search::search(target, &before)?,
-        None => scan::scan(None)?,
+        Some(target) => search::search(target, &before).map_err(untold)?,
+        None => scan::scan(None).map_err(untold)?,
     };
     let opened = Opened::new(open, target.as_ref(), &before, &mut mounts);
     let sleepers = Sleepers::new();
     let waiters = opened.waiters(&before);
-    let after = reading::table(file)?;
+    let after = reading::table(file).map_err(untold)?;
     let lasting = reading::in_both(&before, &after);
 
     let mut snapshot = Snapshot {
@@ -96,6 +96,14 @@ pub(crate) fn open(path: &Path, key: FileKey, is_length: impl Fn(u64) -> bool) -
     }
     let name = format!("/proc/thread-self/fd/{}", target.file.as_raw_fd());
     File::open(name).ok()
+}
+
+/// That `/proc` is not there must not be taken for the file not being there, which nobody can have locked.
+#[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
+fn untold(error: io::Error) -> io::Error {
+    io::Error::other(format!(
+        "/proc, which tells it, cannot be read: {error}; mount it"
+    ))
 }
 
 /// A lock whose descriptor could not be seen.

@@ -37,7 +37,7 @@ impl Target {
         };
         Ok(Self {
             id,
-            key: mounts.key(id, scan::numbers_of(&file)?, None),
+            key: mounts.key(id, scan::numbers_of(&file).map_err(super::untold)?, None),
             is_remote: crate::sys::file::is_remote(&file),
             metadata,
             file,
