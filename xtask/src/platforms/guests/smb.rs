@@ -19,14 +19,14 @@ const SHARED: &str = "/mnt";
 pub(crate) fn run() -> Outcome {
     debian::require(&PROGRAMS)?;
     let image = Image::make()?;
-    let server = Server::start(&image.folder().join("smb"))?;
+    let mut server = Server::start(&image.folder().join("smb"))?;
     println!("\nSMB");
     let mut findings = Findings::default();
-    play(&image, &server, &mut findings)?;
+    play(&image, &mut server, &mut findings)?;
     findings.conclude("SMB")
 }
 
-fn play(image: &Image, server: &Server, findings: &mut Findings) -> Outcome {
+fn play(image: &Image, server: &mut Server, findings: &mut Findings) -> Outcome {
     let card = || {
         [Card::Port(
             server.port,
@@ -46,6 +46,7 @@ fn play(image: &Image, server: &Server, findings: &mut Findings) -> Outcome {
     scenes::between(&mut one, &mut other, SHARED, findings)?;
     doctor(&mut one, findings)?;
     on_the_server(server, &mut one, findings)?;
+    restarted(server, &mut one, &mut other, findings)?;
     machine_lost(one, &mut other, findings)
 }
 
@@ -97,6 +98,28 @@ fn on_the_server(server: &Server, one: &mut Machine, findings: &mut Findings) ->
     held.release(one)
 }
 
+/// The server dies, and another one takes its place.
+fn restarted(
+    server: &mut Server,
+    one: &mut Machine,
+    other: &mut Machine,
+    findings: &mut Findings,
+) -> Outcome {
+    let path = format!("{SHARED}/restart.lock");
+    let held = scenes::hold(one, "", &path)?;
+    server.restart()?;
+    let refused = other.ask(&format!("lockfast run -w 40 {path} -- true"))?;
+    findings.add_code(
+        "after a restart of the server it is still held",
+        &refused,
+        HELD,
+    );
+    held.release(one)?;
+    let free = other.ask(&format!("lockfast run -w 60 {path} -- true"))?;
+    findings.add_code("and free when it is released", &free, 0);
+    Ok(())
+}
+
 /// The plug of the machine that holds the lock is pulled: the server sees the connection break.
 fn machine_lost(mut one: Machine, other: &mut Machine, findings: &mut Findings) -> Outcome {
     let path = format!("{SHARED}/lost.lock");
@@ -117,6 +140,7 @@ fn machine_lost(mut one: Machine, other: &mut Machine, findings: &mut Findings) 
 #[derive(Debug)]
 struct Server {
     process: Child,
+    configuration: PathBuf,
     port: u16,
     folder: PathBuf,
 }
@@ -148,21 +172,36 @@ impl Server {
         if said.is_err() || !set.is_ok_and(|status| status.success()) {
             return Err(Failure("smbpasswd failed; it needs root".to_owned()));
         }
-        let mut smbd = Command::new("/usr/sbin/smbd");
-        smbd.args(["--foreground", "--no-process-group", "--configfile"])
-            .arg(&configuration);
-        let process = smbd
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|error| Failure(format!("cannot start smbd: {error}")))?;
         let server = Self {
-            process,
+            process: start(&configuration)?,
+            configuration,
             port,
             folder: folder.to_path_buf(),
         };
-        let answers = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
-        machine::until(answers).ok_or_else(|| Failure("smbd does not answer".to_owned()))?;
+        server.answers()?;
         Ok(server)
+    }
+
+    /// Kills it, and those of its processes that serve the guests, and starts it again.
+    fn restart(&mut self) -> Outcome {
+        let pid = self.process.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+            .map_err(|error| Failure(format!("who serves the guests is not known: {error}")))?;
+        let mut kill = Command::new("kill");
+        step::run(
+            kill.args(["-KILL", &pid.to_string()])
+                .args(children.split_whitespace()),
+        )?;
+        let _ = self.process.wait();
+        self.process = start(&self.configuration)?;
+        self.answers()
+    }
+
+    fn answers(&self) -> Outcome {
+        let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok();
+        machine::until(connect)
+            .map(drop)
+            .ok_or_else(|| Failure("smbd does not answer".to_owned()))
     }
 
     /// The code of an attempt to take a lock in the directory itself.
@@ -177,6 +216,15 @@ impl Server {
             .map(|status| status.code())
             .map_err(|error| Failure(format!("cannot start {attempt:?}: {error}")))
     }
+}
+
+fn start(configuration: &Path) -> Result<Child, Failure> {
+    let mut smbd = Command::new("/usr/sbin/smbd");
+    smbd.args(["--foreground", "--no-process-group", "--configfile"])
+        .arg(configuration);
+    smbd.stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| Failure(format!("cannot start smbd: {error}")))
 }
 
 impl Drop for Server {
