@@ -2,6 +2,7 @@
 
 import errno
 
+import lockfast
 import lockfast.fasteners as fasteners
 import pytest
 from stage import descriptors
@@ -70,6 +71,29 @@ def test_what_says_that_somebody_else_holds_it(path, number):
     assert lock.acquire(blocking=False) is False
     assert lock.acquire(timeout=0.001) is False
     assert lock.lockfile is None and descriptors(path) == 0
+
+
+def test_what_can_not_be_opened_here_but_in_python(path, holder):
+    class Refuses:
+        def take(self, *arguments):
+            raise lockfast.PermissionDenied(errno.EACCES, "no", path)
+
+    alone = fasteners.InterProcessLock(path)
+    readers = fasteners.InterProcessReaderWriterLock(path)
+    ways = [alone.acquire, readers.acquire_read_lock, readers.acquire_write_lock]
+    for lock in (alone, readers):
+        lock._opener = Refuses()
+    for acquire in ways:
+        assert acquire(blocking=False) is False
+        assert acquire(timeout=0.001) is False
+        assert alone.lockfile is readers.lockfile is None and descriptors(path) == 0
+    holder.kill()
+    for acquire, release in zip(ways, [alone.release, *2 * [readers.release_read_lock]]):
+        assert acquire() is True
+        with pytest.raises(lockfast.WouldBlock):
+            lockfast.RwLock(path).try_write()
+        release()
+    assert descriptors(path) == 0
 
 
 def test_a_file_that_was_opened_by_hand_is_closed(path):

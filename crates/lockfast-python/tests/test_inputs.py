@@ -64,6 +64,13 @@ def test_paths_of_all_sorts(tmp_path):
     assert os.path.exists(odd)
 
 
+def test_a_path_with_nul_is_told_as_by_python():
+    for call in (lockfast.Lock, lockfast.inspect, open):
+        for path in ("a\0b", b"a\0b"):
+            with pytest.raises(ValueError, match="embedded null byte"):
+                call(path)
+
+
 def test_what_the_user_may_not_open(actors):
     there = actors(
         "import lockfast, os",
