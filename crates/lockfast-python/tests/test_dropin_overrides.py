@@ -1,6 +1,7 @@
 """What programs override of `InterProcessLock`, or do by hand."""
 
 import errno
+import threading
 
 import lockfast
 import lockfast.fasteners as fasteners
@@ -154,6 +155,53 @@ def test_the_file_that_the_program_opened_is_locked(path, holder):
         with lock:
             assert fasteners.InterProcessLock(path).acquire(blocking=False) is False
             assert lock.acquired
+
+
+def test_an_attempt_that_failed_leaves_the_file_to_other_threads(path, holder):
+    class Mine(fasteners.InterProcessLock):
+        def trylock(self):
+            super().trylock()
+
+    lock = Mine(path)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(lock.acquire(blocking=False)))
+    thread.start()
+    thread.join()
+    holder.kill()
+    assert answers == [False] and lock.acquire(timeout=1000) is True
+    lock.release()
+
+
+CHILD = """
+import lockfast.fasteners, os, sys
+
+class Mine(lockfast.fasteners.InterProcessLock):
+    def trylock(self):
+        super().trylock()
+
+lock = Mine(sys.argv[1])
+lock.acquire()
+ends = [os.pipe(), os.pipe()]
+pid = os.fork()
+if pid == 0:
+    ok = lock.acquire(blocking=False) is False
+    lock.release() if lock.acquired else None
+    ok = ok and lock.acquire(timeout=0.001) is False
+    os.write(ends[0][1], b"tried" if ok else b"failed")
+    os.read(ends[1][0], 1)
+    os._exit(0 if ok and lock.acquire() and lock.acquired else 1)
+assert os.read(ends[0][0], 10) == b"tried"
+other = lockfast.fasteners.InterProcessLock(sys.argv[1])
+assert other.acquire(blocking=False) is False, "the child freed it"
+lock.release()
+os.write(ends[1][1], b"!")
+assert os.waitpid(pid, 0)[1] == 0
+other.acquire()
+"""
+
+
+def test_a_forked_child_holds_nothing_and_frees_nothing(path, run):
+    run(CHILD, path)
 
 
 def test_an_error_of_unlock(path):

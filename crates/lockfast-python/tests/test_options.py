@@ -107,27 +107,28 @@ def test_linger(path, actors):
     assert there.do("guard.is_held")
 
 
-def test_owner_record(path, actors):
+@pytest.mark.parametrize("primitive, way", [("Lock", "acquire"), ("RwLock", "write")])
+def test_owner_record(path, actors, primitive, way):
     there = actors(
         "import lockfast",
-        f"lock = lockfast.Lock({path!r}, owner_record=True, label='import of orders')",
-        "guard = lock.acquire()",
+        f"lock = lockfast.{primitive}({path!r}, owner_record=True, label='import of orders')",
+        f"guard = lock.{way}()",
     )
-    lock = lockfast.Lock(path, owner_record=True)
+    lock = getattr(lockfast, primitive)(path, owner_record=True)
     with pytest.raises(lockfast.WouldBlock) as caught:
-        lock.try_acquire()
+        getattr(lock, f"try_{way}")()
     holder = caught.value.holder
     assert (holder.pid, holder.label) == (there.pid, "import of orders")
     assert holder.since is not None
     token = there.do("guard.token")
     there.kill()
-    with lock as guard:
+    with getattr(lock, way)() as guard:
         assert guard.token == token + 1
         assert guard.abandoned.pid == there.pid
         assert guard.abandoned.label == "import of orders"
         assert guard.abandoned.is_running is False
         assert guard.abandoned.token == token
-    with lock as guard:
+    with getattr(lock, way)() as guard:
         assert guard.abandoned is None and guard.token == token + 2
 
 

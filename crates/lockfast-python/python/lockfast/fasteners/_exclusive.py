@@ -72,6 +72,8 @@ class InterProcessLock(FileLock):
             return self._acquire_by_hand(blocking, delay, max_delay, timeout)
         if self.acquired and self._is_mine():
             return True
+        # Before the wait: what comes after it makes the next one wait.
+        thread, count = _get_ident(), forks()
         try:
             hold = self._take(ALONE, blocking, delay, max_delay, timeout)
         except _errors.LockError as error:
@@ -81,8 +83,8 @@ class InterProcessLock(FileLock):
         if hold is None:
             return False
         self._hold = hold
-        self._forks = forks()
-        self._thread = _get_ident()
+        self._forks = count
+        self._thread = thread
         self.acquired = True
         return True
 
@@ -128,7 +130,8 @@ class InterProcessLock(FileLock):
         # This is one step, whatever other threads do.
         claim = self.__dict__.setdefault("_claim", me)
         if claim[1] != me[1]:
-            # What a forked child has of its parent.
+            # A forked child has its parent's file, with which goes its parent's lock.
+            self._close_unless_given()
             self._claim = claim = me
         return bool(claim == me)
 
@@ -155,7 +158,8 @@ class InterProcessLock(FileLock):
             self._log_released()
             return
         try:
-            self.unlock()
+            if self._forks == forks():
+                self.unlock()
         except Exception as error:
             text = "Could not unlock the acquired lock opened on `%s`"
             self.logger.exception(text, self.path)
