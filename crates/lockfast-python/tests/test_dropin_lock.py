@@ -103,7 +103,7 @@ def test_time_outs(path, holder):
     lock.release()
 
 
-@pytest.mark.parametrize("timeout", ["", "timeout=1000"])
+@pytest.mark.parametrize("timeout", ["", "timeout=1000", "timeout=float('nan')"])
 def test_a_waiter_sleeps_in_the_kernel(path, actors, timeout):
     there = actors(
         "import lockfast.fasteners, time",

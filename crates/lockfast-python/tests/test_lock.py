@@ -1,6 +1,7 @@
 """One holder among processes, threads and handles; and what a guard tells."""
 
 import datetime
+import errno
 import gc
 import os
 import threading
@@ -9,7 +10,7 @@ from fractions import Fraction
 
 import lockfast
 import pytest
-from stage import Failed, descriptors, until_waits
+from stage import Failed, descriptors, until, until_waits
 
 OTHER = ["import lockfast", "lock = lockfast.Lock({path!r})"]
 
@@ -37,6 +38,7 @@ def test_processes_exclude_each_other(path, actors):
     assert str(there.pid) in str(caught.value)
     assert caught.value.filename == path
     assert isinstance(caught.value, BlockingIOError)
+    assert caught.value.errno == errno.EAGAIN
 
 
 def test_a_waiter_sleeps_in_the_kernel_and_is_woken(path, actors):
@@ -99,6 +101,7 @@ def test_a_time_out_is_an_exception(path, timeout):
         with pytest.raises(lockfast.Timeout) as caught:
             other.acquire(timeout=timeout)
     assert isinstance(caught.value, TimeoutError)
+    assert caught.value.errno == errno.ETIMEDOUT
     assert isinstance(caught.value, lockfast.LockError)
     assert isinstance(caught.value, OSError)
     with other.acquire(timeout=timeout) as guard:
@@ -183,7 +186,18 @@ def test_the_thread_that_holds_it_is_told_of_the_deadlock(path):
         with pytest.raises(lockfast.Deadlock) as caught:
             lock.acquire()
         assert isinstance(caught.value, RuntimeError)
+        assert caught.value.errno == errno.EDEADLK
         guard.hand_over()
+        # Another thread releases it, so this one may wait.
+        thread = threading.Thread(target=release_when_waited_for, args=(path, guard))
+        thread.start()
+        lockfast.Lock(path).acquire().release()
+        thread.join()
+
+
+def release_when_waited_for(path, guard):
+    until(lambda: lockfast.inspect(path).waiters)
+    guard.release()
 
 
 def test_a_handle_that_is_dropped_leaves_no_descriptor(path):
@@ -212,4 +226,7 @@ def test_locks_by_name(tmp_path, actors):
     there.kill()
     lock = lockfast.Lock.named(name, scope="user")
     lock.try_acquire().release()
+    machine = lockfast.Lock.named(name, scope="machine")
+    assert machine.path != lock.path
+    os.unlink(machine.path)
     os.unlink(lock.path)

@@ -1,6 +1,7 @@
 """What can be chosen."""
 
 import datetime
+import errno
 import os
 import stat
 
@@ -69,6 +70,17 @@ def test_protocol(path, actors):
             lockfast.Lock(path, protocol=protocol).try_acquire()
 
 
+def test_what_a_protocol_can_not_give(path):
+    for attempt in (
+        lambda: lockfast.Semaphore(path, 2, protocol="flock"),
+        lambda: lockfast.Lock(path, protocol="flock", fairness="fifo"),
+        lockfast.RwLock(path, protocol="flock").upgradable_read,
+    ):
+        with pytest.raises(lockfast.Unsupported) as caught:
+            attempt()
+        assert caught.value.errno == errno.ENOTSUP and caught.value.filename == path
+
+
 @pytest.mark.parametrize("verify, is_noticed", [("path", True), ("links", True), ("off", False)])
 def test_verify(path, verify, is_noticed):
     lock = lockfast.Lock(path, verify=verify)
@@ -102,6 +114,7 @@ def test_linger(path, actors):
     for _ in range(100):
         lock.acquire().release()
     # It is kept meanwhile, and given up when somebody asks.
+    assert not lockfast.inspect(path).is_free
     there = actors("import lockfast", f"lock = lockfast.Lock({path!r})")
     there.do("guard = lock.acquire()")
     assert there.do("guard.is_held")
