@@ -1,6 +1,7 @@
 //! An open lock file: how it is opened, and the kernel locks that are taken on it.
 
 mod open;
+mod trial;
 mod wanted;
 
 use std::fs::File;
@@ -150,6 +151,16 @@ impl LockFile {
             Protocol::Flock => (false, true),
             Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
         };
+        if bytes && trial::grants_what_is_held(&file) {
+            let why = "this file system grants a lock that is held already (it passes all locks on as \
+                       its own): use Protocol::Flock, which it may pass on rightly, or a directory on \
+                       another file system";
+            return Err(Error::new(
+                path,
+                Operation::Open,
+                Cause::Unsupported(why, None),
+            ));
+        }
         let author = if settings.owner_record {
             Some(owner::author(&file, path, &settings.label)?)
         } else {

@@ -10,6 +10,7 @@
 //! | `2^62 - 1` | upgrade | held by the one who is, or may become, the next writer |
 //! | `[2^62, 2^62 + tag)` | tag | covered by an exclusive holder, and by the writer that has the upgrade byte; its length names them |
 //! | `2^62 + 2^61`, and the next | rooms | readers who found the gate shut wait in one of the two |
+//! | `2^62 + 2^61 + 2` | trial | locked for an instant, where it is doubtful whether locks exclude |
 //!
 //! Semaphores have bytes of their own, see [`permits`], so have those who are to be served in the
 //! order in which they came, see [`tickets`], and those who keep a lock that they do not use, and
@@ -39,6 +40,8 @@ pub(crate) mod plan;
 pub(crate) mod tickets;
 
 use crate::Holder;
+
+use plan::Range;
 
 /// Which kernel locks an exclusive lock is made of, and so which other programs it excludes.
 ///
@@ -88,6 +91,12 @@ pub enum Protocol {
 
 /// Where the bytes end that every exclusive holder locks.
 const TAG_START: u64 = 1 << 62;
+
+/// What is locked to find out whether locks exclude.
+pub(crate) const TRIAL: Range = Range {
+    start: TAG_START + (1 << 61) + 2,
+    len: 1,
+};
 
 /// Linux never gives a pid of more bits (`PID_MAX_LIMIT`).
 const PID_BITS: u32 = 22;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::file::{Goal, LockFile};
 use crate::order::InOrder;
 use crate::sys::park::Parker;
-use crate::sys::{self, Parked, Waited};
+use crate::sys::{self, Parked, Target, Waited};
 
 impl Wait<'_> {
     /// Waits until the file is locked.
@@ -79,9 +79,10 @@ impl Wait<'_> {
             told,
             ..
         } = self;
-        let done = aside::start(move || {
+        let done = aside::start(move |wake_early| {
             let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
             (wait.since, wait.told) = (since, told);
+            wait.wake_early = Some(wake_early);
             match blocks(&mut wait) {
                 Ok((result, rest)) => (Ok(result), Some(rest)),
                 Err(error) => (Err(error), None),
@@ -166,7 +167,12 @@ impl Wait<'_> {
         let wait = |raw: &File, access, target| {
             loop {
                 match sys::lock::wait(raw, access, target).map_err(|error| self.system(error))? {
-                    Waited::Granted => return Ok(()),
+                    Waited::Granted => {
+                        if let (Some(wake), true) = (self.wake_early, is_the_end_near(target)) {
+                            wake();
+                        }
+                        return Ok(());
+                    }
                     Waited::Interrupted if stopped.load(Ordering::Relaxed) => {
                         return Err(self.cancelled());
                     }
@@ -201,6 +207,14 @@ impl Wait<'_> {
 
     pub(super) fn system(&self, error: io::Error) -> Error {
         Error::system(self.handle.path(), self.operation, error)
+    }
+}
+
+/// Is what is to be reached mostly reached when this is granted?
+fn is_the_end_near(target: Target) -> bool {
+    match target {
+        Target::Bytes(range) => range.ends_most_plans(),
+        Target::File => true,
     }
 }
 

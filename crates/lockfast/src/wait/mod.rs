@@ -10,6 +10,7 @@
 
 mod aside;
 mod bell;
+mod crew;
 mod granted;
 mod interruption;
 mod kernel;
@@ -134,6 +135,8 @@ pub(crate) struct Wait<'h> {
     number: Option<u64>,
     /// Lasts from then on.
     span: Option<trace::Span>,
+    /// Wakes the task for which this waits.
+    wake_early: Option<&'h (dyn Fn() + Sync)>,
 }
 
 /// How a thread of this process got in.
@@ -189,6 +192,7 @@ impl<'h> Wait<'h> {
             told: None,
             number: None,
             span: None,
+            wake_early: None,
         }
     }
 

@@ -16,6 +16,19 @@ pub(crate) fn trials() -> Vec<Trial> {
     )]
 }
 
+const CALLS: &str = if cfg!(target_pointer_width = "64") {
+    "trace=fcntl,fstatfs"
+} else {
+    "trace=fcntl64,fstatfs64"
+};
+
+/// The first field of what fstatfs(2) answers, where NFS has 0x6969.
+const SAYS_NFS: &str = if cfg!(target_pointer_width = "64") {
+    "inject=fstatfs:poke_exit=@arg2=6969000000000000"
+} else {
+    "inject=fstatfs64:poke_exit=@arg3=69690000"
+};
+
 /// strace makes the waiter believe that its file is on NFS, and tells how often it asks.
 fn a_server_is_asked_again_and_again() {
     for wait in ["lock a g", "for a g 3600000"] {
@@ -27,9 +40,7 @@ fn a_server_is_asked_again_and_again() {
         let own = std::env::current_exe().expect("this program");
         let mut waiter = Actor::start_by(
             Command::new("strace")
-                .args(["-f", "-e", "trace=fcntl,fstatfs"])
-                // The first field of what fstatfs(2) answers, where NFS has 0x6969.
-                .args(["-e", "inject=fstatfs:poke_exit=@arg2=6969000000000000"])
+                .args(["-f", "-e", CALLS, "-e", SAYS_NFS])
                 .arg("-o")
                 .arg(&log)
                 .arg(&own)

@@ -62,7 +62,7 @@ pub(super) const ALL: [FileSystem; 8] = [
         name: "FUSE: bindfs, locks passed on",
         commands: "mkdir behind; bindfs --multithreaded --enable-lock-forwarding behind here",
         exceptions: &[
-            ("exclusion", "broken"),
+            ("exclusion", "unsupported"),
             ("shared", "untested"),
             ("upgrade", "untested"),
             ("deadline", "untested"),

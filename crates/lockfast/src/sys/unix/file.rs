@@ -202,7 +202,6 @@ pub(crate) fn is_remote(file: &File) -> bool {
     const OCFS2: u32 = 0x7461_636f;
     const GPFS: u32 = 0x4750_4653;
     // What is behind FUSE is not known: sshfs, or a file system of this machine.
-    const FUSE: u32 = 0x6573_5546;
     is_smb(file)
         || matches!(
             magic_number(file),
@@ -214,6 +213,24 @@ pub(crate) fn is_remote(file: &File) -> bool {
 pub(crate) fn is_remote(_file: &File) -> bool {
     false
 }
+
+/// The file, opened once more, if its file system is a process (FUSE) and it can be opened for writing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn opened_again(file: &File) -> Option<File> {
+    if magic_number(file) != Some(FUSE) {
+        return None;
+    }
+    let path = descriptor_path(file);
+    OpenOptions::new().read(true).write(true).open(path).ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn opened_again(_file: &File) -> Option<File> {
+    None
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const FUSE: u32 = 0x6573_5546;
 
 /// Does a signal end a thread's wait for a lock of the file?
 ///

@@ -57,6 +57,11 @@ pub(crate) fn has_ranges(_file: &File) -> bool {
     true
 }
 
+/// None: it is of use where a file system is a process.
+pub(crate) fn opened_again(_file: &File) -> Option<File> {
+    None
+}
+
 pub(crate) fn renames_change_time(_file: &File) -> bool {
     false
 }

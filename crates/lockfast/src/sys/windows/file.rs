@@ -224,6 +224,11 @@ pub(crate) fn has_ranges(_file: &File) -> bool {
     true
 }
 
+/// None: it is of use where a file system is a process.
+pub(crate) fn opened_again(_file: &File) -> Option<File> {
+    None
+}
+
 /// Nothing tells who opens a file.
 pub(crate) fn is_heard(_file: &File) -> bool {
     false
