@@ -137,6 +137,8 @@ def test_a_guard_is_an_object(path):
     assert guard.is_held and guard.path == path and guard.is_current()
     assert os.fstat(guard.fileno()).st_ino == os.stat(path).st_ino
     assert "held" in repr(guard)
+    os.rename(path, path + "2")
+    assert not guard.is_current()
     guard.release()
     assert not guard.is_held
     assert "released" in repr(guard)

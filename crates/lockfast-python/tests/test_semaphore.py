@@ -35,6 +35,20 @@ def test_a_waiter_is_woken(path, actors):
     there.answer()
 
 
+def test_a_waiter_gets_as_many_as_it_asked_for(path, actors):
+    there = actors("import lockfast", f"pool = lockfast.Semaphore({path!r}, 3)")
+    pool = lockfast.Semaphore(path, 3)
+    permit = pool.acquire(3)
+    there.begin("permit = pool.acquire(2)")
+    until_waits(path, there.pid)
+    permit.release()
+    there.answer()
+    assert there.do("permit.count") == 2
+    assert pool.available() == 1
+    there.do("permit.release()")
+    assert pool.available() == 3
+
+
 def test_each_thread_leaves_its_own_block(path):
     pool = lockfast.Semaphore(path, 2)
     inside, leave = threading.Event(), threading.Event()
