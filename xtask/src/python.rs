@@ -90,11 +90,20 @@ fn check_types() -> Outcome {
     let mut complete = program("stubtest");
     complete.args(["lockfast._lockfast", "lockfast._decorators", "--allowlist"]);
     step::run(complete.arg(package().join("tests/stubtest.txt")))?;
+    step::run(pyright()?.arg(usage))?;
+    // Of all that can be reached from outside.
+    step::run(pyright()?.args(["--verifytypes", "lockfast", "--ignoreexternal"]))
+}
+
+/// It looks into the environment of whichever `python` comes first.
+fn pyright() -> Result<Command, Failure> {
+    let own = environment().join("bin");
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&others)))
+        .map_err(|error| Failure(format!("no search path can have the environment: {error}")))?;
     let mut pyright = program("pyright");
-    pyright
-        .arg("--pythonpath")
-        .arg(environment().join("bin/python"));
-    step::run(pyright.arg(usage))
+    pyright.env("PATH", path);
+    Ok(pyright)
 }
 
 /// A program of the environment.

@@ -35,6 +35,13 @@ def actors():
 
 
 @pytest.fixture
+def holder(path, actors):
+    """A program without lockfast that holds the lock."""
+    take = "fcntl.lockf(file, fcntl.LOCK_EX)"
+    return actors("import fcntl, os", f"file = open({path!r}, 'a')", take)
+
+
+@pytest.fixture
 def run():
     """Runs a script with this interpreter, and gives what it prints."""
 

@@ -11,10 +11,17 @@ import sys
 import time
 
 import lockfast
+import pytest
 
 #: How long anything may take before a test has failed.
 PATIENCE = 60.0
 HERE = pathlib.Path(__file__).parent
+
+
+def needs(name):
+    """That module; without it the test is left out, and says why."""
+    reason = f"{name} is not installed; `cargo xtask setup` installs it"
+    return pytest.importorskip(name, reason=reason)
 
 
 class Failed(Exception):

@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import sys
+import threading
 
 import lockfast
 import pytest
+from lockfast import _tasks
 from stage import descriptors, until, until_waits
 
 
@@ -112,6 +115,11 @@ def test_time_outs(path, there):
                     await wait(timeout=timeout)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(lock.acquire_async(), 0.01)
+        if sys.version_info >= (3, 11):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01), lock:
+                    pytest.fail("it is held")
+        assert not lockfast.inspect(path).waiters
         there.do("guard.release()")
         async with rw.read_async(timeout=60), rw.read_async():
             pass
@@ -132,6 +140,135 @@ def test_semaphores(path):
             pass
 
     asyncio.run(main())
+
+
+def test_each_task_leaves_its_own_block(path):
+    async def main():
+        pool = lockfast.Semaphore(path, 2)
+        inside, leave = asyncio.Event(), asyncio.Event()
+
+        async def visit():
+            async with pool as permit:
+                inside.set()
+                await leave.wait()
+            return permit
+
+        task = asyncio.ensure_future(visit())
+        await inside.wait()
+        async with pool as permit:
+            leave.set()
+            first = await task
+            # That one was not the last to enter.
+            assert permit.is_held and not first.is_held
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with CPython 3.12")
+def test_eager_tasks(path, there):
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        lock, other = lockfast.Lock(path), lockfast.Lock(path + "2")
+
+        async def visit(lock):
+            async with lock as guard:
+                return guard.is_held
+
+        async with lock:
+            # It is over before it is a task, in the midst of this one.
+            assert await asyncio.create_task(visit(other))
+            waiting = asyncio.create_task(visit(lock))
+            assert not waiting.done()
+        assert await waiting
+        there.do("guard = lock.write()")
+        task = asyncio.create_task(visit(lock))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not lockfast.inspect(path).waiters
+        there.do("guard.release()")
+        lock.try_acquire().release()
+
+    asyncio.run(main())
+
+
+def test_loops_of_two_threads(path):
+    lock = lockfast.Lock(path)
+    count = 0
+
+    async def add():
+        nonlocal count
+        for _ in range(100):
+            async with lock:
+                before = count
+                await asyncio.sleep(0)
+                count = before + 1
+
+    threads = [threading.Thread(target=lambda: asyncio.run(add())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count == 200
+
+
+def test_a_task_that_is_cancelled_while_it_is_handed_the_lock(path):
+    """Whichever comes first: either the task has it, or nobody."""
+
+    async def main():
+        lock = lockfast.Lock(path)
+        for pause in range(200):
+            guard = lock.acquire()
+            task = asyncio.ensure_future(lock.acquire_async())
+            await asyncio.sleep(0)
+            guard.release()
+            for _ in range(pause % 20):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                (await task).release()
+            except asyncio.CancelledError:
+                pass
+            lock.try_acquire().release()
+
+    asyncio.run(main())
+
+
+def test_timers_end_with_the_wait(path):
+    async def main():
+        loop = asyncio.get_running_loop()
+        timers, call_later = [], loop.call_later
+        loop.call_later = lambda *args: timers.append(call_later(*args)) or timers[-1]
+        lock = lockfast.Lock(path)
+        guard = lock.acquire()
+        task = asyncio.ensure_future(lock.acquire_async(timeout=1000))
+        await asyncio.sleep(0)
+        guard.release()
+        (await task).release()
+        assert [timer.cancelled() for timer in timers] == [True]
+
+    asyncio.run(main())
+
+
+def test_a_wake_up_when_the_loop_is_closed():
+    wakes = []
+
+    class Pending:
+        timeout = None
+
+        def poll(self, wake):
+            wakes.append(wake)
+
+        def close(self):
+            pass
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(_tasks.wait(Pending()))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    (wake,) = wakes
+    wake()
+    task.get_coro().close()
 
 
 def test_an_await_is_for_once(path):

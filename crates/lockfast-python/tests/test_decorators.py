@@ -131,6 +131,8 @@ def test_generators_hold_it_from_the_first_item_to_the_last(path):
 
 
 def test_asynchronous_generators(path):
+    ended = []
+
     @lockfast.locked(path)
     async def generator():
         try:
@@ -138,6 +140,8 @@ def test_asynchronous_generators(path):
             yield sent
         except KeyError:
             yield "caught"
+        finally:
+            ended.append(is_locked(path))
 
     assert inspect.isasyncgenfunction(generator)
 
@@ -148,7 +152,9 @@ def test_asynchronous_generators(path):
         assert await items.asend("word") == "word"
         assert await items.athrow(KeyError()) == "caught"
         assert is_locked(path)
+        ended.clear()
         await items.aclose()
+        assert ended == [True], "it ends under the lock"
         assert not is_locked(path)
         items = generator()
         assert await items.__anext__()
@@ -208,7 +214,7 @@ import lockfast, sys
 
 {decorator}
 def update():
-    lock = lockfast.Lock.named("bare.update")
+    lock = lockfast.Lock.named("{name}.update")
     try:
         lock.try_acquire()
     except lockfast.WouldBlock:
@@ -220,9 +226,18 @@ update()
 
 @pytest.mark.parametrize("decorator", ["@lockfast.locked", "@lockfast.locked()"])
 def test_bare_ones_are_named_after_module_and_function(tmp_path, decorator):
-    script = tmp_path / "bare.py"
-    script.write_text(SCRIPT.format(decorator=decorator))
-    for arguments in ([script], ["-c", "import bare"], ["-m", "bare"]):
+    (tmp_path / "bare.py").write_text(SCRIPT.format(decorator=decorator, name="bare"))
+    (tmp_path / "package").mkdir()
+    inner = tmp_path / "package" / "bare.py"
+    inner.write_text(SCRIPT.format(decorator=decorator, name="package.bare"))
+    paths = set()
+    for arguments in (
+        ["bare.py"],
+        ["-c", "import bare"],
+        ["-m", "bare"],
+        ["-c", "import package.bare"],
+        ["-m", "package.bare"],
+    ):
         # Run or imported, it is one lock.
         done = subprocess.run(
             [sys.executable, "-B", *arguments],
@@ -233,7 +248,10 @@ def test_bare_ones_are_named_after_module_and_function(tmp_path, decorator):
         )
         path, *told = done.stdout.split()
         assert told == ["is", "held"]
-    os.unlink(path)
+        paths.add(path)
+    assert len(paths) == 2
+    for path in paths:
+        os.unlink(path)
 
 
 def test_what_can_not_be_decorated(path):

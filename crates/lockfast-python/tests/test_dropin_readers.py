@@ -23,9 +23,10 @@ def test_what_a_lock_shows(path):
     for name in ("acquired", "exists", "trylock", "unlock", "acquire", "release", "__enter__"):
         assert not hasattr(lock, name)
     assert lock.acquire_read_lock() is True
-    assert lock.lockfile.readable() and lock.lockfile.writable()
+    file = lock.lockfile
+    assert file.readable() and file.writable()
     assert lock.release_read_lock() is None
-    assert lock.lockfile is None and descriptors(path) == 0
+    assert file.closed and lock.lockfile is None and descriptors(path) == 0
 
 
 def test_readers_share(path, there):
@@ -157,6 +158,38 @@ def test_a_thread_that_reads_keeps_another_from_becoming_the_writer(path):
     enough.set()
     thread.join()
     assert lock.acquire_write_lock() is True
+    lock.release_write_lock()
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+def test_another_thread_may_release(path, there, way):
+    lock = fasteners.InterProcessReaderWriterLock(path)
+    assert getattr(lock, f"acquire_{way}_lock")() is True
+    thread = threading.Thread(target=getattr(lock, f"release_{way}_lock"))
+    thread.start()
+    thread.join()
+    assert there.do("lock.acquire_write_lock(blocking=False)") is True
+    assert descriptors(path) == 0
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+def test_a_forked_child_holds_nothing_and_frees_nothing(path, there, way):
+    there.do(f"lock.acquire_{way}_lock()")
+    there.do("import os")
+    there.do(
+        "def child():\n"
+        "  if not os.fork():\n"
+        "    ok = lock.acquire_write_lock(blocking=False) is False\n"
+        "    lock.release_write_lock()\n"
+        "    ok = ok and lock.acquire_write_lock(timeout=0.001) is False\n"
+        "    os._exit(0 if ok else 1)\n"
+        "  return os.wait()[1]\n"
+    )
+    assert there.do("child()") == 0
+    lock = fasteners.InterProcessReaderWriterLock(path)
+    assert lock.acquire_write_lock(blocking=False) is False
+    there.do(f"lock.release_{way}_lock()")
+    assert lock.acquire_write_lock(blocking=False) is True
     lock.release_write_lock()
 
 

@@ -7,6 +7,7 @@ import sys
 import tarfile
 
 import pytest
+from stage import needs
 
 ARCHIVE = "fasteners-0.20.tar.gz"
 SHA256 = "55dce8792a41b56f727ba6e123fcaee77fd87e638a6863cec00007bfea84c8d8"
@@ -15,8 +16,8 @@ SHA256 = "55dce8792a41b56f727ba6e123fcaee77fd87e638a6863cec00007bfea84c8d8"
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
     """Where it is: fetched once, and kept by pytest only. It is never part of this repository."""
-    pytest.importorskip("diskcache")
-    pytest.importorskip("eventlet")
+    for name in ("diskcache", "eventlet", "more_itertools"):
+        needs(name)
     directory = tmp_path_factory.mktemp("fasteners")
     fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     fetch += ["--no-binary", ":all:", "--dest", directory, "fasteners==0.20"]

@@ -2,44 +2,125 @@
 
 import errno
 import inspect
-import subprocess
-import sys
+import time
 
-import fasteners as theirs
 import lockfast.fasteners as ours
 import pytest
+from stage import needs
+
+theirs = needs("fasteners")
 
 MODULES = ["_utils", "lock", "process_lock", "process_mechanism", "version"]
-#: What programs use though it is not for them.
-USED = {"__enter__", "__exit__", "_acquire", "_do_close", "_do_open", "_try_acquire"}
-CLASSES = ["InterProcessLock", "InterProcessReaderWriterLock", "ReaderWriterLock"]
+#: What is behind the surface there, and not here: which system it is for, and how it is done.
+INNER = {
+    "fasteners.process_mechanism._FcntlInterProcessMechanism",
+    "fasteners.process_mechanism._FcntlInterProcessReaderWriterLockMechanism",
+    "fasteners.process_mechanism._WindowsInterProcessMechanism",
+    "fasteners.process_mechanism._WindowsInterProcessReaderWriterLockMechanism",
+    "fasteners.process_mechanism._InterProcessReaderWriterLockMechanism.close_handle",
+    "fasteners.process_mechanism._InterProcessReaderWriterLockMechanism.get_handle",
+    "fasteners.ReaderWriterLock._acquire_read_lock",
+    "fasteners.lock.ReaderWriterLock._acquire_read_lock",
+    "fasteners.ReaderWriterLock._acquire_write_lock",
+    "fasteners.lock.ReaderWriterLock._acquire_write_lock",
+    "fasteners.ReaderWriterLock._release_read_lock",
+    "fasteners.lock.ReaderWriterLock._release_read_lock",
+    "fasteners.ReaderWriterLock._release_write_lock",
+    "fasteners.lock.ReaderWriterLock._release_write_lock",
+}
 
 
-def test_names():
+def is_of(thing, library):
+    """Is it the library's own, and no import of it?"""
+    if inspect.ismodule(thing):
+        return thing.__name__.startswith(library.__name__)
+    if isinstance(thing, (str, int, float)):
+        return True
+    owner = thing if hasattr(thing, "__qualname__") else type(thing)
+    return owner.__module__.startswith(library.__name__)
+
+
+def surface(library):
+    """Each name that it has itself, in its modules and their classes; with what is there."""
+    modules = {"": library, **{"." + name: getattr(library, name) for name in MODULES}}
+    for suffix, module in modules.items():
+        for name, thing in vars(module).items():
+            if is_of(thing, library) and (not name.startswith("__") or name == "__version__"):
+                full = f"fasteners{suffix}.{name}"
+                yield full, thing
+                if inspect.isclass(thing):
+                    for member in members(thing, library):
+                        yield f"{full}.{member}", inspect.getattr_static(thing, member)
+
+
+def members(cls, library):
+    """What it has itself, or from a class of the library."""
+    names = {name for base in cls.__mro__ if is_of(base, library) for name in vars(base)}
+    return sorted(name for name in names if not name.startswith("__") and name != "_abc_impl")
+
+
+def called(thing):
+    """How it is called: names, kinds and what is there without them."""
+    function = thing.__func__ if isinstance(thing, (classmethod, staticmethod)) else thing
+    parameters = inspect.signature(function).parameters.values()
+    return [(p.name, p.kind, p.default) for p in parameters]
+
+
+def is_inner(name):
+    return any(name == inner or name.startswith(inner + ".") for inner in INNER)
+
+
+THEIRS = {name: thing for name, thing in surface(theirs) if not is_inner(name)}
+OURS = dict(surface(ours))
+
+
+def test_the_surface_is_there():
     assert sorted(ours.__all__) == sorted(theirs.__all__)
-    assert ours.__version__ == theirs.__version__ == ours.version.version_string()
-    assert ours.version._VERSION == theirs.version._VERSION
-    for name in [*theirs.__all__, *MODULES]:
-        assert hasattr(ours, name)
-    for module in MODULES:
-        for name, thing in vars(getattr(theirs, module)).items():
-            if getattr(thing, "__module__", None) == f"fasteners.{module}" and name != "_Windows":
-                if "Windows" not in name and "Fcntl" not in name:
-                    assert hasattr(getattr(ours, module), name), f"{module}.{name}"
+    assert len(THEIRS) > 100
+    assert not THEIRS.keys() - OURS.keys()
+    # What is left out is theirs.
+    assert dict(surface(theirs)).keys() >= INNER
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_signatures_and_attributes(name):
-    own, other = getattr(ours, name), getattr(theirs, name)
-    for member, thing in vars(other).items():
-        if not member.startswith("_") or member in USED:
-            assert hasattr(own, member), member
-            if inspect.isfunction(thing) and not member.startswith("_"):
-                expected = inspect.signature(thing).parameters.values()
-                got = inspect.signature(getattr(own, member)).parameters.values()
-                assert [(p.name, p.default) for p in got] == [
-                    (p.name, p.default) for p in expected
-                ], member
+@pytest.mark.parametrize("name", THEIRS)
+def test_each_name_is_what_it_is_there(name):
+    own, other = OURS[name], THEIRS[name]
+    if isinstance(other, (str, int, float)):
+        assert own == other
+    elif isinstance(other, property):
+        assert isinstance(own, property)
+    elif inspect.isclass(other):
+        assert inspect.isclass(own)
+        if other.__init__ not in (object.__init__, Exception.__init__):
+            assert called(own) == called(other)
+    elif callable(other) or isinstance(other, (classmethod, staticmethod)):
+        assert type(own) is type(other)
+        assert called(own) == called(other)
+
+
+@pytest.mark.parametrize("name", ["InterProcessLock", "InterProcessReaderWriterLock"])
+def test_instances_have_the_same_attributes(name, path):
+    own, other = getattr(ours, name)(path), getattr(theirs, name)(path)
+    for attribute, value in vars(other).items():
+        if isinstance(value, (str, bytes, bool, type(None))):
+            assert getattr(own, attribute) == value
+        else:
+            assert type(getattr(own, attribute)) is type(value)
+    for attribute in set(dir(other)) - set(dir(object)):
+        assert hasattr(own, attribute)
+
+
+def test_stop_watches():
+    assert ours._utils.StopWatch().start().leftover() is None
+    for library in (ours, theirs):
+        watch = library._utils.StopWatch(duration=1000)
+        with watch:
+            assert 0 < watch.leftover() <= 1000 and not watch.expired()
+        stopped = watch.elapsed()
+        time.sleep(0.001)
+        assert watch.elapsed() == stopped >= 0
+        watch.start()
+        assert watch.stopped_at is None
 
 
 def fails(library, path, tmp_path):
@@ -73,6 +154,29 @@ def fails(library, path, tmp_path):
 
     yield escalate
 
+    @library.interprocess_locked(path)
+    def again(depth):
+        return again(depth - 1) if depth else None
+
+    yield lambda: again(1)
+
+    @library.interprocess_write_locked(path)
+    def again_as_writer(depth):
+        return again_as_writer(depth - 1) if depth else None
+
+    yield lambda: again_as_writer(1)
+    yield library.InterProcessLock
+    yield lambda: library.interprocess_locked()
+    yield lambda: lock.acquire(timeout="soon")
+    yield lambda: readers.acquire_read_lock(delay=None)
+    yield lambda: readers.acquire_write_lock(timeout=-0.1)
+
+    class Closed(library.InterProcessLock):
+        def trylock(self):
+            raise ValueError("I/O operation on closed file")
+
+    yield Closed(path).acquire
+
     class Method:
         _lock = ()
 
@@ -98,89 +202,3 @@ def test_exceptions_have_the_same_type_and_text(path, tmp_path):
             own()
         assert type(got.value) is type(expected.value)
         assert str(got.value) == str(expected.value)
-
-
-SHIMMED = """
-import fasteners, fasteners.process_lock, fasteners.process_mechanism
-from fasteners import _utils, lock
-from fasteners.version import version_string
-print(fasteners.__name__, fasteners.process_lock is fasteners.InterProcessLock, version_string())
-"""
-
-
-def test_the_shim(tmp_path, run):
-    def install(directory):
-        return subprocess.run(
-            [sys.executable, "-m", "lockfast.fasteners", "--install-shim", directory],
-            capture_output=True,
-            text=True,
-        )
-
-    shim = tmp_path / "a" / "shim"
-    for _ in range(2):
-        assert install(shim).returncode == 0, "again is as good as once"
-    assert run(SHIMMED, PYTHONPATH=str(shim)) == "lockfast.fasteners False 0.20\n"
-    assert run("import fasteners; print(fasteners.__name__)") == "fasteners\n"
-    mine = tmp_path / "mine" / "fasteners"
-    mine.mkdir(parents=True)
-    (mine / "__init__.py").write_text("precious = True\n")
-    refused = install(mine.parent)
-    assert refused.returncode == 1 and "was not written by this" in refused.stderr
-    assert (mine / "__init__.py").read_text() == "precious = True\n"
-    assert subprocess.run([sys.executable, "-m", "lockfast.fasteners"]).returncode == 2
-
-
-OSLO = """
-import multiprocessing, sys, threading
-from oslo_concurrency import lockutils
-assert lockutils.fasteners.__name__ == "lockfast.fasteners", lockutils.fasteners.__name__
-directory = sys.argv[1]
-
-@lockutils.synchronized("count", external=True, lock_path=directory)
-def add():
-    with open(directory + "/count") as file:
-        count = int(file.read() or 0)
-    with open(directory + "/count", "w") as file:
-        file.write(str(count + 1))
-
-def work():
-    for _ in range(25):
-        add()
-
-open(directory + "/count", "w").close()
-context = multiprocessing.get_context("fork")
-processes = [context.Process(target=work) for _ in range(2)]
-threads = [threading.Thread(target=work) for _ in range(2)]
-for each in processes + threads:
-    each.start()
-for each in processes + threads:
-    each.join()
-print(open(directory + "/count").read())
-
-with lockutils.external_lock("x", lock_path=directory) as lock:
-    assert lock.acquired and lock.exists()
-    assert isinstance(lock, lockutils.InterProcessLock)
-    other = lockutils.InterProcessLock(lock.path)
-    assert other.acquire(blocking=False) is False
-fair = lockutils.internal_fair_lock("fair")
-with fair.write_lock():
-    assert fair.owner == fair.WRITER
-with lockutils.lock("both", external=True, lock_path=directory, fair=True):
-    pass
-lockutils.remove_external_lock_file("x", lock_path=directory)
-
-# As oslo does where greenthreads share a thread.
-names = iter(("a", "b"))
-mine = lockutils.ReaderWriterLock()
-mine._current_thread = lambda: "a"
-mine.acquire_write_lock()
-mine._current_thread = lambda: "b"
-assert not mine.is_writer()
-"""
-
-
-def test_oslo_concurrency_with_the_shim(tmp_path, run):
-    pytest.importorskip("oslo_concurrency")
-    shim = tmp_path / "shim"
-    subprocess.run([sys.executable, "-m", "lockfast.fasteners", "--install-shim", shim], check=True)
-    assert run(OSLO, tmp_path, PYTHONPATH=str(shim)).strip() == "100"

@@ -1,5 +1,6 @@
 """`ReaderWriterLock`, `locked` and `try_lock` of the drop-in: among threads."""
 
+import logging
 import pickle
 import threading
 import weakref
@@ -177,6 +178,46 @@ class Thing:
     @fasteners.write_locked(lock="processes")
     def write_alone(self):
         return self.processes.lockfile is not None
+
+
+class Recorder:
+    """A lock that fails to release."""
+
+    def __init__(self, name, told):
+        self.name, self.told = name, told
+
+    def acquire(self):
+        self.told.append(f"+{self.name}")
+        return True
+
+    def release(self):
+        self.told.append(f"-{self.name}")
+        raise KeyError(self.name)
+
+
+def test_several_locks_are_released_in_the_reverse_order(caplog):
+    told = []
+
+    class Several:
+        _lock = [Recorder(name, told) for name in "abc"]
+
+        @fasteners.locked(logger=logging.getLogger("mine"))
+        def loudly(self):
+            told.append("inside")
+
+        @fasteners.locked
+        def as_usual(self):
+            pass
+
+    Several().loudly()
+    assert told == ["+a", "+b", "+c", "inside", "-c", "-b", "-a"]
+    text = "Failed releasing lock {} from lock stack with 3 locks"
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        ("mine", text.format(number)) for number in (3, 2, 1)
+    ]
+    caplog.clear()
+    Several().as_usual()
+    assert {record.name for record in caplog.records} == {"fasteners._utils"}
 
 
 def test_methods_under_locks(path):

@@ -42,6 +42,12 @@ def there(path, actors):
         ("lock.acquire(timeout=0.01)", "Timeout"),
         ("again.try_acquire()", "WouldBlock"),
         ("again_guard.release()", "NotHeld"),
+        # Nor what the child itself holds then.
+        (
+            "[os.unlink(again.path), again.acquire(), again_guard.__exit__(), "
+            "lockfast.Lock(again.path).try_acquire()]",
+            "WouldBlock",
+        ),
         ("[globals().pop('guard'), None][1]", "None"),
     ],
 )
@@ -51,8 +57,9 @@ def test_a_child_holds_nothing_and_frees_nothing(path, there, work, answer):
     there.do("again_guard = again.acquire()")
     assert there.do(f"in_child(lambda: {work})") in (answer, repr(answer))
     for name in (path, path + "2"):
-        with pytest.raises(lockfast.WouldBlock):
-            lockfast.Lock(name).try_acquire()
+        if "unlink" not in work:
+            with pytest.raises(lockfast.WouldBlock):
+                lockfast.Lock(name).try_acquire()
     there.do("guard.release()")
     there.do("again_guard.release()")
     lockfast.Lock(path).try_acquire().release()
@@ -131,6 +138,21 @@ def test_handles_are_pickled_with_their_options(path):
         lockfast.Lock(path).try_acquire().release()
     pool = pickle.loads(pickle.dumps(lockfast.Semaphore(path + "2", 3)))
     assert pool.permits == 3
+
+
+@pytest.mark.parametrize("primitive", ["Lock", "RwLock", "ReentrantLock", "Semaphore"])
+def test_all_handles_are_pickled_with_their_options(tmp_path, primitive):
+    permits = (3,) if primitive == "Semaphore" else ()
+    directory = tmp_path / "a"
+    directory.mkdir()
+    path = directory / "x.lock"
+    lock = getattr(lockfast, primitive)(path, *permits, create_dirs=False)
+    pickled = pickle.dumps(lock)
+    assert type(pickle.loads(pickled)) is type(lock)
+    path.unlink()
+    directory.rmdir()
+    with pytest.raises(lockfast.NotFound):
+        pickle.loads(pickled)
 
 
 def test_guards_are_not_pickled(path):

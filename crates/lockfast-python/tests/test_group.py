@@ -76,6 +76,12 @@ def test_a_guard_may_be_released_before(locks):
         guards.release()
     del guards
     guards = lockfast.lock_all(locks)
+    guards[0].release()
+    with pytest.raises(lockfast.NotHeld):
+        guards.release()
+    # The others are released all the same.
+    lockfast.try_lock_all(locks).release()
+    guards = lockfast.lock_all(locks)
     del guards
     lockfast.try_lock_all(locks).release()
 

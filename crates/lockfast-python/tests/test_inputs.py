@@ -1,6 +1,7 @@
 """Bad input: the exception that is expected, and never anything worse."""
 
 import datetime
+import errno
 import fractions
 import os
 import pathlib
@@ -61,6 +62,27 @@ def test_paths_of_all_sorts(tmp_path):
             assert caught.value.filename == same
             str(caught.value), repr(caught.value), repr(lock), repr(guard)
     assert os.path.exists(odd)
+
+
+def test_a_path_with_nul_is_told_as_by_python():
+    for call in (lockfast.Lock, lockfast.inspect, open):
+        for path in ("a\0b", b"a\0b"):
+            with pytest.raises(ValueError, match="embedded null byte"):
+                call(path)
+
+
+def test_what_the_user_may_not_open(actors):
+    there = actors(
+        "import lockfast, os",
+        # Root may do anything.
+        "os.geteuid() or os.setuid(65534)",
+        "def attempt():\n"
+        "  try: lockfast.Lock('/lockfast-test.lock')\n"
+        "  except PermissionError as error: return type(error).__name__, error.errno, str(error)",
+    )
+    name, number, text = there.do("attempt()")
+    assert (name, number) == ("PermissionDenied", errno.EACCES)
+    assert "/lockfast-test.lock" in text
 
 
 def test_a_fifo_is_not_opened(tmp_path):

@@ -5,7 +5,7 @@ import sys
 
 import lockfast
 import pytest
-from stage import PATIENCE, Failed, until_waits
+from stage import PATIENCE, Failed, needs, until_waits
 
 #: How each is opened, tried without waiting, and released.
 ALONE = {
@@ -61,6 +61,8 @@ READERS = {
 
 class Peer:
     def __init__(self, actors, path, opened, attempt, release):
+        if opened.startswith("import fasteners"):
+            needs("fasteners")
         self.actor = actors(opened.format(path=path))
         self.attempt, self.release_by = attempt, release
 

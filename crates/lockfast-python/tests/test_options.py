@@ -1,6 +1,7 @@
 """What can be chosen."""
 
 import datetime
+import errno
 import os
 import stat
 
@@ -69,6 +70,17 @@ def test_protocol(path, actors):
             lockfast.Lock(path, protocol=protocol).try_acquire()
 
 
+def test_what_a_protocol_can_not_give(path):
+    for attempt in (
+        lambda: lockfast.Semaphore(path, 2, protocol="flock"),
+        lambda: lockfast.Lock(path, protocol="flock", fairness="fifo"),
+        lockfast.RwLock(path, protocol="flock").upgradable_read,
+    ):
+        with pytest.raises(lockfast.Unsupported) as caught:
+            attempt()
+        assert caught.value.errno == errno.ENOTSUP and caught.value.filename == path
+
+
 @pytest.mark.parametrize("verify, is_noticed", [("path", True), ("links", True), ("off", False)])
 def test_verify(path, verify, is_noticed):
     lock = lockfast.Lock(path, verify=verify)
@@ -102,32 +114,34 @@ def test_linger(path, actors):
     for _ in range(100):
         lock.acquire().release()
     # It is kept meanwhile, and given up when somebody asks.
+    assert not lockfast.inspect(path).is_free
     there = actors("import lockfast", f"lock = lockfast.Lock({path!r})")
     there.do("guard = lock.acquire()")
     assert there.do("guard.is_held")
 
 
-def test_owner_record(path, actors):
+@pytest.mark.parametrize("primitive, way", [("Lock", "acquire"), ("RwLock", "write")])
+def test_owner_record(path, actors, primitive, way):
     there = actors(
         "import lockfast",
-        f"lock = lockfast.Lock({path!r}, owner_record=True, label='import of orders')",
-        "guard = lock.acquire()",
+        f"lock = lockfast.{primitive}({path!r}, owner_record=True, label='import of orders')",
+        f"guard = lock.{way}()",
     )
-    lock = lockfast.Lock(path, owner_record=True)
+    lock = getattr(lockfast, primitive)(path, owner_record=True)
     with pytest.raises(lockfast.WouldBlock) as caught:
-        lock.try_acquire()
+        getattr(lock, f"try_{way}")()
     holder = caught.value.holder
     assert (holder.pid, holder.label) == (there.pid, "import of orders")
     assert holder.since is not None
     token = there.do("guard.token")
     there.kill()
-    with lock as guard:
+    with getattr(lock, way)() as guard:
         assert guard.token == token + 1
         assert guard.abandoned.pid == there.pid
         assert guard.abandoned.label == "import of orders"
         assert guard.abandoned.is_running is False
         assert guard.abandoned.token == token
-    with lock as guard:
+    with getattr(lock, way)() as guard:
         assert guard.abandoned is None and guard.token == token + 2
 
 

@@ -1,8 +1,10 @@
 """Readers beside each other, writers alone, and what becomes what."""
 
+import threading
+
 import lockfast
 import pytest
-from stage import Failed, until_waits
+from stage import Failed, until, until_waits
 
 
 @pytest.fixture
@@ -87,8 +89,18 @@ def test_downgrades_let_readers_in(path, there):
 
 def test_guards_are_handed_over(path):
     lock = lockfast.RwLock(path)
-    for guard in (lock.read(), lock.upgradable_read()):
+    for take in (lock.read, lock.upgradable_read, lock.write):
+        guard = take()
+        with pytest.raises(lockfast.Deadlock):
+            lockfast.RwLock(path).write()
         guard.hand_over()
-        guard.release()
-    with lock.write() as guard:
-        guard.hand_over()
+
+        # Another thread releases it, so this one may wait.
+        def release(guard=guard):
+            until(lambda: lockfast.inspect(path).waiters)
+            guard.release()
+
+        thread = threading.Thread(target=release)
+        thread.start()
+        lockfast.RwLock(path).write().release()
+        thread.join()

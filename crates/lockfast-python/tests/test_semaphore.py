@@ -1,5 +1,7 @@
 """At most so many at once."""
 
+import threading
+
 import lockfast
 import pytest
 from stage import Failed, until_waits
@@ -31,6 +33,41 @@ def test_a_waiter_is_woken(path, actors):
     until_waits(path, there.pid)
     permit.release()
     there.answer()
+
+
+def test_a_waiter_gets_as_many_as_it_asked_for(path, actors):
+    there = actors("import lockfast", f"pool = lockfast.Semaphore({path!r}, 3)")
+    pool = lockfast.Semaphore(path, 3)
+    permit = pool.acquire(3)
+    there.begin("permit = pool.acquire(2)")
+    until_waits(path, there.pid)
+    permit.release()
+    there.answer()
+    assert there.do("permit.count") == 2
+    assert pool.available() == 1
+    there.do("permit.release()")
+    assert pool.available() == 3
+
+
+def test_each_thread_leaves_its_own_block(path):
+    pool = lockfast.Semaphore(path, 2)
+    inside, leave = threading.Event(), threading.Event()
+
+    def visit():
+        with pool as permit:
+            permits.append(permit)
+            inside.set()
+            leave.wait(60)
+
+    permits = []
+    thread = threading.Thread(target=visit)
+    thread.start()
+    assert inside.wait(60)
+    with pool as permit:
+        leave.set()
+        thread.join()
+        # That one was not the last to enter.
+        assert permit.is_held and not permits[0].is_held
 
 
 def test_what_can_never_be(path, actors):

@@ -77,3 +77,23 @@ def test_what_a_handler_raises_ends_a_wait(path, there):
     with pytest.raises(Failed, match="from the handler"):
         there.answer()
     guard.release()
+
+
+def test_an_interrupt_is_for_the_main_thread(path, there):
+    guard = lockfast.Lock(path).acquire()
+    there.do("import threading")
+    there.do("guards = []")
+    there.do("wait = lambda: guards.append(lockfast.Lock(lock.path).acquire())")
+    there.do("thread = threading.Thread(target=wait)")
+    there.do("thread.start()")
+    there.begin("lock.acquire()")
+    until(lambda: len(lockfast.inspect(path).waiters) == 2)
+    there.kill(signal.SIGINT)
+    with pytest.raises(Failed, match="KeyboardInterrupt"):
+        there.answer()
+    # The other one waits on. (The kernel may have told it of the signal; then it asks again.)
+    until(lambda: len(lockfast.inspect(path).waiters) == 1)
+    assert there.do("thread.is_alive()") and there.do("guards") == []
+    guard.release()
+    there.do("thread.join()")
+    assert there.do("guards.pop().is_held")

@@ -5,10 +5,11 @@ import sys
 from importlib import resources
 
 import lockfast
-from stage import HERE
+from stage import HERE, needs
 
 
 def test_typed_usage(tmp_path, run):
+    needs("typing_extensions")
     run((HERE / "typed_usage.py").read_text(), tmp_path)
 
 

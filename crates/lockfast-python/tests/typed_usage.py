@@ -1,5 +1,7 @@
 """How typed programs use the package: checked by mypy and pyright, and run by `test_types.py`."""
 
+# pyright: strict
+
 from __future__ import annotations
 
 import asyncio

@@ -13,10 +13,10 @@ class Holder:
     __slots__ = ("label", "pid", "since")
 
     def __init__(self, pid: int | None, label: str | None, since: float | None) -> None:
-        self.pid = pid
-        self.label = label
+        self.pid: int | None = pid
+        self.label: str | None = label
         #: As `time.time()` counts.
-        self.since = since
+        self.since: float | None = since
 
     def __repr__(self) -> str:
         return f"Holder(pid={self.pid!r}, label={self.label!r}, since={self.since!r})"
@@ -39,14 +39,14 @@ class Owner:
         since: float,
         is_running: bool | None,
     ) -> None:
-        self.token = token
-        self.pid = pid
-        self.host = host
-        self.label = label
+        self.token: int = token
+        self.pid: int = pid
+        self.host: str = host
+        self.label: str | None = label
         #: As `time.time()` counts.
-        self.since = since
+        self.since: float = since
         #: Does that very process still run here? None if it ran elsewhere, or before a reboot.
-        self.is_running = is_running
+        self.is_running: bool | None = is_running
 
     def __repr__(self) -> str:
         return (

@@ -34,6 +34,8 @@ class InterProcessLock(FileLock):
     """An exclusive lock between processes."""
 
     acquired: bool
+    #: By hand, the file is opened, tried and closed by one thread at a time: thread and number of forks.
+    _claim: tuple[int, int]
 
     def __init__(
         self,
@@ -70,6 +72,8 @@ class InterProcessLock(FileLock):
             return self._acquire_by_hand(blocking, delay, max_delay, timeout)
         if self.acquired and self._is_mine():
             return True
+        # Before the wait: what comes after it makes the next one wait.
+        thread, count = _get_ident(), forks()
         try:
             hold = self._take(ALONE, blocking, delay, max_delay, timeout)
         except _errors.LockError as error:
@@ -79,23 +83,23 @@ class InterProcessLock(FileLock):
         if hold is None:
             return False
         self._hold = hold
-        self._forks = forks()
-        self._thread = _get_ident()
+        self._forks = count
+        self._thread = thread
         self.acquired = True
         return True
 
     def _acquire_by_hand(
         self, blocking: bool, delay: float, max_delay: float, timeout: float | None
     ) -> bool:
-        self._do_open()
         watch = _utils.StopWatch(duration=timeout).start()
         retry = self._retry(delay, max_delay, watch)
         got = False
         try:
             got = retry(self._try_acquire, blocking, watch)
         finally:
-            if not got and not self._is_mine():
+            if not got and not self._is_mine() and self._claims():
                 self._close_unless_given()
+                del self._claim
         if not got:
             return False
         self._forks = forks()
@@ -105,17 +109,31 @@ class InterProcessLock(FileLock):
         return True
 
     def _try_acquire(self, blocking: bool, watch: _utils.StopWatch) -> bool:
-        try:
-            if self.acquired and self._thread != _get_ident() and self._forks == forks():
-                raise BlockingIOError(errno.EAGAIN, "another thread holds it")
-            self.trylock()
-        except OSError as error:
-            if error.errno not in _CONTENDED:
-                raise refused(self.path, error, "") from error
-            if not blocking or watch.expired():
-                return False
-            raise _utils.RetryAgain() from None
-        return True
+        if self._claims():
+            if self._file is None or self._file.closed:
+                self._do_open()
+            try:
+                self.trylock()
+                return True
+            except OSError as error:
+                if error.errno not in _CONTENDED:
+                    raise refused(self.path, error, "") from error
+        if not blocking or watch.expired():
+            return False
+        raise _utils.RetryAgain
+
+    def _claims(self) -> bool:
+        """No other thread of this process has the file, nor gets it from now on."""
+        me = _get_ident(), forks()
+        if self.acquired and self._forks == me[1] and self._thread != me[0]:
+            return False
+        # This is one step, whatever other threads do.
+        claim = self.__dict__.setdefault("_claim", me)
+        if claim[1] != me[1]:
+            # A forked child has its parent's file, with which goes its parent's lock.
+            self._close_unless_given()
+            self._claim = claim = me
+        return bool(claim == me)
 
     def _is_mine(self) -> bool:
         """Does this thread hold it? A forked child does not hold what its parent does."""
@@ -140,18 +158,22 @@ class InterProcessLock(FileLock):
             self._log_released()
             return
         try:
-            self.unlock()
+            if self._forks == forks():
+                self.unlock()
         except Exception as error:
             text = "Could not unlock the acquired lock opened on `%s`"
             self.logger.exception(text, self.path)
             raise threading.ThreadError(text % (self.path,)) from error
-        self.acquired = False
         try:
             self._do_close()
         except OSError:
             self.logger.exception("Could not close the file handle opened on `%s`", self.path)
         else:
             self._log_released()
+        finally:
+            # Another thread opens the file then.
+            self.acquired = False
+            self.__dict__.pop("_claim", None)
 
     def __enter__(self) -> InterProcessLock:
         if not self.acquire():

@@ -32,32 +32,35 @@ class StopWatch:
     """Measures how long something takes, and whether that is too long."""
 
     def __init__(self, duration: float | None = None) -> None:
-        self._duration = duration
-        self._began: float | None = None
+        self.duration = duration
+        self.started_at: float | None = None
+        self.stopped_at: float | None = None
 
     def start(self) -> StopWatch:
-        self._began = time.monotonic()
+        self.started_at = time.monotonic()
+        self.stopped_at = None
         return self
 
     def elapsed(self) -> float:
-        if self._began is None:
+        if self.started_at is None:
             raise RuntimeError("Can not get the elapsed time of a stopwatch that was not started")
-        return max(0.0, time.monotonic() - self._began)
+        end = time.monotonic() if self.stopped_at is None else self.stopped_at
+        return max(0.0, end - self.started_at)
 
     def leftover(self) -> float | None:
         """What is left of the duration, or None if there is none."""
-        if self._duration is None:
+        if self.duration is None:
             return None
-        return max(0.0, self._duration - self.elapsed())
+        return max(0.0, self.duration - self.elapsed())
 
     def expired(self) -> bool:
-        return self._duration is not None and self.elapsed() > self._duration
+        return self.duration is not None and self.elapsed() > self.duration
 
     def __enter__(self) -> StopWatch:
         return self.start()
 
     def __exit__(self, *exception: object) -> None:
-        pass
+        self.stopped_at = time.monotonic()
 
 
 class RetryAgain(Exception):

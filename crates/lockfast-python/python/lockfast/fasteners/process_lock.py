@@ -11,9 +11,14 @@ from functools import wraps
 
 from lockfast._lockfast import Lock
 from lockfast._names import name_of
+from lockfast.fasteners import _utils
 from lockfast.fasteners._exclusive import InterProcessLock
 from lockfast.fasteners._file_lock import LOG, _ensure_tree
 from lockfast.fasteners._shared import InterProcessReaderWriterLock
+from lockfast.fasteners.process_mechanism import (
+    _interprocess_mechanism,
+    _interprocess_reader_writer_mechanism,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +29,9 @@ __all__ = [
     "InterProcessLock",
     "InterProcessReaderWriterLock",
     "_ensure_tree",
+    "_interprocess_mechanism",
+    "_interprocess_reader_writer_mechanism",
+    "_utils",
     "interprocess_locked",
     "interprocess_read_locked",
     "interprocess_write_locked",
