@@ -294,6 +294,7 @@ impl Handle {
                     return Err(fail(Operation::Lock, error));
                 }
             };
+            let mut is_current = None;
             if !locked {
                 // Held by somebody; but if the file is stale, that is not the lock at the path.
                 if !self.is_at_path(&file)? {
@@ -302,16 +303,19 @@ impl Handle {
                     continue;
                 }
                 let granted = if wait.is_impatient() && Wait::is_let_in(&file, goal) {
-                    Ok(())
+                    Ok(None)
                 } else {
                     wait.in_kernel(&file, goal).await
                 };
-                if let Err(error) = granted {
-                    Self::give_back(turn, &file);
-                    return Err(error);
-                }
+                is_current = match granted {
+                    Ok(is_current) => is_current,
+                    Err(error) => {
+                        Self::give_back(turn, &file);
+                        return Err(error);
+                    }
+                };
             }
-            match self.is_current(&file, wait.has_begun()) {
+            match is_current.unwrap_or_else(|| self.is_current(&file, wait.has_begun())) {
                 Ok(true) => return Ok(file),
                 Ok(false) => {
                     turn.replace(None);

@@ -58,6 +58,7 @@ impl Parcel {
         })
     }
 
+    #[inline]
     pub(crate) fn handle(&self) -> &Arc<Handle> {
         self.handle.as_ref().expect("it is there while it is held")
     }
@@ -93,6 +94,7 @@ impl Parcel {
         self
     }
 
+    #[inline]
     fn lane(&self) -> &Lane<Self> {
         self.handle().process().queue.lane()
     }

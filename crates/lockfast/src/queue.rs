@@ -201,7 +201,7 @@ impl<T: Shared> Queue<T> {
         state.alone = Some(ThreadToken::NONE);
         state.open = Some(Access::Exclusive);
         state.lingers = true;
-        self.lane.open(parcel, Access::Exclusive);
+        self.lane.open_to_linger(parcel, Access::Exclusive);
         None
     }
 

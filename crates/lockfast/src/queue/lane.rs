@@ -109,8 +109,15 @@ impl<P> Lane<P> {
         assert!(left.is_ok(), "nobody else has a parcel");
     }
 
+    /// The same, where it will be taken and left again by one thread, mostly.
+    pub(super) fn open_to_linger(&self, parcel: Box<P>, access: Access) {
+        self.open(parcel, access);
+        self.slot.is_likely_to_stay();
+    }
+
     /// Nobody leaves anything there from now on. Whoever says so has the parcel.
     fn shut(&self) {
+        self.slot.may_be_anything();
         self.slot.set(KEEP | SHARED, 0);
         self.holder.store(ThreadToken::NONE);
     }

@@ -135,7 +135,7 @@ impl<'q, T: Shared> Turn<'q, T> {
         state.busy = false;
         state.open = Some(Access::Shared);
         state.lingers = true;
-        self.queue.lane.open(parcel, Access::Shared);
+        self.queue.lane.open_to_linger(parcel, Access::Shared);
         drop(state);
         self.done();
         Ok(())

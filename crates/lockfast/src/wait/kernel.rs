@@ -16,21 +16,30 @@ use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Target, Waited};
 
 impl Wait<'_> {
-    /// Waits until the file is locked.
-    pub(crate) async fn in_kernel(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<()> {
+    /// Waits until the file is locked. A helper looks then whether it is the one at the path, because it
+    /// has time while the task is being woken, and tells.
+    pub(crate) async fn in_kernel(
+        &mut self,
+        file: &Arc<LockFile>,
+        goal: Goal,
+    ) -> Result<Option<Result<bool>>> {
         let place = self.place(file, goal)?;
         self.begin(|| file.holder(goal.access()))?;
-        if self.sleeper == Sleeper::Task {
+        let is_current = if self.sleeper == Sleeper::Task {
             let own = Arc::clone(file);
             let granted = self.aside_leaving(move |wait| {
                 let interruption = wait.asleep(&own, goal)?;
-                Ok((Granted::new(own, goal), interruption))
+                let look = || wait.handle.is_current(&own, true);
+                let is_current = matches!(goal, Goal::Enter(_)).then(look);
+                Ok((Granted::new(own, goal, is_current), interruption))
             });
-            granted.await?.keep();
+            granted.await?.keep()
         } else {
             drop(self.asleep(file, goal)?);
-        }
-        place.arrive().map_err(|error| self.system(error))
+            None
+        };
+        place.arrive().map_err(|error| self.system(error))?;
+        Ok(is_current)
     }
 
     /// Takes a place in the line of the processes, if there is such a line, before anybody is told
