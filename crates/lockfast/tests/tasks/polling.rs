@@ -1,5 +1,6 @@
 //! Pending while held, woken by the release, ready.
 
+use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +26,20 @@ fn pending_while_held_and_woken_by_the_release() {
             way.is_free(&place);
         }
     }
+}
+
+#[test]
+fn what_was_put_in_the_place_of_the_file_is_locked_instead() {
+    let place = Place::new();
+    let [waits, holds] = [(); 2].map(|()| Lock::open(place.lock()).expect("opened"));
+    let held = holds.lock().expect("it is free");
+    let wait = ByHand::waiting(waits.lock_async());
+    fs::remove_file(place.lock()).expect("removed");
+    let new = Lock::open(place.lock()).expect("created anew");
+    drop(held);
+    let guard = wait.finish().expect("the new one is free");
+    assert!(guard.is_current().expect("looked at"));
+    assert!(new.try_lock().is_err_and(|error| error.is_contended()));
 }
 
 #[test]
