@@ -35,7 +35,7 @@ pub(crate) struct Parcel {
     pub(crate) thread: ThreadToken,
     /// Was it left in the lane, or will it be?
     by_lane: bool,
-    /// How often it was left there.
+    /// How often it was left there while others waited.
     turns: u32,
     /// What was written of this hold; taken out when that was ended.
     entry: Option<Box<Entry>>,
@@ -94,14 +94,37 @@ impl Parcel {
         self
     }
 
+    /// Writes that it is released, if it was written that it is held.
+    fn end_record(&mut self) -> Result<()> {
+        let Some(mut entry) = self.entry.take() else {
+            return Ok(());
+        };
+        if !self.file.is_own() {
+            // A forked child's copy: the record is the parent's.
+            return Ok(());
+        }
+        let ended = entry.end(&self.file);
+        ended.map_err(|error| owner::failed(self.handle().path(), error))
+    }
+
+    /// Is it one of the turns after which one who leaves looks at the queue in any case?
+    #[inline]
+    fn has_to_look(&mut self) -> bool {
+        if !self.handle().process().queue.has_waiting() {
+            return false;
+        }
+        self.turns = self.turns.wrapping_add(1);
+        self.turns % TURNS == 0
+    }
+
     #[inline]
     fn lane(&self) -> &Lane<Self> {
         self.handle().process().queue.lane()
     }
 }
 
-/// Every so many turns one who leaves looks at the queue in any case: a thread that is awake may not
-/// have a processor.
+/// Every so many turns while others wait, one who leaves looks at the queue in any case: a thread that is
+/// awake may not have a processor.
 const TURNS: u32 = 256;
 
 impl Hold {
@@ -132,8 +155,13 @@ impl Hold {
     /// For one who took it from the lane.
     #[inline]
     pub(crate) fn from_lane(mut parcel: Box<Parcel>, mode: Mode, thread: ThreadToken) -> Self {
-        parcel.mode = mode;
-        parcel.thread = thread;
+        // To write what is there already takes longer than to look.
+        if parcel.mode != mode {
+            parcel.mode = mode;
+        }
+        if parcel.thread != thread {
+            parcel.thread = thread;
+        }
         Self {
             parcel: Some(parcel),
         }
@@ -234,7 +262,7 @@ impl Hold {
             return Err(self.handle().unsupported(Operation::Downgrade));
         }
         self.leave_lane();
-        self.end_record()?;
+        self.parcel_mut().end_record()?;
         self.file()
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
@@ -248,25 +276,19 @@ impl Hold {
     /// Releases it and tells of errors. Once is enough; what comes after does nothing.
     #[inline]
     pub(crate) fn release(&mut self) -> Result<()> {
-        let ended = if self.entry().is_some() {
-            self.end_record()
-        } else {
-            Ok(())
-        };
         let Some(mut parcel) = self.parcel.take() else {
             return Ok(());
         };
-        if parcel.by_lane && parcel.file.is_own() {
-            parcel.turns = parcel.turns.wrapping_add(1);
-            if parcel.turns % TURNS != 0 {
-                trace::released(parcel.handle().path(), parcel.mode.name());
-                let mode = parcel.mode;
-                match Lane::leave_by(parcel, Parcel::lane, mode) {
-                    Ok(()) => return Ok(()),
-                    Err(again) => parcel = again,
-                }
+        let is_quick = parcel.by_lane && parcel.entry.is_none() && parcel.file.is_own();
+        if is_quick && !parcel.has_to_look() {
+            trace::released(parcel.handle().path(), parcel.mode.name());
+            let mode = parcel.mode;
+            match Lane::leave_by(parcel, Parcel::lane, mode) {
+                Ok(()) => return Ok(()),
+                Err(again) => parcel = again,
             }
         }
+        let ended = parcel.end_record();
         let released = release::release(parcel);
         ended.and(released)
     }
@@ -275,19 +297,6 @@ impl Hold {
     #[inline]
     pub(crate) fn entry(&self) -> Option<&Entry> {
         self.parcel.as_ref()?.entry.as_deref()
-    }
-
-    /// Writes that it is released, if it was written that it is held.
-    fn end_record(&mut self) -> Result<()> {
-        let Some(mut entry) = self.parcel_mut().entry.take() else {
-            return Ok(());
-        };
-        if !self.file().is_own() {
-            // A forked child's copy: the record is the parent's.
-            return Ok(());
-        }
-        let ended = entry.end(self.file());
-        ended.map_err(|error| owner::failed(self.path(), error))
     }
 
     /// Holds it as one who did not take it from the lane.

@@ -264,6 +264,7 @@ impl<T: Shared> Queue<T> {
     }
 
     /// Does anybody wait? Out of date at once.
+    #[inline]
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }

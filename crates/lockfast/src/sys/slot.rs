@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::sync::Mutex;
 
 use crate::primitive::{AtomicPtr, Ordering};
@@ -57,9 +57,11 @@ impl<P> Slot<P> {
                     if was != likely && !likely.is_null() {
                         self.likely.store(was, Ordering::Relaxed);
                     }
-                    // SAFETY: the address came from a box in `leave`, and nobody else has changed the
-                    // word from it to null since.
-                    return address(was).map(|value| unsafe { Box::from_raw(value.as_ptr()) });
+                    // The same as `was`, and known without waiting for it.
+                    let value = with_exposed_provenance_mut(word.addr() & !FLAGS);
+                    // SAFETY: the address came from a box in `leave_by`, which exposed it, and nobody else
+                    // has changed the word from it to null since.
+                    return Some(unsafe { Box::from_raw(value) });
                 }
                 Err(now) => word = now,
             }
@@ -97,7 +99,7 @@ impl<P> Slot<P> {
         // SAFETY: the value is this function's until the word is changed, after which neither it nor
         // the slot is touched here.
         let slot = slot(unsafe { &*value });
-        let word = value.map_addr(|address| address | (flags & FLAGS));
+        let word = with_exposed_provenance_mut(value.expose_provenance() | (flags & FLAGS));
         // Release: see `take`.
         match slot.change(alone(flags), word, Ordering::Release) {
             Ok(_) => Ok(()),
