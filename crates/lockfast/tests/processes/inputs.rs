@@ -464,6 +464,19 @@ fn a_file_system_without_locks() {
             actor.ask("unmount-lockless");
         }
     }
+
+    // One that grants them all is no better.
+    let place = Place::new();
+    let mut actor = in_namespace("exec \"$0\" actor", place.path());
+    actor.ask(&format!("mount-lockless {} 0", place.path().display()));
+    for protocol in ["fcntl", "both"] {
+        let options = format!("protocol={protocol}");
+        let text = "grants a lock that is held already";
+        refuses(&mut actor, &place.lock(), &options, "unsupported", text);
+    }
+    let lock = place.lock();
+    actor.ask(&format!("open a {} protocol=flock", lock.display()));
+    actor.ask("unmount-lockless");
 }
 
 /// An actor in a mount namespace of its own, where mounting harms nobody.
