@@ -2,8 +2,10 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::mounts::Mounts;
 use super::scan;
@@ -25,10 +27,10 @@ impl Target {
     /// A descriptor of this sort opens nothing: no device notices, no watch rings, and closing it
     /// frees no lock of this process.
     pub(super) fn find(path: &Path, mounts: &mut Mounts) -> io::Result<Self> {
-        let file = File::options()
-            .read(true)
-            .custom_flags(libc::O_PATH)
-            .open(path)?;
+        // The standard library takes `O_PATH` for a mode of access where the C library is musl, and
+        // leaves it out.
+        let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let file = File::from(file);
         let metadata = file.metadata()?;
         let id = FileId {
             device: metadata.dev(),
