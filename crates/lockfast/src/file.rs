@@ -151,7 +151,8 @@ impl LockFile {
             Protocol::Flock => (false, true),
             Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
         };
-        if bytes && trial::grants_what_is_held(&file) {
+        let is_remote = sys::file::is_remote(&file);
+        if bytes && is_remote && trial::grants_what_is_held(&file) {
             let why = "this file system grants a lock that is held already (it passes all locks on as \
                        its own): use Protocol::Flock, which it may pass on rightly, or a directory on \
                        another file system";
@@ -173,7 +174,7 @@ impl LockFile {
         };
         Ok(Self {
             renames_show: sys::file::renames_change_time(&file),
-            is_remote: sys::file::is_remote(&file),
+            is_remote,
             is_heard: sys::lock::HAS_RANGES && sys::file::is_heard(&file),
             file,
             id: status.id,

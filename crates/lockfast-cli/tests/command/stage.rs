@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -80,6 +80,24 @@ pub(crate) fn hold(lock: impl AsRef<OsStr>) -> Actor {
     let holder = Actor::start(&mut script(lock, HOLD));
     holder.says("ready");
     holder
+}
+
+/// Two that hold one of the locks each and wait for the other, by a `lockfast run` with these options.
+pub(crate) fn deadlocked([one, other]: [&Path; 2], options: &[&str]) -> [Actor; 2] {
+    let mut actors = [(one, other), (other, one)].map(|(outer, inner)| {
+        let mut command = script(
+            outer,
+            "echo ready; read line; exec \"$0\" run \"$@\" -- true",
+        );
+        command.arg(env!("CARGO_BIN_EXE_lockfast")).args(options);
+        let actor = Actor::start(command.arg(inner));
+        actor.says("ready");
+        actor
+    });
+    for actor in &mut actors {
+        actor.tell("go");
+    }
+    actors
 }
 
 /// Can the lock be had at once?

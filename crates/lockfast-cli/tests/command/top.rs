@@ -10,7 +10,7 @@ use std::time::Instant;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, outcome, run, script, until_waiting};
+use crate::stage::{Actor, DEADLINE, HOLD, Stage, deadlocked, hold, outcome, run, until_waiting};
 use crate::terminal::Terminal;
 use crate::tmux::{Tmux, quoted};
 
@@ -107,20 +107,9 @@ fn holders_and_waiters_are_shown_as_they_come_and_go() {
 fn a_deadlock_is_told_when_two_looks_have_found_it() {
     let stage = Stage::new();
     let (one, other) = (stage.path("one.lock"), stage.path("other.lock"));
-    let program = env!("CARGO_BIN_EXE_lockfast");
-    let text = "echo ready; read line; exec \"$0\" run -q \"$1\" -- true";
-    let nested = |outer: &Path, inner: &Path| {
-        let mut command = script(outer, text);
-        let actor = Actor::start(command.arg(program).arg(inner));
-        actor.says("ready");
-        actor
-    };
-    let mut actors = [nested(&one, &other), nested(&other, &one)];
-    for actor in &mut actors {
-        actor.tell("go");
-    }
+    let _actors = deadlocked([&one, &other], &["-q"]);
     let deadline = Instant::now() + DEADLINE;
-    let mut search = Command::new(program);
+    let mut search = Command::new(env!("CARGO_BIN_EXE_lockfast"));
     search.args(["ls", "--deadlocks"]).arg(&one);
     while outcome(&mut search).code != Some(75) {
         assert!(Instant::now() < deadline, "it is not there");

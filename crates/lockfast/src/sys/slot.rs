@@ -53,11 +53,11 @@ impl<P> Slot<P> {
         while may_be_taken(word) {
             // Acquire: what the one who left it did before comes before what is done now.
             match self.change(word, alone(word.addr() & FLAGS), Ordering::Acquire) {
-                Ok(was) => {
-                    if was != likely && !likely.is_null() {
-                        self.likely.store(was, Ordering::Relaxed);
+                Ok(()) => {
+                    if word != likely && !likely.is_null() {
+                        self.likely.store(word, Ordering::Relaxed);
                     }
-                    // The same as `was`, and known without waiting for it.
+                    // What is likely has the address alone of what is there.
                     let value = with_exposed_provenance_mut(word.addr() & !FLAGS);
                     // SAFETY: the address came from a box in `leave_by`, which exposed it, and nobody else
                     // has changed the word from it to null since.
@@ -99,10 +99,11 @@ impl<P> Slot<P> {
         // SAFETY: the value is this function's until the word is changed, after which neither it nor
         // the slot is touched here.
         let slot = slot(unsafe { &*value });
-        let word = with_exposed_provenance_mut(value.expose_provenance() | (flags & FLAGS));
+        value.expose_provenance();
+        let word = value.map_addr(|address| address | (flags & FLAGS));
         // Release: see `take`.
         match slot.change(alone(flags), word, Ordering::Release) {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             // SAFETY: it came from the box above, and the word never was its address.
             Err(_) => Err(unsafe { Box::from_raw(value) }),
         }
@@ -114,15 +115,16 @@ impl<P> Slot<P> {
         loop {
             let changed = word.map_addr(|address| (address & !mask) | flags);
             match self.change(word, changed, Ordering::AcqRel) {
-                Ok(was) => return address(was).is_some(),
+                Ok(()) => return address(word).is_some(),
                 Err(now) => word = now,
             }
         }
     }
 
-    fn change(&self, from: *mut P, to: *mut P, order: Ordering) -> Result<*mut P, *mut P> {
+    fn change(&self, from: *mut P, to: *mut P, order: Ordering) -> Result<(), *mut P> {
         self.word
             .compare_exchange(from, to, order, Ordering::Relaxed)
+            .map(drop)
     }
 }
 

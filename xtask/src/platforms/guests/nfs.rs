@@ -1,7 +1,5 @@
 //! NFS: a server and two clients.
 
-use std::cell::RefCell;
-
 use super::image::Image;
 use super::machine::{Card, Machine};
 use super::scenes::{self, Findings, HELD};
@@ -21,6 +19,8 @@ mkdir -p /run/rpcbind; touch /var/lib/nfs/etab /var/lib/nfs/rmtab
 echo '/export *(rw,no_root_squash,fsid=0,insecure,no_subtree_check)' >/etc/exports
 rpcbind -w && rpc.statd --no-notify && exportfs -r && rpc.mountd && rpc.nfsd 2
 echo Y >/proc/fs/nfsd/v4_end_grace; true";
+
+const RESTART: &str = "rpc.nfsd 0; sm-notify -f -d 2>/dev/null & rpc.nfsd 2";
 
 pub(crate) fn run() -> Outcome {
     let image = Image::make()?;
@@ -69,10 +69,12 @@ fn play(image: &Image, version: &str, module: &str, findings: &mut Findings) -> 
     scenes::doctor(&mut one, SHARED, findings)?;
     scenes::between(&mut one, &mut other, SHARED, findings)?;
     scenes::replaced(&mut one, &mut other, SHARED, findings)?;
-    let players = [&mut one, &mut other].map(RefCell::new);
-    scenes::in_line(players.each_ref(), SHARED, findings)?;
+    scenes::in_line(&mut [&mut one, &mut other], [0, 1], SHARED, findings)?;
     on_the_server(&mut server, &mut one, findings)?;
-    restarted(&mut server, &mut one, &mut other, findings)?;
+    // It forgets all locks, and the clients claim theirs again.
+    let restart = || server.run(RESTART).map(drop);
+    let expected = ("after a restart of the server it is still held", HELD);
+    scenes::restarted(&mut one, &mut other, SHARED, restart, expected, findings)?;
     if version == "3" {
         without_locks(&mut one, &mut other, findings)?;
     }
@@ -121,28 +123,6 @@ fn on_the_server(server: &mut Machine, one: &mut Machine, findings: &mut Finding
     held.release(one)
 }
 
-/// The server forgets all locks, and the clients claim theirs again.
-fn restarted(
-    server: &mut Machine,
-    one: &mut Machine,
-    other: &mut Machine,
-    findings: &mut Findings,
-) -> Outcome {
-    let path = format!("{SHARED}/restart.lock");
-    let held = scenes::hold(one, "", &path)?;
-    server.run("rpc.nfsd 0; sm-notify -f -d 2>/dev/null & rpc.nfsd 2")?;
-    let refused = other.ask(&format!("lockfast run -w 40 {path} -- true"))?;
-    findings.add_code(
-        "after a restart of the server it is still held",
-        &refused,
-        HELD,
-    );
-    held.release(one)?;
-    let free = other.ask(&format!("lockfast run -w 60 {path} -- true"))?;
-    findings.add_code("and free when it is released", &free, 0);
-    Ok(())
-}
-
 /// Mounted with `nolock`, each machine has locks of its own.
 fn without_locks(one: &mut Machine, other: &mut Machine, findings: &mut Findings) -> Outcome {
     for (client, network) in [(&mut *one, "10.0.1"), (&mut *other, "10.0.2")] {
@@ -164,8 +144,7 @@ fn without_locks(one: &mut Machine, other: &mut Machine, findings: &mut Findings
     scenes::doctor(one, "/tmp/nolock", findings)?;
     let warned = one.ask("lockfast doctor /tmp/nolock | grep -q 'locks stay on this machine'")?;
     findings.add_code("nolock: the doctor warns of it", &warned, 0);
-    let alone = RefCell::new(one);
-    scenes::in_line([&alone, &alone], "/tmp/nolock", findings)
+    scenes::in_line(&mut [one], [0, 0], "/tmp/nolock", findings)
 }
 
 /// The plug of the machine that holds the lock is pulled.

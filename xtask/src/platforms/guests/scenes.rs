@@ -1,7 +1,5 @@
 //! What two machines do with the locks in a directory that they share, by the released command.
 
-use std::cell::RefCell;
-
 use super::machine::{Answer, Machine};
 use crate::step::{Failure, Outcome};
 
@@ -170,59 +168,76 @@ pub(super) fn between(
     Ok(())
 }
 
-/// A machine, which may be two of those who play.
-pub(super) type Player<'a> = RefCell<&'a mut Machine>;
-
-/// The first to wait is the first to have it, and of a semaphore there are as many permits as it has.
+/// The first to wait is the first to have it, and of a semaphore there are as many permits as it has. The
+/// players are numbers of machines, which may be the same.
 pub(super) fn in_line(
-    [one, other]: [&Player<'_>; 2],
+    machines: &mut [&mut Machine],
+    [one, other]: [usize; 2],
     directory: &str,
     findings: &mut Findings,
 ) -> Outcome {
     let path = format!("{directory}/in-order.lock");
-    let holder = hold(&mut one.borrow_mut(), "--fifo", &path)?;
-    let first = begin(&mut other.borrow_mut(), "--fifo", &path)?;
-    first.waits(&mut other.borrow_mut())?;
-    let second = begin(&mut one.borrow_mut(), "--fifo", &path)?;
-    second.waits(&mut one.borrow_mut())?;
-    holder.release(&mut one.borrow_mut())?;
-    let is_in = first.has_it_within(&mut other.borrow_mut(), 30)?;
+    let holder = hold(machines[one], "--fifo", &path)?;
+    let first = begin(machines[other], "--fifo", &path)?;
+    first.waits(machines[other])?;
+    let second = begin(machines[one], "--fifo", &path)?;
+    second.waits(machines[one])?;
+    holder.release(machines[one])?;
+    let is_in = first.has_it_within(machines[other], 30)?;
     findings.add(
         "in a strict order the first to wait is the first",
         is_in,
         "",
     );
-    let is_in = second.has_it_within(&mut one.borrow_mut(), 2)?;
+    let is_in = second.has_it_within(machines[one], 2)?;
     findings.add("and the second one waits on", !is_in, "");
-    first.release(&mut other.borrow_mut())?;
-    let is_in = second.has_it_within(&mut one.borrow_mut(), 30)?;
+    first.release(machines[other])?;
+    let is_in = second.has_it_within(machines[one], 30)?;
     findings.add("until it is through", is_in, "");
-    second.release(&mut one.borrow_mut())?;
+    second.release(machines[one])?;
 
     let path = format!("{directory}/permits.lock");
     let permits = "--permits 2";
     let attempt = |options: &str| format!("lockfast run -n {options} {path} -- true");
-    let holders = [
-        hold(&mut one.borrow_mut(), permits, &path)?,
-        hold(&mut other.borrow_mut(), permits, &path)?,
-    ];
-    let refused = other.borrow_mut().ask(&attempt(permits))?;
+    let killed = hold(machines[one], permits, &path)?;
+    let released = hold(machines[other], permits, &path)?;
+    let refused = machines[other].ask(&attempt(permits))?;
     findings.add_code("a third permit of two is refused", &refused, HELD);
-    let other_number = other.borrow_mut().ask(&attempt("--permits 3"))?;
+    let other_number = machines[other].ask(&attempt("--permits 3"))?;
     let is_told = other_number.code != 0 && other_number.text.contains("permits");
     findings.add("and another number of permits", is_told, other_number.text);
-    let waiter = begin(&mut other.borrow_mut(), permits, &path)?;
-    waiter.waits(&mut other.borrow_mut())?;
-    let [killed, released] = holders;
-    killed.kill(&mut one.borrow_mut())?;
-    let is_in = waiter.has_it_within(&mut other.borrow_mut(), 30)?;
+    let waiter = begin(machines[other], permits, &path)?;
+    waiter.waits(machines[other])?;
+    killed.kill(machines[one])?;
+    let is_in = waiter.has_it_within(machines[other], 30)?;
     findings.add(
         "one of a killed holder goes to the one who waits",
         is_in,
         "",
     );
-    waiter.release(&mut other.borrow_mut())?;
-    released.release(&mut other.borrow_mut())
+    waiter.release(machines[other])?;
+    released.release(machines[other])
+}
+
+/// The server is started again while one machine holds a lock; then the other one asks for it, which ends
+/// with that code.
+pub(super) fn restarted(
+    one: &mut Machine,
+    other: &mut Machine,
+    directory: &str,
+    restart: impl FnOnce() -> Outcome,
+    (what, code): (&str, i32),
+    findings: &mut Findings,
+) -> Outcome {
+    let path = format!("{directory}/restart.lock");
+    let held = hold(one, "", &path)?;
+    restart()?;
+    let asked = other.ask(&format!("lockfast run -w 40 {path} -- true"))?;
+    findings.add_code(what, &asked, code);
+    held.release(one)?;
+    let free = other.ask(&format!("lockfast run -w 60 {path} -- true"))?;
+    findings.add_code("and it is free when it is released", &free, 0);
+    Ok(())
 }
 
 /// The lock file is replaced on one machine while somebody waits for it on the other.

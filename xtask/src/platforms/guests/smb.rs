@@ -46,7 +46,11 @@ fn play(image: &Image, server: &mut Server, findings: &mut Findings) -> Outcome 
     scenes::between(&mut one, &mut other, SHARED, findings)?;
     doctor(&mut one, findings)?;
     on_the_server(server, &mut one, findings)?;
-    restarted(server, &mut one, &mut other, findings)?;
+    // The protocol has nothing by which locks outlive their server, and a client does not ask for them again
+    // before it uses the file.
+    let what = "a server that was started again has forgotten a lock that is held";
+    let restart = || server.restart();
+    scenes::restarted(&mut one, &mut other, SHARED, restart, (what, 0), findings)?;
     machine_lost(one, &mut other, findings)
 }
 
@@ -96,29 +100,6 @@ fn on_the_server(server: &Server, one: &mut Machine, findings: &mut Findings) ->
         format!("{code:?}"),
     );
     held.release(one)
-}
-
-/// The server dies, and another one takes its place. The protocol has nothing by which locks outlive
-/// their server, and a client does not ask for them again before it uses the file.
-fn restarted(
-    server: &mut Server,
-    one: &mut Machine,
-    other: &mut Machine,
-    findings: &mut Findings,
-) -> Outcome {
-    let path = format!("{SHARED}/restart.lock");
-    let held = scenes::hold(one, "", &path)?;
-    server.restart()?;
-    let granted = other.ask(&format!("lockfast run -w 40 {path} -- true"))?;
-    findings.add_code(
-        "a server that was started again has forgotten a lock that is held",
-        &granted,
-        0,
-    );
-    held.release(one)?;
-    let free = other.ask(&format!("lockfast run -w 60 {path} -- true"))?;
-    findings.add_code("which is free when it is released, too", &free, 0);
-    Ok(())
 }
 
 /// The plug of the machine that holds the lock is pulled: the server sees the connection break.

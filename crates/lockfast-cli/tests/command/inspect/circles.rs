@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::inspect::{file, json, locker, lockfast, until, until_waiting};
-use crate::stage::{Actor, Outcome, Stage, outcome, script};
+use crate::stage::{Actor, Outcome, Stage, deadlocked, outcome};
 
 #[test]
 fn three_processes_in_a_circle_are_named() {
@@ -65,19 +65,8 @@ fn three_processes_in_a_circle_are_named() {
 fn a_circle_through_nested_commands_is_found() {
     let stage = Stage::new();
     let (a, b) = (stage.path("a.lock"), stage.path("b.lock"));
-    let program = env!("CARGO_BIN_EXE_lockfast");
-    let nested = |outer: &Path, inner: &Path| {
-        // It tells of its wait by another thread, which releases nothing.
-        let text = "echo ready; read line; exec \"$0\" run \"$1\" -- true";
-        let mut command = script(outer, text);
-        let actor = Actor::start(command.arg(program).arg(inner));
-        actor.says("ready");
-        actor
-    };
-    let mut actors = [nested(&a, &b), nested(&b, &a)];
-    for actor in &mut actors {
-        actor.tell("go");
-    }
+    // They tell of their waits by another thread each, which releases nothing.
+    let actors = deadlocked([&a, &b], &[]);
     let mut found = None;
     until("it is found", || {
         let told = outcome(lockfast(["ls", "--deadlocks"]).args([&a, &b]));

@@ -201,7 +201,6 @@ pub(crate) fn is_remote(file: &File) -> bool {
     const GFS2: u32 = 0x0116_1970;
     const OCFS2: u32 = 0x7461_636f;
     const GPFS: u32 = 0x4750_4653;
-    // What is behind FUSE is not known: sshfs, or a file system of this machine.
     is_smb(file)
         || matches!(
             magic_number(file),
@@ -229,6 +228,7 @@ pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
 }
 
+/// What is behind it is not known: sshfs, or a file system of this machine.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const FUSE: u32 = 0x6573_5546;
 

@@ -37,8 +37,13 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         Some(path) => Some(Target::find(path, &mut mounts)?),
         None => None,
     };
+    taken(path, target, mounts).map_err(untold)
+}
+
+/// All that is read of `/proc`, when it is known which file is asked for, if it is one.
+fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io::Result<Snapshot> {
     let file = target.as_ref().map(|target| target.key);
-    let before = reading::table(file).map_err(untold)?;
+    let before = reading::table(file)?;
     let outside = !is_first_namespace();
     if target.is_some() && before.is_empty() && !outside {
         // All the locks of the machine are in the table, whoever has them.
@@ -51,13 +56,13 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         });
     }
     let Scan { open, unreadable } = match &target {
-        Some(target) => search::search(target, &before).map_err(untold)?,
-        None => scan::scan(None).map_err(untold)?,
+        Some(target) => search::search(target, &before)?,
+        None => scan::scan(None)?,
     };
     let opened = Opened::new(open, target.as_ref(), &before, &mut mounts);
     let sleepers = Sleepers::new();
     let waiters = opened.waiters(&before);
-    let after = reading::table(file).map_err(untold)?;
+    let after = reading::table(file)?;
     let lasting = reading::in_both(&before, &after);
 
     let mut snapshot = Snapshot {
