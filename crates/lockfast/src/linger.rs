@@ -27,6 +27,8 @@ pub(crate) struct Lingering {
     pause: AtomicU64,
     /// While somebody who opened the file has it open, and not before that either.
     visited: AtomicU64,
+    /// How often it was revoked, whether it was kept then or not.
+    revocations: AtomicU64,
     /// Was the last handle dropped?
     is_over: AtomicBool,
 }
@@ -89,6 +91,15 @@ impl Lingering {
     /// May it be kept now?
     pub(crate) fn is_allowed(&self) -> bool {
         !self.is_over.load(Ordering::Relaxed) && self.not_before() <= now()
+    }
+
+    /// The same for one who began to find out when it had been revoked so often.
+    pub(crate) fn is_allowed_since(&self, revocations: u64) -> bool {
+        self.revocations() == revocations && self.is_allowed()
+    }
+
+    fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::SeqCst)
     }
 
     fn not_before(&self) -> u64 {
@@ -174,20 +185,25 @@ impl Handle {
         }
     }
 
-    /// Until when the lock may be kept, if it may now and nobody wants it. Then everything that others
-    /// look at tells that it is kept.
-    pub(crate) fn may_linger(&self, process: &OfProcess, file: &LockFile) -> bool {
-        let Some(linger) = self.settings().linger else {
-            return false;
-        };
+    /// May the lock be kept, as nobody wants it and the file is the one at the path? Then everything that
+    /// others look at tells that it is kept, and what this returns tells later whether that is still so:
+    /// what happens to the file from now on revokes it.
+    pub(crate) fn may_linger(&self, process: &OfProcess, file: &LockFile) -> Option<u64> {
+        let linger = self.settings().linger?;
+        let revocations = process.lingering.revocations();
         if process.queue.has_waiting() || !process.lingering.is_allowed() {
-            return false;
+            return None;
+        }
+        // It may have been deleted while it was in use, when there was nothing to revoke.
+        if !matches!(self.is_at_path(file), Ok(true)) {
+            return None;
         }
         if !file.begin_to_keep() {
             process.lingering.pause();
-            return false;
+            return None;
         }
-        file.keep_until(Instant::now() + linger.min(LONGEST))
+        let until = Instant::now() + linger.min(LONGEST);
+        file.keep_until(until).then_some(revocations)
     }
 
     /// Does somebody wait for it in the kernel's queue?
@@ -217,6 +233,8 @@ impl Handle {
                 lingering.rest(now(), nanoseconds(rest));
             }
         }
+        // Who is about to keep it sees this, or has kept it when the queue is asked.
+        lingering.revocations.fetch_add(1, Ordering::SeqCst);
         process.end_linger();
     }
 
@@ -255,6 +273,10 @@ fn nanoseconds(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(all(target_os = "linux", not(lockfast_unsupported)))]
+    use crate::protocol::plan::Mode;
+    #[cfg(all(target_os = "linux", not(lockfast_unsupported)))]
+    use crate::wait::Patience;
 
     #[test]
     fn a_ring_is_told_from_a_visit() {
@@ -292,6 +314,40 @@ mod tests {
         assert_eq!(after(&[Reason::Visited]), (true, true, true));
         assert_eq!(after(&[Reason::Visited, Reason::Left]), (true, false, true));
         assert_eq!(after(&[Reason::Expired]), (true, false, false));
+    }
+
+    /// However long the pause is over when it is released.
+    #[cfg(all(target_os = "linux", not(lockfast_unsupported)))]
+    #[test]
+    fn what_was_deleted_while_it_was_in_use_is_not_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.lock");
+        let settings = Settings {
+            linger: Some(Duration::from_secs(3600)),
+            ..Settings::default()
+        };
+        for mode in [Mode::Exclusive, Mode::Read] {
+            let handle = Handle::open(&path, settings.clone()).expect("opened");
+            let take = || handle.acquire(mode, Patience::Forever).expect("it is free");
+            let hold = take();
+            std::fs::remove_file(&path).expect("removed");
+            let lingering = &handle.process().lingering;
+            while lingering.revocations() == 0 {
+                std::thread::yield_now();
+            }
+            lingering.not_before.store(0, Ordering::Relaxed);
+            drop(hold);
+            assert!(take().is_current().expect("looked at"), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_revoked_meanwhile_is_not_kept() {
+        let lingering = Lingering::default();
+        let before = lingering.revocations();
+        assert!(lingering.is_allowed_since(before));
+        lingering.revocations.fetch_add(1, Ordering::SeqCst);
+        assert!(!lingering.is_allowed_since(before) && lingering.is_allowed());
     }
 
     #[test]

@@ -57,9 +57,9 @@ impl<'h> Releasing<'h> {
 
     fn release_alone(self, mut parcel: Box<Parcel>) -> Result<()> {
         let process = self.process();
-        if self.handle.may_linger(process, parcel.file()) {
+        if let Some(begun) = self.handle.may_linger(process, parcel.file()) {
             parcel.put_in_lane(self.handle);
-            let is_allowed = || process.lingering.is_allowed();
+            let is_allowed = || process.lingering.is_allowed_since(begun);
             match process.queue.linger(parcel, is_allowed) {
                 None => return Ok(()),
                 Some(again) => parcel = again,
@@ -88,9 +88,11 @@ impl<'h> Releasing<'h> {
         let Some(mut turn) = process.queue.leave(self.mode, parcel.thread, stay) else {
             return Ok(());
         };
-        if self.mode == Mode::Read && self.handle.may_linger(process, parcel.file()) {
+        let to_keep = self.mode == Mode::Read;
+        let begun = to_keep.then(|| self.handle.may_linger(process, parcel.file()));
+        if let Some(begun) = begun.flatten() {
             parcel.put_in_lane(self.handle);
-            match turn.linger(parcel, || process.lingering.is_allowed()) {
+            match turn.linger(parcel, || process.lingering.is_allowed_since(begun)) {
                 Ok(()) => return Ok(()),
                 Err((again, kept)) => (turn, parcel) = (again, kept),
             }

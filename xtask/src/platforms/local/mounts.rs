@@ -27,6 +27,10 @@ const BETTER: (&str, &str) = (
     "identity::a_moved_directory_is_noticed_when_asked",
     "that is noticed there without being asked for, too",
 );
+const ASKS_AGAIN: (&str, &str) = (
+    "waiting::waiters_sleep_until_the_release",
+    "a wait asks a file system that may be a server's again each second",
+);
 const NO_SOCKET: &str = "the test puts a socket beside the lock file, and it has none";
 const NO_SOCKET_OF_FORK: (&str, &str) = (
     "waiting::a_fork_leaves_the_waits_of_the_parent_to_it",
@@ -73,7 +77,7 @@ pub(super) const ALL: [FileSystem; 8] = [
         name: "FUSE: bindfs",
         commands: "mkdir behind; bindfs behind here",
         exceptions: &[],
-        not_tested: Some(&[NO_LINGER, BETTER]),
+        not_tested: Some(&[NO_LINGER, BETTER, ASKS_AGAIN]),
     },
     FileSystem {
         // It passes all locks on as those of one process, its own.
@@ -96,7 +100,13 @@ pub(super) const ALL: [FileSystem; 8] = [
         commands: "mkdir behind; printf '#!/bin/sh\nexec /usr/lib/openssh/sftp-server\n' >ssh; chmod 755 ssh; \
                    sshfs -o ssh_command=$PWD/ssh nowhere:$PWD/behind here",
         exceptions: &[],
-        not_tested: Some(&[NO_LINGER, BETTER, NO_SOCKET_OF_FORK, NO_SOCKET_OF_COPIES]),
+        not_tested: Some(&[
+            NO_LINGER,
+            BETTER,
+            ASKS_AGAIN,
+            NO_SOCKET_OF_FORK,
+            NO_SOCKET_OF_COPIES,
+        ]),
     },
 ];
 
