@@ -1,7 +1,9 @@
 //! What the waits of tasks cost: threads where the kernel's queue is waited in, and nothing later.
 #![cfg(target_os = "linux")]
 
-use std::collections::HashSet;
+#[path = "processes/table.rs"]
+mod table;
+
 use std::fs;
 use std::os::unix::fs::DirEntryExt;
 use std::path::Path;
@@ -113,11 +115,9 @@ fn helpers() -> usize {
 /// How many wait in the kernel's queue for a file of that directory.
 fn waiters(directory: &Path) -> usize {
     let files = fs::read_dir(directory).expect("the list").flatten();
-    let inodes: HashSet<_> = files.map(|file| file.ino().to_string()).collect();
-    let locks = fs::read_to_string("/proc/locks").expect("the kernel's list");
-    let lines = locks.lines().filter(|line| line.contains("->"));
-    let files = lines.flat_map(|line| line.split(' ').filter_map(|word| word.rsplit_once(':')));
-    files.filter(|(_, inode)| inodes.contains(*inode)).count()
+    let files: Vec<_> = files.map(|file| file.ino()).collect();
+    let lines = table::lines(&files);
+    lines.iter().filter(|line| line.starts_with("->")).count()
 }
 
 /// Waits for what nobody announces.

@@ -37,6 +37,7 @@ mod remote;
 mod rwlock;
 mod semaphore;
 mod stage;
+mod table;
 mod tally;
 mod tasks;
 mod threads;

@@ -1,7 +1,7 @@
 //! The test's side: starts actors, tells them what to do, and waits for what they say.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::program::own_program;
+use crate::table;
 
 /// How long anything may take before the test has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -323,64 +324,39 @@ pub(crate) fn until_stopped(actor: &Actor) {
 
 /// How many wait in the kernel's queue for a lock on that file.
 pub(crate) fn waiters(path: &Path) -> usize {
-    let Ok(metadata) = fs::metadata(path) else {
-        return 0;
-    };
-    let inode = format!(":{}", metadata.ino());
-    let locks = all_locks();
-    let of_this_file = |line: &&str| line.split(' ').any(|word| word.ends_with(&inode));
-    locks
-        .lines()
-        .filter(|line| line.contains("->"))
-        .filter(of_this_file)
-        .count()
+    let lines = lines_of(path);
+    lines.iter().filter(|line| line.starts_with("->")).count()
 }
 
 /// How many locks of that file are held.
 pub(crate) fn holders(path: &Path) -> usize {
-    held(path, |_| true)
+    held(path, |_, _| true)
 }
 
 /// How many locks of that file are held that begin there.
 pub(crate) fn held_from(path: &Path, byte: u64) -> usize {
-    held(path, |range| range.starts_with(&format!(" {byte} ")))
-}
-
-fn held(path: &Path, is_meant: impl Fn(&str) -> bool) -> usize {
-    let Ok(metadata) = fs::metadata(path) else {
-        return 0;
-    };
-    let inode = format!(":{}", metadata.ino());
-    let locks = all_locks();
-    let lines = locks.lines().filter(|line| !line.contains("->"));
-    lines
-        .filter_map(|line| line.split_once(&inode))
-        .filter(|(_, range)| range.starts_with(' ') && is_meant(range))
-        .count()
+    held(path, |first, _| first == byte.to_string())
 }
 
 /// How many have a lock of exactly that byte of that file.
 pub(crate) fn held_at(path: &Path, byte: u64) -> usize {
-    let Ok(metadata) = fs::metadata(path) else {
-        return 0;
-    };
-    let of_this_byte = format!(":{} {byte} {byte}", metadata.ino());
-    let locks = all_locks();
-    let lines = locks.lines().filter(|line| !line.contains("->"));
-    lines.filter(|line| line.ends_with(&of_this_byte)).count()
+    let byte = byte.to_string();
+    held(path, |first, last| first == byte && last == byte)
 }
 
-/// The kernel's list of all locks. Others change it meanwhile, so it is read in as few pieces as the
-/// kernel allows: what moves from one piece to the next would be counted twice, or not at all.
-fn all_locks() -> String {
-    let mut list = File::open("/proc/locks").expect("the kernel's list");
-    let mut piece = vec![0; 1 << 20];
-    let mut all = Vec::new();
-    loop {
-        match list.read(&mut piece).expect("readable") {
-            0 => return String::from_utf8(all).expect("plain text"),
-            length => all.extend_from_slice(&piece[..length]),
-        }
+fn held(path: &Path, is_meant: impl Fn(&str, &str) -> bool) -> usize {
+    let is_held = |line: &&String| {
+        let mut words = line.split(' ').rev();
+        let (last, first) = (words.next(), words.next());
+        !line.starts_with("->") && is_meant(first.expect("a byte"), last.expect("a byte"))
+    };
+    lines_of(path).iter().filter(is_held).count()
+}
+
+fn lines_of(path: &Path) -> Vec<String> {
+    match fs::metadata(path) {
+        Ok(metadata) => table::lines(&[metadata.ino()]),
+        Err(_) => Vec::new(),
     }
 }
 

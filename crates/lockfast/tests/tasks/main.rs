@@ -6,3 +6,5 @@ mod dropping;
 mod polling;
 mod runtimes;
 mod stage;
+#[path = "../processes/table.rs"]
+mod table;

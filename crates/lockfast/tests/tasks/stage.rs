@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use lockfast::{Fairness, Lock, Member, Result, RwLock, Semaphore};
 use tempfile::TempDir;
 
+use crate::table;
+
 pub(crate) struct Place {
     directory: TempDir,
     /// Else a file that is locked by mistake would be closed with its handle.
@@ -196,12 +198,8 @@ impl Place {
     /// How many wait in the kernel's queue for this file.
     pub(crate) fn waiters(&self) -> usize {
         let inode = fs::metadata(self.lock()).expect("it is there").ino();
-        let of_this_file = format!(":{inode} ");
-        let locks = fs::read_to_string("/proc/locks").expect("the kernel's list");
-        locks
-            .lines()
-            .filter(|line| line.contains("->") && line.contains(&of_this_file))
-            .count()
+        let lines = table::lines(&[inode]);
+        lines.iter().filter(|line| line.starts_with("->")).count()
     }
 }
 
