@@ -39,7 +39,7 @@ impl Signals {
             .clone()
             .filter(|&signal| sys::is_ignored(signal))
             .collect();
-        let caught = SignalsInfo::new(wanted.map(|signal| signal as i32))?;
+        let caught = sys::begin_to_catch(wanted, SignalsInfo::new)?;
         Ok(Self { caught, ignored })
     }
 

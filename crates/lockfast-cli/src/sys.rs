@@ -71,6 +71,20 @@ pub(crate) fn let_notice_children(command: &mut Command) {
     }
 }
 
+/// Begins to catch signals by what the function does; they are held back meanwhile.
+///
+/// signal-hook installs its handler before that knows what to do: a signal in between would be lost.
+pub(crate) fn begin_to_catch<C>(
+    signals: impl IntoIterator<Item = Signal>,
+    catch: impl FnOnce(Vec<i32>) -> io::Result<C>,
+) -> io::Result<C> {
+    let set: SigSet = signals.into_iter().collect();
+    let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let caught = catch(set.iter().map(|signal| signal as i32).collect());
+    before.thread_set_mask()?;
+    caught
+}
+
 /// The command finds these signals ignored.
 pub(crate) fn start_with_ignored(command: &mut Command, signals: Vec<Signal>) {
     if signals.is_empty() {
@@ -162,7 +176,7 @@ pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
 pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
     let wanted = ending.into_iter().filter(|&signal| !is_ignored(signal));
-    let mut signals = Signals::new(wanted.map(|signal| signal as i32))?;
+    let mut signals = begin_to_catch(wanted, Signals::new)?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             clean();

@@ -11,6 +11,7 @@ use ratatui::crossterm::event::{self, KeyEvent, KeyEventKind};
 use signal_hook::iterator::Signals;
 
 use crate::inspect::Scope;
+use crate::sys;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ impl Events {
             Signal::SIGHUP,
             Signal::SIGQUIT,
         ];
-        let signals = ends.iter().chain([&Signal::SIGCONT]);
-        let mut signals = Signals::new(signals.map(|&signal| signal as i32))?;
+        let wanted = ends.into_iter().chain([Signal::SIGCONT]);
+        let mut signals = sys::begin_to_catch(wanted, Signals::new)?;
         let (tell, happened) = mpsc::channel();
         let (look, looks) = mpsc::channel();
         start("signals", &tell, move |tell| {

@@ -1,5 +1,6 @@
 //! Signals, and what is left when `lockfast` is killed.
 
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,37 @@ fn a_signal_at_any_moment_of_the_start_is_not_lost() {
         actor.signal(Signal::SIGTERM);
         let status = actor.end();
         assert_ne!(status.code(), Some(0), "{status}");
+    }
+}
+
+/// strace sends the signal in the middle of the first, second, third ... change of what signals do.
+#[test]
+fn a_signal_is_not_lost_while_what_signals_do_is_changed() {
+    let stage = Stage::new();
+    let start = |injection: &str| {
+        let mut command = Command::new("env");
+        command
+            .args(["--default-signal", "strace", "-o"])
+            .arg(stage.path("calls"))
+            .args(["-e", "trace=rt_sigaction", "-e", injection])
+            .args([env!("CARGO_BIN_EXE_lockfast"), "run"])
+            .arg(stage.path("job.lock"))
+            .args(["--", "cat"]);
+        Actor::start(&mut command)
+    };
+    let mut undisturbed = start("signal=none");
+    undisturbed.close_input();
+    assert_eq!(undisturbed.end().code(), Some(0));
+    let calls = fs::read_to_string(stage.path("calls")).expect("strace's list");
+    let changes = calls
+        .lines()
+        .filter(|line| line.starts_with("rt_sigaction"))
+        .count();
+    assert!(changes > PASSED_ON.len(), "{calls}");
+    for change in 1..=changes {
+        let mut disturbed = start(&format!("inject=rt_sigaction:signal=TERM:when={change}"));
+        let status = disturbed.end();
+        assert_ne!(status.code(), Some(0), "at {change} of {calls}");
     }
 }
 

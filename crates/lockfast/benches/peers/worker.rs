@@ -81,13 +81,9 @@ impl Worker<'_> {
 
     fn rounds(&mut self, count: u32) -> Outcome<u64> {
         // The first ones find cold caches.
-        for _ in 0..count / 10 {
-            self.lock.locked(&mut || {})?;
-        }
+        self.lock.rounds(count / 10)?;
         let begin = clock::now();
-        for _ in 0..count {
-            self.lock.locked(&mut || {})?;
-        }
+        self.lock.rounds(count)?;
         Ok(clock::now() - begin)
     }
 
@@ -148,13 +144,11 @@ impl Worker<'_> {
     }
 
     fn flood(&mut self, until: u64) -> Outcome<u64> {
-        const AT_ONCE: u64 = 100;
+        const AT_ONCE: u32 = 100;
         let mut count = 0;
         while clock::now() < until {
-            for _ in 0..AT_ONCE {
-                self.lock.locked(&mut || {})?;
-            }
-            count += AT_ONCE;
+            self.lock.rounds(AT_ONCE)?;
+            count += u64::from(AT_ONCE);
         }
         Ok(count)
     }
