@@ -67,6 +67,18 @@ impl Handle {
         self.process.get(|| OfProcess::new(None))
     }
 
+    /// The same, if this is known to be the process that has opened it: for those in a hurry.
+    #[inline]
+    pub(crate) fn own_process(&self) -> Option<&OfProcess> {
+        self.process.is_first().then(|| self.process.first())
+    }
+
+    /// Its part of the process that has opened it.
+    #[inline]
+    pub(crate) fn first_process(&self) -> &OfProcess {
+        self.process.first()
+    }
+
     /// Its parts of the processes before, in a forked child.
     pub(crate) fn inherited(&self) -> impl Iterator<Item = &OfProcess> {
         self.process.inherited()
@@ -85,13 +97,16 @@ impl Handle {
     #[inline]
     pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: Patience) -> Result<Hold> {
         let thread = ThreadToken::current();
-        if let Some(parcel) = self.process().queue.take_from_lane(mode, thread) {
-            trace::acquired(&self.path, mode.name());
-            return Ok(Hold::from_lane(parcel, mode, thread));
+        if let Some(process) = self.own_process() {
+            if let Some(parcel) = process.queue.take_from_lane(mode, thread) {
+                trace::acquired(&self.path, mode.name());
+                return Ok(Hold::from_lane(parcel, mode, thread));
+            }
         }
         self.acquire_from_kernel(mode, patience, thread)
     }
 
+    /// In a forked child it may be in the lane all the same; those who don't find it free look there.
     #[inline(never)]
     fn acquire_from_kernel(
         self: &Arc<Self>,

@@ -107,19 +107,34 @@ impl Parcel {
         ended.map_err(|error| owner::failed(self.handle().path(), error))
     }
 
-    /// Is it one of the turns after which one who leaves looks at the queue in any case?
+    /// Leaves it in the lane without a look at the queue, if that is allowed and this process has opened
+    /// the handle; then the file is its own, too. Else it is given back.
     #[inline]
-    fn has_to_look(&mut self) -> bool {
-        if !self.handle().process().queue.has_waiting() {
-            return false;
+    fn leave_at_once(mut self: Box<Self>) -> std::result::Result<(), Box<Self>> {
+        let process = self.handle.as_ref().and_then(|handle| handle.own_process());
+        let (Some(process), true, None) = (process, self.by_lane, &self.entry) else {
+            return Err(self);
+        };
+        if process.queue.has_waiting() {
+            self.turns = self.turns.wrapping_add(1);
+            if self.turns % TURNS == 0 {
+                return Err(self);
+            }
         }
-        self.turns = self.turns.wrapping_add(1);
-        self.turns % TURNS == 0
+        let mode = self.mode;
+        Lane::leave_by(self, Self::lane, mode)
     }
 
     #[inline]
-    fn lane(&self) -> &Lane<Self> {
-        self.handle().process().queue.lane()
+    fn lane(&self) -> Option<&Lane<Self>> {
+        let handle = self.handle.as_ref()?;
+        Some(handle.first_process().queue.lane())
+    }
+
+    fn release(mut self: Box<Self>) -> Result<()> {
+        let ended = self.end_record();
+        let released = release::release(self);
+        ended.and(released)
     }
 }
 
@@ -276,21 +291,16 @@ impl Hold {
     /// Releases it and tells of errors. Once is enough; what comes after does nothing.
     #[inline]
     pub(crate) fn release(&mut self) -> Result<()> {
-        let Some(mut parcel) = self.parcel.take() else {
+        let Some(parcel) = self.parcel.take() else {
             return Ok(());
         };
-        let is_quick = parcel.by_lane && parcel.entry.is_none() && parcel.file.is_own();
-        if is_quick && !parcel.has_to_look() {
+        if trace::TELLS && parcel.file.is_own() {
             trace::released(parcel.handle().path(), parcel.mode.name());
-            let mode = parcel.mode;
-            match Lane::leave_by(parcel, Parcel::lane, mode) {
-                Ok(()) => return Ok(()),
-                Err(again) => parcel = again,
-            }
         }
-        let ended = parcel.end_record();
-        let released = release::release(parcel);
-        ended.and(released)
+        match parcel.leave_at_once() {
+            Ok(()) => Ok(()),
+            Err(parcel) => parcel.release(),
+        }
     }
 
     /// What was written of this hold, if anything was.

@@ -34,6 +34,18 @@ impl<T> PerProcess<T> {
         links.take_while(is_before).map(|link| &link.value)
     }
 
+    /// Does the process run now for which this was made, as far as is known? No call is made to find out.
+    #[inline]
+    pub(crate) fn is_first(&self) -> bool {
+        self.generation == fork::known_generation()
+    }
+
+    /// That of the process for which this was made.
+    #[inline]
+    pub(crate) fn first(&self) -> &T {
+        &self.value
+    }
+
     /// That of the process that runs now; one that was forked since begins with `fresh`.
     #[inline]
     pub(crate) fn get(&self, fresh: impl Fn() -> T) -> &T {

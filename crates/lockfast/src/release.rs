@@ -11,7 +11,6 @@ use crate::hold::Parcel;
 use crate::identity;
 use crate::protocol::plan::Mode;
 use crate::sys;
-use crate::trace;
 
 /// Releases what was held: leaves it in the lane, if somebody comes by there or it lingers, else gives
 /// it back to the kernel.
@@ -22,7 +21,6 @@ pub(crate) fn release(mut parcel: Box<Parcel>) -> Result<()> {
         return Ok(());
     }
     let handle = parcel.take_handle();
-    trace::released(handle.path(), parcel.mode.name());
     Releasing {
         handle: &handle,
         mode: parcel.mode,

@@ -9,6 +9,9 @@ use std::time::Duration;
 use crate::error::{Cause, Operation};
 use crate::holder::Holder;
 
+/// Is anybody told?
+pub(crate) const TELLS: bool = cfg!(feature = "tracing");
+
 #[cfg(feature = "tracing")]
 pub(crate) use told::{Span, acquired, gave_up, granted, released, waiting};
 

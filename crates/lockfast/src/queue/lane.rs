@@ -67,21 +67,21 @@ impl<P> Lane<P> {
         Some(parcel)
     }
 
-    /// Leaves the parcel, which leads to its lane, to the next one, if it need not be closed and nobody
-    /// is to be woken.
+    /// Leaves the parcel, which leads to its lane or to none, to the next one, if it need not be closed and
+    /// nobody is to be woken.
     #[inline]
     pub(crate) fn leave_by<'l>(
         parcel: Box<P>,
-        lane: impl Fn(&'l P) -> &'l Self,
+        lane: impl Fn(&'l P) -> Option<&'l Self>,
         mode: Mode,
     ) -> Result<(), Box<P>>
     where
         P: 'l,
     {
         let slot = |parcel| {
-            let lane = lane(parcel);
+            let lane = lane(parcel)?;
             lane.holder.store(ThreadToken::NONE);
-            &lane.slot
+            Some(&lane.slot)
         };
         Slot::leave_by(parcel, slot, KEEP | shared(mode.access()))
     }

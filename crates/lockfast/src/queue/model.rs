@@ -28,8 +28,8 @@ struct Parcel {
 }
 
 impl Parcel {
-    fn lane(&self) -> &Lane<Self> {
-        self.queue.lane()
+    fn lane(&self) -> Option<&Lane<Self>> {
+        Some(self.queue.lane())
     }
 }
 

@@ -82,14 +82,14 @@ impl<P> Slot<P> {
 
     /// Leaves it, if nothing is there and the flags are exactly those; else it is given back.
     pub(crate) fn leave(&self, value: Box<P>, flags: usize) -> Result<(), Box<P>> {
-        Self::leave_by(value, |_| self, flags)
+        Self::leave_by(value, |_| Some(self), flags)
     }
 
     /// The same for a value that leads to its slot, and may keep it alive.
     #[inline]
     pub(crate) fn leave_by<'s>(
         value: Box<P>,
-        slot: impl FnOnce(&'s P) -> &'s Self,
+        slot: impl FnOnce(&'s P) -> Option<&'s Self>,
         flags: usize,
     ) -> Result<(), Box<P>>
     where
@@ -98,7 +98,10 @@ impl<P> Slot<P> {
         let value = Box::into_raw(value);
         // SAFETY: the value is this function's until the word is changed, after which neither it nor
         // the slot is touched here.
-        let slot = slot(unsafe { &*value });
+        let Some(slot) = slot(unsafe { &*value }) else {
+            // SAFETY: it came from the box above.
+            return Err(unsafe { Box::from_raw(value) });
+        };
         value.expose_provenance();
         let word = value.map_addr(|address| address | (flags & FLAGS));
         // Release: see `take`.

@@ -22,13 +22,19 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 /// Which process this is, counted along the line of its forefathers; never 0.
 #[inline]
 pub(crate) fn generation() -> u64 {
-    let page = PAGE.load(Ordering::Acquire);
-    // SAFETY: the pointer is to the static or to a mapping that is never unmapped.
-    let page = unsafe { &*page };
-    match page.load(Ordering::Relaxed) {
+    match known_generation() {
         0 => begin(),
         generation => generation,
     }
+}
+
+/// The same, but 0 as long as nobody has asked in this process.
+#[inline]
+pub(crate) fn known_generation() -> u64 {
+    let page = PAGE.load(Ordering::Acquire);
+    // SAFETY: the pointer is to the static or to a mapping that is never unmapped.
+    let page = unsafe { &*page };
+    page.load(Ordering::Relaxed)
 }
 
 /// How many times this process has forked.

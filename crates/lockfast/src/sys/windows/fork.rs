@@ -10,6 +10,11 @@ pub(crate) fn generation() -> u64 {
     1
 }
 
+/// The same.
+pub(crate) fn known_generation() -> u64 {
+    1
+}
+
 /// Never.
 pub(crate) fn forks() -> u64 {
     0
