@@ -139,6 +139,18 @@ const NOT_EMULATED: &[(&str, &str)] = &[
         "the emulator can't send the highest signal",
     ),
     (
+        "semaphore::a_signal_is_told_to_the_head",
+        "it looks for the one thread that waits, and the emulator has threads of its own",
+    ),
+    (
+        "tasks::a_forked_child_may_wait_as_a_task_too",
+        "the emulator aborts when a forked child starts threads",
+    ),
+    (
+        "linger::ends::a_forked_child_keeps_nothing_and_frees_nothing",
+        "the emulator aborts when a forked child starts threads",
+    ),
+    (
         "owner::who_holds_it_is_named_with_its_label",
         "the emulator tells another start of the process than the kernel does",
     ),
