@@ -4,6 +4,7 @@
 #[path = "processes/table.rs"]
 mod table;
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::DirEntryExt;
 use std::path::Path;
@@ -115,8 +116,8 @@ fn helpers() -> usize {
 /// How many wait in the kernel's queue for a file of that directory.
 fn waiters(directory: &Path) -> usize {
     let files = fs::read_dir(directory).expect("the list").flatten();
-    let files: Vec<_> = files.map(|file| file.ino()).collect();
-    let lines = table::lines(&files);
+    let inodes: HashSet<_> = files.map(|file| file.ino()).collect();
+    let lines = table::lines(|inode| inodes.contains(&inode));
     lines.iter().filter(|line| line.starts_with("->")).count()
 }
 

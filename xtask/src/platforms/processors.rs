@@ -158,6 +158,14 @@ const NOT_EMULATED: &[(&str, &str)] = &[
         "chaos::",
         "thousands of starts, each by the emulator, take too long",
     ),
+    (
+        "a_thousand_waits_cost_what_the_docs_say",
+        "it measures threads and memory, which are the emulator's there",
+    ),
+    (
+        "owner::killed_at_random",
+        "thousands of starts, each by the emulator, take too long",
+    ),
 ];
 
 /// Tests that an emulator runs reliably on a busy machine.

@@ -355,7 +355,7 @@ fn held(path: &Path, is_meant: impl Fn(&str, &str) -> bool) -> usize {
 
 fn lines_of(path: &Path) -> Vec<String> {
     match fs::metadata(path) {
-        Ok(metadata) => table::lines(&[metadata.ino()]),
+        Ok(metadata) => table::lines(|inode| inode == metadata.ino()),
         Err(_) => Vec::new(),
     }
 }

@@ -3,20 +3,23 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Its lines of the files with these numbers, without the number that each begins with: `->` is the first
+/// Its lines of the files whose numbers are meant, without the number that each begins with: `->` is the first
 /// word of those who wait, the bytes are the last two.
 ///
 /// The kernel hands the table out by the page, and where locks come and go meanwhile, the same line comes
 /// again in the next page, or never. So it is read until three readings are the same, unless it came in
 /// one piece. Where the file's own locks go on changing, the last reading is as true as any.
-pub(crate) fn lines(files: &[u64]) -> Vec<String> {
+pub(crate) fn lines(is_meant: impl Fn(u64) -> bool) -> Vec<String> {
     const ATTEMPTS: usize = 20;
     const ALIKE: usize = 3;
     let mut last = Vec::new();
     let mut alike = 0;
     for _ in 0..ATTEMPTS {
         let (text, is_of_one_moment) = read().expect("the kernel's list");
-        let of_these: Vec<_> = text.lines().filter_map(|line| of(files, line)).collect();
+        let of_these: Vec<_> = text
+            .lines()
+            .filter_map(|line| of(&is_meant, line))
+            .collect();
         alike = if of_these == last { alike + 1 } else { 1 };
         last = of_these;
         if is_of_one_moment || alike == ALIKE {
@@ -26,13 +29,12 @@ pub(crate) fn lines(files: &[u64]) -> Vec<String> {
     last
 }
 
-/// What is behind the line's number, if it is of one of the files.
-fn of(files: &[u64], line: &str) -> Option<String> {
+/// What is behind the line's number, if it is of one of those files.
+fn of(is_meant: impl Fn(u64) -> bool, line: &str) -> Option<String> {
     let (_, line) = line.split_once(": ")?;
     let file = line.split(' ').rev().nth(2)?;
     let (_, inode) = file.rsplit_once(':')?;
-    let is_meant = files.contains(&inode.parse().ok()?);
-    is_meant.then(|| line.trim_start().to_owned())
+    is_meant(inode.parse().ok()?).then(|| line.trim_start().to_owned())
 }
 
 /// The text, and whether it came in one piece.
