@@ -75,7 +75,13 @@ const ALL: [Part; 11] = [
     Part::Smb,
 ];
 
-const CI: [Part; 4] = [Part::Local, Part::Musl, Part::Aarch64, Part::Windows];
+const CI: [Part; 5] = [
+    Part::Local,
+    Part::Check,
+    Part::Musl,
+    Part::Aarch64,
+    Part::Windows,
+];
 
 pub(crate) fn run(options: &Options) -> Outcome {
     let parts = match &options.parts[..] {
@@ -112,7 +118,7 @@ impl Part {
     fn verify(self, in_ci: bool) -> Outcome {
         match self {
             Self::Toolchain => Toolchain::install().map(drop),
-            Self::Check => check::run(),
+            Self::Check => check::run(in_ci),
             Self::Musl => linked::test_musl(),
             Self::Aarch64 => processors::test(&processors::AARCH64, in_ci),
             Self::Armv7 => processors::test(&processors::ARMV7, in_ci),

@@ -34,12 +34,13 @@ pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", targ
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[allow(clippy::unnecessary_wraps, reason = "other systems can refuse")]
 pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
-    use nix::sys::prctl;
+    use nix::errno::Errno;
     use nix::unistd;
 
     let parent = unistd::getpid();
     let set = move || {
-        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // SAFETY: takes a number. (`nix` has it for Linux alone.)
+        Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, Signal::SIGKILL) })?;
         // It may have ended before the kernel knew what to do then.
         if unistd::getppid() != parent {
             signal::raise(Signal::SIGKILL)?;

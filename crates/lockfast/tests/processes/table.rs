@@ -10,7 +10,7 @@ use std::io::{self, Read};
 /// again in the next page, or never. So it is read until three readings are the same, unless it came in
 /// one piece. Where the file's own locks go on changing, the last reading is as true as any.
 pub(crate) fn lines(is_meant: impl Fn(u64) -> bool) -> Vec<String> {
-    const ATTEMPTS: usize = 20;
+    const ATTEMPTS: usize = 100;
     const ALIKE: usize = 3;
     let mut last = Vec::new();
     let mut alike = 0;
