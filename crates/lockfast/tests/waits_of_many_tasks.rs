@@ -117,8 +117,7 @@ fn helpers() -> usize {
 fn waiters(directory: &Path) -> usize {
     let files = fs::read_dir(directory).expect("the list").flatten();
     let inodes: HashSet<_> = files.map(|file| file.ino()).collect();
-    let lines = table::lines(|inode| inodes.contains(&inode));
-    lines.iter().filter(|line| line.starts_with("->")).count()
+    table::waiters(|inode| inodes.contains(&inode))
 }
 
 /// Waits for what nobody announces.

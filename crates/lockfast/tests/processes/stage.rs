@@ -324,8 +324,10 @@ pub(crate) fn until_stopped(actor: &Actor) {
 
 /// How many wait in the kernel's queue for a lock on that file.
 pub(crate) fn waiters(path: &Path) -> usize {
-    let lines = lines_of(path);
-    lines.iter().filter(|line| line.starts_with("->")).count()
+    let Ok(metadata) = fs::metadata(path) else {
+        return 0;
+    };
+    table::waiters(|inode| inode == metadata.ino())
 }
 
 /// How many locks of that file are held.

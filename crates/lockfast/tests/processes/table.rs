@@ -29,6 +29,12 @@ pub(crate) fn lines(is_meant: impl Fn(u64) -> bool) -> Vec<String> {
     last
 }
 
+/// How many wait for those files.
+pub(crate) fn waiters(is_meant: impl Fn(u64) -> bool) -> usize {
+    let lines = lines(is_meant);
+    lines.iter().filter(|line| line.starts_with("->")).count()
+}
+
 /// What is behind the line's number, if it is of one of those files.
 fn of(is_meant: impl Fn(u64) -> bool, line: &str) -> Option<String> {
     let (_, line) = line.split_once(": ")?;

@@ -198,8 +198,7 @@ impl Place {
     /// How many wait in the kernel's queue for this file.
     pub(crate) fn waiters(&self) -> usize {
         let inode = fs::metadata(self.lock()).expect("it is there").ino();
-        let lines = table::lines(|number| number == inode);
-        lines.iter().filter(|line| line.starts_with("->")).count()
+        table::waiters(|number| number == inode)
     }
 }
 
