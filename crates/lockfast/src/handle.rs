@@ -309,7 +309,6 @@ impl Handle {
                     return Err(fail(Operation::Lock, error));
                 }
             };
-            let mut is_current = None;
             if !locked {
                 // Held by somebody; but if the file is stale, that is not the lock at the path.
                 if !self.is_at_path(&file)? {
@@ -318,19 +317,16 @@ impl Handle {
                     continue;
                 }
                 let granted = if wait.is_impatient() && Wait::is_let_in(&file, goal) {
-                    Ok(None)
+                    Ok(())
                 } else {
                     wait.in_kernel(&file, goal).await
                 };
-                is_current = match granted {
-                    Ok(is_current) => is_current,
-                    Err(error) => {
-                        Self::give_back(turn, &file);
-                        return Err(error);
-                    }
-                };
+                if let Err(error) = granted {
+                    Self::give_back(turn, &file);
+                    return Err(error);
+                }
             }
-            match is_current.unwrap_or_else(|| self.is_current(&file, wait.has_begun())) {
+            match self.is_current(&file, wait.has_begun()) {
                 Ok(true) => return Ok(file),
                 Ok(false) => {
                     turn.replace(None);

@@ -74,7 +74,15 @@ pub(crate) struct Order {
 /// A place in the line, given up when dropped.
 #[derive(Debug)]
 #[must_use = "the place is given up when this is dropped"]
-pub(crate) struct InOrder(Option<(Arc<LockFile>, Goal)>);
+pub(crate) struct InOrder(Option<InLine>);
+
+/// The same, where there is a line.
+#[derive(Debug)]
+struct InLine {
+    file: Arc<LockFile>,
+    goal: Goal,
+    has_arrived: bool,
+}
 
 impl Order {
     fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
@@ -231,9 +239,13 @@ impl InOrder {
         if file.order().is_none() {
             return Ok(Self::nowhere());
         }
-        let place = Self(Some((Arc::clone(file), goal)));
+        let place = InLine {
+            file: Arc::clone(file),
+            goal,
+            has_arrived: false,
+        };
         file.take_place(goal, number)?;
-        Ok(place)
+        Ok(Self(Some(place)))
     }
 
     /// Where there is no line.
@@ -242,22 +254,28 @@ impl InOrder {
     }
 
     /// Has reached what it was for.
-    pub(crate) fn arrive(mut self) -> io::Result<()> {
-        match self.0.take() {
-            Some((file, goal)) if goal.ends_order() => file.leave_order(),
-            _ => Ok(()),
+    #[inline]
+    pub(crate) fn arrive(self) -> io::Result<()> {
+        self.0.map_or(Ok(()), InLine::arrive)
+    }
+}
+
+impl InLine {
+    fn arrive(mut self) -> io::Result<()> {
+        self.has_arrived = true;
+        if self.goal.ends_order() {
+            self.file.leave_order()
+        } else {
+            Ok(())
         }
     }
 }
 
-impl Drop for InOrder {
+impl Drop for InLine {
     fn drop(&mut self) {
-        if let Some((file, _)) = self.0.take() {
-            if file.is_own() {
-                // Whoever gives the file back releases all of it once more, and closes it if
-                // that fails.
-                let _ = file.leave_order();
-            }
+        if !self.has_arrived && self.file.is_own() {
+            // Whoever gives the file back releases all of it once more, and closes it if that fails.
+            let _ = self.file.leave_order();
         }
     }
 }

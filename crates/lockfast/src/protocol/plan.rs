@@ -247,14 +247,6 @@ pub(crate) struct Range {
     pub(crate) len: u64,
 }
 
-impl Range {
-    /// Is a plan that waited for these bytes mostly done? Behind the rooms and the gate, others may still
-    /// be inside; but who leaves the upgrade byte leaves the rest with it.
-    pub(crate) fn ends_most_plans(self) -> bool {
-        self.start == 0 || self.start == Part::Upgrade.range(0).start
-    }
-}
-
 impl Part {
     /// Where it is, for an exclusive holder whose range is that long.
     pub(crate) fn range(self, exclusive_len: u64) -> Range {
@@ -305,21 +297,6 @@ mod tests {
                 assert_eq!(tagged.start + tagged.len, whole.len);
             }
         }
-    }
-
-    #[test]
-    fn the_main_bytes_and_the_upgrade_end_most_plans() {
-        let ends = |part: Part| part.range(exclusive_len(1, 1)).ends_most_plans();
-        assert!(
-            [All, Whole, Entrance, Main, Upgrade, Tagged]
-                .into_iter()
-                .all(ends)
-        );
-        assert!(
-            ![FirstRoom, SecondRoom, Gate, Part::Line]
-                .into_iter()
-                .any(ends)
-        );
     }
 
     #[test]

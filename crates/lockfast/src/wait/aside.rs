@@ -27,8 +27,6 @@ struct Shared<R> {
 
 enum State<R> {
     Pending(Option<Waker>),
-    /// The task was woken early.
-    Ending(Option<Waker>),
     /// The task is gone, and whoever drops it waits until this is done.
     Abandoned,
     Done(thread::Result<R>),
@@ -36,15 +34,13 @@ enum State<R> {
 }
 
 /// Starts it. Waits in there are ended by the token that is cancelled on drop. What it has left beside
-/// its result is dropped when the task was told: it must not come between the grant and the task. What
-/// it is given wakes the task, which takes longer than the rest of the work, if it is called just before
-/// the end.
+/// its result is dropped when the task was told: it must not come between the grant and the task.
 ///
 /// # Errors
 ///
 /// When the system has no thread left, or as many as there may be work already.
 pub(super) fn start<R: Send + 'static, Rest>(
-    work: impl FnOnce(&(dyn Fn() + Sync)) -> (R, Rest) + Send + 'static,
+    work: impl FnOnce() -> (R, Rest) + Send + 'static,
 ) -> io::Result<Aside<R>> {
     let shared = Arc::new(Shared {
         state: Mutex::new(State::Pending(None)),
@@ -54,7 +50,6 @@ pub(super) fn start<R: Send + 'static, Rest>(
     let (own, cancelled) = (Arc::clone(&shared), token.clone());
     Crew::of_process().assign(Box::new(move || {
         // What else the closure owns is dropped before anybody learns that it is done.
-        let work = || work(&|| own.wake_early());
         match panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work))) {
             Ok((result, rest)) => own.finish(Ok(result), rest),
             Err(payload) => own.finish(Err(payload), ()),
@@ -72,17 +67,8 @@ impl<R> Future for Aside<R> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         let mut state = self.shared.state();
-        for _ in 0..ENDS_WITHIN {
-            if !matches!(*state, State::Ending(_)) {
-                break;
-            }
-            drop(state);
-            // To be put to sleep and woken again takes longer; and the helper may need this processor.
-            thread::yield_now();
-            state = self.shared.state();
-        }
         match &mut *state {
-            State::Pending(waker) | State::Ending(waker) => match waker {
+            State::Pending(waker) => match waker {
                 Some(waker) => waker.clone_from(context.waker()),
                 none => *none = Some(context.waker().clone()),
             },
@@ -108,7 +94,7 @@ impl<R> Drop for Aside<R> {
             return;
         }
         let mut state = self.shared.state();
-        if let State::Pending(waker) | State::Ending(waker) = &mut *state {
+        if let State::Pending(waker) = &mut *state {
             // What the drop of a waker does is the program's, so no mutex may be held.
             let waker = waker.take();
             *state = State::Abandoned;
@@ -134,21 +120,6 @@ impl<R> fmt::Debug for Aside<R> {
 }
 
 impl<R> Shared<R> {
-    /// Wakes the task before it is done. Should it be there first, it says again by whom it is woken.
-    fn wake_early(&self) {
-        let mut state = self.state();
-        let State::Pending(waker) = &mut *state else {
-            return;
-        };
-        let waker = waker.take();
-        *state = State::Ending(None);
-        drop(state);
-        if let Some(waker) = waker {
-            // If that panics, the work must go on to where it can be undone.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-        }
-    }
-
     fn finish<Rest>(&self, result: thread::Result<R>, rest: Rest) {
         let mut state = self.state();
         if matches!(*state, State::Abandoned) {
@@ -161,7 +132,7 @@ impl<R> Shared<R> {
         }
         let before = std::mem::replace(&mut *state, State::Done(result));
         drop(state);
-        if let State::Pending(Some(waker)) | State::Ending(Some(waker)) = before {
+        if let State::Pending(Some(waker)) = before {
             waker.wake();
         }
         drop(rest);
@@ -172,68 +143,43 @@ impl<R> Shared<R> {
     }
 }
 
-/// How often a task that was woken early lets others go first before it sleeps again.
-const ENDS_WITHIN: u32 = 32;
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::task::Wake;
 
     use super::*;
 
-    struct Count(AtomicUsize, mpsc::Sender<()>);
+    struct Tells(mpsc::Sender<&'static str>);
 
-    impl Wake for Count {
+    impl Wake for Tells {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            self.1.send(()).expect("the test goes on");
+            self.0.send("woken").expect("the test goes on");
+        }
+    }
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.send("dropped").expect("the test goes on");
         }
     }
 
     #[test]
-    fn a_task_that_is_woken_early_is_woken_again_only_if_it_came_too_early() {
-        for comes_early in [true, false] {
-            let (tells, told) = mpsc::channel();
-            let count = Arc::new(Count(AtomicUsize::new(0), tells));
-            let waker = Waker::from(Arc::clone(&count));
-            let mut context = Context::from_waker(&waker);
-            let [
-                (go, may_go),
-                (goes, has_gone),
-                (end, may_end),
-                (ends, has_ended),
-            ] = [(); 4].map(|()| mpsc::channel());
-            let work = move |wake_early: &(dyn Fn() + Sync)| {
-                may_go.recv().expect("told");
-                wake_early();
-                wake_early();
-                goes.send(()).expect("heard");
-                may_end.recv().expect("told");
-                (7, SaysWhenDropped(ends))
-            };
-            let mut aside = start(work).expect("a thread");
-            assert!(Pin::new(&mut aside).poll(&mut context).is_pending());
-            go.send(()).expect("heard");
-            has_gone.recv().expect("woken");
-            told.recv().expect("woken");
-            if comes_early {
-                assert!(Pin::new(&mut aside).poll(&mut context).is_pending());
-            }
-            end.send(()).expect("heard");
-            has_ended.recv().expect("the task was told before");
-            assert_eq!(Pin::new(&mut aside).poll(&mut context), Poll::Ready(7));
-            let expected = if comes_early { 2 } else { 1 };
-            assert_eq!(count.0.load(Ordering::SeqCst), expected);
-        }
-    }
-
-    struct SaysWhenDropped(mpsc::Sender<()>);
-
-    impl Drop for SaysWhenDropped {
-        fn drop(&mut self) {
-            self.0.send(()).expect("heard");
-        }
+    fn a_task_is_told_before_what_is_left_is_dropped() {
+        let (tells, told) = mpsc::channel();
+        let rest = Tells(tells.clone());
+        let (go, may_go) = mpsc::channel();
+        let mut aside = start(move || {
+            may_go.recv().expect("told");
+            (7, rest)
+        })
+        .expect("a thread");
+        let waker = Waker::from(Arc::new(Tells(tells)));
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut aside).poll(&mut context).is_pending());
+        go.send(()).expect("heard");
+        assert_eq!(told.recv(), Ok("woken"));
+        assert_eq!(Pin::new(&mut aside).poll(&mut context), Poll::Ready(7));
+        assert_eq!(told.recv(), Ok("dropped"));
     }
 }

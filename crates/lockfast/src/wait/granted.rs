@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
 use crate::file::{Goal, LockFile};
 
 /// A goal that was reached; undone when dropped, because the task that wanted it is gone.
@@ -10,22 +9,19 @@ use crate::file::{Goal, LockFile};
 pub(super) struct Granted {
     file: Option<Arc<LockFile>>,
     goal: Goal,
-    is_current: Option<Result<bool>>,
 }
 
 impl Granted {
-    pub(super) fn new(file: Arc<LockFile>, goal: Goal, is_current: Option<Result<bool>>) -> Self {
+    pub(super) fn new(file: Arc<LockFile>, goal: Goal) -> Self {
         Self {
             file: Some(file),
             goal,
-            is_current,
         }
     }
 
-    /// The task has it now, and learns whether the file is the one at the path, if that was looked at.
-    pub(super) fn keep(mut self) -> Option<Result<bool>> {
+    /// The task has it now.
+    pub(super) fn keep(mut self) {
         self.file = None;
-        self.is_current.take()
     }
 }
 

@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use crate::cancel::{self, Armed};
 use crate::sys::alarm::{Alarm, SIGNALS_INTERRUPT};
 
-/// The deadline of a wait and the tokens under which its thread runs, for as long as this lives.
-#[derive(Debug)]
-pub(super) struct Interruption {
+/// The deadline of a wait and the tokens under which its thread runs, for as long as this lives. Most
+/// waits have neither: then there is nothing to be dropped between the grant and whoever waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Interruption(Option<Box<Means>>);
+
+#[derive(Debug, Default)]
+struct Means {
     tokens: Vec<Armed>,
     alarm: Option<Alarm>,
     #[allow(dead_code, reason = "works until it is dropped")]
@@ -23,7 +27,7 @@ impl Interruption {
     /// By the tokens, and by the deadline or by [`ring`](Self::ring), if so wanted.
     pub(super) fn by(deadline: Option<Instant>, by_others: bool) -> io::Result<Self> {
         if deadline.is_none() && !by_others && !cancel::is_possible() {
-            return Ok(Self::none(false));
+            return Ok(Self::default());
         }
         let is_kept = deadline.is_none() && !by_others;
         let kept = if is_kept { take_kept() } else { None };
@@ -31,64 +35,66 @@ impl Interruption {
             Some(alarm) => alarm,
             None => Alarm::set(deadline)?,
         };
-        let mut interruption = Self::none(true);
-        interruption.tokens = cancel::arm(&alarm);
-        interruption.alarm = Some(alarm);
-        interruption.is_kept = is_kept;
-        Ok(interruption)
+        Ok(Self(Some(Box::new(Means {
+            tokens: cancel::arm(&alarm),
+            alarm: Some(alarm),
+            repeated: None,
+            is_asked_for: true,
+            is_kept,
+        }))))
     }
 
     /// By the tokens alone; where they can't, the thread has to come back [by
     /// itself](Self::come_back).
     pub(super) fn of_tokens() -> Self {
-        Self::by(None, false).unwrap_or(Self::none(true))
+        Self::by(None, false).unwrap_or_else(|_| {
+            let mut missing = Self::default();
+            missing.means().is_asked_for = true;
+            missing
+        })
     }
 
     /// Also once in each interval.
     pub(super) fn and_every(mut self, interval: Duration) -> io::Result<Self> {
-        self.repeated = Some(Alarm::every(interval)?);
+        self.means().repeated = Some(Alarm::every(interval)?);
         Ok(self)
     }
 
     /// Also ten times a second, if the program wants to be asked whether to give up and no signal makes
     /// the thread come back.
     pub(super) fn and_to_ask(mut self, is_wanted: bool) -> Self {
-        if is_wanted && !SIGNALS_INTERRUPT && self.repeated.is_none() {
-            self.repeated = Alarm::every(ASK).ok();
+        if is_wanted && !SIGNALS_INTERRUPT {
+            let repeated = &mut self.means().repeated;
+            *repeated = repeated.take().or_else(|| Alarm::every(ASK).ok());
         }
         self
     }
 
     /// May the call have to come back before it is done?
     pub(super) fn is_asked_for(&self) -> bool {
-        self.is_asked_for
+        self.0.as_ref().is_some_and(|means| means.is_asked_for)
     }
 
     /// When the thread has to come back by itself, as nothing makes it.
     pub(super) fn come_back(&self) -> Option<Instant> {
-        let must = self.is_asked_for && self.alarm.is_none();
+        let means = self.0.as_ref()?;
+        let must = means.is_asked_for && means.alarm.is_none();
         must.then(|| Instant::now() + COME_BACK)
     }
 
     /// Makes the call come back now; any thread may say so.
     pub(super) fn ring(&self) {
-        if let Some(alarm) = &self.alarm {
+        if let Some(alarm) = self.0.as_ref().and_then(|means| means.alarm.as_ref()) {
             alarm.ring();
         }
     }
 
-    fn none(is_asked_for: bool) -> Self {
-        Self {
-            tokens: Vec::new(),
-            alarm: None,
-            repeated: None,
-            is_asked_for,
-            is_kept: false,
-        }
+    fn means(&mut self) -> &mut Means {
+        self.0.get_or_insert_default()
     }
 }
 
-impl Drop for Interruption {
+impl Drop for Means {
     fn drop(&mut self) {
         // From then on nobody rings the alarm.
         let end = |was_rung, armed: Armed| armed.end() || was_rung;

@@ -13,33 +13,24 @@ use crate::error::{Error, Result};
 use crate::file::{Goal, LockFile};
 use crate::order::InOrder;
 use crate::sys::park::Parker;
-use crate::sys::{self, Parked, Target, Waited};
+use crate::sys::{self, Parked, Waited};
 
 impl Wait<'_> {
-    /// Waits until the file is locked. A helper looks then whether it is the one at the path, because it
-    /// has time while the task is being woken, and tells.
-    pub(crate) async fn in_kernel(
-        &mut self,
-        file: &Arc<LockFile>,
-        goal: Goal,
-    ) -> Result<Option<Result<bool>>> {
+    /// Waits until the file is locked.
+    pub(crate) async fn in_kernel(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<()> {
         let place = self.place(file, goal)?;
         self.begin(|| file.holder(goal.access()))?;
-        let is_current = if self.sleeper == Sleeper::Task {
+        if self.sleeper == Sleeper::Task {
             let own = Arc::clone(file);
             let granted = self.aside_leaving(move |wait| {
                 let interruption = wait.asleep(&own, goal)?;
-                let look = || wait.handle.is_current(&own, true);
-                let is_current = matches!(goal, Goal::Enter(_)).then(look);
-                Ok((Granted::new(own, goal, is_current), interruption))
+                Ok((Granted::new(own, goal), interruption))
             });
-            granted.await?.keep()
+            granted.await?.keep();
         } else {
             drop(self.asleep(file, goal)?);
-            None
-        };
-        place.arrive().map_err(|error| self.system(error))?;
-        Ok(is_current)
+        }
+        place.arrive().map_err(|error| self.system(error))
     }
 
     /// Takes a place in the line of the processes, if there is such a line, before anybody is told
@@ -88,10 +79,9 @@ impl Wait<'_> {
             told,
             ..
         } = self;
-        let done = aside::start(move |wake_early| {
+        let done = aside::start(move || {
             let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
             (wait.since, wait.told) = (since, told);
-            wait.wake_early = Some(wake_early);
             match blocks(&mut wait) {
                 Ok((result, rest)) => (Ok(result), Some(rest)),
                 Err(error) => (Err(error), None),
@@ -103,7 +93,7 @@ impl Wait<'_> {
     /// Puts this thread to sleep until the file is locked. What could have ended the wait is of no use any
     /// more, and takes its time to be dropped.
     #[cold]
-    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<Option<Interruption>> {
+    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<Interruption> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
         let asking = file.ask_for(goal);
         let interruption = self.until_locked(file, goal)?;
@@ -130,17 +120,20 @@ impl Wait<'_> {
         false
     }
 
-    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<Option<Interruption>> {
+    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<Interruption> {
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
         let interruption = match self.interruption(file) {
             Ok(interruption) if self.can_be_ended(&interruption, file) => interruption,
-            _ => return self.polled(file, goal).map(|()| None),
+            _ => {
+                self.polled(file, goal)?;
+                return Ok(Interruption::default());
+            }
         };
         self.unless_cancelled()?;
         let Some(interval) = interval else {
             self.blocked(file, goal, &stopped)?;
-            return Ok(Some(interruption));
+            return Ok(interruption);
         };
         let stop = || {
             stopped.store(true, Ordering::Relaxed);
@@ -149,7 +142,7 @@ impl Wait<'_> {
         let call = || self.call(|| file.holder(goal.access()));
         ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))??;
-        Ok(Some(interruption))
+        Ok(interruption)
     }
 
     /// What ends the kernel's call, or makes it be made again.
@@ -176,12 +169,7 @@ impl Wait<'_> {
         let wait = |raw: &File, access, target| {
             loop {
                 match sys::lock::wait(raw, access, target).map_err(|error| self.system(error))? {
-                    Waited::Granted => {
-                        if let (Some(wake), true) = (self.wake_early, is_the_end_near(target)) {
-                            wake();
-                        }
-                        return Ok(());
-                    }
+                    Waited::Granted => return Ok(()),
                     Waited::Interrupted if stopped.load(Ordering::Relaxed) => {
                         return Err(self.cancelled());
                     }
@@ -216,14 +204,6 @@ impl Wait<'_> {
 
     pub(super) fn system(&self, error: io::Error) -> Error {
         Error::system(self.handle.path(), self.operation, error)
-    }
-}
-
-/// Is what is to be reached mostly reached when this is granted?
-fn is_the_end_near(target: Target) -> bool {
-    match target {
-        Target::Bytes(range) => range.ends_most_plans(),
-        Target::File => true,
     }
 }
 

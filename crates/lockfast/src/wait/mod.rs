@@ -135,8 +135,6 @@ pub(crate) struct Wait<'h> {
     number: Option<u64>,
     /// Lasts from then on.
     span: Option<trace::Span>,
-    /// Wakes the task for which this waits.
-    wake_early: Option<&'h (dyn Fn() + Sync)>,
 }
 
 /// How a thread of this process got in.
@@ -192,7 +190,6 @@ impl<'h> Wait<'h> {
             told: None,
             number: None,
             span: None,
-            wake_early: None,
         }
     }
 
