@@ -40,6 +40,8 @@ pub(crate) enum Contender {
     Std,
     Fs4,
     /// In a thread of the runtime for what blocks.
+    RawTask,
+    /// In such a thread too.
     Fs4Task,
     FdLock,
     /// Python's `fcntl.lockf`, which waits in the kernel.
@@ -65,7 +67,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 36] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -86,6 +88,7 @@ impl Contender {
         Self::LockfastPermit,
         Self::Std,
         Self::Fs4,
+        Self::RawTask,
         Self::Fs4Task,
         Self::FdLock,
         Self::Lockf,
@@ -132,6 +135,7 @@ impl Contender {
             Self::LockfastPermit => "lockfast Semaphore",
             Self::Std => "std File::lock",
             Self::Fs4 => "fs4",
+            Self::RawTask => "raw F_OFD_SETLKW in tokio's spawn_blocking",
             Self::Fs4Task => "fs4 in tokio's spawn_blocking",
             Self::FdLock => "fd-lock",
             Self::Lockf => "fcntl.lockf of Python",

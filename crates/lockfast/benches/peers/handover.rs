@@ -26,7 +26,7 @@ use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
 use crate::{relay, rush};
 
-const CONTENDERS: [Contender; 13] = [
+const CONTENDERS: [Contender; 14] = [
     Contender::Raw,
     Contender::Lockfast,
     Contender::LockfastTimed,
@@ -35,6 +35,7 @@ const CONTENDERS: [Contender; 13] = [
     Contender::LockfastFifo,
     Contender::Std,
     Contender::Fs4,
+    Contender::RawTask,
     Contender::Fs4Task,
     Contender::FdLock,
     Contender::Fasteners,

@@ -71,6 +71,7 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         Contender::LockfastFifo => lockfast(options.fairness(Fairness::Fifo).open(path)),
         Contender::Std => Ok(Box::new(Std(file()?))),
         Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
+        Contender::RawTask => Ok(Box::new(RawTask::new(file()?)?)),
         Contender::Fs4Task => Ok(Box::new(Fs4Task::new(file()?)?)),
         Contender::FdLock => Ok(Box::new(FdLock(RwLock::new(file()?)))),
         Contender::Lockf
@@ -124,6 +125,12 @@ struct Task {
     runtime: Runtime,
 }
 
+/// The least that a task costs with a helper thread.
+struct RawTask {
+    record: Arc<Record>,
+    runtime: Runtime,
+}
+
 struct Fs4Task {
     file: Arc<File>,
     runtime: Runtime,
@@ -163,19 +170,26 @@ impl Record {
             unlocked: whole_file(libc::F_UNLCK)?,
         })
     }
-}
 
-impl Locked for Record {
-    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+    fn take(&self) -> nix::Result<()> {
         let take = if self.wait {
             FcntlArg::F_OFD_SETLKW(&self.locked)
         } else {
             FcntlArg::F_OFD_SETLK(&self.locked)
         };
-        fcntl(&self.file, take)?;
+        fcntl(&self.file, take).map(drop)
+    }
+
+    fn give_back(&self) -> nix::Result<()> {
+        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.unlocked)).map(drop)
+    }
+}
+
+impl Locked for Record {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        self.take()?;
         section();
-        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.unlocked))?;
-        Ok(())
+        Ok(self.give_back()?)
     }
 }
 
@@ -281,6 +295,25 @@ impl Locked for Task {
             let guard = self.lock.lock_async().await?;
             section();
             Ok(guard.release()?)
+        })
+    }
+}
+
+impl RawTask {
+    fn new(file: File) -> Outcome<Self> {
+        let runtime = Builder::new_current_thread().build()?;
+        let record = Arc::new(Record::new(file, true)?);
+        Ok(Self { record, runtime })
+    }
+}
+
+impl Locked for RawTask {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        self.runtime.block_on(async {
+            let record = Arc::clone(&self.record);
+            tokio::task::spawn_blocking(move || record.take()).await??;
+            section();
+            Ok(self.record.give_back()?)
         })
     }
 }
