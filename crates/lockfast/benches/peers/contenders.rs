@@ -39,9 +39,8 @@ pub(crate) enum Contender {
     LockfastPermit,
     Std,
     Fs4,
-    /// In a thread of the runtime for what blocks.
+    /// This and the next one in a thread of the runtime for what blocks.
     RawTask,
-    /// In such a thread too.
     Fs4Task,
     FdLock,
     /// Python's `fcntl.lockf`, which waits in the kernel.

@@ -133,7 +133,8 @@ impl<R> Shared<R> {
         let before = std::mem::replace(&mut *state, State::Done(result));
         drop(state);
         if let State::Pending(Some(waker)) = before {
-            waker.wake();
+            // Should that panic, the helper goes on nevertheless: it is counted, and others rely on it.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
         drop(rest);
     }
@@ -181,5 +182,39 @@ mod tests {
         assert_eq!(told.recv(), Ok("woken"));
         assert_eq!(Pin::new(&mut aside).poll(&mut context), Poll::Ready(7));
         assert_eq!(told.recv(), Ok("dropped"));
+    }
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+
+    struct SaysWhetherPanicking(mpsc::Sender<bool>);
+
+    impl Drop for SaysWhetherPanicking {
+        fn drop(&mut self) {
+            self.0.send(thread::panicking()).expect("the test goes on");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_not_end_the_helper() {
+        let (says, said) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let rest = SaysWhetherPanicking(says);
+        let mut aside = start(move || {
+            may_go.recv().expect("told");
+            (7, rest)
+        })
+        .expect("a thread");
+        let waker = Waker::from(Arc::new(Panics));
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut aside).poll(&mut context).is_pending());
+        go.send(()).expect("heard");
+        assert_eq!(said.recv(), Ok(false));
+        assert_eq!(Pin::new(&mut aside).poll(&mut context), Poll::Ready(7));
     }
 }
