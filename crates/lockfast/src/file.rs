@@ -24,7 +24,7 @@ use crate::sys::fork::{self, PrivateFile};
 use crate::sys::{self, FileId, Target};
 use crate::watcher::Watched;
 
-pub(crate) use open::absolute;
+pub(crate) use open::{Opened, absolute};
 use open::{open, refuse_unless_regular};
 
 /// An open lock file.
@@ -113,8 +113,7 @@ impl LockFile {
         }
         loop {
             let forks = fork::forks();
-            let (file, writable) = open(path, settings)?;
-            let file = Self::new(file, writable, path, settings)?;
+            let file = Self::new(open(path, settings)?, path, settings)?;
             // A child that was forked before the file was registered shares its description: such
             // a description must not be locked.
             if fork::forks() == forks {
@@ -124,15 +123,13 @@ impl LockFile {
     }
 
     /// Takes a file that is open.
-    pub(crate) fn new(
-        file: File,
-        writable: bool,
-        path: &Path,
-        settings: &Settings,
-    ) -> Result<Self> {
+    pub(crate) fn new(opened: Opened, path: &Path, settings: &Settings) -> Result<Self> {
+        let Opened {
+            file,
+            status,
+            writable,
+        } = opened;
         let file = PrivateFile::new(file);
-        let status = sys::file::status(&file)
-            .map_err(|error| Error::system(path, Operation::Open, error))?;
         refuse_unless_regular(path, status.sort)?;
         let has_ranges = sys::lock::HAS_RANGES && sys::file::has_ranges(&file);
         let needs_ranges = settings.fairness == Fairness::Fifo || settings.permits.is_some();

@@ -8,7 +8,7 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::named::Directory;
 use crate::options::Settings;
 use crate::protocol::Protocol;
-use crate::sys::{self, FileSort};
+use crate::sys::{self, FileSort, Status};
 
 /// An absolute path that can be a lock file's.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -32,8 +32,65 @@ const MAX_DIRECTORIES: usize = 16;
 /// of SMB says so until the last one has closed a file that was deleted.
 const MAX_VANISHED: usize = 100;
 
+/// How often it may be gone once it is open.
+const MAX_GONE: usize = 100;
+
+/// A file that is open.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(super) file: File,
+    pub(super) status: Status,
+    /// Is it open for writing, as far as is known?
+    pub(super) writable: bool,
+}
+
+impl Opened {
+    fn look_at(file: File, writable: bool) -> io::Result<Self> {
+        let status = sys::file::status(&file)?;
+        Ok(Self {
+            file,
+            status,
+            writable,
+        })
+    }
+
+    /// One that the user has opened. Whether it can be written to, the kernel tells when it matters.
+    pub(crate) fn given(file: File, path: &Path) -> Result<Self> {
+        Self::look_at(file, true).map_err(|error| Error::system(path, Operation::Open, error))
+    }
+}
+
+pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened> {
+    unless_gone(path, || {
+        let (file, writable) = find_or_create(path, settings)?;
+        Ok(Opened::look_at(file, writable))
+    })
+}
+
+/// Opens again while what was opened is gone when it is looked at.
+///
+/// What others delete stays there for those who have it open; but where a program or a server looks up
+/// names (sshfs), that may come too late for who is just opening it.
+fn unless_gone(
+    path: &Path,
+    mut open: impl FnMut() -> Result<io::Result<Opened>>,
+) -> Result<Opened> {
+    use io::ErrorKind::{NotFound, StaleNetworkFileHandle};
+    let mut gone = 0;
+    loop {
+        match open()? {
+            Err(error)
+                if matches!(error.kind(), NotFound | StaleNetworkFileHandle) && gone < MAX_GONE =>
+            {
+                gone += 1;
+            }
+            opened => return opened.map_err(|error| Error::system(path, Operation::Open, error)),
+        }
+    }
+}
+
 /// The file, and whether it is open for writing.
-pub(super) fn open(path: &Path, settings: &Settings) -> Result<(File, bool)> {
+fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
     let follow = settings.follow_symlinks;
     let fail = |operation, error| Error::system(path, operation, error);
     // The file that a dangling link leads to, when links are followed.
@@ -126,4 +183,43 @@ pub(super) fn refuse_unless_regular(path: &Path, sort: FileSort) -> Result<()> {
         FileSort::Device => "it is a device, not a regular file",
     };
     Err(Error::new(path, Operation::Open, Cause::InvalidPath(why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_once_it_is_open_is_opened_again() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("a.lock");
+        let settings = Settings::default();
+        let mut rounds = 0;
+        let opened = unless_gone(&path, || {
+            rounds += 1;
+            let (file, writable) = find_or_create(&path, &settings)?;
+            if rounds < 3 {
+                fs::remove_file(&path).expect("removed");
+                return Ok(Err(io::ErrorKind::NotFound.into()));
+            }
+            Ok(Opened::look_at(file, writable))
+        });
+        let at_path = sys::file::status_at(&path, false).expect("the file");
+        assert_eq!(opened.expect("opened").status.id, at_path.id);
+    }
+
+    #[test]
+    fn what_is_gone_each_time_is_an_error_that_names_the_path() {
+        let path = Path::new("/run/a.lock");
+        let error =
+            unless_gone(path, || Ok(Err(io::ErrorKind::NotFound.into()))).expect_err("never there");
+        assert_eq!(error.path(), path);
+        let mut rounds = 0;
+        let refused = unless_gone(path, || {
+            rounds += 1;
+            Ok(Err(io::ErrorKind::PermissionDenied.into()))
+        });
+        assert!(refused.is_err());
+        assert_eq!(rounds, 1);
+    }
 }

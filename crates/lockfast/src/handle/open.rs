@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::{Handle, OfProcess};
 use crate::error::{Cause, Error, Operation, Result};
-use crate::file::{self, LockFile};
+use crate::file::{self, LockFile, Opened};
 use crate::handles;
 use crate::identity::Verify;
 use crate::options::Settings;
@@ -75,8 +75,7 @@ impl Handle {
         settings.verify = Verify::Off;
         Self::must_allow_linger(&settings)
             .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        // Whether it can be written to, the kernel tells when it matters.
-        let file = LockFile::new(file, true, &path, &settings)?;
+        let file = LockFile::new(Opened::given(file, &path)?, &path, &settings)?;
         let id = file.id();
         Self::new(path, settings, Some(id), file)
     }
@@ -119,7 +118,8 @@ impl Handle {
     fn reopen_given(&self, given: FileId) -> Result<LockFile> {
         let reopened = crate::sys::file::open_existing(&self.path, true, true)
             .map_err(|error| Error::system(&self.path, Operation::Open, error))
-            .and_then(|file| LockFile::new(file, true, &self.path, &self.settings))?;
+            .and_then(|file| Opened::given(file, &self.path))
+            .and_then(|opened| LockFile::new(opened, &self.path, &self.settings))?;
         if reopened.id() == given {
             return Ok(reopened);
         }
