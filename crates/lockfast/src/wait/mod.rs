@@ -10,6 +10,7 @@
 
 mod aside;
 mod bell;
+mod courtesy;
 mod crew;
 mod granted;
 mod interruption;
