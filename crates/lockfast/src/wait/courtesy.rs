@@ -72,7 +72,9 @@ mod tests {
     const SLICE: Duration = Duration::from_millis(3);
 
     fn refusals(courtesy: &Courtesy) -> u32 {
-        (0..).find(|_| !courtesy.refuses()).expect("they end")
+        (0..=MOST_REFUSALS)
+            .find(|_| !courtesy.refuses())
+            .expect("they end")
     }
 
     #[test]
