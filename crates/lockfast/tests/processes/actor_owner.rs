@@ -9,7 +9,7 @@ use lockfast::{Lock, Owner};
 type Answer = Result<String, Box<dyn std::error::Error>>;
 
 /// Holds the lock again and again, and writes each hold into a log: `begin TOKEN ABANDONED`, with 0
-/// for none, and `end TOKEN` before the release.
+/// for none, and `end TOKEN` before the release, each in a line of 64 bytes.
 pub(crate) fn log_holds(lock: &Lock, rounds: u64) -> Answer {
     let mut log = OpenOptions::new()
         .append(true)
@@ -19,8 +19,8 @@ pub(crate) fn log_holds(lock: &Lock, rounds: u64) -> Answer {
         let guard = lock.lock()?;
         let token = guard.token().ok_or("no token")?;
         let abandoned = guard.abandoned().map_or(0, Owner::token);
-        line(&mut log, &format!("begin {token} {abandoned}\n"))?;
-        line(&mut log, &format!("end {token}\n"))?;
+        line(&mut log, &format!("begin {token} {abandoned}"))?;
+        line(&mut log, &format!("end {token}"))?;
         guard.release()?;
     }
     Ok(String::new())
@@ -31,7 +31,8 @@ pub(crate) fn log(lock: &Path) -> PathBuf {
     lock.with_extension("log")
 }
 
-/// In one call, so that a kill leaves it whole or away.
+/// In one call and within one page of memory, so that a kill leaves it whole or away: between two pages the
+/// kernel looks whether the process is to die.
 fn line(log: &mut File, text: &str) -> io::Result<()> {
-    log.write_all(text.as_bytes())
+    log.write_all(format!("{text:<63}\n").as_bytes())
 }
