@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::courtesy::Courtesy;
 use super::crew::Crew;
 use crate::cancel::CancelToken;
 use crate::sys::fork;
@@ -34,8 +33,6 @@ enum State<R> {
     Taken,
 }
 
-static COURTESY: Courtesy = Courtesy::new();
-
 /// Starts it. Waits in there are ended by the token that is cancelled on drop. What it has left beside
 /// its result is dropped when the task was told: it must not come between the grant and the task.
 ///
@@ -54,10 +51,7 @@ pub(super) fn start<R: Send + 'static, Rest>(
     Crew::of_process().assign(Box::new(move || {
         // What else the closure owns is dropped before anybody learns that it is done.
         match panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work))) {
-            Ok((result, rest)) => {
-                COURTESY.let_others_go_first();
-                own.finish(Ok(result), rest);
-            }
+            Ok((result, rest)) => own.finish(Ok(result), rest),
             Err(payload) => own.finish(Err(payload), ()),
         }
     }))?;

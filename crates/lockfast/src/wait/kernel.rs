@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::courtesy::Courtesy;
 use super::granted::Granted;
 use super::interruption::Interruption;
 use super::{Sleeper, Wait, aside, earlier, ticker};
@@ -14,6 +15,9 @@ use crate::file::{Goal, LockFile};
 use crate::order::InOrder;
 use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
+
+/// Of the helpers towards those whose releases they waited for.
+static COURTESY: Courtesy = Courtesy::new();
 
 impl Wait<'_> {
     /// Waits until the file is locked.
@@ -83,7 +87,10 @@ impl Wait<'_> {
             let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
             (wait.since, wait.told) = (since, told);
             match blocks(&mut wait) {
-                Ok((result, rest)) => (Ok(result), Some(rest)),
+                Ok((result, rest)) => {
+                    COURTESY.let_others_go_first();
+                    (Ok(result), Some(rest))
+                }
                 Err(error) => (Err(error), None),
             }
         });
