@@ -21,7 +21,7 @@ use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
 use crate::actor_threads as in_threads;
-use crate::{actor_owner as owner, fifo, lockless, witness};
+use crate::{actor_owner as owner, fifo, lockless, mixture, witness};
 use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
 
 /// Reads commands until the test closes the pipe or goes away.
@@ -262,6 +262,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
+        ["mixture", ref rest @ ..] => return mixture::worker::run(rest, to),
         ["race", kind, path, rounds] => return race::run(kind, path, rounds.parse()?),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),

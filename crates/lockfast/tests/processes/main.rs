@@ -29,6 +29,7 @@ mod interop;
 mod kernel;
 mod linger;
 mod lockless;
+mod mixture;
 mod owner;
 mod program;
 mod race;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         deadlock::trials(),
         threads::trials(),
         linger::trials(),
+        mixture::trials(),
         #[cfg(target_pointer_width = "64")]
         kernel::trials(),
         interop::trials(),
