@@ -268,6 +268,7 @@ impl Handle {
     /// Gets in beside the readers of this handle, unless the kernel holds it back for others.
     fn join(&self, turn: &Turn<'_, LockFile>, mode: Mode) -> Result<Option<Arc<LockFile>>> {
         let file = turn.value().expect("those inside share it");
+        self.must_allow(file, mode)?;
         let joined = file
             .attempt(Goal::Join(mode))
             .map_err(|error| Error::system(&self.path, Operation::Lock, error))?;
