@@ -14,7 +14,7 @@ use crate::queue::Lane;
 use crate::release;
 use crate::thread::ThreadToken;
 use crate::trace;
-use crate::wait::{Patience, Wait, now};
+use crate::wait::{Patience, Wait, in_one_process, now};
 
 /// A lock that is held, until dropped.
 #[derive(Debug)]
@@ -225,7 +225,8 @@ impl Hold {
         let handle = Arc::clone(self.handle());
         self.belongs_to(ThreadToken::NONE);
         let wait = Wait::of_task(&handle, Operation::Upgrade);
-        self.upgrade_by(wait, ThreadToken::NONE).await
+        let upgrades = self.upgrade_by(wait, ThreadToken::NONE);
+        in_one_process(handle.path(), Operation::Upgrade, upgrades).await
     }
 
     /// The caller is that thread, or a task.

@@ -12,6 +12,7 @@ mod aside;
 mod bell;
 mod courtesy;
 mod crew;
+mod forked;
 mod granted;
 mod interruption;
 mod kernel;
@@ -35,6 +36,7 @@ use crate::sys::Parked;
 use crate::thread::ThreadToken;
 use crate::trace;
 
+pub(crate) use forked::in_one_process;
 use interruption::Interruption;
 
 /// How long to wait.
