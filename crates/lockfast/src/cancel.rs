@@ -255,6 +255,10 @@ impl Slot {
 
     /// After this, nobody rings the alarm.
     fn free(&self) {
+        if self.generation.load(Ordering::Relaxed) != fork::generation() {
+            // A forked child's copy: whoever was about to ring it does not exist here.
+            return;
+        }
         while !self.changes(ARMED, FREE) {
             // Another thread is about to ring it. A handler on this thread would be through.
             std::thread::yield_now();

@@ -86,7 +86,7 @@ pub(crate) enum Cause {
     Deadlock(&'static str),
     /// The file is open for reading only, and more is needed.
     ReadOnly(&'static str),
-    /// The guard holds nothing.
+    /// The guard holds nothing, or the wait can't go on, because it is a forked child's copy.
     NotHeld(&'static str),
     /// An option has a value that can't be used.
     InvalidOption(&'static str),

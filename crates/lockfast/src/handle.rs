@@ -25,7 +25,7 @@ use crate::queue::{Entry, Joined, Queue, Shared, Turn};
 use crate::sys::FileId;
 use crate::thread::ThreadToken;
 use crate::trace;
-use crate::wait::{Admission, Patience, Wait, now};
+use crate::wait::{Admission, Patience, Wait, in_one_process, now};
 
 /// One lock of this process, shared by the clones of its handle.
 #[derive(Debug)]
@@ -156,7 +156,8 @@ impl Handle {
             return Ok(Hold::from_lane(parcel, mode, thread));
         }
         let wait = Wait::of_task(self, Operation::Lock);
-        self.acquire_by(mode, thread, wait).await
+        let acquires = self.acquire_by(mode, thread, wait);
+        in_one_process(&self.path, Operation::Lock, acquires).await
     }
 
     /// The same until that instant at most. A task has no clock, so a helper thread does all of the wait.
@@ -177,7 +178,8 @@ impl Handle {
             hold.disown();
             Ok(hold)
         };
-        Wait::of_task(self, Operation::Lock).aside(acquire).await
+        let wait = Wait::of_task(self, Operation::Lock);
+        in_one_process(&self.path, Operation::Lock, wait.aside(acquire)).await
     }
 
     async fn acquire_by(
@@ -268,6 +270,7 @@ impl Handle {
     /// Gets in beside the readers of this handle, unless the kernel holds it back for others.
     fn join(&self, turn: &Turn<'_, LockFile>, mode: Mode) -> Result<Option<Arc<LockFile>>> {
         let file = turn.value().expect("those inside share it");
+        self.must_allow(file, mode)?;
         let joined = file
             .attempt(Goal::Join(mode))
             .map_err(|error| Error::system(&self.path, Operation::Lock, error))?;

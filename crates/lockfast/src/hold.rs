@@ -14,7 +14,7 @@ use crate::queue::Lane;
 use crate::release;
 use crate::thread::ThreadToken;
 use crate::trace;
-use crate::wait::{Patience, Wait, now};
+use crate::wait::{Patience, Wait, in_one_process, now};
 
 /// A lock that is held, until dropped.
 #[derive(Debug)]
@@ -214,29 +214,26 @@ impl Hold {
     /// From upgradable to the writer; what it was when that fails.
     pub(crate) fn upgrade(&mut self, patience: Patience) -> Result<()> {
         let handle = Arc::clone(self.handle());
-        let wait = Wait::new(&handle, ThreadToken::NONE, patience, Operation::Upgrade);
-        let is_forever = patience == Patience::Forever;
-        now(self.upgrade_by(wait, is_forever))
+        let thread = ThreadToken::current();
+        self.belongs_to(thread);
+        let wait = Wait::new(&handle, thread, patience, Operation::Upgrade);
+        now(self.upgrade_by(wait, thread))
     }
 
     /// The same as a task, waiting until it is dropped.
     pub(crate) async fn upgrade_async(&mut self) -> Result<()> {
         let handle = Arc::clone(self.handle());
+        self.belongs_to(ThreadToken::NONE);
         let wait = Wait::of_task(&handle, Operation::Upgrade);
-        self.upgrade_by(wait, false).await
+        let upgrades = self.upgrade_by(wait, ThreadToken::NONE);
+        in_one_process(handle.path(), Operation::Upgrade, upgrades).await
     }
 
-    async fn upgrade_by(&mut self, mut wait: Wait<'_>, is_forever: bool) -> Result<()> {
+    /// The caller is that thread, or a task.
+    async fn upgrade_by(&mut self, mut wait: Wait<'_>, caller: ThreadToken) -> Result<()> {
         self.must_be_own(Operation::Upgrade)?;
         let process = self.process();
-        if is_forever && process.queue.has_reader(self.thread()) {
-            let why = "this thread also reads, and would wait for itself";
-            return Err(Error::new(
-                self.path(),
-                Operation::Upgrade,
-                Cause::Deadlock(why),
-            ));
-        }
+        wait.unless_reader(|| process.queue.has_reader(caller))?;
         // A reader that is none is not in the way.
         process.queue.close_idle_lane();
         let joined = process.queue.line_up_to_upgrade(self.thread());
@@ -281,6 +278,7 @@ impl Hold {
         self.file()
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
+        self.belongs_to(ThreadToken::current());
         self.process().queue.change(self.mode(), to, self.thread());
         trace::released(self.path(), self.mode().name());
         trace::acquired(self.path(), to.name());
@@ -307,6 +305,15 @@ impl Hold {
     #[inline]
     pub(crate) fn entry(&self) -> Option<&Entry> {
         self.parcel.as_ref()?.entry.as_deref()
+    }
+
+    /// The thread that converts the guard has it, wherever it was taken. A guard that belongs to no thread,
+    /// because it was handed over or is a task's, stays so.
+    fn belongs_to(&mut self, thread: ThreadToken) {
+        let parcel = self.parcel_mut();
+        if parcel.thread != ThreadToken::NONE {
+            parcel.thread = thread;
+        }
     }
 
     /// Holds it as one who did not take it from the lane.

@@ -34,7 +34,7 @@
 
 pub(crate) mod linger;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 pub(crate) mod permits;
 pub(crate) mod plan;
 pub(crate) mod tickets;

@@ -9,6 +9,7 @@
 //! For a while the lock may pass among them without the kernel, by the [`lane`].
 
 mod lane;
+mod left_out;
 mod locked;
 mod place;
 mod sleeper;
@@ -20,11 +21,14 @@ use std::sync::Arc;
 
 use crate::primitive::{AtomicUsize, Mutex, Ordering};
 use crate::protocol::plan::{Access, Mode};
+use crate::sys::fork;
 use crate::thread::ThreadToken;
 
+use left_out::{Step, is_left_out};
 use locked::Locked;
+use place::Aim;
 use sleeper::Sleeper;
-use state::{State, Waiter};
+use state::{Busy, State, Waiter};
 use turn::Purpose;
 
 pub(crate) use lane::Lane;
@@ -46,6 +50,8 @@ pub(crate) struct Queue<T: Shared> {
     /// How many wait, for a look without the mutex.
     waiting: AtomicUsize,
     lane: Lane<T::Parcel>,
+    /// The process whose threads queue here.
+    generation: u64,
 }
 
 /// What somebody who asks to enter gets.
@@ -72,7 +78,14 @@ impl<T: Shared> Queue<T> {
             state: Mutex::new(State::new(value)),
             waiting: AtomicUsize::new(0),
             lane: Lane::new(),
+            generation: fork::generation(),
         }
+    }
+
+    /// Whether this is the process whose threads queue here. A forked child has a copy whose mutex a thread
+    /// of the parent may have held at the fork, and in which the child has neither a place nor a turn.
+    fn is_own(&self) -> bool {
+        self.generation == fork::generation()
     }
 
     /// What the one before left in the lane, if anything is there for this mode.
@@ -134,22 +147,30 @@ impl<T: Shared> Queue<T> {
             state.awake += 1;
             state.begin_slice();
         }
-        state.waiting.push_back(waiter);
-        let purpose = Purpose::Enter { mode, joins: false };
-        Joined::Place(Place::new(self, &state, sleeper, thread, purpose, competes))
+        let ticket = state.waiting.push_back(waiter);
+        let aim = Aim::Enter(mode, ticket);
+        Joined::Place(Place::new(self, &state, sleeper, thread, aim, competes))
     }
 
-    /// The turn to upgrade, or a place before everybody else.
+    /// The turn to upgrade, or a place before everybody else. From now on this thread counts as the upgradable
+    /// reader, or none: the guard may have come from another thread.
     pub(crate) fn line_up_to_upgrade(&self, thread: ThreadToken) -> Joined<'_, T> {
         let mut state = self.state();
+        state.upgradable = Some(thread);
         if state.is_open() && state.readers.is_empty() {
-            state.busy = true;
+            state.busy = Some(Busy::Upgrading);
             return Joined::Turn(Turn::new(self, &state, thread, Purpose::Upgrade));
         }
         let sleeper = Arc::new(Sleeper::default());
         state.upgrader = Some(Arc::clone(&sleeper));
-        let purpose = Purpose::Upgrade;
-        Joined::Place(Place::new(self, &state, sleeper, thread, purpose, false))
+        Joined::Place(Place::new(
+            self,
+            &state,
+            sleeper,
+            thread,
+            Aim::Upgrade,
+            false,
+        ))
     }
 
     /// Leaves, for one who was alone and has let go; the value is of no use any more if not kept.
@@ -279,21 +300,23 @@ impl<T: Shared> Queue<T> {
     ) -> Option<Turn<'_, T>> {
         let mut state = self.state();
         state.remove(mode, thread);
-        if state.is_empty() && !state.busy {
-            state.busy = true;
+        if state.close() {
             return Some(Turn::new(self, &state, thread, Purpose::Close));
         }
         if let (Mode::Upgradable, Some(value)) = (mode, state.value()) {
-            stay(value);
+            if !is_left_out(Step::Stay) {
+                stay(value);
+            }
         }
         state.pass_on();
         None
     }
 
-    /// Is inside in another way from now on.
+    /// Is inside in another way from now on, by the thread that changes it.
     pub(crate) fn change(&self, from: Mode, to: Mode, thread: ThreadToken) {
+        debug_assert!(from != Mode::Read, "nothing is weaker");
         let mut state = self.state();
-        state.remove(from, thread);
+        state.remove(from, ThreadToken::NONE);
         state.add(to, thread);
         state.pass_on();
     }
@@ -319,7 +342,7 @@ impl<T: Shared> Queue<T> {
     pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
         let state = self.state();
         let by_lane = state.open == Some(Access::Shared) && self.lane.is_held_by(thread);
-        by_lane || state.readers.contains(&thread)
+        by_lane || state.has_reader(thread)
     }
 
     /// What those inside share, if anybody is.
@@ -374,3 +397,5 @@ impl<T: Shared> fmt::Debug for Queue<T> {
 pub(crate) mod model;
 #[cfg(all(test, not(lockfast_model)))]
 mod tests;
+#[cfg(all(test, not(lockfast_model)))]
+mod together;

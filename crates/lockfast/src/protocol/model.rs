@@ -11,13 +11,13 @@ use stateright::{Model, Property};
 use super::plan::{self, Access, Mode, Part, Plan, Step};
 
 /// The bytes that matter, each standing for all like it.
-const MAIN: usize = 0;
-const GATE: usize = 1;
-const UPGRADE: usize = 2;
+pub(crate) const MAIN: usize = 0;
+pub(crate) const GATE: usize = 1;
+pub(crate) const UPGRADE: usize = 2;
 const TAG: usize = 3;
 const FIRST_ROOM: usize = 4;
 const SECOND_ROOM: usize = 5;
-pub(in crate::protocol) const BYTES: usize = 6;
+pub(crate) const BYTES: usize = 6;
 
 const PROCESSES: usize = 3;
 
@@ -103,7 +103,7 @@ impl Plans {
     };
 }
 
-pub(in crate::protocol) fn bytes(part: Part) -> &'static [usize] {
+pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
         Part::All => &[MAIN, GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM],
         Part::Whole => &[MAIN, GATE, UPGRADE, TAG],

@@ -146,7 +146,7 @@ impl<T: Shared> State<T> {
         if self.upgrader.is_some() {
             return false;
         }
-        match self.waiting.front() {
+        match self.waiting.first() {
             None => self.lingers,
             Some(first) => {
                 first.competes && self.open != Some(Access::Shared) && !self.is_slice_over()
@@ -205,7 +205,7 @@ impl<T: Shared> Locked<'_, T> {
     }
 
     fn wake_first(&mut self) {
-        let first = self.waiting.front_mut().expect("looked at just now");
+        let first = self.waiting.first_mut().expect("looked at just now");
         first.awake = true;
         let sleeper = std::sync::Arc::clone(&first.sleeper);
         self.awake += 1;

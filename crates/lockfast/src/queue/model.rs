@@ -102,7 +102,7 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
         };
         if matches!(waits, Waits::Wrongly | Waits::Asleep) {
             assert_eq!(place.park(None), crate::sys::Parked::Granted);
-            break place.enter();
+            break place.enter().ok().expect("a writer is not called off");
         }
         loop {
             match place.come_by() {
@@ -116,7 +116,7 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
                 }
             }
         }
-        break place.enter();
+        break place.enter().ok().expect("a writer is not called off");
     };
     let kernel = turn.take().expect("it is never replaced");
     assert!(!kernel.is_granted.swap(true, Ordering::SeqCst), "granted");

@@ -4,11 +4,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::left_out::{Step, is_left_out};
 use super::sleeper::Sleeper;
-use super::state::State;
+use super::state::{State, Ticket};
 use super::turn::{Purpose, Turn};
 use super::{Queue, Shared};
 use crate::primitive::spin_loop;
+use crate::protocol::plan::Mode;
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
 
@@ -17,12 +19,21 @@ pub(crate) struct Place<'q, T: Shared> {
     queue: &'q Queue<T>,
     sleeper: Arc<Sleeper>,
     thread: ThreadToken,
-    purpose: Purpose,
+    aim: Aim,
     /// Was this thread inside when it lined up?
     was_inside: bool,
     used: bool,
     /// Does it count as awake?
     awake: bool,
+}
+
+/// The reason for a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// To get in, in this mode, with a ticket of the line.
+    Enter(Mode, Ticket),
+    /// To be alone, from upgradable; outside of the line.
+    Upgrade,
 }
 
 /// What became of one who waits and came by.
@@ -41,7 +52,7 @@ impl<'q, T: Shared> Place<'q, T> {
         state: &State<T>,
         sleeper: Arc<Sleeper>,
         thread: ThreadToken,
-        purpose: Purpose,
+        aim: Aim,
         awake: bool,
     ) -> Self {
         let is_inside = || state.has_inside(thread) || queue.lane.is_held_by(thread);
@@ -49,8 +60,8 @@ impl<'q, T: Shared> Place<'q, T> {
             queue,
             sleeper,
             thread,
-            purpose,
-            was_inside: purpose != Purpose::Upgrade && is_inside(),
+            aim,
+            was_inside: aim != Aim::Upgrade && is_inside(),
             used: false,
             awake,
         }
@@ -74,17 +85,17 @@ impl<'q, T: Shared> Place<'q, T> {
     /// Comes by at the lane, awake, for a while: to be put to sleep and woken takes longer than many
     /// sections last. Only for those who compete.
     pub(crate) fn come_by(&mut self) -> Met<T::Parcel> {
-        let Purpose::Enter { mode, .. } = self.purpose else {
+        let Aim::Enter(mode, ticket) = self.aim else {
             unreachable!("those who upgrade do not compete")
         };
-        if !self.awake && !self.queue.state().wakes(&self.sleeper) {
+        if !self.awake && !self.queue.state().wakes(ticket) {
             return Met::Granted;
         }
         self.awake = true;
         for _ in 0..ROUNDS {
             if let Some(parcel) = self.queue.lane.take(mode, self.thread) {
                 // Nobody can grant it the turn meanwhile: it has the lock.
-                self.queue.state().leaves(&self.sleeper);
+                self.queue.state().leaves(ticket);
                 self.used = true;
                 return Met::Lane(parcel);
             }
@@ -96,52 +107,75 @@ impl<'q, T: Shared> Place<'q, T> {
             }
         }
         let mut state = self.queue.state();
-        if !state.waits(&self.sleeper) {
+        if !state.waits(ticket) {
             return Met::Granted;
         }
         // Should the lane be idle, somebody is woken when the mutex is free again.
-        state.falls_asleep(&self.sleeper);
+        state.falls_asleep(ticket);
         self.sleeper.reset();
         self.awake = false;
         Met::Nothing
     }
 
-    /// The turn, after it was granted.
-    pub(crate) fn enter(mut self) -> Turn<'q, T> {
+    /// The turn, after it was woken. The place again when it was called off meanwhile: then it waits on, as
+    /// the first.
+    pub(crate) fn enter(mut self) -> Result<Turn<'q, T>, Self> {
+        let mut state = self.queue.state();
+        let purpose = match self.aim {
+            Aim::Upgrade => Purpose::Upgrade,
+            Aim::Enter(mode, ticket) => {
+                if !mode.is_alone() && !state.comes(ticket) {
+                    // Under the mutex: whoever calls it again wakes it afterwards.
+                    self.sleeper.reset();
+                    drop(state);
+                    return Err(self);
+                }
+                let joins = !mode.is_alone() && !state.is_empty();
+                Purpose::Enter { mode, joins }
+            }
+        };
+        let turn = Turn::new(self.queue, &state, self.thread, purpose);
+        drop(state);
         self.used = true;
-        let state = self.queue.state();
-        self.turn(&state)
+        Ok(turn)
     }
 
-    fn turn(&self, state: &State<T>) -> Turn<'q, T> {
-        let purpose = match self.purpose {
-            Purpose::Enter { mode, .. } => Purpose::Enter {
-                mode,
-                joins: !mode.is_alone() && !state.is_empty(),
-            },
-            other => other,
-        };
-        Turn::new(self.queue, state, self.thread, purpose)
+    #[cfg(all(test, not(lockfast_model)))]
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match self.aim {
+            Aim::Enter(_, ticket) => Some(ticket),
+            Aim::Upgrade => None,
+        }
+    }
+
+    /// Gives up the wait, or the turn that was not used.
+    fn leave(&self, state: &mut State<T>) {
+        match self.aim {
+            Aim::Upgrade => {
+                if state.upgrader.take().is_none() {
+                    state.busy = None;
+                }
+            }
+            Aim::Enter(_, ticket) if state.leaves(ticket) => {}
+            Aim::Enter(mode, _) if mode.is_alone() => state.alone = None,
+            Aim::Enter(_, ticket) => {
+                debug_assert!(state.is_called(ticket), "it waits, or it is called");
+                state.busy = None;
+            }
+        }
     }
 }
 
 impl<T: Shared> Drop for Place<'_, T> {
     fn drop(&mut self) {
-        if self.used {
+        if self.used || !self.queue.is_own() {
             return;
         }
         let mut state = self.queue.state();
-        let waits = |sleeper: &Arc<Sleeper>| Arc::ptr_eq(sleeper, &self.sleeper);
-        if state.upgrader.as_ref().is_some_and(waits) {
-            state.upgrader = None;
-        } else if !state.leaves(&self.sleeper) {
-            // Granted just now, and not used: it is the next one's.
-            let turn = self.turn(&state);
-            drop(state);
-            drop(turn);
-            return;
+        self.leave(&mut state);
+        if !is_left_out(Step::PassOn) {
+            state.pass_on();
         }
-        state.pass_on();
     }
 }
 

@@ -1,6 +1,37 @@
-//! Who of the threads is inside, who waits, and whose turn is next.
+//! Who of the threads is inside, who waits, and whose turn it is.
+//!
+//! # The turn
+//!
+//! The threads of a handle are one locker to the kernel, so one of them at a time deals with it. A mode
+//! that is alone is inside as soon as it has the turn (`alone`). For all others [`Busy`] says what the
+//! turn is for:
+//!
+//! | `busy` | who has the turn | what the kernel has locked | when the last one inside leaves |
+//! |---|---|---|---|
+//! | none | nobody | what those inside have | it takes the turn to close |
+//! | `Called` | the first one that waited, woken, which may come at any time or never | what those inside have | it takes the turn to close; the one called waits again, as the first |
+//! | `Entering`, nobody inside | a newcomer, which may wait in the kernel's queue | what the newcomer has of its plan | nobody is inside |
+//! | `Entering`, others inside | one that joins them, which never waits | what those inside have, and what the joining one adds | the joining one stays inside, or lets go of all |
+//! | `Upgrading` | the upgradable reader, alone inside, running or called | what it has | it can't: its guard is in use |
+//! | `Closing` | the last one out | what those inside had, until it lets go | nobody is inside |
+//!
+//! # Invariants
+//!
+//! 1. While nobody is inside and nobody *runs* with the turn, the handle has nothing locked. So neither a
+//!    thread that is slow to wake up, nor a task that is not polled, nor a wait that is dropped keeps a
+//!    lock that nobody uses; and whoever enters with nobody inside is a newcomer in the kernel, too.
+//! 2. Whoever joins never waits in the kernel while the handle has the main bytes: a writer elsewhere
+//!    that keeps the gate shut waits for them. It steps back, and nobody joins until all have left.
+//! 3. With `Entering` and nobody inside, nobody comes inside but the one that enters.
+//! 4. While the upgrade waits or is under way, nobody comes inside but a thread whose read guard the
+//!    upgrade waits for. That it was this thread that took the upgradable guard is no reason: the guard
+//!    may be in another thread or in a task.
+//! 5. Whoever gives the turn up passes it on in the same section of the mutex, and whoever has waited is
+//!    the first to get it.
+//!
+//! `together` explores them with the plans of the kernel's locks and with another process.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +39,7 @@ use crate::protocol::plan::{Access, Mode};
 use crate::thread::ThreadToken;
 
 use super::Shared;
+use super::left_out::{Step, is_left_out};
 use super::sleeper::Sleeper;
 
 /// Who is inside, and who waits for it.
@@ -18,11 +50,11 @@ pub(super) struct State<T: Shared> {
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
     pub(super) alone: Option<ThreadToken>,
-    /// Does somebody who is to be a reader, or who upgrades or leaves, deal with the kernel?
-    pub(super) busy: bool,
-    /// Did one who wanted to join those inside find that the kernel holds it back for others?
+    /// What the turn of those who are not alone is for.
+    pub(super) busy: Option<Busy>,
+    /// Whether the kernel held one that wanted to join those inside back for others.
     pub(super) closed: bool,
-    pub(super) waiting: VecDeque<Waiter>,
+    pub(super) waiting: Line,
     pub(super) upgrader: Option<Arc<Sleeper>>,
     /// Who got the turn and is to be woken.
     pub(super) granted: Option<Arc<Sleeper>>,
@@ -38,7 +70,16 @@ pub(super) struct State<T: Shared> {
     pub(super) since: Option<Instant>,
 }
 
-/// One who waits to enter.
+/// The purpose of a turn that is not alone; the table above has what each means.
+pub(super) enum Busy {
+    /// The first one that waited was woken, and has not come yet.
+    Called(Ticket, Waiter),
+    Entering,
+    Upgrading,
+    Closing,
+}
+
+/// A wait to enter.
 pub(super) struct Waiter {
     pub(super) mode: Mode,
     pub(super) thread: ThreadToken,
@@ -46,6 +87,18 @@ pub(super) struct Waiter {
     /// Does it come by at the lane when it is awake?
     pub(super) competes: bool,
     pub(super) awake: bool,
+}
+
+/// The place of a wait in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(i64);
+
+/// The waits, in their order. Each can leave from the middle, however many there are.
+#[derive(Default)]
+pub(super) struct Line {
+    waiters: BTreeMap<Ticket, Waiter>,
+    first: i64,
+    last: i64,
 }
 
 impl Waiter {
@@ -61,6 +114,52 @@ impl Waiter {
     }
 }
 
+impl Line {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    pub(super) fn first(&self) -> Option<&Waiter> {
+        self.waiters.values().next()
+    }
+
+    pub(super) fn first_mut(&mut self) -> Option<&mut Waiter> {
+        self.waiters.values_mut().next()
+    }
+
+    /// Adds a wait behind all others.
+    pub(super) fn push_back(&mut self, waiter: Waiter) -> Ticket {
+        self.last += 1;
+        self.put(Ticket(self.last), waiter)
+    }
+
+    /// Adds a wait before all others.
+    pub(super) fn push_front(&mut self, waiter: Waiter) -> Ticket {
+        let ticket = Ticket(self.first);
+        self.first -= 1;
+        self.put(ticket, waiter)
+    }
+
+    /// Puts a wait that left by [`pop_first`](Self::pop_first) back in its place.
+    pub(super) fn put(&mut self, ticket: Ticket, waiter: Waiter) -> Ticket {
+        self.waiters.insert(ticket, waiter);
+        ticket
+    }
+
+    pub(super) fn pop_first(&mut self) -> Option<(Ticket, Waiter)> {
+        self.waiters.pop_first()
+    }
+
+    #[cfg(all(test, not(lockfast_model)))]
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.waiters.keys().copied()
+    }
+}
+
 impl<T: Shared> State<T> {
     pub(super) fn new(value: Option<T>) -> Self {
         Self {
@@ -69,9 +168,9 @@ impl<T: Shared> State<T> {
             readers: Vec::new(),
             upgradable: None,
             alone: None,
-            busy: false,
+            busy: None,
             closed: false,
-            waiting: VecDeque::new(),
+            waiting: Line::default(),
             upgrader: None,
             granted: None,
             woken: None,
@@ -100,7 +199,7 @@ impl<T: Shared> State<T> {
 
     /// Does nobody deal with the kernel, or wait to be alone at once?
     pub(super) fn is_open(&self) -> bool {
-        !self.busy && self.upgrader.is_none()
+        self.busy.is_none() && self.upgrader.is_none()
     }
 
     pub(super) fn admits(&self, mode: Mode) -> bool {
@@ -115,19 +214,34 @@ impl<T: Shared> State<T> {
     }
 
     pub(super) fn has_inside(&self, thread: ThreadToken) -> bool {
-        thread != ThreadToken::NONE && (self.alone == Some(thread) || self.reads(thread))
+        let is_by = |holder| thread != ThreadToken::NONE && holder == Some(thread);
+        is_by(self.alone) || is_by(self.upgradable) || self.has_reader(thread)
     }
 
+    pub(super) fn has_reader(&self, thread: ThreadToken) -> bool {
+        thread != ThreadToken::NONE && self.readers.contains(&thread)
+    }
+
+    /// Whether this thread holds the lock to read in a way that lets it in again before those who wait: to
+    /// wait for a writer that waits for this thread would be for ever.
     pub(super) fn reads(&self, thread: ThreadToken) -> bool {
-        thread != ThreadToken::NONE
-            && (self.upgradable == Some(thread) || self.readers.contains(&thread))
+        self.has_reader(thread)
+            || (thread != ThreadToken::NONE
+                && self.upgradable == Some(thread)
+                && !self.is_upgraded())
+    }
+
+    /// Whether the upgradable reader waits to become the writer, or is about to.
+    fn is_upgraded(&self) -> bool {
+        !is_left_out(Step::RefuseBesideUpgrade)
+            && (self.upgrader.is_some() || matches!(self.busy, Some(Busy::Upgrading)))
     }
 
     pub(super) fn begin(&mut self, mode: Mode, thread: ThreadToken) {
         if mode.is_alone() {
             self.alone = Some(thread);
         } else {
-            self.busy = true;
+            self.busy = Some(Busy::Entering);
         }
     }
 
@@ -150,43 +264,70 @@ impl<T: Shared> State<T> {
         }
     }
 
+    /// Gives the last one out the turn to let go, unless somebody who runs with the turn will do it.
+    pub(super) fn close(&mut self) -> bool {
+        if !self.is_empty() {
+            return false;
+        }
+        match self.busy.take() {
+            None => {}
+            Some(Busy::Called(ticket, waiter)) if !is_left_out(Step::CallOff) => {
+                self.waiting.put(ticket, waiter);
+            }
+            busy => {
+                self.busy = busy;
+                return false;
+            }
+        }
+        self.busy = Some(Busy::Closing);
+        true
+    }
+
+    /// Whether the one with that ticket, which was woken, has the turn; then it runs from now on. If not, it
+    /// was called off and waits again.
+    pub(super) fn comes(&mut self, ticket: Ticket) -> bool {
+        if !self.is_called(ticket) {
+            return false;
+        }
+        self.busy = Some(Busy::Entering);
+        true
+    }
+
+    pub(super) fn is_called(&self, ticket: Ticket) -> bool {
+        matches!(self.busy, Some(Busy::Called(called, _)) if called == ticket)
+    }
+
     /// Does it wait, and has not got the turn?
-    pub(super) fn waits(&self, sleeper: &Arc<Sleeper>) -> bool {
-        self.position(sleeper).is_some()
+    pub(super) fn waits(&self, ticket: Ticket) -> bool {
+        self.waiting.waiters.contains_key(&ticket)
     }
 
     /// Counts it as awake; `false` when it does not wait any more, because it has got the turn.
-    pub(super) fn wakes(&mut self, sleeper: &Arc<Sleeper>) -> bool {
-        let Some(at) = self.position(sleeper) else {
+    pub(super) fn wakes(&mut self, ticket: Ticket) -> bool {
+        let Some(waiter) = self.waiting.waiters.get_mut(&ticket) else {
             return false;
         };
-        if !self.waiting[at].awake {
-            self.waiting[at].awake = true;
+        if !waiter.awake {
+            waiter.awake = true;
             self.awake += 1;
         }
         true
     }
 
     /// Counts it as asleep.
-    pub(super) fn falls_asleep(&mut self, sleeper: &Arc<Sleeper>) {
-        let at = self.position(sleeper).expect("it waits");
-        self.waiting[at].awake = false;
+    pub(super) fn falls_asleep(&mut self, ticket: Ticket) {
+        let waiter = self.waiting.waiters.get_mut(&ticket);
+        waiter.expect("it waits").awake = false;
         self.awake -= 1;
     }
 
     /// Takes it out of the queue; `false` when it was not there.
-    pub(super) fn leaves(&mut self, sleeper: &Arc<Sleeper>) -> bool {
-        let Some(at) = self.position(sleeper) else {
+    pub(super) fn leaves(&mut self, ticket: Ticket) -> bool {
+        let Some(waiter) = self.waiting.waiters.remove(&ticket) else {
             return false;
         };
-        let waiter = self.waiting.remove(at).expect("looked at just now");
         self.awake -= usize::from(waiter.awake);
         true
-    }
-
-    fn position(&self, sleeper: &Arc<Sleeper>) -> Option<usize> {
-        let mut waiting = self.waiting.iter();
-        waiting.position(|waiter| Arc::ptr_eq(&waiter.sleeper, sleeper))
     }
 
     /// Gives the turn to whoever may have it now.
@@ -194,24 +335,29 @@ impl<T: Shared> State<T> {
         if self.is_empty() {
             self.closed = false;
         }
-        if self.busy {
+        if self.busy.is_some() {
             return;
         }
         if self.upgrader.is_some() {
             if self.readers.is_empty() {
                 self.granted = self.upgrader.take();
-                self.busy = true;
+                self.busy = Some(Busy::Upgrading);
             }
             return;
         }
-        let Some(first) = self.waiting.front() else {
+        let Some(first) = self.waiting.first() else {
             return;
         };
-        if self.admits(first.mode) {
-            let first = self.waiting.pop_front().expect("looked at just now");
-            self.awake -= usize::from(first.awake);
-            self.begin(first.mode, first.thread);
-            self.granted = Some(first.sleeper);
+        if !self.admits(first.mode) {
+            return;
+        }
+        let (ticket, first) = self.waiting.pop_first().expect("looked at just now");
+        self.awake -= usize::from(first.awake);
+        self.granted = Some(Arc::clone(&first.sleeper));
+        if first.mode.is_alone() {
+            self.alone = Some(first.thread);
+        } else {
+            self.busy = Some(Busy::Called(ticket, first));
         }
     }
 }

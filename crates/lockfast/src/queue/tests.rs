@@ -54,6 +54,10 @@ fn place(queue: &Queue<i32>, mode: Mode) -> Place<'_, i32> {
     }
 }
 
+fn entered<'q>(place: Place<'q, i32>) -> Turn<'q, i32> {
+    place.enter().ok().expect("it has the turn")
+}
+
 fn is_granted(place: &Place<'_, i32>) -> bool {
     place.park(Some(Instant::now())) == Parked::Granted
 }
@@ -70,7 +74,7 @@ fn turns_go_in_the_order_of_arrival() {
             let tell = tell.clone();
             scope.spawn(move || {
                 while place.park(None) != Parked::Granted {}
-                let turn = place.enter();
+                let turn = entered(place);
                 tell.send(number).expect("the receiver lives");
                 drop(turn);
             });
@@ -97,7 +101,7 @@ fn a_place_given_up_is_skipped_and_an_unused_grant_passed_on() {
         // Granted to the first one, which does not want it any more.
         drop(first);
         assert!(is_granted(&third));
-        assert_eq!(third.enter().value().map(|value| **value), Some(7));
+        assert_eq!(entered(third).value().map(|value| **value), Some(7));
     }
 }
 
@@ -146,7 +150,7 @@ fn readers_share_and_queue_behind_a_writer_that_waits() {
             .expect("the last one"),
     );
     assert!(is_granted(&writer) && !is_granted(&late));
-    drop(writer.enter());
+    drop(entered(writer));
     assert!(is_granted(&late));
 }
 
@@ -175,11 +179,11 @@ fn one_is_upgradable_and_upgrades_before_others_join() {
     let late = place(&queue, Mode::Read);
     assert!(queue.leave(Mode::Read, OTHER, |_| ()).is_none());
     assert!(is_granted(&upgrader) && !is_granted(&late));
-    upgrader.enter().keep();
+    entered(upgrader).keep();
     assert!(!is_granted(&late));
     queue.change(Mode::Write, Mode::Read, ONE);
     assert!(is_granted(&late));
-    assert!(late.enter().joins());
+    assert!(entered(late).joins());
 }
 
 #[test]
@@ -205,7 +209,7 @@ fn one_who_steps_back_goes_first_when_all_have_left() {
     let later = place(&queue, Mode::Read);
     drop(queue.leave(Mode::Read, ONE, |_| ()).expect("the last one"));
     assert!(is_granted(&held_back) && !is_granted(&later));
-    let turn = held_back.enter();
+    let turn = entered(held_back);
     assert!(!turn.joins());
     turn.keep();
     assert!(is_granted(&later));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::place::Place;
+use super::left_out::{Step, is_left_out};
+use super::place::{Aim, Place};
 use super::sleeper::Sleeper;
 use super::state::{State, Waiter};
 use super::{Queue, Shared};
@@ -22,7 +23,7 @@ pub(crate) struct Turn<'q, T: Shared> {
 /// What the turn is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To get in; beside others who are in already, if `joins`.
+    /// To get in; beside others who were inside when it began, if `joins`.
     Enter { mode: Mode, joins: bool },
     /// To be alone, from upgradable.
     Upgrade,
@@ -99,14 +100,14 @@ impl<'q, T: Shared> Turn<'q, T> {
             Purpose::Enter { mode, .. } => {
                 let mut state = self.queue.state();
                 state.add(mode, self.thread);
-                state.busy = false;
+                state.busy = None;
                 state.pass_on();
             }
             Purpose::Upgrade => {
                 let mut state = self.queue.state();
                 state.upgradable = None;
                 state.alone = Some(self.thread);
-                state.busy = false;
+                state.busy = None;
             }
             Purpose::Close => unreachable!("it has nothing to keep"),
         }
@@ -132,7 +133,7 @@ impl<'q, T: Shared> Turn<'q, T> {
             return Err((self, parcel));
         }
         state.add(Mode::Read, ThreadToken::NONE);
-        state.busy = false;
+        state.busy = None;
         state.open = Some(Access::Shared);
         state.lingers = true;
         self.queue.lane.open_to_linger(parcel, Access::Shared);
@@ -143,53 +144,57 @@ impl<'q, T: Shared> Turn<'q, T> {
 
     /// The kernel holds it back for others: nobody joins until all who are inside have left, and
     /// then this one is first.
-    pub(crate) fn step_back(self) -> Place<'q, T> {
+    pub(crate) fn step_back(mut self) -> Place<'q, T> {
         let Purpose::Enter { mode, .. } = self.purpose else {
             unreachable!("only those who enter join")
         };
         let (queue, thread) = (self.queue, self.thread);
         let sleeper = Arc::new(Sleeper::default());
         let mut state = queue.state();
-        state.closed = true;
-        state
+        if !is_left_out(Step::Close) {
+            state.closed = true;
+        }
+        let ticket = state
             .waiting
             .push_front(Waiter::new(mode, thread, &sleeper));
-        let place = Place::new(
-            queue,
-            &state,
-            sleeper,
-            thread,
-            Purpose::Enter { mode, joins: false },
-            false,
-        );
+        let aim = Aim::Enter(mode, ticket);
+        let place = Place::new(queue, &state, sleeper, thread, aim, false);
+        // To itself, if all have left meanwhile.
+        self.give_up(&mut state);
         drop(state);
-        // Passes the turn on: to itself, if all have left meanwhile.
-        drop(self);
+        self.done();
         place
     }
-}
 
-impl<T: Shared> Drop for Turn<'_, T> {
-    fn drop(&mut self) {
-        let mut state = self.queue.state();
+    /// Passes the turn on, with nothing that was gained by it.
+    fn give_up(&mut self, state: &mut State<T>) {
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => state.alone = None,
             Purpose::Enter { joins, .. } => {
                 // The last of those inside left without letting go, as this one was busy.
-                if joins && state.is_empty() {
+                if joins && state.is_empty() && !is_left_out(Step::LetGo) {
                     if let Some(value) = &self.value {
                         if !value.let_go() {
                             state.set_value(None);
                         }
                     }
                 }
-                state.busy = false;
+                state.busy = None;
             }
-            Purpose::Upgrade | Purpose::Close => state.busy = false,
+            Purpose::Upgrade | Purpose::Close => state.busy = None,
         }
         if self.spare.is_some() {
             state.spare = self.spare.take();
         }
         state.pass_on();
+    }
+}
+
+impl<T: Shared> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        if self.queue.is_own() {
+            let queue = self.queue;
+            self.give_up(&mut queue.state());
+        }
     }
 }

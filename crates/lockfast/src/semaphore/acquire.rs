@@ -9,7 +9,7 @@ use crate::handle::Handle;
 use crate::pool::{InLine, Taken};
 use crate::protocol::plan::Mode;
 use crate::thread::ThreadToken;
-use crate::wait::{Patience, Wait, now};
+use crate::wait::{Patience, Wait, in_one_process, now};
 
 /// What came of an attempt.
 enum Attempt {
@@ -30,7 +30,8 @@ pub(super) fn acquire(handle: &Arc<Handle>, count: u32, patience: Patience) -> R
 /// Takes so many permits as a task, waiting until it is dropped.
 pub(super) async fn acquire_async(handle: &Arc<Handle>, count: u32) -> Result<Taken> {
     let wait = Wait::of_task(handle, Operation::Acquire);
-    acquire_by(handle, count, ThreadToken::NONE, wait).await
+    let acquires = acquire_by(handle, count, ThreadToken::NONE, wait);
+    in_one_process(handle.path(), Operation::Acquire, acquires).await
 }
 
 async fn acquire_by(

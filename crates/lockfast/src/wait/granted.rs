@@ -1,33 +1,35 @@
-//! What the kernel granted to a helper thread, on its way to the task.
+//! What the kernel granted, until whoever wanted it has it.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use crate::file::{Goal, LockFile};
 
-/// A goal that was reached; undone when dropped, because the task that wanted it is gone.
+/// A goal that was reached, or may be; undone when dropped, because a panic goes by or the task that wanted
+/// it is gone.
 #[derive(Debug)]
-pub(super) struct Granted {
-    file: Option<Arc<LockFile>>,
+pub(super) struct Granted<F: Deref<Target = LockFile>> {
+    file: Option<F>,
     goal: Goal,
 }
 
-impl Granted {
-    pub(super) fn new(file: Arc<LockFile>, goal: Goal) -> Self {
+impl<F: Deref<Target = LockFile>> Granted<F> {
+    pub(super) fn new(file: F, goal: Goal) -> Self {
         Self {
             file: Some(file),
             goal,
         }
     }
 
-    /// The task has it now.
+    /// Whoever wanted it has it now, or knows that it was undone.
     pub(super) fn keep(mut self) {
         self.file = None;
     }
 }
 
-impl Drop for Granted {
+impl<F: Deref<Target = LockFile>> Drop for Granted<F> {
     fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
+        // A forked child's copy: what was granted is the parent's.
+        if let Some(file) = self.file.take().filter(|file| file.is_own()) {
             // Nobody can be told. What stays locked by mistake is the description's, which its handle
             // uses on, and so it is released with the next release.
             let _ = file.undo_goal(self.goal);

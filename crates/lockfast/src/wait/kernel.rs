@@ -103,7 +103,11 @@ impl Wait<'_> {
     fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<Interruption> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
         let asking = file.ask_for(goal);
-        let interruption = self.until_locked(file, goal)?;
+        // A function of the program may panic before the plan is through, or while it is granted.
+        let unless_panic = Granted::new(file, goal);
+        let locked = self.until_locked(file, goal);
+        unless_panic.keep();
+        let interruption = locked?;
         asking.has_got_it();
         Ok(interruption)
     }

@@ -12,6 +12,7 @@ mod aside;
 mod bell;
 mod courtesy;
 mod crew;
+mod forked;
 mod granted;
 mod interruption;
 mod kernel;
@@ -35,6 +36,7 @@ use crate::sys::Parked;
 use crate::thread::ThreadToken;
 use crate::trace;
 
+pub(crate) use forked::in_one_process;
 use interruption::Interruption;
 
 /// How long to wait.
@@ -239,17 +241,22 @@ impl<'h> Wait<'h> {
     /// Waits at that place until the turn comes.
     pub(crate) async fn at_place<'q, T: Shared>(
         &mut self,
-        place: Place<'q, T>,
+        mut place: Place<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
         self.begin(&holder)?;
-        if self.sleeper == Sleeper::Task {
-            place.granted().await;
-        } else {
-            self.unless_deadlock(|| place.was_inside())?;
-            self.parked(|until| place.park(until), &holder)?;
+        loop {
+            if self.sleeper == Sleeper::Task {
+                place.granted().await;
+            } else {
+                self.unless_deadlock(|| place.was_inside())?;
+                self.parked(|until| place.park(until), &holder)?;
+            }
+            match place.enter() {
+                Ok(turn) => return Ok(turn),
+                Err(called_off) => place = called_off,
+            }
         }
-        Ok(place.enter())
     }
 
     /// Is it one that may compete for the lane? The program's functions could take their time while
@@ -271,7 +278,10 @@ impl<'h> Wait<'h> {
         self.unless_deadlock(|| place.was_inside())?;
         loop {
             match place.come_by() {
-                Met::Granted => return Ok(Admission::Turn(place.enter())),
+                Met::Granted => match place.enter() {
+                    Ok(turn) => return Ok(Admission::Turn(turn)),
+                    Err(called_off) => place = called_off,
+                },
                 Met::Lane(parcel) => return Ok(Admission::Lane(parcel)),
                 Met::Nothing => self.parked(|until| place.park(until), &holder)?,
             }
@@ -316,15 +326,27 @@ impl<'h> Wait<'h> {
 
     /// An error if the wait would never end, because the thread itself is inside.
     fn unless_deadlock(&self, is_inside: impl FnOnce() -> bool) -> Result<()> {
-        let may_end = self.patience != Patience::Forever
-            || self.interval().is_some()
-            || cancel::is_possible();
-        if may_end || self.thread == ThreadToken::NONE || !is_inside() {
+        if self.may_end() || self.thread == ThreadToken::NONE || !is_inside() {
             return Ok(());
         }
         let why = "this thread holds it already, and would wait for itself; if another thread has \
                    the guard now, call its hand_over() before";
         Err(self.error(Cause::Deadlock(why)))
+    }
+
+    /// An error if an upgrade would never end, because the thread itself reads.
+    pub(crate) fn unless_reader(&self, reads: impl FnOnce() -> bool) -> Result<()> {
+        if self.may_end() || !reads() {
+            return Ok(());
+        }
+        let why = "this thread also reads, and would wait for itself; if another thread has the read \
+                   guard now, call its hand_over() before";
+        Err(self.error(Cause::Deadlock(why)))
+    }
+
+    /// Whether something may end the wait before it is granted.
+    fn may_end(&self) -> bool {
+        self.patience != Patience::Forever || self.interval().is_some() || cancel::is_possible()
     }
 
     /// An error if the deadline has passed.

@@ -299,6 +299,10 @@ fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let lock = parse::<RwLock>(options, to).open(path)?;
             return rwlock::hammer(&lock, rounds.parse()?);
         }
+        ["read-in-threads", threads, path, rounds] => {
+            let lock = RwLock::open(path)?;
+            return rwlock::read_in_threads(&lock, threads.parse()?, rounds.parse()?);
+        }
         [how, name, guard, ref millis @ ..] => {
             let lock = locked().rw.lock(name);
             let entered = rwlock::enter(&lock, how, millis)?;

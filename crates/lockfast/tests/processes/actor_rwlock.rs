@@ -1,6 +1,7 @@
 //! What an actor does with readers-writer locks.
 
 use std::collections::HashMap;
+use std::thread;
 use std::time::Duration;
 
 use lockfast::{
@@ -8,6 +9,7 @@ use lockfast::{
     RwLockWriteGuard,
 };
 
+use crate::actor_threads::in_threads;
 use crate::diary::{Diary, Role};
 use crate::witness;
 
@@ -177,4 +179,19 @@ pub(crate) fn hammer(lock: &RwLock, rounds: u64) -> Answer {
         diary.end_round()?;
     }
     Ok(String::new())
+}
+
+/// Reads in each of the threads, all by one handle, so many rounds, and watches for writers.
+pub(crate) fn read_in_threads(lock: &RwLock, threads: usize, rounds: u64) -> Answer {
+    in_threads(threads, || {
+        let witness = witness::Witness::beside(lock.path()).map_err(|error| error.to_string())?;
+        for round in 0..rounds {
+            let guard = lock.read().map_err(|error| error.to_string())?;
+            witness.look()?;
+            // So that others come and leave meanwhile.
+            thread::sleep(Duration::from_micros(round % 8 * 100));
+            guard.release().map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })
 }

@@ -56,7 +56,7 @@ pub(crate) fn hand_over_and_lock(lock: &Lock, other: &Lock, later: Duration) -> 
     Ok(String::new())
 }
 
-fn in_threads(threads: usize, work: impl Fn() -> Result<(), String> + Sync) -> Answer {
+pub(crate) fn in_threads(threads: usize, work: impl Fn() -> Result<(), String> + Sync) -> Answer {
     let wrong = Mutex::new(None);
     thread::scope(|scope| {
         for _ in 0..threads {

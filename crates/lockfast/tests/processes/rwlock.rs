@@ -19,6 +19,7 @@ trials![
     holders_that_are_killed_free_it,
     eight_processes_keep_every_rule,
     eight_processes_keep_every_rule_while_the_file_is_removed,
+    readers_in_threads_and_a_writer_of_another_process_all_get_through,
     a_lock_excludes_readers_and_writers,
     the_last_one_out_removes_the_file,
     flock_shares_and_excludes_but_can_not_change,
@@ -249,6 +250,18 @@ fn hammer(options: &str, rounds: u64) {
     }
     let witness = Witness::beside(&place.lock()).expect("the witness");
     assert_eq!(witness.count().expect("its count"), 8 * rounds / 2);
+}
+
+/// They stand still if one of the readers waits for the writer while its process has the lock of readers
+/// that have left.
+fn readers_in_threads_and_a_writer_of_another_process_all_get_through() {
+    let place = Place::new();
+    let path = place.lock();
+    let (mut readers, mut writer) = (Actor::start(), Actor::start());
+    let reading = readers.begin(&format!("rw read-in-threads 8 {} 4000", path.display()));
+    let writing = writer.begin(&format!("rw hammer {} 8000", path.display()));
+    writer.succeeds(writing);
+    readers.succeeds(reading);
 }
 
 fn a_lock_excludes_readers_and_writers() {

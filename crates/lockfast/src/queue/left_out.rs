@@ -1,0 +1,51 @@
+//! Steps that a model leaves out, to show that it would notice.
+
+/// A step that the queue needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The last one out calls off the one that was called and has not come.
+    CallOff,
+    /// Whoever joins and fails lets go of what the last one out left to it.
+    LetGo,
+    /// Nobody joins once one had to step back.
+    Close,
+    /// The thread of an upgradable guard is not let in beside the guard's upgrade.
+    RefuseBesideUpgrade,
+    /// An upgradable reader that leaves others behind gives up what they lack.
+    Stay,
+    /// Whoever is called and does not come passes the turn on.
+    PassOn,
+}
+
+/// Whether this step is left out now; never outside of tests.
+#[cfg(not(all(test, not(lockfast_model))))]
+#[inline]
+pub(super) const fn is_left_out(_step: Step) -> bool {
+    false
+}
+
+#[cfg(all(test, not(lockfast_model)))]
+pub(super) use by_a_test::{is_left_out, without};
+
+#[cfg(all(test, not(lockfast_model)))]
+mod by_a_test {
+    use std::cell::Cell;
+
+    use super::Step;
+
+    thread_local! {
+        static LEFT_OUT: Cell<Option<Step>> = const { Cell::new(None) };
+    }
+
+    pub(in crate::queue) fn is_left_out(step: Step) -> bool {
+        LEFT_OUT.get() == Some(step)
+    }
+
+    /// Runs a closure whose queues leave the step out.
+    pub(in crate::queue) fn without<R>(step: Option<Step>, run: impl FnOnce() -> R) -> R {
+        let before = LEFT_OUT.replace(step);
+        let result = run();
+        LEFT_OUT.set(before);
+        result
+    }
+}

@@ -1,0 +1,227 @@
+//! The kernel of the model, and a process that is alone on its file.
+
+use std::cell::RefCell;
+
+use crate::protocol::model::{BYTES, MAIN, UPGRADE, bytes};
+use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
+
+/// The handle whose queue is explored, as a locker.
+pub(super) const HANDLE: usize = 0;
+
+/// The other process.
+const OTHER: usize = 1;
+
+/// Which bytes each has locked.
+#[derive(Debug, Default, Hash)]
+pub(super) struct Kernel {
+    locks: [[Option<Access>; BYTES]; 2],
+}
+
+/// How far a run of a plan has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Run {
+    at: usize,
+    /// Whether it waits for what it can't lock at once.
+    pub(super) waits: bool,
+}
+
+/// What came of one call of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Called {
+    Next(Run),
+    Done,
+    /// It could not be locked at once; the plan was undone.
+    Failed,
+    /// It still can't be locked.
+    Blocked,
+}
+
+impl Run {
+    pub(super) const QUICK: Self = Self {
+        at: 0,
+        waits: false,
+    };
+    pub(super) const PATIENT: Self = Self { at: 0, waits: true };
+}
+
+impl Kernel {
+    /// Makes the next call of the plan.
+    pub(super) fn call(&mut self, who: usize, plan: Plan, run: Run) -> Called {
+        match plan.steps[run.at] {
+            Step::Lock(access, part) if self.is_free(who, access, part) => {
+                self.lock(who, access, part);
+            }
+            Step::Lock(..) if run.waits => return Called::Blocked,
+            Step::Lock(..) => {
+                self.undo(who, plan, run);
+                return Called::Failed;
+            }
+            Step::Unlock(part) => self.unlock(who, part),
+            Step::EnterRoom => {
+                let rooms = [Part::FirstRoom, Part::SecondRoom];
+                let open = |&part: &Part| self.is_free(who, Access::Shared, part);
+                if let Some(room) = rooms.into_iter().find(open) {
+                    self.lock(who, Access::Shared, room);
+                }
+            }
+            Step::Shortcut(access, part) => {
+                if self.is_free(who, Access::Exclusive, Part::Rooms)
+                    && self.is_free(who, access, part)
+                {
+                    self.lock(who, access, part);
+                    return Called::Done;
+                }
+            }
+        }
+        if run.at + 1 == plan.steps.len() {
+            return Called::Done;
+        }
+        Called::Next(Run {
+            at: run.at + 1,
+            ..run
+        })
+    }
+
+    /// Whether the next call of the plan would not block.
+    pub(super) fn can_call(&self, who: usize, plan: Plan, run: Run) -> bool {
+        match plan.steps[run.at] {
+            Step::Lock(access, part) => !run.waits || self.is_free(who, access, part),
+            _ => true,
+        }
+    }
+
+    /// Gives back what a plan has locked that does not get through.
+    pub(super) fn undo(&mut self, who: usize, plan: Plan, run: Run) {
+        if run.at > 0 {
+            self.unlock(who, plan.undo);
+        }
+    }
+
+    pub(super) fn unlock(&mut self, who: usize, part: Part) {
+        for &byte in bytes(part) {
+            self.locks[who][byte] = None;
+        }
+    }
+
+    pub(super) fn release(&mut self, who: usize) {
+        self.unlock(who, Part::All);
+    }
+
+    /// Whether the handle has locked what that mode needs.
+    pub(super) fn has(&self, mode: Mode) -> bool {
+        let [main, upgrade] = [MAIN, UPGRADE].map(|byte| self.locks[HANDLE][byte]);
+        match mode {
+            Mode::Read => main.is_some(),
+            Mode::Upgradable => main.is_some() && upgrade == Some(Access::Exclusive),
+            Mode::Write | Mode::Exclusive => main == Some(Access::Exclusive),
+        }
+    }
+
+    pub(super) fn has_upgrade(&self) -> bool {
+        self.locks[HANDLE][UPGRADE].is_some()
+    }
+
+    pub(super) fn has_nothing(&self) -> bool {
+        self.locks[HANDLE].iter().all(Option::is_none)
+    }
+
+    fn lock(&mut self, who: usize, access: Access, part: Part) {
+        for &byte in bytes(part) {
+            self.locks[who][byte] = Some(access);
+        }
+    }
+
+    fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
+        let conflicts = |lock: Option<Access>| match lock {
+            None => false,
+            Some(Access::Shared) => access == Access::Exclusive,
+            Some(Access::Exclusive) => true,
+        };
+        let mut others = (0..self.locks.len()).filter(|&other| other != who);
+        !others.any(|other| {
+            bytes(part)
+                .iter()
+                .any(|&byte| conflicts(self.locks[other][byte]))
+        })
+    }
+}
+
+/// A process with one thread, which gets in once and leaves.
+#[derive(Debug, Hash)]
+pub(super) struct Other {
+    mode: Mode,
+    doing: Doing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Doing {
+    Enters(Run),
+    Inside,
+    Through,
+}
+
+impl Other {
+    pub(super) fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            doing: Doing::Enters(Run::QUICK),
+        }
+    }
+
+    pub(super) fn inside(&self) -> Option<Mode> {
+        (self.doing == Doing::Inside).then_some(self.mode)
+    }
+
+    pub(super) fn is_through(&self) -> bool {
+        self.doing == Doing::Through
+    }
+
+    pub(super) fn can_go(&self, kernel: &RefCell<Kernel>) -> bool {
+        match self.doing {
+            Doing::Enters(run) => kernel.borrow().can_call(OTHER, enter(self.mode, run), run),
+            Doing::Inside => true,
+            Doing::Through => false,
+        }
+    }
+
+    pub(super) fn go(&mut self, kernel: &RefCell<Kernel>) {
+        let mut kernel = kernel.borrow_mut();
+        self.doing = match self.doing {
+            Doing::Enters(run) => match kernel.call(OTHER, enter(self.mode, run), run) {
+                Called::Next(run) => Doing::Enters(run),
+                Called::Done => Doing::Inside,
+                Called::Failed => Doing::Enters(Run::PATIENT),
+                Called::Blocked => unreachable!("it can go"),
+            },
+            Doing::Inside | Doing::Through => {
+                kernel.release(OTHER);
+                Doing::Through
+            }
+        };
+    }
+
+    pub(super) fn can_give_up(&self) -> bool {
+        matches!(self.doing, Doing::Enters(run) if run.waits)
+    }
+
+    pub(super) fn give_up(&mut self, kernel: &RefCell<Kernel>) {
+        if let Doing::Enters(run) = self.doing {
+            kernel.borrow_mut().undo(OTHER, enter(self.mode, run), run);
+        }
+        self.doing = Doing::Through;
+    }
+
+    pub(super) fn die(&mut self, kernel: &RefCell<Kernel>) {
+        kernel.borrow_mut().release(OTHER);
+        self.doing = Doing::Through;
+    }
+}
+
+/// The plan of a run that gets in.
+pub(super) fn enter(mode: Mode, run: Run) -> Plan {
+    if run.waits {
+        plan::patient(mode)
+    } else {
+        plan::quick(mode)
+    }
+}
