@@ -189,8 +189,10 @@ impl Mixture<'_> {
             .all(|(slot, &goal)| slot.rounds() >= goal)
         {
             for member in &mut self.running {
-                let has_ended = member.actor.has_answered(member.running);
-                assert!(!has_ended, "{}", member.actor.fails(member.running));
+                // An overlap ends all of them, and the process that found it fails.
+                if member.actor.has_answered(member.running) {
+                    assert_eq!(member.actor.answers(member.running), Ok(()));
+                }
             }
             assert!(Instant::now() < deadline, "standstill: {}", self.report());
             thread::sleep(Duration::from_millis(1));

@@ -46,6 +46,8 @@ const ROUNDS: usize = 2;
 const DOING: usize = 3;
 
 const STOP: usize = 0;
+/// The value of the first word after an overlap.
+const FAILED: u64 = 2;
 const COUNT: usize = 1;
 
 const SLOTS: usize = 128;
@@ -164,6 +166,10 @@ impl Board {
         let stayed = |&slot: &usize| alive[slot] && first[slot] == second[slot];
         let held: Vec<_> = (0..SLOTS).filter(stayed).collect();
         if self.is_allowed(held.iter().map(|&slot| second[slot])) {
+            return Ok(());
+        }
+        if self.word(STOP).swap(FAILED, SeqCst) == FAILED {
+            // Others are inside for good since the first overlap was found.
             return Ok(());
         }
         let held = held.into_iter().filter(|&slot| second[slot] != 0);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use lockfast::RwLockUpgradableReadGuard;
+use lockfast::{ConversionError, RwLockUpgradableReadGuard, RwLockWriteGuard};
 
 use super::board::{Board, Doing, Slot};
 use super::ways::Held;
@@ -94,7 +94,24 @@ impl Visitor {
         }
     }
 
-    /// Upgrades in a way that chance chooses; nobody may have written in between.
+    /// Converts the guard or not, and leaves, as a task: what blocked would hold up other tasks that
+    /// are inside.
+    pub(super) async fn stay_as_task(&mut self, held: Held) -> Outcome {
+        match held {
+            Held::Upgradable(guard) => {
+                self.slot.shows(Doing::Upgrading);
+                let before = self.board.count();
+                let upgraded = match self.random.below(4) {
+                    0 => guard.try_upgrade(),
+                    _ => guard.upgrade_async().await,
+                };
+                self.leave_upgraded(before, upgraded)
+            }
+            held => self.stay(held),
+        }
+    }
+
+    /// Upgrades in a way that chance chooses.
     fn upgrade(&mut self, guard: RwLockUpgradableReadGuard) -> Outcome {
         self.slot.shows(Doing::Upgrading);
         let before = self.board.count();
@@ -105,6 +122,15 @@ impl Visitor {
             2 => guard.upgrade(),
             _ => smol::block_on(guard.upgrade_async()),
         };
+        self.leave_upgraded(before, upgraded)
+    }
+
+    /// Leaves after an upgrade, in which nobody else may have written.
+    fn leave_upgraded(
+        &self,
+        before: u64,
+        upgraded: Result<RwLockWriteGuard, ConversionError<RwLockUpgradableReadGuard>>,
+    ) -> Outcome {
         match upgraded {
             Ok(guard) => {
                 let now = self.board.count();

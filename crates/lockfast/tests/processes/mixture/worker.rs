@@ -101,7 +101,7 @@ impl Worker {
             if let Some(held) = self.take_async().await? {
                 self.visitor.enter(&held)?;
                 future::yield_now().await;
-                self.visitor.stay(held)?;
+                self.visitor.stay_as_task(held).await?;
             }
             self.visitor.end_round();
             if self.visitor.random.below(8) == 0 {
