@@ -240,6 +240,9 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let pause = Duration::from_millis(pause);
             signals::relock_in_threads(&lock(name), threads.parse()?, pause)?;
         }
+        ["try-in-threads", name, threads] => {
+            signals::try_in_threads(&lock(name), threads.parse()?);
+        }
         ["relocked"] => return Ok(signals::relocked().to_string()),
         ["many-timed", name, threads, millis] => {
             let timeout = Duration::from_millis(millis.parse()?);

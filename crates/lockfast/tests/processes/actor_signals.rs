@@ -139,6 +139,18 @@ pub(crate) fn relock_in_threads(
     Ok(())
 }
 
+/// Attempts to lock in threads of its own, for ever.
+pub(crate) fn try_in_threads(lock: &Lock, threads: u32) {
+    for _ in 0..threads {
+        let lock = lock.clone();
+        thread::spawn(move || {
+            loop {
+                drop(lock.try_lock());
+            }
+        });
+    }
+}
+
 /// Waits with a deadline in many threads at once, each with a handle of its own and all on the one;
 /// tells how many waits timed out.
 pub(crate) fn many_timed(lock: &Lock, threads: u32, timeout: Duration) -> Answer {

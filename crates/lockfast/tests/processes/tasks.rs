@@ -11,6 +11,8 @@ trials![
     a_killed_process_takes_its_tasks_along,
     a_forked_child_may_wait_as_a_task_too,
     a_forked_childs_copy_of_a_wait_is_inert,
+    a_forked_childs_copy_of_a_place_in_the_queue_is_inert,
+    a_forked_childs_copy_of_a_wait_says_so_when_it_is_polled,
 ];
 
 fn held() -> (Place, Actor, Actor) {
@@ -105,5 +107,43 @@ fn a_forked_childs_copy_of_a_wait_is_inert() {
         parent.ask("task-ended g");
         let told = child.ask_in_vain("try a g");
         assert!(told.starts_with("contended:"), "{kind} {told}");
+    }
+}
+
+/// At the fork another thread may be in the middle of the queue, whose mutex is locked in the child for ever.
+fn a_forked_childs_copy_of_a_place_in_the_queue_is_inert() {
+    let place = Place::new();
+    let mut parent = Actor::with_lock(&place, "");
+    parent.ask("lock a g");
+    assert_eq!(parent.ask("task-begun a"), "true");
+    parent.ask("try-in-threads a 2");
+    for _ in 0..100 {
+        let mut child = parent.fork("libc");
+        child.ask("task-forgotten");
+        child.kill();
+    }
+    parent.ask("release g");
+    parent.ask("task-ended h");
+}
+
+fn a_forked_childs_copy_of_a_wait_says_so_when_it_is_polled() {
+    // In the kernel's queue, and in that of its handle.
+    for holds_itself in [false, true] {
+        let (_place, mut holder, mut parent) = held();
+        if holds_itself {
+            holder.ask("release g");
+            parent.ask("lock a g");
+        }
+        assert_eq!(parent.ask("task-begun a"), "true");
+        let mut child = parent.fork("libc");
+        let told = child.ask_in_vain("task-ended h");
+        assert!(told.contains("a forked child's copy"), "{told}");
+        let holds = if holds_itself {
+            &mut parent
+        } else {
+            &mut holder
+        };
+        holds.ask("release g");
+        parent.ask("task-ended h");
     }
 }
