@@ -145,15 +145,17 @@ impl Visitor {
             }
             Err(failed) => {
                 let (error, guard) = failed.into_parts();
-                if !error.is_contended() && !error.is_timed_out() {
-                    return Err(error.to_string());
+                self.leave(Held::Upgradable(guard))?;
+                if error.is_contended() || error.is_timed_out() {
+                    Ok(())
+                } else {
+                    Err(error.to_string())
                 }
-                self.leave(Held::Upgradable(guard))
             }
         }
     }
 
-    fn leave(&self, held: Held) -> Outcome {
+    pub(super) fn leave(&self, held: Held) -> Outcome {
         self.slot.leave()?;
         self.slot.shows(Doing::Releasing);
         held.release().map_err(text)

@@ -120,6 +120,18 @@ impl Primitive {
 }
 
 impl Held {
+    /// Tells deadlock detection that this thread no longer owns the guard.
+    pub(crate) fn hand_over(&mut self) {
+        match self {
+            Self::Lock(guard) => guard.hand_over(),
+            Self::Read(guard) => guard.hand_over(),
+            Self::Upgradable(guard) => guard.hand_over(),
+            Self::Write(guard) => guard.hand_over(),
+            // No thread owns a permit.
+            Self::Permits(_) => {}
+        }
+    }
+
     pub(crate) fn release(self) -> Result<()> {
         match self {
             Self::Lock(guard) => guard.release(),

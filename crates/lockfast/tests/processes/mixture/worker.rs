@@ -207,14 +207,24 @@ impl Worker {
     }
 
     /// Sends the guard to another thread, which visits by it, while this one takes the lock again.
-    fn send(&mut self, held: Held) -> Outcome {
+    fn send(&mut self, mut held: Held) -> Outcome {
+        // A thread that still counts as the owner of a guard may not wait for that guard to end.
+        let is_handed_over = self.visitor.random.below(2) == 0;
+        if is_handed_over {
+            held.hand_over();
+        }
         let mut companion = self.companion;
         let other = thread::spawn(move || companion.visit(held));
         let role = self.role();
         let soon = Limit::For(self.visitor.random.moment());
         self.visitor.slot.shows(Doing::WaitingWithLimit);
         if let Some(held) = unless_given_up(self.primitive.take(role, soon))? {
-            self.visitor.visit(held)?;
+            self.visitor.enter(&held)?;
+            if is_handed_over {
+                self.visitor.stay(held)?;
+            } else {
+                self.visitor.leave(held)?;
+            }
         }
         self.companion.random = Random::new(self.visitor.random.below(u64::MAX));
         other.join().expect("no worker panics")
