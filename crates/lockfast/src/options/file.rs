@@ -130,6 +130,9 @@ impl<L> Options<L> {
 
     /// Removes the lock file at each release; `false` unless set.
     ///
+    /// While others read by the same file it stays, and the last reader removes it. Readers that leave in the
+    /// same instant may leave it to the next release.
+    ///
     /// The file is removed while the lock is held, and those who waited for it notice and go on
     /// with a new file: nobody gets in twice, and nobody sees the file missing. This holds among
     /// users of lockfast (with or without this option, unless their [`Verify`] is off); programs

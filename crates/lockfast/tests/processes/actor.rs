@@ -298,6 +298,10 @@ fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let lock = parse::<RwLock>(options, to).open(path)?;
             return rwlock::hammer(&lock, rounds.parse()?);
         }
+        ["hammer-plain", path, rounds, ref options @ ..] => {
+            let lock = parse::<RwLock>(options, to).open(path)?;
+            return rwlock::hammer_plain(&lock, rounds.parse()?);
+        }
         [how, name, guard, ref millis @ ..] => {
             let lock = locked().rw.lock(name);
             let entered = rwlock::enter(&lock, how, millis)?;

@@ -29,6 +29,7 @@ mod interop;
 mod kernel;
 mod linger;
 mod lockless;
+mod mixed;
 mod owner;
 mod program;
 mod race;
@@ -40,6 +41,7 @@ mod stage;
 mod table;
 mod tally;
 mod tasks;
+mod temporary;
 mod threads;
 mod waiting;
 mod witness;
@@ -80,6 +82,8 @@ fn main() -> ExitCode {
         fifo::line::trials(),
         race::trials(),
         semaphore::trials(),
+        mixed::trials(),
+        temporary::trials(),
         deadlock::trials(),
         threads::trials(),
         linger::trials(),
