@@ -84,6 +84,8 @@ pub(crate) enum Cause {
     InvalidPath(&'static str),
     /// The wait would never end.
     Deadlock(&'static str),
+    /// Another user, whose number it is, may have put the file where everybody finds it.
+    OfAnotherUser(u32),
     /// The file is open for reading only, and more is needed.
     ReadOnly(&'static str),
     /// The guard holds nothing.
@@ -192,7 +194,7 @@ impl Error {
             Cause::Cancelled(_) => io::ErrorKind::Other,
             Cause::Unsupported(..) => io::ErrorKind::Unsupported,
             Cause::Deadlock(_) => io::ErrorKind::Deadlock,
-            Cause::ReadOnly(_) => io::ErrorKind::PermissionDenied,
+            Cause::ReadOnly(_) | Cause::OfAnotherUser(_) => io::ErrorKind::PermissionDenied,
             Cause::InvalidPath(_)
             | Cause::InvalidOption(_)
             | Cause::NotHeld(_)
@@ -242,6 +244,12 @@ impl Error {
                 f,
                 ": it has {wanted} permits here and {theirs} where others have it open; \
                  use the same number everywhere"
+            ),
+            Cause::OfAnotherUser(owner) => write!(
+                f,
+                ": it belongs to user {owner}, who could hold it for ever, and everybody may create \
+                 files in its directory; use a directory of your own or of your group, have the file \
+                 removed, or allow it if you trust that user (`any_owner`, `run --any-owner`)"
             ),
             Cause::NotSoMany { wanted, permits } => {
                 write!(f, ": {wanted} at once, of {permits}, can never be had")

@@ -46,7 +46,8 @@ impl Options<Lock> {
     /// When the file can't be opened or created, with the reason; in particular
     /// [`is_invalid_path`](crate::Error::is_invalid_path) for a path that is empty or at which
     /// something other than a regular file stands,
-    /// [`is_permission_denied`](crate::Error::is_permission_denied), and
+    /// [`is_permission_denied`](crate::Error::is_permission_denied), also for a file of another user in a
+    /// directory like `/tmp` (see [`any_owner`](Self::any_owner)), and
     /// [`is_unsupported`](crate::Error::is_unsupported) on a platform without file locks.
     ///
     /// # Examples

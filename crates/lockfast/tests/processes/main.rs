@@ -31,6 +31,7 @@ mod linger;
 mod lockless;
 mod mixed;
 mod owner;
+mod ownership;
 mod program;
 mod race;
 mod release;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         owner::trials(),
         identity::trials(),
         inputs::trials(),
+        ownership::trials(),
         rwlock::trials(),
         fifo::trials(),
         fifo::line::trials(),
