@@ -84,7 +84,7 @@ pub(crate) enum Cause {
     InvalidPath(&'static str),
     /// The wait would never end.
     Deadlock(&'static str),
-    /// Another user, whose number it is, may have put the file where everybody finds it.
+    /// The file belongs to the user with that number, who may have put it there for others to find.
     OfAnotherUser(u32),
     /// The file is open for reading only, and more is needed.
     ReadOnly(&'static str),
@@ -247,9 +247,10 @@ impl Error {
             ),
             Cause::OfAnotherUser(owner) => write!(
                 f,
-                ": it belongs to user {owner}, who could hold it for ever, and everybody may create \
-                 files in its directory; use a directory of your own or of your group, have the file \
-                 removed, or allow it if you trust that user (`any_owner`, `run --any-owner`)"
+                ": it belongs to user {owner}, who could hold it for ever or remove it while it is held, \
+                 in a directory with a sticky bit, where users can't remove each other's files; use another \
+                 directory, have the file removed, or allow it if you trust that user (`any_owner`, \
+                 `run --any-owner`)"
             ),
             Cause::NotSoMany { wanted, permits } => {
                 write!(f, ": {wanted} at once, of {permits}, can never be had")

@@ -82,7 +82,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened> {
     })
 }
 
-/// May another user have put the file where everybody finds it?
+/// Whether another user may have put the file there for this one to find.
 fn is_planted(path: &Path, owner: u32, follow: bool) -> io::Result<bool> {
     let real = follow.then(|| path.canonicalize()).transpose()?;
     let directory = real.as_deref().unwrap_or(path).parent();

@@ -88,14 +88,14 @@ impl<L> Options<L> {
         self
     }
 
-    /// Accepts a lock file that belongs to another user in a directory where everybody may create files;
-    /// `false` unless set.
+    /// Accepts a lock file that belongs to another user in a directory with a sticky bit, such as
+    /// `/tmp`; `false` unless set.
     ///
-    /// In `/tmp` anybody can create a file before its user does, and then hold that lock for ever, or
+    /// There anybody can create a file before its user does, and then hold that lock for ever, or
     /// delete the file while it is held. So opening a file there is refused if it belongs neither to
     /// the user that the process runs as (root included) nor to the owner of the directory. It is the rule
-    /// by which the kernel's `fs.protected_regular` protects files. Set this for a lock that users who trust each
-    /// other share in such a directory; better is a directory of their group.
+    /// by which the kernel's `fs.protected_regular` protects files. Set this for a lock that users who
+    /// trust each other share in such a directory; better is a directory of their group without that bit.
     ///
     /// A lock with a [name](Self::open_named) needs no such option: its directory is the user's own, or
     /// everybody's on purpose.

@@ -70,8 +70,8 @@ impl Options<Lock> {
     /// has 1 to 200 bytes, does not begin with a dot, and has neither `/` nor control characters.
     /// Names that differ in case only are different names, if the file system tells them apart.
     ///
-    /// The file has mode `0o600`, or `0o666` for the machine, unless [`mode`](Self::mode) says
-    /// otherwise. No link is followed, and no directory is created but the user's own,
+    /// The file has mode `0o600` (on Linux with a sticky bit, `0o1600`, which keeps systemd-tmpfiles
+    /// from removing it), or `0o666` for the machine, unless [`mode`](Self::mode) says otherwise. No link is followed, and no directory is created but the user's own,
     /// whatever the other options say.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     pub(crate) mode: Option<u32>,
     pub(crate) create_dirs: bool,
     pub(crate) follow_symlinks: bool,
-    /// May the file belong to somebody else where everybody can create files?
+    /// Whether the file may belong to somebody else in a directory with a sticky bit.
     pub(crate) any_owner: bool,
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,

@@ -77,7 +77,7 @@ fn exclusion() {
     let name = unique("exclusion::by_name");
     let mut holder = Actor::start(&name, &[]);
     let path = PathBuf::from(holder.answer());
-    assert!(path.ends_with(format!("{name}.lock")), "{path:?}");
+    assert!(path.ends_with(format!("{name}.lock")), "{}", path.display());
     assert_eq!(mode(&path) & 0o777, 0o600);
     assert_eq!(mode(path.parent().expect("it has one")), 0o700);
 

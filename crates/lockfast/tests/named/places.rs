@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use libtest_mimic::Trial;
 
@@ -22,10 +23,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             "the_directory_is_looked_at_whenever_the_file_is_opened",
             looked_at_again,
         ),
+        trial(
+            "systemd_cleans_no_lock_away",
+            machine::can_be_made().and_then(|()| has_tmpfiles()),
+            cleaned,
+        ),
     ]
 }
 
 const NAME: &str = "place";
+const TMPFILES: &str = "systemd-tmpfiles";
 
 /// What a process of that user answers that takes the lock.
 fn answer(user: u32) -> String {
@@ -119,6 +126,35 @@ fn private_directory() {
             "{refused}"
         );
         assert!(is_empty(TEMPORARY));
+    });
+}
+
+fn has_tmpfiles() -> Result<(), String> {
+    match Command::new(TMPFILES).arg("--version").output() {
+        Ok(told) if told.status.success() => Ok(()),
+        _ => Err(format!("it needs {TMPFILES}")),
+    }
+}
+
+fn cleaned() {
+    machine::with(0o755, 0o1777, || {
+        let user = NOBODY.to_string();
+        let mut holder = Actor::start(NAME, &[(USER, &user)]);
+        let path = holder.answer();
+        let other = format!("{TEMPORARY}/other");
+        fs::write(&other, "").expect("written");
+        let rules = tempfile::NamedTempFile::new().expect("a file");
+        // However young a file is, it is too old.
+        fs::write(rules.path(), format!("d {TEMPORARY} 1777 root root 0\n")).expect("written");
+        let clean = Command::new(TMPFILES)
+            .arg("--clean")
+            .arg(rules.path())
+            .status();
+        assert!(clean.expect("started").success());
+        assert!(!Path::new(&other).exists());
+        assert!(Path::new(&path).exists());
+        assert!(answer(NOBODY).contains("held by pid"));
+        holder.end();
     });
 }
 

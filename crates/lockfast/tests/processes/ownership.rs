@@ -1,4 +1,4 @@
-//! Lock files of other users, where everybody may create files.
+//! Lock files of other users, where users can't remove each other's files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -76,8 +76,13 @@ fn is_refused(told: &str, owner: u32) {
 }
 
 fn planted() {
-    for (owner, victim) in [(ALICE, BOB), (ALICE, 0)] {
+    for (owner, victim, mode) in [
+        (ALICE, BOB, 0o1777),
+        (ALICE, 0, 0o1777),
+        (ALICE, BOB, 0o1775),
+    ] {
         let place = public();
+        set_mode(place.path(), mode);
         plant(&place, owner);
         let mut victim = user(victim);
         for open in opens(&place, "") {
@@ -122,7 +127,7 @@ fn trusted() {
 
 fn other_directories() {
     // Those whose users trust each other, or where only the owner creates files.
-    for mode in [0o755, 0o1775, 0o777] {
+    for mode in [0o755, 0o775, 0o777] {
         let place = Place::new();
         set_mode(place.path(), mode);
         plant(&place, ALICE);

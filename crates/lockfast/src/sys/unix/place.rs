@@ -64,7 +64,11 @@ fn is_made_by_systemd(mounts: &str, path: &Path) -> bool {
         let (root, place) = (words.next()?, words.next()?);
         (Path::new(place) == path).then(|| root.contains("/systemd-private-"))
     };
-    mounts.lines().filter_map(root_of).last().unwrap_or(false)
+    mounts
+        .lines()
+        .filter_map(root_of)
+        .next_back()
+        .unwrap_or(false)
 }
 
 /// Where Linux has the locks of the whole machine.
@@ -84,16 +88,15 @@ pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
     })
 }
 
-/// Whether somebody else may have put a file of that owner there for this user to find: everybody may
-/// create files in the directory, only their owners can remove them, and the file belongs neither to
-/// this user nor to the directory's owner. It is the rule of `fs.protected_regular`.
+/// Whether somebody else may have put a file of that owner there for this user to find: the directory
+/// has a sticky bit, so it is shared by users who do not trust each other, and the file belongs neither
+/// to this user nor to the directory's owner. It is the rule of `fs.protected_regular`.
 pub(crate) fn may_be_planted(owner: u32, directory: &Path) -> io::Result<bool> {
-    const PUBLIC: u32 = STICKY | 0o002;
     if owner == user() {
         return Ok(false);
     }
     let directory = fs::metadata(directory)?;
-    Ok(directory.mode() & PUBLIC == PUBLIC && owner != directory.uid())
+    Ok(directory.mode() & STICKY != 0 && owner != directory.uid())
 }
 
 /// Creates a directory that nobody but the user can enter. What stands there already, be it a link,
