@@ -1,14 +1,13 @@
 //! What a name is, and who shares it.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use lockfast::{Lock, ReentrantLock, RwLock, Scope, Semaphore};
 
 use crate::actor::{Actor, NOBODY, PERMITS, SCOPE, USER};
-use crate::machine::set_mode;
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -101,7 +100,7 @@ fn exclusion() {
 fn neither_session_nor_variables() {
     let name = unique("session");
     let session = tempfile::tempdir().expect("a directory");
-    set_mode(session.path(), 0o700);
+    fs::set_permissions(session.path(), Permissions::from_mode(0o700)).expect("its mode");
     let session = session.path().to_str().expect("a plain path");
     let mut holder = Actor::start(&name, &[]);
     let path = holder.answer();

@@ -56,12 +56,7 @@ fn by_system() {
         assert_eq!(answer(0), in_locks(0));
         let file = fs::metadata(in_temporary(NOBODY)).expect("it is there");
         // With the bit that keeps it from being cleaned away.
-        let kept = if cfg!(target_os = "linux") {
-            0o1600
-        } else {
-            0o600
-        };
-        assert_eq!((file.mode() & 0o7777, file.uid()), (kept, NOBODY));
+        assert_eq!((file.mode() & 0o7777, file.uid()), (0o1600, NOBODY));
     });
 }
 
