@@ -149,6 +149,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "OCTAL", value_parser = mode)]
     pub(crate) mode: Option<u32>,
 
+    /// Accept lock files that belong to other users in a directory with a sticky bit, such as /tmp. Their
+    /// owners can hold the lock for ever, or remove the file while it is held
+    #[arg(long)]
+    pub(crate) any_owner: bool,
+
     /// Remove the lock files at the end, while they are still locked
     #[arg(long)]
     pub(crate) remove: bool,

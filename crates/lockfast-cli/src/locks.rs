@@ -79,6 +79,7 @@ pub(crate) fn held(guard: &MemberGuard) -> Option<(&File, &Path)> {
 fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     let mut options = Options::default()
         .protocol(arguments.protocol.0)
+        .any_owner(arguments.any_owner)
         .remove_on_release(arguments.remove)
         .owner_record(arguments.record);
     if let Some(label) = &arguments.label {

@@ -39,6 +39,10 @@ use crate::guard::Kind;
 /// An attribute does not see the type that a method belongs to: methods of one name in one module
 /// share their own name, and so one lock, unless they say `name = …`.
 ///
+/// The function's own name says nothing of where a program is installed or was built: a program and
+/// its next version have the same lock, and so have two packages of one name that have nothing to do
+/// with each other. Say `name = …` in programs whose package has a common name (`app`, `backup`).
+///
 /// # How long to wait
 ///
 /// As long as it takes, or
@@ -104,7 +108,7 @@ use crate::guard::Kind;
 /// # }
 /// ```
 ///
-/// One at a time in the whole session of the user, whichever processes call it:
+/// One at a time for this user on this machine, whichever processes call it:
 ///
 /// ```
 /// #[lockfast::locked]

@@ -22,6 +22,7 @@ pub(crate) struct Choices {
     pub(crate) mode: Option<u32>,
     pub(crate) create_dirs: bool,
     pub(crate) follow_symlinks: bool,
+    pub(crate) any_owner: bool,
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,
     pub(crate) fairness: Fairness,
@@ -37,6 +38,7 @@ impl Default for Choices {
             mode: None,
             create_dirs: true,
             follow_symlinks: false,
+            any_owner: false,
             protocol: Protocol::default(),
             verify: Verify::default(),
             fairness: Fairness::default(),
@@ -61,6 +63,7 @@ impl Choices {
                 "mode" => choices.mode = Some(number(&value)?),
                 "create_dirs" => choices.create_dirs = value.extract()?,
                 "follow_symlinks" => choices.follow_symlinks = value.extract()?,
+                "any_owner" => choices.any_owner = value.extract()?,
                 "protocol" => choices.protocol = protocol(&value.extract::<String>()?)?,
                 "verify" => choices.verify = verify(&value.extract::<String>()?)?,
                 "fairness" => choices.fairness = fairness(&value.extract::<String>()?)?,
@@ -82,6 +85,7 @@ impl Choices {
         let mut options = options
             .create_dirs(self.create_dirs)
             .follow_symlinks(self.follow_symlinks)
+            .any_owner(self.any_owner)
             .protocol(self.protocol)
             .verify(self.verify)
             .fairness(self.fairness)

@@ -207,6 +207,10 @@ impl Handle {
     }
 }
 
+/// As fasteners opens files: wherever a link leads, and whoever has created them.
 fn options<L>(options: Options<L>) -> Options<L> {
-    options.follow_symlinks(true).on_interrupt(on_interrupt)
+    options
+        .follow_symlinks(true)
+        .any_owner(true)
+        .on_interrupt(on_interrupt)
 }

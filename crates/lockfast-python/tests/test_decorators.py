@@ -211,10 +211,13 @@ def test_options(path):
 
 SCRIPT = """
 import lockfast, sys
+from lockfast._names import name_of
 
 {decorator}
 def update():
-    lock = lockfast.Lock.named("{name}.update")
+    name = name_of(update.__wrapped__)
+    assert name.partition("@")[0] in ("{name}", "{name}.update")
+    lock = lockfast.Lock.named(name)
     try:
         lock.try_acquire()
     except lockfast.WouldBlock:
@@ -252,6 +255,64 @@ def test_bare_ones_are_named_after_module_and_function(tmp_path, decorator):
     assert len(paths) == 2
     for path in paths:
         os.unlink(path)
+
+
+TAKES = """
+import multiprocessing
+import sys
+
+import lockfast
+from lockfast._names import name_of
+
+@lockfast.locked(timeout=0)
+def update():
+    print(lockfast.Lock.named(name_of(update.__wrapped__)).path, flush=True)
+    input()
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        child = multiprocessing.get_context("spawn").Process(target=update)
+        child.start()
+        child.join()
+    else:
+        update()
+"""
+
+
+def test_scripts_of_one_name_in_two_directories_have_locks_of_their_own(tmp_path):
+    script = [tmp_path / directory / "twice.py" for directory in ("one", "other")]
+    for file in script:
+        file.parent.mkdir()
+        file.write_text(TAKES)
+    (tmp_path / "link.py").symlink_to(script[0])
+
+    def start(*arguments, **options):
+        return subprocess.Popen(
+            [sys.executable, "-B", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    with start(script[0]) as holder:
+        path = holder.stdout.readline().strip()
+        # The same file, however it is run.
+        for same in (
+            start("twice.py", cwd=script[0].parent),
+            start("-m", "twice", cwd=script[0].parent),
+            start("-c", "import twice; twice.update()", cwd=script[0].parent),
+            start(tmp_path / "link.py"),
+            start(script[0], "in a process that multiprocessing starts"),
+        ):
+            told, errors = same.communicate("\n")
+            assert not told and "held by pid" in errors, errors
+        with start(script[1]) as other:
+            path_of_other, _ = other.communicate("\n")
+        holder.communicate("\n")
+    os.unlink(path)
+    os.unlink(path_of_other.strip())
 
 
 def test_what_can_not_be_decorated(path):

@@ -275,5 +275,6 @@ def test_bare_decorators_as_the_documentation_of_fasteners_shows_them(decorator)
 
 def fasteners_path(function):
     import lockfast
+    from lockfast._names import name_of
 
-    return lockfast.Lock.named(f"{function.__module__}.{function.__qualname__}").path
+    return lockfast.Lock.named(name_of(function.__wrapped__)).path

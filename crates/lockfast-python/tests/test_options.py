@@ -52,6 +52,18 @@ def test_follow_symlinks(tmp_path, primitive):
     primitive(link, follow_symlinks=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("primitive", ALL)
+def test_any_owner(tmp_path, primitive):
+    tmp_path.chmod(0o1777)
+    planted = tmp_path / "planted"
+    planted.touch()
+    os.chown(planted, 65534, -1)
+    with pytest.raises(PermissionError, match="user 65534.*any_owner"):
+        primitive(planted)
+    primitive(planted, any_owner=True)
+
+
 def test_protocol(path, actors):
     there = actors(
         "import fcntl, os",

@@ -84,6 +84,8 @@ pub(crate) enum Cause {
     InvalidPath(&'static str),
     /// The wait would never end.
     Deadlock(&'static str),
+    /// The file belongs to the user with that number, who may have put it there for others to find.
+    OfAnotherUser(u32),
     /// The file is open for reading only, and more is needed.
     ReadOnly(&'static str),
     /// The guard holds nothing, or the wait can't go on, because it is a forked child's copy.
@@ -192,7 +194,7 @@ impl Error {
             Cause::Cancelled(_) => io::ErrorKind::Other,
             Cause::Unsupported(..) => io::ErrorKind::Unsupported,
             Cause::Deadlock(_) => io::ErrorKind::Deadlock,
-            Cause::ReadOnly(_) => io::ErrorKind::PermissionDenied,
+            Cause::ReadOnly(_) | Cause::OfAnotherUser(_) => io::ErrorKind::PermissionDenied,
             Cause::InvalidPath(_)
             | Cause::InvalidOption(_)
             | Cause::NotHeld(_)
@@ -242,6 +244,13 @@ impl Error {
                 f,
                 ": it has {wanted} permits here and {theirs} where others have it open; \
                  use the same number everywhere"
+            ),
+            Cause::OfAnotherUser(owner) => write!(
+                f,
+                ": it belongs to user {owner}, who could hold it for ever or remove it while it is held, \
+                 in a directory with a sticky bit, where users can't remove each other's files; use another \
+                 directory, have the file removed, or allow it if you trust that user (`any_owner`, \
+                 `run --any-owner`)"
             ),
             Cause::NotSoMany { wanted, permits } => {
                 write!(f, ": {wanted} at once, of {permits}, can never be had")

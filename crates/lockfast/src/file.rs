@@ -293,6 +293,26 @@ impl LockFile {
         }
     }
 
+    /// Tries to lock it for its user alone, for a reader that leaves; `false` when somebody else has it.
+    ///
+    /// What the reader shared may be gone in either case, and others may have been in between: on a file
+    /// that is locked now and still at its path nobody else is inside.
+    pub(crate) fn attempt_to_be_last(&self) -> io::Result<bool> {
+        if self.bytes {
+            let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
+            let is_awaited = self.is_room_taken();
+            if is_awaited || !self.steps(plan::UPGRADE_QUICK, lock, &|error| error)? {
+                return Ok(false);
+            }
+        }
+        if self.flock {
+            // Some servers refuse an exclusive lock to whoever shares the file.
+            sys::lock::release(&self.file, Target::File)?;
+            return sys::lock::try_lock(&self.file, Access::Exclusive, Target::File);
+        }
+        Ok(true)
+    }
+
     /// Gives up what was reached.
     pub(crate) fn undo_goal(&self, goal: Goal) -> io::Result<()> {
         match goal {
@@ -361,8 +381,15 @@ impl LockFile {
         if self.bytes && !self.steps(plan, &mut lock, fail)? {
             return Ok(false);
         }
-        if !self.flock || !matches!(goal, Goal::Enter(_)) {
+        if !self.flock {
             return Ok(true);
+        }
+        match goal {
+            Goal::Enter(_) => {}
+            // It is locked by its bytes, or shared already.
+            Goal::Join(_) | Goal::LeadLine => return Ok(true),
+            // A `flock` can't be converted without giving it up in between.
+            Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
         }
         let locked = lock(goal.access(), Target::File);
         if self.bytes && !matches!(locked, Ok(true)) {

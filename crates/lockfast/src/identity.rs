@@ -206,6 +206,7 @@ mod tests {
             links: 1,
             changed,
             sort: FileSort::Regular,
+            owner: 0,
         })
     }
 

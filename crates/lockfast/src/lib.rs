@@ -19,6 +19,8 @@
 //!
 //! [`Lock`] excludes everybody else, [`RwLock`] lets readers in together, [`ReentrantLock`] may be
 //! taken again by its thread, [`Semaphore`] lets so many in, and [`lock_all`] takes several at once.
+//! All of them may use the same path: whoever is to be alone waits for readers and permits, and readers
+//! and permits exclude each other.
 //!
 //! * **Released by the kernel** when a holder dies, in whatever way.
 //! * **Waits sleep** in the kernel's queue, with and without a deadline; nothing polls.

@@ -20,16 +20,20 @@ use crate::sys::{FileSort, Home, Ownership, Places};
 pub enum Scope {
     /// The processes of one user.
     ///
-    /// The file is in a directory that belongs to the user and that nobody else can enter, the
-    /// first of
+    /// The file is in a directory that belongs to the user and that nobody else can enter:
     ///
-    /// 1. `lockfast` in `$XDG_RUNTIME_DIR`, if that is a directory of the user with mode `0o700`;
-    /// 2. `lockfast` in `/run/user/UID`, on the same condition;
-    /// 3. `lockfast-UID` in `/run/lock`, where the user may create it and nobody else remove it;
-    /// 4. `lockfast-UID` in [`std::env::temp_dir`].
+    /// * `/run/lock/lockfast-UID`, where users may create files in `/run/lock` and can't remove those
+    ///   of others (Debian, Ubuntu; for root everywhere on Linux);
+    /// * else `/var/tmp/lockfast-UID`, if `/var/tmp` belongs to root and has a sticky bit.
     ///
-    /// So processes that see different environments or file systems can have different locks of
-    /// one name: a container, or a service with a private `/tmp`.
+    /// Which of the two it is depends on the system alone: not on the session, nor on any variable
+    /// (`XDG_RUNTIME_DIR`, `TMPDIR`, `HOME`), nor on what stands there. So a login session, a cron job, a
+    /// service and a job that outlives its logout have the same lock. If that one directory can't be
+    /// used, or belongs to somebody else, that is an error and no other place is tried; so is a
+    /// `/var/tmp` that systemd made for one service (`PrivateTmp=`).
+    ///
+    /// The processes of a container that has a `/run/lock` or `/var/tmp` of its own have locks of their
+    /// own.
     ///
     /// # Platform-specific behaviour
     ///
@@ -109,7 +113,7 @@ impl Directory {
     /// The mode of a file that is created in it, unless one was chosen.
     pub(crate) fn mode(&self) -> u32 {
         match self {
-            Self::Own(_) => 0o600,
+            Self::Own(_) => place::OWN_MODE,
             Self::Public(_) => 0o666,
         }
     }
@@ -150,24 +154,26 @@ fn unknown(name: &str, error: io::Error) -> Error {
     Error::system(Path::new(name), Operation::Open, error)
 }
 
-/// The first place that is fit. What stands at the chosen path does not matter: who plants something
-/// there must not make the user go elsewhere, but see an error.
+/// The place by what the system has set up, so that all processes of the user agree.
+///
+/// Whatever keeps one process from using the place that others use is an error, and no reason to go
+/// elsewhere. Nor is what stands at the chosen path: whoever plants something there must not decide
+/// where the user's locks are.
 fn choose(places: Places) -> Result<PathBuf> {
-    for runtime in places.runtime {
-        let found = place::ownership_at(&runtime);
-        if found.is_ok_and(|found| own_fault(found).is_none()) {
-            return Ok(runtime.join("lockfast"));
-        }
+    match place::ownership_at(&places.locks) {
+        Ok(found) if may_create_in(found) => return Ok(places.locks.join(places.own)),
+        // Root's alone.
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::system(&places.locks, Operation::UseDirectory, error)),
     }
-    let found = place::ownership_at(&places.shared);
-    if found.is_ok_and(may_create_in) {
-        return Ok(places.shared.join(places.own));
-    }
-    // The directory for temporary files may be reached by a link: on macOS it is.
+    // It may be reached by a link: on macOS it is.
     let temporary = &places.temporary;
     let temporary = temporary
         .canonicalize()
         .map_err(|error| Error::system(temporary, Operation::UseDirectory, error))?;
+    let is_private = place::is_private(&temporary).then_some(fault::PRIVATE);
+    refuse(&temporary, is_private)?;
     refuse(&temporary, parent_fault(ownership(&temporary)?))?;
     Ok(temporary.join(places.own))
 }

@@ -12,7 +12,7 @@
 //! | `2^62 + 2^61`, and the next | rooms | readers who found the gate shut wait in one of the two |
 //! | `2^62 + 2^61 + 2` | trial | locked for an instant, where it is doubtful whether locks exclude |
 //!
-//! Semaphores have bytes of their own, see [`permits`], so have those who are to be served in the
+//! Semaphores have bytes of their own among these, see [`permits`], so have those who are to be served in the
 //! order in which they came, see [`tickets`], and those who keep a lock that they do not use, and
 //! those who want it, see [`linger`].
 //!

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Operation, Result};
-use crate::file::{Goal, LockFile};
+use crate::file::LockFile;
 use crate::handle::{Handle, OfProcess};
 use crate::hold::Parcel;
 use crate::identity;
@@ -111,7 +111,7 @@ impl<'h> Releasing<'h> {
         if !self.handle.settings().remove_on_release || !file.can_be_alone() {
             return Ok(false);
         }
-        match file.attempt(Goal::Upgrade) {
+        match file.attempt_to_be_last() {
             Ok(true) => self.remove(file).map(|()| true),
             Ok(false) => Ok(false),
             Err(error) => Err(self.failed(Operation::Remove, error)),

@@ -35,7 +35,8 @@ pub use write::RwLockWriteGuard;
 ///
 /// A `RwLock` is a handle: clones of it share one descriptor, and its readers share one kernel lock.
 /// A [`Lock`](crate::Lock) at the same path excludes readers and writers, but waits without keeping
-/// readers from getting in before it. About forks, see there.
+/// readers from getting in before it. About forks, see there. Permits of a
+/// [`Semaphore`](crate::Semaphore) at the same path and readers or writers exclude each other.
 ///
 /// It is not reentrant, but for one case: a thread that reads already gets in again at once. Every
 /// other way in which a thread would wait for itself is an error with

@@ -43,9 +43,12 @@ pub use permit::SemaphorePermit;
 /// for ever; that is not reported, because a permit may be given back by any thread. About forks, see
 /// [`Lock`](crate::Lock); a forked child's copy of a permit holds nothing.
 ///
-/// A [`Lock`](crate::Lock) at the same path, while it is held, excludes all permits, and gets in when
-/// none is out and nobody is in the line. So does a writer of an [`RwLock`](crate::RwLock); its readers
-/// exclude permits too.
+/// # Other locks of the same path
+///
+/// A [`Lock`](crate::Lock) and a writer of an [`RwLock`](crate::RwLock) at the same path exclude all
+/// permits while they are held, and get in when no permit is out and nobody is first in the line to
+/// collect some. Readers exclude permits too, and permits exclude readers. An upgrade of a reader does
+/// not wait for those in the line: they wait until the writer has released.
 ///
 /// # Platform-specific behaviour
 ///

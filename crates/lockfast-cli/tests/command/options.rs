@@ -102,6 +102,53 @@ fn so_many_commands_run_at_once_as_there_are_permits() {
 }
 
 #[test]
+fn the_last_one_that_shares_the_lock_removes_the_file() {
+    for protocol in ["fcntl", "flock", "both"] {
+        let stage = Stage::new();
+        let lock = stage.path("job.lock");
+        let mut readers = [(); 2].map(|()| {
+            let mut command = run(["--shared", "--remove", "--protocol", protocol]);
+            command.arg(&lock).args(["--", "sh", "-c", HOLD]);
+            let reader = Actor::start(&mut command);
+            reader.says("ready");
+            reader
+        });
+        readers[0].tell("end");
+        assert_eq!(readers[0].end().code(), Some(0));
+        assert!(lock.exists(), "{protocol}");
+        let mut writer = run(["-n", "--protocol", protocol]);
+        let refused = outcome(writer.arg(&lock).args(["--", "true"]));
+        assert_eq!(refused.code, Some(75), "{protocol}: {refused:?}");
+        readers[1].tell("end");
+        assert_eq!(readers[1].end().code(), Some(0));
+        assert!(!lock.exists(), "{protocol}");
+    }
+}
+
+#[test]
+fn a_lock_of_another_user_where_everybody_creates_files_must_be_asked_for() {
+    let stage = Stage::new();
+    let directory = stage.path("public");
+    std::fs::create_dir(&directory).expect("a directory");
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o1777)).expect("its mode");
+    let lock = directory.join("job.lock");
+    std::fs::write(&lock, "").expect("a file");
+    if std::os::unix::fs::chown(&lock, Some(65_534), None).is_err() {
+        println!("left out: only root can give files away");
+        return;
+    }
+    let refused = outcome(run([&lock]).args(["--", "true"]));
+    assert_eq!(refused.code, Some(73), "{refused:?}");
+    let told = &refused.errors;
+    assert!(
+        told.contains("user 65534") && told.contains("--any-owner"),
+        "{told}"
+    );
+    let accepted = outcome(run(["--any-owner"]).arg(&lock).args(["--", "true"]));
+    assert_eq!(accepted.code, Some(0), "{accepted:?}");
+}
+
+#[test]
 fn remove_removes_the_file() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");

@@ -13,6 +13,11 @@ def locked(path=None, *, timeout=None, **options):
     """Runs the function alone.
 
     `@locked` names the lock after module and function; `@locked("state.lock", timeout=5)` by a path.
+
+    A function of a script, or of a module outside of packages, has the lock of its file's directory:
+    scripts of one name in two directories do not share it. A function of a package has one lock wherever
+    the package lies, and so do packages of one name. Where that is not meant, and where a script moves
+    to another directory with each release, give a path, or a lock: `@locked(Lock.named("nightly"))`.
     """
     return _decorated(path, timeout, options, Lock, "acquire")
 

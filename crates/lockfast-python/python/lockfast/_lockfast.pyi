@@ -20,6 +20,7 @@ class _Options(TypedDict, total=False):
     mode: int | None
     create_dirs: bool
     follow_symlinks: bool
+    any_owner: bool
     protocol: Literal["fcntl", "flock", "both"]
     verify: Literal["links", "path", "off"]
     fairness: Literal["barging", "fifo"]

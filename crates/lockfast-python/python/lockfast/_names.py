@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,13 +13,23 @@ if TYPE_CHECKING:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Module and function, the same in every process that runs it."""
-    module = function.__module__
-    if module == "__main__":
-        # The same whether the file is run or imported.
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        file = getattr(main, "__file__", None) or "interactive"
-        stem = file.replace("\\", "/").rpartition("/")[2]
-        module = spec.name if spec is not None else stem[:-3] if stem.endswith(".py") else stem
-    return f"{module}.{function.__qualname__}"
+    """Module and function, the same in every process that runs it.
+
+    A module outside of packages has nothing but its directory to tell it from others of its name.
+    """
+    name = str(function.__module__)
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    file = os.path.realpath(file) if file else None
+    if name in ("__main__", "__mp_main__"):
+        # The same whether the file is run, imported, or run again by multiprocessing.
+        spec = getattr(module, "__spec__", None)
+        stem = os.path.basename(file or "interactive")
+        name = spec.name if spec is not None else stem[:-3] if stem.endswith(".py") else stem
+    if getattr(sys, "frozen", False):
+        # Its files may be in another directory each time that it is started.
+        file = sys.executable
+    if "." not in name and file:
+        directory = os.fsencode(os.path.dirname(file))
+        name += f"@{zlib.crc32(directory):08x}"
+    return f"{name}.{function.__qualname__}"

@@ -8,7 +8,7 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::named::Directory;
 use crate::options::Settings;
 use crate::protocol::Protocol;
-use crate::sys::{self, FileSort, Status};
+use crate::sys::{self, FileSort, Status, place};
 
 /// An absolute path that can be a lock file's.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -61,9 +61,33 @@ impl Opened {
 }
 
 pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened> {
+    // A named lock's directory has rules of its own.
+    let may_be_anybodys = settings.any_owner || settings.directory.is_some();
     unless_gone(path, || {
         let (file, writable) = find_or_create(path, settings)?;
-        Ok(Opened::look_at(file, writable))
+        let opened = match Opened::look_at(file, writable) {
+            Ok(opened) if !may_be_anybodys => opened,
+            opened => return Ok(opened),
+        };
+        let owner = opened.status.owner;
+        match is_planted(path, owner, settings.follow_symlinks) {
+            Ok(false) => Ok(Ok(opened)),
+            Ok(true) => Err(Error::new(
+                path,
+                Operation::Open,
+                Cause::OfAnotherUser(owner),
+            )),
+            Err(error) => Ok(Err(error)),
+        }
+    })
+}
+
+/// Whether another user may have put the file there for this one to find.
+fn is_planted(path: &Path, owner: u32, follow: bool) -> io::Result<bool> {
+    let real = follow.then(|| path.canonicalize()).transpose()?;
+    let directory = real.as_deref().unwrap_or(path).parent();
+    directory.map_or(Ok(false), |directory| {
+        place::may_be_planted(owner, directory)
     })
 }
 

@@ -184,9 +184,7 @@ fn names_writer(lock: &KernelLock) -> bool {
 
 /// Are these none of the bytes that exclude anybody?
 fn is_beside(range: Range) -> bool {
-    let line = Part::Line.range(0);
-    let within_line = range.start >= line.start && end(range) <= end(line);
-    within_line || range.start >= Part::Gate.range(0).start
+    range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
 fn covers(lock: &KernelLock, byte: u64) -> bool {

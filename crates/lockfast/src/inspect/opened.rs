@@ -7,6 +7,7 @@ use super::snapshot::{FileKey, Opened, Snapshot, Taken};
 use super::{Kind, LockView, LockedFile, Mode, Opener, Role, State, located};
 use crate::owner::Owner;
 use crate::protocol::permits;
+use crate::protocol::plan::Part;
 
 /// The locks that show, and all that have one of the files open and are not known to be holders.
 ///
@@ -102,7 +103,7 @@ fn seen(taken: &Taken, file: &LockedFile) -> Vec<LockView> {
         views.push(view(State::Holding, Mode::Shared, None, (0, 0)));
     }
     if taken.head && !taken.inner {
-        let at = permits::waiting().start + 1;
+        let at = Part::Head.range(0).start;
         views.push(view(
             State::Waiting,
             Mode::Exclusive,

@@ -43,8 +43,7 @@ fn set_mode(path: &Path, mode: u32) {
 
 fn places(base: &Path) -> Places {
     Places {
-        runtime: Vec::new(),
-        shared: base.join("missing"),
+        locks: base.join("missing"),
         temporary: base.to_path_buf(),
         own: OWN.to_owned(),
     }
@@ -115,29 +114,42 @@ fn a_directory_of_another_user_is_refused() {
 }
 
 #[test]
-fn the_runtime_directory_comes_first_if_it_is_the_users_alone() {
-    let (base, runtime) = directory(0o700);
-    let with = |runtime: &Path| Places {
-        runtime: vec![runtime.to_path_buf()],
+fn the_directory_for_locks_comes_first_if_users_may_create_files_in_it() {
+    let (base, locks) = directory(0o1777);
+    let with = |locks: &Path| Places {
+        locks: locks.to_path_buf(),
         ..places(base.path())
     };
     let chosen = |places: Places| choose(places).expect("a place");
-    assert_eq!(chosen(with(&runtime)), runtime.join("lockfast"));
+    assert_eq!(chosen(with(&locks)), locks.join(OWN));
 
     let base = base.path().canonicalize().expect("a path");
     let elsewhere = base.join(OWN);
-    set_mode(&runtime, 0o755);
-    assert_eq!(chosen(with(&runtime)), elsewhere);
+    set_mode(&locks, 0o777);
+    assert_eq!(chosen(with(&locks)), elsewhere);
     assert_eq!(chosen(with(&base.join("missing"))), elsewhere);
 }
 
 #[test]
+fn a_place_that_can_not_be_looked_at_sends_nobody_elsewhere() {
+    let base = tempfile::tempdir().expect("a directory");
+    let file = base.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let locks = file.join("lock");
+    let places = Places {
+        locks: locks.clone(),
+        ..places(base.path())
+    };
+    assert_eq!(choose(places).expect_err("no directory").path(), locks);
+}
+
+#[test]
 fn what_is_planted_sends_nobody_elsewhere() {
-    let (base, shared) = directory(0o1777);
-    let own = shared.join(OWN);
+    let (base, locks) = directory(0o1777);
+    let own = locks.join(OWN);
     fs::write(&own, "planted").expect("a file");
     let places = Places {
-        shared,
+        locks,
         ..places(base.path())
     };
     assert_eq!(choose(places).expect("a place"), own);

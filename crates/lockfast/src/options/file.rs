@@ -88,6 +88,38 @@ impl<L> Options<L> {
         self
     }
 
+    /// Accepts a lock file that belongs to another user in a directory with a sticky bit, such as
+    /// `/tmp`; `false` unless set.
+    ///
+    /// There anybody can create a file before its user does, and then hold that lock for ever, or
+    /// delete the file while it is held. So opening a file there is refused if it belongs neither to
+    /// the user that the process runs as (root included) nor to the owner of the directory. It is the rule
+    /// by which the kernel's `fs.protected_regular` protects files. Set this for a lock that users who
+    /// trust each other share in such a directory; better is a directory of their group without that bit.
+    ///
+    /// A lock with a [name](Self::open_named) needs no such option: its directory is the user's own, or
+    /// everybody's on purpose.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// On Windows directories have no sticky bit, and files of all owners are accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("shared.lock");
+    /// let lock = lockfast::Lock::options().mode(0o666).any_owner(true).open(&path)?;
+    /// drop(lock.lock()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn any_owner(mut self, any_owner: bool) -> Self {
+        self.settings.any_owner = any_owner;
+        self
+    }
+
     /// Chooses the kernel locks, and so the programs that are excluded; [`Protocol::Fcntl`] unless
     /// set.
     ///
@@ -129,6 +161,9 @@ impl<L> Options<L> {
     }
 
     /// Removes the lock file at each release; `false` unless set.
+    ///
+    /// While others read by the same file it stays, and the last reader removes it. Readers that leave in the
+    /// same instant may leave it to the next release.
     ///
     /// The file is removed while the lock is held, and those who waited for it notice and go on
     /// with a new file: nobody gets in twice, and nobody sees the file missing. This holds among

@@ -46,7 +46,8 @@ impl Options<Lock> {
     /// When the file can't be opened or created, with the reason; in particular
     /// [`is_invalid_path`](crate::Error::is_invalid_path) for a path that is empty or at which
     /// something other than a regular file stands,
-    /// [`is_permission_denied`](crate::Error::is_permission_denied), and
+    /// [`is_permission_denied`](crate::Error::is_permission_denied), also for a file of another user in a
+    /// directory like `/tmp` (see [`any_owner`](Self::any_owner)), and
     /// [`is_unsupported`](crate::Error::is_unsupported) on a platform without file locks.
     ///
     /// # Examples
@@ -69,8 +70,8 @@ impl Options<Lock> {
     /// has 1 to 200 bytes, does not begin with a dot, and has neither `/` nor control characters.
     /// Names that differ in case only are different names, if the file system tells them apart.
     ///
-    /// The file has mode `0o600`, or `0o666` for the machine, unless [`mode`](Self::mode) says
-    /// otherwise. No link is followed, and no directory is created but the user's own,
+    /// The file has mode `0o600` (on Linux with a sticky bit, `0o1600`, which keeps systemd-tmpfiles
+    /// from removing it), or `0o666` for the machine, unless [`mode`](Self::mode) says otherwise. No link is followed, and no directory is created but the user's own,
     /// whatever the other options say.
     ///
     /// # Errors

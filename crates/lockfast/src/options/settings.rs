@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) mode: Option<u32>,
     pub(crate) create_dirs: bool,
     pub(crate) follow_symlinks: bool,
+    /// Whether the file may belong to somebody else in a directory with a sticky bit.
+    pub(crate) any_owner: bool,
     pub(crate) protocol: Protocol,
     pub(crate) verify: Verify,
     pub(crate) fairness: Fairness,
@@ -47,6 +49,7 @@ impl Default for Settings {
             mode: None,
             create_dirs: true,
             follow_symlinks: false,
+            any_owner: false,
             protocol: Protocol::default(),
             verify: Verify::default(),
             fairness: Fairness::default(),
@@ -71,6 +74,7 @@ impl fmt::Debug for Settings {
             .field("mode", &self.mode)
             .field("create_dirs", &self.create_dirs)
             .field("follow_symlinks", &self.follow_symlinks)
+            .field("any_owner", &self.any_owner)
             .field("protocol", &self.protocol)
             .field("verify", &self.verify)
             .field("fairness", &self.fairness)

@@ -5,9 +5,13 @@
 //! one with exclusive ones; a call takes all its bytes or none) and runs the same [`Plan`]s as
 //! `file`. Each property is checked twice: it holds for the plans, and it fails for plans in which
 //! what it rests on was left out.
+//!
+//! A process may also take the one permit of a semaphore at the same path: lined up by the real plan,
+//! it then waits for the permit, which is one of the main bytes.
 
 use stateright::{Model, Property};
 
+use super::permits;
 use super::plan::{self, Access, Mode, Part, Plan, Step};
 
 /// The bytes that matter, each standing for all like it.
@@ -17,7 +21,11 @@ pub(crate) const UPGRADE: usize = 2;
 const TAG: usize = 3;
 const FIRST_ROOM: usize = 4;
 const SECOND_ROOM: usize = 5;
-pub(crate) const BYTES: usize = 6;
+/// Main bytes, too.
+const PERMIT: usize = 6;
+const HEAD: usize = 7;
+const WAITING: usize = 8;
+pub(crate) const BYTES: usize = 9;
 
 const PROCESSES: usize = 3;
 
@@ -34,6 +42,8 @@ enum Role {
     Upgrader,
     /// Writes, reads on as upgradable, and then as a reader.
     Downgrader,
+    /// Takes the permit.
+    Taker,
 }
 
 /// What a process is about.
@@ -44,6 +54,9 @@ enum Doing {
     Trying(Aim, usize),
     Waiting(Aim, usize),
     Inside(Mode),
+    /// First in the line for the permit.
+    Leading,
+    HasPermit,
     Dead,
 }
 
@@ -53,6 +66,8 @@ enum Aim {
     Enter(Mode),
     Upgrade,
     Downgrade(Mode, Mode),
+    /// To be the first in the line for the permit.
+    Lead,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +102,7 @@ struct Plans {
     quick: fn(Mode) -> Plan,
     patient: fn(Mode) -> Plan,
     upgrade: Plan,
+    line_up: Plan,
 }
 
 struct Scene {
@@ -100,24 +116,27 @@ impl Plans {
         quick: plan::quick,
         patient: plan::patient,
         upgrade: plan::UPGRADE,
+        line_up: permits::LINE_UP,
     };
 }
 
 pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
-        Part::All => &[MAIN, GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM],
-        Part::Whole => &[MAIN, GATE, UPGRADE, TAG],
-        Part::Entrance => &[MAIN, GATE],
-        Part::Main => &[MAIN],
+        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+        Part::Whole => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
+        Part::Entrance => &[MAIN, PERMIT, HEAD, GATE],
+        Part::Main => &[MAIN, PERMIT, HEAD],
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
         Part::Tagged => &[UPGRADE, TAG],
-        Part::BeyondMain => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM],
-        Part::BeyondUpgrade => &[TAG, FIRST_ROOM, SECOND_ROOM],
+        Part::BeyondMain => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
+        Part::BeyondUpgrade => &[TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
         Part::FirstRoom => &[FIRST_ROOM],
         Part::SecondRoom => &[SECOND_ROOM],
-        Part::Waiting | Part::Head | Part::Line => unreachable!("no readers-writer lock does that"),
+        Part::Waiting => &[WAITING],
+        Part::Head => &[HEAD],
+        Part::Line => &[HEAD, WAITING],
     }
 }
 
@@ -173,13 +192,17 @@ impl Process {
 impl Machine {
     /// Would the kernel grant it?
     fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
+        self.are_free(who, access, bytes(part))
+    }
+
+    fn are_free(&self, who: usize, access: Access, wanted: &[usize]) -> bool {
         let conflicts = |lock: Option<Access>| match lock {
             None => false,
             Some(Access::Shared) => access == Access::Exclusive,
             Some(Access::Exclusive) => true,
         };
         let mut others = self.processes.iter().enumerate().filter(|&(i, _)| i != who);
-        !others.any(|(_, other)| bytes(part).iter().any(|&byte| conflicts(other.locks[byte])))
+        !others.any(|(_, other)| wanted.iter().any(|&byte| conflicts(other.locks[byte])))
     }
 
     fn lock(&mut self, who: usize, access: Access, part: Part) {
@@ -199,6 +222,10 @@ impl Machine {
         let mode = match aim {
             Aim::Enter(mode) | Aim::Downgrade(_, mode) => mode,
             Aim::Upgrade => Mode::Write,
+            Aim::Lead => {
+                self.processes[who].doing = Doing::Leading;
+                return;
+            }
         };
         self.processes[who].doing = Doing::Inside(mode);
         if mode == Mode::Upgradable {
@@ -230,13 +257,16 @@ impl Scene {
             Doing::Waiting(Aim::Enter(mode), _) => (self.plans.patient)(mode),
             Doing::Trying(Aim::Upgrade, _) => plan::UPGRADE_QUICK,
             Doing::Waiting(Aim::Upgrade, _) => self.plans.upgrade,
+            Doing::Trying(Aim::Lead, _) | Doing::Waiting(Aim::Lead, _) => self.plans.line_up,
             Doing::Trying(Aim::Downgrade(from, to), _)
             | Doing::Waiting(Aim::Downgrade(from, to), _) => match (from, to) {
                 (Mode::Write, Mode::Upgradable) => plan::WRITE_TO_UPGRADABLE,
                 (Mode::Upgradable, Mode::Read) => plan::UPGRADABLE_TO_READ,
                 _ => plan::WRITE_TO_READ,
             },
-            Doing::Nothing | Doing::Inside(_) | Doing::Dead => unreachable!("it follows no plan"),
+            Doing::Nothing | Doing::Inside(_) | Doing::Leading | Doing::HasPermit | Doing::Dead => {
+                unreachable!("it follows no plan")
+            }
         }
     }
 
@@ -245,6 +275,10 @@ impl Scene {
         let enter = |mode| Doing::Trying(Aim::Enter(mode), 0);
         process.doing = match (process.doing, process.role) {
             (Doing::Nothing, _) if process.rounds == 0 => return,
+            (Doing::Nothing, Role::Taker) => {
+                process.rounds -= 1;
+                Doing::Waiting(Aim::Lead, 0)
+            }
             (Doing::Nothing, role) => {
                 process.rounds -= 1;
                 enter(match role {
@@ -252,6 +286,7 @@ impl Scene {
                     Role::Writer | Role::Downgrader => Mode::Write,
                     Role::Exclusive => Mode::Exclusive,
                     Role::Upgrader => Mode::Upgradable,
+                    Role::Taker => unreachable!("it begins above"),
                 })
             }
             (Doing::Inside(Mode::Upgradable), Role::Upgrader) => Doing::Trying(Aim::Upgrade, 0),
@@ -275,7 +310,8 @@ impl Scene {
             Doing::Trying(aim, at) => (aim, at, false),
             Doing::Waiting(aim, at) => (aim, at, true),
             Doing::Dead => return None,
-            Doing::Nothing | Doing::Inside(_) => {
+            Doing::Leading => return Self::take_permit(machine, who),
+            Doing::Nothing | Doing::Inside(_) | Doing::HasPermit => {
                 let before = machine.processes[who].clone();
                 Self::begin(&mut machine.processes[who]);
                 return (machine.processes[who] != before).then_some(machine);
@@ -323,8 +359,23 @@ impl Scene {
         Some(machine)
     }
 
+    /// The head takes the permit when it is free, and leaves the line.
+    fn take_permit(mut machine: Machine, who: usize) -> Option<Machine> {
+        if !machine.are_free(who, Access::Exclusive, &[PERMIT]) {
+            return None;
+        }
+        let process = &mut machine.processes[who];
+        process.locks[PERMIT] = Some(Access::Exclusive);
+        process.unlock(Part::Line);
+        process.doing = Doing::HasPermit;
+        Some(machine)
+    }
+
     /// Only a call that may have to wait comes back without what it is for.
     fn may_give_up(&self, process: &Process) -> bool {
+        if process.doing == Doing::Leading {
+            return true;
+        }
         let Doing::Waiting(_, at) = process.doing else {
             return false;
         };
@@ -334,6 +385,12 @@ impl Scene {
     /// The time is over, or the wait was cancelled.
     fn give_up(&self, mut machine: Machine, who: usize) -> Machine {
         let doing = machine.processes[who].doing;
+        if doing == Doing::Leading {
+            let process = &mut machine.processes[who];
+            process.unlock(Part::Line);
+            process.doing = Doing::Nothing;
+            return machine;
+        }
         let undo = self.plan(doing).undo;
         let process = &mut machine.processes[who];
         let Doing::Waiting(aim, at) = doing else {
@@ -344,7 +401,7 @@ impl Scene {
         }
         process.overtaken = 0;
         process.doing = match aim {
-            Aim::Enter(_) => Doing::Nothing,
+            Aim::Enter(_) | Aim::Lead => Doing::Nothing,
             Aim::Upgrade => {
                 // It reads on, and then leaves.
                 process.role = Role::Downgrader;
@@ -400,7 +457,7 @@ impl Model for Scene {
                 let count = |is: fn(&Process) -> bool| {
                     machine.processes.iter().filter(|one| is(one)).count()
                 };
-                let alone = count(Process::is_alone);
+                let alone = count(Process::is_alone) + count(|one| one.doing == Doing::HasPermit);
                 alone == 0 || (alone == 1 && count(Process::reads) == 0)
             }),
             Property::always(ONE_UPGRADABLE, |_, machine: &Machine| {
@@ -418,7 +475,8 @@ impl Model for Scene {
                 machine.processes.iter().all(|one| one.overtaken <= 1)
             }),
             Property::always(NO_DEADLOCK, |scene: &Scene, machine: &Machine| {
-                let waits = |one: &Process| matches!(one.doing, Doing::Waiting(..));
+                let waits =
+                    |one: &Process| matches!(one.doing, Doing::Waiting(..) | Doing::Leading);
                 let can_go = |who| scene.go(machine.clone(), who).is_some();
                 !machine.processes.iter().any(waits) || (0..PROCESSES).any(can_go)
             }),

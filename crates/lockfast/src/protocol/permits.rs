@@ -3,16 +3,23 @@
 //! | bytes | name | meaning |
 //! |---|---|---|
 //! | `2 * i` for `i < N` | permit i | exclusive: somebody has it |
-//! | `2^61` | waiting | shared by everybody in the line |
-//! | `2^61 + 1` | head | exclusive: the first in the line |
+//! | `2^61` | head | exclusive: the first in the line |
+//! | `2^62 + 2^61 + 3` | waiting | shared by everybody in the line |
 //! | `2^62 + 2^61 + 2^60 + N` | presence | shared by everybody who has it open with N permits |
 //!
 //! Between two permits a byte stays free, so that the kernel never joins the locks of one
 //! description into one that must be split again to release a part.
 //!
-//! Permits and line lie within the bytes that a [`Lock`](crate::Lock) or a writer of an
-//! [`RwLock`](crate::RwLock) of the same path locks: whoever holds one has all the permits, and waits
-//! until all are back and nobody is in the line.
+//! # Beside locks of the same path
+//!
+//! Permits and head lie within the main bytes. So a [`Lock`](crate::Lock) or a writer of an
+//! [`RwLock`](crate::RwLock) of the same path has all the permits, and gets in when all are back and
+//! nobody is the head. A reader keeps others from permits too, and is kept out by them.
+//!
+//! The waiting byte lies outside, as it is held by somebody who waits for the head byte, and so for
+//! readers: an upgrade, which keeps the main bytes shared while it waits for the rest of what a writer
+//! locks, must not have to wait for it. Whoever has the head byte or a permit waits for nothing but
+//! permits, and for those no reader is inside. So no circle can close; `protocol::model` explores it.
 //!
 //! # Never more than N
 //!
@@ -64,8 +71,11 @@ use super::plan::{Access, Part, Plan, Range, Step};
 /// The most that a semaphore can have.
 pub(crate) const MAX: u32 = 1024;
 
-/// Where the line is: the waiting byte, and the head byte behind it.
-pub(super) const LINE: u64 = 1 << 61;
+/// Where the first in the line is.
+pub(super) const HEAD: u64 = 1 << 61;
+
+/// Where everybody in the line is: behind the rooms and the byte of the trial.
+pub(super) const WAITING: u64 = (1 << 62) + (1 << 61) + 3;
 
 const PRESENCE: u64 = (1 << 62) + (1 << 61) + (1 << 60);
 
@@ -95,12 +105,12 @@ pub(crate) fn within(part: Range) -> u64 {
 
 /// Is anybody in the line?
 pub(crate) fn waiting() -> Range {
-    range(LINE, 1)
+    range(WAITING, 1)
 }
 
 /// Is anybody the head of the line, or in the way of all? Those in the line by tickets are told, too.
 pub(crate) fn line_and_beyond() -> Range {
-    range(LINE, 0)
+    range(HEAD, 0)
 }
 
 /// Who has it open with that number.
@@ -133,17 +143,18 @@ fn range(start: u64, len: u64) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::exclusive_len;
+    use crate::protocol::{TRIAL, exclusive_len};
 
     fn end(range: Range) -> u64 {
         range.start + range.len
     }
 
     #[test]
-    fn an_exclusive_lock_covers_permits_and_line_and_no_presence() {
+    fn an_exclusive_lock_covers_permits_and_head_and_nothing_else_of_a_semaphore() {
         let whole = Part::Whole.range(exclusive_len((1 << 22) - 1, u64::MAX));
-        assert!(end(all(MAX)) <= LINE && end(Part::Line.range(0)) <= Part::Main.range(0).len);
-        assert!(end(whole) <= PRESENCE && end(Part::Rooms.range(0)) <= PRESENCE);
+        assert!(end(all(MAX)) <= HEAD && end(Part::Head.range(0)) <= Part::Main.range(0).len);
+        assert!(end(whole) <= WAITING && end(waiting()) <= PRESENCE);
+        assert!(end(Part::Rooms.range(0)) <= TRIAL.start && end(TRIAL) <= WAITING);
         assert!(i64::try_from(end(presence(MAX)) + 1).is_ok());
     }
 

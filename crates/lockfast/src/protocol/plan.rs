@@ -93,7 +93,7 @@ pub(crate) enum Part {
     Waiting,
     /// Whoever is first in the line for permits.
     Head,
-    /// Both.
+    /// From one to the other. A semaphore's file has nothing else locked between them.
     Line,
 }
 
@@ -266,9 +266,9 @@ impl Part {
             Self::Rooms => (ROOMS, 2),
             Self::FirstRoom => (ROOMS, 1),
             Self::SecondRoom => (ROOMS + 1, 1),
-            Self::Waiting => (permits::LINE, 1),
-            Self::Head => (permits::LINE + 1, 1),
-            Self::Line => (permits::LINE, 2),
+            Self::Waiting => (permits::WAITING, 1),
+            Self::Head => (permits::HEAD, 1),
+            Self::Line => (permits::HEAD, permits::WAITING + 1 - permits::HEAD),
         };
         Range { start, len }
     }

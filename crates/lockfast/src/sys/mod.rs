@@ -13,7 +13,7 @@
 //! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
-//! | `place` | where locks that have a name can be, whose such a directory is and what others may do there; makes one that is the user's alone |
+//! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
 //! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
@@ -134,6 +134,8 @@ pub(crate) struct Status {
     pub(crate) changed: ChangeTime,
     /// What sort of file.
     pub(crate) sort: FileSort,
+    /// The number of the user whom it belongs to; 0 where users have no numbers.
+    pub(crate) owner: u32,
 }
 
 /// Whose something is, and what others may do with it.
@@ -173,20 +175,18 @@ pub(crate) enum Home {
         allow(dead_code, reason = "there is none of which that is sure")
     )]
     Certain(PathBuf),
-    /// In the first of these that is fit.
+    /// In one of these, which the system alone decides.
     Possible(Places),
 }
 
 /// Where a user's directory can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// The user's alone, if all is well.
-    pub(crate) runtime: Vec<PathBuf>,
-    /// Everybody's.
-    pub(crate) shared: PathBuf,
-    /// Everybody's, if there is no better place.
+    /// Made for locks. Some systems let every user create files in it, and others root alone.
+    pub(crate) locks: PathBuf,
+    /// Where every user can create files, on all systems.
     pub(crate) temporary: PathBuf,
-    /// The name of the user's directory in those that are everybody's.
+    /// The name of the user's directory in either.
     pub(crate) own: String,
 }
 

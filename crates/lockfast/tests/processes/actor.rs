@@ -170,6 +170,11 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         }
         ["classic", name, kind] => kernel_classic(&locked().files[name], kind)?,
         ["close-file", name] => drop(locked().files.remove(name)),
+        ["become", user] => {
+            let user: u32 = user.parse()?;
+            nix::unistd::setgid(user.into())?;
+            nix::unistd::setuid(user.into())?;
+        }
         ["chdir", path] => std::env::set_current_dir(path)?,
         ["count", what @ ("fd" | "task")] => {
             return Ok(fs::read_dir(format!("/proc/self/{what}"))?
@@ -306,6 +311,10 @@ fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let lock = RwLock::open(path)?;
             return rwlock::read_in_threads(&lock, threads.parse()?, rounds.parse()?);
         }
+        ["hammer-plain", path, rounds, ref options @ ..] => {
+            let lock = parse::<RwLock>(options, to).open(path)?;
+            return rwlock::hammer_plain(&lock, rounds.parse()?);
+        }
         [how, name, guard, ref millis @ ..] => {
             let lock = locked().rw.lock(name);
             let entered = rwlock::enter(&lock, how, millis)?;
@@ -334,6 +343,7 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
                 options.linger(Duration::from_millis(millis.parse().expect("a number")))
             }
             ("remove", "") => options.remove_on_release(true),
+            ("any-owner", "") => options.any_owner(true),
             ("follow", "") => options.follow_symlinks(true),
             ("no-dirs", "") => options.create_dirs(false),
             ("mode", mode) => options.mode(u32::from_str_radix(mode, 8).expect("octal")),

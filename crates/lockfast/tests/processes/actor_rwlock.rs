@@ -136,6 +136,23 @@ fn changed<To, From>(
     }
 }
 
+/// Reads and writes in turn, so many rounds, and watches for others.
+pub(crate) fn hammer_plain(lock: &RwLock, rounds: u64) -> Answer {
+    let witness = witness::Witness::beside(lock.path())?;
+    for round in 0..rounds {
+        if round % 3 == 0 {
+            let guard = lock.write()?;
+            witness.visit()?;
+            guard.release()?;
+        } else {
+            let guard = lock.read()?;
+            witness.look()?;
+            guard.release()?;
+        }
+    }
+    Ok(String::new())
+}
+
 /// Reads, writes and upgrades in turn, so many rounds, and watches for others.
 pub(crate) fn hammer(lock: &RwLock, rounds: u64) -> Answer {
     let witness = witness::Witness::beside(lock.path())?;

@@ -29,8 +29,10 @@ mod interop;
 mod kernel;
 mod linger;
 mod lockless;
+mod mixed;
 mod mixture;
 mod owner;
+mod ownership;
 mod program;
 mod race;
 mod release;
@@ -41,6 +43,7 @@ mod stage;
 mod table;
 mod tally;
 mod tasks;
+mod temporary;
 mod threads;
 mod waiting;
 mod witness;
@@ -76,11 +79,14 @@ fn main() -> ExitCode {
         owner::trials(),
         identity::trials(),
         inputs::trials(),
+        ownership::trials(),
         rwlock::trials(),
         fifo::trials(),
         fifo::line::trials(),
         race::trials(),
         semaphore::trials(),
+        mixed::trials(),
+        temporary::trials(),
         deadlock::trials(),
         threads::trials(),
         linger::trials(),

@@ -35,8 +35,8 @@ trials![
 ];
 
 /// The byte that everybody in the line shares.
-pub(crate) const WAITING: u64 = 1 << 61;
-const HEAD: u64 = WAITING + 1;
+pub(crate) const WAITING: u64 = (1 << 62) + (1 << 61) + 3;
+const HEAD: u64 = 1 << 61;
 
 fn actors<const N: usize>(place: &Place, permits: u32, options: &str) -> [Actor; N] {
     std::array::from_fn(|_| {

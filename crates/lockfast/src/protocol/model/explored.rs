@@ -21,7 +21,7 @@ fn violated(roles: [Role; PROCESSES], rounds: u8, plans: Plans) -> Vec<&'static 
     names
 }
 
-use Role::{Downgrader, Exclusive, Reader, Upgrader, Writer};
+use Role::{Downgrader, Exclusive, Reader, Taker, Upgrader, Writer};
 
 #[test]
 fn the_plans_keep_every_property() {
@@ -34,6 +34,34 @@ fn the_plans_keep_every_property() {
             }
         }
     }
+}
+
+#[test]
+fn the_plans_keep_every_property_beside_a_semaphore() {
+    const OTHERS: [Role; 6] = [Reader, Writer, Exclusive, Upgrader, Downgrader, Taker];
+    for (first, &one) in OTHERS.iter().enumerate() {
+        for &other in &OTHERS[first..] {
+            let roles = [one, other, Taker];
+            assert_eq!(violated(roles, 2, Plans::REAL), [""; 0], "{roles:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_must_not_wait_for_those_in_the_line_for_permits() {
+    // With a waiting byte that a writer locks, too.
+    let plans = Plans {
+        line_up: Plan {
+            steps: &[
+                Step::Lock(Access::Shared, Part::Gate),
+                Step::Lock(Access::Exclusive, Part::Head),
+            ],
+            undo: Part::All,
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Taker, Reader], 1, plans);
+    assert!(violated.contains(&NO_DEADLOCK), "{violated:?}");
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
         links: stat.st_nlink,
         changed: ChangeTime(stat.st_ctime, stat.st_ctime_nsec),
         sort,
+        owner: stat.st_uid,
     })
 }
 
@@ -351,6 +352,7 @@ fn status_of(metadata: &Metadata) -> Status {
         links: metadata.nlink(),
         changed: ChangeTime(metadata.ctime(), metadata.ctime_nsec()),
         sort,
+        owner: metadata.uid(),
     }
 }
 

@@ -1,39 +1,74 @@
 //! Directories of named locks: where they are, whose they are, and what others may do there.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::{env, io};
 
 use super::file;
 use crate::sys::{Home, Others, Ownership, Places};
 
 /// What is wrong with a directory, and what to do about it.
 pub(crate) mod fault {
-    pub(crate) const OF_ANOTHER_USER: &str =
-        "it belongs to another user: have it removed, or set XDG_RUNTIME_DIR";
+    pub(crate) const OF_ANOTHER_USER: &str = "it belongs to another user, and is meant for this \
+        one: have root remove it, or open the lock by a path";
     pub(crate) const OTHERS_ENTER: &str = "others can enter it: make its mode 0700";
     pub(crate) const PARENT_OF_ANOTHER_USER: &str =
-        "it belongs to another user: set TMPDIR or XDG_RUNTIME_DIR to one of your own";
-    pub(crate) const OTHERS_REMOVE: &str =
-        "others can move away what is in it, as it has no sticky bit: set XDG_RUNTIME_DIR";
+        "it does not belong to root: open the lock by a path";
+    pub(crate) const OTHERS_REMOVE: &str = "others can move away what is in it, as it has no \
+        sticky bit: have root set it (mode 1777), or open the lock by a path";
+    pub(crate) const PRIVATE: &str = "this process has a directory of its own there (PrivateTmp= \
+        of systemd), in which nobody else would find the lock: open it by a path that all see";
     pub(crate) const NOT_OF_THE_SYSTEM: &str =
         "it does not belong to root, and its owner could replace the locks of all";
 }
 
-/// Where a session has its runtime directory, and what is everybody's.
+/// The mode of a file in the user's own directory.
+///
+/// systemd-tmpfiles removes old files from directories for temporary files, also those that are locked,
+/// but none with a sticky bit. Other systems refuse that bit to users.
+pub(crate) const OWN_MODE: u32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+    0o600 | STICKY
+} else {
+    0o600
+};
+
+/// Places that depend on no session and no variable.
 #[allow(clippy::unnecessary_wraps, reason = "other systems may not tell")]
 pub(crate) fn of_user() -> io::Result<Home> {
-    let user = user();
-    let session = PathBuf::from(format!("/run/user/{user}"));
-    let given = runtime_dir(env::var_os("XDG_RUNTIME_DIR"));
     Ok(Home::Possible(Places {
-        runtime: given.into_iter().chain([session]).collect(),
-        shared: MACHINE[0].into(),
-        temporary: env::temp_dir(),
-        own: format!("lockfast-{user}"),
+        locks: MACHINE[0].into(),
+        temporary: "/var/tmp".into(),
+        own: format!("lockfast-{}", user()),
     }))
+}
+
+/// Whether this process is known to see another directory at the path than most others of the
+/// machine.
+pub(crate) fn is_private(path: &Path) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return fs::read_to_string("/proc/self/mountinfo")
+        .is_ok_and(|mounts| is_made_by_systemd(&mounts, path));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+/// Whether what is mounted there last is a directory that systemd makes for one service.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_made_by_systemd(mounts: &str, path: &Path) -> bool {
+    let root_of = |line: &str| {
+        let mut words = line.split(' ').skip(3);
+        let (root, place) = (words.next()?, words.next()?);
+        (Path::new(place) == path).then(|| root.contains("/systemd-private-"))
+    };
+    mounts
+        .lines()
+        .filter_map(root_of)
+        .next_back()
+        .unwrap_or(false)
 }
 
 /// Where Linux has the locks of the whole machine.
@@ -51,6 +86,17 @@ pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
         others: others(metadata.mode()),
         sort: file::status_at(path, false)?.sort,
     })
+}
+
+/// Whether somebody else may have put a file of that owner there for this user to find: the directory
+/// has a sticky bit, so it is shared by users who do not trust each other, and the file belongs neither
+/// to this user nor to the directory's owner. It is the rule of `fs.protected_regular`.
+pub(crate) fn may_be_planted(owner: u32, directory: &Path) -> io::Result<bool> {
+    if owner == user() {
+        return Ok(false);
+    }
+    let directory = fs::metadata(directory)?;
+    Ok(directory.mode() & STICKY != 0 && owner != directory.uid())
 }
 
 /// Creates a directory that nobody but the user can enter. What stands there already, be it a link,
@@ -75,13 +121,6 @@ fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// A relative path means nothing there, by the specification.
-fn runtime_dir(variable: Option<OsString>) -> Option<PathBuf> {
-    variable
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-}
-
 fn others(mode: u32) -> Others {
     Others {
         enter: mode & 0o077 != 0,
@@ -95,10 +134,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_runtime_directory_means_nothing() {
-        assert_eq!(runtime_dir(Some("run".into())), None);
-        assert_eq!(runtime_dir(None), None);
-        assert_eq!(runtime_dir(Some("/run".into())), Some("/run".into()));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn what_systemd_mounts_for_one_service_is_private() {
+        const PRIVATE: &str = "/var/tmp/systemd-private-0123456789abcdef-cron.service-AbCdEf/tmp";
+        let mount =
+            |root, place| format!("36 35 8:1 {root} {place} rw,relatime - ext4 /dev/sda1 rw\n");
+        let is_private = |mounts: &str| is_made_by_systemd(mounts, Path::new("/var/tmp"));
+        assert!(!is_private(&mount("/", "/")));
+        assert!(!is_private(&mount("/@var_tmp", "/var/tmp")));
+        assert!(!is_private(&mount(PRIVATE, "/tmp")));
+        let private = mount("/", "/") + &mount(PRIVATE, "/var/tmp");
+        assert!(is_private(&private));
+        // What is mounted over it is what is seen.
+        assert!(!is_private(&(private + &mount("/", "/var/tmp"))));
     }
 
     #[test]

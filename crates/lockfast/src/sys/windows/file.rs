@@ -68,6 +68,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
             links: 0,
             changed: ChangeTime(0, 0),
             sort,
+            owner: 0,
         });
     }
     let standard: FILE_STANDARD_INFO = information(file, FileStandardInfo)?;
@@ -82,6 +83,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
         links: names.into(),
         changed: change_time(basic.ChangeTime),
         sort,
+        owner: 0,
     })
 }
 

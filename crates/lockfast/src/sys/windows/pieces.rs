@@ -193,10 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn permits_and_line_lie_in_what_a_writer_locks() {
+    fn permits_and_head_lie_in_what_a_writer_locks() {
         let whole = of(part(Part::Whole));
-        let line = Part::Line.range(0);
-        for range in [permits::permit(0), permits::permit(permits::MAX - 1), line] {
+        let head = Part::Head.range(0);
+        for range in [permits::permit(0), permits::permit(permits::MAX - 1), head] {
             let [piece] = of(range)[..] else {
                 panic!("one piece")
             };

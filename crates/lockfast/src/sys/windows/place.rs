@@ -32,8 +32,25 @@ pub(crate) mod fault {
     pub(crate) const PARENT_OF_ANOTHER_USER: &str = "it belongs to another user";
     pub(crate) const OTHERS_REMOVE: &str =
         "others can move away what is in it: have their rights to do so taken away";
+    pub(crate) const PRIVATE: &str = "this process alone sees it";
     pub(crate) const NOT_OF_THE_SYSTEM: &str = "it belongs neither to the system nor to its \
                                                 administrators, and its owner could replace the locks of all";
+}
+
+/// There are no modes: the directory's access control list counts.
+pub(crate) const OWN_MODE: u32 = 0o600;
+
+/// Whether this process is known to see another directory at the path than most others of the
+/// machine.
+pub(crate) fn is_private(_path: &Path) -> bool {
+    false
+}
+
+/// Whether somebody else may have put a file there for this user to find. Who may create files in a
+/// directory, and who may remove them, is not known by a mode here.
+#[allow(clippy::unnecessary_wraps, reason = "other systems look it up")]
+pub(crate) fn may_be_planted(_owner: u32, _directory: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// In the user's profile, which the system makes for the user alone.
