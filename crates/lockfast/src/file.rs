@@ -77,6 +77,29 @@ pub(crate) enum Goal {
     LeadLine,
 }
 
+/// Those who wait for the same: of each line, nobody is granted before all who are in the kernel's queue
+/// already could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Line {
+    file: FileId,
+    mode: Mode,
+    bytes: bool,
+    flock: bool,
+}
+
+#[cfg(test)]
+impl Line {
+    /// Of no file that exists.
+    pub(crate) fn for_test() -> Self {
+        Self {
+            file: FileId::default(),
+            mode: Mode::Exclusive,
+            bytes: true,
+            flock: false,
+        }
+    }
+}
+
 impl Goal {
     fn quick(self) -> Plan {
         match self {
@@ -238,6 +261,20 @@ impl LockFile {
     /// Can a lock be changed to another without giving it up in between?
     pub(crate) fn converts(&self) -> bool {
         self.bytes && !self.flock
+    }
+
+    /// The line of those who wait for this goal. None where each wait has to show in the kernel: in a strict
+    /// order, and in the line for permits. An upgrade has nobody beside it.
+    pub(crate) fn line(&self, goal: Goal) -> Option<Line> {
+        let Goal::Enter(mode) = goal else {
+            return None;
+        };
+        self.order.is_none().then_some(Line {
+            file: self.id,
+            mode,
+            bytes: self.bytes,
+            flock: self.flock,
+        })
     }
 
     /// Tries once; `false` when somebody else is in the way or comes before, and then nothing more
