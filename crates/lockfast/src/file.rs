@@ -65,7 +65,7 @@ pub(crate) struct LockFile {
 }
 
 /// What is wanted of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
     /// To get in, holding nothing yet.
     Enter(Mode),
@@ -82,7 +82,7 @@ pub(crate) enum Goal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Line {
     file: FileId,
-    mode: Mode,
+    goal: Goal,
     bytes: bool,
     flock: bool,
 }
@@ -93,7 +93,7 @@ impl Line {
     pub(crate) fn for_test() -> Self {
         Self {
             file: FileId::default(),
-            mode: Mode::Exclusive,
+            goal: Goal::LeadLine,
             bytes: true,
             flock: false,
         }
@@ -263,15 +263,13 @@ impl LockFile {
         self.bytes && !self.flock
     }
 
-    /// The line of those who wait for this goal. None where each wait has to show in the kernel: in a strict
-    /// order, and in the line for permits. An upgrade has nobody beside it.
+    /// The line of those who wait for this goal. None in a strict order, where each wait has a place among the
+    /// processes, and for an upgrade, which has nobody beside it.
     pub(crate) fn line(&self, goal: Goal) -> Option<Line> {
-        let Goal::Enter(mode) = goal else {
-            return None;
-        };
-        self.order.is_none().then_some(Line {
+        let is_shared = matches!(goal, Goal::Enter(_) | Goal::LeadLine);
+        (is_shared && self.order.is_none()).then_some(Line {
             file: self.id,
-            mode,
+            goal,
             bytes: self.bytes,
             flock: self.flock,
         })

@@ -37,9 +37,9 @@ pub use write::RwLockWriteGuard;
 /// A [`Lock`](crate::Lock) at the same path excludes readers and writers, but waits without keeping
 /// readers from getting in before it. About forks, see there.
 ///
-/// It is not reentrant, but for one case: a thread that reads already gets in again at once. Every
-/// other way in which a thread would wait for itself is an error with
-/// [`is_deadlock`](crate::Error::is_deadlock).
+/// It is not reentrant, but for one case: a thread that reads already gets in again at once. An
+/// upgradable guard counts for that until its upgrade begins. Every other way in which a thread would
+/// wait for itself is an error with [`is_deadlock`](crate::Error::is_deadlock).
 ///
 /// # Platform-specific behaviour
 ///

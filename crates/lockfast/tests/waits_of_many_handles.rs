@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use lockfast::{Lock, LockGuard, Result, RwLock};
+use lockfast::{Lock, Result, RwLock, Semaphore};
 
 const WAITS: usize = 500;
 /// How many of them are in the kernel's queue, where each wakes all behind it when it leaves.
@@ -47,15 +47,7 @@ fn few_of_many_handles_are_in_the_kernels_queue() {
     until(|| waiters() == IN_KERNEL);
     assert_eq!(entries("fd"), descriptors);
     drop(held);
-    let executor = smol::LocalExecutor::new();
-    let gets_it =
-        |wait: Wait<LockGuard>| executor.spawn(async { drop(wait.await.expect("its turn")) });
-    let tasks: Vec<_> = waits.drain(..).map(gets_it).collect();
-    smol::block_on(executor.run(async {
-        for task in tasks {
-            task.await;
-        }
-    }));
+    all_get_it(waits);
     until(|| helpers() <= IDLE);
 
     // Readers are granted it together, also when the others are not polled.
@@ -72,6 +64,23 @@ fn few_of_many_handles_are_in_the_kernels_queue() {
     drop(smol::block_on(waits.pop().expect("the last")).expect("readers share"));
     drop(waits);
     assert!(locks[0].try_lock().is_ok());
+
+    // So do semaphores' handles, of which the first is the head of the line.
+    let path = directory.path().join("pool.lock");
+    let pools: Vec<_> = (0..WAITS)
+        .map(|_| Semaphore::open(&path, 1).expect("opened"))
+        .collect();
+    let taken = pools[0].acquire().expect("it is free");
+    let mut waits: Vec<_> = pools
+        .iter()
+        .map(|pool| begun(pool.acquire_async()))
+        .collect();
+    assert!(helpers() <= IN_KERNEL + IDLE);
+    drop(waits.split_off(WAITS / 2));
+    drop(taken);
+    assert!(pools[0].try_acquire().unwrap_err().is_contended());
+    all_get_it(waits);
+    assert!(pools[0].try_acquire().is_ok());
 }
 
 fn begun<G>(wait: impl Future<Output = Result<G>> + Send + 'static) -> Wait<G> {
@@ -79,6 +88,18 @@ fn begun<G>(wait: impl Future<Output = Result<G>> + Send + 'static) -> Wait<G> {
     let mut context = Context::from_waker(Waker::noop());
     assert!(matches!(wait.as_mut().poll(&mut context), Poll::Pending));
     wait
+}
+
+/// In whichever order.
+fn all_get_it<G: 'static>(waits: Vec<Wait<G>>) {
+    let executor = smol::LocalExecutor::new();
+    let gets_it = |wait: Wait<G>| executor.spawn(async { drop(wait.await.expect("its turn")) });
+    let tasks: Vec<_> = waits.into_iter().map(gets_it).collect();
+    smol::block_on(executor.run(async {
+        for task in tasks {
+            task.await;
+        }
+    }));
 }
 
 fn entries(what: &str) -> usize {

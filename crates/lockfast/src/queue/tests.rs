@@ -54,7 +54,7 @@ fn place(queue: &Queue<i32>, mode: Mode) -> Place<'_, i32> {
     }
 }
 
-fn entered<'q>(place: Place<'q, i32>) -> Turn<'q, i32> {
+fn entered(place: Place<'_, i32>) -> Turn<'_, i32> {
     place.enter().ok().expect("it has the turn")
 }
 

@@ -9,7 +9,8 @@
 //! the middle, all behind it wake up one after the other, and each walks through all before it. With eight
 //! thousand of them a drop took milliseconds, of which most went to threads of others. Whoever is in a line
 //! here could not be granted before those in the kernel's queue, so it loses nothing but its place
-//! among the processes.
+//! among the processes. Of those who wait for permits several are in the kernel's queue, so that a newcomer
+//! sees the others when one of them leaves.
 
 use std::collections::btree_map::BTreeMap;
 use std::collections::{HashMap, VecDeque};

@@ -46,14 +46,16 @@ impl Wait<'_> {
         InOrder::of(file, goal, &mut self.number).map_err(|error| self.system(error))
     }
 
-    /// Does what blocks here, or for a task aside.
+    /// Does what blocks here, or for a task aside, in that line.
     pub(crate) async fn through<R: Send + 'static>(
         &mut self,
+        line: Option<Line>,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         self.begin(|| None)?;
         if self.sleeper == Sleeper::Task {
-            self.aside(blocks).await
+            self.aside_leaving(line, move |wait| Ok((blocks(wait)?, ())))
+                .await
         } else {
             blocks(self)
         }
@@ -61,6 +63,7 @@ impl Wait<'_> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
+    #[cfg(feature = "macros")]
     pub(crate) async fn aside<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
