@@ -65,7 +65,7 @@ pub(crate) struct LockFile {
 }
 
 /// What is wanted of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
     /// To get in, holding nothing yet.
     Enter(Mode),
@@ -75,6 +75,29 @@ pub(crate) enum Goal {
     Upgrade,
     /// To be first in the line for permits.
     LeadLine,
+}
+
+/// Those who wait for the same: of each line, nobody is granted before all who are in the kernel's queue
+/// already could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Line {
+    file: FileId,
+    goal: Goal,
+    bytes: bool,
+    flock: bool,
+}
+
+#[cfg(test)]
+impl Line {
+    /// Of no file that exists.
+    pub(crate) fn for_test() -> Self {
+        Self {
+            file: FileId::default(),
+            goal: Goal::LeadLine,
+            bytes: true,
+            flock: false,
+        }
+    }
 }
 
 impl Goal {
@@ -238,6 +261,18 @@ impl LockFile {
     /// Can a lock be changed to another without giving it up in between?
     pub(crate) fn converts(&self) -> bool {
         self.bytes && !self.flock
+    }
+
+    /// The line of those who wait for this goal. None in a strict order, where each wait has a place among the
+    /// processes, and for an upgrade, which has nobody beside it.
+    pub(crate) fn line(&self, goal: Goal) -> Option<Line> {
+        let is_shared = matches!(goal, Goal::Enter(_) | Goal::LeadLine);
+        (is_shared && self.order.is_none()).then_some(Line {
+            file: self.id,
+            goal,
+            bytes: self.bytes,
+            flock: self.flock,
+        })
     }
 
     /// Tries once; `false` when somebody else is in the way or comes before, and then nothing more

@@ -304,8 +304,8 @@ impl Lock {
     ///
     /// A poll makes a few system calls of microseconds. When the lock is held by another handle or
     /// process, a helper thread waits in the kernel's queue; of many tasks that wait for one handle
-    /// only the first has one, and the others wait without a thread. A process can have 8,192 helper
-    /// threads; each takes about 20 KiB of memory.
+    /// only the first has one, and the others wait without a thread. Of many handles of one file, 16 have
+    /// one at a time. A process can have 8,192 helper threads; each takes about 20 KiB of memory.
     ///
     /// # Cancellation
     ///

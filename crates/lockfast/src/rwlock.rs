@@ -38,9 +38,9 @@ pub use write::RwLockWriteGuard;
 /// readers from getting in before it. About forks, see there. Permits of a
 /// [`Semaphore`](crate::Semaphore) at the same path and readers or writers exclude each other.
 ///
-/// It is not reentrant, but for one case: a thread that reads already gets in again at once. Every
-/// other way in which a thread would wait for itself is an error with
-/// [`is_deadlock`](crate::Error::is_deadlock).
+/// It is not reentrant, but for one case: a thread that reads already gets in again at once. An
+/// upgradable guard counts for that until its upgrade begins. Every other way in which a thread would
+/// wait for itself is an error with [`is_deadlock`](crate::Error::is_deadlock).
 ///
 /// # Platform-specific behaviour
 ///

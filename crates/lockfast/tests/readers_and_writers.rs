@@ -151,8 +151,8 @@ fn an_upgrade_waits_for_readers_that_belong_to_no_thread() {
                 thread::yield_now();
             }
             drop(reader);
-            let upgraded = upgrades.join().expect("no panic");
-            drop(upgraded.expect("the reader has left"));
+            let writer = upgrades.join().expect("no panic");
+            drop(writer.expect("the reader has left"));
         });
     }
 }

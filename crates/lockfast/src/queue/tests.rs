@@ -54,7 +54,7 @@ fn place(queue: &Queue<i32>, mode: Mode) -> Place<'_, i32> {
     }
 }
 
-fn entered<'q>(place: Place<'q, i32>) -> Turn<'q, i32> {
+fn entered(place: Place<'_, i32>) -> Turn<'_, i32> {
     place.enter().ok().expect("it has the turn")
 }
 
@@ -213,6 +213,47 @@ fn one_who_steps_back_goes_first_when_all_have_left() {
     assert!(!turn.joins());
     turn.keep();
     assert!(is_granted(&later));
+}
+
+#[test]
+fn one_that_was_called_and_did_not_come_is_called_off_by_the_last_one_out() {
+    for is_dropped in [false, true] {
+        let queue = queue();
+        turn(&queue, Mode::Read).keep();
+        let writer = place(&queue, Mode::Write);
+        let reader = place(&queue, Mode::Read);
+        drop(writer);
+        assert!(is_granted(&reader));
+        let last = queue.leave(Mode::Read, ONE, |_| ()).expect("the last one");
+        if is_dropped {
+            drop(reader);
+        } else {
+            let Err(reader) = reader.enter() else {
+                panic!("it was called off");
+            };
+            assert!(!is_granted(&reader));
+            drop(last);
+            assert!(is_granted(&reader) && !entered(reader).joins());
+        }
+    }
+}
+
+#[test]
+fn many_leave_from_the_middle_and_the_others_keep_their_order() {
+    let queue = queue();
+    let held = turn(&queue, Mode::Write);
+    let mut places: Vec<_> = (0..10_000)
+        .map(|_| Some(place(&queue, Mode::Write)))
+        .collect();
+    for place in places.iter_mut().step_by(2) {
+        *place = None;
+    }
+    drop(held);
+    for place in places.into_iter().flatten() {
+        assert!(is_granted(&place));
+        drop(entered(place));
+    }
+    assert!(!is_full(&queue, Mode::Write));
 }
 
 #[test]

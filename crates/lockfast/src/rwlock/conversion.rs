@@ -19,7 +19,8 @@ impl RwLockUpgradableReadGuard {
     /// # Errors
     ///
     /// As [`RwLock::write`](crate::RwLock::write), with the guard, which still reads. With
-    /// [`is_deadlock`](crate::Error::is_deadlock) when this thread has a read guard too.
+    /// [`is_deadlock`](crate::Error::is_deadlock) when this thread has a read guard too, by whichever
+    /// handle. A read guard that went to another thread says so by `hand_over`.
     ///
     /// # Examples
     ///

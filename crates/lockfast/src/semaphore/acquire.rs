@@ -60,8 +60,9 @@ async fn acquire_by(
             let own = Arc::clone(handle);
             // Dropped last, when permits that are of no use were given back.
             let place = InLine::of(&file, wait.place(&file, Goal::LeadLine)?);
+            let line = file.line(Goal::LeadLine);
             let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, &place, count, wait);
-            if let Some(taken) = wait.through(in_line).await? {
+            if let Some(taken) = wait.through(line, in_line).await? {
                 wait.acquired(PERMIT);
                 return Ok(taken);
             }

@@ -195,7 +195,7 @@ pub(crate) struct Places {
 pub(crate) struct ChangeTime(pub(crate) i64, pub(crate) i64);
 
 /// Tells a file from all others of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
     /// The file system.
     pub(crate) device: u64,

@@ -8,8 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::crew::Crew;
+use super::crew::{Crew, InLine};
 use crate::cancel::CancelToken;
+use crate::file::Line;
 use crate::sys::fork;
 
 /// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
@@ -17,6 +18,8 @@ use crate::sys::fork;
 pub(super) struct Aside<R> {
     shared: Arc<Shared<R>>,
     token: CancelToken,
+    /// Its place, if it could not be begun at once.
+    place: Option<InLine>,
     generation: u64,
 }
 
@@ -34,12 +37,14 @@ enum State<R> {
 }
 
 /// Starts it. Waits in there are ended by the token that is cancelled on drop. What it has left beside
-/// its result is dropped when the task was told: it must not come between the grant and the task.
+/// its result is dropped when the task was told: it must not come between the grant and the task. Of a line,
+/// only so much is done at once.
 ///
 /// # Errors
 ///
 /// When the system has no thread left, or as many as there may be work already.
 pub(super) fn start<R: Send + 'static, Rest>(
+    line: Option<Line>,
     work: impl FnOnce() -> (R, Rest) + Send + 'static,
 ) -> io::Result<Aside<R>> {
     let shared = Arc::new(Shared {
@@ -48,16 +53,18 @@ pub(super) fn start<R: Send + 'static, Rest>(
     });
     let token = CancelToken::new();
     let (own, cancelled) = (Arc::clone(&shared), token.clone());
-    Crew::of_process().assign(Box::new(move || {
+    let work = Box::new(move || {
         // What else the closure owns is dropped before anybody learns that it is done.
         match panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work))) {
             Ok((result, rest)) => own.finish(Ok(result), rest),
             Err(payload) => own.finish(Err(payload), ()),
         }
-    }))?;
+    });
+    let place = Crew::of_process().assign(work, line)?;
     Ok(Aside {
         shared,
         token,
+        place,
         generation: fork::generation(),
     })
 }
@@ -91,6 +98,12 @@ impl<R> Drop for Aside<R> {
     fn drop(&mut self) {
         if self.generation != fork::generation() {
             // A forked child's copy: the helper is the parent's.
+            return;
+        }
+        let place = self.place.as_ref();
+        if let Some(work) = place.and_then(|place| Crew::of_process().withdraw(place)) {
+            // Nobody has begun it, so nobody is waited for.
+            drop(work);
             return;
         }
         let mut state = self.shared.state();
@@ -170,7 +183,7 @@ mod tests {
         let (tells, told) = mpsc::channel();
         let rest = Tells(tells.clone());
         let (go, may_go) = mpsc::channel();
-        let mut aside = start(move || {
+        let mut aside = start(None, move || {
             may_go.recv().expect("told");
             (7, rest)
         })
@@ -205,7 +218,7 @@ mod tests {
         let (says, said) = mpsc::channel();
         let (go, may_go) = mpsc::channel();
         let rest = SaysWhetherPanicking(says);
-        let mut aside = start(move || {
+        let mut aside = start(None, move || {
             may_go.recv().expect("told");
             (7, rest)
         })

@@ -11,7 +11,7 @@ use super::granted::Granted;
 use super::interruption::Interruption;
 use super::{Sleeper, Wait, aside, earlier, ticker};
 use crate::error::{Error, Result};
-use crate::file::{Goal, LockFile};
+use crate::file::{Goal, Line, LockFile};
 use crate::order::InOrder;
 use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
@@ -26,7 +26,7 @@ impl Wait<'_> {
         self.begin(|| file.holder(goal.access()))?;
         if self.sleeper == Sleeper::Task {
             let own = Arc::clone(file);
-            let granted = self.aside_leaving(move |wait| {
+            let granted = self.aside_leaving(file.line(goal), move |wait| {
                 let interruption = wait.asleep(&own, goal)?;
                 Ok((Granted::new(own, goal), interruption))
             });
@@ -46,14 +46,16 @@ impl Wait<'_> {
         InOrder::of(file, goal, &mut self.number).map_err(|error| self.system(error))
     }
 
-    /// Does what blocks here, or for a task aside.
+    /// Does what blocks here, or for a task aside, in that line.
     pub(crate) async fn through<R: Send + 'static>(
         &mut self,
+        line: Option<Line>,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         self.begin(|| None)?;
         if self.sleeper == Sleeper::Task {
-            self.aside(blocks).await
+            self.aside_leaving(line, move |wait| Ok((blocks(wait)?, ())))
+                .await
         } else {
             blocks(self)
         }
@@ -61,17 +63,19 @@ impl Wait<'_> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
+    #[cfg(feature = "macros")]
     pub(crate) async fn aside<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.aside_leaving(move |wait| Ok((blocks(wait)?, ())))
+        self.aside_leaving(None, move |wait| Ok((blocks(wait)?, ())))
             .await
     }
 
     /// The same; what else comes of it is dropped by the helper when the task has been told.
     async fn aside_leaving<R: Send + 'static, Rest>(
         &self,
+        line: Option<Line>,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<(R, Rest)> + Send + 'static,
     ) -> Result<R> {
         let handle = Arc::clone(self.handle);
@@ -83,7 +87,7 @@ impl Wait<'_> {
             told,
             ..
         } = self;
-        let done = aside::start(move || {
+        let done = aside::start(line, move || {
             let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
             (wait.since, wait.told) = (since, told);
             match blocks(&mut wait) {

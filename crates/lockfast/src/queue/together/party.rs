@@ -317,7 +317,7 @@ impl Hash for Party<'_> {
     }
 }
 
-fn begin<'q>(turn: Turn<'q, File>) -> Doing<'q> {
+fn begin(turn: Turn<'_, File>) -> Doing<'_> {
     if turn.joins() {
         Joins(turn, Run::QUICK)
     } else {
