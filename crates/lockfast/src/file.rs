@@ -113,11 +113,11 @@ impl LockFile {
         }
         loop {
             let forks = fork::forks();
-            let file = Self::new(open(path, settings)?, path, settings)?;
-            // A child that was forked before the file was registered shares its description: such
-            // a description must not be locked.
+            let opened = open(path, settings)?;
+            // A child that was forked before the file was registered shares its description, and would
+            // keep whatever is locked on it.
             if fork::forks() == forks {
-                return Ok(file);
+                return Self::new(opened, path, settings);
             }
         }
     }
@@ -129,7 +129,6 @@ impl LockFile {
             status,
             writable,
         } = opened;
-        let file = PrivateFile::new(file);
         refuse_unless_regular(path, status.sort)?;
         let has_ranges = sys::lock::HAS_RANGES && sys::file::has_ranges(&file);
         let needs_ranges = settings.fairness == Fairness::Fifo || settings.permits.is_some();

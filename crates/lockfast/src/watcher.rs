@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::handle::Handle;
 use crate::linger::Reason;
 use crate::per_process::PerProcess;
 use crate::sys::alarm::without_signals;
+use crate::sys::made_once::MadeOnce;
 use crate::sys::watch::{Watch, Watches};
 use crate::sys::{Event, fork};
 
@@ -211,9 +212,9 @@ impl Table {
 
 impl Watcher {
     fn of_process() -> io::Result<&'static Self> {
-        static WATCHER: OnceLock<PerProcess<Mutex<Option<&'static Watcher>>>> = OnceLock::new();
+        static WATCHER: MadeOnce<PerProcess<Mutex<Option<&'static Watcher>>>> = MadeOnce::new();
         let watcher = WATCHER
-            .get_or_init(|| PerProcess::new(Mutex::default()))
+            .get_or_make(|| PerProcess::new(Mutex::default()))
             .get(Mutex::default);
         let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watcher) = *watcher {

@@ -12,6 +12,7 @@
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
+//! | `made_once` | holds a value that is made when it is first needed, without waiting, so that a fork can't copy a wait. The same on all sides |
 //! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
 //! | `place` | where locks that have a name can be, whose such a directory is and what others may do there; makes one that is the user's alone |
 //! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
@@ -56,6 +57,12 @@ pub(crate) use side::{alarm, bell, file, fork, lock, park, place, process, watch
     reason = "a box is made an address and a box again; each is one line with its contract"
 )]
 pub(crate) mod slot;
+
+#[allow(
+    unsafe_code,
+    reason = "a box is made an address and a box again; each is one line with its contract"
+)]
+pub(crate) mod made_once;
 
 use std::path::PathBuf;
 

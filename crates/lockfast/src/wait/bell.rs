@@ -1,6 +1,6 @@
 //! The wait of the first in the line for permits: until the file's bell rings.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::interruption::Interruption;
@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::file::LockFile;
 use crate::per_process::PerProcess;
 use crate::sys::bell::Bell;
+use crate::sys::made_once::MadeOnce;
 use crate::sys::park::Parker;
 use crate::sys::{Parked, Rung};
 
@@ -103,9 +104,9 @@ impl Drop for Hung {
 
 /// To close one takes milliseconds, so they are kept.
 fn spare() -> &'static Mutex<Vec<Bell>> {
-    static SPARE: OnceLock<PerProcess<Mutex<Vec<Bell>>>> = OnceLock::new();
+    static SPARE: MadeOnce<PerProcess<Mutex<Vec<Bell>>>> = MadeOnce::new();
     SPARE
-        .get_or_init(|| PerProcess::new(Mutex::default()))
+        .get_or_make(|| PerProcess::new(Mutex::default()))
         .get(Mutex::default)
 }
 

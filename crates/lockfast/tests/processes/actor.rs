@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
+use crate::actor_forks as forks;
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
@@ -199,6 +200,10 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             drop((props.guards, props.locks, props.lockless));
         }
         ["fork", kind, path] => return fork(kind, path, props),
+        ["fork-at-first-use", path] => return forks::at_first_use(Path::new(path)),
+        ["fork-while-opening", path, permits, children] => {
+            return forks::while_opening(Path::new(path), permits.parse()?, children.parse()?);
+        }
         ["hammer", path, rounds, ref options @ ..] => {
             let lock = parse::<Lock>(options, to).open(path)?;
             return witness::hammer(|| lock.lock(), &lock, rounds.parse()?);

@@ -4,6 +4,7 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_forks;
 mod actor_owner;
 mod actor_race;
 mod actor_reentrant;

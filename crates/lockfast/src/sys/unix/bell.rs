@@ -47,7 +47,7 @@ mod watch {
             // SAFETY: the descriptor is new, and nobody else's.
             let owned = unsafe { OwnedFd::from_raw_fd(fd) };
             Ok(Self {
-                inotify: PrivateFile::new(File::from(owned)),
+                inotify: PrivateFile::without_file(File::from(owned))?,
                 watch: None,
             })
         }

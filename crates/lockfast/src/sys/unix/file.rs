@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::descriptor::above_standard;
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// A file has permissions that are given as a mode.
@@ -80,7 +81,7 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 std::thread::sleep(LEASE_IS_BROKEN_SOON);
             }
-            opened => return opened,
+            opened => return opened.and_then(above_standard),
         }
     }
 }
@@ -96,7 +97,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(mode) = mode {
         match create_unnamed_then_link(path, mode) {
-            Ok(file) => return Ok(file),
+            Ok(file) => return above_standard(file),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
             Err(_) => {}
         }
@@ -111,7 +112,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     if let Some(mode) = mode {
         set_mode(&file, mode)?;
     }
-    Ok(file)
+    above_standard(file)
 }
 
 /// Removes the file at the path.
@@ -220,7 +221,8 @@ pub(crate) fn opened_again(file: &File) -> Option<File> {
         return None;
     }
     let path = descriptor_path(file);
-    OpenOptions::new().read(true).write(true).open(path).ok()
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.and_then(above_standard).ok()
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -8,16 +8,29 @@
 //! The generation is a number that differs between a parent and its child. It lives on a page that
 //! the kernel zeroes in the child (`MADV_WIPEONFORK`), so that a fork that runs no handlers (a raw
 //! system call) is noticed too; where the kernel can't do that, the handler zeroes it.
+//!
+//! A fork may come at any moment, also while another thread sets all of this up. So nothing in here
+//! waits for a thread that the child does not have: what is set up twice does no harm, and each process
+//! has a registry of its own.
+//!
+//! The program may have closed a registered descriptor and given its number to a file of its own. So
+//! before a descriptor is closed or replaced, it is compared with what was registered.
 
-use std::cell::UnsafeCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, UnsafeCell};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::descriptor;
+use super::file::status;
+use crate::per_process::PerProcess;
+use crate::sys::FileId;
+use crate::sys::made_once::MadeOnce;
 
 /// Which process this is, counted along the line of its forefathers; never 0.
 #[inline]
@@ -32,13 +45,15 @@ pub(crate) fn generation() -> u64 {
 #[inline]
 pub(crate) fn known_generation() -> u64 {
     let page = PAGE.load(Ordering::Acquire);
-    // SAFETY: the pointer is to the static or to a mapping that is never unmapped.
+    // SAFETY: the pointer is to a static or to a mapping that is never unmapped.
     let page = unsafe { &*page };
     page.load(Ordering::Relaxed)
 }
 
-/// How many times this process has forked.
+/// How many times this process has forked since it was asked first.
 pub(crate) fn forks() -> u64 {
+    // Installs the handlers that count.
+    generation();
     FORKS.load(Ordering::SeqCst)
 }
 
@@ -46,16 +61,48 @@ pub(crate) fn forks() -> u64 {
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
     file: ManuallyDrop<File>,
+    registered: Registered,
     generation: u64,
 }
 
+/// How a descriptor is recognised.
+#[derive(Clone, Debug)]
+struct Registered {
+    id: FileId,
+    is_marked: bool,
+    /// Set when another file of the library got the number: the program has closed this one.
+    is_lost: Arc<AtomicBool>,
+}
+
 impl PrivateFile {
-    /// From now on, children lose the descriptor of this file.
-    pub(crate) fn new(file: File) -> Self {
+    /// Takes a file that has that identity. From now on, children lose its descriptor.
+    pub(crate) fn new(file: File, id: FileId) -> Self {
+        Self::registered(file, id, false)
+    }
+
+    /// Takes a descriptor of the library's own that has no file (inotify, eventfd).
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn without_file(file: File) -> io::Result<Self> {
+        let file = descriptor::above_standard(file)?;
+        let is_marked = descriptor::mark(&file);
+        let id = status(&file)?.id;
+        Ok(Self::registered(file, id, is_marked))
+    }
+
+    fn registered(file: File, id: FileId, is_marked: bool) -> Self {
+        let registered = Registered {
+            id,
+            is_marked,
+            is_lost: Arc::default(),
+        };
         let generation = generation();
-        registry().insert(file.as_raw_fd());
+        let before = registry().insert(file.as_raw_fd(), registered.clone());
+        if let Some(before) = before {
+            before.is_lost.store(true, Ordering::Relaxed);
+        }
         Self {
             file: ManuallyDrop::new(file),
+            registered,
             generation,
         }
     }
@@ -64,6 +111,29 @@ impl PrivateFile {
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.generation == generation()
+    }
+
+    /// Whether the library has given the number to another file since. Then the program has closed this
+    /// one, and it does not show in what the number means now: it may be the same file.
+    #[inline]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.registered.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the number of the descriptor still means this file. Takes a system call.
+    pub(crate) fn is_there(&self) -> bool {
+        !self.is_lost() && self.registered.is_behind(&self.file)
+    }
+
+    /// Whether it may be closed: not if its number belongs to somebody else by now.
+    fn may_be_closed(&self) -> bool {
+        match registry().get(&self.file.as_raw_fd()) {
+            Some(registered) if Arc::ptr_eq(&registered.is_lost, &self.registered.is_lost) => {}
+            // In a child, only what it has opened itself is registered.
+            None if !self.is_own() => {}
+            _ => return false,
+        }
+        self.registered.is_behind(&self.file) || (!self.is_own() && is_tombstone(&self.file))
     }
 }
 
@@ -77,48 +147,85 @@ impl Deref for PrivateFile {
 
 impl Drop for PrivateFile {
     fn drop(&mut self) {
-        registry().remove(&self.file.as_raw_fd());
-        if self.is_own() || !WITHOUT_TOMBSTONE.load(Ordering::Relaxed) {
+        let number = self.file.as_raw_fd();
+        if self.may_be_closed() {
             // SAFETY: dropped here only, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.file) };
+        }
+        // It was registered until it was closed: a child that is forked in between must not keep it.
+        let mut registry = registry();
+        if let Some(registered) = registry.get(&number) {
+            if Arc::ptr_eq(&registered.is_lost, &self.registered.is_lost) {
+                registry.remove(&number);
+            }
         }
     }
 }
 
+impl Registered {
+    fn is_behind(&self, file: &File) -> bool {
+        status(file).is_ok_and(|status| status.id == self.id)
+            && (!self.is_marked || descriptor::is_marked(file))
+    }
+}
+
+type Registry = BTreeMap<RawFd, Registered>;
+
 static UNMAPPED: AtomicU64 = AtomicU64::new(0);
+/// Where the generation is if no page can be had.
+static ORDINARY: AtomicU64 = AtomicU64::new(0);
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new((&raw const UNMAPPED).cast_mut());
+static HAS_HANDLERS: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicU64 = AtomicU64::new(0);
 static FORKS: AtomicU64 = AtomicU64::new(0);
-static INSTALL: Once = Once::new();
 
-/// Set in a child that had to close the descriptors because it could not open the root directory.
-static WITHOUT_TOMBSTONE: AtomicBool = AtomicBool::new(false);
+/// What the child has in place of the descriptors of its parent.
+static TOMBSTONE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-static REGISTRY: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+static REGISTRY: MadeOnce<PerProcess<Mutex<Registry>>> = MadeOnce::new();
+
+thread_local! {
+    /// How many times the handlers are in the middle of a fork of this thread: each runs as often as it
+    /// was installed.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Where the guard of the registry is kept while `fork` runs.
 static DURING_FORK: DuringFork = DuringFork(UnsafeCell::new(None));
 
-struct DuringFork(UnsafeCell<Option<MutexGuard<'static, BTreeSet<RawFd>>>>);
+struct DuringFork(UnsafeCell<Option<MutexGuard<'static, Registry>>>);
 
 // SAFETY: the cell is used only by the thread that forks, between the handlers, while it holds the
 // registry's mutex.
 unsafe impl Sync for DuringFork {}
 
-fn registry() -> MutexGuard<'static, BTreeSet<RawFd>> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY
+        .get_or_make(|| PerProcess::new(Mutex::default()))
+        .get(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cold]
 fn begin() -> u64 {
-    INSTALL.call_once(|| {
-        if let Some(page) = wiped_page() {
-            PAGE.store(page, Ordering::Release);
+    // Several threads may come by here, and a child whose parent was in the middle of it.
+    let unmapped = (&raw const UNMAPPED).cast_mut();
+    if PAGE.load(Ordering::Acquire) == unmapped {
+        let page = wiped_page();
+        let settled = page.unwrap_or((&raw const ORDINARY).cast_mut());
+        let order = Ordering::AcqRel;
+        let published = PAGE.compare_exchange(unmapped, settled, order, Ordering::Acquire);
+        if let (Err(_), Some(page)) = (published, page) {
+            unmap(page);
         }
+    }
+    if !HAS_HANDLERS.load(Ordering::Acquire) {
         // SAFETY: the handlers are functions of this crate that are never unloaded, and each does
         // only what the thread that forks may do at that moment.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-    });
+        HAS_HANDLERS.store(true, Ordering::Release);
+    }
     let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     // SAFETY: as in `generation`.
     let page = unsafe { &*PAGE.load(Ordering::Acquire) };
@@ -128,15 +235,17 @@ fn begin() -> u64 {
     }
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PAGE_SIZE: usize = 4096;
+
 /// A page that the kernel zeroes in a forked child.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn wiped_page() -> Option<*mut AtomicU64> {
-    const SIZE: usize = 4096;
     // SAFETY: a new anonymous mapping at an address of the kernel's choice.
     let page = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
-            SIZE,
+            PAGE_SIZE,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             -1,
@@ -148,8 +257,15 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     }
     // SAFETY: the mapping is this function's own. A kernel that doesn't know the advice leaves the
     // page as it is, and the handler zeroes it.
-    unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) };
+    unsafe { libc::madvise(page, PAGE_SIZE, libc::MADV_WIPEONFORK) };
     Some(page.cast())
+}
+
+/// Gives back a page that nobody has seen.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unmap(page: *mut AtomicU64) {
+    // SAFETY: `wiped_page` mapped it, and nobody has the address.
+    unsafe { libc::munmap(page.cast(), PAGE_SIZE) };
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -157,52 +273,98 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     None
 }
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unmap(_page: *mut AtomicU64) {}
+
 /// Nobody changes the registry while the process is copied.
 extern "C" fn before() {
+    if DEPTH.replace(DEPTH.get() + 1) > 0 {
+        return;
+    }
     let guard = registry();
     // SAFETY: this thread holds the mutex (see `DuringFork`).
     unsafe { *DURING_FORK.0.get() = Some(guard) };
 }
 
 extern "C" fn in_parent() {
+    let Some(guard) = end_fork() else { return };
     FORKS.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: this thread put the guard there.
-    drop(unsafe { (*DURING_FORK.0.get()).take() });
+    drop(guard);
 }
 
 extern "C" fn in_child() {
     // SAFETY: as in `generation`.
     unsafe { &*PAGE.load(Ordering::Acquire) }.store(0, Ordering::Relaxed);
-    // SAFETY: this is the copy of the thread that put the guard there.
-    let guard = unsafe { (*DURING_FORK.0.get()).take() };
-    if let Some(registry) = guard {
-        replace_all(&registry);
+    let Some(guard) = end_fork() else { return };
+    drop(guard);
+    // Those of the parent, and of the processes before it if one was forked without handlers.
+    for registry in REGISTRY.get().into_iter().flat_map(PerProcess::inherited) {
+        match registry.try_lock() {
+            Ok(registry) => replace_all(&registry),
+            Err(TryLockError::Poisoned(poisoned)) => replace_all(&poisoned.into_inner()),
+            // A thread that does not exist here was changing it.
+            Err(TryLockError::WouldBlock) => {}
+        }
     }
 }
 
+/// The guard, when the last handler of this fork runs in this thread.
+fn end_fork() -> Option<MutexGuard<'static, Registry>> {
+    // One that was installed in the middle of the fork did not run before it.
+    let depth = DEPTH.get().checked_sub(1)?;
+    DEPTH.set(depth);
+    if depth > 0 {
+        return None;
+    }
+    // SAFETY: this thread put the guard there, or it is the copy of the thread that did.
+    unsafe { (*DURING_FORK.0.get()).take() }
+}
+
 /// Replaces each descriptor by one that can do nothing.
-fn replace_all(descriptors: &BTreeSet<RawFd>) {
-    let mut tombstone = open_root();
-    for &fd in descriptors {
-        if tombstone.is_err() {
-            // The table of descriptors is full: give one back and use its number.
-            close(fd);
-            tombstone = open_root();
-        }
-        match tombstone {
-            Ok(tombstone) if tombstone == fd => {}
-            Ok(tombstone) => replace(fd, tombstone),
-            Err(_) => {
+fn replace_all(registry: &Registry) {
+    let is_ours = |&(&fd, registered): &(&RawFd, &Registered)| {
+        // SAFETY: only looked at, and not closed.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+        registered.is_behind(&file)
+    };
+    let mut tombstone = None;
+    for (&fd, _) in registry.iter().filter(is_ours) {
+        let other = match tombstone {
+            Some(tombstone) => Ok(tombstone),
+            None => open_root().or_else(|_| {
+                // The table of descriptors is full: give one back and use its number.
                 close(fd);
-                WITHOUT_TOMBSTONE.store(true, Ordering::Relaxed);
+                open_root()
+            }),
+        };
+        match other {
+            Ok(other) => {
+                tombstone = Some(other);
+                if other != fd {
+                    replace(fd, other);
+                }
             }
+            // It is closed: the table is full again.
+            Err(_) => {}
         }
     }
-    if let Ok(tombstone) = tombstone {
-        if !descriptors.contains(&tombstone) {
+    if let Some(tombstone) = tombstone {
+        // SAFETY: only looked at, and not closed.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(tombstone) });
+        if let Ok(status) = status(&file) {
+            TOMBSTONE[0].store(status.id.device, Ordering::Relaxed);
+            TOMBSTONE[1].store(status.id.inode, Ordering::Relaxed);
+        }
+        if !registry.contains_key(&tombstone) {
             close(tombstone);
         }
     }
+}
+
+fn is_tombstone(file: &File) -> bool {
+    let [device, inode] = [&TOMBSTONE[0], &TOMBSTONE[1]].map(|half| half.load(Ordering::Relaxed));
+    inode != 0
+        && status(file).is_ok_and(|status| (status.id.device, status.id.inode) == (device, inode))
 }
 
 fn open_root() -> io::Result<RawFd> {

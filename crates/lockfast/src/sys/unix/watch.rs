@@ -66,8 +66,8 @@ mod inotify {
             // SAFETY: as above.
             let alarm = unsafe { OwnedFd::from_raw_fd(alarm) };
             Ok(Self {
-                inotify: PrivateFile::new(File::from(inotify)),
-                alarm: PrivateFile::new(File::from(alarm)),
+                inotify: PrivateFile::without_file(File::from(inotify))?,
+                alarm: PrivateFile::without_file(File::from(alarm))?,
             })
         }
 

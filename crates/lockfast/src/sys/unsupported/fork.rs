@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::ops::Deref;
 
+use crate::sys::FileId;
+
 /// There is one.
 pub(crate) fn generation() -> u64 {
     1
@@ -26,13 +28,25 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Nothing to register.
-    pub(crate) fn new(file: File) -> Self {
+    pub(crate) fn new(file: File, _id: FileId) -> Self {
         Self { file }
     }
 
     /// Always.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
+        true
+    }
+
+    /// Never.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_lost(&self) -> bool {
+        false
+    }
+
+    /// Always: nobody closes what is not theirs.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_there(&self) -> bool {
         true
     }
 }

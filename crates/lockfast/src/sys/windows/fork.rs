@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::Deref;
 
 use super::held;
+use crate::sys::FileId;
 
 /// There is one.
 pub(crate) fn generation() -> u64 {
@@ -28,7 +29,7 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Nothing is locked yet.
-    pub(crate) fn new(file: File) -> Self {
+    pub(crate) fn new(file: File, _id: FileId) -> Self {
         held::forget(&file);
         Self { file }
     }
@@ -36,6 +37,18 @@ impl PrivateFile {
     /// Always.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
+        true
+    }
+
+    /// Never.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_lost(&self) -> bool {
+        false
+    }
+
+    /// Always: nobody closes what is not theirs.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_there(&self) -> bool {
         true
     }
 }
