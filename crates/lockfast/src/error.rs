@@ -184,6 +184,14 @@ impl Error {
         matches!(self.inner.cause, Cause::InvalidPath(_))
     }
 
+    /// What the operating system said, if it is an error of a call.
+    pub(crate) fn of_system(&self) -> Option<&io::Error> {
+        match &self.inner.cause {
+            Cause::System(error) => Some(error),
+            _ => None,
+        }
+    }
+
     fn io_kind(&self) -> io::ErrorKind {
         match &self.inner.cause {
             Cause::Contended(_) => io::ErrorKind::WouldBlock,

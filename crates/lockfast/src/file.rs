@@ -111,9 +111,18 @@ impl LockFile {
         if let Some(directory) = &settings.directory {
             directory.make_safe()?;
         }
+        Self::open_by(path, settings, || open(path, settings))
+    }
+
+    /// Opens a file in that way, without a fork in between.
+    pub(crate) fn open_by(
+        path: &Path,
+        settings: &Settings,
+        open: impl Fn() -> Result<Opened>,
+    ) -> Result<Self> {
         loop {
             let forks = fork::forks();
-            let opened = open(path, settings)?;
+            let opened = open()?;
             // A child that was forked before the file was registered shares its description, and would
             // keep whatever is locked on it.
             if fork::forks() == forks {
@@ -192,6 +201,33 @@ impl LockFile {
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.file.is_own()
+    }
+
+    /// Whether its descriptor still means this file. Takes a system call.
+    pub(crate) fn is_there(&self) -> bool {
+        self.file.is_there()
+    }
+
+    /// Whether the error only says that this open file is of no use any more, so that it has to be opened
+    /// again: a server has lost it, or the program has closed or replaced the descriptor.
+    pub(crate) fn is_void(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::StaleNetworkFileHandle || !self.is_there()
+    }
+
+    /// The error of a call for a lock that is held, or was until its descriptor was closed.
+    pub(crate) fn failed(&self, path: &Path, operation: Operation, error: io::Error) -> Error {
+        match self.must_be_there(path, operation) {
+            Ok(()) => Error::system(path, operation, error),
+            Err(gone) => gone,
+        }
+    }
+
+    /// An error if the program has closed or replaced the descriptor.
+    pub(crate) fn must_be_there(&self, path: &Path, operation: Operation) -> Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        Err(Error::new(path, operation, Cause::NotHeld(CLOSED)))
     }
 
     pub(crate) fn id(&self) -> FileId {
@@ -345,9 +381,27 @@ impl LockFile {
     pub(crate) fn begin_record(&self) -> io::Result<Option<Box<Entry>>> {
         let author = self.author.as_ref();
         let entry = author
-            .map(|author| Entry::begin(self, author))
+            .map(|author| {
+                self.must_be_written_to()?;
+                Entry::begin(self, author)
+            })
             .transpose()?;
         Ok(entry.map(Box::new))
+    }
+
+    /// Writes that it is released.
+    pub(crate) fn end_record(&self, entry: &mut Entry) -> io::Result<()> {
+        self.must_be_written_to()?;
+        entry.end(self)
+    }
+
+    /// A record must not get into a file of the program's that has the number of the descriptor now.
+    fn must_be_written_to(&self) -> io::Result<()> {
+        if self.is_there() {
+            Ok(())
+        } else {
+            Err(io::Error::other(CLOSED))
+        }
     }
 
     fn run<E>(
@@ -451,6 +505,9 @@ impl LockFile {
         Target::Bytes(part.range(self.exclusive_len))
     }
 }
+
+const CLOSED: &str = "the program closed or replaced the descriptor of the lock file while it held the \
+     lock, and so released it: keep it open, or take the lock again afterwards";
 
 impl Deref for LockFile {
     type Target = File;

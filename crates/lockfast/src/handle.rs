@@ -268,11 +268,12 @@ impl Handle {
     /// Gets in beside the readers of this handle, unless the kernel holds it back for others.
     fn join(&self, turn: &Turn<'_, LockFile>, mode: Mode) -> Result<Option<Arc<LockFile>>> {
         let file = turn.value().expect("those inside share it");
-        let joined = file
-            .attempt(Goal::Join(mode))
-            .map_err(|error| Error::system(&self.path, Operation::Lock, error))?;
-        if !joined {
-            return Ok(None);
+        match file.attempt(Goal::Join(mode)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // To be opened again, once those inside have left.
+            Err(error) if file.is_void(&error) => return Ok(None),
+            Err(error) => return Err(Error::system(&self.path, Operation::Lock, error)),
         }
         match self.is_current(file, false) {
             Ok(true) => Ok(Some(Arc::clone(file))),
@@ -296,6 +297,7 @@ impl Handle {
     ) -> Result<Arc<LockFile>> {
         let fail = |operation, error| Error::system(&self.path, operation, error);
         let goal = Goal::Enter(mode);
+        let mut voids = 0;
         loop {
             let file = match turn.take() {
                 Some(file) => file,
@@ -304,6 +306,13 @@ impl Handle {
             self.must_allow(&file, mode)?;
             let locked = match wait.attempt(|| file.attempt(goal)) {
                 Ok(locked) => locked,
+                Err(error) if voids < MAX_VOIDS && file.is_void(&error) => {
+                    voids += 1;
+                    turn.replace(None);
+                    let _ = file.release();
+                    wait.unless_over(|| None)?;
+                    continue;
+                }
                 Err(error) => {
                     Self::give_back(turn, &file);
                     return Err(fail(Operation::Lock, error));
@@ -323,6 +332,13 @@ impl Handle {
                 };
                 if let Err(error) = granted {
                     Self::give_back(turn, &file);
+                    let is_void = error.of_system().is_some_and(|error| file.is_void(error));
+                    if is_void && voids < MAX_VOIDS {
+                        voids += 1;
+                        turn.replace(None);
+                        wait.unless_over(|| None)?;
+                        continue;
+                    }
                     return Err(error);
                 }
             }
@@ -332,8 +348,12 @@ impl Handle {
                     turn.replace(None);
                     // Dropping the file releases it too; but a descriptor that was copied would
                     // keep it.
-                    file.release()
-                        .map_err(|error| fail(Operation::Release, error))?;
+                    match file.release() {
+                        Err(error) if !file.is_void(&error) => {
+                            return Err(fail(Operation::Release, error));
+                        }
+                        _ => {}
+                    }
                 }
                 Err(error) => {
                     turn.replace(None);
@@ -406,6 +426,9 @@ impl Handle {
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 }
+
+/// How often in a row a file may turn out to be of no use when it is locked.
+const MAX_VOIDS: u32 = 100;
 
 impl OfProcess {
     fn new(file: Option<LockFile>) -> Self {

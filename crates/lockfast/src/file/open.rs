@@ -49,7 +49,7 @@ impl Opened {
     fn look_at(file: File, writable: bool) -> io::Result<Self> {
         let status = sys::file::status(&file)?;
         Ok(Self {
-            file: PrivateFile::new(file, status.id),
+            file: PrivateFile::new(file, status.id)?,
             status,
             writable,
         })

@@ -116,14 +116,16 @@ impl Handle {
 
     /// Never creates: a new file would not be the one that the user gave.
     fn reopen_given(&self, given: FileId) -> Result<LockFile> {
-        let reopened = crate::sys::file::open_existing(&self.path, true, true)
-            .map_err(|error| Error::system(&self.path, Operation::Open, error))
-            .and_then(|file| Opened::given(file, &self.path))
-            .and_then(|opened| LockFile::new(opened, &self.path, &self.settings))?;
+        let open = || {
+            crate::sys::file::open_existing(&self.path, true, true)
+                .map_err(|error| Error::system(&self.path, Operation::Open, error))
+                .and_then(|file| Opened::given(file, &self.path))
+        };
+        let reopened = LockFile::open_by(&self.path, &self.settings, open)?;
         if reopened.id() == given {
             return Ok(reopened);
         }
-        let why = "another file is there now: open the lock again in the forked process";
+        let why = "another file is there now: open the lock again";
         Err(Error::new(
             &self.path,
             Operation::Open,

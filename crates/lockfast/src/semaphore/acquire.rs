@@ -94,7 +94,14 @@ fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
     };
     if nobody_waits && !file.has_line() {
         let mut taken = Taken::none(file);
-        if collect(handle, &mut taken, count)? {
+        let collected = match collect(handle, &mut taken, count) {
+            Err(error) if is_void(taken.file(), &error) => {
+                queue.put(None);
+                return Ok(Attempt::Stale);
+            }
+            collected => collected?,
+        };
+        if collected {
             if is_current(handle, taken.file(), false)? {
                 return Ok(Attempt::Taken(taken));
             }
@@ -119,12 +126,23 @@ fn in_line(
     count: u32,
     wait: &mut Wait<'_>,
 ) -> Result<Option<Taken>> {
-    now(wait.in_kernel(file, Goal::LeadLine))?;
-    place.leads();
     let mut taken = Taken::none(Arc::clone(file));
-    let try_again = || collect(handle, &mut taken, count);
-    let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
-    Ok((has_all && is_current(handle, file, true)?).then_some(taken))
+    let mut get_all = || {
+        now(wait.in_kernel(file, Goal::LeadLine))?;
+        place.leads();
+        let try_again = || collect(handle, &mut taken, count);
+        let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
+        Ok(has_all && is_current(handle, file, true)?)
+    };
+    match get_all() {
+        Err(error) if is_void(file, &error) => Ok(None),
+        has_all => Ok(has_all?.then_some(taken)),
+    }
+}
+
+/// Whether the file has to be opened again: then the next one says what there is to say.
+fn is_void(file: &LockFile, error: &Error) -> bool {
+    error.of_system().is_some_and(|error| file.is_void(error))
 }
 
 fn collect(handle: &Handle, taken: &mut Taken, count: u32) -> Result<bool> {

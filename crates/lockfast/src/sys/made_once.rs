@@ -39,13 +39,13 @@ impl<T> MadeOnce<T> {
         if let Some(value) = self.get() {
             return value;
         }
-        let made = Box::into_raw(Box::new(make()));
+        let own = Box::into_raw(Box::new(make()));
         let published =
             self.value
-                .compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
+                .compare_exchange(ptr::null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
         if published.is_err() {
             // SAFETY: it came from the box above, and nobody else has seen it.
-            drop(unsafe { Box::from_raw(made) });
+            drop(unsafe { Box::from_raw(own) });
         }
         self.get().expect("somebody has published one")
     }
@@ -111,8 +111,11 @@ mod tests {
                 ptr::from_ref(value).addr()
             };
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(look)).collect();
-            let seen = threads.into_iter().map(|thread| thread.join());
-            seen.map(|seen| seen.expect("no panic")).collect()
+            let mut seen = Vec::new();
+            for thread in threads {
+                seen.push(thread.join().expect("no panic"));
+            }
+            seen
         });
         assert!(seen.iter().all(|&value| value == seen[0]));
         drop(place);

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
+use crate::actor_descriptors::{self as descriptors, Owned};
 use crate::actor_forks as forks;
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
@@ -38,6 +39,8 @@ pub(crate) struct Props {
     /// Files that are open only to fill the table.
     filling: Vec<File>,
     lockless: Option<fuser::BackgroundSession>,
+    /// What the program has put in the place of the library's descriptors.
+    owned: Vec<Owned>,
     rw: RwProps,
     pub(crate) sem: SemProps,
 }
@@ -264,6 +267,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["task-forgotten"] => tasks::forget(),
         ["task-ended", guard] => drop(keep(guard, tasks::end()?)),
         ["task-dropped", name] => return Ok(tasks::drop_waiting(&lock(name))),
+        ["fds", ref rest @ ..] => return descriptors::perform(rest, &mut locked().owned),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),

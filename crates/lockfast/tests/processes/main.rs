@@ -4,6 +4,7 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_descriptors;
 mod actor_forks;
 mod actor_owner;
 mod actor_race;
@@ -18,6 +19,7 @@ mod cancelling;
 mod chaos;
 mod crash;
 mod deadlock;
+mod descriptors;
 mod diary;
 mod exclusion;
 mod fifo;
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         remote::trials(),
         owner::trials(),
         identity::trials(),
+        descriptors::trials(),
         inputs::trials(),
         rwlock::trials(),
         fifo::trials(),

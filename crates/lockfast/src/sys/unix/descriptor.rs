@@ -21,6 +21,11 @@ pub(super) fn above_standard(file: File) -> io::Result<File> {
     if file.as_raw_fd() >= LOWEST {
         return Ok(file);
     }
+    moved(&file)
+}
+
+/// The same open file by another number.
+pub(super) fn moved(file: &File) -> io::Result<File> {
     let moved = check(control(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LOWEST))?;
     // SAFETY: the descriptor is new, and nobody else's.
     Ok(unsafe { File::from_raw_fd(moved) })

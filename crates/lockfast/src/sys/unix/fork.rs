@@ -22,9 +22,9 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::descriptor;
 use super::file::status;
@@ -66,17 +66,17 @@ pub(crate) struct PrivateFile {
 }
 
 /// How a descriptor is recognised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Registered {
     id: FileId,
     is_marked: bool,
-    /// Set when another file of the library got the number: the program has closed this one.
-    is_lost: Arc<AtomicBool>,
+    /// Tells it from others of the same number.
+    serial: u64,
 }
 
 impl PrivateFile {
     /// Takes a file that has that identity. From now on, children lose its descriptor.
-    pub(crate) fn new(file: File, id: FileId) -> Self {
+    pub(crate) fn new(file: File, id: FileId) -> io::Result<Self> {
         Self::registered(file, id, false)
     }
 
@@ -86,25 +86,33 @@ impl PrivateFile {
         let file = descriptor::above_standard(file)?;
         let is_marked = descriptor::mark(&file);
         let id = status(&file)?.id;
-        Ok(Self::registered(file, id, is_marked))
+        Self::registered(file, id, is_marked)
     }
 
-    fn registered(file: File, id: FileId, is_marked: bool) -> Self {
+    fn registered(mut file: File, id: FileId, is_marked: bool) -> io::Result<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         let registered = Registered {
             id,
             is_marked,
-            is_lost: Arc::default(),
+            serial: LAST.fetch_add(1, Ordering::Relaxed),
         };
         let generation = generation();
-        let before = registry().insert(file.as_raw_fd(), registered.clone());
-        if let Some(before) = before {
-            before.is_lost.store(true, Ordering::Relaxed);
+        let mut registry = registry();
+        // The program has closed a file that is registered, and its number is free again. Whoever still
+        // has that file must not lock or release this one.
+        while registry.contains_key(&file.as_raw_fd()) {
+            let moved = descriptor::moved(&file)?;
+            let tombstone = open_root()?;
+            replace(file.into_raw_fd(), tombstone);
+            close(tombstone);
+            file = moved;
         }
-        Self {
+        registry.insert(file.as_raw_fd(), registered);
+        Ok(Self {
             file: ManuallyDrop::new(file),
             registered,
             generation,
-        }
+        })
     }
 
     /// Was it opened by this process, or is this a child's copy?
@@ -113,27 +121,20 @@ impl PrivateFile {
         self.generation == generation()
     }
 
-    /// Whether the library has given the number to another file since. Then the program has closed this
-    /// one, and it does not show in what the number means now: it may be the same file.
-    #[inline]
-    pub(crate) fn is_lost(&self) -> bool {
-        self.registered.is_lost.load(Ordering::Relaxed)
-    }
-
     /// Whether the number of the descriptor still means this file. Takes a system call.
     pub(crate) fn is_there(&self) -> bool {
-        !self.is_lost() && self.registered.is_behind(&self.file)
+        self.registered.is_behind(&self.file)
     }
 
     /// Whether it may be closed: not if its number belongs to somebody else by now.
     fn may_be_closed(&self) -> bool {
         match registry().get(&self.file.as_raw_fd()) {
-            Some(registered) if Arc::ptr_eq(&registered.is_lost, &self.registered.is_lost) => {}
+            Some(registered) if registered.serial == self.registered.serial => {}
             // In a child, only what it has opened itself is registered.
             None if !self.is_own() => {}
             _ => return false,
         }
-        self.registered.is_behind(&self.file) || (!self.is_own() && is_tombstone(&self.file))
+        self.registered.is_behind(&self.file) || is_tombstone(&self.file)
     }
 }
 
@@ -154,10 +155,9 @@ impl Drop for PrivateFile {
         }
         // It was registered until it was closed: a child that is forked in between must not keep it.
         let mut registry = registry();
-        if let Some(registered) = registry.get(&number) {
-            if Arc::ptr_eq(&registered.is_lost, &self.registered.is_lost) {
-                registry.remove(&number);
-            }
+        let is_registered = |registered: &Registered| registered.serial == self.registered.serial;
+        if registry.get(&number).is_some_and(is_registered) {
+            registry.remove(&number);
         }
     }
 }
@@ -179,7 +179,7 @@ static HAS_HANDLERS: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicU64 = AtomicU64::new(0);
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// What the child has in place of the descriptors of its parent.
+/// What stands where a descriptor was that is not to be used any more.
 static TOMBSTONE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 static REGISTRY: MadeOnce<PerProcess<Mutex<Registry>>> = MadeOnce::new();
@@ -337,24 +337,15 @@ fn replace_all(registry: &Registry) {
                 open_root()
             }),
         };
-        match other {
-            Ok(other) => {
-                tombstone = Some(other);
-                if other != fd {
-                    replace(fd, other);
-                }
+        // Else it is closed, and the table full again.
+        if let Ok(other) = other {
+            tombstone = Some(other);
+            if other != fd {
+                replace(fd, other);
             }
-            // It is closed: the table is full again.
-            Err(_) => {}
         }
     }
     if let Some(tombstone) = tombstone {
-        // SAFETY: only looked at, and not closed.
-        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(tombstone) });
-        if let Ok(status) = status(&file) {
-            TOMBSTONE[0].store(status.id.device, Ordering::Relaxed);
-            TOMBSTONE[1].store(status.id.inode, Ordering::Relaxed);
-        }
         if !registry.contains_key(&tombstone) {
             close(tombstone);
         }
@@ -367,23 +358,39 @@ fn is_tombstone(file: &File) -> bool {
         && status(file).is_ok_and(|status| (status.id.device, status.id.inode) == (device, inode))
 }
 
+/// Opens the root directory, so that nothing can be done with it.
 fn open_root() -> io::Result<RawFd> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const ACCESS: libc::c_int = libc::O_PATH;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const ACCESS: libc::c_int = libc::O_RDONLY;
+    let flags = ACCESS | libc::O_CLOEXEC | libc::O_DIRECTORY;
     // SAFETY: the path is a string that ends in NUL.
-    super::check(unsafe { libc::open(c"/".as_ptr(), ACCESS | libc::O_CLOEXEC | libc::O_DIRECTORY) })
+    let root = super::check(unsafe { libc::open(c"/".as_ptr(), flags) })?;
+    // SAFETY: only looked at, and not closed.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(root) });
+    if let Ok(status) = status(&file) {
+        TOMBSTONE[0].store(status.id.device, Ordering::Relaxed);
+        TOMBSTONE[1].store(status.id.inode, Ordering::Relaxed);
+    }
+    Ok(root)
 }
 
-/// In two steps, as not every system has `dup3`: the child has one thread, so nothing can execute a
-/// program in between.
+/// Replaces an open descriptor.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn replace(fd: RawFd, by: RawFd) {
-    // SAFETY: both numbers are open descriptors of this process; the one that is replaced is owned
-    // by a lock handle, whose copy in this child does not use it.
+    // SAFETY: both numbers are open descriptors of this process; the one that is replaced was registered,
+    // and whoever has it does not use it any more.
+    unsafe { libc::dup3(by, fd, libc::O_CLOEXEC) };
+}
+
+/// Replaces an open descriptor, in two steps, as not every system has `dup3`.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn replace(fd: RawFd, by: RawFd) {
+    // SAFETY: as above.
     unsafe { libc::dup2(by, fd) };
     #[allow(clippy::disallowed_methods, reason = "not a lock call")]
-    // SAFETY: as above.
+    // SAFETY: takes numbers.
     unsafe {
         libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
     };

@@ -1,6 +1,7 @@
 //! Processes do not fork.
 
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
 
 use crate::sys::FileId;
@@ -28,20 +29,15 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Nothing to register.
-    pub(crate) fn new(file: File, _id: FileId) -> Self {
-        Self { file }
+    #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
+    pub(crate) fn new(file: File, _id: FileId) -> io::Result<Self> {
+        Ok(Self { file })
     }
 
     /// Always.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
         true
-    }
-
-    /// Never.
-    #[allow(clippy::unused_self, reason = "the contract of the module")]
-    pub(crate) fn is_lost(&self) -> bool {
-        false
     }
 
     /// Always: nobody closes what is not theirs.

@@ -1,6 +1,7 @@
 //! Processes do not fork, and handles are inherited only by who is told to.
 
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
 
 use super::held;
@@ -29,21 +30,16 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Nothing is locked yet.
-    pub(crate) fn new(file: File, _id: FileId) -> Self {
+    #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
+    pub(crate) fn new(file: File, _id: FileId) -> io::Result<Self> {
         held::forget(&file);
-        Self { file }
+        Ok(Self { file })
     }
 
     /// Always.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
         true
-    }
-
-    /// Never.
-    #[allow(clippy::unused_self, reason = "the contract of the module")]
-    pub(crate) fn is_lost(&self) -> bool {
-        false
     }
 
     /// Always: nobody closes what is not theirs.
