@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
 use crate::identity::Sightings;
+use crate::idle;
 use crate::options::Settings;
 use crate::order::{Fairness, Order};
 use crate::owner::{self, Author, Entry};
@@ -62,6 +63,8 @@ pub(crate) struct LockFile {
     watched: OnceLock<Watched>,
     /// Are bytes locked by which it is asked for, or kept?
     has_sign: AtomicBool,
+    /// Whether the file system refused to have somebody wait for a lock, though it has locks.
+    is_without_waits: AtomicBool,
 }
 
 /// What is wanted of the kernel.
@@ -120,9 +123,13 @@ impl LockFile {
         settings: &Settings,
         open: impl Fn() -> Result<Opened>,
     ) -> Result<Self> {
+        idle::make_room();
         loop {
             let forks = fork::forks();
-            let opened = open()?;
+            let opened = match open() {
+                Err(error) if is_table_full(&error) && idle::close_all() => continue,
+                opened => opened?,
+            };
             // A child that was forked before the file was registered shares its description, and would
             // keep whatever is locked on it.
             if fork::forks() == forks {
@@ -194,6 +201,7 @@ impl LockFile {
             author,
             watched: OnceLock::new(),
             has_sign: AtomicBool::new(false),
+            is_without_waits: AtomicBool::new(false),
         })
     }
 
@@ -253,6 +261,16 @@ impl LockFile {
     pub(crate) fn signals_end_waits(&self) -> bool {
         // Of those that this machine keeps the kernel is not asked again.
         !self.is_remote || sys::file::signals_end_waits(&self.file)
+    }
+
+    /// Whether somebody can wait for a lock in the kernel, as far as is known.
+    pub(crate) fn has_waits(&self) -> bool {
+        !self.is_without_waits.load(Ordering::Relaxed)
+    }
+
+    /// Notes that nobody can.
+    pub(crate) fn note_without_waits(&self) {
+        self.is_without_waits.store(true, Ordering::Relaxed);
     }
 
     /// The place in the line, if there is to be a strict order.
@@ -504,6 +522,10 @@ impl LockFile {
     fn target(&self, part: Part) -> Target {
         Target::Bytes(part.range(self.exclusive_len))
     }
+}
+
+fn is_table_full(error: &Error) -> bool {
+    error.of_system().is_some_and(sys::file::is_table_full)
 }
 
 const CLOSED: &str = "the program closed or replaced the descriptor of the lock file while it held the \

@@ -15,7 +15,7 @@ use crate::handles;
 use crate::hold::{Hold, Parcel};
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
-use crate::linger::Lingering;
+use crate::linger::{Lingering, Reason};
 use crate::options::Settings;
 use crate::order::Fairness;
 use crate::owner;
@@ -301,7 +301,7 @@ impl Handle {
         loop {
             let file = match turn.take() {
                 Some(file) => file,
-                None => self.reopen(turn)?,
+                None => self.reopen(turn, wait).await?,
             };
             self.must_allow(&file, mode)?;
             let locked = match wait.attempt(|| file.attempt(goal)) {
@@ -394,6 +394,17 @@ impl Handle {
         let why = "flock can't change a lock without giving it up in between: use Protocol::Fcntl \
                    on a system that has open-file-description locks";
         Error::new(&self.path, operation, Cause::Unsupported(why, None))
+    }
+
+    /// Closes its file if nobody uses it: the next acquire opens it again. A lock that is only kept is given
+    /// up for that. `false` when there is none, or when it has to stay open.
+    pub(crate) fn close_idle(&self) -> bool {
+        // One that was given may have no path, and others see that a semaphore is open.
+        let may_close = self.given.is_none() && self.settings.permits.is_none();
+        if may_close && self.settings.linger.is_some() {
+            self.revoke(Reason::Expired);
+        }
+        may_close && self.process().queue.take_idle().is_some()
     }
 
     /// Is this thread inside, by another handle of that file?

@@ -17,6 +17,11 @@ pub(crate) fn remember(handle: &Arc<Handle>) {
     handles.push(Arc::downgrade(handle));
 }
 
+/// Those that were opened and may still live.
+pub(crate) fn all() -> Vec<Weak<Handle>> {
+    handles().clone()
+}
+
 /// Is there such a handle?
 pub(crate) fn any(is_it: impl Fn(&Handle) -> bool) -> bool {
     // A handle may be dropped here for the last time, which must not happen under the mutex.

@@ -63,6 +63,7 @@ mod hash;
 mod hold;
 mod holder;
 mod identity;
+mod idle;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 mod linger;

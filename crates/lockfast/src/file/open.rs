@@ -107,6 +107,9 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
                     Err(error) if !follow && sys::file::refused_link(&error) => {
                         refuse_unless_regular(path, FileSort::Symlink)?;
                     }
+                    Err(error) if sys::file::is_leased(&error) => {
+                        return Err(Error::new(path, Operation::Open, Cause::Leased));
+                    }
                     opened => return opened.map_err(|error| fail(Operation::Open, error)),
                 }
             }

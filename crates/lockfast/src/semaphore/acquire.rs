@@ -40,21 +40,25 @@ async fn acquire_by(
     mut wait: Wait<'_>,
 ) -> Result<Taken> {
     loop {
-        match attempt(handle, count)? {
-            Attempt::Taken(taken) => {
+        match attempt(handle, count) {
+            Ok(Attempt::Taken(taken)) => {
                 wait.acquired(PERMIT);
                 return Ok(taken);
             }
-            Attempt::Full if wait.is_impatient() => return Err(wait.contended(None)),
-            Attempt::Full => break,
-            Attempt::Stale => wait.unless_over(|| None)?,
+            Ok(Attempt::Full) if wait.is_impatient() => return Err(wait.contended(None)),
+            Ok(Attempt::Full) => break,
+            Ok(Attempt::Stale) => wait.unless_over(|| None)?,
+            Err(error) if error.is_leased() && !wait.is_impatient() => {
+                drop(opened(handle, &mut wait).await?);
+            }
+            Err(error) => return Err(error),
         }
     }
     let queue = &handle.process().queue;
     let joined = queue.line_up(Mode::Exclusive, thread, false);
     let _turn = wait.for_turn(joined, || None).await?;
     loop {
-        let file = current(handle)?;
+        let file = opened(handle, &mut wait).await?;
         if handle.is_at_path(&file)? {
             let own = Arc::clone(handle);
             // Dropped last, when permits that are of no use were given back.
@@ -155,17 +159,31 @@ fn is_current(handle: &Handle, file: &LockFile, waited: bool) -> Result<bool> {
     handle.is_current(file, waited)
 }
 
-/// The file that is in use; opened again if it was stale, or in a forked child.
+/// The file that is open, or one that is opened now.
 fn current(handle: &Handle) -> Result<Arc<LockFile>> {
-    let queue = &handle.process().queue;
-    match queue.glance() {
-        (Some(file), _) if !file.pool().is_spoilt() => Ok(file),
-        _ => {
-            let file = Arc::new(LockFile::open(handle.path(), handle.settings())?);
-            queue.put(Some(&file));
-            Ok(file)
-        }
+    match usable(handle) {
+        Some(file) => Ok(file),
+        None => Ok(put(handle, handle.open_file()?)),
     }
+}
+
+/// The same, waiting for a lease that is in the way.
+async fn opened(handle: &Handle, wait: &mut Wait<'_>) -> Result<Arc<LockFile>> {
+    match usable(handle) {
+        Some(file) => Ok(file),
+        None => Ok(put(handle, wait.opened().await?)),
+    }
+}
+
+fn usable(handle: &Handle) -> Option<Arc<LockFile>> {
+    let (file, _) = handle.process().queue.glance();
+    file.filter(|file| !file.pool().is_spoilt())
+}
+
+fn put(handle: &Handle, file: LockFile) -> Arc<LockFile> {
+    let file = Arc::new(file);
+    handle.process().queue.put(Some(&file));
+    file
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! | module | promises |
 //! |---|---|
-//! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
+//! | `file` | opens and creates without following links, truncating or blocking (a lease of another program is an error of its own); tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
 //! | `bell` | tells a thread that somebody closed, moved or deleted a file, or that a permit of it is free; [`bell::ring`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |

@@ -15,6 +15,7 @@ mod crew;
 mod granted;
 mod interruption;
 mod kernel;
+mod opening;
 mod ticker;
 
 use std::fmt;

@@ -19,10 +19,12 @@ use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Veri
 
 use crate::actor_descriptors::{self as descriptors, Owned};
 use crate::actor_forks as forks;
+use crate::actor_many::Many;
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
 use crate::actor_threads as in_threads;
+use crate::server::Server;
 use crate::{actor_owner as owner, fifo, lockless, witness};
 use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
 
@@ -41,6 +43,9 @@ pub(crate) struct Props {
     lockless: Option<fuser::BackgroundSession>,
     /// What the program has put in the place of the library's descriptors.
     owned: Vec<Owned>,
+    server: Option<Server>,
+    leased: Option<File>,
+    many: Many,
     rw: RwProps,
     pub(crate) sem: SemProps,
 }
@@ -202,6 +207,21 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let props = std::mem::take(&mut *locked());
             drop((props.guards, props.locks, props.lockless));
         }
+        ["mount-server", path, waits] => {
+            locked().server = Some(Server::mount(Path::new(path), waits.parse()?)?);
+        }
+        ["server-replaces-file"] => locked().server.as_ref().ok_or("no server")?.replace(),
+        ["unmount-server"] => {
+            let props = std::mem::take(&mut *locked());
+            drop((props.guards, props.locks, props.rw, props.sem, props.server));
+        }
+        ["lease", path] => locked().leased = Some(lease(path)?),
+        ["give-up-lease"] => drop(locked().leased.take()),
+        ["many", kind, path, count, limit, held] => {
+            let numbers = [count.parse()?, limit.parse()?, held.parse()?];
+            return locked().many.open(kind, Path::new(path), numbers);
+        }
+        ["many-dropped"] => locked().many = Many::default(),
         ["fork", kind, path] => return fork(kind, path, props),
         ["fork-at-first-use", path] => return forks::at_first_use(Path::new(path)),
         ["fork-while-opening", path, permits, children] => {
@@ -427,6 +447,23 @@ fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
     serve(stream.try_clone().expect("a copy"), stream, props);
     // SAFETY: leaves without running what belongs to the parent.
     unsafe { libc::_exit(0) }
+}
+
+/// Opens a file that nobody else has open, so that whoever opens it has to wait until this one closes it.
+#[allow(unsafe_code, reason = "signal, and fcntl")]
+#[allow(clippy::disallowed_methods, reason = "not a lock call")]
+fn lease(path: &str) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+    // The kernel asks by a signal, which would end the process.
+    // SAFETY: to ignore a signal runs nothing.
+    unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let wanted = libc::c_int::from(libc::F_WRLCK);
+    // SAFETY: takes numbers.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, wanted) } {
+        0 => Ok(file),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Opens files until no more can be opened.

@@ -54,8 +54,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("inputs::files_that_were_given", files_that_were_given),
         trial("inputs::no_permission", no_permission),
         in_namespace("inputs::a_read_only_file_system", a_read_only_file_system),
-        in_namespace(
+        trial_needing(
             "inputs::a_file_system_without_locks",
+            can_mount_programs(),
             a_file_system_without_locks,
         ),
     ]
@@ -480,7 +481,7 @@ fn a_file_system_without_locks() {
 }
 
 /// An actor in a mount namespace of its own, where mounting harms nobody.
-fn in_namespace(script: &str, directory: &Path) -> Actor {
+pub(crate) fn in_namespace(script: &str, directory: &Path) -> Actor {
     let own = std::env::current_exe().expect("this program");
     Actor::start_by(
         Command::new("unshare")
@@ -496,6 +497,15 @@ fn unshare_arguments() -> &'static [&'static str] {
         &["--mount"]
     } else {
         &["--user", "--map-root-user", "--mount"]
+    }
+}
+
+/// Can a program be mounted as a file system?
+pub(crate) fn can_mount_programs() -> Result<(), String> {
+    if Path::new("/dev/fuse").exists() {
+        can_unshare()
+    } else {
+        Err("it needs /dev/fuse".into())
     }
 }
 

@@ -6,6 +6,7 @@
 mod actor;
 mod actor_descriptors;
 mod actor_forks;
+mod actor_many;
 mod actor_owner;
 mod actor_race;
 mod actor_reentrant;
@@ -30,8 +31,10 @@ mod interop;
 // On 32 bits what it is written with has no record of 64 bits, and the kernel no other.
 #[cfg(target_pointer_width = "64")]
 mod kernel;
+mod leases;
 mod linger;
 mod lockless;
+mod many;
 mod owner;
 mod program;
 mod race;
@@ -39,6 +42,8 @@ mod release;
 mod remote;
 mod rwlock;
 mod semaphore;
+mod server;
+mod servers;
 mod stage;
 mod table;
 mod tally;
@@ -78,6 +83,9 @@ fn main() -> ExitCode {
         owner::trials(),
         identity::trials(),
         descriptors::trials(),
+        leases::trials(),
+        many::trials(),
+        servers::trials(),
         inputs::trials(),
         rwlock::trials(),
         fifo::trials(),

@@ -57,6 +57,11 @@ pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::SeqCst)
 }
 
+/// How many such files this process has open.
+pub(crate) fn private_files() -> usize {
+    registry().len()
+}
+
 /// A file that forked children do not share.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {

@@ -21,6 +21,11 @@ pub(crate) fn forks() -> u64 {
     0
 }
 
+/// They are not counted.
+pub(crate) fn private_files() -> usize {
+    0
+}
+
 /// A file that forked children do not share, as there are none.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {

@@ -22,6 +22,11 @@ pub(crate) fn forks() -> u64 {
     0
 }
 
+/// They are not counted.
+pub(crate) fn private_files() -> usize {
+    0
+}
+
 /// A file whose locks are remembered, as the system does not tell them.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
