@@ -191,14 +191,14 @@ impl Filesystem for Answers {
             return reply.error(Errno::ESTALE);
         }
         // To give back a `flock` is a call that waits, to the kernel.
-        if waits && self.0.waits != 0 && sort != i32::from(libc::F_UNLCK) {
+        if waits && self.0.waits != 0 && sort != libc::F_UNLCK {
             return reply.error(Errno::from_i32(self.0.waits));
         }
-        let wanted = (sort != i32::from(libc::F_UNLCK)).then_some(Held {
+        let wanted = (sort != libc::F_UNLCK).then_some(Held {
             owner: owner.0,
             start,
             end,
-            is_exclusive: sort == i32::from(libc::F_WRLCK),
+            is_exclusive: sort == libc::F_WRLCK,
         });
         if self.0.lock(wanted, (owner.0, start, end)) {
             reply.ok();
