@@ -52,6 +52,7 @@ pub(crate) fn perform(words: &[&str], owned: &mut Vec<Owned>) -> Answer {
             assert!(!owned.is_empty(), "something was replaced");
             owned.iter().try_for_each(Owned::must_be_intact)?;
         }
+        ["open-in-threads", path] => return open_in_threads(path),
         // Every number below that of the last standard stream is taken.
         ["open-without-standard-error", path] => return standard_error_while_open(path),
         _ => return Err(format!("unknown command {words:?}").into()),
@@ -141,6 +142,20 @@ impl Sort {
         }
         Ok(())
     }
+}
+
+/// Opens and closes in several threads at once, which get each other's numbers; how many descriptors does
+/// that leave?
+fn open_in_threads(path: &str) -> Answer {
+    const ROUNDS: usize = 2000;
+    let before = others().len();
+    std::thread::scope(|scope| {
+        let open = || (0..ROUNDS).try_for_each(|_| lockfast::Lock::open(path).map(drop));
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        let mut ended = threads.into_iter().map(|thread| thread.join());
+        ended.try_for_each(|ended| ended.expect("no panic"))
+    })?;
+    Ok((others().len() - before).to_string())
 }
 
 /// What the number of the standard error stream means while a lock is open that was opened without it.

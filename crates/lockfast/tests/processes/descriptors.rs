@@ -19,6 +19,7 @@ trials![
     a_child_has_what_the_program_put_there,
     a_child_that_closes_everything_can_lock,
     the_numbers_of_the_standard_streams_are_not_used,
+    threads_that_open_and_close_leave_nothing_open,
 ];
 
 /// Whether others are kept out while that actor has guard `g`.
@@ -341,4 +342,10 @@ fn the_numbers_of_the_standard_streams_are_not_used() {
     let mut actor = Actor::start();
     let command = format!("fds open-without-standard-error {}", place.lock().display());
     assert_eq!(actor.ask(&command), "nothing");
+}
+
+fn threads_that_open_and_close_leave_nothing_open() {
+    let place = Place::new();
+    let command = format!("fds open-in-threads {}", place.lock().display());
+    assert_eq!(Actor::start().ask(&command), "0");
 }
