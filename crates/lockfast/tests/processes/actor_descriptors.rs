@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 type Answer = Result<String, Box<dyn std::error::Error>>;
 
@@ -152,7 +153,7 @@ fn open_in_threads(path: &str) -> Answer {
     std::thread::scope(|scope| {
         let open = || (0..ROUNDS).try_for_each(|_| lockfast::Lock::open(path).map(drop));
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-        let mut ended = threads.into_iter().map(|thread| thread.join());
+        let mut ended = threads.into_iter().map(ScopedJoinHandle::join);
         ended.try_for_each(|ended| ended.expect("no panic"))
     })?;
     Ok((others().len() - before).to_string())
