@@ -76,8 +76,8 @@ fn attempt(kind: Kind, arguments: &Arguments, signature: &Signature) -> TokenStr
     // A `match`, as an `.await` can't be in a closure.
     let (open, reference) = if is_the_same_for_all_calls(&arguments.place) {
         let shared = quote_spanned! {span=> {
-            static LOCK: ::std::sync::OnceLock<#lock> = ::std::sync::OnceLock::new();
-            #library::macro_support::shared(&LOCK, || #open)
+            static LOCK: #library::macro_support::Shared<#lock> = #library::macro_support::Shared::new();
+            LOCK.open(|| #open)
         }};
         (shared, quote_spanned!(span=> lock))
     } else {

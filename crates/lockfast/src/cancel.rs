@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use crate::sys::alarm::{Alarm, AlarmId};
 use crate::sys::fork;
+use crate::sys::made_once::MadeOnce;
 
 /// Ends the waits of threads that run under it, from another thread or from a signal's handler.
 ///
@@ -81,7 +82,7 @@ impl CancelToken {
         let mut block = Some(&self.shared.first);
         while let Some(Block { slots, next }) = block {
             slots.iter().for_each(Slot::ring);
-            block = next.get().map(|next| &**next);
+            block = next.get();
         }
     }
 
@@ -141,7 +142,7 @@ impl CancelToken {
                 }
                 number += 1;
             }
-            block = block.next.get_or_init(Box::default);
+            block = block.next.get_or_make(Block::default);
         }
     }
 
@@ -225,7 +226,7 @@ struct Shared {
 #[derive(Default)]
 struct Block {
     slots: [Slot; SLOTS],
-    next: OnceLock<Box<Block>>,
+    next: MadeOnce<Block>,
 }
 
 /// Room for an alarm.

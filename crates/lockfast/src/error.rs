@@ -51,6 +51,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Open,
+    /// Opening a file on which another program has a lease.
+    OpenLeased,
     Name,
     UseDirectory,
     CreateDirs,
@@ -74,6 +76,8 @@ pub(crate) enum Operation {
 pub(crate) enum Cause {
     /// A single attempt found the lock held.
     Contended(Option<Holder>),
+    /// The file can't be opened as long as another program has a lease on it.
+    Leased,
     /// The deadline passed while the lock was held.
     TimedOut(Duration, Option<Holder>),
     /// A callback of the user asked to give up.
@@ -149,9 +153,14 @@ impl Error {
         }
     }
 
-    /// A single attempt found the lock held by somebody else.
+    /// A single attempt found the lock held by somebody else, or its file leased by another program.
     pub fn is_contended(&self) -> bool {
-        matches!(self.inner.cause, Cause::Contended(_))
+        matches!(self.inner.cause, Cause::Contended(_) | Cause::Leased)
+    }
+
+    /// The file can't be opened as long as another program has a lease on it.
+    pub(crate) fn is_leased(&self) -> bool {
+        matches!(self.inner.cause, Cause::Leased)
     }
 
     /// The deadline passed before the lock was free.
@@ -186,9 +195,17 @@ impl Error {
         matches!(self.inner.cause, Cause::InvalidPath(_))
     }
 
+    /// What the operating system said, if it is an error of a call.
+    pub(crate) fn of_system(&self) -> Option<&io::Error> {
+        match &self.inner.cause {
+            Cause::System(error) | Cause::Unsupported(_, Some(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     fn io_kind(&self) -> io::ErrorKind {
         match &self.inner.cause {
-            Cause::Contended(_) => io::ErrorKind::WouldBlock,
+            Cause::Contended(_) | Cause::Leased => io::ErrorKind::WouldBlock,
             Cause::TimedOut(..) => io::ErrorKind::TimedOut,
             // Not `Interrupted`: the standard library retries on that kind.
             Cause::Cancelled(_) => io::ErrorKind::Other,
@@ -255,6 +272,7 @@ impl Error {
             Cause::NotSoMany { wanted, permits } => {
                 write!(f, ": {wanted} at once, of {permits}, can never be had")
             }
+            Cause::Leased => write!(f, ": {}", Operation::OpenLeased.in_the_way()),
             Cause::Cancelled(_) => Ok(()),
             Cause::Unsupported(why, Some(error)) => write!(f, ": {error}; {why}"),
             Cause::Unsupported(why, None)
@@ -299,7 +317,7 @@ impl From<Error> for io::Error {
 impl Operation {
     fn failed(self) -> &'static str {
         match self {
-            Self::Open => "cannot open lock file",
+            Self::Open | Self::OpenLeased => "cannot open lock file",
             Self::Name => "cannot name a lock",
             Self::UseDirectory => "cannot keep named locks in",
             Self::CreateDirs => "cannot create the directory of lock file",
@@ -320,6 +338,9 @@ impl Operation {
         match self {
             Self::Acquire => "too few are free, or others wait for one",
             Self::Open => "a program has locked the whole file",
+            Self::OpenLeased => {
+                "another program has a lease on its file (F_SETLEASE), and has not given it up yet"
+            }
             _ => "it is held",
         }
     }

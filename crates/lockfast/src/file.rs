@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::error::{Cause, Error, Operation, Result};
 use crate::holder::Holder;
 use crate::identity::Sightings;
+use crate::idle;
 use crate::options::Settings;
 use crate::order::{Fairness, Order};
 use crate::owner::{self, Author, Entry};
@@ -62,6 +63,8 @@ pub(crate) struct LockFile {
     watched: OnceLock<Watched>,
     /// Are bytes locked by which it is asked for, or kept?
     has_sign: AtomicBool,
+    /// Whether the file system refused to have somebody wait for a lock, though it has locks.
+    is_without_waits: AtomicBool,
 }
 
 /// What is wanted of the kernel.
@@ -134,13 +137,26 @@ impl LockFile {
         if let Some(directory) = &settings.directory {
             directory.make_safe()?;
         }
+        Self::open_by(path, settings, || open(path, settings))
+    }
+
+    /// Opens a file in that way, without a fork in between.
+    pub(crate) fn open_by(
+        path: &Path,
+        settings: &Settings,
+        open: impl Fn() -> Result<Opened>,
+    ) -> Result<Self> {
+        idle::make_room();
         loop {
             let forks = fork::forks();
-            let file = Self::new(open(path, settings)?, path, settings)?;
-            // A child that was forked before the file was registered shares its description: such
-            // a description must not be locked.
+            let opened = match open() {
+                Err(error) if is_table_full(&error) && idle::close_all() => continue,
+                opened => opened?,
+            };
+            // A child that was forked before the file was registered shares its description, and would
+            // keep whatever is locked on it.
             if fork::forks() == forks {
-                return Ok(file);
+                return Self::new(opened, path, settings);
             }
         }
     }
@@ -152,7 +168,6 @@ impl LockFile {
             status,
             writable,
         } = opened;
-        let file = PrivateFile::new(file);
         refuse_unless_regular(path, status.sort)?;
         let has_ranges = sys::lock::HAS_RANGES && sys::file::has_ranges(&file);
         let needs_ranges = settings.fairness == Fairness::Fifo || settings.permits.is_some();
@@ -209,6 +224,7 @@ impl LockFile {
             author,
             watched: OnceLock::new(),
             has_sign: AtomicBool::new(false),
+            is_without_waits: AtomicBool::new(false),
         })
     }
 
@@ -216,6 +232,33 @@ impl LockFile {
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.file.is_own()
+    }
+
+    /// Whether its descriptor still means this file. Takes a system call.
+    pub(crate) fn is_there(&self) -> bool {
+        self.file.is_there()
+    }
+
+    /// Whether the error only says that this open file is of no use any more, so that it has to be opened
+    /// again: a server has lost it, or the program has closed or replaced the descriptor.
+    pub(crate) fn is_void(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::StaleNetworkFileHandle || !self.is_there()
+    }
+
+    /// The error of a call for a lock that is held, or was until its descriptor was closed.
+    pub(crate) fn failed(&self, path: &Path, operation: Operation, error: io::Error) -> Error {
+        match self.must_be_there(path, operation) {
+            Ok(()) => Error::system(path, operation, error),
+            Err(gone) => gone,
+        }
+    }
+
+    /// An error if the program has closed or replaced the descriptor.
+    pub(crate) fn must_be_there(&self, path: &Path, operation: Operation) -> Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        Err(Error::new(path, operation, Cause::NotHeld(CLOSED)))
     }
 
     pub(crate) fn id(&self) -> FileId {
@@ -241,6 +284,16 @@ impl LockFile {
     pub(crate) fn signals_end_waits(&self) -> bool {
         // Of those that this machine keeps the kernel is not asked again.
         !self.is_remote || sys::file::signals_end_waits(&self.file)
+    }
+
+    /// Whether somebody can wait for a lock in the kernel, as far as is known.
+    pub(crate) fn has_waits(&self) -> bool {
+        !self.is_without_waits.load(Ordering::Relaxed)
+    }
+
+    /// Notes that nobody can.
+    pub(crate) fn note_without_waits(&self) {
+        self.is_without_waits.store(true, Ordering::Relaxed);
     }
 
     /// The place in the line, if there is to be a strict order.
@@ -401,9 +454,27 @@ impl LockFile {
     pub(crate) fn begin_record(&self) -> io::Result<Option<Box<Entry>>> {
         let author = self.author.as_ref();
         let entry = author
-            .map(|author| Entry::begin(self, author))
+            .map(|author| {
+                self.must_be_written_to()?;
+                Entry::begin(self, author)
+            })
             .transpose()?;
         Ok(entry.map(Box::new))
+    }
+
+    /// Writes that it is released.
+    pub(crate) fn end_record(&self, entry: &mut Entry) -> io::Result<()> {
+        self.must_be_written_to()?;
+        entry.end(self)
+    }
+
+    /// A record must not get into a file of the program's that has the number of the descriptor now.
+    fn must_be_written_to(&self) -> io::Result<()> {
+        if self.is_there() {
+            Ok(())
+        } else {
+            Err(io::Error::other(CLOSED))
+        }
     }
 
     fn run<E>(
@@ -514,6 +585,13 @@ impl LockFile {
         Target::Bytes(part.range(self.exclusive_len))
     }
 }
+
+fn is_table_full(error: &Error) -> bool {
+    error.of_system().is_some_and(sys::file::is_table_full)
+}
+
+const CLOSED: &str = "the program closed or replaced the descriptor of the lock file while it held the \
+     lock, and so released it: keep it open, or take the lock again afterwards";
 
 impl Deref for LockFile {
     type Target = File;

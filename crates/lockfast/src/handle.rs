@@ -15,7 +15,7 @@ use crate::handles;
 use crate::hold::{Hold, Parcel};
 use crate::holder::Holder;
 use crate::identity::{self, Verify};
-use crate::linger::Lingering;
+use crate::linger::{Lingering, Reason};
 use crate::options::Settings;
 use crate::order::Fairness;
 use crate::owner;
@@ -271,11 +271,12 @@ impl Handle {
     fn join(&self, turn: &Turn<'_, LockFile>, mode: Mode) -> Result<Option<Arc<LockFile>>> {
         let file = turn.value().expect("those inside share it");
         self.must_allow(file, mode)?;
-        let joined = file
-            .attempt(Goal::Join(mode))
-            .map_err(|error| Error::system(&self.path, Operation::Lock, error))?;
-        if !joined {
-            return Ok(None);
+        match file.attempt(Goal::Join(mode)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // To be opened again, once those inside have left.
+            Err(error) if file.is_void(&error) => return Ok(None),
+            Err(error) => return Err(Error::system(&self.path, Operation::Lock, error)),
         }
         match self.is_current(file, false) {
             Ok(true) => Ok(Some(Arc::clone(file))),
@@ -299,14 +300,22 @@ impl Handle {
     ) -> Result<Arc<LockFile>> {
         let fail = |operation, error| Error::system(&self.path, operation, error);
         let goal = Goal::Enter(mode);
+        let mut voids = 0;
         loop {
             let file = match turn.take() {
                 Some(file) => file,
-                None => self.reopen(turn)?,
+                None => self.reopen(turn, wait).await?,
             };
             self.must_allow(&file, mode)?;
             let locked = match wait.attempt(|| file.attempt(goal)) {
                 Ok(locked) => locked,
+                Err(error) if voids < MAX_VOIDS && file.is_void(&error) => {
+                    voids += 1;
+                    turn.replace(None);
+                    let _ = file.release();
+                    wait.unless_over(|| None)?;
+                    continue;
+                }
                 Err(error) => {
                     Self::give_back(turn, &file);
                     return Err(fail(Operation::Lock, error));
@@ -326,6 +335,13 @@ impl Handle {
                 };
                 if let Err(error) = granted {
                     Self::give_back(turn, &file);
+                    let is_void = error.of_system().is_some_and(|error| file.is_void(error));
+                    if is_void && voids < MAX_VOIDS {
+                        voids += 1;
+                        turn.replace(None);
+                        wait.unless_over(|| None)?;
+                        continue;
+                    }
                     return Err(error);
                 }
             }
@@ -335,8 +351,12 @@ impl Handle {
                     turn.replace(None);
                     // Dropping the file releases it too; but a descriptor that was copied would
                     // keep it.
-                    file.release()
-                        .map_err(|error| fail(Operation::Release, error))?;
+                    match file.release() {
+                        Err(error) if !file.is_void(&error) => {
+                            return Err(fail(Operation::Release, error));
+                        }
+                        _ => {}
+                    }
                 }
                 Err(error) => {
                     turn.replace(None);
@@ -379,6 +399,17 @@ impl Handle {
         Error::new(&self.path, operation, Cause::Unsupported(why, None))
     }
 
+    /// Closes its file if nobody uses it: the next acquire opens it again. A lock that is only kept is given
+    /// up for that. `false` when there is none, or when it has to stay open.
+    pub(crate) fn close_idle(&self) -> bool {
+        // One that was given may have no path, and others see that a semaphore is open.
+        let may_close = self.given.is_none() && self.settings.permits.is_none();
+        if may_close && self.settings.linger.is_some() {
+            self.revoke(Reason::Expired);
+        }
+        may_close && self.process().queue.take_idle().is_some()
+    }
+
     /// Is this thread inside, by another handle of that file?
     pub(crate) fn is_held_elsewhere_by(&self, thread: ThreadToken, file: &LockFile) -> bool {
         handles::any(|handle| {
@@ -409,6 +440,9 @@ impl Handle {
             .map_err(|error| Error::system(&self.path, Operation::Check, error))
     }
 }
+
+/// How often in a row a file may turn out to be of no use when it is locked.
+const MAX_VOIDS: u32 = 100;
 
 impl OfProcess {
     fn new(file: Option<LockFile>) -> Self {

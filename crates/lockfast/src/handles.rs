@@ -1,9 +1,10 @@
 //! All handles of this process, to find a thread that would wait for itself.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::handle::Handle;
 use crate::per_process::PerProcess;
+use crate::sys::made_once::MadeOnce;
 
 type Handles = Mutex<Vec<Weak<Handle>>>;
 
@@ -16,6 +17,11 @@ pub(crate) fn remember(handle: &Arc<Handle>) {
     handles.push(Arc::downgrade(handle));
 }
 
+/// Those that were opened and may still live.
+pub(crate) fn all() -> Vec<Weak<Handle>> {
+    handles().clone()
+}
+
 /// Is there such a handle?
 pub(crate) fn any(is_it: impl Fn(&Handle) -> bool) -> bool {
     // A handle may be dropped here for the last time, which must not happen under the mutex.
@@ -24,9 +30,9 @@ pub(crate) fn any(is_it: impl Fn(&Handle) -> bool) -> bool {
 }
 
 fn handles() -> MutexGuard<'static, Vec<Weak<Handle>>> {
-    static HANDLES: OnceLock<PerProcess<Handles>> = OnceLock::new();
+    static HANDLES: MadeOnce<PerProcess<Handles>> = MadeOnce::new();
     HANDLES
-        .get_or_init(|| PerProcess::new(Handles::default()))
+        .get_or_make(|| PerProcess::new(Handles::default()))
         .get(Handles::default)
         .lock()
         .unwrap_or_else(PoisonError::into_inner)

@@ -103,7 +103,7 @@ impl Parcel {
             // A forked child's copy: the record is the parent's.
             return Ok(());
         }
-        let ended = entry.end(&self.file);
+        let ended = self.file.end_record(&mut entry);
         ended.map_err(|error| owner::failed(self.handle().path(), error))
     }
 
@@ -327,7 +327,7 @@ impl Hold {
 
     fn must_be_own(&self, operation: Operation) -> Result<()> {
         if self.file().is_own() {
-            return Ok(());
+            return self.file().must_be_there(self.path(), operation);
         }
         let why = "this is a forked child's copy of the guard, which holds nothing";
         Err(Error::new(self.path(), operation, Cause::NotHeld(why)))
@@ -358,7 +358,7 @@ impl Hold {
     }
 
     fn failed(&self, operation: Operation, error: io::Error) -> Error {
-        Error::system(self.path(), operation, error)
+        self.file().failed(self.path(), operation, error)
     }
 }
 

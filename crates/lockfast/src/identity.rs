@@ -10,6 +10,9 @@
 //! a wait, when no cache is warm, that shows in the hand-over. So the first acquire looks up, and the
 //! later ones compare the descriptor with that [`Sightings`]: a file that was deleted or replaced has
 //! fewer names, and one that was renamed has another change time.
+//!
+//! What the descriptor means is compared as well: a program may close all descriptors, and then the number
+//! means nothing or another file.
 
 use std::fs::File;
 use std::io;
@@ -59,7 +62,9 @@ pub enum Verify {
     Links,
     /// Look the path up (about 1 µs), which notices everything everywhere.
     Path,
-    /// Trust that nobody touches the file.
+    /// Trust that nobody touches the file, nor its descriptor: if the program closes the descriptor of the
+    /// lock file and its number becomes that of another file, the lock is taken on that one. (A number
+    /// that nothing has got is noticed, and the lock file opened again.)
     Off,
 }
 
@@ -158,9 +163,14 @@ fn is_as_sighted(file: &LockFile, waited: bool) -> io::Result<bool> {
     if !may_tell {
         return Ok(false);
     }
-    let status = sys::file::status(file)?;
+    let status = match sys::file::status(file) {
+        Ok(status) => status,
+        Err(error) if file.is_void(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
     let unchanged = sighting.changed == Some(status.changed) || !file.renames_show();
-    Ok(status.links == sighting.links && unchanged)
+    // The program may have given the number of the descriptor to another file.
+    Ok(status.id == file.id() && status.links == sighting.links && unchanged)
 }
 
 /// Is the file, locked or not, the one at the path?
@@ -168,8 +178,11 @@ pub(crate) fn is_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<bo
     status_at(file, path, follow).map(|status| status.is_some())
 }
 
-/// What is at the path, if it is the file.
+/// What is at the path, if it is the file, and the descriptor still means it.
 fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<Status>> {
+    if !file.is_there() {
+        return Ok(None);
+    }
     if file.is_remote() {
         ask_server_for_names(path);
     }
@@ -178,7 +191,9 @@ fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<St
         Ok(status) if status.id == file.id() && status.links > 0 => Ok(Some(status)),
         Ok(_) => Ok(None),
         Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::StaleNetworkFileHandle => Ok(None),
             _ => Err(error),
         },
     }

@@ -65,6 +65,7 @@ mod hash;
 mod hold;
 mod holder;
 mod identity;
+mod idle;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 mod linger;

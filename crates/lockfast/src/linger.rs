@@ -5,7 +5,6 @@
 //! overheard, is in [`crate::protocol::linger`]; here is when to keep and when to give up.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::handle::{Handle, OfProcess};
 use crate::identity::Verify;
 use crate::options::Settings;
 use crate::order::Fairness;
+use crate::sys::made_once::MadeOnce;
 use crate::sys::{self, Event};
 use crate::watcher;
 
@@ -261,9 +261,9 @@ impl OfProcess {
 }
 
 fn now() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
+    static START: MadeOnce<Instant> = MadeOnce::new();
     // It never is 0, at which a pause that never was would end.
-    nanoseconds(START.get_or_init(Instant::now).elapsed()) + 1
+    nanoseconds(START.get_or_make(Instant::now).elapsed()) + 1
 }
 
 fn nanoseconds(span: Duration) -> u64 {

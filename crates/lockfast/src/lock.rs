@@ -397,9 +397,9 @@ impl LockGuard {
     /// # Errors
     ///
     /// When the kernel could not release it, in which case its descriptor is closed, which releases
-    /// it too; or when the file could not be removed (see
-    /// [`remove_on_release`](Options::remove_on_release)). The lock is not held any more in any
-    /// case.
+    /// it too; when the program has closed the descriptor, which released the lock before; or when the
+    /// file could not be removed (see [`remove_on_release`](Options::remove_on_release)). The lock is
+    /// not held any more in any case.
     ///
     /// # Examples
     ///
@@ -490,7 +490,9 @@ impl LockGuard {
     ///
     /// `false` means that somebody deleted, replaced or renamed it while it was locked: whoever
     /// comes now locks another file, and this guard does not exclude them. Nothing can prevent
-    /// that; a program whose lock directory is cleaned by others can ask before it commits.
+    /// that; a program whose lock directory is cleaned by others can ask before it commits. It is also
+    /// `false` when this program has closed or replaced the descriptor of the lock file, which
+    /// released the lock.
     ///
     /// # Errors
     ///

@@ -1,25 +1,34 @@
 //! What the code that the attributes write calls. It may change with any version.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::sys::made_once::MadeOnce;
 use crate::{Error, Lock, LockGuard, Result, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// The handle that all calls of a function share, opened by the first.
-///
-/// # Errors
-///
-/// As `open`; the next call tries again.
-pub fn shared<L>(
-    cell: &'static OnceLock<L>,
-    open: impl FnOnce() -> Result<L>,
-) -> Result<&'static L> {
-    if let Some(lock) = cell.get() {
-        return Ok(lock);
+/// The handle that all calls of a function share.
+#[derive(Debug)]
+pub struct Shared<L>(MadeOnce<L>);
+
+impl<L> Shared<L> {
+    /// Returns a place without a handle.
+    #[allow(clippy::new_without_default, reason = "for a static variable")]
+    pub const fn new() -> Self {
+        Self(MadeOnce::new())
     }
-    // Of two threads that open it at the same time, both go on with the handle of one.
-    let lock = open()?;
-    Ok(cell.get_or_init(|| lock))
+
+    /// Returns the handle, opened by the first call.
+    ///
+    /// # Errors
+    ///
+    /// As `open`; the next call tries again.
+    pub fn open(&'static self, open: impl FnOnce() -> Result<L>) -> Result<&'static L> {
+        if let Some(lock) = self.0.get() {
+            return Ok(lock);
+        }
+        // Of two threads that open it at the same time, both go on with the handle of one.
+        let lock = open()?;
+        Ok(self.0.get_or_make(|| lock))
+    }
 }
 
 /// Takes the lock as a task, waiting at most that long.

@@ -97,11 +97,15 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// When the file has other content ([`io::ErrorKind::InvalidData`]) or can't be read or written.
+    /// When the file has other content ([`io::ErrorKind::InvalidData`]), when it has the last token that
+    /// there is, or when it can't be read or written.
     pub(crate) fn begin(file: &File, author: &Author) -> io::Result<Self> {
         let slots = read(file)?;
         let newest = slots.iter().flatten().max_by_key(|record| record.token);
-        let token = newest.map_or(0, |record| record.token) + 1;
+        let last = newest.map_or(0, |record| record.token);
+        let token = last
+            .checked_add(1)
+            .ok_or_else(|| io::Error::other(NO_TOKEN_LEFT))?;
         // Over the older one, or over one that is torn.
         let slot = u64::from(newest.is_some() && slots[0].as_ref() == newest);
         let record = Record {
@@ -182,6 +186,10 @@ pub(crate) fn failed(path: &Path, error: io::Error) -> Error {
 
 const FOREIGN: &str =
     "the file has other content, and a record goes only into one that is empty or has records";
+
+/// A token that began again would be lower than those that were told before.
+const NO_TOKEN_LEFT: &str = "the file has the token 2^64-1 already, and a greater one does not exist: \
+     take another lock file, or delete this one and whatever was stored with its tokens";
 
 /// The two records, where they are whole.
 fn read(file: &File) -> io::Result<[Option<Record>; 2]> {

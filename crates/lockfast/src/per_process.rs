@@ -4,16 +4,15 @@
 //! in the middle of it. So each process has its own, found by its generation; what it inherited is
 //! left as it is.
 
-use std::sync::OnceLock;
-
 use crate::sys::fork;
+use crate::sys::made_once::MadeOnce;
 
 /// A `T` for each process.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T> {
     generation: u64,
     value: T,
-    child: OnceLock<Box<PerProcess<T>>>,
+    child: MadeOnce<PerProcess<T>>,
 }
 
 impl<T> PerProcess<T> {
@@ -22,7 +21,7 @@ impl<T> PerProcess<T> {
         Self {
             generation: fork::generation(),
             value,
-            child: OnceLock::new(),
+            child: MadeOnce::new(),
         }
     }
 
@@ -30,7 +29,7 @@ impl<T> PerProcess<T> {
     pub(crate) fn inherited(&self) -> impl Iterator<Item = &T> {
         let generation = fork::generation();
         let is_before = move |link: &&Self| link.generation != generation;
-        let links = std::iter::successors(Some(self), |link| link.child.get().map(|link| &**link));
+        let links = std::iter::successors(Some(self), |link| link.child.get());
         links.take_while(is_before).map(|link| &link.value)
     }
 
@@ -52,7 +51,7 @@ impl<T> PerProcess<T> {
         let generation = fork::generation();
         let mut own = self;
         while own.generation != generation {
-            own = own.child.get_or_init(|| Box::new(Self::new(fresh())));
+            own = own.child.get_or_make(|| Self::new(fresh()));
         }
         &own.value
     }

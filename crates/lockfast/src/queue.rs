@@ -365,6 +365,17 @@ impl<T: Shared> Queue<T> {
         self.state().set_value(value.map(Arc::clone));
     }
 
+    /// Takes what is shared away, if nobody is inside, waits or deals with it.
+    pub(crate) fn take_idle(&self) -> Option<Arc<T>> {
+        let mut state = self.state();
+        let is_idle = state.is_empty() && state.is_open() && state.waiting.is_empty();
+        let idle = is_idle.then(|| state.value().cloned()).flatten();
+        if idle.is_some() {
+            state.set_value(None);
+        }
+        idle
+    }
+
     fn grant(&self, state: &mut State<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
         let joins = !state.is_empty();
         state.begin(mode, thread);

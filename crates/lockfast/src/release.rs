@@ -135,7 +135,7 @@ impl<'h> Releasing<'h> {
 
     fn let_go(self, file: &LockFile) -> Result<()> {
         file.release()
-            .map_err(|error| self.failed(Operation::Release, error))
+            .map_err(|error| file.failed(self.handle.path(), Operation::Release, error))
     }
 
     fn process(self) -> &'h OfProcess {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::handle::Handle;
 use crate::linger::Reason;
 use crate::per_process::PerProcess;
 use crate::sys::alarm::without_signals;
+use crate::sys::made_once::MadeOnce;
 use crate::sys::watch::{Watch, Watches};
 use crate::sys::{Event, fork};
 
@@ -42,6 +43,8 @@ struct Table {
     /// When the thread will look at the clock; never, if none.
     wakes: Option<Instant>,
     is_running: bool,
+    /// Whether the program has closed the descriptors: nothing is heard any more.
+    is_deaf: bool,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,9 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
     static LAST: AtomicU64 = AtomicU64::new(0);
     let watcher = Watcher::of_process()?;
     let mut table = watcher.table();
+    if table.is_deaf {
+        return Err(io::ErrorKind::NotConnected.into());
+    }
     let watch = watcher.watches.add(file)?;
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     table.entries.entry(watch).or_default().push(Entry {
@@ -110,18 +116,20 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
 }
 
 impl Watched {
-    /// Revokes what is kept when that instant has come, unless it was kept anew.
-    pub(crate) fn revoke_at(&self, until: Instant) {
+    /// Revokes what is kept when that instant has come, unless it was kept anew; `false` when nobody
+    /// would do that, nor hear who wants it.
+    pub(crate) fn revoke_at(&self, until: Instant) -> bool {
         let mut table = self.watcher.table();
-        let mut due = until;
-        if let Some(entry) = table.entry(self.watch, self.number) {
-            entry.until = Some(until);
-            due = due.min(entry.look.due);
-        }
+        let Some(entry) = table.entry(self.watch, self.number) else {
+            return false;
+        };
+        entry.until = Some(until);
+        let due = until.min(entry.look.due);
         if table.wakes.is_none_or(|wakes| due < wakes) {
             table.wakes = Some(due);
-            self.watcher.watches.ring();
+            return self.watcher.watches.ring();
         }
+        true
     }
 }
 
@@ -185,6 +193,15 @@ impl Table {
         due
     }
 
+    /// Forgets all entries, if nothing is heard any more. Nobody keeps anything by them from then on.
+    fn ends_deaf(&mut self) -> bool {
+        if self.is_deaf {
+            self.entries.clear();
+            self.is_running = false;
+        }
+        self.is_deaf
+    }
+
     /// Somebody waits, or may begin to.
     fn look_soon(&mut self, handle: &Arc<Handle>) {
         let is_meant =
@@ -211,15 +228,17 @@ impl Table {
 
 impl Watcher {
     fn of_process() -> io::Result<&'static Self> {
-        static WATCHER: OnceLock<PerProcess<Mutex<Option<&'static Watcher>>>> = OnceLock::new();
+        static WATCHER: MadeOnce<PerProcess<Mutex<Option<&'static Watcher>>>> = MadeOnce::new();
         let watcher = WATCHER
-            .get_or_init(|| PerProcess::new(Mutex::default()))
+            .get_or_make(|| PerProcess::new(Mutex::default()))
             .get(Mutex::default);
         let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watcher) = *watcher {
-            return Ok(watcher);
+            if watcher.watches.is_there() {
+                return Ok(watcher);
+            }
         }
-        // One for the rest of the process's life.
+        // One for the rest of the process's life, or until the program closes its descriptors.
         let new = Box::leak(Box::new(Self {
             watches: Watches::new()?,
             table: Mutex::default(),
@@ -270,6 +289,10 @@ impl Watcher {
             }
         }
         let happened = self.watches.wait(wakes).unwrap_or_else(|_| {
+            if !self.watches.is_there() {
+                self.table().is_deaf = true;
+                return vec![(None, Event::Changed)];
+            }
             // It is not known what happened, so everything is given up, but not all the time.
             thread::sleep(Duration::from_millis(10));
             vec![(None, Event::Changed)]
@@ -281,7 +304,7 @@ impl Watcher {
                 self.table().look_soon(&handle);
             }
         }
-        true
+        !self.table().ends_deaf()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

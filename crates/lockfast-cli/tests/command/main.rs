@@ -5,6 +5,8 @@ mod documents;
 mod flock;
 #[cfg(target_os = "linux")]
 mod inspect;
+#[cfg(target_os = "linux")]
+mod leases;
 #[path = "../../../lockfast/tests/processes/lockless.rs"]
 mod lockless;
 mod options;

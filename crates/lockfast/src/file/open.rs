@@ -8,6 +8,7 @@ use crate::error::{Cause, Error, Operation, Result};
 use crate::named::Directory;
 use crate::options::Settings;
 use crate::protocol::Protocol;
+use crate::sys::fork::PrivateFile;
 use crate::sys::{self, FileSort, Status, place};
 
 /// An absolute path that can be a lock file's.
@@ -35,10 +36,10 @@ const MAX_VANISHED: usize = 100;
 /// How often it may be gone once it is open.
 const MAX_GONE: usize = 100;
 
-/// A file that is open.
+/// A file that is open, and that children forked from now on do not share.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(super) file: File,
+    pub(super) file: PrivateFile,
     pub(super) status: Status,
     /// Is it open for writing, as far as is known?
     pub(super) writable: bool,
@@ -48,7 +49,7 @@ impl Opened {
     fn look_at(file: File, writable: bool) -> io::Result<Self> {
         let status = sys::file::status(&file)?;
         Ok(Self {
-            file,
+            file: PrivateFile::new(file, status.id)?,
             status,
             writable,
         })
@@ -129,6 +130,9 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) if !follow && sys::file::refused_link(&error) => {
                         refuse_unless_regular(path, FileSort::Symlink)?;
+                    }
+                    Err(error) if sys::file::is_leased(&error) => {
+                        return Err(Error::new(path, Operation::Open, Cause::Leased));
                     }
                     opened => return opened.map_err(|error| fail(Operation::Open, error)),
                 }

@@ -25,11 +25,8 @@ impl LockFile {
 
     /// What is kept is revoked then at the latest; `false` when nobody would hear who wants it.
     pub(crate) fn keep_until(&self, until: Instant) -> bool {
-        let Some(watched) = self.watched.get() else {
-            return false;
-        };
-        watched.revoke_at(until);
-        true
+        let watched = self.watched.get();
+        watched.is_some_and(|watched| watched.revoke_at(until))
     }
 
     /// Tells that it is kept; `false` when somebody wants it. Ends with the release, in either case.

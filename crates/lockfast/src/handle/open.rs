@@ -17,6 +17,7 @@ use crate::per_process::PerProcess;
 use crate::protocol::Protocol;
 use crate::queue::Turn;
 use crate::sys::FileId;
+use crate::wait::Wait;
 
 impl Handle {
     pub(crate) fn open(path: &Path, settings: Settings) -> Result<Arc<Self>> {
@@ -57,7 +58,11 @@ impl Handle {
         must_have_order(&path, &settings)?;
         Self::must_allow_linger(&settings)
             .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = LockFile::open(&path, &settings)?;
+        let file = match LockFile::open(&path, &settings) {
+            // How long to wait until it can be opened, the acquire says.
+            Err(error) if error.is_leased() => None,
+            opened => Some(opened?),
+        };
         Self::new(path, settings, None, file)
     }
 
@@ -77,20 +82,20 @@ impl Handle {
             .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
         let file = LockFile::new(Opened::given(file, &path)?, &path, &settings)?;
         let id = file.id();
-        Self::new(path, settings, Some(id), file)
+        Self::new(path, settings, Some(id), Some(file))
     }
 
     fn new(
         path: PathBuf,
         settings: Settings,
         given: Option<FileId>,
-        file: LockFile,
+        file: Option<LockFile>,
     ) -> Result<Arc<Self>> {
         let handle = Arc::new(Self {
             path,
             settings,
             given,
-            process: PerProcess::new(OfProcess::new(Some(file))),
+            process: PerProcess::new(OfProcess::new(file)),
             users: AtomicUsize::new(0),
         });
         if let (Some(file), _) = handle.process().queue.glance() {
@@ -100,30 +105,45 @@ impl Handle {
         Ok(handle)
     }
 
-    /// Opens the file again: it was stale, or this is a forked child.
+    /// Opens the file again: it was stale or idle, or this is a forked child.
     #[cold]
-    pub(super) fn reopen(self: &Arc<Self>, turn: &mut Turn<'_, LockFile>) -> Result<Arc<LockFile>> {
-        let file = match self.given {
-            None => LockFile::open(&self.path, &self.settings)?,
-            Some(given) => self.reopen_given(given)?,
-        };
-        let file = Arc::new(file);
+    pub(super) async fn reopen(
+        self: &Arc<Self>,
+        turn: &mut Turn<'_, LockFile>,
+        wait: &mut Wait<'_>,
+    ) -> Result<Arc<LockFile>> {
+        let file = Arc::new(wait.opened().await?);
         // One that can't be watched is not kept.
         let _ = self.watch(&file);
         turn.replace(Some(&file));
         Ok(file)
     }
 
+    /// Opens the file, as it was opened when the handle was made.
+    pub(crate) fn open_file(&self) -> Result<LockFile> {
+        match self.given {
+            None => LockFile::open(&self.path, &self.settings),
+            Some(given) => self.reopen_given(given),
+        }
+    }
+
     /// Never creates: a new file would not be the one that the user gave.
     fn reopen_given(&self, given: FileId) -> Result<LockFile> {
-        let reopened = crate::sys::file::open_existing(&self.path, true, true)
-            .map_err(|error| Error::system(&self.path, Operation::Open, error))
-            .and_then(|file| Opened::given(file, &self.path))
-            .and_then(|opened| LockFile::new(opened, &self.path, &self.settings))?;
+        let open = || {
+            crate::sys::file::open_existing(&self.path, true, true)
+                .map_err(|error| {
+                    if crate::sys::file::is_leased(&error) {
+                        return Error::new(&self.path, Operation::Open, Cause::Leased);
+                    }
+                    Error::system(&self.path, Operation::Open, error)
+                })
+                .and_then(|file| Opened::given(file, &self.path))
+        };
+        let reopened = LockFile::open_by(&self.path, &self.settings, open)?;
         if reopened.id() == given {
             return Ok(reopened);
         }
-        let why = "another file is there now: open the lock again in the forked process";
+        let why = "another file is there now: open the lock again";
         Err(Error::new(
             &self.path,
             Operation::Open,

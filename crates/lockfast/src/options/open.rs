@@ -41,6 +41,9 @@ impl Options<Lock> {
     /// A relative path is made absolute now: a later change of the working directory does not
     /// change which lock this is.
     ///
+    /// If another program has a lease on the file (`F_SETLEASE`), the file is opened by the first
+    /// acquire, which waits for the lease as it waits for the lock; an error of the open shows there.
+    ///
     /// # Errors
     ///
     /// When the file can't be opened or created, with the reason; in particular

@@ -25,7 +25,8 @@ impl<L> Options<L> {
     /// ([`is_invalid_path`](crate::Error::is_invalid_path)), and the combination with
     /// [`remove_on_release`](Self::remove_on_release). When a record can't be written (the disk is full),
     /// the lock is not acquired; or it is released nevertheless, and
-    /// [`release`](crate::LockGuard::release) tells.
+    /// [`release`](crate::LockGuard::release) tells. Nor is it acquired when the file has the token
+    /// 2^64-1 already.
     ///
     /// # Examples
     ///

@@ -169,3 +169,37 @@ fn the_longest_names_fit() {
     assert_eq!(line.len(), LENGTH);
     assert_eq!(Record::parse(&line), Some(record));
 }
+
+/// A token that wrapped round to 0 would be lower than every one before it.
+#[test]
+fn after_the_last_token_there_is_an_error_and_no_lower_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("a.lock");
+    let record = Record {
+        token: u64::MAX - 1,
+        is_held: false,
+        since: SystemTime::now(),
+        author: author(""),
+    };
+    write(&File::create(&path).expect("a file"), 0, &record).expect("written");
+    let options = crate::Lock::options().owner_record(true);
+    let lock = options.open(&path).expect("opened");
+    let last = lock.lock().expect("there is one more");
+    assert_eq!(last.token(), Some(u64::MAX));
+    drop(last);
+    for _ in 0..2 {
+        let error = lock.lock().expect_err("none is left").to_string();
+        assert!(
+            error.contains("a.lock") && error.contains("2^64-1"),
+            "{error}"
+        );
+    }
+    let text = std::fs::read_to_string(&path).expect("its records");
+    assert!(
+        text.contains(&format!("token={} state=released", u64::MAX)),
+        "{text}"
+    );
+    // Who wants no record gets in: nobody holds it.
+    let plain = crate::Lock::open(&path).expect("opened");
+    drop(plain.try_lock().expect("nobody holds it"));
+}

@@ -41,21 +41,25 @@ async fn acquire_by(
     mut wait: Wait<'_>,
 ) -> Result<Taken> {
     loop {
-        match attempt(handle, count)? {
-            Attempt::Taken(taken) => {
+        match attempt(handle, count) {
+            Ok(Attempt::Taken(taken)) => {
                 wait.acquired(PERMIT);
                 return Ok(taken);
             }
-            Attempt::Full if wait.is_impatient() => return Err(wait.contended(None)),
-            Attempt::Full => break,
-            Attempt::Stale => wait.unless_over(|| None)?,
+            Ok(Attempt::Full) if wait.is_impatient() => return Err(wait.contended(None)),
+            Ok(Attempt::Full) => break,
+            Ok(Attempt::Stale) => wait.unless_over(|| None)?,
+            Err(error) if error.is_leased() && !wait.is_impatient() => {
+                drop(opened(handle, &mut wait).await?);
+            }
+            Err(error) => return Err(error),
         }
     }
     let queue = &handle.process().queue;
     let joined = queue.line_up(Mode::Exclusive, thread, false);
     let _turn = wait.for_turn(joined, || None).await?;
     loop {
-        let file = current(handle)?;
+        let file = opened(handle, &mut wait).await?;
         if handle.is_at_path(&file)? {
             let own = Arc::clone(handle);
             // Dropped last, when permits that are of no use were given back.
@@ -96,7 +100,14 @@ fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
     };
     if nobody_waits && !file.has_line() {
         let mut taken = Taken::none(file);
-        if collect(handle, &mut taken, count)? {
+        let collected = match collect(handle, &mut taken, count) {
+            Err(error) if is_void(taken.file(), &error) => {
+                queue.put(None);
+                return Ok(Attempt::Stale);
+            }
+            collected => collected?,
+        };
+        if collected {
             if is_current(handle, taken.file(), false)? {
                 return Ok(Attempt::Taken(taken));
             }
@@ -121,12 +132,23 @@ fn in_line(
     count: u32,
     wait: &mut Wait<'_>,
 ) -> Result<Option<Taken>> {
-    now(wait.in_kernel(file, Goal::LeadLine))?;
-    place.leads();
     let mut taken = Taken::none(Arc::clone(file));
-    let try_again = || collect(handle, &mut taken, count);
-    let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
-    Ok((has_all && is_current(handle, file, true)?).then_some(taken))
+    let mut get_all = || {
+        now(wait.in_kernel(file, Goal::LeadLine))?;
+        place.leads();
+        let try_again = || collect(handle, &mut taken, count);
+        let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
+        Ok(has_all && is_current(handle, file, true)?)
+    };
+    match get_all() {
+        Err(error) if is_void(file, &error) => Ok(None),
+        has_all => Ok(has_all?.then_some(taken)),
+    }
+}
+
+/// Whether the file has to be opened again: then the next one says what there is to say.
+fn is_void(file: &LockFile, error: &Error) -> bool {
+    error.of_system().is_some_and(|error| file.is_void(error))
 }
 
 fn collect(handle: &Handle, taken: &mut Taken, count: u32) -> Result<bool> {
@@ -139,17 +161,31 @@ fn is_current(handle: &Handle, file: &LockFile, waited: bool) -> Result<bool> {
     handle.is_current(file, waited)
 }
 
-/// The file that is in use; opened again if it was stale, or in a forked child.
+/// The file that is open, or one that is opened now.
 fn current(handle: &Handle) -> Result<Arc<LockFile>> {
-    let queue = &handle.process().queue;
-    match queue.glance() {
-        (Some(file), _) if !file.pool().is_spoilt() => Ok(file),
-        _ => {
-            let file = Arc::new(LockFile::open(handle.path(), handle.settings())?);
-            queue.put(Some(&file));
-            Ok(file)
-        }
+    match usable(handle) {
+        Some(file) => Ok(file),
+        None => Ok(put(handle, handle.open_file()?)),
     }
+}
+
+/// The same, waiting for a lease that is in the way.
+async fn opened(handle: &Handle, wait: &mut Wait<'_>) -> Result<Arc<LockFile>> {
+    match usable(handle) {
+        Some(file) => Ok(file),
+        None => Ok(put(handle, wait.opened().await?)),
+    }
+}
+
+fn usable(handle: &Handle) -> Option<Arc<LockFile>> {
+    let (file, _) = handle.process().queue.glance();
+    file.filter(|file| !file.pool().is_spoilt())
+}
+
+fn put(handle: &Handle, file: LockFile) -> Arc<LockFile> {
+    let file = Arc::new(file);
+    handle.process().queue.put(Some(&file));
+    file
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! | module | promises |
 //! |---|---|
-//! | `file` | opens and creates without following links, truncating or blocking; tells what stands at a path and behind a descriptor, and whose it is |
+//! | `file` | opens and creates without following links, truncating or blocking (a lease of another program is an error of its own); tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
 //! | `bell` | tells a thread that somebody closed, moved or deleted a file, or that a permit of it is free; [`bell::ring`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
@@ -12,6 +12,7 @@
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
+//! | `made_once` | holds a value that is made when it is first needed, without waiting, so that a fork can't copy a wait. The same on all sides |
 //! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
 //! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
 //! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
@@ -56,6 +57,12 @@ pub(crate) use side::{alarm, bell, file, fork, lock, park, place, process, watch
     reason = "a box is made an address and a box again; each is one line with its contract"
 )]
 pub(crate) mod slot;
+
+#[allow(
+    unsafe_code,
+    reason = "a box is made an address and a box again; each is one line with its contract"
+)]
+pub(crate) mod made_once;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The wait of the first in the line for permits: until the file's bell rings.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::interruption::Interruption;
@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::file::LockFile;
 use crate::per_process::PerProcess;
 use crate::sys::bell::Bell;
+use crate::sys::made_once::MadeOnce;
 use crate::sys::park::Parker;
 use crate::sys::{Parked, Rung};
 
@@ -26,12 +27,8 @@ impl Wait<'_> {
         }
         // Another thread may have called `on_wait` meanwhile.
         self.told = self.told.map(|_| Instant::now());
-        let bell = Hung::on(file);
+        let mut bell = Hung::on(file);
         let interruption = Interruption::of_tokens().and_to_ask(self.asks_whether_to_go_on());
-        let longest = match bell {
-            Some(_) => LONGEST_NAP,
-            None => LONGEST_NAP_WITHOUT_BELL,
-        };
         let mut nap = SHORTEST_NAP;
         let mut must_look = true;
         loop {
@@ -48,8 +45,18 @@ impl Wait<'_> {
             let until = earlier(self.patience.deadline(), self.next_call());
             let until = earlier(until, interruption.come_back());
             let until = earlier(until, Some(wake)).unwrap_or(wake);
-            let rung = match &bell {
-                Some(bell) => bell.listen(until).map_err(|error| self.system(error))?,
+            let longest = match bell {
+                Some(_) => LONGEST_NAP,
+                None => LONGEST_NAP_WITHOUT_BELL,
+            };
+            let rung = match bell.as_ref().map(|bell| bell.listen(until)) {
+                Some(Ok(rung)) => rung,
+                Some(Err(_)) => {
+                    // The program may have closed its descriptor.
+                    bell = None;
+                    nap = SHORTEST_NAP;
+                    continue;
+                }
                 None => match Parker::default().park(Some(until)) {
                     Parked::Interrupted => Rung::Interrupted,
                     Parked::Granted | Parked::TimedOut => Rung::TimedOut,
@@ -103,9 +110,9 @@ impl Drop for Hung {
 
 /// To close one takes milliseconds, so they are kept.
 fn spare() -> &'static Mutex<Vec<Bell>> {
-    static SPARE: OnceLock<PerProcess<Mutex<Vec<Bell>>>> = OnceLock::new();
+    static SPARE: MadeOnce<PerProcess<Mutex<Vec<Bell>>>> = MadeOnce::new();
     SPARE
-        .get_or_init(|| PerProcess::new(Mutex::default()))
+        .get_or_make(|| PerProcess::new(Mutex::default()))
         .get(Mutex::default)
 }
 

@@ -15,7 +15,7 @@
 use std::collections::btree_map::BTreeMap;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::interruption;
 use crate::file::Line;
 use crate::per_process::PerProcess;
 use crate::sys::alarm::{self, without_signals};
+use crate::sys::made_once::MadeOnce;
 
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
@@ -77,8 +78,8 @@ const STACK_SIZE: usize = 128 * 1024;
 
 impl Crew {
     pub(super) fn of_process() -> &'static Self {
-        static CREW: OnceLock<PerProcess<Crew>> = OnceLock::new();
-        CREW.get_or_init(|| PerProcess::new(Crew::default()))
+        static CREW: MadeOnce<PerProcess<Crew>> = MadeOnce::new();
+        CREW.get_or_make(|| PerProcess::new(Crew::default()))
             .get(Crew::default)
     }
 

@@ -147,7 +147,9 @@ impl Wait<'_> {
         };
         self.unless_cancelled()?;
         let Some(interval) = interval else {
-            self.blocked(file, goal, &stopped)?;
+            if !self.blocked(file, goal, &stopped)? {
+                self.polled(file, goal)?;
+            }
             return Ok(interruption);
         };
         let stop = || {
@@ -155,8 +157,11 @@ impl Wait<'_> {
             interruption.ring();
         };
         let call = || self.call(|| file.holder(goal.access()));
-        ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
+        let is_locked = ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))??;
+        if !is_locked {
+            self.polled(file, goal)?;
+        }
         Ok(interruption)
     }
 
@@ -176,29 +181,40 @@ impl Wait<'_> {
     fn can_be_ended(&self, interruption: &Interruption, file: &LockFile) -> bool {
         let may_have_to =
             interruption.is_asked_for() || self.handle.settings().on_interrupt.is_some();
-        !may_have_to || file.signals_end_waits()
+        file.has_waits() && (!may_have_to || file.signals_end_waits())
     }
 
     /// Sleeps in the kernel's queue. An interruption, if there is one, makes the calls come back.
-    fn blocked(&self, file: &LockFile, goal: Goal, stopped: &AtomicBool) -> Result<()> {
+    /// `false` when the file system has no queue, only locks: some answer so to the calls that wait, and to
+    /// those alone.
+    fn blocked(&self, file: &LockFile, goal: Goal, stopped: &AtomicBool) -> Result<bool> {
         let wait = |raw: &File, access, target| {
             loop {
-                match sys::lock::wait(raw, access, target).map_err(|error| self.system(error))? {
-                    Waited::Granted => return Ok(()),
-                    Waited::Interrupted if stopped.load(Ordering::Relaxed) => {
+                match sys::lock::wait(raw, access, target) {
+                    Ok(Waited::Granted) => return Ok(()),
+                    Ok(Waited::Interrupted) if stopped.load(Ordering::Relaxed) => {
                         return Err(self.cancelled());
                     }
-                    Waited::Interrupted => {
+                    Ok(Waited::Interrupted) => {
                         self.unless_over(|| file.holder(goal.access()))?;
                         self.unless_interrupted()?;
+                    }
+                    Err(error) => {
+                        if sys::lock::means_no_locks_here(&error) {
+                            file.note_without_waits();
+                        }
+                        return Err(self.system(error));
                     }
                 }
             }
         };
-        file.pursue(goal, wait, &|error| self.system(error))
+        match file.pursue(goal, wait, &|error| self.system(error)) {
+            Err(_) if !file.has_waits() => Ok(false),
+            done => done.map(|()| true),
+        }
     }
 
-    /// Where nothing can interrupt the kernel's queue: asks again and again, at most every
+    /// Where nothing can interrupt the kernel's queue, or there is none: asks again and again, at most every
     /// [`LONGEST_NAP`].
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let holder = || file.holder(goal.access());

@@ -16,6 +16,7 @@ mod forked;
 mod granted;
 mod interruption;
 mod kernel;
+mod opening;
 mod ticker;
 
 use std::fmt;

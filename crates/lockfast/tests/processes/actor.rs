@@ -17,10 +17,14 @@ use std::time::Duration;
 
 use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
+use crate::actor_descriptors::{self as descriptors, Owned};
+use crate::actor_forks as forks;
+use crate::actor_many::Many;
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
 use crate::actor_semaphore::{self as semaphore, SemProps};
 use crate::actor_threads as in_threads;
+use crate::server::Server;
 use crate::{actor_owner as owner, fifo, lockless, mixture, witness};
 use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks as tasks};
 
@@ -37,6 +41,11 @@ pub(crate) struct Props {
     /// Files that are open only to fill the table.
     filling: Vec<File>,
     lockless: Option<fuser::BackgroundSession>,
+    /// What the program has put in the place of the library's descriptors.
+    owned: Vec<Owned>,
+    server: Option<Server>,
+    leased: Option<File>,
+    many: Many,
     rw: RwProps,
     pub(crate) sem: SemProps,
 }
@@ -203,7 +212,26 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             let props = std::mem::take(&mut *locked());
             drop((props.guards, props.locks, props.lockless));
         }
+        ["mount-server", path, waits] => {
+            locked().server = Some(Server::mount(Path::new(path), waits.parse()?)?);
+        }
+        ["server-replaces-file"] => locked().server.as_ref().ok_or("no server")?.replace(),
+        ["unmount-server"] => {
+            let props = std::mem::take(&mut *locked());
+            drop((props.guards, props.locks, props.rw, props.sem, props.server));
+        }
+        ["lease", path] => locked().leased = Some(lease(path)?),
+        ["give-up-lease"] => drop(locked().leased.take()),
+        ["many", kind, path, count, limit, held] => {
+            let numbers = [count.parse()?, limit.parse()?, held.parse()?];
+            return locked().many.open(kind, Path::new(path), numbers);
+        }
+        ["many-dropped"] => locked().many = Many::default(),
         ["fork", kind, path] => return fork(kind, path, props),
+        ["fork-at-first-use", path] => return forks::at_first_use(Path::new(path)),
+        ["fork-while-opening", path, permits, children] => {
+            return forks::while_opening(Path::new(path), permits.parse()?, children.parse()?);
+        }
         ["hammer", path, rounds, ref options @ ..] => {
             let lock = parse::<Lock>(options, to).open(path)?;
             return witness::hammer(|| lock.lock(), &lock, rounds.parse()?);
@@ -267,6 +295,7 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["task-forgotten"] => tasks::forget(),
         ["task-ended", guard] => drop(keep(guard, tasks::end()?)),
         ["task-dropped", name] => return Ok(tasks::drop_waiting(&lock(name))),
+        ["fds", ref rest @ ..] => return descriptors::perform(rest, &mut locked().owned),
         ["sem", ref rest @ ..] => return semaphore::perform(rest, props, to),
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
@@ -436,6 +465,23 @@ fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
     serve(stream.try_clone().expect("a copy"), stream, props);
     // SAFETY: leaves without running what belongs to the parent.
     unsafe { libc::_exit(0) }
+}
+
+/// Opens a file that nobody else has open, so that whoever opens it has to wait until this one closes it.
+#[allow(unsafe_code, reason = "signal, and fcntl")]
+#[allow(clippy::disallowed_methods, reason = "not a lock call")]
+fn lease(path: &str) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+    // The kernel asks by a signal, which would end the process.
+    // SAFETY: to ignore a signal runs nothing.
+    unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let wanted = libc::c_int::from(libc::F_WRLCK);
+    // SAFETY: takes numbers.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, wanted) } {
+        0 => Ok(file),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Opens files until no more can be opened.

@@ -17,6 +17,8 @@ trials![
     a_full_table_of_descriptors_does_not_keep_the_lock,
     a_given_file_is_opened_again_in_the_child,
     executed_programs_inherit_nothing,
+    a_fork_during_the_first_use_leaves_a_child_that_can_lock,
+    a_fork_during_an_open_leaves_no_permits_in_the_child,
 ];
 
 fn refused(place: &Place) -> String {
@@ -255,4 +257,23 @@ fn executed_programs_inherit_nothing() {
     let mut child = parent.fork("libc");
     let open = child.ask("run ls -l /proc/self/fd");
     assert!(!open.contains("a.lock"), "{open}");
+}
+
+/// There is one first use in a process, so there are many processes.
+fn a_fork_during_the_first_use_leaves_a_child_that_can_lock() {
+    for _ in 0..60 {
+        let place = Place::new();
+        Actor::start().ask(&format!("fork-at-first-use {}", place.path().display()));
+    }
+}
+
+fn a_fork_during_an_open_leaves_no_permits_in_the_child() {
+    let place = Place::new();
+    let mut parent = Actor::start();
+    parent.ask(&format!(
+        "fork-while-opening {} 25 100",
+        place.lock().display()
+    ));
+    // Nobody has it open, though the children live.
+    Actor::start().ask(&semaphore::open(&place, 26, ""));
 }

@@ -4,6 +4,9 @@
 //! times, and has the actors do things step by step by messages. Nothing is ordered by sleeping.
 
 mod actor;
+mod actor_descriptors;
+mod actor_forks;
+mod actor_many;
 mod actor_owner;
 mod actor_race;
 mod actor_reentrant;
@@ -17,6 +20,7 @@ mod cancelling;
 mod chaos;
 mod crash;
 mod deadlock;
+mod descriptors;
 mod diary;
 mod exclusion;
 mod fifo;
@@ -27,8 +31,10 @@ mod interop;
 // On 32 bits what it is written with has no record of 64 bits, and the kernel no other.
 #[cfg(target_pointer_width = "64")]
 mod kernel;
+mod leases;
 mod linger;
 mod lockless;
+mod many;
 mod mixed;
 mod mixture;
 mod owner;
@@ -39,6 +45,8 @@ mod release;
 mod remote;
 mod rwlock;
 mod semaphore;
+mod server;
+mod servers;
 mod stage;
 mod table;
 mod tally;
@@ -78,6 +86,10 @@ fn main() -> ExitCode {
         remote::trials(),
         owner::trials(),
         identity::trials(),
+        descriptors::trials(),
+        leases::trials(),
+        many::trials(),
+        servers::trials(),
         inputs::trials(),
         ownership::trials(),
         rwlock::trials(),

@@ -47,13 +47,14 @@ mod watch {
             // SAFETY: the descriptor is new, and nobody else's.
             let owned = unsafe { OwnedFd::from_raw_fd(fd) };
             Ok(Self {
-                inotify: PrivateFile::new(File::from(owned)),
+                inotify: PrivateFile::without_file(File::from(owned))?,
                 watch: None,
             })
         }
 
         /// Hears that file from now on, and what happened before is forgotten.
         pub(crate) fn hang(&mut self, file: &File, _permits: Range) -> io::Result<()> {
+            self.must_be_there()?;
             let path = CString::new(descriptor_path(file))?;
             let fd = self.inotify.as_raw_fd();
             // SAFETY: the path is a string that ends in NUL, and outlives the call.
@@ -91,12 +92,22 @@ mod watch {
             };
             match check(answer) {
                 Ok(0) => Ok(Rung::TimedOut),
+                Ok(1..) if !self.inotify.is_there() => Err(lost()),
                 Ok(_) => Ok(match self.events()? {
                     happened if happened & !CLOSED == 0 => Rung::Closed,
                     _ => Rung::Changed,
                 }),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Rung::Interrupted),
                 Err(error) => Err(error),
+            }
+        }
+
+        /// The program may have closed its descriptor and have another one of that number.
+        fn must_be_there(&self) -> io::Result<()> {
+            if self.inotify.is_there() {
+                Ok(())
+            } else {
+                Err(lost())
             }
         }
 
@@ -115,6 +126,10 @@ mod watch {
             });
             Ok(masks.fold(0, |all, mask| all | mask))
         }
+    }
+
+    fn lost() -> io::Error {
+        io::Error::from_raw_os_error(libc::EBADF)
     }
 
     /// Whoever listens to that file hears it.

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use super::descriptor::above_standard;
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// A file has permissions that are given as a mode.
@@ -66,27 +66,40 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 
 /// Opens a file that exists, never truncating, blocking or becoming its terminal.
 ///
-/// A file server may have a lease on it for one of its clients. The kernel takes the lease away as
-/// soon as somebody wants to open the file, after `/proc/sys/fs/lease-break-time` at the latest; an open
-/// that must not block is refused meanwhile.
+/// A program may have a lease on it; a file server has, for its clients. The kernel takes the lease away
+/// when somebody wants to open the file, after `/proc/sys/fs/lease-break-time` at the latest; meanwhile
+/// this open is refused ([`is_leased`]).
 pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Result<File> {
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
-    loop {
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(write)
-            .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path);
-        match opened {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                std::thread::sleep(LEASE_IS_BROKEN_SOON);
-            }
-            opened => return opened,
-        }
-    }
+    OpenOptions::new()
+        .read(true)
+        .write(write)
+        .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .and_then(above_standard)
 }
 
-const LEASE_IS_BROKEN_SOON: Duration = Duration::from_millis(5);
+/// Was the open refused because a program has a lease on the file?
+pub(crate) fn is_leased(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Was the open refused because too many files are open already?
+pub(crate) fn is_table_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// How many descriptors the process may have.
+pub(crate) fn descriptor_limit() -> usize {
+    let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the call writes the structure, which lives longer.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } != 0 {
+        return usize::MAX;
+    }
+    // SAFETY: written by the call above, which answered 0.
+    let limit = unsafe { limit.assume_init() };
+    limit.rlim_cur.try_into().unwrap_or(usize::MAX)
+}
 
 /// Creates a file that does not exist yet.
 ///
@@ -97,7 +110,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(mode) = mode {
         match create_unnamed_then_link(path, mode) {
-            Ok(file) => return Ok(file),
+            Ok(file) => return above_standard(file),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
             Err(_) => {}
         }
@@ -112,7 +125,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     if let Some(mode) = mode {
         set_mode(&file, mode)?;
     }
-    Ok(file)
+    above_standard(file)
 }
 
 /// Removes the file at the path.
@@ -221,7 +234,8 @@ pub(crate) fn opened_again(file: &File) -> Option<File> {
         return None;
     }
     let path = descriptor_path(file);
-    OpenOptions::new().read(true).write(true).open(path).ok()
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.and_then(above_standard).ok()
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -8,16 +8,20 @@
 //! The generation is a number that differs between a parent and its child. It lives on a page that
 //! the kernel zeroes in the child (`MADV_WIPEONFORK`), so that a fork that runs no handlers (a raw
 //! system call) is noticed too; where the kernel can't do that, the handler zeroes it.
+//!
+//! A fork may come at any moment, also while another thread sets all of this up. So nothing in here
+//! waits for a thread that the child does not have: what is set up twice does no harm, and each process
+//! has a registry of its own.
 
-use std::cell::UnsafeCell;
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
-use std::os::fd::{AsRawFd, RawFd};
+mod registry;
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use registry::{Registry, registry};
+
+pub(crate) use registry::{PrivateFile, private_files};
 
 /// Which process this is, counted along the line of its forefathers; never 0.
 #[inline]
@@ -32,93 +36,60 @@ pub(crate) fn generation() -> u64 {
 #[inline]
 pub(crate) fn known_generation() -> u64 {
     let page = PAGE.load(Ordering::Acquire);
-    // SAFETY: the pointer is to the static or to a mapping that is never unmapped.
+    // SAFETY: the pointer is to a static or to a mapping that is never unmapped.
     let page = unsafe { &*page };
     page.load(Ordering::Relaxed)
 }
 
-/// How many times this process has forked.
+/// How many times this process has forked since it was asked first.
 pub(crate) fn forks() -> u64 {
+    // Installs the handlers that count.
+    generation();
     FORKS.load(Ordering::SeqCst)
 }
 
-/// A file that forked children do not share.
-#[derive(Debug)]
-pub(crate) struct PrivateFile {
-    file: ManuallyDrop<File>,
-    generation: u64,
-}
-
-impl PrivateFile {
-    /// From now on, children lose the descriptor of this file.
-    pub(crate) fn new(file: File) -> Self {
-        let generation = generation();
-        registry().insert(file.as_raw_fd());
-        Self {
-            file: ManuallyDrop::new(file),
-            generation,
-        }
-    }
-
-    /// Was it opened by this process, or is this a child's copy?
-    #[inline]
-    pub(crate) fn is_own(&self) -> bool {
-        self.generation == generation()
-    }
-}
-
-impl Deref for PrivateFile {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        &self.file
-    }
-}
-
-impl Drop for PrivateFile {
-    fn drop(&mut self) {
-        registry().remove(&self.file.as_raw_fd());
-        if self.is_own() || !WITHOUT_TOMBSTONE.load(Ordering::Relaxed) {
-            // SAFETY: dropped here only, and not used afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.file) };
-        }
-    }
-}
-
 static UNMAPPED: AtomicU64 = AtomicU64::new(0);
+/// Where the generation is if no page can be had.
+static ORDINARY: AtomicU64 = AtomicU64::new(0);
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new((&raw const UNMAPPED).cast_mut());
+static HAS_HANDLERS: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicU64 = AtomicU64::new(0);
 static FORKS: AtomicU64 = AtomicU64::new(0);
-static INSTALL: Once = Once::new();
 
-/// Set in a child that had to close the descriptors because it could not open the root directory.
-static WITHOUT_TOMBSTONE: AtomicBool = AtomicBool::new(false);
-
-static REGISTRY: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+thread_local! {
+    /// How many times the handlers are in the middle of a fork of this thread: each runs as often as it
+    /// was installed.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Where the guard of the registry is kept while `fork` runs.
 static DURING_FORK: DuringFork = DuringFork(UnsafeCell::new(None));
 
-struct DuringFork(UnsafeCell<Option<MutexGuard<'static, BTreeSet<RawFd>>>>);
+struct DuringFork(UnsafeCell<Option<MutexGuard<'static, Registry>>>);
 
 // SAFETY: the cell is used only by the thread that forks, between the handlers, while it holds the
 // registry's mutex.
 unsafe impl Sync for DuringFork {}
 
-fn registry() -> MutexGuard<'static, BTreeSet<RawFd>> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cold]
 fn begin() -> u64 {
-    INSTALL.call_once(|| {
-        if let Some(page) = wiped_page() {
-            PAGE.store(page, Ordering::Release);
+    // Several threads may come by here, and a child whose parent was in the middle of it.
+    let unmapped = (&raw const UNMAPPED).cast_mut();
+    if PAGE.load(Ordering::Acquire) == unmapped {
+        let page = wiped_page();
+        let settled = page.unwrap_or((&raw const ORDINARY).cast_mut());
+        let order = Ordering::AcqRel;
+        let published = PAGE.compare_exchange(unmapped, settled, order, Ordering::Acquire);
+        if let (Err(_), Some(page)) = (published, page) {
+            unmap(page);
         }
+    }
+    if !HAS_HANDLERS.load(Ordering::Acquire) {
         // SAFETY: the handlers are functions of this crate that are never unloaded, and each does
         // only what the thread that forks may do at that moment.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-    });
+        HAS_HANDLERS.store(true, Ordering::Release);
+    }
     let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     // SAFETY: as in `generation`.
     let page = unsafe { &*PAGE.load(Ordering::Acquire) };
@@ -128,15 +99,17 @@ fn begin() -> u64 {
     }
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PAGE_SIZE: usize = 4096;
+
 /// A page that the kernel zeroes in a forked child.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn wiped_page() -> Option<*mut AtomicU64> {
-    const SIZE: usize = 4096;
     // SAFETY: a new anonymous mapping at an address of the kernel's choice.
     let page = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
-            SIZE,
+            PAGE_SIZE,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             -1,
@@ -148,8 +121,15 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     }
     // SAFETY: the mapping is this function's own. A kernel that doesn't know the advice leaves the
     // page as it is, and the handler zeroes it.
-    unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) };
+    unsafe { libc::madvise(page, PAGE_SIZE, libc::MADV_WIPEONFORK) };
     Some(page.cast())
+}
+
+/// Gives back a page that nobody has seen.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unmap(page: *mut AtomicU64) {
+    // SAFETY: `wiped_page` mapped it, and nobody has the address.
+    unsafe { libc::munmap(page.cast(), PAGE_SIZE) };
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -157,77 +137,41 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     None
 }
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unmap(_page: *mut AtomicU64) {}
+
 /// Nobody changes the registry while the process is copied.
 extern "C" fn before() {
+    if DEPTH.replace(DEPTH.get() + 1) > 0 {
+        return;
+    }
     let guard = registry();
     // SAFETY: this thread holds the mutex (see `DuringFork`).
     unsafe { *DURING_FORK.0.get() = Some(guard) };
 }
 
 extern "C" fn in_parent() {
+    let Some(guard) = end_fork() else { return };
     FORKS.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: this thread put the guard there.
-    drop(unsafe { (*DURING_FORK.0.get()).take() });
+    drop(guard);
 }
 
 extern "C" fn in_child() {
     // SAFETY: as in `generation`.
     unsafe { &*PAGE.load(Ordering::Acquire) }.store(0, Ordering::Relaxed);
-    // SAFETY: this is the copy of the thread that put the guard there.
-    let guard = unsafe { (*DURING_FORK.0.get()).take() };
-    if let Some(registry) = guard {
-        replace_all(&registry);
+    let Some(guard) = end_fork() else { return };
+    drop(guard);
+    registry::replace_inherited();
+}
+
+/// The guard, when the last handler of this fork runs in this thread.
+fn end_fork() -> Option<MutexGuard<'static, Registry>> {
+    // One that was installed in the middle of the fork did not run before it.
+    let depth = DEPTH.get().checked_sub(1)?;
+    DEPTH.set(depth);
+    if depth > 0 {
+        return None;
     }
-}
-
-/// Replaces each descriptor by one that can do nothing.
-fn replace_all(descriptors: &BTreeSet<RawFd>) {
-    let mut tombstone = open_root();
-    for &fd in descriptors {
-        if tombstone.is_err() {
-            // The table of descriptors is full: give one back and use its number.
-            close(fd);
-            tombstone = open_root();
-        }
-        match tombstone {
-            Ok(tombstone) if tombstone == fd => {}
-            Ok(tombstone) => replace(fd, tombstone),
-            Err(_) => {
-                close(fd);
-                WITHOUT_TOMBSTONE.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-    if let Ok(tombstone) = tombstone {
-        if !descriptors.contains(&tombstone) {
-            close(tombstone);
-        }
-    }
-}
-
-fn open_root() -> io::Result<RawFd> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const ACCESS: libc::c_int = libc::O_PATH;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const ACCESS: libc::c_int = libc::O_RDONLY;
-    // SAFETY: the path is a string that ends in NUL.
-    super::check(unsafe { libc::open(c"/".as_ptr(), ACCESS | libc::O_CLOEXEC | libc::O_DIRECTORY) })
-}
-
-/// In two steps, as not every system has `dup3`: the child has one thread, so nothing can execute a
-/// program in between.
-fn replace(fd: RawFd, by: RawFd) {
-    // SAFETY: both numbers are open descriptors of this process; the one that is replaced is owned
-    // by a lock handle, whose copy in this child does not use it.
-    unsafe { libc::dup2(by, fd) };
-    #[allow(clippy::disallowed_methods, reason = "not a lock call")]
-    // SAFETY: as above.
-    unsafe {
-        libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
-    };
-}
-
-fn close(fd: RawFd) {
-    // SAFETY: the descriptor is this module's, or a lock handle's whose copy here does not use it.
-    unsafe { libc::close(fd) };
+    // SAFETY: this thread put the guard there, or it is the copy of the thread that did.
+    unsafe { (*DURING_FORK.0.get()).take() }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod bell;
+mod descriptor;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod lock;

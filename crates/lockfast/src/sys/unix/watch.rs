@@ -66,8 +66,8 @@ mod inotify {
             // SAFETY: as above.
             let alarm = unsafe { OwnedFd::from_raw_fd(alarm) };
             Ok(Self {
-                inotify: PrivateFile::new(File::from(inotify)),
-                alarm: PrivateFile::new(File::from(alarm)),
+                inotify: PrivateFile::without_file(File::from(inotify))?,
+                alarm: PrivateFile::without_file(File::from(alarm))?,
             })
         }
 
@@ -77,6 +77,7 @@ mod inotify {
         ///
         /// When the user's limit of watches is reached, or without `/proc`.
         pub(crate) fn add(&self, file: &File) -> io::Result<Watch> {
+            self.must_be_there()?;
             let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
             let fd = self.inotify.as_raw_fd();
             // SAFETY: the path is a string that ends in NUL, and outlives the call.
@@ -88,7 +89,24 @@ mod inotify {
 
         /// Does not any more. It is gone already if its file is; nobody cares.
         pub(crate) fn remove(&self, Watch(number): Watch) {
-            unwatch(self.inotify.as_raw_fd(), number);
+            if self.inotify.is_there() {
+                unwatch(self.inotify.as_raw_fd(), number);
+            }
+        }
+
+        /// Whether its descriptors are still its own. If the program has closed them, nothing is heard
+        /// any more.
+        pub(crate) fn is_there(&self) -> bool {
+            self.inotify.is_there() && self.alarm.is_there()
+        }
+
+        /// Nothing of the program's is to be read or written.
+        fn must_be_there(&self) -> io::Result<()> {
+            if self.is_there() {
+                Ok(())
+            } else {
+                Err(io::Error::from_raw_os_error(libc::EBADF))
+            }
         }
 
         /// Sleeps until something happens, until the instant, or until somebody rings; tells what
@@ -102,6 +120,7 @@ mod inotify {
                 events: libc::POLLIN,
                 revents: 0,
             };
+            self.must_be_there()?;
             let mut polls = [input(&self.inotify), input(&self.alarm)];
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             // Rounded up, so that it is not asked again and again before the instant.
@@ -114,6 +133,7 @@ mod inotify {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
+            self.must_be_there()?;
             let mut count = [0; 8];
             match (&*self.alarm).read(&mut count) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
@@ -122,10 +142,10 @@ mod inotify {
             self.events()
         }
 
-        /// Makes the one who waits come back.
-        pub(crate) fn ring(&self) {
-            // It fails only when it has been rung 2^64 times.
-            let _ = (&*self.alarm).write(&1_u64.to_ne_bytes());
+        /// Makes the one who waits come back; `false` when nobody would hear it.
+        pub(crate) fn ring(&self) -> bool {
+            // The write fails only when it has been rung 2^64 times.
+            self.is_there() && (&*self.alarm).write(&1_u64.to_ne_bytes()).is_ok()
         }
 
         fn events(&self) -> io::Result<Vec<(Option<Watch>, Event)>> {
@@ -236,7 +256,12 @@ mod none {
         }
 
         /// Can't be called.
-        pub(crate) fn ring(&self) {
+        pub(crate) fn ring(&self) -> bool {
+            match *self {}
+        }
+
+        /// Can't be called.
+        pub(crate) fn is_there(&self) -> bool {
             match *self {}
         }
     }

@@ -33,6 +33,21 @@ pub(crate) fn may_be_readable(_error: &io::Error) -> bool {
     false
 }
 
+/// No program has a lease that others have to wait for.
+pub(crate) fn is_leased(_error: &io::Error) -> bool {
+    false
+}
+
+/// There is no limit that is soon reached.
+pub(crate) fn is_table_full(_error: &io::Error) -> bool {
+    false
+}
+
+/// None.
+pub(crate) fn descriptor_limit() -> usize {
+    usize::MAX
+}
+
 pub(crate) fn refused_link(_error: &io::Error) -> bool {
     false
 }

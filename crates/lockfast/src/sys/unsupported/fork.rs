@@ -1,7 +1,10 @@
 //! Processes do not fork.
 
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
+
+use crate::sys::FileId;
 
 /// There is one.
 pub(crate) fn generation() -> u64 {
@@ -18,6 +21,11 @@ pub(crate) fn forks() -> u64 {
     0
 }
 
+/// They are not counted.
+pub(crate) fn private_files() -> usize {
+    0
+}
+
 /// A file that forked children do not share, as there are none.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
@@ -26,13 +34,20 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Nothing to register.
-    pub(crate) fn new(file: File) -> Self {
-        Self { file }
+    #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
+    pub(crate) fn new(file: File, _id: FileId) -> io::Result<Self> {
+        Ok(Self { file })
     }
 
     /// Always.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
+        true
+    }
+
+    /// Always: nobody closes what is not theirs.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_there(&self) -> bool {
         true
     }
 }

@@ -42,7 +42,12 @@ impl Watches {
     }
 
     /// Can't be called.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn ring(&self) -> bool {
+        match *self {}
+    }
+
+    /// Can't be called.
+    pub(crate) fn is_there(&self) -> bool {
         match *self {}
     }
 }

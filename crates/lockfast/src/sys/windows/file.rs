@@ -153,6 +153,21 @@ pub(crate) fn may_be_readable(error: &io::Error) -> bool {
     )
 }
 
+/// No program has a lease that others have to wait for.
+pub(crate) fn is_leased(_error: &io::Error) -> bool {
+    false
+}
+
+/// There is no limit that is soon reached.
+pub(crate) fn is_table_full(_error: &io::Error) -> bool {
+    false
+}
+
+/// None.
+pub(crate) fn descriptor_limit() -> usize {
+    usize::MAX
+}
+
 /// Never: the link itself is opened, and what it is its status tells.
 pub(crate) fn refused_link(_error: &io::Error) -> bool {
     false

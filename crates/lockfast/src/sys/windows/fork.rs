@@ -1,9 +1,11 @@
 //! Processes do not fork, and handles are inherited only by who is told to.
 
 use std::fs::File;
+use std::io;
 use std::ops::Deref;
 
 use super::held;
+use crate::sys::FileId;
 
 /// There is one.
 pub(crate) fn generation() -> u64 {
@@ -20,6 +22,11 @@ pub(crate) fn forks() -> u64 {
     0
 }
 
+/// They are not counted.
+pub(crate) fn private_files() -> usize {
+    0
+}
+
 /// A file whose locks are remembered, as the system does not tell them.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
@@ -28,14 +35,21 @@ pub(crate) struct PrivateFile {
 
 impl PrivateFile {
     /// Nothing is locked yet.
-    pub(crate) fn new(file: File) -> Self {
+    #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
+    pub(crate) fn new(file: File, _id: FileId) -> io::Result<Self> {
         held::forget(&file);
-        Self { file }
+        Ok(Self { file })
     }
 
     /// Always.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
+        true
+    }
+
+    /// Always: nobody closes what is not theirs.
+    #[allow(clippy::unused_self, reason = "the contract of the module")]
+    pub(crate) fn is_there(&self) -> bool {
         true
     }
 }

@@ -1,0 +1,145 @@
+//! A program has a lease on the lock file, and gives it up late. Whoever wants the lock waits as long as it
+//! would wait for the lock, and no longer.
+
+use nix::sys::signal::Signal;
+
+use crate::stage::{Actor, Place, until};
+use crate::waiting::{other_thread, signal_thread};
+use crate::{semaphore, trials};
+
+trials![
+    an_attempt_does_not_wait_for_a_lease,
+    a_time_limit_holds_though_there_is_a_lease,
+    a_wait_for_a_lease_can_be_ended,
+    a_task_waits_for_a_lease_without_blocking,
+    a_lease_on_a_file_that_was_replaced_is_waited_for,
+    permits_wait_for_a_lease_too,
+];
+
+const LEASED: &str = "has a lease";
+
+/// An actor with a lease on the lock file that nobody else has open.
+fn with_lease(place: &Place) -> Actor {
+    std::fs::write(place.lock(), "").expect("a file");
+    let mut actor = Actor::start();
+    actor.ask(&format!("lease {}", place.lock().display()));
+    actor
+}
+
+fn an_attempt_does_not_wait_for_a_lease() {
+    for options in ["", "protocol=flock", "protocol=both", "fifo", "record"] {
+        let place = Place::new();
+        let mut leaser = with_lease(&place);
+        let mut actor = Actor::with_lock(&place, options);
+        let told = actor.ask_in_vain("try a g");
+        assert!(
+            told.starts_with("contended:") && told.contains(LEASED),
+            "{told}"
+        );
+        leaser.ask("give-up-lease");
+        actor.ask("try a g");
+        actor.ask("release g");
+    }
+}
+
+fn a_time_limit_holds_though_there_is_a_lease() {
+    let place = Place::new();
+    let mut leaser = with_lease(&place);
+    let mut actor = Actor::with_lock(&place, "interval=1 on-wait");
+    let told = actor.ask_in_vain("for a g 50");
+    assert!(
+        told.starts_with("timed-out:") && told.contains(LEASED),
+        "{told}"
+    );
+    // Told at once and then at each interval.
+    assert_eq!([actor.event(), actor.event()], ["waiting unknown"; 2]);
+    let waiting = actor.begin("for a g 3600000");
+    leaser.ask("give-up-lease");
+    actor.succeeds(waiting);
+    let told = Actor::with_lock(&place, "").ask_in_vain("try a g");
+    assert!(told.contains(&actor.pid().to_string()), "{told}");
+}
+
+fn a_wait_for_a_lease_can_be_ended() {
+    let place = Place::new();
+    let mut leaser = with_lease(&place);
+    let mut actor = Actor::with_lock(&place, "on-wait");
+    let waiting = actor.begin("under-token lock a g");
+    assert_eq!(actor.event(), "waiting unknown");
+    actor.ask("cancel");
+    let told = actor.fails(waiting);
+    assert!(told.starts_with("cancelled:"), "{told}");
+
+    // As Ctrl-C does in Python.
+    let mut actor = Actor::with_lock(&place, "on-wait on-interrupt=1");
+    actor.ask("signal handle usr1");
+    let waiting = actor.begin("lock a g");
+    assert_eq!(actor.event(), "waiting unknown");
+    let thread = other_thread(actor.pid());
+    // One that comes while it is awake ends nothing.
+    until("the end of the wait", || {
+        signal_thread(actor.pid(), thread, Signal::SIGUSR1);
+        actor.has_answered(waiting)
+    });
+    let told = actor.fails(waiting);
+    assert!(told.starts_with("cancelled:"), "{told}");
+    leaser.ask("give-up-lease");
+    actor.ask("lock a g");
+}
+
+fn a_task_waits_for_a_lease_without_blocking() {
+    let place = Place::new();
+    let mut leaser = with_lease(&place);
+    let mut actor = Actor::with_lock(&place, "");
+    // Polled once, which comes back, and dropped.
+    assert_eq!(actor.ask("task-dropped a"), "true");
+    assert_eq!(actor.ask("task-begun a"), "true");
+    leaser.ask("give-up-lease");
+    actor.ask("task-ended g");
+    let told = Actor::with_lock(&place, "").ask_in_vain("try a g");
+    assert!(told.starts_with("contended:"), "{told}");
+}
+
+fn a_lease_on_a_file_that_was_replaced_is_waited_for() {
+    let place = Place::new();
+    let mut actor = Actor::with_lock(&place, "");
+    actor.ask("lock a g");
+    actor.ask("release g");
+    std::fs::remove_file(place.lock()).expect("removed");
+    let mut leaser = with_lease(&place);
+    for _ in 0..2 {
+        let told = actor.ask_in_vain("try a g");
+        assert!(
+            told.starts_with("contended:") && told.contains(LEASED),
+            "{told}"
+        );
+        let told = actor.ask_in_vain("for a g 50");
+        assert!(told.starts_with("timed-out:"), "{told}");
+    }
+    let waiting = actor.begin("lock a g");
+    leaser.ask("give-up-lease");
+    actor.succeeds(waiting);
+    let told = Actor::with_lock(&place, "").ask_in_vain("try a g");
+    assert!(told.starts_with("contended:"), "{told}");
+}
+
+fn permits_wait_for_a_lease_too() {
+    let place = Place::new();
+    let mut leaser = with_lease(&place);
+    let mut actor = Actor::start();
+    actor.ask(&semaphore::open(&place, 1, ""));
+    let told = actor.ask_in_vain("sem try a g");
+    assert!(
+        told.starts_with("contended:") && told.contains(LEASED),
+        "{told}"
+    );
+    let told = actor.ask_in_vain("sem for a g 50");
+    assert!(
+        told.starts_with("timed-out:") && told.contains(LEASED),
+        "{told}"
+    );
+    let waiting = actor.begin("sem acquire a g");
+    leaser.ask("give-up-lease");
+    actor.succeeds(waiting);
+    assert_eq!(actor.ask("sem available a"), "0");
+}
