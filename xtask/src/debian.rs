@@ -91,6 +91,13 @@ pub(crate) fn update() -> Outcome {
     step::run(&mut apt_get(&["update"]))
 }
 
+/// The versions of a package that apt can install.
+pub(crate) fn versions(package: &str) -> Result<Vec<String>, Failure> {
+    let table = step::output(Command::new("apt-cache").args(["madison", package]))?;
+    let versions = table.lines().filter_map(|line| line.split('|').nth(1));
+    Ok(versions.map(|version| version.trim().to_owned()).collect())
+}
+
 /// The packages on which that one depends whose names begin so.
 pub(crate) fn dependency(package: &str, begin: &str) -> Result<String, Failure> {
     let depends = step::output(Command::new("apt-cache").args(["depends", package]))?;
