@@ -26,9 +26,10 @@ pub use permit::SemaphorePermit;
 
 /// A number of permits that processes, and the threads of each, share.
 ///
-/// It is named by a path, and everybody who uses that path must name the same number of permits. At
-/// most so many are out at any time, in whichever processes. A permit is given back when it is
-/// dropped, or when its process ends in whatever way.
+/// It is named by a path, and everybody who uses that path must name the same number of permits. No
+/// more than these are out at any time, in all processes together. A permit is given back when it is
+/// dropped, or when its process ends, however it ends (see "When the holder dies" of
+/// [`Lock`](crate::Lock)).
 ///
 /// Who finds too few permits free waits in a line, and the line is first come, first served. Who
 /// comes later does not go before those in the line, but for one case: a handle whose last release
@@ -43,9 +44,9 @@ pub use permit::SemaphorePermit;
 /// for ever; that is not reported, because a permit may be given back by any thread. About forks, see
 /// [`Lock`](crate::Lock); a forked child's copy of a permit holds nothing.
 ///
-/// A [`Lock`](crate::Lock) at the same path, while it is held, excludes all permits, and gets in when
+/// A [`Lock`](crate::Lock) at the same path, while it is held, keeps all permits back, and gets in when
 /// none is out and nobody is in the line. So does a writer of an [`RwLock`](crate::RwLock); its readers
-/// exclude permits too.
+/// keep permits back too.
 ///
 /// # Platform-specific behaviour
 ///

@@ -1,0 +1,42 @@
+//! What the documents show works as it is shown: commands, what they print, and programs in Rust.
+//!
+//! Each block of a page is a test of its own, which runs in a fresh directory. The blocks in Python are
+//! run by the tests of the Python package.
+
+mod block;
+mod normal;
+mod page;
+mod promises;
+mod rust;
+mod session;
+mod shell;
+mod works_with;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let trials = [
+        promises::trials(),
+        shell::trials(),
+        rust::trials(),
+        works_with::trials(),
+    ];
+    let trials = trials.into_iter().flatten().collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A test by its name; it fails by panicking.
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}
+
+/// A test that is left out, and counted, for that reason.
+fn left_out(name: &str, reason: &str) -> Trial {
+    eprintln!("{name} is left out: {reason}");
+    trial(name, || {}).with_ignored_flag(true)
+}
