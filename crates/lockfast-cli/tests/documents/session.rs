@@ -117,25 +117,26 @@ impl Session {
 /// The script of a session.
 fn text(commands: &[String]) -> String {
     // `lockfast ls` prints a line for each lock that is held or waited for.
-    let mut text = "locks() { lockfast ls | wc -l; }
-        trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
-        .to_owned();
-    for command in commands {
-        if command.ends_with('&') {
-            text += &format!(
-                "touch go-on; before=$(locks)\n{command}\nuntil [ $(locks) -gt $before ]; do sleep 0.02; done\nrm go-on; true\n"
-            );
+    let begin = "locks() { lockfast ls | wc -l; }\n\
+                 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n";
+    let commands = commands.iter().map(|command| {
+        let (before, after) = if command.ends_with('&') {
+            (
+                "touch go-on; before=$(locks)\n",
+                "until [ $(locks) -gt $before ]; do sleep 0.02; done; rm go-on; true\n",
+            )
+        } else if command.contains("--deadlocks .") {
+            // Those who are to wait for each other need some time.
+            let until_found = "until ! lockfast ls --deadlocks . >/dev/null; do sleep 0.02; done\n";
+            (until_found, "")
         } else {
-            if command.contains("--deadlocks .") {
-                // Those who are to wait for each other need some time.
-                text += "until ! lockfast ls --deadlocks . >/dev/null; do sleep 0.02; done\n";
-            }
-            text += &format!("{command}\n");
-        }
+            ("", "")
+        };
         // The next command may ask for the code of this one.
-        text += &format!("code=$?; printf '{MARK}%s\\n' $code; (exit $code)\n");
-    }
-    text
+        let end = format!("code=$?; printf '{MARK}%s\\n' $code; (exit $code)\n");
+        [before, command, "\n", after, &end].concat()
+    });
+    std::iter::once(begin.to_owned()).chain(commands).collect()
 }
 
 /// A search path with the command that was built, and with Cargo.

@@ -27,7 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         for (protocol, together) in row(program) {
             let name = format!("works_with::{protocol}_{}", program.trim_matches('`'));
             trials.push(trial(&name, move || {
-                commands_meet(protocol, words, together)
+                commands_meet(protocol, words, together);
             }));
         }
     }

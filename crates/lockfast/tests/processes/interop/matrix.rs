@@ -135,18 +135,14 @@ struct Meeting {
 
 impl Meeting {
     fn gets_in(&mut self) -> bool {
-        match self.actor.attempts(self.attempt) {
-            true => true,
+        let is_in = self.actor.attempts(self.attempt);
+        if !is_in {
             // Kept out, and not by some other failure.
-            false => {
-                let refused = self.actor.ask_in_vain(self.attempt);
-                assert!(
-                    refused == "held" || refused.starts_with("contended:"),
-                    "{refused}"
-                );
-                false
-            }
+            let refused = self.actor.ask_in_vain(self.attempt);
+            let is_held = refused == "held" || refused.starts_with("contended:");
+            assert!(is_held, "{refused}");
         }
+        is_in
     }
 
     fn leaves(&mut self) {
