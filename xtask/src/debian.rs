@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// What the tests use: a program, and its package.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
@@ -15,6 +15,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("javac", "default-jdk-headless"),
     ("perl", "perl-base"),
     ("python3", "python3"),
+    ("script", "bsdutils"),
     ("setsid", "util-linux"),
     ("strace", "strace"),
     ("tmux", "tmux"),

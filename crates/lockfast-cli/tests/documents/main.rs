@@ -35,6 +35,36 @@ fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     })
 }
 
+/// A test that is left out where it lacks something that it needs.
+fn trial_needing(
+    name: &str,
+    needed: Result<(), &str>,
+    test: impl FnOnce() + Send + 'static,
+) -> Trial {
+    match needed {
+        Ok(()) => trial(name, test),
+        Err(reason) => left_out(name, reason),
+    }
+}
+
+/// Fails with the reason why programs are not built by Cargo for this build of the command.
+fn cargo_builds() -> Result<(), &'static str> {
+    if cfg!(target_env = "musl") {
+        Err("Cargo's settings are those for musl; the same is tested with the usual C library")
+    } else {
+        Ok(())
+    }
+}
+
+/// Fails with the reason why the sessions of the pages can't be had here.
+fn sessions() -> Result<(), &'static str> {
+    if cfg!(target_os = "linux") {
+        Ok(())
+    } else {
+        Err("what `lockfast ls` shows is read from the kernel of Linux")
+    }
+}
+
 /// A test that is left out, and counted, for that reason.
 fn left_out(name: &str, reason: &str) -> Trial {
     eprintln!("{name} is left out: {reason}");

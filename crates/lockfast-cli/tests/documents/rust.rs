@@ -15,14 +15,14 @@ use crate::block::{Block, blocks};
 use crate::normal::normal;
 use crate::page::{self, PAGES};
 use crate::session::{Session, until_the_end};
-use crate::trial;
+use crate::{cargo_builds, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     all()
         .into_iter()
         .map(|block| {
             let name = block.name("rust");
-            trial(&name, move || compiles_and_runs(&block))
+            trial_needing(&name, cargo_builds(), move || compiles_and_runs(&block))
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use crate::block::{Block, blocks};
 use crate::normal::normal;
 use crate::page::PAGES;
 use crate::session::{Session, Told};
-use crate::{left_out, trial};
+use crate::{left_out, sessions, trial_needing};
 
 /// Lines that are not run, by how they begin, and why.
 const NOT_RUN: [(&str, &str); 3] = [
@@ -34,12 +34,14 @@ pub(crate) fn trials() -> Vec<Trial> {
             }
             let name = block.name("shell");
             if block.lines.iter().any(|line| not_run(line).is_none()) {
-                trials.push(trial(&name, move || lines_succeed(&block)));
+                let test = move || lines_succeed(&block);
+                trials.push(trial_needing(&name, sessions(), test));
             }
         }
         for block in blocks(page, "console") {
             let name = block.name("console");
-            trials.push(trial(&name, move || prints_what_is_shown(&block)));
+            let test = move || prints_what_is_shown(&block);
+            trials.push(trial_needing(&name, sessions(), test));
         }
     }
     trials

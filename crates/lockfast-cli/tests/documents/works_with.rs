@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::page::WORKS_WITH;
 use crate::session::until_the_end;
-use crate::trial;
+use crate::{cargo_builds, trial, trial_needing};
 
 const PROTOCOLS: [&str; 3] = ["fcntl", "flock", "both"];
 
@@ -33,7 +33,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     for (protocol, together) in row("cargo") {
         let name = format!("works_with::{protocol}_cargo");
-        trials.push(trial(&name, move || cargo_is_met(protocol, together)));
+        let test = move || cargo_is_met(protocol, together);
+        trials.push(trial_needing(&name, cargo_builds(), test));
     }
     trials
 }
