@@ -111,7 +111,7 @@ impl Packages {
         Ok(())
     }
 
-    /// What that crate is built from, apart from what its own tests need.
+    /// The crates that this one is built from, without those that only its tests need.
     fn built_from<'a>(&'a self, member: &'a str) -> HashSet<&'a str> {
         let nodes = array(&self.metadata["resolve"]["nodes"]);
         let nodes: HashMap<_, _> = nodes.map(|node| (text(&node["id"]), node)).collect();

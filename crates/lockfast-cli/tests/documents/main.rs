@@ -1,4 +1,4 @@
-//! What the documents show works as it is shown: commands, what they print, and programs in Rust.
+//! The examples of the documents work as they are shown: commands, their output, and programs in Rust.
 //!
 //! Each block of a page is a test of its own, which runs in a fresh directory. The blocks in Python are
 //! run by the tests of the Python package.

@@ -102,7 +102,7 @@ fn compile() -> HashMap<String, PathBuf> {
         .collect()
 }
 
-/// A program that the message tells of.
+/// The program that was built, if the message is about one: its name and its path.
 fn program(message: &Value) -> Option<(String, PathBuf)> {
     let path = PathBuf::from(message["executable"].as_str()?);
     Some((message["target"]["name"].as_str()?.to_owned(), path))

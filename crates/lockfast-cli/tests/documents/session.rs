@@ -28,7 +28,7 @@ pub(crate) struct Session {
     directory: TempDir,
 }
 
-/// What a command printed, and its exit code.
+/// The output of a command, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) lines: Vec<String>,

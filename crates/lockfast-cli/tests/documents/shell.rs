@@ -1,5 +1,5 @@
-//! Commands of the pages: `sh` blocks, whose lines must succeed, and `console` blocks, which also have what
-//! is printed.
+//! Commands of the pages: `sh` blocks, whose lines must succeed, and `console` blocks, whose output must be
+//! the real one.
 
 use libtest_mimic::Trial;
 
@@ -59,8 +59,10 @@ fn command(line: &str) -> &str {
         .trim_end()
 }
 
-/// What is run for a line: the command that was built, instead of building it again, and in a crate what
-/// is for a crate.
+/// The command that is run for a line of a page.
+///
+/// Instead of building the command again, the one that was built is used. Commands for a crate run in
+/// one.
 fn as_run(line: &str) -> String {
     let command = command(line);
     if let Some(arguments) = command.strip_prefix("cargo run --release -- ") {

@@ -126,7 +126,7 @@ impl Party {
     }
 }
 
-/// A process, and how it is told to take the lock and to give it back.
+/// A process, with its commands for taking the lock and for giving it back.
 struct Meeting {
     actor: Actor,
     attempt: &'static str,
