@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// What the tests use: a program, and its package.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
@@ -15,6 +15,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("javac", "default-jdk-headless"),
     ("perl", "perl-base"),
     ("python3", "python3"),
+    ("script", "bsdutils"),
     ("setsid", "util-linux"),
     ("strace", "strace"),
     ("tmux", "tmux"),
@@ -89,6 +90,13 @@ pub(crate) fn update() -> Outcome {
         return Err(Failure("there is no apt-get here".to_owned()));
     }
     step::run(&mut apt_get(&["update"]))
+}
+
+/// The versions of a package that apt can install.
+pub(crate) fn versions(package: &str) -> Result<Vec<String>, Failure> {
+    let table = step::output(Command::new("apt-cache").args(["madison", package]))?;
+    let versions = table.lines().filter_map(|line| line.split('|').nth(1));
+    Ok(versions.map(|version| version.trim().to_owned()).collect())
 }
 
 /// The packages on which that one depends whose names begin so.

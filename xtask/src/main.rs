@@ -4,6 +4,7 @@ mod bench;
 mod debian;
 mod install;
 mod lint;
+mod minimum;
 mod platforms;
 mod python;
 mod soak;
@@ -26,6 +27,8 @@ enum Task {
     Soak(soak::Options),
     /// Check the format, the lints and the docs
     Lint,
+    /// Compile each crate with the least version of Rust that it declares
+    Minimum(minimum::Options),
     /// Verify what PLATFORM.md says of other systems, processors and file systems
     Platforms(platforms::Options),
     /// Build the command and install it, with man pages and completions
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
+        Task::Minimum(options) => minimum::run(&options),
         Task::Platforms(options) => platforms::run(&options),
         Task::Install(options) => install::run(&options),
         Task::Bench(options) => bench::run(&options),

@@ -3,7 +3,7 @@
 //! Everything is made from Debian's packages, in a folder below `target` and in the user's cache; what
 //! is there already is used again.
 
-mod cache;
+pub(crate) mod cache;
 mod check;
 mod guests;
 mod linked;

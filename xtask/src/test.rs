@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::install;
 use crate::lint::unsupported;
+use crate::minimum;
 use crate::python;
 use crate::step::{self, Outcome, cargo};
 
@@ -20,6 +21,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if !options.no_setup {
         crate::setup()?;
     }
+    minimum::run(&minimum::Options {
+        no_setup: options.no_setup,
+    })?;
     step::run(unsupported("test").args(["--test", "unsupported"]))?;
     // The tests of the package for Python are in Python.
     let mut all = cargo(&["test", "--workspace", "--no-fail-fast"]);

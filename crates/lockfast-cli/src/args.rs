@@ -13,7 +13,7 @@ use crate::documents::{Completions, Man};
 use crate::exit::Exit;
 use crate::flock;
 
-/// Locks between processes, released by the kernel when their holder ends in whatever way.
+/// Locks between processes, which the kernel releases when their holder dies.
 #[derive(Debug, Parser)]
 #[command(name = "lockfast", version, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -115,12 +115,12 @@ pub(crate) struct Run {
     #[arg(value_name = "COMMAND", required = true, last = true)]
     pub(crate) command: Vec<OsString>,
 
-    /// Share the locks with others who do: readers, beside whom no writer gets in
+    /// Take shared (read) locks, together with other readers and never with a writer
     #[arg(short, long)]
     pub(crate) shared: bool,
 
-    /// Take one of so many permits of each lock file instead of the lock, so that as many commands
-    /// run at once; all that use the file must say the same number
+    /// Take one of N permits of each lock file instead of the lock, so that up to N commands run at the
+    /// same time; all that use the file must give the same number
     #[arg(long, value_name = "N", conflicts_with_all = ["shared", "remove", "inherit", "protocol"])]
     pub(crate) permits: Option<u32>,
 
@@ -141,7 +141,7 @@ pub(crate) struct Run {
     #[arg(short = 'E', long, value_name = "N", default_value_t = Exit::CONFLICT, allow_negative_numbers = true)]
     pub(crate) conflict_exit_code: u8,
 
-    /// The kernel locks to use, and so the programs that are excluded
+    /// The kind of kernel lock to take: works together with programs that take the same kind
     #[arg(long, value_name = "PROTOCOL", default_value = "fcntl")]
     pub(crate) protocol: ProtocolName,
 
@@ -221,12 +221,15 @@ impl ValueEnum for ProtocolName {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self.0 {
             Protocol::Fcntl => Some(
-                PossibleValue::new("fcntl").help("Excludes fcntl and lockf users, Java, fasteners"),
+                PossibleValue::new("fcntl")
+                    .help("Works together with fcntl, lockf, Java, fasteners"),
             ),
-            Protocol::Flock => Some(
-                PossibleValue::new("flock").help("Excludes flock(1), cargo, filelock, portalocker"),
-            ),
-            Protocol::Both => Some(PossibleValue::new("both").help("Excludes both families")),
+            Protocol::Flock => Some(PossibleValue::new("flock").help(
+                "Works together with flock(1), `lockfast flock`, cargo, filelock, portalocker",
+            )),
+            Protocol::Both => {
+                Some(PossibleValue::new("both").help("Works together with all of them"))
+            }
             _ => None,
         }
     }

@@ -382,7 +382,6 @@ fn advice(operation: Operation, error: &io::Error) -> Option<&'static str> {
         (_, Kind::ReadOnlyFilesystem) => {
             Some("the file system is read-only: choose a path on one that can be written to")
         }
-        (Operation::Open, Kind::InvalidFilename) => Some("the path or a part of it is too long"),
         _ => crate::sys::lock::advice(error),
     }
 }

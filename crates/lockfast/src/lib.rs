@@ -17,25 +17,31 @@
 //! # }
 //! ```
 //!
-//! [`Lock`] excludes everybody else, [`RwLock`] lets readers in together, [`ReentrantLock`] may be
-//! taken again by its thread, [`Semaphore`] lets so many in, and [`lock_all`] takes several at once.
-//! All of them may use the same path: whoever is to be alone waits for readers and permits, and readers
-//! and permits exclude each other.
+//! [`Lock`] keeps everybody else out, [`RwLock`] lets readers in together, [`ReentrantLock`] may be
+//! taken again by its thread, [`Semaphore`] has a number of permits, and [`lock_all`] takes several
+//! locks together.
+//! All of them may use the same path: an exclusive holder keeps readers and permits out, and readers
+//! and permits keep each other out.
 //!
-//! * **Released by the kernel** when a holder dies, in whatever way.
-//! * **Waits sleep** in the kernel's queue, with and without a deadline; nothing polls.
+//! * **The kernel releases the lock** when its holder dies, however it dies, once it has cleaned up the
+//!   process.
+//! * **Waits sleep** in the kernel's queue instead of retrying. Where a system can't do that for a wait
+//!   with a deadline, PLATFORM.md says so.
 //! * **No accidental release**: not by closing the file elsewhere in the process, not by a forked
 //!   child, not by another handle.
-//! * **Threads** of one process exclude each other too, first come, first served.
+//! * **Threads** of one process keep each other out too, first come, first served.
 //! * **No deadlock goes unnoticed** in a thread that would wait for itself.
-//! * **Deleted or replaced lock files** are noticed, and renamed ones: two processes never go on
-//!   together because of one.
+//! * **Lock files that were deleted, replaced or renamed** are noticed by the next acquire, which takes
+//!   the lock of the file that is at the path now. Whoever deletes the file while the lock is held lets
+//!   the next one in; [`LockGuard::is_current`] tells.
 //! * **Nothing is harmed**: no truncation, no symbolic link followed, no FIFO or device opened.
 //!
-//! Locks are advisory: they exclude those who ask for them. A network file system is as good as its
-//! lock manager. What holds on which platform is in PLATFORM.md.
+//! Locks are advisory: they keep out programs that ask for them, with the same kind of lock (see
+//! [`Protocol`]). A network file system is as good as its lock manager. What holds on which platform is
+//! in PLATFORM.md.
 //!
-//! Without features the crate depends on nothing but the system interface.
+//! Without features the crate depends on nothing but the interface to the system: the crate `libc`, on
+//! Windows `windows-sys`.
 //!
 //! # Features
 //!

@@ -17,12 +17,18 @@ use crate::wait::Patience;
 
 /// An exclusive lock between processes, and between the threads of each.
 ///
-/// It is named by a path. Whoever holds it excludes everybody else who locks the same path, in
-/// whichever process, until the guard is dropped or its process ends in whatever way: the kernel
-/// then releases it, and the next one in its queue goes on.
+/// It is named by a path. While it is held, everybody else who locks the same path is kept out, in any
+/// process, until the guard is dropped or the process of the holder ends. The kernel releases the lock
+/// of a process that dies, however it dies, and the next one in the queue goes on.
+///
+/// # When the holder dies
+///
+/// The kernel cleans up a dead process before it releases its locks. That takes well under a
+/// millisecond for a small process, 0.03 to 0.1 s for each GB of memory that it used, and as long as a
+/// core dump takes to be written.
 ///
 /// A `Lock` is a handle: clones of it share one descriptor, and threads that use them queue first
-/// come, first served. Two handles that were opened separately exclude each other like two
+/// come, first served. Two handles that were opened separately keep each other out like two
 /// processes. It is not reentrant: [`lock`](Self::lock) in a thread that holds it already is an
 /// error with [`is_deadlock`](crate::Error::is_deadlock).
 ///

@@ -8,6 +8,7 @@
 
 mod author;
 mod record;
+mod time;
 
 use std::fs::File;
 use std::io;

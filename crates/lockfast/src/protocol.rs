@@ -43,9 +43,11 @@ use crate::Holder;
 
 use plan::Range;
 
-/// Which kernel locks an exclusive lock is made of, and so which other programs it excludes.
+/// The kind of kernel lock to take, and so the other programs that lockfast works together with.
 ///
-/// On Linux the two families do not see each other, except on network file systems.
+/// Programs work together if each waits for the other. On Linux the two kinds do not see each other,
+/// except on network file systems: all programs that lock one file have to take the same kind. A table
+/// of programs is in docs/works-with.md.
 ///
 /// # Examples
 ///
@@ -55,7 +57,7 @@ use plan::Range;
 /// # let path = dir.path().join("demo.lock");
 /// use lockfast::{Lock, Protocol};
 ///
-/// // Excludes flock(1) and std::fs::File::lock.
+/// // Works together with flock(1) and std::fs::File::lock.
 /// let lock = Lock::options().protocol(Protocol::Flock).open(&path)?;
 /// let guard = lock.lock()?;
 /// # drop(guard);
@@ -65,27 +67,26 @@ use plan::Range;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// Record locks: excludes lockfast, `fcntl` and `lockf` users, fasteners, Java's
-    /// `FileChannel.lock`.
+    /// Record locks: works together with `fcntl`, `lockf`, fasteners and Java's `FileChannel.lock`.
     ///
     /// The lock belongs to the open file description (`F_OFD_SETLK`), not to the process. Its range
     /// starts at byte 0 and its length names the holder, so that those who wait can say who it is.
     ///
     /// # Platform-specific behaviour
     ///
-    /// On systems without such locks (the BSDs) it is a `flock`, which excludes the same programs
-    /// there.
+    /// On systems without such locks (the BSDs) it is a `flock`, which works together with the same
+    /// programs there.
     ///
-    /// On Windows there is one family of locks, and each protocol excludes all who lock byte 0 by
-    /// `LockFileEx`: fasteners, Python's filelock and portalocker, `std::fs::File::lock`. Nobody but the
+    /// On Windows there is one kind of lock, and each protocol works together with programs that lock
+    /// byte 0 by `LockFileEx`: fasteners, Python's filelock and portalocker, `std::fs::File::lock`. Nobody but the
     /// holder can read or write byte 0 meanwhile. Who holds it is not known.
     #[default]
     Fcntl,
-    /// `flock` locks: excludes flock(1), `std::fs::File::lock`, cargo, Python's filelock and
-    /// portalocker. Who holds it is not known.
+    /// `flock` locks: works together with flock(1), `std::fs::File::lock`, cargo, Python's filelock and
+    /// portalocker. The holder is not known.
     Flock,
-    /// Both: record locks first, then `flock`. Twice the cost, for files that both kinds of
-    /// programs lock.
+    /// Both kinds: record locks first, then `flock`, at twice the cost. For files that programs of both
+    /// kinds lock: it works together with all of them.
     Both,
 }
 

@@ -18,7 +18,7 @@ use crate::thread::{AtomicThreadToken, ThreadToken};
 /// An exclusive lock between processes and threads that the thread which holds it may take again.
 ///
 /// It is released when the last guard is dropped. Taking it again costs a few nanoseconds and asks
-/// nobody. Otherwise it is a [`Lock`], and excludes the users of a `Lock` at the same path.
+/// nobody. Otherwise it is a [`Lock`], and the same as a `Lock` at the same path to others.
 ///
 /// Its guards stay in the thread that took it, which is how it knows that thread. Clones of the
 /// handle are the same lock; two handles that were opened separately are not: a thread that holds

@@ -29,14 +29,14 @@ pub use write::RwLockWriteGuard;
 /// An *upgradable* reader is beside readers too, but there is one at a time, and it can become the
 /// writer without anybody else writing in between.
 ///
-/// No reader overtakes a writer that waits, in whichever process, and writers do not starve readers:
-/// a reader that had to wait is overtaken by a bounded number of writers only. What a crashed
-/// process held is free at once.
+/// No reader overtakes a writer that waits, in any process, and writers do not starve readers:
+/// a reader that had to wait is overtaken by a bounded number of writers only. The kernel releases
+/// what a process held that died (see "When the holder dies" of [`Lock`](crate::Lock)).
 ///
 /// A `RwLock` is a handle: clones of it share one descriptor, and its readers share one kernel lock.
-/// A [`Lock`](crate::Lock) at the same path excludes readers and writers, but waits without keeping
+/// A [`Lock`](crate::Lock) at the same path keeps readers and writers out, but waits without keeping
 /// readers from getting in before it. About forks, see there. Permits of a
-/// [`Semaphore`](crate::Semaphore) at the same path and readers or writers exclude each other.
+/// [`Semaphore`](crate::Semaphore) at the same path keep readers and writers out, and the other way round.
 ///
 /// It is not reentrant, but for one case: a thread that reads already gets in again at once. An
 /// upgradable guard counts for that until its upgrade begins. Every other way in which a thread would

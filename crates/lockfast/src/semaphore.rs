@@ -26,9 +26,10 @@ pub use permit::SemaphorePermit;
 
 /// A number of permits that processes, and the threads of each, share.
 ///
-/// It is named by a path, and everybody who uses that path must name the same number of permits. At
-/// most so many are out at any time, in whichever processes. A permit is given back when it is
-/// dropped, or when its process ends in whatever way.
+/// It is named by a path, and everybody who uses that path must name the same number of permits. No
+/// more than these are out at any time, in all processes together. A permit is given back when it is
+/// dropped, or when its process ends, however it ends (see "When the holder dies" of
+/// [`Lock`](crate::Lock)).
 ///
 /// Who finds too few permits free waits in a line, and the line is first come, first served. Who
 /// comes later does not go before those in the line, but for one case: a handle whose last release
@@ -45,9 +46,9 @@ pub use permit::SemaphorePermit;
 ///
 /// # Other locks of the same path
 ///
-/// A [`Lock`](crate::Lock) and a writer of an [`RwLock`](crate::RwLock) at the same path exclude all
-/// permits while they are held, and get in when no permit is out and nobody is first in the line to
-/// collect some. Readers exclude permits too, and permits exclude readers. An upgrade of a reader does
+/// A [`Lock`](crate::Lock) or a writer of an [`RwLock`](crate::RwLock) at the same path keeps all permits
+/// back while it is held, and gets in when no permit is out and nobody is first in the line to
+/// collect some. Readers keep permits back too, and permits keep readers out. An upgrade of a reader does
 /// not wait for those in the line: they wait until the writer has released.
 ///
 /// # Platform-specific behaviour

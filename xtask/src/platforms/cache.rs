@@ -18,7 +18,7 @@ use lockfast::{Options, RwLock, RwLockWriteGuard};
 use crate::step::{self, Failure, Outcome};
 
 /// Where it is: in the user's cache.
-pub(super) fn folder() -> Result<PathBuf, Failure> {
+pub(crate) fn folder() -> Result<PathBuf, Failure> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let caches = set("XDG_CACHE_HOME").map(PathBuf::from);
     let caches = caches.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));
@@ -29,7 +29,7 @@ pub(super) fn folder() -> Result<PathBuf, Failure> {
 }
 
 /// Keeps others from making the same thing until the guard is dropped.
-pub(super) fn alone() -> Result<RwLockWriteGuard, Failure> {
+pub(crate) fn alone() -> Result<RwLockWriteGuard, Failure> {
     let lock = lock()?;
     lock.try_write().or_else(|error| {
         if !error.is_contended() {

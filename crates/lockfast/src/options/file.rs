@@ -120,8 +120,8 @@ impl<L> Options<L> {
         self
     }
 
-    /// Chooses the kernel locks, and so the programs that are excluded; [`Protocol::Fcntl`] unless
-    /// set.
+    /// Chooses the kind of kernel lock, and so the programs that lockfast works together with;
+    /// [`Protocol::Fcntl`] unless set.
     ///
     /// # Examples
     ///

@@ -13,8 +13,8 @@ impl<L> Options<L> {
     /// locks that one process takes over and over and others seldom. As soon as somebody else wants it,
     /// the lock goes back to the kernel: at once if no thread of this process holds it, else with the
     /// next release. After that it is not kept for a while, which is longer the more often others want
-    /// it. It is a lock of the kernel all the time, so whoever is killed frees it, and it excludes every
-    /// program that it excludes otherwise.
+    /// it. It is a lock of the kernel all the time: it is released when the process dies, and it works
+    /// together with the same programs as one that does not linger.
     ///
     /// Others are heard when they open the lock file; those who use lockfast are heard whenever they
     /// wait, and an attempt of theirs that does not wait (`try_lock`) takes up to a millisecond when
@@ -22,8 +22,15 @@ impl<L> Options<L> {
     /// be heard: it gets the lock when the time is over, at which the lock is given back even if it is
     /// in use all the time, and then not kept for a sixteenth of that time (100 ms at most).
     ///
-    /// A lock that is kept is taken again without a look at the file. One that was deleted, replaced or
-    /// renamed is given up as soon as the system tells, some ten microseconds later.
+    /// **Another program that asks once**, without waiting (`flock -n`, `F_SETLK`), can find the lock
+    /// held although nobody uses it: it asks before this process has heard that the file was opened.
+    /// Let such programs wait, if only for a moment, or do without lingering.
+    ///
+    /// **A file that was deleted, replaced or renamed** is not noticed by the next acquire, because a
+    /// lock that is kept is taken again without a look at the file. It is given up when the system
+    /// reports the change: mostly within some milliseconds, after 20 to 60 ms on a busy machine. Until
+    /// then this process takes the lock of the old file and others take that of the new one. Do not let
+    /// locks linger whose files are deleted while they are in use.
     ///
     /// Dropping the last clone of the lock gives up what it keeps. A forked child keeps nothing, and
     /// when it opens the lock the parent gives it up. An [`RwLock`](crate::RwLock) keeps what it was

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::author::Author;
+use super::time;
 use crate::hash::fnv1a;
 
 /// One hold.
@@ -34,7 +35,7 @@ impl Record {
             label,
         } = &self.author;
         let state = if self.is_held { "held" } else { "released" };
-        let since = humantime::format_rfc3339_micros(self.since);
+        let since = time::write(self.since);
         let text = format!(
             "token={} state={state} since={since} pid={pid} started={started} boot={boot} \
              host={host} label={}",
@@ -63,7 +64,7 @@ impl Record {
         Some(Self {
             token: next("token")?.parse().ok()?,
             is_held: next("state")? == "held",
-            since: humantime::parse_rfc3339(next("since")?).ok()?,
+            since: time::read(next("since")?)?,
             author: Author {
                 pid: next("pid")?.parse().ok()?,
                 started: next("started")?.parse().ok()?,

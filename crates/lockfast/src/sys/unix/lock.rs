@@ -82,12 +82,13 @@ pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     }
 }
 
-/// What the user can do about an error that the standard library has no kind for.
+/// Advice on an error for which the standard library has no kind, or only a later one has.
 pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error()? {
         libc::EMFILE => Some("the process has too many open files: raise its limit (ulimit -n)"),
         libc::ENFILE => Some("the system has too many open files"),
         libc::EBADF => Some("the file must be open for writing"),
+        libc::ENAMETOOLONG => Some("the path or a part of it is too long"),
         _ => None,
     }
 }
@@ -288,6 +289,23 @@ mod tests {
             libc::EDEADLK,
         ] {
             assert!(!means_no_locks_here(&errno(number)), "{number}");
+        }
+    }
+    #[test]
+    fn errors_that_the_user_can_do_something_about_have_advice() {
+        let cases = [
+            (libc::EMFILE, Some("ulimit -n")),
+            (libc::ENFILE, Some("too many open files")),
+            (libc::EBADF, Some("open for writing")),
+            (libc::ENAMETOOLONG, Some("too long")),
+            (libc::EIO, None),
+        ];
+        for (number, part) in cases {
+            let given = advice(&errno(number));
+            match part {
+                Some(part) => assert!(given.is_some_and(|text| text.contains(part)), "{number}"),
+                None => assert_eq!(given, None, "{number}"),
+            }
         }
     }
 }

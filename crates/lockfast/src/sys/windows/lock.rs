@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION, ERROR_LOCK_VIOLATION,
-    ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION,
-    ERROR_TOO_MANY_OPEN_FILES,
+    ERROR_CALL_NOT_IMPLEMENTED, ERROR_FILENAME_EXCED_RANGE, ERROR_INVALID_FUNCTION,
+    ERROR_INVALID_NAME, ERROR_LOCK_VIOLATION, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_SUPPORTED,
+    ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES,
 };
 
 use super::pieces::{self, Piece};
@@ -100,7 +100,7 @@ pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     answers.into_iter().any(|number| is(error, number))
 }
 
-/// What the user can do about an error that the standard library has no kind for.
+/// Advice on an error for which the standard library has no kind, or only a later one has.
 pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     match u32::try_from(error.raw_os_error()?).ok()? {
         ERROR_TOO_MANY_OPEN_FILES | ERROR_NO_SYSTEM_RESOURCES => {
@@ -108,6 +108,8 @@ pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
         }
         ERROR_SHARING_VIOLATION => Some("another program has the file open and does not share it"),
         ERROR_LOCK_VIOLATION => Some("another program has locked what is in the file"),
+        ERROR_FILENAME_EXCED_RANGE => Some("the path or a part of it is too long"),
+        ERROR_INVALID_NAME => Some("the path has characters that no file name can have"),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Promise: programs that nobody here wrote are excluded, and exclude, as [`Protocol`] says.
+//! Promise: lockfast works together with programs that nobody here wrote, as [`Protocol`] says.
 //!
 //! Each of them runs as a process of its own and speaks like an actor; the programs are in `peers/`.
 //! A test whose program is not installed is left out and says so.
@@ -7,9 +7,9 @@
 
 mod both;
 mod encounter;
-mod families;
 mod fcntl;
 mod flock;
+mod matrix;
 pub(crate) mod peer;
 pub(crate) mod rust;
 mod sharing;
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         fcntl::trials(),
         flock::trials(),
         both::trials(),
-        families::trials(),
+        matrix::trials(),
         sharing::trials(),
     ]
     .into_iter()

@@ -1,0 +1,48 @@
+//! The pages that users read.
+
+use std::path::{Path, PathBuf};
+
+/// A page: its path in the repository, and its text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+}
+
+macro_rules! page {
+    ($name:literal) => {
+        Page {
+            name: $name,
+            text: include_str!(concat!("../../../../", $name)),
+        }
+    };
+}
+
+/// The pages with blocks to run.
+pub(crate) const PAGES: [Page; 4] = [
+    page!("README.md"),
+    page!("docs/guide.md"),
+    page!("docs/works-with.md"),
+    page!("crates/lockfast-python/README.md"),
+];
+
+pub(crate) const WORKS_WITH: Page = PAGES[2];
+
+/// Other texts that promise something.
+pub(crate) const OTHERS: [Page; 9] = [
+    page!("DESIGN.md"),
+    page!("PLATFORM.md"),
+    page!("COMPARE.md"),
+    page!("SECURITY.md"),
+    page!("docs/from-fasteners.md"),
+    page!("crates/lockfast/src/lib.rs"),
+    page!("crates/lockfast/src/protocol.rs"),
+    page!("crates/lockfast/Cargo.toml"),
+    page!("crates/lockfast-cli/src/args.rs"),
+];
+
+/// The clone that the pages belong to.
+pub(crate) fn clone() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.join("../..").canonicalize().expect("the repository")
+}

@@ -1,0 +1,121 @@
+//! Commands of the pages: `sh` blocks, whose lines must succeed, and `console` blocks, whose output must be
+//! the real one.
+
+use libtest_mimic::Trial;
+
+use crate::block::{Block, blocks};
+use crate::normal::normal;
+use crate::page::PAGES;
+use crate::session::{Session, Told};
+use crate::{left_out, sessions, trial_needing};
+
+/// Lines that are not run, by how they begin, and why.
+const NOT_RUN: [(&str, &str); 3] = [
+    ("cargo xtask test", "it is what runs this test"),
+    (
+        "cargo xtask install",
+        "it takes minutes; `cargo xtask test` installs the command in the same way",
+    ),
+    (
+        "pip install",
+        "it takes minutes; `cargo xtask test` builds and installs the package",
+    ),
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for page in &PAGES {
+        for block in blocks(page, "sh") {
+            for line in &block.lines {
+                if let Some(reason) = not_run(line) {
+                    let name = block.name("shell") + " " + command(line);
+                    trials.push(left_out(&name, reason));
+                }
+            }
+            let name = block.name("shell");
+            if block.lines.iter().any(|line| not_run(line).is_none()) {
+                let test = move || lines_succeed(&block);
+                trials.push(trial_needing(&name, sessions(), test));
+            }
+        }
+        for block in blocks(page, "console") {
+            let name = block.name("console");
+            let test = move || prints_what_is_shown(&block);
+            trials.push(trial_needing(&name, sessions(), test));
+        }
+    }
+    trials
+}
+
+fn not_run(line: &str) -> Option<&'static str> {
+    let found = NOT_RUN.iter().find(|(begin, _)| line.starts_with(begin));
+    found.map(|(_, reason)| *reason)
+}
+
+/// The line without its comment.
+fn command(line: &str) -> &str {
+    line.split_once(" # ")
+        .map_or(line, |(command, _)| command)
+        .trim_end()
+}
+
+/// The command that is run for a line of a page.
+///
+/// Instead of building the command again, the one that was built is used. Commands for a crate run in
+/// one.
+fn as_run(line: &str) -> String {
+    let command = command(line);
+    if let Some(arguments) = command.strip_prefix("cargo run --release -- ") {
+        return format!("lockfast {arguments}");
+    }
+    match command.strip_prefix("cargo add ") {
+        Some(arguments) => format!("(cd app && cargo add --offline {arguments})"),
+        None => command.to_owned(),
+    }
+}
+
+fn lines_succeed(block: &Block) {
+    let lines = block.lines.iter().filter(|line| not_run(line).is_none());
+    let commands: Vec<_> = lines.map(|line| as_run(line)).collect();
+    let session = Session::new().with_a_crate();
+    for (Told { lines, code }, command) in session.run(&commands).iter().zip(&commands) {
+        // It looks at the whole machine, where another program may have one.
+        let is_told = command == "lockfast ls --deadlocks" && *code == 75;
+        assert!(
+            *code == 0 || is_told,
+            "`{command}` ended with {code}: {lines:#?}"
+        );
+    }
+}
+
+fn prints_what_is_shown(block: &Block) {
+    let mut commands = Vec::new();
+    let mut expected: Vec<Vec<&str>> = Vec::new();
+    for line in &block.lines {
+        if let Some(line) = line.strip_prefix("$ ") {
+            commands.push(command(line).to_owned());
+            expected.push(Vec::new());
+        } else {
+            let output = expected.last_mut().expect("a block begins with a command");
+            output.push(line);
+        }
+    }
+    let session = Session::new();
+    let directory = session.path();
+    let told = session.run(&commands);
+    for ((told, shown), command) in told.iter().zip(&expected).zip(&commands) {
+        let mut printed: Vec<_> = told
+            .lines
+            .iter()
+            .map(|line| normal(line, &directory))
+            .collect();
+        let mut shown: Vec<_> = shown.iter().map(|line| normal(line, &directory)).collect();
+        if command.contains("--deadlocks") {
+            // A circle may be told from each of its members on.
+            printed.sort_unstable();
+            shown.sort_unstable();
+        }
+        let real = told.lines.join("\n");
+        assert_eq!(printed, shown, "`{command}` prints\n{real}\n");
+    }
+}
