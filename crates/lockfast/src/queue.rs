@@ -10,6 +10,7 @@
 
 mod lane;
 mod left_out;
+mod line;
 mod locked;
 mod place;
 mod sleeper;
@@ -25,10 +26,11 @@ use crate::sys::fork;
 use crate::thread::ThreadToken;
 
 use left_out::{Step, is_left_out};
+use line::Waiter;
 use locked::Locked;
 use place::Aim;
 use sleeper::Sleeper;
-use state::{Busy, State, Waiter};
+use state::{Busy, State};
 use turn::Purpose;
 
 pub(crate) use lane::Lane;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
 use crate::protocol::plan::{self, Mode, Part, Plan};
-use crate::queue::state::Ticket;
+use crate::queue::line::Ticket;
 use crate::queue::{Entry, Joined, Place, Queue, Turn};
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
