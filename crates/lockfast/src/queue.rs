@@ -314,7 +314,7 @@ impl<T: Shared> Queue<T> {
         None
     }
 
-    /// Is inside in another way from now on, by the thread that changes it.
+    /// Changes how a guard is inside; from now on it belongs to that thread.
     pub(crate) fn change(&self, from: Mode, to: Mode, thread: ThreadToken) {
         debug_assert!(from != Mode::Read, "nothing is weaker");
         let mut state = self.state();

@@ -13,7 +13,7 @@ pub(super) struct Waiter {
     pub(super) mode: Mode,
     pub(super) thread: ThreadToken,
     pub(super) sleeper: Arc<Sleeper>,
-    /// Does it come by at the lane when it is awake?
+    /// Whether it comes by at the lane when it is awake.
     pub(super) competes: bool,
     pub(super) awake: bool,
 }
@@ -31,7 +31,7 @@ pub(super) struct Line {
 }
 
 impl Waiter {
-    /// One that sleeps until it has the turn.
+    /// A wait that sleeps until it has the turn.
     pub(super) fn new(mode: Mode, thread: ThreadToken, sleeper: &Arc<Sleeper>) -> Self {
         Self {
             mode,

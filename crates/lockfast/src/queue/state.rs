@@ -1,4 +1,4 @@
-//! Who of the threads is inside, who waits, and whose turn it is.
+//! The threads that are inside, those that wait, and the one that has the turn.
 //!
 //! # The turn
 //!
@@ -50,7 +50,7 @@ pub(super) struct State<T: Shared> {
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
     pub(super) alone: Option<ThreadToken>,
-    /// What the turn of those who are not alone is for.
+    /// The purpose of the turn, if a thread that is not alone has it.
     pub(super) busy: Option<Busy>,
     /// Whether the kernel held one that wanted to join those inside back for others.
     pub(super) closed: bool,
