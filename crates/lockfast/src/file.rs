@@ -80,8 +80,8 @@ pub(crate) enum Goal {
     LeadLine,
 }
 
-/// Those who wait for the same: of each line, nobody is granted before all who are in the kernel's queue
-/// already could be.
+/// Waits for the same goal on the same file: whenever the kernel could grant one of them, it could grant any
+/// that is in its queue already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Line {
     file: FileId,

@@ -10,6 +10,7 @@
 
 mod lane;
 mod left_out;
+mod line;
 mod locked;
 mod place;
 mod sleeper;
@@ -25,10 +26,11 @@ use crate::sys::fork;
 use crate::thread::ThreadToken;
 
 use left_out::{Step, is_left_out};
+use line::Waiter;
 use locked::Locked;
 use place::Aim;
 use sleeper::Sleeper;
-use state::{Busy, State, Waiter};
+use state::{Busy, State};
 use turn::Purpose;
 
 pub(crate) use lane::Lane;
@@ -312,7 +314,7 @@ impl<T: Shared> Queue<T> {
         None
     }
 
-    /// Is inside in another way from now on, by the thread that changes it.
+    /// Changes how a guard is inside; from now on it belongs to that thread.
     pub(crate) fn change(&self, from: Mode, to: Mode, thread: ThreadToken) {
         debug_assert!(from != Mode::Read, "nothing is weaker");
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! What a function of the program may do to a wait.
+//! Waits that call functions of the program.
 #![cfg(target_os = "linux")]
 
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! What the waits of tasks cost whose handles all want the same lock.
+//! The cost of many tasks that wait for one lock, each by a handle of its own.
 #![cfg(target_os = "linux")]
 
 #[path = "processes/table.rs"]
@@ -20,7 +20,7 @@ const IDLE: usize = 4;
 
 type Wait<G> = Pin<Box<dyn Future<Output = Result<G>> + Send>>;
 
-/// One test alone, as all tests of a program share its threads and descriptors.
+/// A single test, as all tests of a program share its threads and descriptors.
 #[test]
 fn few_of_many_handles_are_in_the_kernels_queue() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -5,7 +5,7 @@
 pub(super) enum Step {
     /// The last one out calls off the one that was called and has not come.
     CallOff,
-    /// Whoever joins and fails lets go of what the last one out left to it.
+    /// A reader that fails to join lets go of the lock that the last one out left to it.
     LetGo,
     /// Nobody joins once one had to step back.
     Close,
@@ -13,7 +13,7 @@ pub(super) enum Step {
     RefuseBesideUpgrade,
     /// An upgradable reader that leaves others behind gives up what they lack.
     Stay,
-    /// Whoever is called and does not come passes the turn on.
+    /// A wait that is dropped passes the turn on.
     PassOn,
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::left_out::{Step, is_left_out};
+use super::line::Ticket;
 use super::sleeper::Sleeper;
-use super::state::{State, Ticket};
+use super::state::State;
 use super::turn::{Purpose, Turn};
 use super::{Queue, Shared};
 use crate::primitive::spin_loop;

@@ -1,4 +1,4 @@
-//! Who of the threads is inside, who waits, and whose turn it is.
+//! The threads that are inside, those that wait, and the one that has the turn.
 //!
 //! # The turn
 //!
@@ -31,7 +31,6 @@
 //!
 //! `together` explores them with the plans of the kernel's locks and with another process.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,6 +39,7 @@ use crate::thread::ThreadToken;
 
 use super::Shared;
 use super::left_out::{Step, is_left_out};
+use super::line::{Line, Ticket, Waiter};
 use super::sleeper::Sleeper;
 
 /// Who is inside, and who waits for it.
@@ -50,7 +50,7 @@ pub(super) struct State<T: Shared> {
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
     pub(super) alone: Option<ThreadToken>,
-    /// What the turn of those who are not alone is for.
+    /// The purpose of the turn, if a thread that is not alone has it.
     pub(super) busy: Option<Busy>,
     /// Whether the kernel held one that wanted to join those inside back for others.
     pub(super) closed: bool,
@@ -77,87 +77,6 @@ pub(super) enum Busy {
     Entering,
     Upgrading,
     Closing,
-}
-
-/// A wait to enter.
-pub(super) struct Waiter {
-    pub(super) mode: Mode,
-    pub(super) thread: ThreadToken,
-    pub(super) sleeper: Arc<Sleeper>,
-    /// Does it come by at the lane when it is awake?
-    pub(super) competes: bool,
-    pub(super) awake: bool,
-}
-
-/// The place of a wait in the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(i64);
-
-/// The waits, in their order. Each can leave from the middle, however many there are.
-#[derive(Default)]
-pub(super) struct Line {
-    waiters: BTreeMap<Ticket, Waiter>,
-    first: i64,
-    last: i64,
-}
-
-impl Waiter {
-    /// One that sleeps until it has the turn.
-    pub(super) fn new(mode: Mode, thread: ThreadToken, sleeper: &Arc<Sleeper>) -> Self {
-        Self {
-            mode,
-            thread,
-            sleeper: Arc::clone(sleeper),
-            competes: false,
-            awake: false,
-        }
-    }
-}
-
-impl Line {
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiters.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.waiters.len()
-    }
-
-    pub(super) fn first(&self) -> Option<&Waiter> {
-        self.waiters.values().next()
-    }
-
-    pub(super) fn first_mut(&mut self) -> Option<&mut Waiter> {
-        self.waiters.values_mut().next()
-    }
-
-    /// Adds a wait behind all others.
-    pub(super) fn push_back(&mut self, waiter: Waiter) -> Ticket {
-        self.last += 1;
-        self.put(Ticket(self.last), waiter)
-    }
-
-    /// Adds a wait before all others.
-    pub(super) fn push_front(&mut self, waiter: Waiter) -> Ticket {
-        let ticket = Ticket(self.first);
-        self.first -= 1;
-        self.put(ticket, waiter)
-    }
-
-    /// Puts a wait that left by [`pop_first`](Self::pop_first) back in its place.
-    pub(super) fn put(&mut self, ticket: Ticket, waiter: Waiter) -> Ticket {
-        self.waiters.insert(ticket, waiter);
-        ticket
-    }
-
-    pub(super) fn pop_first(&mut self) -> Option<(Ticket, Waiter)> {
-        self.waiters.pop_first()
-    }
-
-    #[cfg(all(test, not(lockfast_model)))]
-    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
-        self.waiters.keys().copied()
-    }
 }
 
 impl<T: Shared> State<T> {
@@ -299,12 +218,12 @@ impl<T: Shared> State<T> {
 
     /// Does it wait, and has not got the turn?
     pub(super) fn waits(&self, ticket: Ticket) -> bool {
-        self.waiting.waiters.contains_key(&ticket)
+        self.waiting.contains(ticket)
     }
 
     /// Counts it as awake; `false` when it does not wait any more, because it has got the turn.
     pub(super) fn wakes(&mut self, ticket: Ticket) -> bool {
-        let Some(waiter) = self.waiting.waiters.get_mut(&ticket) else {
+        let Some(waiter) = self.waiting.get_mut(ticket) else {
             return false;
         };
         if !waiter.awake {
@@ -316,14 +235,14 @@ impl<T: Shared> State<T> {
 
     /// Counts it as asleep.
     pub(super) fn falls_asleep(&mut self, ticket: Ticket) {
-        let waiter = self.waiting.waiters.get_mut(&ticket);
+        let waiter = self.waiting.get_mut(ticket);
         waiter.expect("it waits").awake = false;
         self.awake -= 1;
     }
 
     /// Takes it out of the queue; `false` when it was not there.
     pub(super) fn leaves(&mut self, ticket: Ticket) -> bool {
-        let Some(waiter) = self.waiting.waiters.remove(&ticket) else {
+        let Some(waiter) = self.waiting.remove(ticket) else {
             return false;
         };
         self.awake -= usize::from(waiter.awake);

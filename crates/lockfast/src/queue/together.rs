@@ -57,7 +57,7 @@ impl Shared for File {
     }
 }
 
-/// What an order of actions leads to.
+/// The state after an order of actions.
 struct State {
     fingerprint: u64,
     enabled: Vec<Action>,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::left_out::{Step, is_left_out};
+use super::line::Waiter;
 use super::place::{Aim, Place};
 use super::sleeper::Sleeper;
-use super::state::{State, Waiter};
+use super::state::State;
 use super::{Queue, Shared};
 use crate::protocol::plan::{Access, Mode};
 use crate::thread::ThreadToken;

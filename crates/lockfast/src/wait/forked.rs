@@ -8,8 +8,8 @@ use std::task::Poll;
 use crate::error::{Cause, Error, Operation, Result};
 use crate::sys::fork;
 
-/// Does the work of a task in the process that polled it first. In a forked child it fails: the helper and
-/// whoever would pass the turn on exist in the parent alone, and a mutex may be locked for ever.
+/// Polls the work of a task in the process that polled it first. In a forked child it fails: the helper, and
+/// the thread that would pass the turn on, exist in the parent alone, and a mutex may be locked for ever.
 pub(crate) async fn in_one_process<R>(
     path: &Path,
     operation: Operation,

@@ -1,4 +1,4 @@
-//! What the kernel granted, until whoever wanted it has it.
+//! A grant of the kernel, on its way to the thread or task that wanted it.
 
 use std::ops::Deref;
 
@@ -20,7 +20,7 @@ impl<F: Deref<Target = LockFile>> Granted<F> {
         }
     }
 
-    /// Whoever wanted it has it now, or knows that it was undone.
+    /// Leaves it to the thread or task that wanted it, which has it or knows that it was undone.
     pub(super) fn keep(mut self) {
         self.file = None;
     }

@@ -46,7 +46,7 @@ impl Wait<'_> {
         InOrder::of(file, goal, &mut self.number).map_err(|error| self.system(error))
     }
 
-    /// Does what blocks here, or for a task aside, in that line.
+    /// Runs a function that blocks: here, or for a task aside, in that line.
     pub(crate) async fn through<R: Send + 'static>(
         &mut self,
         line: Option<Line>,

@@ -1,4 +1,4 @@
-//! What can happen to a few of them, and what would happen without a step of the queue.
+//! Everything that can happen to a few parties, with the queue as it is and with a step left out.
 
 use super::party::Role::{self, Downgrades, Reads, ReadsUpgradable, Upgrades, Writes};
 use super::{EXCLUSION, NO_BUSY_LOOP, NO_STANDSTILL, NOTHING_LEFT, Scene, Step};
@@ -78,8 +78,8 @@ fn tasks_keep_every_property() {
     }
 }
 
-/// What was called and counted on those who were inside, who left: in the kernel it waits as a newcomer for
-/// the writer, and the writer for what it has.
+/// The called reader comes when the others have left, and waits in the kernel as a newcomer, for a writer that
+/// waits for the lock that the others left behind.
 #[test]
 fn without_calling_off_two_processes_wait_for_each_other() {
     let parties = [(Reads, 1), (Reads, 2)];

@@ -25,7 +25,7 @@ pub(super) struct Run {
     pub(super) waits: bool,
 }
 
-/// What came of one call of a plan.
+/// The outcome of one call of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Called {
     Next(Run),

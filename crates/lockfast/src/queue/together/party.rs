@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
 use crate::protocol::plan::{self, Mode, Part, Plan};
-use crate::queue::state::Ticket;
+use crate::queue::line::Ticket;
 use crate::queue::{Entry, Joined, Place, Queue, Turn};
 use crate::sys::Parked;
 use crate::thread::ThreadToken;
 
-/// What a party does, once.
+/// The task of a party, done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     Reads,
@@ -37,23 +37,23 @@ pub(super) struct Party<'q> {
 }
 
 enum Doing<'q> {
-    /// Is about to ask for the turn.
+    /// Before it asks for the turn.
     Asks,
     /// Found others there.
     LinesUp,
     Waits(Place<'q, File>),
     Joins(Turn<'q, File>, Run),
-    /// Has joined in the kernel, and looks whether the file is at its path.
+    /// Joined in the kernel; it looks whether the file is at its path.
     Looks(Turn<'q, File>),
     Enters(Turn<'q, File>, Run),
     Inside(Mode),
     WaitsToUpgrade(Place<'q, File>),
     Upgrades(Turn<'q, File>, Run),
-    /// Has unlocked all, and not left yet.
+    /// All is unlocked, and it has not left yet.
     LeavesAlone,
-    /// Is the last one out.
+    /// The last one out, before it lets go.
     Closes(Turn<'q, File>),
-    /// Has let go as the last one out.
+    /// The last one out, after that.
     HasClosed(Turn<'q, File>),
     Through,
 }
@@ -161,7 +161,7 @@ impl<'q> Party<'q> {
         false
     }
 
-    /// What comes after it was inside in that mode.
+    /// Leaves, or changes how it is inside.
     fn go_on(&mut self, mode: Mode) -> Doing<'q> {
         match (mode, self.role) {
             (Mode::Upgradable, Role::Upgrades) => {
