@@ -26,20 +26,24 @@ const PROGRAMS: [(&str, &str); 8] = [
 ];
 
 /// Tests of several processes whose outcome no file system changes, or that take long.
-const NOT_ABOUT_FILES: [&str; 15] = [
+const NOT_ABOUT_FILES: [&str; 19] = [
     "cancelling::",
     "chaos::",
     "crash::killed_at_each_system_call",
     "deadlock::",
+    "descriptors::",
     "fork::",
     "identity::removing_under_contention",
     "hammer",
     "inputs::",
     "interop::",
     "kernel::",
+    "leases::",
+    "many::",
     "owner::",
     "race::",
     "remote::",
+    "servers::",
     "tasks::",
     "threads::",
 ];

@@ -103,6 +103,22 @@ const NOT_EMULATED: &[(&str, &str)] = &[
         "it is started as another user, not by the emulator",
     ),
     (
+        "servers::",
+        "it is started by unshare(1), not by the emulator",
+    ),
+    (
+        "descriptors::",
+        "it closes all descriptors, also those of the emulator",
+    ),
+    (
+        "fork::a_fork_during_the_first_use",
+        "the emulator aborts when a forked child starts threads",
+    ),
+    (
+        "leases::a_wait_for_a_lease_can_be_ended",
+        "it looks for the one thread that waits, and the emulator has threads of its own",
+    ),
+    (
         "fork::a_fork_without_handlers_is_noticed",
         "a fork by a raw system call: the emulator does not wipe pages in the child",
     ),

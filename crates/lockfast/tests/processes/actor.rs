@@ -470,7 +470,7 @@ fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
 /// Opens a file that nobody else has open, so that whoever opens it has to wait until this one closes it.
 #[allow(unsafe_code, reason = "signal, and fcntl")]
 #[allow(clippy::disallowed_methods, reason = "not a lock call")]
-fn lease(path: &str) -> io::Result<File> {
+pub(crate) fn lease(path: impl AsRef<Path>) -> io::Result<File> {
     use std::os::fd::AsRawFd;
     // The kernel asks by a signal, which would end the process.
     // SAFETY: to ignore a signal runs nothing.

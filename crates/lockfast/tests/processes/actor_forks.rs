@@ -1,5 +1,7 @@
 //! What an actor does to be forked at an awkward moment.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
@@ -70,14 +72,18 @@ pub(crate) fn while_opening(path: &Path, permits: u32, children: u32) -> Answer 
             })
         })
         .collect();
+    let (begun, begins) = nix::unistd::pipe()?;
     for _ in 0..children {
         fork_to(|| {
+            nix::unistd::write(&begins, b".").expect("the parent lives");
             loop {
                 nix::unistd::pause();
             }
         })?;
         thread::yield_now();
     }
+    // What a child has inherited is gone once its `fork` has returned.
+    File::from(begun).read_exact(&mut vec![0; usize::try_from(children)?])?;
     is_over.store(true, Ordering::Relaxed);
     for opener in openers {
         opener.join().expect("no panic")?;
