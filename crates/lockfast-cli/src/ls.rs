@@ -7,8 +7,8 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, Opener, Report, State};
 
 use crate::args;
-use crate::exit::{Exit, say};
-use crate::inspect::{Document, Scope, ago, has_colours, manner, place, put, user};
+use crate::exit::{Exit, put, say};
+use crate::inspect::{Document, Scope, ago, has_colours, manner, place, user};
 
 pub(crate) fn run(arguments: &args::Ls) -> Exit {
     let scope = match scope(arguments) {

@@ -46,16 +46,16 @@ fn main() -> ExitCode {
         },
         Err(error) => usage(&error),
     };
-    exit.into()
+    exit.after_output().into()
 }
 
 /// Shows what is wrong with the arguments, or the help that they ask for.
 fn usage(error: &clap::Error) -> Exit {
-    // Nobody is left to tell when the output is closed.
-    let _ = error.print();
+    let printed = error.print();
     if error.use_stderr() {
         Exit::USAGE
     } else {
+        exit::note(printed);
         Exit::SUCCESS
     }
 }

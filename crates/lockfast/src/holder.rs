@@ -5,6 +5,7 @@ use std::process;
 use std::time::SystemTime;
 
 use crate::owner::Owner;
+use crate::text::Shown;
 
 /// The process that holds a lock, as far as one question to the kernel tells.
 ///
@@ -91,7 +92,7 @@ impl fmt::Display for Holder {
             None => f.write_str("a process in another pid namespace or on another machine")?,
         }
         if let Some(label) = &self.label {
-            write!(f, " ({label})")?;
+            write!(f, " ({})", Shown::word(label))?;
         }
         match self.since.and_then(|since| since.elapsed().ok()) {
             Some(held) => write!(f, ", for {held:.1?}"),

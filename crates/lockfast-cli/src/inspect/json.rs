@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use lockfast::inspect::{self, LockView, LockedFile};
 use serde::Serialize;
 
-use super::{is_free, put, user};
+use super::{is_free, user};
+use crate::exit::put;
 
 /// What is printed as a whole.
 #[derive(Debug, Default, Serialize)]

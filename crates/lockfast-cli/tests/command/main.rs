@@ -9,6 +9,7 @@ mod inspect;
 mod lockless;
 mod options;
 mod order;
+mod output;
 mod record;
 mod run;
 mod signals;

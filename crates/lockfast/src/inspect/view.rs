@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::owner::Owner;
+use crate::text::{LONGEST_COMMAND, Line, Shown};
 
 /// A lock that is held, or waited for.
 #[derive(Clone, Debug)]
@@ -235,23 +236,58 @@ macro_rules! display_as_str {
 display_as_str!(Kind, Mode, Role, State);
 
 impl Process {
-    /// The command line in one line: arguments that need it are quoted, and nothing in it can move a
-    /// terminal's cursor. The short name in brackets, if there is no command line.
+    /// The command line in one line of at most 512 characters: arguments that need it are quoted, and
+    /// nothing in it can move a terminal's cursor. The short name in brackets, if there is no command
+    /// line.
     pub fn command_line(&self) -> String {
         if self.command.is_empty() {
-            return format!("[{}]", self.name);
+            return format!("[{}]", Shown::word(&self.name));
         }
-        let words: Vec<_> = self.command.iter().map(quoted).collect();
-        words.join(" ")
+        let mut line = Line::new(LONGEST_COMMAND);
+        for (number, word) in self.command.iter().enumerate() {
+            if number > 0 {
+                line.push(' ');
+            }
+            add_quoted(word, &mut line);
+            if line.is_cut() {
+                break;
+            }
+        }
+        line.end()
     }
 }
 
-fn quoted(word: &OsString) -> String {
+/// Adds a word, quoted if it is empty or has characters that mean something to a shell.
+fn add_quoted(word: &OsString, line: &mut Line) {
     let is_plain = |c: char| "_-./,:=@%+~[]{}#!^*?".contains(c) || std::path::is_separator(c);
     let plain = |c: char| c.is_alphanumeric() || is_plain(c);
+    // Most of what is too long need not be looked at.
+    let starts_plain = |text: &str| text.chars().take(LONGEST_COMMAND).all(plain);
     match word.to_str() {
-        Some(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
-        _ => format!("{word:?}"),
+        Some(text) if !text.is_empty() && starts_plain(text) => {
+            text.chars()
+                .take(LONGEST_COMMAND + 1)
+                .for_each(|c| line.push(c));
+        }
+        _ => {
+            line.push('"');
+            for chunk in word.as_encoded_bytes().utf8_chunks() {
+                for c in chunk.valid().chars().take(LONGEST_COMMAND + 1) {
+                    match c {
+                        '"' => line.push_all("\\\""),
+                        '\\' => line.push_all("\\\\"),
+                        c => line.push(c),
+                    }
+                }
+                for byte in chunk.invalid() {
+                    line.push_all(&format!("\\x{byte:02X}"));
+                }
+                if line.is_cut() {
+                    return;
+                }
+            }
+            line.push('"');
+        }
     }
 }
 
@@ -264,7 +300,7 @@ impl fmt::Display for Process {
 impl fmt::Display for LockedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.path {
-            write!(f, "{}", path.display())?;
+            write!(f, "{}", Shown::path(path))?;
         } else {
             let (major, minor) = self.device;
             write!(f, "inode {} of device {major}:{minor}", self.inode)?;
