@@ -42,6 +42,12 @@ pub(crate) fn is_free(report: &Report) -> Option<bool> {
     (is_held || report.is_free()).then_some(!is_held)
 }
 
+/// Whether all of its processes were stopped, so that nobody releases it, or goes on with it.
+pub(crate) fn is_stopped(lock: &LockView) -> bool {
+    let mut processes = lock.processes.iter();
+    !lock.processes.is_empty() && processes.all(|process| process.is_stopped)
+}
+
 /// The name of the user, or the number.
 pub(crate) fn user(process: &Process) -> String {
     user_name(process.user)

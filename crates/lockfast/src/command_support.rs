@@ -40,6 +40,18 @@ pub enum Until {
     Granted,
 }
 
+/// The numbers of the file at the path, as [`LockedFile`](crate::inspect::LockedFile) has them: of the
+/// device, and of the file in it.
+///
+/// # Errors
+///
+/// As the system has them.
+#[cfg(feature = "inspect")]
+pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
+    let key = sys::locks::key_of(path)?;
+    Ok(((key.major, key.minor), key.inode))
+}
+
 impl KernelLock {
     /// Takes it; `false` when somebody else holds it all the time.
     ///

@@ -57,7 +57,7 @@ impl Holder {
 
     pub(crate) fn with_record(owner: &Owner) -> Self {
         Self {
-            pid: Some(owner.pid()),
+            pid: (!owner.is_elsewhere()).then(|| owner.pid()),
             label: owner.label().map(str::to_owned),
             since: Some(owner.since()),
         }

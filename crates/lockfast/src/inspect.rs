@@ -212,6 +212,8 @@ impl Report {
         }));
         let records = records::read(snapshot);
         for lock in &mut locks {
+            let is_alone = lock.state == State::Holding && lock.mode == Mode::Exclusive;
+            lock.is_record_unread = is_alone && records::is_withheld(key(lock), snapshot);
             if let Some(owner) = records.get(&key(lock)) {
                 lock.add_record(owner);
             }
@@ -234,7 +236,9 @@ impl Report {
             .iter()
             .filter(|lock| lock.processes.is_empty())
             .count();
-        let is_incomplete = unnamed > 0 || gaps.outside || gaps.remote || gaps.shared;
+        let unread_records = locks.iter().filter(|lock| lock.is_record_unread).count();
+        let is_incomplete =
+            unnamed > 0 || unread_records > 0 || gaps.outside || gaps.remote || gaps.shared;
         Self {
             locks,
             openers,
@@ -246,6 +250,7 @@ impl Report {
                 other_pid_namespaces: gaps.outside,
                 other_machines: gaps.remote,
                 shared_unseen: gaps.shared,
+                unread_records,
             }),
         }
     }
@@ -329,6 +334,7 @@ fn view(file: FileKey, lock: &KernelLock, owners: &[u32], snapshot: &Snapshot) -
         processes: processes.cloned().collect(),
         since: None,
         label: None,
+        is_record_unread: false,
     }
 }
 
@@ -353,7 +359,7 @@ fn mode(exclusive: bool) -> Mode {
 fn located(file: FileKey, snapshot: &Snapshot) -> LockedFile {
     let place = snapshot.places.get(&file);
     LockedFile {
-        path: place.map(|place| place.path.clone()),
+        path: place.and_then(|place| place.path.clone()),
         is_deleted: place.is_some_and(|place| place.deleted),
         device: (file.major, file.minor),
         inode: file.inode,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::owner::Owner;
+use crate::protocol::{self, Blocker};
 use crate::text::{LONGEST_COMMAND, Line, Shown};
 
 /// A lock that is held, or waited for.
@@ -35,6 +36,10 @@ pub struct LockView {
     pub since: Option<SystemTime>,
     /// The [label](crate::Options::label) of the holder, by its owner record.
     pub label: Option<String>,
+    /// Whether the file may have an owner record that was not read: a server that somebody else has
+    /// chosen would have to answer (NFS, FUSE), or a lease of the file would be broken. The file that
+    /// [`path`](super::path) was given is read all the same, unless there is a lease.
+    pub is_record_unread: bool,
 }
 
 /// A file that has locks.
@@ -79,7 +84,11 @@ pub struct Process {
     pub started: Option<SystemTime>,
     /// How many threads it has.
     pub threads: u32,
-    /// Does nothing in it go on while one thread waits?
+    /// Whether it was stopped, by a signal or a debugger: it releases nothing until it is continued.
+    pub is_stopped: bool,
+    /// Its number in its own pid namespace.
+    pub(crate) own_pid: u32,
+    /// Whether nothing in it goes on while one thread waits.
     pub(crate) acts_as_one: bool,
 }
 
@@ -160,22 +169,31 @@ pub struct Incomplete {
     pub other_machines: bool,
     /// The system shows no shared locks (Windows): each process that has the file open may have one.
     pub shared_unseen: bool,
+    /// Locks whose owner record was [not read](LockView::is_record_unread).
+    pub unread_records: usize,
 }
 
 impl LockView {
     /// Adds what that one wrote, if it is the holder.
     pub(super) fn add_record(&mut self, owner: &Owner) {
-        let is_its = self.state == State::Holding
-            && self.mode == Mode::Exclusive
-            && self
-                .processes
-                .iter()
-                .any(|process| process.pid == owner.pid())
-            && owner.is_running() == Some(true);
-        if is_its {
+        let is_known = |process: &Process| owner.is(process.pid, process.own_pid);
+        let is_its = self.processes.iter().any(is_known)
+            || (self.processes.is_empty() && self.is_tagged_by(owner));
+        if is_its && self.state == State::Holding && self.mode == Mode::Exclusive {
             self.since = Some(owner.since());
             self.label = owner.label().map(str::to_owned);
         }
+    }
+}
+
+impl LockView {
+    /// Whether the bytes of a holder that can't be seen from here name the one that wrote the record.
+    fn is_tagged_by(&self, owner: &Owner) -> bool {
+        let (start, last) = self.range;
+        let len = last.map_or(0, |last| (last - start).saturating_add(1));
+        let pid = None;
+        let tag = protocol::tagged_pid(Blocker { start, len, pid });
+        self.kind == Kind::Ofd && tag == Some(owner.pid()) && owner.is_of_this_boot()
     }
 }
 
@@ -293,7 +311,11 @@ fn add_quoted(word: &OsString, line: &mut Line) {
 
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pid {} ({})", self.pid, self.command_line())
+        write!(f, "pid {} ({})", self.pid, self.command_line())?;
+        if self.is_stopped {
+            f.write_str(", stopped")?;
+        }
+        Ok(())
     }
 }
 
@@ -340,6 +362,11 @@ impl fmt::Display for Incomplete {
         if self.shared_unseen {
             let why = "who has a shared lock, and who waits, is not known on this system";
             reasons.push(why.to_owned());
+        }
+        match self.unread_records {
+            0 => {}
+            1 => reasons.push("the owner record of 1 lock was not read".to_owned()),
+            n => reasons.push(format!("the owner records of {n} locks were not read")),
         }
         f.write_str(&reasons.join("; "))
     }

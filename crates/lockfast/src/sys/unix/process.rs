@@ -2,21 +2,38 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::fork;
+
 /// A number that two processes share when a pid means the same process to both.
 ///
-/// Made of the boot and of the pid namespace: neither can change while a process runs, so it is
-/// computed once. 0 where they can't be known.
+/// Made of the boot and of the pid namespace. Neither changes while a process runs, so it is computed
+/// once; but a forked child is in another namespace if its parent has unshared its own. 0 where they
+/// can't be known.
 pub(crate) fn namespace() -> u64 {
-    static NAMESPACE: AtomicU64 = AtomicU64::new(UNKNOWN);
-    const UNKNOWN: u64 = u64::MAX;
-    match NAMESPACE.load(Ordering::Relaxed) {
-        UNKNOWN => {
-            let namespace = fingerprint().unwrap_or(0);
-            NAMESPACE.store(namespace, Ordering::Relaxed);
-            namespace
-        }
-        namespace => namespace,
+    static NAMESPACE: AtomicU64 = AtomicU64::new(0);
+    // Of the process that it was computed in; no process has 0.
+    static GENERATION: AtomicU64 = AtomicU64::new(0);
+    let generation = fork::generation();
+    if GENERATION.load(Ordering::Acquire) == generation {
+        return NAMESPACE.load(Ordering::Relaxed);
     }
+    // Threads that do this at once compute the same.
+    let namespace = fingerprint().unwrap_or(0);
+    NAMESPACE.store(namespace, Ordering::Relaxed);
+    GENERATION.store(generation, Ordering::Release);
+    namespace
+}
+
+/// The number of the pid namespace, which tells it from the others of this boot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Some(std::fs::metadata("/proc/self/ns/pid").ok()?.ino())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn pid_namespace() -> Option<u64> {
+    None
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

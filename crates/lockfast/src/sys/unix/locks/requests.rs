@@ -1,18 +1,23 @@
 //! Who waits: the lines of the table brought together with threads.
 
+use std::collections::HashSet;
+
 use super::named;
+use super::sleepers::Sleepers;
 use super::table::Line;
-use super::thread::{Sleepers, Waiter};
+use super::thread::Waiter;
 use crate::inspect::snapshot::{FileKey, Request};
 use crate::inspect::{Kind, bytes};
 
 /// Can this thread be the one of that line?
 type Match<'a> = &'a dyn Fn(&Line, &Waiter) -> bool;
 
-/// The lines of those who wait, each with the thread that does.
+/// The lines of those who wait, each with the thread that does. With `everybody`, no thread that waits
+/// is hidden.
 pub(super) fn requests(
     table: &[Line],
     mut waiters: Vec<(FileKey, Waiter)>,
+    everybody: bool,
     sleepers: &Sleepers,
 ) -> Vec<Request> {
     let lines: Vec<&Line> = table.iter().filter(|line| line.waiting).collect();
@@ -43,9 +48,20 @@ pub(super) fn requests(
             *thread = found.map(|at| waiters.remove(at).1);
         }
     }
+    let found: HashSet<&Line> = lines
+        .iter()
+        .zip(&threads)
+        .filter(|(_, thread)| thread.is_some())
+        .map(|(line, _)| *line)
+        .collect();
+    // A thread waits once. Where all of them can be seen, another line like its own was read twice.
+    let is_twice = |line: &Line, thread: &Option<Waiter>| {
+        everybody && thread.is_none() && found.contains(line)
+    };
     lines
         .into_iter()
         .zip(threads)
+        .filter(|(line, thread)| !is_twice(line, thread))
         .map(|(line, thread)| Request {
             file: line.file,
             lock: line.lock,
