@@ -81,6 +81,9 @@ fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io:
         Some(target) => scan::scan(Some(target.id))?,
         None => scan::scan(None)?,
     };
+    if !is_held && open.iter().any(|open| !open.locks.is_empty()) {
+        before = reader.table_with(file)?;
+    }
     before.lines.extend(&asked);
     let opened = Opened::new(open, target.as_ref(), &before.lines, &mut mounts);
     let waiters = opened.waiters(&before.lines);

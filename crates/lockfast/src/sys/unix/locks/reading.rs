@@ -34,8 +34,8 @@ pub(super) struct Reader {
 /// How often the table is read at most.
 const ATTEMPTS: usize = 8;
 
-/// How often it has to be the same: less if it can't have been changed in between so easily, more if
-/// nothing is there, so that a lock is not said to be free because its line is left out.
+/// How often the lines have to be the same: less if they can't have been left out so easily. If there are
+/// none, so that the lock may be said to be free, the whole table has to be the same.
 const ALIKE_IN_A_PIECE: usize = 2;
 const ALIKE: usize = 3;
 const ALIKE_AND_EMPTY: usize = 4;
@@ -54,20 +54,21 @@ impl Reader {
         let mut readings: Vec<Vec<Line>> = Vec::new();
         let mut leased = HashSet::new();
         let mut alike = 0;
+        let mut last = Vec::new();
         for _ in 0..ATTEMPTS {
             let text = self.read()?;
+            // A line of the file that is left out is so by what happens to others.
+            let has_changed = text != last;
             let mut lines = match file {
                 Some(file) => table::parse_inode(&text, file.inode),
                 None => table::parse(&text),
             };
             lines.retain(|line| file.is_none_or(|file| file == line.file));
             leased.extend(table::parse_leases(&text));
-            alike = if readings.last() == Some(&lines) {
-                alike + 1
-            } else {
-                1
-            };
-            let enough = match (lines.is_empty(), text.len() < SHORT) {
+            let is_same = readings.last() == Some(&lines) && !(lines.is_empty() && has_changed);
+            last = text;
+            alike = if is_same { alike + 1 } else { 1 };
+            let enough = match (lines.is_empty(), last.len() < SHORT) {
                 (true, _) => ALIKE_AND_EMPTY,
                 (false, true) => ALIKE_IN_A_PIECE,
                 (false, false) => ALIKE,
@@ -87,6 +88,18 @@ impl Reader {
             is_settled: false,
             leased,
         })
+    }
+
+    /// The same, when it is known that the file has a lock, unless that is released meanwhile.
+    pub(super) fn table_with(&mut self, file: Option<FileKey>) -> io::Result<Table> {
+        const TRIES: usize = 4;
+        for _ in 1..TRIES {
+            let table = self.table(file)?;
+            if !table.lines.is_empty() {
+                return Ok(table);
+            }
+        }
+        self.table(file)
     }
 
     fn read(&mut self) -> io::Result<Vec<u8>> {
