@@ -12,6 +12,7 @@ mod inspect;
 mod locks;
 mod ls;
 mod progress;
+mod replaced;
 mod run;
 mod status;
 #[cfg_attr(windows, path = "windows/sys.rs")]

@@ -101,6 +101,45 @@ mod tests {
         assert_ne!(namespace(), 0);
     }
 
+    /// The first child of a process that has unshared its pid namespace is pid 1 of another one, and its
+    /// locks must not name pid 1 of this one.
+    #[test]
+    fn a_forked_child_in_another_pid_namespace_has_another_fingerprint() {
+        use nix::sys::wait::{WaitStatus, waitpid};
+        use nix::unistd::{ForkResult, fork};
+
+        const SAME: i32 = 1;
+        const NOT_PERMITTED: i32 = 2;
+        let here = namespace();
+        let end = |code| -> ! {
+            // SAFETY: ends a forked child, with nothing left to do.
+            unsafe { libc::_exit(code) }
+        };
+        let code_of = |child| match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, code)) => code,
+            other => panic!("{other:?}"),
+        };
+        // SAFETY: the children look at files and end.
+        match unsafe { fork() }.expect("a child") {
+            ForkResult::Parent { child } => match code_of(child) {
+                NOT_PERMITTED => println!("left out: a pid namespace takes root"),
+                code => assert_ne!(code, SAME, "the child has the fingerprint of its parent"),
+            },
+            ForkResult::Child => {
+                // SAFETY: takes a number.
+                if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
+                    end(NOT_PERMITTED);
+                }
+                // SAFETY: as above.
+                match unsafe { fork() } {
+                    Ok(ForkResult::Child) => end(i32::from(namespace() == here)),
+                    Ok(ForkResult::Parent { child }) => end(code_of(child)),
+                    Err(_) => end(NOT_PERMITTED),
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_process_has_one_start() {
         let own = started(std::process::id());
