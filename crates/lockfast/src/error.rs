@@ -408,6 +408,13 @@ mod tests {
         assert!(contended.is_contended() && !contended.is_timed_out());
         let timed_out = sample(Cause::TimedOut(Duration::ZERO, None));
         assert!(timed_out.is_timed_out() && !timed_out.is_contended());
+        let cancelled = Cause::Cancelled(Duration::from_secs(1));
+        let cancelled = Error::new(Path::new("/run/a.lock"), Operation::Acquire, cancelled);
+        let text = cancelled.to_string();
+        assert!(
+            text.starts_with("wait for a permit of /run/a.lock"),
+            "{text}"
+        );
         let deadlock = sample(Cause::System(io::Error::from(io::ErrorKind::Deadlock)));
         assert!(deadlock.is_deadlock() && !deadlock.is_permission_denied());
     }

@@ -206,9 +206,15 @@ impl Report {
             let permits = permits.get(&description.file).copied();
             add_views(description, permits, snapshot, &mut locks);
         }
+        let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
+        for description in &snapshot.descriptions {
+            let all = on_file.entry(description.file).or_default();
+            all.push(description);
+        }
         locks.extend(snapshot.requests.iter().map(|request| {
             let permits = permits.get(&request.file).copied();
-            awaited(request, permits, snapshot)
+            let on_file = on_file.get(&request.file).map_or(&[][..], Vec::as_slice);
+            awaited(request, permits, on_file, snapshot)
         }));
         let records = records::read(snapshot);
         for lock in &mut locks {
@@ -296,14 +302,17 @@ fn add_views(
     }
 }
 
-/// What somebody waits for.
-fn awaited(request: &Request, permits: Option<u32>, snapshot: &Snapshot) -> LockView {
+/// The lock that somebody waits for, on a file that others have these locks of.
+fn awaited(
+    request: &Request,
+    permits: Option<u32>,
+    on_file: &[&Description],
+    snapshot: &Snapshot,
+) -> LockView {
     let processes: Vec<u32> = request.pid.into_iter().collect();
     let view = view(request.file, &request.lock, &processes, snapshot);
-    let own = snapshot
-        .descriptions
+    let own = on_file
         .iter()
-        .filter(|description| description.file == request.file)
         .filter(|description| {
             request
                 .pid
