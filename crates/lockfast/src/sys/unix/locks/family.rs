@@ -30,21 +30,20 @@ pub(super) fn wait_for(parent: &Process, child: u32) -> Option<FamilyWait> {
     }
     let mut found = None;
     for tid in process::threads(pid) {
-        let blocked = match blocked(pid, tid) {
-            Some(blocked) => blocked,
-            None => continue,
+        let Some(awaited) = awaited(pid, tid) else {
+            continue;
         };
-        match blocked {
-            Blocked::UntilEnd(Some(of)) if of == child => return wait(vec![child], true),
-            Blocked::UntilEnd(Some(_)) => {}
-            Blocked::UntilEnd(None) => return wait(vec![child], children(pid) == [child]),
-            Blocked::UntilWritten(pipe) => {
+        match awaited {
+            Awaited::End(Some(of)) if of == child => return wait(vec![child], true),
+            Awaited::End(Some(_)) => {}
+            Awaited::End(None) => return wait(vec![child], children(pid) == [child]),
+            Awaited::Output(pipe) => {
                 let (writers, is_everybody) = writers(&pipe);
                 if writers.contains(&child) {
                     return wait(writers, is_everybody);
                 }
             }
-            Blocked::UntilEvent => found = wait(vec![child], false),
+            Awaited::Event => found = wait(vec![child], false),
         }
     }
     found
@@ -52,62 +51,61 @@ pub(super) fn wait_for(parent: &Process, child: u32) -> Option<FamilyWait> {
 
 /// The event that a thread sleeps for.
 #[derive(Debug, PartialEq, Eq)]
-enum Blocked {
+enum Awaited {
     /// The end of that child, or of any.
-    UntilEnd(Option<u32>),
+    End(Option<u32>),
     /// Somebody writes to that pipe, or nobody can any more.
-    UntilWritten(String),
+    Output(String),
     /// Something, without a limit of time.
-    UntilEvent,
+    Event,
 }
 
-fn blocked(pid: u32, tid: u32) -> Option<Blocked> {
+fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
     let Some(text) = read("syscall") else {
         // Where the call is a secret, the function in which the thread sleeps may be none.
         let place = read("wchan")?;
-        return (place == "do_wait").then_some(Blocked::UntilEnd(None));
+        return (place == "do_wait").then_some(Awaited::End(None));
     };
     let call = Call::parse(&text)?;
     let [first, second, third, fourth, fifth, _] = call.arguments;
     // A pid or a number of milliseconds, in the lower half of a register.
-    let signed = |argument: u64| (argument & u64::from(u32::MAX)) as u32 as i32;
-    let certain = |argument| Blocked::UntilEnd(u32::try_from(signed(argument)).ok());
+    let signed = |argument: u64| {
+        let half = u32::try_from(argument & u64::from(u32::MAX)).expect("32 bits");
+        i32::from_ne_bytes(half.to_ne_bytes())
+    };
+    let certain = |argument| Awaited::End(u32::try_from(signed(argument)).ok());
     match call.number {
         libc::SYS_wait4 => Some(match signed(first) {
             1.. => certain(first),
             // Any, or any of a group.
-            _ => Blocked::UntilEnd(None),
+            _ => Awaited::End(None),
         }),
         libc::SYS_waitid => match u32::try_from(first).ok()? {
             libc::P_PID => Some(certain(second)),
-            libc::P_PIDFD => Some(Blocked::UntilEnd(Some(of_pidfd(pid, second)?))),
-            _ => Some(Blocked::UntilEnd(None)),
+            libc::P_PIDFD => Some(Awaited::End(Some(of_pidfd(pid, second)?))),
+            _ => Some(Awaited::End(None)),
         },
         libc::SYS_read => {
             let target = fs::read_link(format!("/proc/{pid}/task/{tid}/fd/{first}")).ok()?;
             let target = target.to_str()?;
             if target.starts_with("pipe:[") {
-                Some(Blocked::UntilWritten(target.to_owned()))
+                Some(Awaited::Output(target.to_owned()))
             } else {
-                target
-                    .starts_with("socket:[")
-                    .then_some(Blocked::UntilEvent)
+                target.starts_with("socket:[").then_some(Awaited::Event)
             }
         }
-        libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_rt_sigsuspend => {
-            Some(Blocked::UntilEvent)
-        }
-        libc::SYS_ppoll | libc::SYS_rt_sigtimedwait if third == 0 => Some(Blocked::UntilEvent),
-        libc::SYS_pselect6 if fifth == 0 => Some(Blocked::UntilEvent),
-        libc::SYS_epoll_pwait if signed(fourth) < 0 => Some(Blocked::UntilEvent),
+        libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_rt_sigsuspend => Some(Awaited::Event),
+        libc::SYS_ppoll | libc::SYS_rt_sigtimedwait if third == 0 => Some(Awaited::Event),
+        libc::SYS_pselect6 if fifth == 0 => Some(Awaited::Event),
+        libc::SYS_epoll_pwait if signed(fourth) < 0 => Some(Awaited::Event),
         number => of_old_call(number, third, fourth, fifth),
     }
 }
 
 /// Calls that newer processors do not have.
 #[cfg(target_arch = "x86_64")]
-fn of_old_call(number: libc::c_long, third: u64, fourth: u64, fifth: u64) -> Option<Blocked> {
+fn of_old_call(number: libc::c_long, third: u64, fourth: u64, fifth: u64) -> Option<Awaited> {
     let is_negative = |argument: u64| argument & (1 << 31) != 0;
     let has_no_limit = match number {
         libc::SYS_poll => is_negative(third),
@@ -116,11 +114,11 @@ fn of_old_call(number: libc::c_long, third: u64, fourth: u64, fifth: u64) -> Opt
         libc::SYS_pause => true,
         _ => false,
     };
-    has_no_limit.then_some(Blocked::UntilEvent)
+    has_no_limit.then_some(Awaited::Event)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn of_old_call(_: libc::c_long, _: u64, _: u64, _: u64) -> Option<Blocked> {
+fn of_old_call(_: libc::c_long, _: u64, _: u64, _: u64) -> Option<Awaited> {
     None
 }
 
@@ -151,11 +149,11 @@ fn writers(pipe: &str) -> (Vec<u32>, bool) {
             is_everybody &= !super::scan::has_program(pid);
             continue;
         };
-        let writes = entries.flatten().any(|entry| {
+        let has_end = entries.flatten().any(|entry| {
             let is_pipe = fs::read_link(entry.path()).is_ok_and(|link| link == Path::new(pipe));
             is_pipe && can_write(pid, &entry.file_name())
         });
-        if writes {
+        if has_end {
             writers.push(pid);
         }
     }

@@ -111,8 +111,7 @@ fn is_served(file_system: &[u8]) -> bool {
         "smbfs",
         "virtiofs",
     ];
-    let is = |name: &&str| name.as_bytes() == file_system;
-    file_system.starts_with(b"fuse") || SERVED.iter().any(|name| is(&name))
+    file_system.starts_with(b"fuse") || SERVED.iter().any(|name| name.as_bytes() == file_system)
 }
 
 #[cfg(test)]
