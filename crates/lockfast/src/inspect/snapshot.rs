@@ -95,25 +95,21 @@ pub(crate) struct Place {
 }
 
 /// How the content of a file can be read.
+#[cfg_attr(
+    any(not(unix), lockfast_unsupported),
+    allow(
+        dead_code,
+        reason = "there only files are looked at that the user named, or none"
+    )
+)]
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// By this path.
     At(PathBuf),
     /// By a descriptor that is kept for that.
-    #[cfg_attr(
-        any(not(unix), lockfast_unsupported),
-        allow(dead_code, reason = "there nothing but the path is needed")
-    )]
     Kept(Arc<File>),
     /// Not without asking a server that somebody else has chosen and that may not answer, or without
     /// breaking a lease. The length is known.
-    #[cfg_attr(
-        any(not(unix), lockfast_unsupported),
-        allow(
-            dead_code,
-            reason = "there only files are looked at that the user named"
-        )
-    )]
     Withheld(u64),
 }
 
