@@ -5,6 +5,7 @@ use std::fs::File;
 use std::hash::Hash;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::iter;
+use std::time::{Duration, Instant};
 
 use super::table::{self, Line};
 use crate::inspect::snapshot::{Description, FileKey};
@@ -31,17 +32,19 @@ pub(super) struct Reader {
     file: File,
 }
 
-/// How often the table is read at most.
-const ATTEMPTS: usize = 8;
+/// How often the table is read at most, and for how long it is read again. Each page of it keeps all
+/// programs from taking locks for an instant, and waits for those that are taking one: on a machine with
+/// too much to do that may take a tenth of a second.
+const ATTEMPTS: usize = 5;
+const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How often the lines have to be the same: less if they can't have been left out so easily. If there are
-/// none, so that the lock may be said to be free, the whole table has to be the same.
-const ALIKE_IN_A_PIECE: usize = 2;
-const ALIKE: usize = 3;
-const ALIKE_AND_EMPTY: usize = 4;
+/// How often it is read even then: what one reading leaves out, others have.
+const LEAST: usize = 3;
 
-/// What is shorter came in one page with room for most lines that could follow.
-const SHORT: usize = 2048;
+/// How often the lines have to be the same. If there are none, so that the lock may be said to be free,
+/// the whole table has to be the same.
+const ALIKE: usize = 2;
+const ALIKE_AND_EMPTY: usize = 3;
 
 impl Reader {
     pub(super) fn open() -> io::Result<Self> {
@@ -53,6 +56,7 @@ impl Reader {
     pub(super) fn table(&mut self, file: Option<FileKey>) -> io::Result<Table> {
         let mut readings: Vec<Vec<Line>> = Vec::new();
         let mut leased = HashSet::new();
+        let begun = Instant::now();
         let mut alike = 0;
         let mut last = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -68,10 +72,10 @@ impl Reader {
             let is_same = readings.last() == Some(&lines) && !(lines.is_empty() && has_changed);
             last = text;
             alike = if is_same { alike + 1 } else { 1 };
-            let enough = match (lines.is_empty(), last.len() < SHORT) {
-                (true, _) => ALIKE_AND_EMPTY,
-                (false, true) => ALIKE_IN_A_PIECE,
-                (false, false) => ALIKE,
+            let enough = if lines.is_empty() {
+                ALIKE_AND_EMPTY
+            } else {
+                ALIKE
             };
             if alike >= enough {
                 let is_settled = true;
@@ -82,6 +86,9 @@ impl Reader {
                 });
             }
             readings.push(lines);
+            if readings.len() >= LEAST && begun.elapsed() > PATIENCE {
+                break;
+            }
         }
         Ok(Table {
             lines: usual(&readings),
