@@ -15,6 +15,7 @@ const LONGEST_PATH: usize = 1024;
 const LONGEST_WORD: usize = 256;
 
 /// The most characters of a command line that are shown.
+#[cfg(feature = "inspect")]
 pub(crate) const LONGEST_COMMAND: usize = 512;
 
 /// The most characters of a message that are shown.
@@ -115,6 +116,7 @@ impl Line {
         self.text.push_str(text);
     }
 
+    #[cfg(feature = "inspect")]
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
