@@ -244,8 +244,9 @@ const STATUS_CODES: &str = "\
 Exit code: 0 all are free, 75 one is held or may be, 64 usage, 71 system error.";
 
 const LS_CODES: &str = "\
-Exit code: 0; with --deadlocks 75 if there is one; 64 usage, 66 there is nothing at a path,
-71 system error.";
+Exit code: 0; with --deadlocks 75 if one is certain, and 0 if it is only possible (a wait may have a
+limit, or another thread may release a lock); 64 usage, 66 there is nothing at a path, 71 system
+error.";
 
 const TOP_CODES: &str = "\
 Keys: up and down select, < and > choose the column to sort by, r reverses, / filters, space pauses,

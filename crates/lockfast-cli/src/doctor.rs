@@ -7,10 +7,9 @@ mod report;
 mod stage;
 mod verdict;
 
-use std::io;
 use std::path::PathBuf;
 
-use crate::exit::{Exit, say};
+use crate::exit::{self, Exit, say};
 use crate::inspect::has_colours;
 use crate::sys;
 use file_system::FileSystem;
@@ -60,12 +59,10 @@ pub(crate) fn run(arguments: &Doctor) -> Exit {
     } else {
         report.print(has_colours())
     };
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(format_args!("cannot print: {error}"));
-            Exit::SYSTEM
-        }
-        _ if report.is_well() => Exit::SUCCESS,
-        _ => Exit::code(1),
+    exit::note(printed);
+    if report.is_well() {
+        Exit::SUCCESS
+    } else {
+        Exit::code(1)
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap_complete::Shell;
 
 use crate::args;
-use crate::exit::{Exit, say};
+use crate::exit::{self, Exit, say};
 
 /// What can be said after `lockfast completions`.
 #[derive(Debug, clap::Args)]
@@ -28,13 +28,8 @@ pub(crate) struct Man {
 pub(crate) fn completions(arguments: &Completions) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut args::command(), "lockfast", &mut text);
-    match io::stdout().write_all(&text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(format_args!("cannot print the completions: {error}"));
-            Exit::SYSTEM
-        }
-        _ => Exit::SUCCESS,
-    }
+    exit::note(io::stdout().write_all(&text));
+    Exit::SUCCESS
 }
 
 /// Writes the man pages, one for each subcommand.

@@ -3,6 +3,9 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use lockfast::command_support::Shown;
 
 /// The code that the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,18 @@ impl Exit {
         Self(code)
     }
 
+    /// The code at the end of the program: output that was lost is an error.
+    pub(crate) fn after_output(self) -> Self {
+        note(io::stdout().flush());
+        match &*FAILURE.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => self,
+            Some(error) => {
+                say(format_args!("cannot write to standard output: {error}"));
+                Self::SYSTEM
+            }
+        }
+    }
+
     /// The code by which shells tell that a signal killed the command.
     #[cfg_attr(windows, allow(dead_code, reason = "there are no signals"))]
     pub(crate) const fn killed_by(signal: u8) -> Self {
@@ -48,6 +63,26 @@ impl From<Exit> for ExitCode {
 
 /// Says one line on standard error.
 pub(crate) fn say(message: impl Display) {
+    let message = message.to_string();
     // Unlike `eprintln!`, which panics when the reader is gone.
-    let _ = writeln!(io::stderr(), "lockfast: {message}");
+    let _ = writeln!(io::stderr(), "lockfast: {}", Shown::message(&message));
 }
+
+/// Writes a line, or several, to standard output.
+pub(crate) fn put(text: impl Display) {
+    note(writeln!(io::stdout(), "{text}"));
+}
+
+/// Remembers that standard output could not be written, unless its reader is gone: nobody misses
+/// anything then.
+pub(crate) fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let mut failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error);
+    }
+}
+
+/// The first error of writing to standard output.
+static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);

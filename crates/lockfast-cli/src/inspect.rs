@@ -3,21 +3,16 @@
 mod json;
 mod scope;
 
-use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use lockfast::command_support::Shown;
 use lockfast::inspect::{LockView, LockedFile, Process, Report};
 
 pub(crate) use self::json::Document;
 pub(crate) use self::scope::Scope;
 use crate::sys;
-
-/// Writes to standard output. Nobody is left to tell when it is closed.
-pub(crate) fn put(text: impl fmt::Display) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
 
 /// May there be colours?
 pub(crate) fn has_colours() -> bool {
@@ -29,20 +24,7 @@ pub(crate) fn has_colours() -> bool {
 
 /// In one line, with nothing that moves a terminal's cursor or ends a field.
 pub(crate) fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() {
-                text.extend(c.escape_default());
-            } else {
-                text.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
+    Shown::path(path).to_string()
 }
 
 /// A path, or the numbers where there is none.
@@ -60,6 +42,12 @@ pub(crate) fn is_free(report: &Report) -> Option<bool> {
     (is_held || report.is_free()).then_some(!is_held)
 }
 
+/// Whether all of its processes were stopped, so that nobody releases it, or goes on with it.
+pub(crate) fn is_stopped(lock: &LockView) -> bool {
+    let mut processes = lock.processes.iter();
+    !lock.processes.is_empty() && processes.all(|process| process.is_stopped)
+}
+
 /// The name of the user, or the number.
 pub(crate) fn user(process: &Process) -> String {
     user_name(process.user)
@@ -70,7 +58,10 @@ pub(crate) fn user_name(number: Option<u32>) -> String {
     let Some(number) = number else {
         return "?".to_owned();
     };
-    sys::user_name(number).unwrap_or_else(|| number.to_string())
+    match sys::user_name(number) {
+        Some(name) => Shown::word(&name).to_string(),
+        None => number.to_string(),
+    }
 }
 
 /// How long ago that was, to the second.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lockfast::{Fairness, Guards, Member, MemberGuard, Options, Result, RwLock, Semaphore};
 
 use crate::args;
-use crate::progress::Progress;
+use crate::progress::{Progress, Wanted};
 use crate::sys;
 
 /// A lock of the command line, to be had alone or with others.
@@ -94,7 +94,11 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     if arguments.no_wait {
         options
     } else {
-        progress.watch(options)
+        let wanted = match arguments.permits {
+            Some(_) => Wanted::Permit,
+            None => Wanted::Lock,
+        };
+        progress.watch(options, wanted)
     }
 }
 

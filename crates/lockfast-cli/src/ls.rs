@@ -7,8 +7,8 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use lockfast::inspect::{self, Deadlock, Incomplete, LockView, LockedFile, Opener, Report, State};
 
 use crate::args;
-use crate::exit::{Exit, say};
-use crate::inspect::{Document, Scope, ago, has_colours, manner, place, put, user};
+use crate::exit::{Exit, put, say};
+use crate::inspect::{Document, Scope, ago, has_colours, is_stopped, manner, place, user};
 
 pub(crate) fn run(arguments: &args::Ls) -> Exit {
     let scope = match scope(arguments) {
@@ -105,24 +105,28 @@ fn tell_deadlocks(
         }
         tell_gaps(incomplete);
     }
-    if found.is_empty() {
-        Exit::SUCCESS
-    } else {
+    // A monitor acts on the code, so it is that of deadlocks that surely are some.
+    if found.iter().any(|deadlock| deadlock.is_certain) {
         Exit::HELD
+    } else {
+        Exit::SUCCESS
     }
 }
 
 fn tell(deadlock: &Deadlock) {
     let count = deadlock.steps.len();
-    let certainty = if deadlock.is_certain {
-        "deadlock"
-    } else {
-        "deadlock, unless another thread of theirs releases a lock"
-    };
     let noun = if count == 1 { "process" } else { "processes" };
-    put(format_args!("{certainty}: {count} {noun}"));
+    if deadlock.is_certain {
+        put(format_args!("deadlock: {count} {noun}"));
+    } else {
+        put(format_args!(
+            "possible deadlock: {count} {noun}, unless a thread of theirs releases a lock or a wait has \
+             a limit"
+        ));
+    }
     let next = deadlock.steps.iter().cycle().skip(1);
     for (step, next) in deadlock.steps.iter().zip(next) {
+        let is_child = next.process.parent == Some(step.process.pid);
         let next = next.process.pid;
         match &step.file {
             Some(file) => put(format_args!(
@@ -130,8 +134,12 @@ fn tell(deadlock: &Deadlock) {
                 step.process,
                 place(file)
             )),
-            None => put(format_args!(
+            None if is_child => put(format_args!(
                 "  {} waits for the end of its child, pid {next}",
+                step.process
+            )),
+            None => put(format_args!(
+                "  {} waits for the output of pid {next}",
                 step.process
             )),
         }
@@ -160,7 +168,7 @@ fn fields(lock: &LockView) -> [String; 8] {
     };
     [
         place(&lock.file),
-        lock.state.to_string(),
+        state(lock),
         manner(lock),
         lock.kind.to_string(),
         joined(&|process| process.pid.to_string()),
@@ -168,6 +176,15 @@ fn fields(lock: &LockView) -> [String; 8] {
         ago(lock.since).unwrap_or_else(|| "-".to_owned()),
         joined(&inspect::Process::command_line),
     ]
+}
+
+/// As in `holding`, or `holding (stopped)` if all that hold it are.
+fn state(lock: &LockView) -> String {
+    if is_stopped(lock) {
+        format!("{} (stopped)", lock.state)
+    } else {
+        lock.state.to_string()
+    }
 }
 
 /// Who may hold the lock, or wait for it.
@@ -203,7 +220,7 @@ fn table(rows: Vec<[String; 8]>) -> Table {
         }
     }));
     for row in rows {
-        let colour = if row[1] == State::Holding.as_str() {
+        let colour = if row[1].starts_with(State::Holding.as_str()) {
             Color::Green
         } else {
             Color::Yellow

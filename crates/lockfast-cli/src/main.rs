@@ -12,6 +12,7 @@ mod inspect;
 mod locks;
 mod ls;
 mod progress;
+mod replaced;
 mod run;
 mod status;
 #[cfg_attr(windows, path = "windows/sys.rs")]
@@ -46,16 +47,16 @@ fn main() -> ExitCode {
         },
         Err(error) => usage(&error),
     };
-    exit.into()
+    exit.after_output().into()
 }
 
 /// Shows what is wrong with the arguments, or the help that they ask for.
 fn usage(error: &clap::Error) -> Exit {
-    // Nobody is left to tell when the output is closed.
-    let _ = error.print();
+    let printed = error.print();
     if error.use_stderr() {
         Exit::USAGE
     } else {
+        exit::note(printed);
         Exit::SUCCESS
     }
 }

@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lockfast::command_support::Shown;
 use lockfast::{Options, Waiting};
 
 use crate::exit::say;
+use crate::sys;
 
 /// Waits shorter than this are not spoken of.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -62,7 +64,7 @@ impl Progress {
     }
 
     /// Has the locks that are opened with these options tell about their waits.
-    pub(crate) fn watch<L>(&self, options: Options<L>) -> Options<L> {
+    pub(crate) fn watch<L>(&self, options: Options<L>, wanted: Wanted) -> Options<L> {
         let Some(display) = &self.display else {
             return options;
         };
@@ -71,7 +73,7 @@ impl Progress {
             .wait_interval(self.interval)
             .on_wait(move |waiting| {
                 let mut display = display.lock().unwrap_or_else(PoisonError::into_inner);
-                display.show(waiting);
+                display.show(&Wait { waiting, wanted });
                 ControlFlow::Continue(())
             })
     }
@@ -86,7 +88,8 @@ impl Progress {
 }
 
 impl Display {
-    fn show(&mut self, waiting: &Waiting<'_>) {
+    fn show(&mut self, wait: &Wait<'_>) {
+        let waiting = wait.waiting;
         if waiting.waited().is_zero() {
             // Another wait begins, for the next one of several locks.
             self.spinner.hide();
@@ -95,19 +98,23 @@ impl Display {
         if waiting.waited() < PATIENCE {
             return;
         }
-        if self.spinner.show(waiting) {
+        if self.spinner.show(wait) {
             return;
         }
         if waiting.waited() >= self.next_line {
             self.next_line = waiting.waited() + REPEAT;
-            say(Wait(waiting));
+            say(wait);
         }
     }
 }
 
 impl Spinner {
     /// Moves it; `false` where there can be none.
-    fn show(&mut self, waiting: &Waiting<'_>) -> bool {
+    fn show(&mut self, wait: &Wait<'_>) -> bool {
+        if !sys::is_in_foreground(io::stderr()) {
+            self.leave();
+            return false;
+        }
         if let Self::Hidden = self {
             let bar = ProgressBar::new_spinner().with_style(style());
             *self = if bar.is_hidden() {
@@ -119,14 +126,25 @@ impl Spinner {
         let Self::Shown(bar) = self else {
             return false;
         };
-        bar.set_message(Wait(waiting).to_string());
+        bar.set_message(wait.to_string());
         bar.tick();
         true
     }
 
     fn hide(&mut self) {
+        if !sys::is_in_foreground(io::stderr()) {
+            self.leave();
+        }
         if let Self::Shown(bar) = self {
             bar.finish_and_clear();
+            *self = Self::Hidden;
+        }
+    }
+
+    /// Draws no more: the terminal shows the work of another process group now.
+    fn leave(&mut self) {
+        if let Self::Shown(bar) = self {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
             *self = Self::Hidden;
         }
     }
@@ -136,16 +154,34 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant")
 }
 
+/// The thing that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Lock,
+    Permit,
+}
+
 /// One wait in words: the path, how long, and who holds it.
-struct Wait<'a>(&'a Waiting<'a>);
+struct Wait<'a> {
+    waiting: &'a Waiting<'a>,
+    wanted: Wanted,
+}
 
 impl fmt::Display for Wait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(waiting) = self;
+        let Self { waiting, wanted } = self;
         let seconds = Duration::from_secs(waiting.waited().as_secs());
         let waited = humantime::format_duration(seconds);
-        let path = waiting.path().display();
-        write!(f, "waiting for lock {path} ({waited}): it is held")?;
+        let path = Shown::path(waiting.path());
+        match wanted {
+            Wanted::Lock => write!(f, "waiting for lock {path} ({waited}): it is held")?,
+            Wanted::Permit => {
+                write!(
+                    f,
+                    "waiting for a permit of {path} ({waited}): too few are free"
+                )?;
+            }
+        }
         match waiting.holder() {
             Some(holder) => write!(f, " by {holder}"),
             None => Ok(()),

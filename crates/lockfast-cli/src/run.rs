@@ -12,6 +12,7 @@ use crate::child::{self, Signals};
 use crate::exit::{Exit, say};
 use crate::locks;
 use crate::progress::Progress;
+use crate::replaced;
 use crate::sys;
 use crate::trace::Trace;
 
@@ -72,6 +73,7 @@ fn under_locks(arguments: &args::Run, guards: Guards) -> Exit {
             Exit::SYSTEM
         }
     };
+    replaced::tell(&guards);
     if arguments.inherit {
         // An unlock would take the lock from the processes that inherited it.
         guards.into_iter().for_each(std::mem::forget);

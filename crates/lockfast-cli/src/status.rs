@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use lockfast::command_support::Shown;
 use lockfast::inspect::{self, LockView, Process, Report};
 
 use crate::args;
-use crate::exit::{Exit, say};
-use crate::inspect::{Document, ago, is_free, manner, put, shown, user};
+use crate::exit::{Exit, put, say};
+use crate::inspect::{Document, ago, is_free, manner, shown, user};
 
 pub(crate) fn run(arguments: &args::Status) -> Exit {
     let mut reports = Vec::new();
@@ -68,7 +69,7 @@ fn sentence(lock: &LockView) -> String {
         processes.join(", ")
     };
     let label = lock.label.as_ref();
-    let label = label.map_or_else(String::new, |label| format!(" ({label})"));
+    let label = label.map_or_else(String::new, |label| format!(" ({})", Shown::word(label)));
     let since = ago(lock.since).map_or_else(String::new, |time| format!(", for {time}"));
     format!("{} {}: {who}{label}{since}", lock.state, manner(lock))
 }

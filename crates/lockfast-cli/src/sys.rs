@@ -11,7 +11,7 @@ use std::ffi::{CString, OsStr};
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::os::unix::process::CommandExt;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{self, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::{Uid, User};
+use nix::unistd::{self, Uid, User};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
@@ -159,6 +159,11 @@ pub(crate) fn float(text: &OsStr) -> Option<f64> {
     let number = unsafe { libc::strtod(text.as_ptr(), &raw mut end) };
     let read = end.addr() - text.as_ptr().addr();
     (read > 0 && read == text.as_bytes().len()).then_some(number)
+}
+
+/// Whether the terminal shows the work of this process, and not that of another process group.
+pub(crate) fn is_in_foreground(terminal: impl AsFd) -> bool {
+    unistd::tcgetpgrp(terminal).is_ok_and(|group| group == unistd::getpgrp())
 }
 
 /// A time that all processes of the machine count alike.

@@ -9,6 +9,7 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lockfast::command_support::Shown;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
@@ -18,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::args;
-use crate::exit::{Exit, say};
+use crate::exit::{self, Exit, say};
 
 /// A trace that is being made, or none.
 pub(crate) struct Trace(Option<Running>);
@@ -91,7 +92,10 @@ fn try_merge(arguments: &args::TraceMerge) -> Result<(), Failed> {
         events.append(&mut read(path).map_err(failed("cannot read trace", path))?);
     }
     match &arguments.output {
-        None => write(&events, io::stdout()).map_err(failed("cannot write trace to", "-")),
+        None => {
+            exit::note(write(&events, io::stdout()));
+            Ok(())
+        }
         Some(path) => File::create(path)
             .and_then(|file| write(&events, file))
             .map_err(failed("cannot write trace", path)),
@@ -244,6 +248,6 @@ fn failed(what: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, path, error } = self;
-        write!(f, "{what} {}: {error}", path.display())
+        write!(f, "{what} {}: {error}", Shown::path(path))
     }
 }

@@ -398,6 +398,40 @@ fn an_async_function_waits_as_a_task() {
     }
 }
 
+/// Of several that wait by one handle, only the first is in the kernel's queue; the others wait for it.
+#[test]
+fn each_task_whose_time_is_over_names_the_holder() {
+    #[locked(lock = lock, timeout = "1h")]
+    async fn patient(lock: &Lock) -> lockfast::Result<()> {
+        Ok(())
+    }
+    #[locked(lock = lock, timeout = Duration::from_millis(20))]
+    async fn too_long(lock: &Lock) -> lockfast::Result<()> {
+        Ok(())
+    }
+    let (_directory, path) = place();
+    let held = Lock::open(&path).expect("opened").lock().expect("free");
+    let lock = Lock::open(&path).expect("opened");
+    let mut context = Context::from_waker(Waker::noop());
+    let mut first = Box::pin(patient(&lock));
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let timed_out = [
+        block_on(too_long(&lock)).expect_err("it is held"),
+        lock.try_lock_for(Duration::from_millis(20))
+            .expect_err("it is held"),
+    ];
+    for timed_out in timed_out {
+        assert!(timed_out.is_timed_out(), "{timed_out}");
+        #[cfg(target_os = "linux")]
+        {
+            let holder = timed_out.holder().expect("it is known");
+            assert_eq!(holder.pid(), Some(std::process::id()), "{timed_out}");
+        }
+    }
+    drop(held);
+    block_on(first).expect("it is free");
+}
+
 /// Polls it again whenever it is woken.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);

@@ -1,6 +1,6 @@
-//! Kernel locks on descriptors that belong to somebody else.
+//! Kernel locks on descriptors that belong to somebody else, and text of others as it may be shown.
 //!
-//! For `lockfast flock` alone, and no part of the API: it may change in any release. What the
+//! For the command alone, and no part of the API: it may change in any release. What the
 //! primitives promise (the check that the file is still at its path, privacy of the descriptor, the
 //! queue of the threads) is the opposite of what flock(1) does, whose lock stays with a descriptor
 //! that the caller or the command has.
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::protocol::plan::{Access, Range};
 use crate::sys::alarm::Alarm;
 use crate::sys::{self, Target, Waited};
+pub use crate::text::Shown;
 
 /// A lock of the kernel on an open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,18 @@ pub enum Until {
     Instant(Instant),
     /// As long as it takes.
     Granted,
+}
+
+/// The numbers of the file at the path, as [`LockedFile`](crate::inspect::LockedFile) has them: of the
+/// device, and of the file in it.
+///
+/// # Errors
+///
+/// As the system has them.
+#[cfg(feature = "inspect")]
+pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
+    let key = sys::locks::key_of(path)?;
+    Ok(((key.major, key.minor), key.inode))
 }
 
 impl KernelLock {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Holder;
+use crate::text::Shown;
 
 /// The result of every operation of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -240,16 +241,18 @@ impl Error {
             operation,
             cause,
         } = &*self.inner;
+        let path = Shown::path(path);
         match cause {
             Cause::TimedOut(waited, _) => {
                 let what = operation.awaited();
-                write!(f, "gave up on {what} {} after {waited:.1?}", path.display())?;
+                write!(f, "gave up on {what} {path} after {waited:.1?}")?;
             }
             Cause::Cancelled(waited) => {
-                write!(f, "wait for lock {} was ended", path.display())?;
+                let what = operation.awaited();
+                write!(f, "wait for {what} {path} was ended")?;
                 return write!(f, " by the program after {waited:.1?}");
             }
-            _ => write!(f, "{} {}", operation.failed(), path.display())?,
+            _ => write!(f, "{} {path}", operation.failed())?,
         }
         match cause {
             Cause::Contended(holder) | Cause::TimedOut(_, holder) => match (found, holder) {
@@ -434,6 +437,13 @@ mod tests {
         assert!(contended.is_contended() && !contended.is_timed_out());
         let timed_out = sample(Cause::TimedOut(Duration::ZERO, None));
         assert!(timed_out.is_timed_out() && !timed_out.is_contended());
+        let cancelled = Cause::Cancelled(Duration::from_secs(1));
+        let cancelled = Error::new(Path::new("/run/a.lock"), Operation::Acquire, cancelled);
+        let text = cancelled.to_string();
+        assert!(
+            text.starts_with("wait for a permit of /run/a.lock"),
+            "{text}"
+        );
         let deadlock = sample(Cause::System(io::Error::from(io::ErrorKind::Deadlock)));
         assert!(deadlock.is_deadlock() && !deadlock.is_permission_denied());
     }

@@ -432,11 +432,12 @@ impl LockFile {
 
     /// Who holds it, if the kernel tells in one call.
     pub(crate) fn holder(&self, access: Access) -> Option<Holder> {
-        let mut holder = None;
+        let (mut holder, mut tagged) = (None, None);
         if self.bytes && sys::lock::TELLS_BLOCKERS {
             let main = Part::Main.range(self.exclusive_len);
             let blocker = sys::lock::blocker(&self.file, access, main)?;
             holder = protocol::holder(blocker, sys::process::namespace());
+            tagged = protocol::tagged_pid(blocker);
         }
         if self.author.is_none() {
             return holder;
@@ -444,6 +445,14 @@ impl LockFile {
         match (owner::holder(self), holder) {
             (Some(owner), None) => Some(Holder::with_record(&owner)),
             (Some(owner), Some(holder)) if holder.pid() == Some(owner.pid()) => {
+                Some(Holder::with_record(&owner))
+            }
+            // The tag of another pid namespace has the pid of the record, which means somebody there.
+            (Some(owner), Some(holder))
+                if holder.pid().is_none()
+                    && tagged == Some(owner.pid())
+                    && owner.is_elsewhere() =>
+            {
                 Some(Holder::with_record(&owner))
             }
             (_, holder) => holder,

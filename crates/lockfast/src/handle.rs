@@ -20,7 +20,7 @@ use crate::options::Settings;
 use crate::order::Fairness;
 use crate::owner;
 use crate::per_process::PerProcess;
-use crate::protocol::plan::Mode;
+use crate::protocol::plan::{Access, Mode};
 use crate::queue::{Entry, Joined, Queue, Shared, Turn};
 use crate::sys::FileId;
 use crate::thread::ThreadToken;
@@ -208,17 +208,18 @@ impl Handle {
                     }
                 }
                 Entry::Full if wait.is_impatient() => {
-                    return Err(wait.contended(process.holder()));
+                    return Err(wait.contended(process.holder(mode.access())));
                 }
                 Entry::Full => {
                     let competes = mode.is_alone() && self.has_lane() && wait.may_compete();
                     let admission = match queue.line_up(mode, thread, competes) {
                         Joined::Place(place) if competes => {
-                            wait.at_lane(place, || process.holder())?
+                            wait.at_lane(place, || process.holder(mode.access()))?
                         }
-                        joined => {
-                            Admission::Turn(wait.for_turn(joined, || process.holder()).await?)
-                        }
+                        joined => Admission::Turn(
+                            wait.for_turn(joined, || process.holder(mode.access()))
+                                .await?,
+                        ),
                     };
                     match admission {
                         Admission::Turn(turn) => break turn,
@@ -236,7 +237,9 @@ impl Handle {
                 return Err(wait.contended(None));
             }
             let place = turn.step_back();
-            turn = wait.at_place(place, || process.holder()).await?;
+            turn = wait
+                .at_place(place, || process.holder(mode.access()))
+                .await?;
         }
         let file = self.enter(&mut turn, mode, &mut wait).await?;
         let entry = match self.begin_record(&file, mode) {
@@ -453,10 +456,14 @@ impl OfProcess {
         }
     }
 
-    /// Who holds it while others of this process are inside or have the turn, as far as this
-    /// process knows.
-    pub(crate) fn holder(&self) -> Option<Holder> {
-        self.held.load(Ordering::Relaxed).then(Holder::this_process)
+    /// The holder while others of this process are inside or have the turn: this process, or the one
+    /// that keeps the others waiting.
+    pub(crate) fn holder(&self, access: Access) -> Option<Holder> {
+        if self.held.load(Ordering::Relaxed) {
+            return Some(Holder::this_process());
+        }
+        let (file, _) = self.queue.glance();
+        file?.holder(access)
     }
 }
 

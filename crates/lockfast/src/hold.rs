@@ -9,7 +9,7 @@ use crate::file::{Goal, LockFile};
 use crate::handle::{Handle, OfProcess};
 use crate::identity;
 use crate::owner::{self, Entry};
-use crate::protocol::plan::{self, Mode};
+use crate::protocol::plan::{self, Access, Mode};
 use crate::queue::Lane;
 use crate::release;
 use crate::thread::ThreadToken;
@@ -237,7 +237,9 @@ impl Hold {
         // A reader that is none is not in the way.
         process.queue.close_idle_lane();
         let joined = process.queue.line_up_to_upgrade(self.thread());
-        let turn = wait.for_turn(joined, || process.holder()).await?;
+        let turn = wait
+            .for_turn(joined, || process.holder(Access::Exclusive))
+            .await?;
         let file = self.file();
         let upgraded = file
             .attempt(Goal::Upgrade)

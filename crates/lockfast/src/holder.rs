@@ -5,6 +5,7 @@ use std::process;
 use std::time::SystemTime;
 
 use crate::owner::Owner;
+use crate::text::Shown;
 
 /// The process that holds a lock, as far as one question to the kernel tells.
 ///
@@ -56,7 +57,7 @@ impl Holder {
 
     pub(crate) fn with_record(owner: &Owner) -> Self {
         Self {
-            pid: Some(owner.pid()),
+            pid: (!owner.is_elsewhere()).then(|| owner.pid()),
             label: owner.label().map(str::to_owned),
             since: Some(owner.since()),
         }
@@ -91,7 +92,7 @@ impl fmt::Display for Holder {
             None => f.write_str("a process in another pid namespace or on another machine")?,
         }
         if let Some(label) = &self.label {
-            write!(f, " ({label})")?;
+            write!(f, " ({})", Shown::word(label))?;
         }
         match self.since.and_then(|since| since.elapsed().ok()) {
             Some(held) => write!(f, ", for {held:.1?}"),

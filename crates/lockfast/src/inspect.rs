@@ -206,12 +206,20 @@ impl Report {
             let permits = permits.get(&description.file).copied();
             add_views(description, permits, snapshot, &mut locks);
         }
+        let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
+        for description in &snapshot.descriptions {
+            let all = on_file.entry(description.file).or_default();
+            all.push(description);
+        }
         locks.extend(snapshot.requests.iter().map(|request| {
             let permits = permits.get(&request.file).copied();
-            awaited(request, permits, snapshot)
+            let on_file = on_file.get(&request.file).map_or(&[][..], Vec::as_slice);
+            awaited(request, permits, on_file, snapshot)
         }));
         let records = records::read(snapshot);
         for lock in &mut locks {
+            let is_alone = lock.state == State::Holding && lock.mode == Mode::Exclusive;
+            lock.is_record_unread = is_alone && records::is_withheld(key(lock), snapshot);
             if let Some(owner) = records.get(&key(lock)) {
                 lock.add_record(owner);
             }
@@ -234,7 +242,9 @@ impl Report {
             .iter()
             .filter(|lock| lock.processes.is_empty())
             .count();
-        let is_incomplete = unnamed > 0 || gaps.outside || gaps.remote || gaps.shared;
+        let unread_records = locks.iter().filter(|lock| lock.is_record_unread).count();
+        let is_incomplete =
+            unnamed > 0 || unread_records > 0 || gaps.outside || gaps.remote || gaps.shared;
         Self {
             locks,
             openers,
@@ -246,6 +256,7 @@ impl Report {
                 other_pid_namespaces: gaps.outside,
                 other_machines: gaps.remote,
                 shared_unseen: gaps.shared,
+                unread_records,
             }),
         }
     }
@@ -291,14 +302,17 @@ fn add_views(
     }
 }
 
-/// What somebody waits for.
-fn awaited(request: &Request, permits: Option<u32>, snapshot: &Snapshot) -> LockView {
+/// The lock that somebody waits for, on a file that others have these locks of.
+fn awaited(
+    request: &Request,
+    permits: Option<u32>,
+    on_file: &[&Description],
+    snapshot: &Snapshot,
+) -> LockView {
     let processes: Vec<u32> = request.pid.into_iter().collect();
     let view = view(request.file, &request.lock, &processes, snapshot);
-    let own = snapshot
-        .descriptions
+    let own = on_file
         .iter()
-        .filter(|description| description.file == request.file)
         .filter(|description| {
             request
                 .pid
@@ -329,6 +343,7 @@ fn view(file: FileKey, lock: &KernelLock, owners: &[u32], snapshot: &Snapshot) -
         processes: processes.cloned().collect(),
         since: None,
         label: None,
+        is_record_unread: false,
     }
 }
 
@@ -353,7 +368,7 @@ fn mode(exclusive: bool) -> Mode {
 fn located(file: FileKey, snapshot: &Snapshot) -> LockedFile {
     let place = snapshot.places.get(&file);
     LockedFile {
-        path: place.map(|place| place.path.clone()),
+        path: place.and_then(|place| place.path.clone()),
         is_deleted: place.is_some_and(|place| place.deleted),
         device: (file.major, file.minor),
         inode: file.inode,

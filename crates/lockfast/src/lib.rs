@@ -93,6 +93,7 @@ mod release;
 mod rwlock;
 mod semaphore;
 mod sys;
+mod text;
 mod thread;
 mod trace;
 mod wait;

@@ -68,10 +68,30 @@ impl Owner {
         self.record.since
     }
 
-    /// Does that very process still run here? Told by the instant at which it started, as a pid is used
-    /// again; `None` if it ran in another boot of the machine, or on another machine.
+    /// Whether its pid means another process here: it ran in another boot, in another pid namespace, or
+    /// on another machine.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.record.author.is_elsewhere()
+    }
+
+    /// Whether that very process still runs here. Told by the instant at which it started, as a pid is
+    /// used again; `None` if it ran in another boot of the machine, in another pid namespace, or on
+    /// another machine.
     pub fn is_running(&self) -> Option<bool> {
         self.record.author.is_running()
+    }
+}
+
+#[cfg(feature = "inspect")]
+impl Owner {
+    /// Whether it is the process that has this pid here, and the other one in its own pid namespace.
+    pub(crate) fn is(&self, pid: u32, own_pid: u32) -> bool {
+        self.record.author.is(pid, own_pid)
+    }
+
+    /// Whether it ran since this machine was started.
+    pub(crate) fn is_of_this_boot(&self) -> bool {
+        self.record.author.is_of_this_boot()
     }
 }
 

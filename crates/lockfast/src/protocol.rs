@@ -129,19 +129,23 @@ pub(crate) fn holder(blocker: Blocker, namespace: u64) -> Option<Holder> {
     if let Some(pid) = blocker.pid {
         return Some(Holder::with_pid(pid));
     }
-    if blocker.start != 0 || blocker.len <= TAG_START {
-        return None;
-    }
+    let pid = tagged_pid(blocker)?;
     let tag = blocker.len - TAG_START;
-    let pid = u32::try_from(tag & ((1 << PID_BITS) - 1)).expect("masked to 22 bits");
-    if pid == 0 {
-        return None;
-    }
     if tag >> PID_BITS == fold(namespace) {
         Some(Holder::with_pid(pid))
     } else {
         Some(Holder::elsewhere())
     }
+}
+
+/// The pid of the holder in its own pid namespace, if the blocker has a tag.
+pub(crate) fn tagged_pid(blocker: Blocker) -> Option<u32> {
+    if blocker.pid.is_some() || blocker.start != 0 || blocker.len <= TAG_START {
+        return None;
+    }
+    let tag = blocker.len - TAG_START;
+    let pid = u32::try_from(tag & ((1 << PID_BITS) - 1)).expect("masked to 22 bits");
+    (pid != 0).then_some(pid)
 }
 
 fn fold(namespace: u64) -> u64 {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lockfast::command_support::Shown;
 use serde_json::{Value, json};
 
 use super::checks::{Checks, Families};
@@ -69,7 +70,7 @@ impl Report {
             }
         };
         let mut out = io::stdout().lock();
-        write!(out, "{}", self.directory.display())?;
+        write!(out, "{}", Shown::path(&self.directory))?;
         if let Some(FileSystem {
             kind,
             source,
@@ -78,7 +79,7 @@ impl Report {
         }) = &self.file_system
         {
             let (source, mounted_on) = (Path::new(source), Path::new(mounted_on));
-            let (source, mounted_on) = (source.display(), mounted_on.display());
+            let (source, mounted_on) = (Shown::path(source), Shown::path(mounted_on));
             write!(out, ": {kind} ({source} on {mounted_on})")?;
         }
         writeln!(out, "\n")?;

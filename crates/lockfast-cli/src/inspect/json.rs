@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use lockfast::inspect::{self, LockView, LockedFile};
 use serde::Serialize;
 
-use super::{is_free, put, user};
+use super::{is_free, user};
+use crate::exit::put;
 
 /// What is printed as a whole.
 #[derive(Debug, Default, Serialize)]
@@ -94,6 +95,7 @@ struct Process {
     command_bytes: Option<Vec<Vec<u8>>>,
     started: Option<String>,
     threads: u32,
+    stopped: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +119,7 @@ struct Incomplete {
     other_pid_namespaces: bool,
     other_machines: bool,
     shared_unseen: bool,
+    unread_records: usize,
     text: String,
 }
 
@@ -237,6 +240,7 @@ impl From<&inspect::Process> for Process {
             command_bytes: (!is_text).then(bytes),
             started: time(process.started),
             threads: process.threads,
+            stopped: process.is_stopped,
         }
     }
 }
@@ -263,6 +267,7 @@ impl From<&inspect::Incomplete> for Incomplete {
             other_pid_namespaces: incomplete.other_pid_namespaces,
             other_machines: incomplete.other_machines,
             shared_unseen: incomplete.shared_unseen,
+            unread_records: incomplete.unread_records,
             text: incomplete.to_string(),
         }
     }

@@ -1,8 +1,10 @@
 //! Which part of the machine is asked about.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lockfast::command_support;
 use lockfast::inspect::{self, Deadlock, LockedFile, Report};
 
 use crate::exit::{Exit, say};
@@ -70,11 +72,14 @@ impl Scope {
             .iter()
             .filter(|lock| lock.processes.is_empty())
             .count();
+        let unread = report.locks.iter().filter(|lock| lock.is_record_unread);
+        let unread = unread.count();
         report.incomplete = report.incomplete.take().filter(|incomplete| {
-            unnamed > 0 || incomplete.other_pid_namespaces || incomplete.shared_unseen
+            unnamed > 0 || unread > 0 || incomplete.other_pid_namespaces || incomplete.shared_unseen
         });
         if let Some(incomplete) = &mut report.incomplete {
             incomplete.unnamed = unnamed;
+            incomplete.unread_records = unread;
         }
     }
 }
@@ -111,32 +116,33 @@ fn look_at_each_file(roots: &[PathBuf]) -> lockfast::Result<Report> {
 
 /// Finds the names of files that only others have open, among those that were asked for.
 fn name_files(report: &mut Report, roots: &[PathBuf]) {
-    let mut nameless: Vec<&mut LockedFile> = report
-        .locks
-        .iter_mut()
-        .map(|lock| &mut lock.file)
-        .filter(|file| file.path.is_none())
-        .collect();
+    let mut nameless = HashMap::<u64, Vec<&mut LockedFile>>::new();
+    for file in report.locks.iter_mut().map(|lock| &mut lock.file) {
+        if file.path.is_none() {
+            nameless.entry(file.inode).or_default().push(file);
+        }
+    }
     if nameless.is_empty() {
         return;
     }
-    for root in roots {
-        let below = fs::read_dir(root).into_iter().flatten().flatten();
-        let below = below.map(|entry| (sys::number(&entry), entry.path()));
-        for (inode, path) in below.chain([(None, root.clone())]) {
-            for file in &mut nameless {
-                if inode.is_none_or(|inode| inode == file.inode) && is_at(file, &path) {
-                    file.path = Some(path.clone());
-                }
+    let mut name = |inode: Option<u64>, path: &Path| {
+        // Of a name with another number it is not asked which file that is.
+        if inode.is_some_and(|inode| !nameless.contains_key(&inode)) {
+            return;
+        }
+        let Ok((device, inode)) = command_support::numbers_of(path) else {
+            return;
+        };
+        for file in nameless.get_mut(&inode).into_iter().flatten() {
+            if file.device == device {
+                file.path = Some(path.to_path_buf());
             }
         }
+    };
+    for root in roots {
+        for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+            name(sys::number(&entry), &entry.path());
+        }
+        name(None, root);
     }
-}
-
-fn is_at(file: &LockedFile, path: &Path) -> bool {
-    let report = inspect::path(path);
-    report.is_ok_and(|report| {
-        let first = report.locks.first();
-        first.is_some_and(|lock| lock.file.device == file.device && lock.file.inode == file.inode)
-    })
 }

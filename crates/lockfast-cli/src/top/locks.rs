@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use lockfast::inspect::{LockView, Process, Report, State};
 
 use super::memory::Memory;
-use crate::inspect::{manner, place};
+use crate::inspect::{is_stopped, manner, place};
 
 /// A lock file that somebody has locked, or waits for.
 #[derive(Clone, Debug)]
@@ -131,7 +131,11 @@ fn party(view: &LockView, seen: SystemTime, now: SystemTime) -> Party {
         command: process.command_line(),
     };
     Party {
-        manner: manner(view),
+        manner: if is_stopped(view) {
+            format!("{}, stopped,", manner(view))
+        } else {
+            manner(view)
+        },
         role,
         kind: view.kind.as_str(),
         processes: view.processes.iter().map(program).collect(),

@@ -59,7 +59,8 @@ impl Model {
     /// A look found this.
     pub(super) fn update(&mut self, report: &Report, interval: Duration, now: SystemTime) {
         let locks = locks::of(report, &mut self.memory, now);
-        let circles: Vec<Vec<u32>> = report.deadlocks.iter().map(circle).collect();
+        let certain = report.deadlocks.iter().filter(|found| found.is_certain);
+        let circles: Vec<Vec<u32>> = certain.map(circle).collect();
         // What is put together of several moments is not there again.
         let lasting = |found: &&Vec<u32>| self.circles.contains(found);
         let looked = Looked {

@@ -8,7 +8,7 @@ use std::ffi::{OsString, c_void};
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -111,6 +111,11 @@ unsafe extern "system" fn clean_up(_event: u32) -> BOOL {
         clean();
     }
     0
+}
+
+/// Whether the console shows the work of this process: all of its processes write to it.
+pub(crate) fn is_in_foreground(_console: impl AsHandle) -> bool {
+    true
 }
 
 /// A time that all processes of the machine count alike.

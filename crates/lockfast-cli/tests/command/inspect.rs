@@ -3,10 +3,14 @@
 mod circles;
 mod documented;
 mod errors;
+mod families;
 mod hidden;
 mod in_order;
+mod neighbours;
 mod places;
+mod silent;
 mod since;
+mod truth;
 
 use std::ffi::OsStr;
 use std::fs;

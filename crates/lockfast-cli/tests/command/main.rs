@@ -11,6 +11,7 @@ mod leases;
 mod lockless;
 mod options;
 mod order;
+mod output;
 mod record;
 mod run;
 mod signals;

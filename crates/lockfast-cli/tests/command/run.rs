@@ -269,3 +269,33 @@ fn a_command_that_cannot_run_gives_126_or_127() {
     }
     assert!(is_free(&lock));
 }
+
+/// Nobody can prevent that, but those who did it by mistake should know.
+#[test]
+fn a_lock_file_that_was_deleted_while_it_was_held_is_told() {
+    let stage = Stage::new();
+    let path = stage.path("job.lock");
+    let command = |options: &[&str], text: &str| {
+        let mut command = run(options);
+        outcome(command.arg(&path).args(["--", "sh", "-c", text]).arg(&path))
+    };
+    let expected = format!(
+        "lockfast: lock file {} was deleted or replaced while it was held",
+        path.display()
+    );
+    for options in [&[][..], &["--shared"], &["--permits", "2"]] {
+        for text in [
+            "rm \"$0\"; exit 7",
+            "touch \"$0.new\"; mv \"$0.new\" \"$0\"; exit 7",
+        ] {
+            let told = command(options, text);
+            assert_eq!(told.code, Some(7), "{told:?}");
+            assert!(told.errors.starts_with(&expected), "{options:?}: {told:?}");
+            std::fs::remove_file(&path).ok();
+        }
+    }
+    for options in [&[][..], &["--remove"]] {
+        let told = command(options, "exit 7");
+        assert_eq!((told.code, told.errors.as_str()), (Some(7), ""));
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::stage::{Actor, DEADLINE, Stage, hold, run, script};
+use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, run, script};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -48,6 +48,50 @@ fn on_a_terminal_a_spinner_tells_of_the_wait_and_is_cleared() {
     terminal.shows("\r\u{1b}[2Kin\r\n");
     terminal.types("end\n");
     assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn a_permit_is_not_called_a_lock() {
+    let stage = Stage::new();
+    let pool = stage.path("pool.lock");
+    let permits = |text: &str| {
+        let mut command = run(["--permits", "1"]);
+        command.arg(&pool).args(["--", "sh", "-c", text]);
+        command
+    };
+    let mut holder = Actor::start(&mut permits(HOLD));
+    holder.says("ready");
+    let mut waiter = Actor::start(&mut permits("echo in"));
+    let path = pool.display();
+    let expected = format!("lockfast: waiting for a permit of {path} (1s): too few are free");
+    assert_eq!(waiter.complaint(), expected);
+    holder.tell("end");
+    waiter.says("in");
+    assert_eq!(waiter.end().code(), Some(0));
+}
+
+/// Nothing is painted over what runs in the foreground.
+#[test]
+fn in_the_background_a_line_tells_of_the_wait() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut holder = hold(&lock);
+    let text = "set -m; \"$0\" run \"$1\" -- echo in & wait; echo over";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", text, env!("CARGO_BIN_EXE_lockfast")]);
+    let mut terminal = Terminal::run(shell.arg(&lock));
+    let (path, pid) = (lock.display(), holder.pid());
+    terminal.shows(&format!(
+        "waiting for lock {path} (1s): it is held by pid {pid}"
+    ));
+    holder.tell("end");
+    terminal.shows("in\r\n");
+    terminal.shows("over\r\n");
+    assert_eq!(terminal.end(), Some(0));
+    let painted = terminal
+        .seen()
+        .contains(['\u{1b}', '\u{2801}', '\u{2802}', '\u{2804}']);
+    assert!(!painted, "{:?}", terminal.seen());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use self::waits::Wait;
 use super::snapshot::{FileKey, Snapshot};
 use super::{LockedFile, Process, located};
 
-/// Processes that wait for each other in a circle.
+/// Processes that wait for each other in a circle, for certain or possibly.
 ///
 /// Its text tells who waits for what in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,10 @@ use super::{LockedFile, Process, located};
 pub struct Deadlock {
     /// Each waits for the next one, and the last for the first.
     pub steps: Vec<DeadlockStep>,
-    /// Every process in it has one thread. If one has more, another thread of it might release what
-    /// the others wait for, and then it is none.
+    /// Whether it surely is one. It may be none, or end by itself, if a process in it has other threads,
+    /// which may release what others wait for; if a wait may have a limit of time (the process has a
+    /// timer, handles that of an alarm, or may not be looked into); or if it can't be seen whether a
+    /// process waits for its child.
     pub is_certain: bool,
 }
 
@@ -34,13 +36,29 @@ pub struct Deadlock {
 pub struct DeadlockStep {
     /// Who waits.
     pub process: Process,
-    /// For which lock of the next process; `None` if it waits until that one, its child, ends.
+    /// The lock of the next process that it waits for; `None` if it waits until that one ends, which it
+    /// has started, or until that one writes to a pipe.
     pub file: Option<LockedFile>,
 }
 
-/// The circles, each process in one of them at most.
+/// The circles, each process in one of them at most. First those that are certain.
 pub(super) fn find(snapshot: &Snapshot) -> Vec<Deadlock> {
-    let waits = waits::all(snapshot);
+    let all = waits::all(snapshot);
+    let mut named = HashSet::new();
+    let mut deadlocks = Vec::new();
+    for (waits, is_certain) in [(&waits::certain(&all), true), (&all, false)] {
+        for circle in circles(waits, &mut named) {
+            deadlocks.extend(told(&circle, is_certain, snapshot));
+        }
+    }
+    deadlocks
+}
+
+/// The circles of those waits in which nobody is that was named before.
+fn circles(
+    waits: &BTreeMap<u32, Vec<Wait>>,
+    named: &mut HashSet<u32>,
+) -> Vec<Vec<(u32, Option<FileKey>)>> {
     let mut stuck: BTreeSet<u32> = waits.keys().copied().collect();
     loop {
         let go_on: Vec<u32> = stuck
@@ -55,21 +73,20 @@ pub(super) fn find(snapshot: &Snapshot) -> Vec<Deadlock> {
             stuck.remove(&pid);
         }
     }
-    let mut named = HashSet::new();
-    let mut deadlocks = Vec::new();
+    let mut circles = Vec::new();
     for &pid in &stuck {
         if named.contains(&pid) {
             continue;
         }
-        if let Some(circle) = shortest_circle(pid, &waits, &stuck) {
+        if let Some(circle) = shortest_circle(pid, waits, &stuck) {
             if circle.iter().any(|(pid, _)| named.contains(pid)) {
                 continue;
             }
             named.extend(circle.iter().map(|&(pid, _)| pid));
-            deadlocks.extend(told(&circle, snapshot));
+            circles.push(circle);
         }
     }
-    deadlocks
+    circles
 }
 
 /// The way from a process back to itself, with what each waits for.
@@ -104,7 +121,11 @@ fn shortest_circle(
     None
 }
 
-fn told(circle: &[(u32, Option<FileKey>)], snapshot: &Snapshot) -> Option<Deadlock> {
+fn told(
+    circle: &[(u32, Option<FileKey>)],
+    is_certain: bool,
+    snapshot: &Snapshot,
+) -> Option<Deadlock> {
     let steps: Vec<DeadlockStep> = circle
         .iter()
         .map(|(pid, file)| {
@@ -114,25 +135,27 @@ fn told(circle: &[(u32, Option<FileKey>)], snapshot: &Snapshot) -> Option<Deadlo
             })
         })
         .collect::<Option<_>>()?;
-    Some(Deadlock {
-        is_certain: steps.iter().all(|step| step.process.acts_as_one),
-        steps,
-    })
+    Some(Deadlock { steps, is_certain })
 }
 
 impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pids = self.steps.iter().map(|step| step.process.pid);
-        for (step, next) in self.steps.iter().zip(pids.clone().cycle().skip(1)) {
+        let nexts = self.steps.iter().cycle().skip(1);
+        for (step, next) in self.steps.iter().zip(nexts) {
+            let is_child = next.process.parent == Some(step.process.pid);
+            let next = next.process.pid;
             match &step.file {
                 Some(file) => write!(f, "{} waits for {file}, held by pid {next}; ", step.process)?,
-                None => write!(f, "{} waits for its child, pid {next}; ", step.process)?,
+                None if is_child => {
+                    write!(f, "{} waits for its child, pid {next}; ", step.process)?;
+                }
+                None => write!(f, "{} waits for the output of pid {next}; ", step.process)?,
             }
         }
         f.write_str(if self.is_certain {
             "none of them can go on"
         } else {
-            "none of them can go on, unless another of its threads releases a lock"
+            "none of them can go on, unless a thread of theirs releases a lock or a wait has a limit"
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{LockView, Opener, Process, State};
 use crate::error::Error;
+use crate::text::Shown;
 
 /// An [`Error`] together with those who hold the lock, as they were found when it was
 /// [explained](Error::explain).
@@ -134,7 +135,7 @@ fn holder(lock: &LockView, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         named(process, f)?;
     }
     if let Some(label) = &lock.label {
-        write!(f, " ({label})")?;
+        write!(f, " ({})", Shown::word(label))?;
     }
     match lock.since.and_then(|since| since.elapsed().ok()) {
         Some(held) => write!(f, ", for {held:.1?}"),

@@ -82,6 +82,7 @@ fn seen(taken: &Taken, file: &LockedFile) -> Vec<LockView> {
         processes: Vec::new(),
         since: None,
         label: None,
+        is_record_unread: false,
     };
     // One permit is no sign of a semaphore: others lock that byte too.
     let has_permits = !taken.inner && taken.permits.iter().any(|&number| number > 0);
@@ -121,7 +122,7 @@ mod tests {
 
     use super::*;
     use crate::inspect::Process;
-    use crate::inspect::snapshot::Place;
+    use crate::inspect::snapshot::{Content, Place};
 
     const KEY: FileKey = FileKey {
         major: 0,
@@ -138,6 +139,8 @@ mod tests {
             command: Vec::new(),
             started: Some(SystemTime::now()),
             threads: 1,
+            own_pid: pid,
+            is_stopped: false,
             acts_as_one: false,
         }
     }
@@ -146,8 +149,9 @@ mod tests {
         let openers = openers.to_vec();
         let processes = openers.iter().map(|&pid| (pid, process(pid))).collect();
         let place = Place {
-            path: PathBuf::from("a.lock"),
+            path: Some(PathBuf::from("a.lock")),
             deleted: false,
+            content: Content::At(PathBuf::from("a.lock")),
         };
         Snapshot {
             opened: HashMap::from([(KEY, Opened { taken, openers })]),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::snapshot::{FileKey, Snapshot};
+use super::snapshot::{Content, FileKey, Snapshot};
 use super::{Kind, opened};
 use crate::owner::{self, Owner};
 use crate::sys;
@@ -34,14 +34,20 @@ pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
             .map(|(file, _)| *file),
     );
     let record = |file: &FileKey| {
-        let place = snapshot.places.get(file).filter(|place| !place.deleted)?;
-        let file = sys::locks::open(&place.path, *file, owner::is_length)?;
+        let place = snapshot.places.get(file)?;
+        let file = sys::locks::open(&place.content, *file, owner::is_length)?;
         owner::holder(&file)
     };
     let records = wanted.difference(&spared);
     records
         .filter_map(|file| Some((*file, record(file)?)))
         .collect()
+}
+
+/// Whether the file may have a record that is not read: see [`Content::Withheld`].
+pub(super) fn is_withheld(file: FileKey, snapshot: &Snapshot) -> bool {
+    let content = snapshot.places.get(&file).map(|place| &place.content);
+    matches!(content, Some(&Content::Withheld(length)) if owner::is_length(length))
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,7 +1,9 @@
 //! What the kernel tells of locks, before anybody has asked what it means.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Kind, Process};
@@ -86,8 +88,39 @@ pub(crate) struct Taken {
 /// A name of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    pub(crate) path: PathBuf,
+    /// None where the system does not tell it.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) deleted: bool,
+    pub(crate) content: Content,
+}
+
+/// How the content of a file can be read.
+#[cfg_attr(
+    any(not(unix), lockfast_unsupported),
+    allow(
+        dead_code,
+        reason = "there only files are looked at that the user named, or none"
+    )
+)]
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// By this path.
+    At(PathBuf),
+    /// By a descriptor that is kept for that.
+    Kept(Arc<File>),
+    /// Not without asking a server that somebody else has chosen and that may not answer, or without
+    /// breaking a lease. The length is known.
+    Withheld(u64),
+}
+
+/// A process that waits for a child of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FamilyWait {
+    pub(crate) parent: u32,
+    /// The processes of which any can end the wait.
+    pub(crate) others: Vec<u32>,
+    /// Whether it surely waits for these.
+    pub(crate) is_certain: bool,
 }
 
 /// Everything, as of one moment as far as the kernel allows.
@@ -100,8 +133,10 @@ pub(crate) struct Snapshot {
     pub(crate) places: HashMap<FileKey, Place>,
     /// Those that have a lock or wait for one, and their ancestors.
     pub(crate) processes: HashMap<u32, Process>,
-    /// Who waits for the end of which child.
-    pub(crate) families: HashSet<(u32, u32)>,
+    /// Those that wait for a child of theirs which waits.
+    pub(crate) families: Vec<FamilyWait>,
+    /// Those whose waits may end by themselves.
+    pub(crate) may_give_up: HashSet<u32>,
     pub(crate) gaps: Gaps,
 }
 

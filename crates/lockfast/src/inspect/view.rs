@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::owner::Owner;
+use crate::protocol::{self, Blocker};
+use crate::text::{LONGEST_COMMAND, Line, Shown};
 
 /// A lock that is held, or waited for.
 #[derive(Clone, Debug)]
@@ -34,6 +36,10 @@ pub struct LockView {
     pub since: Option<SystemTime>,
     /// The [label](crate::Options::label) of the holder, by its owner record.
     pub label: Option<String>,
+    /// Whether the file may have an owner record that was not read: a server that somebody else has
+    /// chosen would have to answer (NFS, FUSE), or a lease of the file would be broken. The file that
+    /// [`path`](super::path) was given is read all the same, unless there is a lease.
+    pub is_record_unread: bool,
 }
 
 /// A file that has locks.
@@ -78,7 +84,11 @@ pub struct Process {
     pub started: Option<SystemTime>,
     /// How many threads it has.
     pub threads: u32,
-    /// Does nothing in it go on while one thread waits?
+    /// Whether it was stopped, by a signal or a debugger: it releases nothing until it is continued.
+    pub is_stopped: bool,
+    /// Its number in its own pid namespace.
+    pub(crate) own_pid: u32,
+    /// Whether nothing in it goes on while one thread waits.
     pub(crate) acts_as_one: bool,
 }
 
@@ -159,22 +169,31 @@ pub struct Incomplete {
     pub other_machines: bool,
     /// The system shows no shared locks (Windows): each process that has the file open may have one.
     pub shared_unseen: bool,
+    /// Locks whose owner record was [not read](LockView::is_record_unread).
+    pub unread_records: usize,
 }
 
 impl LockView {
     /// Adds what that one wrote, if it is the holder.
     pub(super) fn add_record(&mut self, owner: &Owner) {
-        let is_its = self.state == State::Holding
-            && self.mode == Mode::Exclusive
-            && self
-                .processes
-                .iter()
-                .any(|process| process.pid == owner.pid())
-            && owner.is_running() == Some(true);
-        if is_its {
+        let is_known = |process: &Process| owner.is(process.pid, process.own_pid);
+        let is_its = self.processes.iter().any(is_known)
+            || (self.processes.is_empty() && self.is_tagged_by(owner));
+        if is_its && self.state == State::Holding && self.mode == Mode::Exclusive {
             self.since = Some(owner.since());
             self.label = owner.label().map(str::to_owned);
         }
+    }
+}
+
+impl LockView {
+    /// Whether the bytes of a holder that can't be seen from here name the one that wrote the record.
+    fn is_tagged_by(&self, owner: &Owner) -> bool {
+        let (start, last) = self.range;
+        let len = last.map_or(0, |last| (last - start).saturating_add(1));
+        let pid = None;
+        let tag = protocol::tagged_pid(Blocker { start, len, pid });
+        self.kind == Kind::Ofd && tag == Some(owner.pid()) && owner.is_of_this_boot()
     }
 }
 
@@ -235,36 +254,75 @@ macro_rules! display_as_str {
 display_as_str!(Kind, Mode, Role, State);
 
 impl Process {
-    /// The command line in one line: arguments that need it are quoted, and nothing in it can move a
-    /// terminal's cursor. The short name in brackets, if there is no command line.
+    /// The command line in one line of at most 512 characters: arguments that need it are quoted, and
+    /// nothing in it can move a terminal's cursor. The short name in brackets, if there is no command
+    /// line.
     pub fn command_line(&self) -> String {
         if self.command.is_empty() {
-            return format!("[{}]", self.name);
+            return format!("[{}]", Shown::word(&self.name));
         }
-        let words: Vec<_> = self.command.iter().map(quoted).collect();
-        words.join(" ")
+        let mut line = Line::new(LONGEST_COMMAND);
+        for (number, word) in self.command.iter().enumerate() {
+            if number > 0 {
+                line.push(' ');
+            }
+            add_quoted(word, &mut line);
+            if line.is_cut() {
+                break;
+            }
+        }
+        line.end()
     }
 }
 
-fn quoted(word: &OsString) -> String {
+/// Adds a word, quoted if it is empty or has characters that mean something to a shell.
+fn add_quoted(word: &OsString, line: &mut Line) {
     let is_plain = |c: char| "_-./,:=@%+~[]{}#!^*?".contains(c) || std::path::is_separator(c);
     let plain = |c: char| c.is_alphanumeric() || is_plain(c);
+    // Most of what is too long need not be looked at.
+    let starts_plain = |text: &str| text.chars().take(LONGEST_COMMAND).all(plain);
     match word.to_str() {
-        Some(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
-        _ => format!("{word:?}"),
+        Some(text) if !text.is_empty() && starts_plain(text) => {
+            text.chars()
+                .take(LONGEST_COMMAND + 1)
+                .for_each(|c| line.push(c));
+        }
+        _ => {
+            line.push('"');
+            for chunk in word.as_encoded_bytes().utf8_chunks() {
+                for c in chunk.valid().chars().take(LONGEST_COMMAND + 1) {
+                    match c {
+                        '"' => line.push_all("\\\""),
+                        '\\' => line.push_all("\\\\"),
+                        c => line.push(c),
+                    }
+                }
+                for byte in chunk.invalid() {
+                    line.push_all(&format!("\\x{byte:02X}"));
+                }
+                if line.is_cut() {
+                    return;
+                }
+            }
+            line.push('"');
+        }
     }
 }
 
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pid {} ({})", self.pid, self.command_line())
+        write!(f, "pid {} ({})", self.pid, self.command_line())?;
+        if self.is_stopped {
+            f.write_str(", stopped")?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for LockedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.path {
-            write!(f, "{}", path.display())?;
+            write!(f, "{}", Shown::path(path))?;
         } else {
             let (major, minor) = self.device;
             write!(f, "inode {} of device {major}:{minor}", self.inode)?;
@@ -304,6 +362,11 @@ impl fmt::Display for Incomplete {
         if self.shared_unseen {
             let why = "who has a shared lock, and who waits, is not known on this system";
             reasons.push(why.to_owned());
+        }
+        match self.unread_records {
+            0 => {}
+            1 => reasons.push("the owner record of 1 lock was not read".to_owned()),
+            n => reasons.push(format!("the owner records of {n} locks were not read")),
         }
         f.write_str(&reasons.join("; "))
     }

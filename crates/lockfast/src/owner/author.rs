@@ -8,7 +8,7 @@ pub(crate) struct Author {
     pub(super) pid: u32,
     /// When it started, by the clock of its boot; 0 where that is not known.
     pub(super) started: u64,
-    /// Of the machine; empty where that is not known.
+    /// Of the machine, and the pid namespace behind a slash; empty where that is not known.
     pub(super) boot: String,
     pub(super) host: String,
     pub(super) label: String,
@@ -21,7 +21,7 @@ impl Author {
         Self {
             pid,
             started: process::started(pid).unwrap_or(0),
-            boot: process::boot().unwrap_or_default(),
+            boot: boot(),
             host: host(),
             label: label.to_owned(),
         }
@@ -29,10 +29,39 @@ impl Author {
 
     /// See [`Owner::is_running`](super::Owner::is_running).
     pub(super) fn is_running(&self) -> Option<bool> {
-        let is_here = !self.boot.is_empty()
-            && process::boot().as_deref() == Some(&*self.boot)
-            && host() == self.host;
+        let is_here = !self.boot.is_empty() && !self.is_elsewhere();
         (is_here && self.started != 0).then(|| process::started(self.pid) == Some(self.started))
+    }
+
+    /// See [`Owner::is_elsewhere`](super::Owner::is_elsewhere).
+    pub(super) fn is_elsewhere(&self) -> bool {
+        boot() != self.boot || host() != self.host
+    }
+
+    /// Whether it is the process that has this pid here, and the other one in its own pid namespace.
+    #[cfg_attr(
+        not(feature = "inspect"),
+        allow(dead_code, reason = "only that feature looks at other processes")
+    )]
+    pub(super) fn is(&self, pid: u32, own_pid: u32) -> bool {
+        self.is_of_this_boot()
+            && self.pid == own_pid
+            && self.started != 0
+            && process::started(pid) == Some(self.started)
+    }
+
+    /// Whether it ran since this machine was started.
+    pub(super) fn is_of_this_boot(&self) -> bool {
+        let machine = |boot: &str| boot.split('/').next().map(str::to_owned);
+        !self.boot.is_empty() && machine(&self.boot) == machine(&boot())
+    }
+}
+
+/// A pid means a process in its namespace alone.
+fn boot() -> String {
+    match (process::boot(), process::pid_namespace()) {
+        (Some(boot), Some(namespace)) => format!("{boot}/{namespace}"),
+        (boot, _) => boot.unwrap_or_default(),
     }
 }
 

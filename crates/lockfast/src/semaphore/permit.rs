@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Operation, Result};
 use crate::handle::Handle;
+use crate::identity;
 use crate::pool::Taken;
 use crate::trace;
 
@@ -72,6 +73,34 @@ impl SemaphorePermit {
     /// ```
     pub fn path(&self) -> &Path {
         self.handle.path()
+    }
+
+    /// Whether the file that the permits are of is still the one at the path: see
+    /// [`LockGuard::is_current`](crate::LockGuard::is_current).
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be looked up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let permit = lockfast::Semaphore::open(&path, 1)?.acquire()?;
+    /// assert!(permit.is_current()?);
+    /// # #[cfg(unix)] {
+    /// std::fs::remove_file(&path)?;
+    /// assert!(!permit.is_current()?);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_current(&self) -> Result<bool> {
+        let follow = self.handle.settings().follow_symlinks;
+        identity::is_at(self.taken.file(), self.path(), follow)
+            .map_err(|error| Error::system(self.path(), Operation::Check, error))
     }
 
     /// How many permits it is.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::inspect::Kind;
-use crate::inspect::snapshot::{Description, KernelLock, Request};
+use crate::inspect::snapshot::{Description, FamilyWait, KernelLock, Request};
 use crate::protocol::permits;
 use crate::protocol::plan::{Part, Range};
 
@@ -43,6 +43,8 @@ impl Scene {
             command: Vec::new(),
             started: None,
             threads,
+            own_pid: pid,
+            is_stopped: false,
             acts_as_one: threads == 1,
         });
     }
@@ -182,7 +184,39 @@ fn threads_may_help_each_other() {
     assert_eq!(scene.circles(), [[1, 2]]);
     let found = &find(&scene.0)[0];
     assert!(!found.is_certain);
-    assert!(found.to_string().contains("unless another"));
+    assert!(found.to_string().contains("unless a thread"));
+}
+
+/// A wait with a limit, and a process that may or may not wait for its child.
+#[test]
+fn a_circle_that_may_end_by_itself_is_possible() {
+    let scene = || {
+        Scene::default()
+            .held(10, &[1], &[ALONE])
+            .held(20, &[2], &[ALONE])
+            .waits(1, 20, ALONE)
+            .waits(2, 10, ALONE)
+    };
+    assert!(find(&scene().0)[0].is_certain);
+    let mut limited = scene();
+    limited.0.may_give_up.insert(2);
+    let found = find(&limited.0);
+    assert_eq!((found.len(), found[0].is_certain), (1, false));
+
+    let mut parent = Scene::default()
+        .held(10, &[1], &[ALONE])
+        .waits(11, 10, ALONE);
+    for (is_certain, others) in [(true, vec![11]), (false, vec![11]), (true, vec![11, 12])] {
+        parent.0.families = vec![FamilyWait {
+            parent: 1,
+            others: others.clone(),
+            is_certain,
+        }];
+        let found = find(&parent.0);
+        // One that goes on may write to the pipe.
+        assert_eq!(found.len(), usize::from(others.len() == 1), "{others:?}");
+        assert!(found.iter().all(|found| found.is_certain == is_certain));
+    }
 }
 
 #[test]
@@ -212,8 +246,15 @@ fn a_parent_waits_for_its_child() {
         .waits(11, 20, ALONE)
         .waits(2, 10, ALONE);
     assert!(scene.circles().is_empty());
-    scene.0.families.insert((1, 11));
+    scene.0.families.push(FamilyWait {
+        parent: 1,
+        others: vec![11],
+        is_certain: true,
+    });
     assert_eq!(scene.circles(), [[1, 11, 2]]);
+    assert!(find(&scene.0)[0].is_certain);
+    let child = scene.0.processes.get_mut(&11).expect("it was added");
+    child.parent = Some(1);
     assert!(
         find(&scene.0)[0]
             .to_string()

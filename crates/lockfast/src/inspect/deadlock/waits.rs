@@ -6,7 +6,7 @@ use crate::inspect::snapshot::{Description, FileKey, Snapshot};
 use crate::inspect::{Kind, bytes};
 
 /// What a process waits for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wait {
     /// `None` for the end of a child.
     pub(super) file: Option<FileKey>,
@@ -14,6 +14,8 @@ pub(super) struct Wait {
     blockers: Vec<Vec<u32>>,
     /// Is one of the locks enough?
     any: bool,
+    /// Whether it ends by nothing else.
+    is_certain: bool,
 }
 
 impl Wait {
@@ -35,6 +37,19 @@ impl Wait {
     }
 }
 
+/// Of these waits those that end by nothing else.
+pub(super) fn certain(all: &BTreeMap<u32, Vec<Wait>>) -> BTreeMap<u32, Vec<Wait>> {
+    let certain = |waits: &[Wait]| -> Vec<Wait> {
+        waits
+            .iter()
+            .filter(|wait| wait.is_certain)
+            .cloned()
+            .collect()
+    };
+    let all = all.iter().map(|(&pid, waits)| (pid, certain(waits)));
+    all.filter(|(_, waits)| !waits.is_empty()).collect()
+}
+
 /// All waits, by who waits.
 pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
     let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
@@ -45,6 +60,11 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
             .push(description);
     }
     let mut waits = BTreeMap::<u32, Vec<Wait>>::new();
+    // Another thread may release what others wait for, and so may one that gives up.
+    let is_certain = |pid: u32| {
+        let process = snapshot.processes.get(&pid);
+        process.is_some_and(|process| process.acts_as_one) && !snapshot.may_give_up.contains(&pid)
+    };
     for request in &snapshot.requests {
         let Some(pid) = request.pid else { continue };
         let in_the_way: Vec<&Description> = on_file
@@ -76,6 +96,7 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
             file: Some(request.file),
             blockers,
             any: false,
+            is_certain: is_certain(pid),
         });
     }
     for leader in &snapshot.descriptions {
@@ -90,14 +111,16 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
                 file: Some(leader.file),
                 blockers: blockers.clone(),
                 any: true,
+                is_certain: is_certain(pid),
             });
         }
     }
-    for &(parent, child) in &snapshot.families {
-        waits.entry(parent).or_default().push(Wait {
+    for family in &snapshot.families {
+        waits.entry(family.parent).or_default().push(Wait {
             file: None,
-            blockers: vec![vec![child]],
+            blockers: vec![family.others.clone()],
             any: false,
+            is_certain: family.is_certain && is_certain(family.parent),
         });
     }
     // That a thread waits for another one of its process is no deadlock.

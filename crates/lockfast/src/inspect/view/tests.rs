@@ -12,6 +12,8 @@ fn a_command_line_is_one_line_and_moves_no_cursor() {
             .to_vec(),
         started: None,
         threads: 1,
+        own_pid: 1,
+        is_stopped: false,
         acts_as_one: true,
     };
     assert_eq!(process.command_line(), r#"sh -c "a b" "" "\u{1b}[2J\n""#);
@@ -29,8 +31,9 @@ fn each_gap_is_told() {
         other_pid_namespaces: false,
         other_machines: false,
         shared_unseen: false,
+        unread_records: 0,
     };
-    let gaps: [Gap; 8] = [
+    let gaps: [Gap; 10] = [
         (|gap| gap.unnamed = 1, "the process of 1 lock was not found"),
         (|gap| gap.unnamed = 2, "the processes of 2 locks were not"),
         (|gap| gap.unreadable_processes = 1, "1 process of another"),
@@ -39,6 +42,11 @@ fn each_gap_is_told() {
         (|gap| gap.other_pid_namespaces = true, "of this container"),
         (|gap| gap.other_machines = true, "of other machines"),
         (|gap| gap.shared_unseen = true, "who has a shared lock"),
+        (
+            |gap| gap.unread_records = 1,
+            "record of 1 lock was not read",
+        ),
+        (|gap| gap.unread_records = 2, "records of 2 locks were not"),
     ];
     for (number, (open, text)) in gaps.iter().enumerate() {
         let mut gap = none();
@@ -77,10 +85,13 @@ fn a_record_tells_of_its_author_alone_and_of_a_lock_that_it_holds() {
             command: Vec::new(),
             started: None,
             threads: 1,
+            own_pid: pid,
+            is_stopped: false,
             acts_as_one: true,
         }],
         since: None,
         label: None,
+        is_record_unread: false,
     };
     let is_told = |state, mode, pid, owner: &Owner| {
         let mut view = view(state, mode, pid);

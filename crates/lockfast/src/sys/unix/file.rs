@@ -409,7 +409,16 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         )
     };
     super::check(answer)?;
-    Ok(file)
+    Ok(opened_by_name(path, &file).unwrap_or(file))
+}
+
+/// The file that was just linked there, opened by its name: of a descriptor that was opened without one
+/// the kernel tells `#INODE (deleted)` for good.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn opened_by_name(path: &Path, linked: &File) -> Option<File> {
+    let named = open_existing(path, false, true).ok()?;
+    let is_same = status(&named).ok()?.id == status(linked).ok()?.id;
+    is_same.then_some(named)
 }
 
 #[cfg(test)]

@@ -1,30 +1,38 @@
-//! Who holds and who awaits which lock, by `/proc`. Nothing is opened but what is in there.
+//! Who holds and who awaits which lock, by `/proc`.
+//!
+//! Nothing else is opened but files that may have an owner record, and the file that the caller names.
+//! Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no lease
+//! is broken, and no memory is read that a file backs.
 
+mod family;
 mod mounts;
 mod opened;
 mod parties;
 mod process;
+mod question;
 mod reading;
 mod requests;
 mod same;
 mod scan;
 mod search;
+mod sleepers;
 mod table;
 mod target;
 mod thread;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use self::mounts::Mounts;
 use self::opened::Opened;
+use self::reading::Reader;
 use self::scan::Scan;
+use self::sleepers::Sleepers;
 use self::table::Line;
 use self::target::Target;
-use self::thread::Sleepers;
-use crate::inspect::snapshot::{Description, FileKey, Gaps, KernelLock, Place, Snapshot};
+use crate::inspect::snapshot::{Content, Description, FileKey, Gaps, KernelLock, Place, Snapshot};
 use crate::inspect::{Kind, bytes};
 
 /// The locks of the file at the path, or of the machine.
@@ -43,10 +51,20 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
 /// All that is read of `/proc`, when it is known which file is asked for, if it is one.
 fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io::Result<Snapshot> {
     let file = target.as_ref().map(|target| target.key);
-    let before = reading::table(file)?;
+    let mut reader = Reader::open()?;
+    let mut before = reader.table(file)?;
     let outside = !is_first_namespace();
-    if target.is_some() && before.is_empty() && !outside {
-        // All the locks of the machine are in the table, whoever has them.
+    let is_held = before.lines.iter().any(|line| !line.waiting);
+    let asked = match &target {
+        Some(target) if !is_held => question::ask(target, &before),
+        _ => Vec::new(),
+    };
+    if target.is_some()
+        && before.lines.is_empty()
+        && before.is_settled
+        && asked.is_empty()
+        && !outside
+    {
         return Ok(Snapshot {
             gaps: Gaps {
                 remote: target.is_some_and(|target| target.is_remote),
@@ -56,14 +74,25 @@ fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io:
         });
     }
     let Scan { open, unreadable } = match &target {
-        Some(target) => search::search(target, &before)?,
+        // Holders that the table does not show are found by their descriptors.
+        Some(target) if before.is_settled && asked.is_empty() => {
+            search::search(target, &before.lines)?
+        }
+        Some(target) => scan::scan(Some(target.id))?,
         None => scan::scan(None)?,
     };
-    let opened = Opened::new(open, target.as_ref(), &before, &mut mounts);
-    let sleepers = Sleepers::new();
-    let waiters = opened.waiters(&before);
-    let after = reading::table(file)?;
-    let lasting = reading::in_both(&before, &after);
+    if !is_held && open.iter().any(|open| !open.locks.is_empty()) {
+        before = reader.table_with(file)?;
+    }
+    before.lines.extend(&asked);
+    let opened = Opened::new(open, target.as_ref(), &before.lines, &mut mounts);
+    let waiters = opened.waiters(&before.lines);
+    let sleepers = Sleepers::new(waiters.iter().map(|(_, waiter)| waiter));
+    let mut after = reader.table(file)?.lines;
+    after.extend(&asked);
+    let lasting = reading::in_both(&before.lines, &after);
+    let hidden = Mounts::hides_processes();
+    let everybody = unreadable.is_empty() && !hidden && !outside;
 
     let mut snapshot = Snapshot {
         descriptions: opened.descriptions(),
@@ -75,32 +104,55 @@ fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io:
             .into_iter()
             .map(|line| described(line, &unreadable)),
     );
-    snapshot.requests = requests::requests(&lasting, waiters, &sleepers);
-    snapshot.places = opened.places(&before);
-    if let (Some(target), Some(path)) = (target.as_ref(), path) {
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        let deleted = false;
-        snapshot.places.insert(target.key, Place { path, deleted });
-    }
-    parties::add(&mut snapshot, Mounts::hides_processes());
+    snapshot.requests = requests::requests(&lasting, waiters, everybody, &sleepers);
+    snapshot.places = opened.places(&before, &mut mounts);
     let gaps = &mut snapshot.gaps;
     gaps.unreadable = unreadable.len();
-    gaps.hidden = Mounts::hides_processes();
+    gaps.hidden = hidden;
     gaps.outside = outside;
-    gaps.remote = target.is_some_and(|target| target.is_remote);
+    gaps.remote = target.as_ref().is_some_and(|target| target.is_remote);
+    if let (Some(target), Some(path)) = (target, path) {
+        let length = target.metadata.len();
+        let place = Place {
+            path: Some(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())),
+            deleted: false,
+            content: if before.leased.contains(&target.key) {
+                Content::Withheld(length)
+            } else {
+                Content::Kept(Arc::new(target.file))
+            },
+        };
+        snapshot.places.insert(target.key, place);
+    }
+    parties::add(&mut snapshot);
     Ok(snapshot)
 }
 
 /// The file, for reading, if it is still that one, a regular file and of such a length: nothing else is
 /// opened.
-pub(crate) fn open(path: &Path, key: FileKey, is_length: impl Fn(u64) -> bool) -> Option<File> {
-    let target = Target::find(path, &mut Mounts::default()).ok()?;
-    let is_regular = target.metadata.is_file() && is_length(target.metadata.len());
-    if target.key != key || !is_regular {
-        return None;
+pub(crate) fn open(
+    content: &Content,
+    key: FileKey,
+    is_length: impl Fn(u64) -> bool,
+) -> Option<File> {
+    let regular = |metadata: &Metadata| metadata.is_file() && is_length(metadata.len());
+    match content {
+        Content::At(path) => {
+            let target = Target::find(path, &mut Mounts::default()).ok()?;
+            let is_its = target.key == key && regular(&target.metadata);
+            is_its.then(|| question::reopened(&target.file)).flatten()
+        }
+        Content::Kept(file) => {
+            let is_its = regular(&file.metadata().ok()?);
+            is_its.then(|| question::reopened(file)).flatten()
+        }
+        Content::Withheld(_) => None,
     }
-    let name = format!("/proc/thread-self/fd/{}", target.file.as_raw_fd());
-    File::open(name).ok()
+}
+
+/// How the table names the file at the path.
+pub(crate) fn key_of(path: &Path) -> io::Result<FileKey> {
+    Ok(Target::find(path, &mut Mounts::default())?.key)
 }
 
 /// That `/proc` is not there must not be taken for the file not being there, which nobody can have locked.

@@ -2,21 +2,38 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::fork;
+
 /// A number that two processes share when a pid means the same process to both.
 ///
-/// Made of the boot and of the pid namespace: neither can change while a process runs, so it is
-/// computed once. 0 where they can't be known.
+/// Made of the boot and of the pid namespace. Neither changes while a process runs, so it is computed
+/// once; but a forked child is in another namespace if its parent has unshared its own. 0 where they
+/// can't be known.
 pub(crate) fn namespace() -> u64 {
-    static NAMESPACE: AtomicU64 = AtomicU64::new(UNKNOWN);
-    const UNKNOWN: u64 = u64::MAX;
-    match NAMESPACE.load(Ordering::Relaxed) {
-        UNKNOWN => {
-            let namespace = fingerprint().unwrap_or(0);
-            NAMESPACE.store(namespace, Ordering::Relaxed);
-            namespace
-        }
-        namespace => namespace,
+    static NAMESPACE: AtomicU64 = AtomicU64::new(0);
+    // Of the process that it was computed in; no process has 0.
+    static GENERATION: AtomicU64 = AtomicU64::new(0);
+    let generation = fork::generation();
+    if GENERATION.load(Ordering::Acquire) == generation {
+        return NAMESPACE.load(Ordering::Relaxed);
     }
+    // Threads that do this at once compute the same.
+    let namespace = fingerprint().unwrap_or(0);
+    NAMESPACE.store(namespace, Ordering::Relaxed);
+    GENERATION.store(generation, Ordering::Release);
+    namespace
+}
+
+/// The number of the pid namespace, which tells it from the others of this boot.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Some(std::fs::metadata("/proc/self/ns/pid").ok()?.ino())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn pid_namespace() -> Option<u64> {
+    None
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -82,6 +99,50 @@ mod tests {
     fn the_fingerprint_stays_the_same() {
         assert_eq!(namespace(), namespace());
         assert_ne!(namespace(), 0);
+    }
+
+    /// The first child of a process that has unshared its pid namespace is pid 1 of another one, and its
+    /// locks must not name pid 1 of this one.
+    #[test]
+    fn a_forked_child_in_another_pid_namespace_has_another_fingerprint() {
+        use nix::sys::wait::{WaitStatus, waitpid};
+        use nix::unistd::{ForkResult, fork};
+
+        const SAME: i32 = 1;
+        const NOT_PERMITTED: i32 = 2;
+        let here = namespace();
+        let end = |code| -> ! {
+            // SAFETY: ends a forked child, with nothing left to do.
+            unsafe { libc::_exit(code) }
+        };
+        let code_of = |child| match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, code)) => code,
+            other => panic!("{other:?}"),
+        };
+        // SAFETY: the children look at files and end.
+        match unsafe { fork() }.expect("a child") {
+            ForkResult::Parent { child } => match code_of(child) {
+                NOT_PERMITTED => {
+                    #[allow(clippy::print_stdout, reason = "the test says that it is left out")]
+                    {
+                        println!("left out: a pid namespace takes root");
+                    }
+                }
+                code => assert_ne!(code, SAME, "the child has the fingerprint of its parent"),
+            },
+            ForkResult::Child => {
+                // SAFETY: takes a number.
+                if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
+                    end(NOT_PERMITTED);
+                }
+                // SAFETY: as above.
+                match unsafe { fork() } {
+                    Ok(ForkResult::Child) => end(i32::from(namespace() == here)),
+                    Ok(ForkResult::Parent { child }) => end(code_of(child)),
+                    Err(_) => end(NOT_PERMITTED),
+                }
+            }
+        }
     }
 
     #[test]

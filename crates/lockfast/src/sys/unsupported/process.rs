@@ -5,6 +5,11 @@ pub(crate) fn namespace() -> u64 {
     0
 }
 
+/// There are none.
+pub(crate) fn pid_namespace() -> Option<u64> {
+    None
+}
+
 pub(crate) fn started(_pid: u32) -> Option<u64> {
     None
 }

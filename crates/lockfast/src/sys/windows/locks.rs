@@ -14,7 +14,7 @@ use std::path::Path;
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATION};
 
 use super::{file, is, pieces, request};
-use crate::inspect::snapshot::{FileKey, Gaps, Opened, Place, Snapshot, Taken};
+use crate::inspect::snapshot::{Content, FileKey, Gaps, Opened, Place, Snapshot, Taken};
 use crate::protocol::permits;
 use crate::protocol::plan::{Part, Range};
 use crate::sys::{FileId, FileSort};
@@ -50,8 +50,9 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     snapshot.places.insert(
         key,
         Place {
-            path: path.to_path_buf(),
+            path: Some(path.to_path_buf()),
             deleted: false,
+            content: Content::At(path.to_path_buf()),
         },
     );
     snapshot.gaps = Gaps {
@@ -65,12 +66,24 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
 }
 
 /// The file, for reading, if it is still that one and of such a length.
-pub(crate) fn open(path: &Path, wanted: FileKey, is_length: impl Fn(u64) -> bool) -> Option<File> {
+pub(crate) fn open(
+    content: &Content,
+    wanted: FileKey,
+    is_length: impl Fn(u64) -> bool,
+) -> Option<File> {
+    let Content::At(path) = content else {
+        return None;
+    };
     let opened = file::open_existing(path, true, false).ok()?;
     let status = file::status(&opened).ok()?;
     let length = opened.metadata().ok()?.len();
     (key(status.id) == wanted && status.sort == FileSort::Regular && is_length(length))
         .then_some(opened)
+}
+
+/// The numbers of the file at the path.
+pub(crate) fn key_of(path: &Path) -> io::Result<FileKey> {
+    Ok(key(file::status_at(path, true)?.id))
 }
 
 /// The volume's number in two halves, and of the file's what 64 bits have.

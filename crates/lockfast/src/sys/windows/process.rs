@@ -23,6 +23,11 @@ pub(crate) fn namespace() -> u64 {
     0
 }
 
+/// There are none.
+pub(crate) fn pid_namespace() -> Option<u64> {
+    None
+}
+
 /// The number of the user that this process runs as, as text.
 pub(super) fn user() -> io::Result<String> {
     let token = token()?;

@@ -7,11 +7,18 @@ use super::scan::Numbers;
 use crate::inspect::snapshot::FileKey;
 use crate::sys::FileId;
 
-/// Which file system a mount is of, and how `/proc` is mounted.
+/// The mounts that were looked up, by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
-    devices: HashMap<u64, (u32, u32)>,
+    known: HashMap<u64, Mount>,
     looked_at: HashSet<Option<u32>>,
+}
+
+/// A mount, as `mountinfo` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mount {
+    device: (u32, u32),
+    is_served: bool,
 }
 
 impl Mounts {
@@ -19,8 +26,11 @@ impl Mounts {
     pub(super) fn key(&mut self, id: FileId, numbers: Numbers, pid: Option<u32>) -> FileKey {
         let (major, minor) = numbers
             .mount
-            .and_then(|mount| self.device(mount, None).or_else(|| self.device(mount, pid)))
-            .unwrap_or_else(|| (rustix::fs::major(id.device), rustix::fs::minor(id.device)));
+            .and_then(|mount| self.find(mount, None).or_else(|| self.find(mount, pid)))
+            .map_or_else(
+                || (rustix::fs::major(id.device), rustix::fs::minor(id.device)),
+                |mount| mount.device,
+            );
         FileKey {
             major,
             minor,
@@ -28,15 +38,23 @@ impl Mounts {
         }
     }
 
+    /// Whether a server or a process has to be asked for what is in there, which may not answer. A mount
+    /// that is not known may be of that sort.
+    pub(super) fn is_served(&mut self, mount: Option<u64>, pid: Option<u32>) -> bool {
+        mount
+            .and_then(|mount| self.find(mount, None).or_else(|| self.find(mount, pid)))
+            .is_none_or(|mount| mount.is_served)
+    }
+
     /// The numbers of mounts are the same in all namespaces, but each shows only its own.
-    fn device(&mut self, mount: u64, pid: Option<u32>) -> Option<(u32, u32)> {
-        if !self.devices.contains_key(&mount) && self.looked_at.insert(pid) {
+    fn find(&mut self, mount: u64, pid: Option<u32>) -> Option<Mount> {
+        if !self.known.contains_key(&mount) && self.looked_at.insert(pid) {
             let who = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
             let text = fs::read(format!("/proc/{who}/mountinfo")).unwrap_or_default();
-            self.devices
+            self.known
                 .extend(text.split(|&byte| byte == b'\n').filter_map(parse_mount));
         }
-        self.devices.get(&mount).copied()
+        self.known.get(&mount).copied()
     }
 
     /// Does `/proc` show only the processes of the same user?
@@ -56,13 +74,44 @@ impl Mounts {
 }
 
 /// As in `27 1 254:0 / / rw - ext4 /dev/root rw`.
-fn parse_mount(line: &[u8]) -> Option<(u64, (u32, u32))> {
+fn parse_mount(line: &[u8]) -> Option<(u64, Mount)> {
     let mut words = line.split(|&byte| byte == b' ');
     let mut word = || std::str::from_utf8(words.next()?).ok();
     let mount = word()?.parse().ok()?;
     word()?;
     let (major, minor) = word()?.split_once(':')?;
-    Some((mount, (major.parse().ok()?, minor.parse().ok()?)))
+    let device = (major.parse().ok()?, minor.parse().ok()?);
+    // The fields before the dash are of any number.
+    words.find(|word| *word == b"-")?;
+    let is_served = words.next().is_none_or(is_served);
+    Some((mount, Mount { device, is_served }))
+}
+
+/// Whether a file system of that type is a server's or a process'.
+fn is_served(file_system: &[u8]) -> bool {
+    const SERVED: [&str; 20] = [
+        "9p",
+        "afs",
+        "autofs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "panfs",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+    ];
+    file_system.starts_with(b"fuse") || SERVED.iter().any(|name| name.as_bytes() == file_system)
 }
 
 #[cfg(test)]
@@ -72,7 +121,10 @@ mod tests {
     #[test]
     fn a_mount_has_the_number_of_its_file_system() {
         let line = b"27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw";
-        assert_eq!(parse_mount(line), Some((27, (254, 0))));
+        let mount = |device, is_served| Mount { device, is_served };
+        assert_eq!(parse_mount(line), Some((27, mount((254, 0), false))));
         assert_eq!(parse_mount(b""), None);
+        let served = b"31 1 0:52 / /mnt rw - fuse.sshfs x:/ rw";
+        assert_eq!(parse_mount(served), Some((31, mount((0, 52), true))));
     }
 }

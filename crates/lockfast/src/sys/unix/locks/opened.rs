@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::mounts::Mounts;
+use super::reading::Table;
 use super::same;
 use super::scan::{self, Open};
 use super::table::Line;
 use super::target::Target;
 use super::thread::{self, Waiter};
 use crate::inspect::Kind;
-use crate::inspect::snapshot::{Description, FileKey, KernelLock, Place};
+use crate::inspect::snapshot::{Content, Description, FileKey, KernelLock, Place};
 
 /// The descriptors that matter, by the name of their file in the table.
 #[derive(Debug)]
@@ -126,8 +127,8 @@ impl Opened {
         all
     }
 
-    pub(super) fn places(&self, table: &[Line]) -> HashMap<FileKey, Place> {
-        let mut wanted: HashSet<FileKey> = table.iter().map(|line| line.file).collect();
+    pub(super) fn places(&self, table: &Table, mounts: &mut Mounts) -> HashMap<FileKey, Place> {
+        let mut wanted: HashSet<FileKey> = table.lines.iter().map(|line| line.file).collect();
         wanted.extend(
             self.open
                 .iter()
@@ -137,10 +138,18 @@ impl Opened {
         let mut places = HashMap::new();
         for (key, open) in &self.open {
             if wanted.contains(key) && !places.contains_key(key) {
-                if let Some(path) = scan::path_of(open) {
-                    let deleted = open.deleted;
-                    places.insert(*key, Place { path, deleted });
-                }
+                let is_served = mounts.is_served(open.numbers.mount, Some(open.pid));
+                let content = if is_served || table.leased.contains(key) {
+                    Content::Withheld(open.length)
+                } else {
+                    Content::At(scan::link_of(open))
+                };
+                let place = Place {
+                    path: scan::path_of(open),
+                    deleted: open.deleted,
+                    content,
+                };
+                places.insert(*key, place);
             }
         }
         places

@@ -2,18 +2,20 @@
 
 use std::collections::HashSet;
 
-use super::process;
+use super::{family, process};
 use crate::inspect::bytes;
 use crate::inspect::snapshot::Snapshot;
 
 /// Looks up all that have a part, and those who wait for the end of one that waits.
-pub(super) fn add(snapshot: &mut Snapshot, hidden: bool) {
+pub(super) fn add(snapshot: &mut Snapshot) {
+    let hidden = snapshot.gaps.hidden;
     let look_up = |pid| process::look_up(pid).or_else(|| hidden.then(|| process::unknown(pid)));
     let Snapshot {
         descriptions,
         requests,
         processes,
         families,
+        may_give_up,
         ..
     } = snapshot;
     let owners = descriptions
@@ -34,20 +36,13 @@ pub(super) fn add(snapshot: &mut Snapshot, hidden: bool) {
         .filter_map(|request| request.pid)
         .chain(lines)
         .collect();
-    for mut pid in waiting {
-        while let Some(parent) = processes.get(&pid).and_then(|process| process.parent) {
-            if !processes.contains_key(&parent) {
-                processes.extend(process::look_up(parent).map(|process| (parent, process)));
-            }
-            let waits = processes
-                .get(&parent)
-                .is_some_and(process::waits_for_children);
-            if !waits || !families.insert((parent, pid)) {
-                break;
-            }
-            pid = parent;
-        }
-    }
+    family::add(&waiting, processes, families);
+    let parents = families.iter().map(|family| family.parent);
+    let all: HashSet<u32> = waiting.into_iter().chain(parents).collect();
+    may_give_up.extend(all.into_iter().filter(|pid| {
+        let process = processes.get(pid);
+        process.is_none_or(family::may_give_up)
+    }));
     // What has ended meanwhile holds nothing, and waits for nothing.
     descriptions.retain_mut(|description| {
         let known = !description.owners.is_empty();

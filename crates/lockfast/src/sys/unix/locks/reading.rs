@@ -3,66 +3,150 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::Hash;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::iter;
+use std::time::{Duration, Instant};
 
 use super::table::{self, Line};
 use crate::inspect::snapshot::{Description, FileKey};
 
-/// The lines of the table, of one file or of all.
+/// The table of locks, or of it the lines of one file.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) lines: Vec<Line>,
+    /// Whether it was the same several times. If not, a lock that was there all the time may be missing.
+    pub(super) is_settled: bool,
+    /// The files that somebody has a lease of.
+    pub(super) leased: HashSet<FileKey>,
+}
+
+/// Reads the table.
 ///
-/// The kernel hands it out by the page, and where locks come and go between two, others are left out. So
-/// it is read until it stays the same, twice, as the same line may be left out again; if it never does,
-/// what was read is put together.
-pub(super) fn table(file: Option<FileKey>) -> io::Result<Vec<Line>> {
-    const ATTEMPTS: usize = 6;
-    const REPETITIONS: usize = 2;
-    let mut last: Option<Vec<Line>> = None;
-    let mut repeated = 0;
-    let mut all = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let (text, is_of_one_moment) = read()?;
-        let mut lines = match file {
-            Some(file) => table::parse_inode(&text, file.inode),
-            None => table::parse(&text),
-        };
-        lines.retain(|line| file.is_none_or(|file| file == line.file));
-        repeated = if last.as_ref() == Some(&lines) {
-            repeated + 1
-        } else {
-            0
-        };
-        if is_of_one_moment || repeated == REPETITIONS {
-            return Ok(lines);
-        }
-        all = in_either(&all, &lines);
-        last = Some(lines);
-    }
-    Ok(all)
+/// The kernel hands it out by the page, and finds its place again by the number of the line. Where locks
+/// come and go between two pages, others are left out or come twice. How much of the last page was used
+/// tells nothing, as a lock comes with all that wait for it: what did not fit may be gone when the
+/// kernel looks again. So the table is read until it stays the same.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// The same all the time: the kernel keeps the room that it has made for a long line.
+    file: File,
 }
 
-/// The text, and whether it came in one piece.
-fn read() -> io::Result<(Vec<u8>, bool)> {
-    const PAGE: usize = 4096;
-    let mut file = File::open("/proc/locks")?;
-    let mut text = Vec::new();
-    let mut pieces = 0;
-    loop {
-        let length = text.len();
-        text.resize(length + PAGE, 0);
-        let read = file.read(&mut text[length..])?;
-        text.truncate(length + read);
-        if read == 0 {
-            return Ok((text, pieces <= 1));
+/// How often the table is read at most, and for how long it is read again. Each page of it keeps all
+/// programs from taking locks for an instant, and waits for those that are taking one: on a machine with
+/// too much to do that may take a tenth of a second.
+const ATTEMPTS: usize = 5;
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often it is read even then: what one reading leaves out, others have.
+const LEAST: usize = 3;
+
+/// How often the lines have to be the same. If there are none, so that the lock may be said to be free,
+/// the whole table has to be the same.
+const ALIKE: usize = 2;
+const ALIKE_AND_EMPTY: usize = 3;
+
+impl Reader {
+    pub(super) fn open() -> io::Result<Self> {
+        let file = File::open("/proc/locks")?;
+        Ok(Self { file })
+    }
+
+    /// The lines of one file, or of all.
+    pub(super) fn table(&mut self, file: Option<FileKey>) -> io::Result<Table> {
+        let mut readings: Vec<Vec<Line>> = Vec::new();
+        let mut leased = HashSet::new();
+        let begun = Instant::now();
+        let mut alike = 0;
+        let mut last = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let text = self.read()?;
+            // A line of the file that is left out is so by what happens to others.
+            let has_changed = text != last;
+            let mut lines = match file {
+                Some(file) => table::parse_inode(&text, file.inode),
+                None => table::parse(&text),
+            };
+            lines.retain(|line| file.is_none_or(|file| file == line.file));
+            leased.extend(table::parse_leases(&text));
+            let is_same = readings.last() == Some(&lines) && !(lines.is_empty() && has_changed);
+            last = text;
+            alike = if is_same { alike + 1 } else { 1 };
+            let enough = if lines.is_empty() {
+                ALIKE_AND_EMPTY
+            } else {
+                ALIKE
+            };
+            if alike >= enough {
+                let is_settled = true;
+                return Ok(Table {
+                    lines,
+                    is_settled,
+                    leased,
+                });
+            }
+            readings.push(lines);
+            if readings.len() >= LEAST && begun.elapsed() > PATIENCE {
+                break;
+            }
         }
-        pieces += 1;
+        Ok(Table {
+            lines: usual(&readings),
+            is_settled: false,
+            leased,
+        })
+    }
+
+    /// The same, when it is known that the file has a lock, unless that is released meanwhile.
+    pub(super) fn table_with(&mut self, file: Option<FileKey>) -> io::Result<Table> {
+        const TRIES: usize = 4;
+        for _ in 1..TRIES {
+            let table = self.table(file)?;
+            if !table.lines.is_empty() {
+                return Ok(table);
+            }
+        }
+        self.table(file)
+    }
+
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        const MOST: usize = 1 << 16;
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut text = Vec::new();
+        loop {
+            let length = text.len();
+            text.resize(length + MOST, 0);
+            let read = self.file.read(&mut text[length..])?;
+            text.truncate(length + read);
+            if read == 0 {
+                return Ok(text);
+            }
+        }
     }
 }
 
-/// Each line as often as it is in that which has it more often.
-fn in_either(before: &[Line], after: &[Line]) -> Vec<Line> {
-    let mut left = Counts::new(before.iter().copied());
-    let more = after.iter().filter(|line| !left.take(line));
-    before.iter().chain(more).copied().collect()
+/// Each line that was read at all, as often as it was read mostly.
+fn usual(readings: &[Vec<Line>]) -> Vec<Line> {
+    let mut counts = HashMap::<Line, Vec<usize>>::new();
+    let mut order = Vec::new();
+    for (number, lines) in readings.iter().enumerate() {
+        for line in lines {
+            let counts = counts.entry(*line).or_insert_with(|| {
+                order.push(*line);
+                vec![0; readings.len()]
+            });
+            counts[number] += 1;
+        }
+    }
+    let most_frequent = |counts: &[usize]| {
+        let frequency = |count: usize| counts.iter().filter(|&&other| other == count).count();
+        let seen = counts.iter().copied().filter(|&count| count > 0);
+        seen.max_by_key(|&count| (frequency(count), count))
+    };
+    order
+        .into_iter()
+        .flat_map(|line| iter::repeat_n(line, most_frequent(&counts[&line]).unwrap_or(0)))
+        .collect()
 }
 
 /// Each line as often as it is in both.
@@ -137,7 +221,25 @@ mod tests {
         let before = lines(&[one, one, two]);
         let after = lines(&[two, three, one]);
         assert_eq!(in_both(&before, &after), lines(&[one, two]));
-        assert_eq!(in_either(&before, &after), lines(&[one, one, two, three]));
+        assert_eq!(after.len(), 3);
+    }
+
+    #[test]
+    fn of_readings_that_differ_nothing_is_left_out_and_nothing_comes_twice() {
+        let one = "1: OFDLCK ADVISORY  READ  -1 00:2d:7 0 EOF";
+        let two = "2: -> FLOCK  ADVISORY  WRITE  18 00:2d:7 0 EOF";
+        let readings = [
+            &[one, one, two][..],
+            &[one, one],
+            &[one, one, two, two],
+            &[one, two],
+        ];
+        let readings = readings.map(lines);
+        assert_eq!(usual(&readings), lines(&[one, one, two]));
+        assert_eq!(
+            usual(&[Vec::new(), lines(&[one]), Vec::new()]),
+            lines(&[one])
+        );
     }
 
     #[test]

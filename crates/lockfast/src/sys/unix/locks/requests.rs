@@ -1,22 +1,31 @@
 //! Who waits: the lines of the table brought together with threads.
 
+use std::collections::{HashMap, HashSet};
+
 use super::named;
+use super::sleepers::Sleepers;
 use super::table::Line;
-use super::thread::{Sleepers, Waiter};
+use super::thread::Waiter;
 use crate::inspect::snapshot::{FileKey, Request};
 use crate::inspect::{Kind, bytes};
 
 /// Can this thread be the one of that line?
 type Match<'a> = &'a dyn Fn(&Line, &Waiter) -> bool;
 
-/// The lines of those who wait, each with the thread that does.
+/// The lines of those who wait, each with the thread that does. With `everybody`, no thread that waits
+/// is hidden.
 pub(super) fn requests(
     table: &[Line],
-    mut waiters: Vec<(FileKey, Waiter)>,
+    waiters: Vec<(FileKey, Waiter)>,
+    everybody: bool,
     sleepers: &Sleepers,
 ) -> Vec<Request> {
     let lines: Vec<&Line> = table.iter().filter(|line| line.waiting).collect();
     let mut threads: Vec<Option<Waiter>> = vec![None; lines.len()];
+    let mut on_file = HashMap::<FileKey, Vec<Waiter>>::new();
+    for (key, waiter) in waiters {
+        on_file.entry(key).or_default().push(waiter);
+    }
     // The surest first: what a thread asks for, then who a line is said to be of, then the rest.
     let is_asked =
         |line: &Line, waiter: &Waiter| waiter.lock.map(bytes::to_the_end) == Some(line.lock);
@@ -33,19 +42,32 @@ pub(super) fn requests(
             if thread.is_some() {
                 continue;
             }
-            let found = waiters.iter().position(|(key, waiter)| {
+            let Some(waiters) = on_file.get_mut(&line.file) else {
+                continue;
+            };
+            let found = waiters.iter().position(|waiter| {
                 let flock = |kind| kind == Kind::Flock;
-                *key == line.file
-                    && flock(waiter.kind) == flock(line.lock.kind)
+                flock(waiter.kind) == flock(line.lock.kind)
                     && line.pid.is_none_or(|pid| pid == waiter.pid)
                     && matches(line, waiter)
             });
-            *thread = found.map(|at| waiters.remove(at).1);
+            *thread = found.map(|at| waiters.remove(at));
         }
     }
+    let found: HashSet<&Line> = lines
+        .iter()
+        .zip(&threads)
+        .filter(|(_, thread)| thread.is_some())
+        .map(|(line, _)| *line)
+        .collect();
+    // A thread waits once. Where all of them can be seen, another line like its own was read twice.
+    let is_twice = |line: &Line, thread: &Option<Waiter>| {
+        everybody && thread.is_none() && found.contains(line)
+    };
     lines
         .into_iter()
         .zip(threads)
+        .filter(|(line, thread)| !is_twice(line, thread))
         .map(|(line, thread)| Request {
             file: line.file,
             lock: line.lock,

@@ -7,7 +7,7 @@ use super::scan::Open;
 
 /// The kernel's order of open file descriptions; equal when the two are one.
 pub(super) fn order(one: &Open, other: &Open) -> Ordering {
-    let compared = compare((one.pid, one.descriptor), (other.pid, other.descriptor));
+    let compared = compare((one.task, one.descriptor), (other.task, other.descriptor));
     match compared {
         Ok(order) => order,
         // Not permitted. An exclusive lock belongs to one description only.

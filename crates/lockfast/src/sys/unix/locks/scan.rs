@@ -11,6 +11,7 @@ use std::thread;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
 
+use super::process;
 use super::table::{self, Line};
 use crate::sys::FileId;
 
@@ -18,12 +19,16 @@ use crate::sys::FileId;
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     pub(super) pid: u32,
+    /// The thread by which its descriptors are seen: the first one, unless that has ended.
+    pub(super) task: u32,
     pub(super) descriptor: i32,
     /// As `stat` tells.
     pub(super) id: FileId,
     /// As the kernel knows it itself.
     pub(super) numbers: Numbers,
     pub(super) deleted: bool,
+    /// In bytes.
+    pub(super) length: u64,
     pub(super) locks: Vec<Line>,
 }
 
@@ -95,10 +100,15 @@ pub(super) fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
     let mut scan = Scan::default();
     for &pid in pids {
         // What has ended in the meantime has no locks.
-        let refused = matches!(
-            scan_one(pid, only, &mut scan.open),
-            Err(Errno::ACCESS | Errno::PERM)
-        );
+        let looked = scan_one((pid, pid), only, &mut scan.open);
+        let refused = match looked {
+            // Neither a process without descriptors nor one whose first thread has ended has any.
+            Ok(0) => match process::living_thread(pid).filter(|&task| task != pid) {
+                Some(task) => scan_one((pid, task), only, &mut scan.open).is_err(),
+                None => false,
+            },
+            looked => matches!(looked, Err(Errno::ACCESS | Errno::PERM)),
+        };
         if refused && has_program(pid) {
             scan.unreadable.push(pid);
         }
@@ -116,14 +126,25 @@ pub(super) fn descriptors_of(pid: u32) -> u64 {
     fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |directory| directory.len())
 }
 
-/// Is it neither one of the kernel's threads nor a process that has ended?
-fn has_program(pid: u32) -> bool {
-    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+/// Whether it is neither one of the kernel's threads nor a process that has ended.
+pub(super) fn has_program(pid: u32) -> bool {
+    let has_words = |task| {
+        let path = format!("/proc/{pid}/task/{task}/cmdline");
+        fs::read(path).is_ok_and(|line| !line.is_empty())
+    };
+    has_words(pid) || process::living_thread(pid).is_some_and(has_words)
 }
 
-fn scan_one(pid: u32, only: Option<FileId>, found: &mut Vec<Open>) -> rustix::io::Result<()> {
+/// Looks at one process, by one of its threads, and tells how many descriptors it has.
+fn scan_one(
+    (pid, task): (u32, u32),
+    only: Option<FileId>,
+    found: &mut Vec<Open>,
+) -> rustix::io::Result<usize> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
+    let path = directory_of(pid, task);
+    let directory = rustix::fs::open(format!("{path}/fd"), flags, Mode::empty())?;
+    let mut count = 0;
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(&directory, &mut buffer);
     while let Some(entry) = entries.next() {
@@ -132,9 +153,10 @@ fn scan_one(pid: u32, only: Option<FileId>, found: &mut Vec<Open>) -> rustix::io
         let Some(descriptor) = name.to_str().ok().and_then(|name| name.parse().ok()) else {
             continue;
         };
+        count += 1;
         // A server that does not answer must not hold this up: what is cached will do.
         let cached = AtFlags::from_bits_retain(0x4000); // `AT_STATX_DONT_SYNC`, not defined everywhere
-        let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK;
+        let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK | StatxFlags::SIZE;
         let Ok(stat) = rustix::fs::statx(&directory, name, cached, wanted) else {
             continue;
         };
@@ -156,20 +178,37 @@ fn scan_one(pid: u32, only: Option<FileId>, found: &mut Vec<Open>) -> rustix::io
         if !lockable {
             continue;
         }
-        let Ok(text) = fs::read(format!("/proc/{pid}/fdinfo/{descriptor}")) else {
+        let Ok(text) = fs::read(format!("{path}/fdinfo/{descriptor}")) else {
             continue;
         };
         let (numbers, locks) = parse(&text);
         found.push(Open {
             pid,
+            task,
             descriptor,
             id,
             numbers,
             deleted: stat.stx_nlink == 0,
+            length: stat.stx_size,
             locks,
         });
     }
-    Ok(())
+    Ok(count)
+}
+
+/// The directory of a thread; that of its process, if it is the first one.
+fn directory_of(pid: u32, task: u32) -> String {
+    if pid == task {
+        format!("/proc/{pid}")
+    } else {
+        format!("/proc/{pid}/task/{task}")
+    }
+}
+
+/// The name in `/proc` of what the descriptor is of: to open it looks up no path.
+pub(super) fn link_of(open: &Open) -> PathBuf {
+    let directory = directory_of(open.pid, open.task);
+    format!("{directory}/fd/{}", open.descriptor).into()
 }
 
 /// What a descriptor's `fdinfo` tells.
@@ -197,15 +236,20 @@ pub(super) fn path_of(open: &Open) -> Option<PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
     const DELETED: &[u8] = b" (deleted)";
-    let Open {
-        pid, descriptor, ..
-    } = open;
-    let path = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+    let path = fs::read_link(link_of(open)).ok()?;
     let bytes = path.as_os_str().as_bytes();
     match bytes.strip_suffix(DELETED) {
         Some(name) if open.deleted => Some(std::ffi::OsString::from_vec(name.to_vec()).into()),
+        // It was opened without a name and got one later, which the kernel does not tell.
+        Some(name) if is_unnamed(name, open) => None,
         _ => Some(path),
     }
+}
+
+/// Whether the last part of it is what stands for the name of a file that was opened without one.
+fn is_unnamed(name: &[u8], open: &Open) -> bool {
+    let inode = open.numbers.inode.unwrap_or(open.id.inode);
+    name.ends_with(format!("/#{inode}").as_bytes())
 }
 
 /// Which mount and inode a file is of that this process has open.

@@ -12,7 +12,7 @@ use std::io;
 use super::scan::{self, Open, Scan};
 use super::table::Line;
 use super::target::Target;
-use super::{named, same};
+use super::{named, process, same};
 use crate::inspect::snapshot::KernelLock;
 use crate::inspect::{Kind, bytes};
 
@@ -91,6 +91,10 @@ fn holds(open: &Open) -> bool {
 /// told so.
 fn compare_all(pid: u32, holders: &[Open]) -> Option<Vec<Open>> {
     let count = scan::descriptors_of(pid);
+    if count == 0 && process::living_thread(pid) != Some(pid) {
+        // Its descriptors are seen by another thread.
+        return None;
+    }
     let mut found = Vec::new();
     let mut seen = 0;
     for descriptor in likely_numbers(count) {
@@ -98,12 +102,13 @@ fn compare_all(pid: u32, holders: &[Open]) -> Option<Vec<Open>> {
             break;
         }
         for (number, holder) in holders.iter().enumerate() {
-            match same::compare((holder.pid, holder.descriptor), (pid, descriptor)) {
+            match same::compare((holder.task, holder.descriptor), (pid, descriptor)) {
                 Ok(order) => {
                     seen += u64::from(number == 0);
                     if order == Ordering::Equal {
                         found.push(Open {
                             pid,
+                            task: pid,
                             descriptor,
                             ..holder.clone()
                         });

@@ -17,7 +17,7 @@ pub(super) struct Line {
 /// The largest offset of a file, which the kernel shows as `EOF`.
 const LAST: u64 = i64::MAX as u64;
 
-/// All the lines that are understood. Leases are none.
+/// All the lines that are understood. Leases are no locks.
 pub(super) fn parse(table: &[u8]) -> Vec<Line> {
     table
         .split(|&byte| byte == b'\n')
@@ -37,6 +37,15 @@ pub(super) fn parse_inode(table: &[u8], inode: u64) -> Vec<Line> {
         .filter(has_number)
         .filter_map(parse_line)
         .collect()
+}
+
+/// The files that somebody has a lease of.
+pub(super) fn parse_leases(table: &[u8]) -> impl Iterator<Item = FileKey> {
+    table.split(|&byte| byte == b'\n').filter_map(|line| {
+        let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        let is_lease = words.nth(1)? == "LEASE";
+        parse_file(words.nth(3)?).filter(|_| is_lease)
+    })
 }
 
 /// As in `5: -> OFDLCK ADVISORY  WRITE -1 fe:00:10534991 0 EOF`.
@@ -110,6 +119,8 @@ mod tests {
             8: POSIX  *NOINODE*\n";
         let lines = parse(table);
         assert_eq!(lines.len(), 4, "{lines:?}");
+        let leased: Vec<FileKey> = parse_leases(table).collect();
+        assert_eq!(leased, [lines[3].file]);
         assert!(!lines[0].waiting && lines[0].lock.exclusive && lines[0].pid.is_none());
         assert_eq!(lines[0].lock.range, Range { start: 0, len: 0 });
         assert!(lines[1].waiting && !lines[1].lock.exclusive);

@@ -50,7 +50,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::unix::locks::reading;
+    use crate::sys::unix::locks::reading::Reader;
 
     #[test]
     fn a_file_is_named_as_the_table_of_locks_names_it() {
@@ -58,8 +58,9 @@ mod tests {
         let target = Target::find(file.path(), &mut Mounts::default()).expect("it is there");
         let lock = crate::Lock::open(file.path()).expect("a lock");
         let guard = lock.lock().expect("it is free");
-        let lines = reading::table(Some(target.key)).expect("a table");
-        assert_eq!(lines.len(), 1, "{target:?}");
+        let mut reader = Reader::open().expect("a table");
+        let table = reader.table(Some(target.key)).expect("it can be read");
+        assert_eq!(table.lines.len(), 1, "{target:?}");
         drop(guard);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, SystemTime};
 
 use libc::c_long;
 
@@ -25,14 +24,8 @@ pub(super) struct Waiter {
 
 /// The threads of the process that wait for locks.
 pub(super) fn waiters(pid: u32) -> Vec<Waiter> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
-    tasks
-        .flatten()
-        .filter_map(|task| task.file_name().to_str()?.parse().ok())
-        .filter_map(|tid| waiter(pid, tid))
-        .collect()
+    let threads = super::process::threads(pid).into_iter();
+    threads.filter_map(|tid| waiter(pid, tid)).collect()
 }
 
 fn waiter(pid: u32, tid: u32) -> Option<Waiter> {
@@ -73,10 +66,14 @@ fn waiter(pid: u32, tid: u32) -> Option<Waiter> {
     }
 }
 
-/// What the structure says that the thread gave to the kernel.
+/// The lock that the thread described to the kernel.
 fn wanted(pid: u32, kind: Kind, address: u64) -> Option<KernelLock> {
     const SIZE: usize = 24;
     if cfg!(not(target_pointer_width = "64")) {
+        return None;
+    }
+    let last = address.checked_add(SIZE as u64 - 1)?;
+    if !(is_at_hand(pid, address)? && is_at_hand(pid, last)?) {
         return None;
     }
     let mut bytes = [0; SIZE];
@@ -100,61 +97,39 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<KernelLock> {
     })
 }
 
-/// The number of the call in which a thread sleeps.
-pub(super) fn call_number(text: &str) -> Option<c_long> {
-    Call::parse(text).map(|call| call.number)
+/// Whether that page of the process' memory is its own and is there.
+///
+/// Memory that a file backs may be one of a file system that does not answer, and whoever reads it then
+/// sleeps in the kernel and can't be killed.
+fn is_at_hand(pid: u32, address: u64) -> Option<bool> {
+    const PRESENT: u64 = 1 << 63;
+    const OF_FILE: u64 = 1 << 61;
+    let page = address / rustix::param::page_size() as u64;
+    let mut entry = [0; 8];
+    let map = File::open(format!("/proc/{pid}/pagemap")).ok()?;
+    map.read_exact_at(&mut entry, page.checked_mul(8)?).ok()?;
+    let entry = u64::from_ne_bytes(entry);
+    Some(entry & PRESENT != 0 && entry & OF_FILE == 0)
 }
 
 /// A system call: `72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 SP PC`, or `running`.
 #[derive(Debug, PartialEq, Eq)]
-struct Call {
-    number: c_long,
-    arguments: [u64; 3],
+pub(super) struct Call {
+    pub(super) number: c_long,
+    pub(super) arguments: [u64; 6],
 }
 
 impl Call {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         let number = words.next()?.parse().ok()?;
         let mut argument = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
-        let arguments = [argument()?, argument()?, argument()?];
+        let mut arguments = [0; 6];
+        for place in &mut arguments {
+            *place = argument()?;
+        }
         Some(Self { number, arguments })
     }
-}
-
-/// Since when a thread that sleeps has not run, by the scheduler's statistics.
-///
-/// They count in a clock that has no fixed relation to others, so it is compared with the time at
-/// which this thread ran last, which is now.
-#[derive(Debug)]
-pub(super) struct Sleepers {
-    now: SystemTime,
-    ran: Option<Duration>,
-}
-
-impl Sleepers {
-    pub(super) fn new() -> Self {
-        let ran = ran("/proc/thread-self/sched");
-        Self {
-            now: SystemTime::now(),
-            ran,
-        }
-    }
-
-    pub(super) fn since(&self, waiter: &Waiter) -> Option<SystemTime> {
-        let Waiter { pid, tid, .. } = waiter;
-        let ran = ran(&format!("/proc/{pid}/task/{tid}/sched"))?;
-        self.now.checked_sub(self.ran?.saturating_sub(ran))
-    }
-}
-
-fn ran(path: &str) -> Option<Duration> {
-    let text = fs::read_to_string(path).ok()?;
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("se.exec_start"))?;
-    let milliseconds: f64 = line.split(':').nth(1)?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
 }
 
 #[cfg(test)]
@@ -164,7 +139,7 @@ mod tests {
     #[test]
     fn a_call_is_read_with_its_arguments() {
         let call = Call::parse("72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 0x7ffc 0x7fb7\n");
-        let arguments = [3, 38, 0x7ffc_04ac_2e70];
+        let arguments = [3, 38, 0x7ffc_04ac_2e70, 0, 0, 0];
         assert_eq!(
             call,
             Some(Call {

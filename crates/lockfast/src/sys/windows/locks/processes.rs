@@ -31,6 +31,8 @@ pub(super) fn described(openers: Vec<Opener>) -> HashMap<u32, Process> {
             command: program(opener.pid).into_iter().collect(),
             started: time(opener.started),
             threads: entry.map_or(1, |entry| entry.cntThreads),
+            own_pid: opener.pid,
+            is_stopped: false,
             acts_as_one: false,
         };
         (opener.pid, process)
