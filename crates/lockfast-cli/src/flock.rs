@@ -265,10 +265,10 @@ impl Flock {
             let error = command.exec();
             return self.not_executed(program, &error);
         }
-        let exit = match Signals::catch() {
+        let exit = match Signals::catch(None) {
             Ok(mut signals) => {
                 signals.start_with_default(Signal::SIGCHLD);
-                child::run(command, signals)
+                child::run(&mut command, &mut signals, None)
             }
             Err(error) => {
                 let why = reason(&error);

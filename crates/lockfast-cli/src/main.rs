@@ -8,10 +8,13 @@ mod documents;
 mod exit;
 #[cfg_attr(windows, path = "windows/flock.rs")]
 mod flock;
+mod held;
 mod inspect;
 mod locks;
 mod ls;
+mod neighbours;
 mod progress;
+mod refused;
 mod run;
 mod status;
 #[cfg_attr(windows, path = "windows/sys.rs")]
@@ -20,20 +23,21 @@ mod sys;
 mod top;
 mod trace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::args::{Args, Subcommand};
-use crate::exit::Exit;
+use crate::exit::{Exit, say};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     if let Some((name, arguments)) = flock::is_called(&words) {
-        return flock::run(name, arguments).into();
+        return flock::run(name, arguments).end();
     }
     if let Some(part) = doctor::actor::is_called(&words) {
-        return doctor::actor::play(part).into();
+        return doctor::actor::play(part).end();
     }
-    let exit = match args::parse(words) {
+    let exit = match args::parse(words.clone()) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
             Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
@@ -44,15 +48,18 @@ fn main() -> ExitCode {
             Subcommand::Ls(arguments) => ls::run(&arguments),
             Subcommand::Top(arguments) => top::run(&arguments),
         },
-        Err(error) => usage(&error),
+        Err(error) => usage(&words, &error),
     };
-    exit.into()
+    exit.end()
 }
 
 /// Shows what is wrong with the arguments, or the help that they ask for.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(words: &[OsString], error: &clap::Error) -> Exit {
     // Nobody is left to tell when the output is closed.
     let _ = error.print();
+    if let Some(hint) = args::of_mistake(words, error) {
+        say(hint);
+    }
     if error.use_stderr() {
         Exit::USAGE
     } else {

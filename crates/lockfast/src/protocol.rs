@@ -45,7 +45,11 @@ use plan::Range;
 
 /// Which kernel locks an exclusive lock is made of, and so which other programs it excludes.
 ///
-/// On Linux the two families do not see each other, except on network file systems.
+/// On Linux the two families do not see each other, except on network file systems. So all programs that
+/// lock a file must use the same family, or [`Protocol::Both`]. A crontab with `flock` in one line
+/// and `lockfast run` in another has no exclusion between the two lines, and neither program fails:
+/// while the programs are moved from one family to the other, lockfast's side must use `Both`
+/// (`lockfast run --protocol both`).
 ///
 /// # Examples
 ///

@@ -2,11 +2,19 @@
 
 mod doctor;
 mod documents;
+mod ending;
+#[cfg(target_os = "linux")]
+mod first_process;
 mod flock;
+mod inheritance;
 #[cfg(target_os = "linux")]
 mod inspect;
 #[path = "../../../lockfast/tests/processes/lockless.rs"]
 mod lockless;
+mod mistakes;
+mod nested;
+#[cfg(target_os = "linux")]
+mod once;
 mod options;
 mod order;
 mod record;
@@ -14,6 +22,7 @@ mod run;
 mod signals;
 mod stage;
 mod terminal;
+mod time_limit;
 #[cfg(target_os = "linux")]
 mod tmux;
 #[cfg(target_os = "linux")]

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) directory: Option<Directory>,
     /// Can it be held beside others, so that a file that can only be read will do?
     pub(crate) shares: bool,
+    /// Is it only ever held beside others?
+    pub(crate) only_reads: bool,
     /// How many permits there are, for a semaphore.
     pub(crate) permits: Option<u32>,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             scope: Scope::default(),
             directory: None,
             shares: false,
+            only_reads: false,
             permits: None,
         }
     }

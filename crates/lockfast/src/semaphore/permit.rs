@@ -1,6 +1,7 @@
 //! What is held of a semaphore.
 
 use std::fmt;
+use std::fs::File;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -72,6 +73,11 @@ impl SemaphorePermit {
     /// ```
     pub fn path(&self) -> &Path {
         self.handle.path()
+    }
+
+    /// See [`command_support`](crate::command_support).
+    pub(crate) fn file(&self) -> &File {
+        self.taken.file()
     }
 
     /// How many permits it is.
