@@ -150,7 +150,7 @@ impl Running {
         Ok(self.status)
     }
 
-    /// Whether the command was sent this signal too.
+    /// Whether the command got this signal too.
     ///
     /// The keyboard signals the whole process group in the foreground. A terminal that is hung up
     /// signals the leader of its session alone. What others send may go to a process, to a group

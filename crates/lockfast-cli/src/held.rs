@@ -11,9 +11,10 @@ use crate::sys;
 /// The paths, one a line: for scripts.
 const PATHS: &str = "LOCKFAST_HELD";
 
-/// For each path the process that took the lock, and the number of the descriptor that its command
-/// inherited: for nested commands, which must not believe the paths alone. A process that was left
-/// running has them long after the locks are free.
+/// For each path the pid of the `lockfast run` and the number of the inherited descriptor.
+///
+/// A nested command needs them because the paths alone prove nothing: a process that was left running has
+/// the variables long after the locks are free.
 const HOLDERS: &str = "LOCKFAST_HELD_BY";
 
 /// The locks that are held around this process, outer ones first.

@@ -12,6 +12,7 @@ mod held;
 mod inspect;
 mod locks;
 mod ls;
+#[cfg_attr(windows, path = "windows/neighbours.rs")]
 mod neighbours;
 mod progress;
 mod refused;

@@ -8,7 +8,26 @@ use lockfast::Error;
 
 use crate::exit::Exit;
 use crate::inspect::{shown, user_name};
-use crate::sys::{self, Obstacle};
+use crate::sys;
+
+/// What is in the way of opening a lock file for writing.
+#[cfg_attr(
+    windows,
+    allow(dead_code, reason = "the rights of a file are a list there")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    ReadOnlyFileSystem,
+    Immutable,
+    AppendOnly,
+    /// The user is not among those that may write.
+    Mode {
+        owner: u32,
+        mode: u32,
+    },
+    /// The file is not there, and can't be created.
+    Directory,
+}
 
 /// The exit code for a lock that could not be opened, or that could not be taken for another reason
 /// than that it is held.

@@ -37,8 +37,8 @@ pub(crate) fn run(arguments: &args::Run) -> Exit {
     let trace = match Trace::begin(arguments) {
         Ok(trace) => trace,
         Err(error) => {
-            say(error);
-            return Exit::CANNOT_CREATE;
+            say(&error);
+            return error.code();
         }
     };
     let exit = wait_and_run(arguments, limit.as_ref());
@@ -238,7 +238,7 @@ fn found(program: &OsStr) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// What the command gets: the locks, and what its environment has of them.
+/// Descriptors and environment for the command.
 struct Equipment {
     held: Held,
     inherited: sys::Inherited,
@@ -246,7 +246,7 @@ struct Equipment {
 }
 
 impl Equipment {
-    /// Of what goes wrong has been said.
+    /// Prepares it; an error has been reported already.
     fn of(arguments: &args::Run, mut held: Held, guards: &[MemberGuard]) -> Result<Self, Exit> {
         let mut inherited = sys::Inherited::default();
         for guard in guards {

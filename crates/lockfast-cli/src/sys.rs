@@ -41,13 +41,13 @@ pub(crate) use self::children::{
     ring_after,
 };
 pub(crate) use self::first::Mortality;
-pub(crate) use self::obstacle::{Obstacle, obstacle};
+pub(crate) use self::obstacle::obstacle;
 pub(crate) use self::sentinel::Sentinel;
 
 /// Can a command be killed by the kernel when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Can a command inherit locks?
+/// Whether a command can inherit locks.
 pub(crate) const CAN_INHERIT: bool = true;
 
 /// Has the kernel kill the command when the thread that starts it ends; it must be the main one.

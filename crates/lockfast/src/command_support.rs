@@ -77,7 +77,7 @@ pub fn end_record(guard: &mut MemberGuard) -> Result<()> {
     }
 }
 
-/// The lock is only ever taken to read, so that its file need not be opened for writing.
+/// Options for a lock that is only ever taken to read: its file is opened for reading.
 pub fn for_reading(options: Options<RwLock>) -> Options<RwLock> {
     options.for_reading()
 }

@@ -141,7 +141,7 @@ pub(crate) fn holder(blocker: Blocker, namespace: u64) -> Option<Holder> {
         return None;
     }
     if tag >> PID_BITS == fold(namespace) {
-        Some(Holder::with_pid(pid))
+        Some(Holder::with_tag(pid))
     } else {
         Some(Holder::elsewhere())
     }
@@ -168,7 +168,7 @@ mod tests {
         let len = exclusive_len(4711, 0xdead_beef_0123_4567);
         assert_eq!(
             holder(seen(len), 0xdead_beef_0123_4567),
-            Some(Holder::with_pid(4711))
+            Some(Holder::with_tag(4711))
         );
         assert_eq!(holder(seen(len), 1), Some(Holder::elsewhere()));
     }

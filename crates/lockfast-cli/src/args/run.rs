@@ -95,6 +95,7 @@ pub(crate) struct Run {
 
     /// Send SIGKILL if the command still runs this long after its time was over; 0 for never
     #[arg(short, long, value_name = "DURATION", value_parser = duration, default_value = "10s", allow_negative_numbers = true, requires = "time_limit")]
+    #[cfg_attr(windows, allow(dead_code, reason = "there is no time limit"))]
     pub(crate) kill_after: Duration,
 
     /// The signal that is sent when the time is over, as a name or a number
@@ -104,11 +105,13 @@ pub(crate) struct Run {
         default_value = "TERM",
         requires = "time_limit"
     )]
+    #[cfg_attr(windows, allow(dead_code, reason = "there are no signals"))]
     pub(crate) signal: String,
 
     /// Leave the command in the foreground of the terminal, so that it can read from there; then the time
     /// limit does not end the processes that it started
     #[arg(long, requires = "time_limit")]
+    #[cfg_attr(windows, allow(dead_code, reason = "there is no time limit"))]
     pub(crate) foreground: bool,
 
     /// Write who holds the lock into the lock file, which must be empty or have such a record; tell if

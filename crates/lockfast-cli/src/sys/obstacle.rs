@@ -7,20 +7,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-/// What is in the way of opening a lock file for writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    ReadOnlyFileSystem,
-    Immutable,
-    AppendOnly,
-    /// The user is not among those that may write.
-    Mode {
-        owner: u32,
-        mode: u32,
-    },
-    /// The file is not there, and can't be created.
-    Directory,
-}
+use crate::refused::Obstacle;
 
 /// Returns what is in the way; `None` if nothing seems to be.
 pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {

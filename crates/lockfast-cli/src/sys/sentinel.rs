@@ -11,10 +11,10 @@ use nix::unistd::{self, ForkResult, Pid};
 
 use super::monotonic_time;
 
-/// A process of this one's group and cgroup that does nothing but note when it was sent which signal.
+/// A process in the group and the cgroup of this one that only notes the times of the signals that it gets.
 ///
-/// Nothing in a signal tells whether it was sent to one process or to each of a group: of the keyboard's
-/// alone the kernel says so. But what this process was sent too was sent to all.
+/// Nothing in a signal tells whether it was sent to one process or to each of a group, except for those of
+/// the keyboard. A signal that the sentinel got as well was sent to the group.
 #[derive(Debug)]
 pub(crate) struct Sentinel {
     pid: Pid,
@@ -49,7 +49,7 @@ impl Sentinel {
         self.pid
     }
 
-    /// Whether it was sent that signal since then, by [`monotonic_time`].
+    /// Whether it got that signal since then, by [`monotonic_time`].
     pub(crate) fn heard(&self, signal: Signal, since: Duration) -> bool {
         let time = self.notes.of(signal as usize).load(Ordering::Acquire);
         Duration::from_nanos(time) >= since
@@ -89,7 +89,7 @@ impl Notes {
         &all[signal.min(SIGNALS - 1)]
     }
 
-    /// The life of the sentinel. It must not keep anything open for longer than its parent lives.
+    /// Runs the sentinel. It closes everything, so as to keep no lock or pipe open when its parent ends.
     fn take(&self, parent: Pid) -> ! {
         // SAFETY: takes numbers.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };

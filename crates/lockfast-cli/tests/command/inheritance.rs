@@ -198,6 +198,11 @@ fn who_keeps_the_lock_is_told() {
 
     let refused = outcome(run(["-n".as_ref(), lock.as_os_str()]).args(["--", "true"]));
     assert!(refused.errors.contains(&named), "{refused:?}");
+    let mut waiter = run([&lock]);
+    let waiter = Actor::start(waiter.args(["--", "true"]));
+    let told = waiter.complaint();
+    let wrapper = format!("pid {} started, which has ended", actor.pid());
+    assert!(told.contains(&wrapper), "{told}");
 }
 
 /// A script that uses low numbers for files of its own does not close the lock by that.

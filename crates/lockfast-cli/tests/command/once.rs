@@ -11,13 +11,11 @@ use nix::unistd::Pid;
 
 use crate::stage::{Actor, DEADLINE, Stage, children, run};
 
-/// Tells of signals until it is told to end. A signal that it was sent twice it tells twice, because it
-/// handles them one after the other.
+/// Prints a line for each signal until it reads `end`.
 const TELLER: &str = "trap 'echo TERM' TERM; trap 'echo USR1' USR1; echo ready
     until [ \"$line\" = end ]; do read line; done";
 
-/// A command in a process group of its own, which is that of lockfast. Both, and who listens beside them,
-/// are there when this returns.
+/// Starts lockfast as the leader of a process group. When this returns, the command and the sentinel run.
 fn start(lock: &Path) -> (Actor, Vec<Pid>) {
     let mut command = run([lock]);
     command.args(["--", "bash", "-c", TELLER]).process_group(0);
@@ -34,7 +32,7 @@ fn start(lock: &Path) -> (Actor, Vec<Pid>) {
     }
 }
 
-/// Everything it told of a signal, once lockfast has passed on whatever it would pass on.
+/// Returns how often the command got the signal, once lockfast has passed on all that it would pass on.
 fn told(actor: Actor, what: &str) -> usize {
     let lockfast = actor.pid();
     told_by(actor, lockfast, what)
@@ -104,9 +102,8 @@ fn a_signal_to_the_group_reaches_a_command_that_left_it() {
     assert_eq!(told(actor, "TERM"), 1);
 }
 
-/// Nothing of lockfast is left behind, whoever ends it.
 #[test]
-fn who_listens_ends_with_lockfast() {
+fn the_sentinel_and_the_command_end_with_lockfast() {
     let stage = Stage::new();
     let (mut actor, started) = start(&stage.path("job.lock"));
     actor.signal(Signal::SIGKILL);

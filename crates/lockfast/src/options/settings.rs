@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) directory: Option<Directory>,
     /// Can it be held beside others, so that a file that can only be read will do?
     pub(crate) shares: bool,
-    /// Is it only ever held beside others?
+    /// Whether it is only ever locked shared.
     pub(crate) only_reads: bool,
     /// How many permits there are, for a semaphore.
     pub(crate) permits: Option<u32>,
