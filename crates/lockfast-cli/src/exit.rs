@@ -32,6 +32,7 @@ impl Exit {
     /// There is no such command, as shells have it.
     pub(crate) const NOT_FOUND: Self = Self::Code(127);
     /// The command ran longer than it may, as timeout(1) has it.
+    #[cfg_attr(windows, allow(dead_code, reason = "there is no time limit"))]
     pub(crate) const TIMED_OUT: Self = Self::Code(124);
 
     /// A lock is held (`EX_TEMPFAIL`).

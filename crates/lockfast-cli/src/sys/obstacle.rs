@@ -1,7 +1,6 @@
 //! What keeps a user from writing to a file.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -11,8 +10,6 @@ use crate::refused::Obstacle;
 
 /// Returns what is in the way; `None` if nothing seems to be.
 pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
-    use std::os::unix::fs::MetadataExt;
-
     let Ok(metadata) = path.metadata() else {
         let directory = path.parent()?;
         return match access(directory, AccessFlags::W_OK) {
@@ -36,7 +33,9 @@ pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
 /// What `chattr` has set.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn attribute(path: &Path) -> Option<Obstacle> {
+    use std::ffi::CString;
     use std::mem::MaybeUninit;
+    use std::os::unix::ffi::OsStrExt;
 
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     let mut found = MaybeUninit::<libc::statx>::zeroed();

@@ -25,7 +25,7 @@ pub(crate) const PASSED_ON: [u32; 0] = [];
 
 /// How long the command may run: nobody can be asked to end here, so there is no limit.
 #[derive(Debug)]
-pub(crate) struct Limit(());
+pub(crate) enum Limit {}
 
 impl Limit {
     pub(crate) fn of(arguments: &args::Run) -> Result<Option<Self>, &'static str> {

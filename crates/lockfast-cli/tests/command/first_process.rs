@@ -1,14 +1,15 @@
 //! `lockfast` as the first process of a pid namespace, as in a container.
 
 use std::process::Command;
+use std::time::Instant;
 
 use nix::sys::signal::{self, Signal};
 
-use crate::stage::{Actor, Stage, children, hold, outcome};
+use crate::stage::{Actor, DEADLINE, HOLD, Stage, children, hold, outcome, until_waiting};
 
 /// In front of a command that becomes such a process; `None`, with the reason printed, where that is not
 /// permitted.
-fn unshared() -> Option<Command> {
+fn unshared(subcommand: &str) -> Option<Command> {
     let words = ["--pid", "--fork", "--kill-child"];
     let attempt = outcome(Command::new("unshare").args(words).arg("true"));
     if attempt.code != Some(0) {
@@ -23,7 +24,7 @@ fn unshared() -> Option<Command> {
         "env",
         "--default-signal",
         env!("CARGO_BIN_EXE_lockfast"),
-        "run",
+        subcommand,
     ]);
     Some(command)
 }
@@ -39,7 +40,7 @@ fn a_signal_ends_its_wait() {
         (Signal::SIGHUP, 129),
         (Signal::SIGQUIT, 131),
     ] {
-        let Some(mut command) = unshared() else {
+        let Some(mut command) = unshared("run") else {
             return;
         };
         let mut waiter = Actor::start(command.arg(&lock).args(["--", "true"]));
@@ -54,9 +55,32 @@ fn a_signal_ends_its_wait() {
 }
 
 #[test]
+fn a_signal_ends_the_wait_of_flock() {
+    let stage = Stage::new();
+    let lock = stage.path("job.lock");
+    let mut command = Command::new("flock");
+    let holder = Actor::start(command.arg(&lock).args(["sh", "-c", HOLD]));
+    holder.says("ready");
+    let Some(mut command) = unshared("flock") else {
+        return;
+    };
+    let waiter = &mut Actor::start(command.arg(&lock).arg("true"));
+    let deadline = Instant::now() + DEADLINE;
+    let first = loop {
+        match children(waiter.pid())[..] {
+            [first] => break first,
+            _ => assert!(Instant::now() < deadline, "unshare has no child"),
+        }
+    };
+    until_waiting(first);
+    signal::kill(first, Signal::SIGTERM).expect("it lives");
+    assert_eq!(waiter.end().code(), Some(143));
+}
+
+#[test]
 fn a_signal_reaches_its_command() {
     let stage = Stage::new();
-    let Some(mut command) = unshared() else {
+    let Some(mut command) = unshared("run") else {
         return;
     };
     let text = "trap 'echo heard; exit 7' TERM; echo ready; while :; do read line; done";
@@ -76,7 +100,7 @@ fn a_signal_reaches_its_command() {
 #[test]
 fn a_command_that_a_signal_killed_gives_128_and_its_number() {
     let stage = Stage::new();
-    let Some(mut command) = unshared() else {
+    let Some(mut command) = unshared("run") else {
         return;
     };
     let ended = outcome(
@@ -90,7 +114,7 @@ fn a_command_that_a_signal_killed_gives_128_and_its_number() {
 #[test]
 fn orphans_are_reaped() {
     let stage = Stage::new();
-    let Some(mut command) = unshared() else {
+    let Some(mut command) = unshared("run") else {
         return;
     };
     // A process exists for `kill -0` until it was reaped.
