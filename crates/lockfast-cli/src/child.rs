@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::{self, Pid};
@@ -79,6 +79,7 @@ pub(crate) fn run(
         status: None,
         // Not before the command, whose start need not wait for that.
         sentinel: Sentinel::start().ok(),
+        last_heard: None,
         countdown: limit.map(Countdown::start),
     };
     // What came before the command was there did not reach it, not even from the keyboard. What
@@ -112,6 +113,8 @@ struct Running {
     status: Option<ExitStatus>,
     /// `None` where there can be none.
     sentinel: Option<Sentinel>,
+    /// The last signal that the sentinel got too, and when that was seen.
+    last_heard: Option<(Signal, Instant)>,
     countdown: Option<Countdown>,
 }
 
@@ -177,15 +180,21 @@ impl Running {
 
     /// Those of a unit are signalled one after the other, so the sentinel is given some time.
     fn sentinel_hears(&mut self, signal: i32) -> io::Result<bool> {
-        const LATELY: Duration = Duration::from_millis(200);
         const LONGEST_PAUSE: Duration = Duration::from_millis(32);
+        // Signals of one kind do not queue up, so another one that soon may be the same. timeout(1)
+        // signals its child, and then the group with it.
+        const SAME: Duration = Duration::from_millis(100);
         let Ok(signal) = Signal::try_from(signal) else {
             return Ok(false);
         };
-        let since = sys::monotonic_time().saturating_sub(LATELY);
+        let is_same = |&(last, at): &(Signal, Instant)| last == signal && at.elapsed() < SAME;
+        if self.last_heard.as_ref().is_some_and(is_same) {
+            return Ok(true);
+        }
         let mut pause = Duration::from_millis(1);
-        while let Some(sentinel) = &self.sentinel {
-            if sentinel.heard(signal, since) {
+        while let Some(sentinel) = &mut self.sentinel {
+            if sentinel.heard(signal) {
+                self.last_heard = Some((signal, Instant::now()));
                 return Ok(true);
             }
             if pause > LONGEST_PAUSE || self.reap()?.is_some() {

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -20,7 +19,7 @@ impl Sentinel {
         match self.0 {}
     }
 
-    pub(crate) fn heard(&self, _signal: Signal, _since: Duration) -> bool {
+    pub(crate) fn heard(&mut self, _signal: Signal) -> bool {
         match self.0 {}
     }
 

@@ -68,15 +68,19 @@ fn a_signal_to_the_group_reaches_the_command_once() {
     }
 }
 
-/// As a service manager signals what is in a unit: the main process, and then all others.
+/// As a service manager signals what is in a unit: the main process, and then all others. lockfast is stopped
+/// meanwhile, as this test may be slower than a service manager.
 #[test]
 fn a_signal_to_each_process_of_a_unit_reaches_the_command_once() {
     let stage = Stage::new();
     for _ in 0..5 {
         let (actor, started) = start(&stage.path("job.lock"));
+        actor.signal(Signal::SIGSTOP);
+        until_in_state(actor.pid(), 'T');
         for pid in std::iter::once(actor.pid()).chain(started) {
             signal::kill(pid, Signal::SIGTERM).expect("it lives");
         }
+        actor.signal(Signal::SIGCONT);
         assert_eq!(told(actor, "TERM"), 1);
     }
 }
@@ -111,20 +115,26 @@ fn the_sentinel_and_the_command_end_with_lockfast() {
     let deadline = Instant::now() + DEADLINE;
     for pid in started {
         // It is gone, or a zombie that its new parent does not care for.
-        while is_running(pid) {
+        while state(pid).is_some_and(|state| state != 'Z') {
             assert!(Instant::now() < deadline, "{pid} is left");
             thread::yield_now();
         }
     }
 }
 
-fn is_running(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    let state = stat.ok().and_then(|stat| {
-        let rest = stat.rsplit_once(") ")?.1.to_owned();
-        rest.chars().next()
-    });
-    state.is_some_and(|state| state != 'Z')
+#[track_caller]
+fn until_in_state(pid: Pid, wanted: char) {
+    let deadline = Instant::now() + DEADLINE;
+    while state(pid) != Some(wanted) {
+        assert!(Instant::now() < deadline, "{pid} is {:?}", state(pid));
+        thread::yield_now();
+    }
+}
+
+/// As `/proc` has it; `None` if it is gone.
+fn state(pid: Pid) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// timeout(1) signals its child and then the whole group.
