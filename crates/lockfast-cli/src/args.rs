@@ -1,5 +1,8 @@
 //! What can be said on the command line.
 
+mod hint;
+mod run;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +13,10 @@ use lockfast::Protocol;
 
 use crate::doctor::{self, Doctor};
 use crate::documents::{Completions, Man};
-use crate::exit::Exit;
 use crate::flock;
+
+pub(crate) use self::hint::of_mistake;
+pub(crate) use self::run::Run;
 
 /// Locks between processes, which the kernel releases when their holder dies.
 #[derive(Debug, Parser)]
@@ -24,7 +29,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
     /// Run a command while holding locks
-    #[command(after_help = CODES, after_long_help = DETAILS)]
+    #[command(after_help = run::CODES, after_long_help = run::DETAILS)]
     Run(Run),
     /// Join several traces into one
     TraceMerge(TraceMerge),
@@ -101,100 +106,6 @@ pub(crate) struct Top {
 }
 
 #[derive(Debug, clap::Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
-pub(crate) struct Run {
-    /// Lock files; those that do not exist are created, with their directories. Several are taken
-    /// all or none
-    #[arg(value_name = "LOCK", required = true)]
-    pub(crate) locks: Vec<PathBuf>,
-
-    /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, last = true)]
-    pub(crate) command: Vec<OsString>,
-
-    /// Take shared (read) locks, together with other readers and never with a writer
-    #[arg(short, long)]
-    pub(crate) shared: bool,
-
-    /// Take one of N permits of each lock file instead of the lock, so that up to N commands run at the
-    /// same time; all that use the file must give the same number
-    #[arg(long, value_name = "N", conflicts_with_all = ["shared", "remove", "inherit", "protocol"])]
-    pub(crate) permits: Option<u32>,
-
-    /// First come, first served, strictly, among all that say so: nobody who comes later gets in
-    /// before
-    #[arg(long)]
-    pub(crate) fifo: bool,
-
-    /// Give up at once when a lock is held
-    #[arg(short, long, conflicts_with = "timeout")]
-    pub(crate) no_wait: bool,
-
-    /// Give up after that long: `500ms`, `10s`, `2m`; a bare number is seconds
-    #[arg(short = 'w', long, value_name = "DURATION", value_parser = duration, allow_negative_numbers = true)]
-    pub(crate) timeout: Option<Duration>,
-
-    /// Exit with this code when the locks were not obtained
-    #[arg(short = 'E', long, value_name = "N", default_value_t = Exit::CONFLICT, allow_negative_numbers = true)]
-    pub(crate) conflict_exit_code: u8,
-
-    /// The kind of kernel lock to take: works together with programs that take the same kind
-    #[arg(long, value_name = "PROTOCOL", default_value = "fcntl")]
-    pub(crate) protocol: ProtocolName,
-
-    /// Create the lock files with exactly this mode, whatever the umask
-    #[arg(long, value_name = "OCTAL", value_parser = mode)]
-    pub(crate) mode: Option<u32>,
-
-    /// Accept lock files that belong to other users in a directory with a sticky bit, such as /tmp. Their
-    /// owners can hold the lock for ever, or remove the file while it is held
-    #[arg(long)]
-    pub(crate) any_owner: bool,
-
-    /// Remove the lock files at the end, while they are still locked
-    #[arg(long)]
-    pub(crate) remove: bool,
-
-    /// Say nothing while waiting, nor when the locks were not obtained
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-
-    /// Let the command inherit the locks, as flock(1) does: its background processes keep them
-    /// when lockfast has ended
-    #[arg(long, conflicts_with = "remove")]
-    pub(crate) inherit: bool,
-
-    /// Write who holds the lock into the lock file, which must be empty or have such a record; tell if
-    /// the last holder died while it held the lock, and give the command the number of this hold in
-    /// `LOCKFAST_TOKEN` (of the first LOCK)
-    #[arg(long, conflicts_with_all = ["shared", "remove", "permits"])]
-    pub(crate) record: bool,
-
-    /// What the record says beside who it is
-    #[arg(long, value_name = "TEXT", requires = "record")]
-    pub(crate) label: Option<String>,
-
-    /// Write waits and holds into this file, to be opened in Perfetto or in Chrome's tracing
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trace: Option<PathBuf>,
-
-    /// Kill the command when lockfast itself is killed, so that it does not run on without its
-    /// locks. On Linux, processes that the command started are not covered, nor is a command that
-    /// gains privileges when it starts (set-user-ID). On Linux and Windows only, where it is the default
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    pub(crate) kill_with_parent: Option<bool>,
-}
-
-#[derive(Debug, clap::Args)]
 pub(crate) struct TraceMerge {
     /// Traces of `lockfast run --trace`
     #[arg(value_name = "TRACE", required = true)]
@@ -235,11 +146,6 @@ impl ValueEnum for ProtocolName {
     }
 }
 
-const CODES: &str = "\
-Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not
-obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 126 command not
-executable, 127 command not found.";
-
 const STATUS_CODES: &str = "\
 Exit code: 0 all are free, 75 one is held or may be, 64 usage, 71 system error.";
 
@@ -254,18 +160,6 @@ d shows or hides who holds and waits, ? helps, q quits.
 
 Exit code: 0; 64 usage, or no terminal; 66 there is nothing at a path, 71 system error; 128+N when
 signal N ended it.";
-
-const DETAILS: &str = "\
-Exit code: the command's; 128+N when signal N killed it; 75 (or -E) when the locks were not
-obtained; 64 usage, 71 system error, 73 lock file cannot be opened or created, 126 command not
-executable, 127 command not found.
-
-Signals: TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command, and lockfast ends when
-the command does. A signal from the keyboard reaches the command without that. While lockfast still
-waits for the locks, signals end it as usual.
-
-Several locks are taken in the order of their paths, so that two lockfast commands can not wait for
-each other for ever; -w is the time for all of them together.";
 
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<f64>() {

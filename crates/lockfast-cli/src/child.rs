@@ -1,21 +1,28 @@
 //! The command: its start, the signals that are passed on to it, and its end.
 
+mod limit;
+
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::{self, Pid};
-use signal_hook::consts::SIGCHLD;
+use signal_hook::consts::{SIGALRM, SIGCHLD};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::siginfo::Origin;
 
+use self::limit::Countdown;
 use crate::exit::{Exit, say};
-use crate::sys;
+use crate::sys::{self, Sentinel};
+
+pub(crate) use self::limit::Limit;
 
 /// The signals that are passed on.
-const PASSED_ON: [Signal; 6] = [
+pub(crate) const PASSED_ON: [Signal; 6] = [
     Signal::SIGTERM,
     Signal::SIGINT,
     Signal::SIGHUP,
@@ -33,8 +40,10 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    pub(crate) fn catch() -> io::Result<Self> {
-        let wanted = PASSED_ON.into_iter().chain([Signal::SIGCHLD]);
+    /// Catches what is passed on, and what a limit needs.
+    pub(crate) fn catch(limit: Option<&Limit>) -> io::Result<Self> {
+        let alarm = limit.map(|_| Signal::SIGALRM);
+        let wanted = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).chain(alarm);
         let ignored = wanted
             .clone()
             .filter(|&signal| sys::is_ignored(signal))
@@ -49,22 +58,46 @@ impl Signals {
     }
 }
 
-/// Runs the command until its end.
+/// Runs the command until its end, or until its time is over.
 ///
 /// # Errors
 ///
 /// When it can't be started.
-pub(crate) fn run(mut command: Command, mut signals: Signals) -> io::Result<Exit> {
-    sys::let_notice_children(&mut command);
-    sys::start_with_ignored(&mut command, signals.ignored);
-    let mut child = command.spawn()?;
+pub(crate) fn run(
+    command: &mut Command,
+    signals: &mut Signals,
+    limit: Option<&Limit>,
+) -> io::Result<Exit> {
+    if limit.is_some_and(Limit::is_of_group) {
+        sys::lead_group()?;
+    }
+    sys::let_through_for(command, limit.is_some())?;
+    sys::start_with_ignored(command, signals.ignored.clone());
+    let started = command.spawn()?;
+    let mut child = Running {
+        pid: Pid::from_raw(started.id().try_into().expect("pids are positive")),
+        status: None,
+        // Not before the command, whose start need not wait for that.
+        sentinel: Sentinel::start().ok(),
+        last_heard: None,
+        countdown: limit.map(Countdown::start),
+    };
     // What came before the command was there did not reach it, not even from the keyboard. What
     // came in the instant since may reach it twice, which is better than not at all.
     for origin in signals.caught.pending() {
-        pass_on(&child, origin.signal);
+        if origin.signal != SIGALRM {
+            child.pass_on(origin.signal);
+        }
     }
-    Ok(match until_end(&mut child, &mut signals.caught) {
-        Ok(status) => exit_of(status),
+    let ended = child.until_end(&mut signals.caught);
+    if let Some(sentinel) = child.sentinel.take() {
+        sentinel.end();
+    }
+    Ok(match ended {
+        Ok(status) => match &child.countdown {
+            Some(countdown) => countdown.exit_of(status),
+            None => exit_of(status),
+        },
         Err(error) => {
             say(format_args!("cannot wait for the command: {error}"));
             Exit::SYSTEM
@@ -72,44 +105,128 @@ pub(crate) fn run(mut command: Command, mut signals: Signals) -> io::Result<Exit
     })
 }
 
-fn until_end(child: &mut Child, caught: &mut SignalsInfo<WithOrigin>) -> io::Result<ExitStatus> {
-    loop {
-        // Asked first: the news of its end may be among the signals that were looked at already.
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
+/// A command that was started.
+#[derive(Debug)]
+struct Running {
+    pid: Pid,
+    /// How it ended, once it was reaped. From then on its pid may be another process's.
+    status: Option<ExitStatus>,
+    /// `None` where there can be none.
+    sentinel: Option<Sentinel>,
+    /// The last signal that the sentinel got too, and when that was seen.
+    last_heard: Option<(Signal, Instant)>,
+    countdown: Option<Countdown>,
+}
+
+impl Running {
+    fn until_end(&mut self, caught: &mut SignalsInfo<WithOrigin>) -> io::Result<ExitStatus> {
+        if let Some(countdown) = &mut self.countdown {
+            countdown.next_ring()?;
         }
-        for origin in caught.wait() {
-            if !has_reached(child, &origin) {
-                pass_on(child, origin.signal);
+        loop {
+            // Asked first: the news of its end may be among the signals that were looked at already.
+            if let Some(status) = self.reap()? {
+                return Ok(status);
+            }
+            for origin in caught.wait() {
+                match origin.signal {
+                    SIGCHLD => {}
+                    SIGALRM => self.ring()?,
+                    signal if !self.has_reached(&origin)? => self.pass_on(signal),
+                    _ => {}
+                }
             }
         }
     }
-}
 
-/// Was the command sent this signal too, by the terminal?
-///
-/// The keyboard signals the whole process group in the foreground. A terminal that is hung up
-/// signals the leader of its session alone.
-fn has_reached(child: &Child, origin: &Origin) -> bool {
-    let from_system = origin.process.is_none();
-    let to_leader =
-        origin.signal == Signal::SIGHUP as i32 && unistd::getsid(None) == Ok(unistd::getpid());
-    let same_group = unistd::getpgid(Some(pid_of(child))) == Ok(unistd::getpgrp());
-    from_system && !to_leader && same_group
-}
-
-/// The child was not waited for successfully yet, so its pid is its own.
-fn pass_on(child: &Child, signal: i32) {
-    if signal == SIGCHLD {
-        return;
+    /// Reaps all children that have ended, and returns the status of the command once it is among them.
+    fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
+        while self.status.is_none() {
+            match sys::reap()? {
+                None => break,
+                Some((pid, status)) if pid == self.pid => self.status = Some(status),
+                Some((pid, _)) => {
+                    self.sentinel.take_if(|sentinel| sentinel.pid() == pid);
+                }
+            }
+        }
+        Ok(self.status)
     }
-    let signal = Signal::try_from(signal).expect("one of those that were asked for");
-    // It fails when the command runs as another user (sudo): then it can't be signalled.
-    let _ = signal::kill(pid_of(child), signal);
-}
 
-fn pid_of(child: &Child) -> Pid {
-    Pid::from_raw(child.id().try_into().expect("pids are positive"))
+    /// Whether the command got this signal too.
+    ///
+    /// The keyboard signals the whole process group in the foreground. A terminal that is hung up
+    /// signals the leader of its session alone. What others send may go to a process, to a group
+    /// (`kill %1`, timeout(1)) or to each process of a unit (systemd); only the sentinel can tell.
+    fn has_reached(&mut self, origin: &Origin) -> io::Result<bool> {
+        // The whole group is signalled by this process when the time is over.
+        let own = unistd::getpid();
+        if origin
+            .process
+            .is_some_and(|sender| sender.pid == own.as_raw())
+        {
+            return Ok(true);
+        }
+        if unistd::getpgid(Some(self.pid)) != Ok(unistd::getpgrp()) {
+            return Ok(false);
+        }
+        if origin.process.is_none() {
+            let to_leader =
+                origin.signal == Signal::SIGHUP as i32 && unistd::getsid(None) == Ok(own);
+            return Ok(!to_leader);
+        }
+        self.sentinel_hears(origin.signal)
+    }
+
+    /// Those of a unit are signalled one after the other, so the sentinel is given some time.
+    fn sentinel_hears(&mut self, signal: i32) -> io::Result<bool> {
+        const LONGEST_PAUSE: Duration = Duration::from_millis(32);
+        // Signals of one kind do not queue up, so another one that soon may be the same. timeout(1)
+        // signals its child, and then the group with it.
+        const SAME: Duration = Duration::from_millis(100);
+        let Ok(signal) = Signal::try_from(signal) else {
+            return Ok(false);
+        };
+        let is_same = |&(last, at): &(Signal, Instant)| last == signal && at.elapsed() < SAME;
+        if self.last_heard.as_ref().is_some_and(is_same) {
+            return Ok(true);
+        }
+        let mut pause = Duration::from_millis(1);
+        while let Some(sentinel) = &mut self.sentinel {
+            if sentinel.heard(signal) {
+                self.last_heard = Some((signal, Instant::now()));
+                return Ok(true);
+            }
+            if pause > LONGEST_PAUSE || self.reap()?.is_some() {
+                break;
+            }
+            thread::sleep(pause);
+            pause *= 2;
+        }
+        Ok(false)
+    }
+
+    fn pass_on(&self, signal: i32) {
+        if signal == SIGCHLD || self.status.is_some() {
+            return;
+        }
+        let signal = Signal::try_from(signal).expect("one of those that were asked for");
+        // It fails when the command runs as another user (sudo): then it can't be signalled.
+        match &self.countdown {
+            Some(countdown) => countdown.send(self.pid, signal),
+            None => drop(signal::kill(self.pid, signal)),
+        }
+    }
+
+    /// The alarm rings: the time is over, or the time after that.
+    fn ring(&mut self) -> io::Result<()> {
+        match &mut self.countdown {
+            Some(countdown) if self.status.is_none() => {
+                countdown.ring(self.pid, self.sentinel.as_ref())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn exit_of(status: ExitStatus) -> Exit {
@@ -117,7 +234,7 @@ fn exit_of(status: ExitStatus) -> Exit {
     let signal = status.signal().map(u8::try_from);
     match (code, signal) {
         (Some(Ok(code)), _) => Exit::code(code),
-        (_, Some(Ok(signal))) => Exit::killed_by(signal),
+        (_, Some(Ok(signal))) => Exit::Signal(signal),
         _ => Exit::SYSTEM,
     }
 }

@@ -28,7 +28,7 @@ use call::{Call, Limit, Operation, Parsed, Refusal, Subject};
 
 use crate::child::{self, Signals};
 use crate::exit::Exit;
-use crate::sys;
+use crate::sys::{self, Mortality};
 
 /// Codes of sysexits.h, as flock(1) uses them.
 const USAGE: Exit = Exit::USAGE;
@@ -112,9 +112,13 @@ struct Flock {
 
 impl Flock {
     fn run(&self) -> Exit {
+        let mortality = match Mortality::begin(&child::PASSED_ON) {
+            Ok(mortality) => mortality,
+            Err(error) => return self.no_signals(&error),
+        };
         match self.lock() {
             Ok(file) => match self.call.subject.command() {
-                Some(command) => self.execute(command, file),
+                Some(command) => self.execute(command, file, mortality),
                 None => Exit::SUCCESS,
             },
             Err(exit) => exit,
@@ -252,7 +256,7 @@ impl Flock {
     }
 
     /// Runs the command. It inherits the lock, unless it is to be closed.
-    fn execute(&self, words: &[OsString], file: File) -> Exit {
+    fn execute(&self, words: &[OsString], file: File, mortality: Mortality) -> Exit {
         let (program, arguments) = words.split_first().expect("a command has a word");
         if self.call.verbose {
             let (name, program) = (self.says.name, Path::new(program).display());
@@ -262,24 +266,28 @@ impl Flock {
         command.args(arguments);
         sys::start_with_default(&mut command, Signal::SIGCHLD);
         if self.call.no_fork {
+            drop(mortality);
             let error = command.exec();
             return self.not_executed(program, &error);
         }
-        let exit = match Signals::catch() {
+        let exit = match Signals::catch(None) {
             Ok(mut signals) => {
+                drop(mortality);
                 signals.start_with_default(Signal::SIGCHLD);
-                child::run(command, signals)
+                child::run(&mut command, &mut signals, None)
             }
-            Err(error) => {
-                let why = reason(&error);
-                self.says
-                    .error(format_args!("cannot handle signals: {why}"));
-                return SYSTEM;
-            }
+            Err(error) => return self.no_signals(&error),
         };
         // The lock is given up by the end of this process, as its last user may be another one.
         drop(file);
         exit.unwrap_or_else(|error| self.not_executed(program, &error))
+    }
+
+    fn no_signals(&self, error: &io::Error) -> Exit {
+        let why = reason(error);
+        self.says
+            .error(format_args!("cannot handle signals: {why}"));
+        SYSTEM
     }
 
     fn not_executed(&self, program: &OsStr, error: &io::Error) -> Exit {

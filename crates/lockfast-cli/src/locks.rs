@@ -1,10 +1,9 @@
 //! Several locks: all or none, in an order in which two commands can't wait for each other.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use lockfast::{Fairness, Guards, Member, MemberGuard, Options, Result, RwLock, Semaphore};
+use lockfast::{Fairness, Guards, Member, Options, Result, RwLock, Semaphore, command_support};
 
 use crate::args;
 use crate::progress::{Progress, Wanted};
@@ -21,7 +20,7 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Alone(lock) | Self::Shared(lock) => lock.path(),
             Self::Permits(semaphore) => semaphore.path(),
@@ -44,7 +43,10 @@ pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Ope
             let options: Options<Semaphore> = options(arguments, progress);
             options.open(path, permits).map(Opened::Permits)
         } else {
-            let options: Options<RwLock> = options(arguments, progress);
+            let mut options: Options<RwLock> = options(arguments, progress);
+            if arguments.shared && !arguments.remove {
+                options = command_support::for_reading(options);
+            }
             let opened = if arguments.shared {
                 Opened::Shared
             } else {
@@ -67,12 +69,21 @@ pub(crate) fn take(locks: &[Opened], arguments: &args::Run) -> Result<Guards> {
     }
 }
 
-/// The file that a guard holds locked, and its path.
-pub(crate) fn held(guard: &MemberGuard) -> Option<(&File, &Path)> {
-    match guard {
-        MemberGuard::Write(guard) => Some((guard.file(), guard.path())),
-        MemberGuard::Read(guard) => Some((guard.file(), guard.path())),
-        _ => None,
+/// Takes one of them without waiting, and releases it.
+pub(crate) fn try_alone(lock: &Opened) -> Result<()> {
+    lockfast::try_lock_all([lock.member()])?.release()
+}
+
+/// Removes the file of a lock that was left to those who inherited it, unless somebody holds it.
+pub(crate) fn remove_unless_held(path: &Path, arguments: &args::Run) -> Result<()> {
+    let lock = RwLock::options()
+        .protocol(arguments.protocol.0)
+        .create_dirs(false)
+        .remove_on_release(true)
+        .open(path)?;
+    match lock.try_write() {
+        Err(error) if error.is_contended() => Ok(()),
+        guard => guard?.release(),
     }
 }
 
@@ -80,7 +91,7 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     let mut options = Options::default()
         .protocol(arguments.protocol.0)
         .any_owner(arguments.any_owner)
-        .remove_on_release(arguments.remove)
+        .remove_on_release(arguments.remove && !arguments.inherits())
         .owner_record(arguments.record);
     if let Some(label) = &arguments.label {
         options = options.label(label);

@@ -8,10 +8,14 @@ mod documents;
 mod exit;
 #[cfg_attr(windows, path = "windows/flock.rs")]
 mod flock;
+mod held;
 mod inspect;
 mod locks;
 mod ls;
+#[cfg_attr(windows, path = "windows/neighbours.rs")]
+mod neighbours;
 mod progress;
+mod refused;
 mod replaced;
 mod run;
 mod status;
@@ -21,20 +25,21 @@ mod sys;
 mod top;
 mod trace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::args::{Args, Subcommand};
-use crate::exit::Exit;
+use crate::exit::{Exit, say};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     if let Some((name, arguments)) = flock::is_called(&words) {
-        return flock::run(name, arguments).into();
+        return flock::run(name, arguments).end();
     }
     if let Some(part) = doctor::actor::is_called(&words) {
-        return doctor::actor::play(part).into();
+        return doctor::actor::play(part).end();
     }
-    let exit = match args::parse(words) {
+    let exit = match args::parse(words.clone()) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
             Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
@@ -45,14 +50,17 @@ fn main() -> ExitCode {
             Subcommand::Ls(arguments) => ls::run(&arguments),
             Subcommand::Top(arguments) => top::run(&arguments),
         },
-        Err(error) => usage(&error),
+        Err(error) => usage(&words, &error),
     };
-    exit.after_output().into()
+    exit.after_output().end()
 }
 
 /// Shows what is wrong with the arguments, or the help that they ask for.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(words: &[OsString], error: &clap::Error) -> Exit {
     let printed = error.print();
+    if let Some(hint) = args::of_mistake(words, error) {
+        say(hint);
+    }
     if error.use_stderr() {
         Exit::USAGE
     } else {

@@ -2,18 +2,21 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lockfast::{Guards, MemberGuard};
+use lockfast::{Guards, MemberGuard, command_support};
 
 use crate::args;
-use crate::child::{self, Signals};
+use crate::child::{self, Limit, Signals};
 use crate::exit::{Exit, say};
+use crate::held::Held;
 use crate::locks;
+use crate::neighbours;
 use crate::progress::Progress;
+use crate::refused;
 use crate::replaced;
-use crate::sys;
+use crate::sys::{self, Mortality};
 use crate::trace::Trace;
 
 pub(crate) fn run(arguments: &args::Run) -> Exit {
@@ -21,72 +24,143 @@ pub(crate) fn run(arguments: &args::Run) -> Exit {
         say("--kill-with-parent is not available on this system");
         return Exit::USAGE;
     }
+    if (arguments.inherit || arguments.exec) && !sys::CAN_INHERIT {
+        say("--inherit and --exec are not available on this system");
+        return Exit::USAGE;
+    }
+    let limit = match Limit::of(arguments) {
+        Ok(limit) => limit,
+        Err(why) => {
+            say(why);
+            return Exit::USAGE;
+        }
+    };
     let trace = match Trace::begin(arguments) {
         Ok(trace) => trace,
         Err(error) => {
-            say(error);
-            return Exit::CANNOT_CREATE;
+            say(&error);
+            return error.code();
         }
     };
-    let exit = wait_and_run(arguments);
+    let exit = wait_and_run(arguments, limit.as_ref());
     if let Err(error) = trace.end() {
         say(error);
     }
     exit
 }
 
-fn wait_and_run(arguments: &args::Run) -> Exit {
+fn wait_and_run(arguments: &args::Run, limit: Option<&Limit>) -> Exit {
     let progress = Progress::new(arguments.quiet);
-    let taken = locks::open(arguments, &progress)
-        .map_err(|error| (Exit::CANNOT_CREATE, error))
-        .and_then(|locks| {
-            locks::take(&locks, arguments).map_err(|error| {
-                let conflict = error.is_contended() || error.is_timed_out();
-                let code = if conflict {
-                    Exit::code(arguments.conflict_exit_code)
-                } else {
-                    Exit::SYSTEM
-                };
-                (code, error)
-            })
-        });
+    let mortality = match Mortality::begin(&child::PASSED_ON) {
+        Ok(mortality) => mortality,
+        Err(error) => return no_signals(&error),
+    };
+    let locks = match locks::open(arguments, &progress) {
+        Ok(locks) => locks,
+        Err(error) => return not_locked(&error, refused::code(&error, Exit::CANNOT_CREATE)),
+    };
+    let held = Held::around();
+    if !arguments.no_wait
+        && let Err(error) = held.refuse_to_wait(&locks, arguments)
+    {
+        say(error);
+        return Exit::SYSTEM;
+    }
+    let taken = locks::take(&locks, arguments);
     progress.clear();
     match taken {
-        Ok(guards) => under_locks(arguments, guards),
-        Err((code, error)) => {
-            let conflict = error.is_contended() || error.is_timed_out();
-            if !(conflict && arguments.quiet) {
+        Ok(guards) => under_locks(arguments, limit, held, guards, mortality),
+        Err(error) if error.is_contended() || error.is_timed_out() => {
+            if !arguments.quiet {
                 say(error.explain());
             }
-            code
+            Exit::code(arguments.conflict_exit_code)
         }
+        Err(error) => not_locked(&error, refused::code(&error, Exit::SYSTEM)),
     }
 }
 
-fn under_locks(arguments: &args::Run, guards: Guards) -> Exit {
+fn not_locked(error: &lockfast::Error, code: Exit) -> Exit {
+    match refused::advice(error) {
+        Some(advice) => say(format_args!("{}; {advice}", error.explain())),
+        None => say(error.explain()),
+    }
+    code
+}
+
+fn no_signals(error: &io::Error) -> Exit {
+    say(format_args!("cannot handle signals: {error}"));
+    Exit::SYSTEM
+}
+
+fn under_locks(
+    arguments: &args::Run,
+    limit: Option<&Limit>,
+    held: Held,
+    guards: Guards,
+    mortality: Mortality,
+) -> Exit {
     let guards = guards.into_guards();
     guards.iter().for_each(tell_of_abandoned);
-    let exit = match Signals::catch() {
-        Ok(signals) => run_command(arguments, &guards, signals),
-        Err(error) => {
-            say(format_args!("cannot handle signals: {error}"));
-            Exit::SYSTEM
+    if !arguments.quiet {
+        neighbours::warn(arguments, &guards);
+    }
+    if arguments.exec {
+        drop(mortality);
+        let exit = become_command(arguments, held, &guards);
+        release(guards);
+        return exit;
+    }
+    let exit = match Signals::catch(limit) {
+        Ok(signals) => {
+            drop(mortality);
+            run_command(arguments, limit, held, &guards, signals)
         }
+        Err(error) => no_signals(&error),
     };
     replaced::tell(&guards);
-    if arguments.inherit {
-        // An unlock would take the lock from the processes that inherited it.
-        guards.into_iter().for_each(std::mem::forget);
+    if arguments.inherits() {
+        leave_to_heirs(arguments, guards);
     } else {
-        for error in guards
-            .into_iter()
-            .rev()
-            .filter_map(|guard| guard.release().err())
+        release(guards);
+    }
+    exit
+}
+
+fn release(guards: Vec<MemberGuard>) {
+    for error in guards
+        .into_iter()
+        .rev()
+        .filter_map(|guard| guard.release().err())
+    {
+        say(error);
+    }
+}
+
+/// Leaves the locks to the processes that inherited them, if there are any. An unlock would take the
+/// locks from these as well, so the files are closed instead, most of them by the end of this process.
+fn leave_to_heirs(arguments: &args::Run, guards: Vec<MemberGuard>) {
+    for mut guard in guards.into_iter().rev() {
+        if let Err(error) = command_support::end_record(&mut guard) {
+            say(error);
+        }
+        if arguments.remove
+            && let Err(error) = remove(arguments, &guard)
         {
             say(error);
         }
+        std::mem::forget(guard);
     }
-    exit
+}
+
+fn remove(arguments: &args::Run, guard: &MemberGuard) -> lockfast::Result<()> {
+    let path = command_support::path(guard);
+    if let Err(error) = sys::let_go(command_support::file(guard)) {
+        let path = path.display();
+        say(format_args!("cannot remove lock file {path}: {error}"));
+        return Ok(());
+    }
+    locks::remove_unless_held(path, arguments)
 }
 
 /// The command may have to repair what the last one left.
@@ -104,48 +178,142 @@ fn tell_of_abandoned(guard: &MemberGuard) {
     }
 }
 
-fn run_command(arguments: &args::Run, guards: &[MemberGuard], signals: Signals) -> Exit {
-    let (program, rest) = arguments
-        .command
-        .split_first()
-        .expect("clap requires a command");
-    let mut command = Command::new(program);
-    command.args(rest);
-    if arguments.inherit {
-        for (file, path) in guards.iter().filter_map(locks::held) {
-            if let Err(error) = sys::let_inherit(file) {
-                let path = path.display();
-                say(format_args!(
-                    "cannot hand lock {path} to the command: {error}"
-                ));
-                return Exit::SYSTEM;
-            }
+fn run_command(
+    arguments: &args::Run,
+    limit: Option<&Limit>,
+    held: Held,
+    guards: &[MemberGuard],
+    mut signals: Signals,
+) -> Exit {
+    let equipment = match Equipment::of(arguments, held, guards) {
+        Ok(equipment) => equipment,
+        Err(exit) => return exit,
+    };
+    let start = |words: &[&OsStr]| {
+        let mut command = equipment.command(words);
+        if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
+            sys::kill_with_parent(&mut command)?;
         }
-    }
-    if let Some(MemberGuard::Write(guard)) = guards.first()
-        && let Some(token) = guard.token()
-    {
-        command.env("LOCKFAST_TOKEN", token.to_string());
-    }
-    if sys::CAN_KILL_WITH_PARENT
-        && arguments.kill_with_parent.unwrap_or(true)
-        && let Err(error) = sys::kill_with_parent(&mut command)
-    {
-        say(format_args!(
-            "cannot have the command killed with this process: {error}"
-        ));
-        return Exit::SYSTEM;
-    }
-    child::run(command, signals).unwrap_or_else(|error| not_started(program, &error))
+        child::run(&mut command, &mut signals, limit)
+    };
+    let words = &arguments.command;
+    with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
 }
 
-fn not_started(program: &OsStr, error: &io::Error) -> Exit {
-    let program = Path::new(program).display();
-    say(format_args!("cannot run {program}: {error}"));
+/// Ends with an error, or not at all.
+fn become_command(arguments: &args::Run, held: Held, guards: &[MemberGuard]) -> Exit {
+    let equipment = match Equipment::of(arguments, held, guards) {
+        Ok(equipment) => equipment,
+        Err(exit) => return exit,
+    };
+    let start = |words: &[&OsStr]| Err(sys::become_command(&mut equipment.command(words)));
+    let words = &arguments.command;
+    with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
+}
+
+/// Starts the command, by the shell if it is a script that names no interpreter: `execvp` does so, but
+/// not every way to start a program on every system.
+fn with_shell(
+    words: &[std::ffi::OsString],
+    mut start: impl FnMut(&[&OsStr]) -> io::Result<Exit>,
+) -> io::Result<Exit> {
+    let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
+    match start(&words) {
+        Err(error) if sys::is_for_shell(&error) => {
+            let script = found(words[0]).ok_or(error)?;
+            let shell = [OsStr::new("/bin/sh"), script.as_os_str()];
+            start(&[&shell, &words[1..]].concat())
+        }
+        started => started,
+    }
+}
+
+/// Where a program is found by its name.
+fn found(program: &OsStr) -> Option<PathBuf> {
+    let program = Path::new(program);
+    if program.components().count() > 1 || program.is_absolute() {
+        return Some(program.to_owned());
+    }
+    let directories = std::env::var_os("PATH")?;
+    std::env::split_paths(&directories)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
+}
+
+/// Descriptors and environment for the command.
+struct Equipment {
+    held: Held,
+    inherited: sys::Inherited,
+    token: Option<u64>,
+}
+
+impl Equipment {
+    /// Prepares it; an error has been reported already.
+    fn of(arguments: &args::Run, mut held: Held, guards: &[MemberGuard]) -> Result<Self, Exit> {
+        let mut inherited = sys::Inherited::default();
+        for guard in guards {
+            let path = command_support::path(guard);
+            let number = if arguments.inherits() {
+                let number = inherited.add(command_support::file(guard));
+                Some(number.map_err(|error| {
+                    let path = path.display();
+                    say(format_args!(
+                        "cannot hand lock {path} to the command: {error}"
+                    ));
+                    Exit::SYSTEM
+                })?)
+            } else {
+                None
+            };
+            held.add(path, number);
+        }
+        let token = match guards.first() {
+            Some(MemberGuard::Write(guard)) => guard.token(),
+            _ => None,
+        };
+        Ok(Self {
+            held,
+            inherited,
+            token,
+        })
+    }
+
+    fn command(&self, words: &[&OsStr]) -> Command {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        self.inherited.give(&mut command);
+        self.held.tell(&mut command);
+        // That of an outer command is of another lock.
+        match self.token {
+            Some(token) => command.env("LOCKFAST_TOKEN", token.to_string()),
+            None => command.env_remove("LOCKFAST_TOKEN"),
+        };
+        command
+    }
+}
+
+fn not_started(program: &OsStr, error: &io::Error, guards: &[MemberGuard]) -> Exit {
+    let name = Path::new(program).display();
+    if error.kind() == io::ErrorKind::ExecutableFileBusy && is_locked(program, guards) {
+        say(format_args!(
+            "cannot run {name}: it is the lock file, and open for writing; use --protocol flock or \
+             --shared, which open it for reading, or lock another file"
+        ));
+        return Exit::NOT_EXECUTABLE;
+    }
+    say(format_args!("cannot run {name}: {error}"));
     match error.kind() {
         io::ErrorKind::NotFound => Exit::NOT_FOUND,
-        // No process could be made for it.
-        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => Exit::SYSTEM,
+        _ if refused::is_exhausted(error) => Exit::SYSTEM,
         _ => Exit::NOT_EXECUTABLE,
     }
+}
+
+/// Whether the program is one of the lock files.
+fn is_locked(program: &OsStr, guards: &[MemberGuard]) -> bool {
+    let Some(Ok(program)) = found(program).map(|path| sys::file_key(&path)) else {
+        return false;
+    };
+    let mut paths = guards.iter().map(command_support::path);
+    paths.any(|path| sys::file_key(path).is_ok_and(|key| key == program))
 }

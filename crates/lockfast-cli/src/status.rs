@@ -1,5 +1,6 @@
 //! `lockfast status`: is a lock free, or who holds it?
 
+use std::io;
 use std::path::Path;
 
 use lockfast::command_support::Shown;
@@ -39,13 +40,13 @@ pub(crate) fn run(arguments: &args::Status) -> Exit {
 }
 
 fn tell(path: &Path, report: &Report) {
-    let path = shown(path);
     let state = match is_free(report) {
+        Some(true) if is_missing(path) => "free, there is no such file",
         Some(true) => "free",
         Some(false) => "held",
         None => "not known",
     };
-    put(format_args!("{path}: {state}"));
+    put(format_args!("{}: {state}", shown(path)));
     for lock in &report.locks {
         put(format_args!("  {}", sentence(lock)));
     }
@@ -58,6 +59,12 @@ fn tell(path: &Path, report: &Report) {
     if let Some(incomplete) = &report.incomplete {
         put(format_args!("  {incomplete}"));
     }
+}
+
+/// Of a path that was mistyped there is nothing to tell but that.
+fn is_missing(path: &Path) -> bool {
+    path.metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// As in `holding exclusive writer: pid 4711 (./backup.sh) of root, for 12s`.

@@ -7,11 +7,20 @@
     reason = "system calls; nothing outside this file has any"
 )]
 
+mod children;
+mod first;
+mod obstacle;
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    path = "sys/no_sentinel.rs"
+)]
+mod sentinel;
+
 use std::ffi::{CString, OsStr};
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::os::unix::process::CommandExt;
@@ -27,15 +36,25 @@ use nix::unistd::{self, Uid, User};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
+pub(crate) use self::children::{
+    Inherited, become_command, die_of, ignore_unless_caught, lead_group, leave_group, let_go, reap,
+    ring_after,
+};
+pub(crate) use self::first::Mortality;
+pub(crate) use self::obstacle::obstacle;
+pub(crate) use self::sentinel::Sentinel;
+
 /// Can a command be killed by the kernel when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Whether a command can inherit locks.
+pub(crate) const CAN_INHERIT: bool = true;
 
 /// Has the kernel kill the command when the thread that starts it ends; it must be the main one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[allow(clippy::unnecessary_wraps, reason = "other systems can refuse")]
 pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
     use nix::errno::Errno;
-    use nix::unistd;
 
     let parent = unistd::getpid();
     let set = move || {
@@ -58,18 +77,19 @@ pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Lets the signal of a child's end through, if this process was started with it blocked; the
-/// command is started with it as it was.
-pub(crate) fn let_notice_children(command: &mut Command) {
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGCHLD);
-    let Ok(before) = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK) else {
-        return;
-    };
-    if before.contains(Signal::SIGCHLD) {
+/// Lets the signal of a child's end through, and that of an alarm if there is to be one, if this process
+/// was started with it blocked; the command is started with it as it was.
+pub(crate) fn let_through_for(command: &mut Command, alarm: bool) -> io::Result<()> {
+    let mut set = SigSet::from(Signal::SIGCHLD);
+    if alarm {
+        set.add(Signal::SIGALRM);
+    }
+    let before = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK)?;
+    if set.iter().any(|signal| before.contains(signal)) {
         // SAFETY: sigprocmask is async-signal-safe.
         unsafe { command.pre_exec(move || Ok(before.thread_set_mask()?)) };
     }
+    Ok(())
 }
 
 /// Begins to catch signals by what the function does; they are held back meanwhile.
@@ -102,25 +122,22 @@ pub(crate) fn start_with_ignored(command: &mut Command, signals: Vec<Signal>) {
     unsafe { command.pre_exec(ignore) };
 }
 
-/// Does this process ignore the signal?
+/// Whether this process ignores the signal.
 pub(crate) fn is_ignored(signal: Signal) -> bool {
+    disposition(signal) == Some(libc::SIG_IGN)
+}
+
+/// Whether the signal does what it does by default.
+fn is_default(signal: Signal) -> bool {
+    disposition(signal) == Some(libc::SIG_DFL)
+}
+
+fn disposition(signal: Signal) -> Option<libc::sighandler_t> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: asks only, and the structure lives longer than the call.
     let answer = unsafe { libc::sigaction(signal as i32, ptr::null(), action.as_mut_ptr()) };
     // SAFETY: written by the call above, which answered 0.
-    answer == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
-}
-
-/// Gives every process that is started from now on a descriptor of that open file.
-///
-/// A duplicate, because the library takes its own descriptors from forked processes. It is never
-/// closed here.
-pub(crate) fn let_inherit(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open. The duplicate has no close-on-exec flag.
-    match unsafe { libc::dup(file.as_raw_fd()) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
+    (answer == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
 }
 
 /// The command finds this signal with its default, whatever this process was started with.
@@ -196,6 +213,46 @@ pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::R
 pub(crate) fn file_key(path: &Path) -> io::Result<(u64, u64)> {
     let file = fs::metadata(path)?;
     Ok((file.dev(), file.ino()))
+}
+
+/// Whether this process has that file open by a descriptor of this number.
+pub(crate) fn has_open(number: u32, key: &(u64, u64)) -> bool {
+    file_key(Path::new(&format!("/dev/fd/{number}"))).is_ok_and(|open| open == *key)
+}
+
+/// The parent, its parent, and so on, as far as they can be told.
+pub(crate) fn ancestors() -> Vec<u32> {
+    let mut ancestors = Vec::new();
+    let mut next = u32::try_from(unistd::getppid().as_raw()).ok();
+    while let Some(pid) = next.filter(|pid| *pid > 1 && !ancestors.contains(pid)) {
+        ancestors.push(pid);
+        next = parent(pid);
+    }
+    ancestors
+}
+
+/// `None` where there is no `/proc` as on Linux.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets can have brackets and blanks.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(1)?.parse().ok()
+}
+
+/// Whether this process, or the system, has no more descriptors.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Whether the file is no program of this system, though it may be a script for the shell.
+pub(crate) fn is_for_shell(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOEXEC)
+}
+
+/// The paths in a text of lines.
+pub(crate) fn lines(text: &OsStr) -> Vec<PathBuf> {
+    let lines = text.as_bytes().split(|&byte| byte == b'\n');
+    lines.map(|line| OsStr::from_bytes(line).into()).collect()
 }
 
 /// The number of a file that was found in a directory.

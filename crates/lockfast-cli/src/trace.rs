@@ -20,6 +20,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::args;
 use crate::exit::{self, Exit, say};
+use crate::refused;
 
 /// A trace that is being made, or none.
 pub(crate) struct Trace(Option<Running>);
@@ -72,6 +73,17 @@ impl Trace {
         let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.end_all();
         write(&notes.events, file).map_err(failed("cannot write trace", &path))
+    }
+}
+
+impl Failed {
+    /// The exit code for a trace that can't be created.
+    pub(crate) fn code(&self) -> Exit {
+        if refused::is_exhausted(&self.error) {
+            Exit::SYSTEM
+        } else {
+            Exit::CANNOT_CREATE
+        }
     }
 }
 

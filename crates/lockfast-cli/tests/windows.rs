@@ -272,13 +272,18 @@ fn completions_and_man_pages_are_there() {
 fn what_is_not_there_says_so() {
     let (_directory, path) = place();
     let path = path.to_str().expect("plain");
-    let calls: [(&[&str], i32, &str); 5] = [
+    let calls: [(&[&str], i32, &str); 6] = [
         (&["flock", path, "cmd"], 64, "lockfast run"),
         (&["top"], 64, "lockfast ls"),
         (
             &["run", "--inherit", path, "--", "cmd", "/c", "exit"],
-            71,
+            64,
             "--inherit",
+        ),
+        (
+            &["run", "--time-limit", "1", path, "--", "cmd", "/c", "exit"],
+            64,
+            "--time-limit",
         ),
         (&["ls", "--all"], 71, "name the lock files"),
         (&["ls", "--deadlocks"], 71, "name the lock files"),

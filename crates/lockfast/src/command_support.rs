@@ -1,19 +1,23 @@
-//! Kernel locks on descriptors that belong to somebody else, and text of others as it may be shown.
+//! Locks on descriptors that other processes have too, and text of others as it may be shown.
 //!
 //! For the command alone, and no part of the API: it may change in any release. What the
 //! primitives promise (the check that the file is still at its path, privacy of the descriptor, the
 //! queue of the threads) is the opposite of what flock(1) does, whose lock stays with a descriptor
-//! that the caller or the command has.
+//! that the caller or the command has: so there are [`KernelLock`]s for `lockfast flock`. `lockfast run`
+//! takes its locks by the primitives, and then lets its command inherit them.
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::error::Result;
 use crate::protocol::plan::{Access, Range};
 use crate::sys::alarm::Alarm;
 use crate::sys::{self, Target, Waited};
 pub use crate::text::Shown;
+use crate::{MemberGuard, Options, RwLock};
 
 /// A lock of the kernel on an open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,45 @@ pub enum Until {
 pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
     let key = sys::locks::key_of(path)?;
     Ok(((key.major, key.minor), key.inode))
+}
+
+/// The file that a guard holds locked.
+pub fn file(guard: &MemberGuard) -> &File {
+    match guard {
+        MemberGuard::Lock(guard) => guard.file(),
+        MemberGuard::Read(guard) => guard.file(),
+        MemberGuard::Upgradable(guard) => guard.file(),
+        MemberGuard::Write(guard) => guard.file(),
+        MemberGuard::Permit(permit) => permit.file(),
+    }
+}
+
+/// The path of its lock file, absolute.
+pub fn path(guard: &MemberGuard) -> &Path {
+    match guard {
+        MemberGuard::Lock(guard) => guard.path(),
+        MemberGuard::Read(guard) => guard.path(),
+        MemberGuard::Upgradable(guard) => guard.path(),
+        MemberGuard::Write(guard) => guard.path(),
+        MemberGuard::Permit(permit) => permit.path(),
+    }
+}
+
+/// Writes into the owner record, if there is one, that the lock is released, though it is not yet.
+///
+/// # Errors
+///
+/// When it can't be written.
+pub fn end_record(guard: &mut MemberGuard) -> Result<()> {
+    match guard {
+        MemberGuard::Write(guard) => guard.end_record(),
+        _ => Ok(()),
+    }
+}
+
+/// Options for a lock that is only ever taken to read: its file is opened for reading.
+pub fn for_reading(options: Options<RwLock>) -> Options<RwLock> {
+    options.for_reading()
 }
 
 impl KernelLock {

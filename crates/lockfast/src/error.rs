@@ -292,8 +292,13 @@ impl Error {
     }
 }
 
+/// The message, because `fn main() -> lockfast::Result<()>` and `unwrap` print this; the fields with
+/// `{:#?}`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         f.debug_struct("Error")
             .field("path", &self.inner.path)
             .field("operation", &self.inner.operation)
@@ -429,6 +434,14 @@ mod tests {
             assert_eq!(converted.kind(), kind);
             assert_eq!(converted.to_string(), text);
         }
+    }
+
+    #[test]
+    fn debug_is_the_message_and_its_alternate_form_the_fields() {
+        let error = sample(Cause::Contended(None));
+        assert_eq!(format!("{error:?}"), error.to_string());
+        let fields = format!("{error:#?}");
+        assert!(fields.contains("cause: Contended"), "{fields}");
     }
 
     #[test]

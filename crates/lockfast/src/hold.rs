@@ -303,6 +303,11 @@ impl Hold {
         }
     }
 
+    /// Writes that it is released, for those who will not release it: others inherited the lock.
+    pub(crate) fn end_record(&mut self) -> Result<()> {
+        self.parcel_mut().end_record()
+    }
+
     /// What was written of this hold, if anything was.
     #[inline]
     pub(crate) fn entry(&self) -> Option<&Entry> {

@@ -5,6 +5,7 @@ use std::process;
 use std::time::SystemTime;
 
 use crate::owner::Owner;
+use crate::sys;
 use crate::text::Shown;
 
 /// The process that holds a lock, as far as one question to the kernel tells.
@@ -35,6 +36,8 @@ pub struct Holder {
     pid: Option<u32>,
     label: Option<String>,
     since: Option<SystemTime>,
+    /// Whether the pid is from the tag of its lock, and so of this pid namespace.
+    named_itself: bool,
 }
 
 impl Holder {
@@ -43,6 +46,15 @@ impl Holder {
             pid: Some(pid),
             label: None,
             since: None,
+            named_itself: false,
+        }
+    }
+
+    /// A process of this pid namespace, by the tag of its lock.
+    pub(crate) fn with_tag(pid: u32) -> Self {
+        Self {
+            named_itself: true,
+            ..Self::with_pid(pid)
         }
     }
 
@@ -52,6 +64,7 @@ impl Holder {
             pid: None,
             label: None,
             since: None,
+            named_itself: false,
         }
     }
 
@@ -60,6 +73,7 @@ impl Holder {
             pid: (!owner.is_elsewhere()).then(|| owner.pid()),
             label: owner.label().map(str::to_owned),
             since: Some(owner.since()),
+            named_itself: false,
         }
     }
 
@@ -88,6 +102,10 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pid {
             Some(pid) if pid == process::id() => write!(f, "this process (pid {pid})")?,
+            // Others inherited the lock of the process that took it, and the tag does not name them.
+            Some(pid) if self.named_itself && sys::process::has_ended(pid) => {
+                write!(f, "processes that pid {pid} started, which has ended")?;
+            }
             Some(pid) => write!(f, "pid {pid}")?,
             None => f.write_str("a process in another pid namespace or on another machine")?,
         }
@@ -117,5 +135,6 @@ mod tests {
             format!("pid {}", own + 1)
         );
         assert!(Holder::elsewhere().to_string().contains("another machine"));
+        assert_eq!(Holder::with_tag(1).to_string(), "pid 1");
     }
 }

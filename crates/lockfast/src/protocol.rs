@@ -46,8 +46,11 @@ use plan::Range;
 /// The kind of kernel lock to take, and so the other programs that lockfast works together with.
 ///
 /// Programs work together if each waits for the other. On Linux the two kinds do not see each other,
-/// except on network file systems: all programs that lock one file have to take the same kind. A table
-/// of programs is in docs/works-with.md.
+/// except on network file systems: all programs that lock one file have to take the same kind, or
+/// [`Protocol::Both`]. A crontab with `flock` in one line and `lockfast run` in another has no exclusion
+/// between the two lines, and neither program fails: while programs are moved from one kind to the
+/// other, lockfast's side must use `Both` (`lockfast run --protocol both`). A table of programs is in
+/// docs/works-with.md.
 ///
 /// # Examples
 ///
@@ -132,7 +135,7 @@ pub(crate) fn holder(blocker: Blocker, namespace: u64) -> Option<Holder> {
     let pid = tagged_pid(blocker)?;
     let tag = blocker.len - TAG_START;
     if tag >> PID_BITS == fold(namespace) {
-        Some(Holder::with_pid(pid))
+        Some(Holder::with_tag(pid))
     } else {
         Some(Holder::elsewhere())
     }
@@ -169,7 +172,7 @@ mod tests {
         let len = exclusive_len(4711, 0xdead_beef_0123_4567);
         assert_eq!(
             holder(seen(len), 0xdead_beef_0123_4567),
-            Some(Holder::with_pid(4711))
+            Some(Holder::with_tag(4711))
         );
         assert_eq!(holder(seen(len), 1), Some(Holder::elsewhere()));
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::{Command, ExitStatus};
 
+use crate::args;
 use crate::exit::{Exit, say};
 use crate::sys;
 
@@ -14,8 +15,24 @@ use crate::sys;
 pub(crate) struct Signals(());
 
 impl Signals {
-    pub(crate) fn catch() -> io::Result<Self> {
+    pub(crate) fn catch(_limit: Option<&Limit>) -> io::Result<Self> {
         sys::outlive_console_events().map(Self)
+    }
+}
+
+/// The signals that are passed on: there are none.
+pub(crate) const PASSED_ON: [u32; 0] = [];
+
+/// How long the command may run: nobody can be asked to end here, so there is no limit.
+#[derive(Debug)]
+pub(crate) enum Limit {}
+
+impl Limit {
+    pub(crate) fn of(arguments: &args::Run) -> Result<Option<Self>, &'static str> {
+        match arguments.time_limit {
+            None => Ok(None),
+            Some(_) => Err("--time-limit is not available on Windows"),
+        }
     }
 }
 
@@ -24,7 +41,11 @@ impl Signals {
 /// # Errors
 ///
 /// When it can't be started.
-pub(crate) fn run(mut command: Command, _signals: Signals) -> io::Result<Exit> {
+pub(crate) fn run(
+    command: &mut Command,
+    _signals: &mut Signals,
+    _limit: Option<&Limit>,
+) -> io::Result<Exit> {
     let status = command.spawn()?.wait();
     // It has ended, and what it left running may go on.
     sys::let_live();

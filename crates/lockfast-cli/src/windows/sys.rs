@@ -4,7 +4,7 @@
     reason = "system calls; nothing outside this file has any"
 )]
 
-use std::ffi::{OsString, c_void};
+use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use windows_sys::Win32::Foundation::ERROR_TOO_MANY_OPEN_FILES;
 use windows_sys::Win32::Storage::FileSystem::{
     GetDriveTypeW, GetVolumeInformationW, GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
 };
@@ -28,8 +29,13 @@ use windows_sys::Win32::System::Threading::GetCurrentProcess;
 use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 use windows_sys::core::BOOL;
 
+use crate::refused::Obstacle;
+
 /// Can a command be killed by the system when this process ends?
 pub(crate) const CAN_KILL_WITH_PARENT: bool = true;
+
+/// Whether a command can inherit locks.
+pub(crate) const CAN_INHERIT: bool = false;
 
 /// A job that ends with this process, as nobody else has its handle.
 static JOB: OnceLock<OwnedHandle> = OnceLock::new();
@@ -183,12 +189,74 @@ fn text(units: &[u16]) -> OsString {
     OsString::from_wide(units.split(|&unit| unit == 0).next().unwrap_or_default())
 }
 
-/// Handles are not handed on: of a lock that two processes have, neither could say when it is free.
-pub(crate) fn let_inherit(_file: &File) -> io::Result<()> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "--inherit is not available on Windows",
-    ))
+/// Open files that a command inherits: none, as of a lock that two processes have, neither could say when
+/// it is free.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited(());
+
+impl Inherited {
+    /// Not called here, see [`CAN_INHERIT`].
+    pub(crate) fn add(&mut self, _file: &File) -> io::Result<u32> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Nothing.
+    pub(crate) fn give(&self, _command: &mut Command) {}
+}
+
+/// Not called here, see [`CAN_INHERIT`].
+pub(crate) fn let_go(_file: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not called here, see [`CAN_INHERIT`].
+pub(crate) fn become_command(_command: &mut Command) -> io::Error {
+    io::ErrorKind::Unsupported.into()
+}
+
+/// Every process can be ended here.
+#[derive(Debug)]
+pub(crate) struct Mortality(());
+
+impl Mortality {
+    pub(crate) fn begin(_signals: &[u32]) -> io::Result<Self> {
+        Ok(Self(()))
+    }
+}
+
+/// There are no signals.
+pub(crate) fn die_of(_number: u8) {}
+
+/// Not known.
+pub(crate) fn obstacle(_path: &Path) -> Option<Obstacle> {
+    None
+}
+
+/// Not known.
+pub(crate) fn ancestors() -> Vec<u32> {
+    Vec::new()
+}
+
+/// No command inherits one.
+pub(crate) fn has_open(_number: u32, _key: &Path) -> bool {
+    false
+}
+
+/// Whether this process has no more handles.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    const TOO_MANY_OPEN_FILES: i32 = ERROR_TOO_MANY_OPEN_FILES.cast_signed();
+    error.raw_os_error() == Some(TOO_MANY_OPEN_FILES)
+}
+
+/// There is no shell that would run what is no program.
+pub(crate) fn is_for_shell(_error: &io::Error) -> bool {
+    false
+}
+
+/// The paths in a text of lines.
+pub(crate) fn lines(text: &OsStr) -> Vec<PathBuf> {
+    let text = text.to_string_lossy();
+    text.split('\n').map(PathBuf::from).collect()
 }
 
 /// The path from the root, as the library has it; links are not looked for, as a path without them would be

@@ -77,6 +77,10 @@ fn each_subcommand_has_a_man_page() {
         page(&format!("lockfast-{name}.1"));
     }
     assert!(page("lockfast-flock.1").contains("--length"));
+    let run = page("lockfast-run.1");
+    for word in ["--close", "--exec", "--time-limit", "LOCKFAST_HELD"] {
+        assert!(run.contains(word), "{word}: {run}");
+    }
     let refused = lockfast(&["man", "/nonexistent"]);
     assert_eq!(refused.code, Some(73), "{refused:?}");
     assert!(refused.errors.contains("/nonexistent"));

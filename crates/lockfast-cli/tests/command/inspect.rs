@@ -116,7 +116,8 @@ fn status_tells_free_from_held_and_takes_nothing() {
     let status = |paths: &[&Path]| outcome(lockfast(["status"]).args(paths));
     let free = status(&[&lock]);
     assert_eq!((free.code, free.errors.as_str()), (Some(0), ""));
-    assert_eq!(free.output, [format!("{}: free", lock.display())]);
+    let free_and_missing = |path: &Path| format!("{}: free, there is no such file", path.display());
+    assert_eq!(free.output, [free_and_missing(&lock)]);
     assert!(!lock.exists(), "it was created");
 
     let mut holder = hold(&lock);
@@ -125,7 +126,7 @@ fn status_tells_free_from_held_and_takes_nothing() {
     assert_eq!(held.output[0], format!("{}: held", lock.display()));
     let who = format!("  holding exclusive writer: pid {} (", holder.pid());
     assert!(held.output[1].starts_with(&who), "{held:?}");
-    assert_eq!(held.output[2], format!("{}: free", other.display()));
+    assert_eq!(held.output[2], free_and_missing(&other));
     let document = json(lockfast(["status"]).args([&lock, &other]));
     assert_eq!(document["schema"], 1);
     assert_eq!(document["status"][0]["free"], false);

@@ -2,13 +2,21 @@
 
 mod doctor;
 mod documents;
+mod ending;
+#[cfg(target_os = "linux")]
+mod first_process;
 mod flock;
+mod inheritance;
 #[cfg(target_os = "linux")]
 mod inspect;
 #[cfg(target_os = "linux")]
 mod leases;
 #[path = "../../../lockfast/tests/processes/lockless.rs"]
 mod lockless;
+mod mistakes;
+mod nested;
+#[cfg(target_os = "linux")]
+mod once;
 mod options;
 mod order;
 mod output;
@@ -17,6 +25,7 @@ mod run;
 mod signals;
 mod stage;
 mod terminal;
+mod time_limit;
 #[cfg(target_os = "linux")]
 mod tmux;
 #[cfg(target_os = "linux")]

@@ -1,51 +1,10 @@
-//! `--inherit`, `--remove`, `--mode`, `--protocol` and `--quiet`.
+//! `--remove`, `--mode`, `--protocol` and `--quiet`.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::stage::{Actor, HOLD, Stage, hold, is_free, outcome, run};
-
-/// A background process that ends when the input is closed, while the command ends at once.
-const BACKGROUND: &str = "exec 3<&0; cat <&3 & echo ready";
-
-#[test]
-fn a_background_process_keeps_an_inherited_lock() {
-    let stage = Stage::new();
-    for protocol in ["fcntl", "flock", "both"] {
-        let locks = [stage.path("a.lock"), stage.path("b.lock")];
-        let mut command = run(["--inherit", "--protocol", protocol]);
-        command.args(&locks).args(["--", "sh", "-c", BACKGROUND]);
-        let mut actor = Actor::start(&mut command);
-        actor.says("ready");
-        assert_eq!(actor.end().code(), Some(0));
-        for lock in &locks {
-            assert_eq!(attempt(protocol, lock), Some(75), "{protocol}");
-        }
-        actor.close_input();
-        actor.falls_silent();
-        // Its output was closed before its locks.
-        let mut command = run(["-w", "60", "--protocol", protocol]);
-        let next = outcome(command.args(&locks).args(["--", "true"]));
-        assert_eq!(next.code, Some(0), "{protocol}");
-    }
-}
-
-#[test]
-fn a_background_process_does_not_keep_a_lock_otherwise() {
-    let stage = Stage::new();
-    for protocol in ["fcntl", "flock", "both"] {
-        let lock = stage.path("job.lock");
-        let mut command = run(["--protocol", protocol]);
-        command.arg(&lock).args(["--", "sh", "-c", BACKGROUND]);
-        let mut actor = Actor::start(&mut command);
-        actor.says("ready");
-        assert_eq!(actor.end().code(), Some(0));
-        assert_eq!(attempt(protocol, &lock), Some(0), "{protocol}");
-        actor.tell("alive");
-        actor.says("alive");
-    }
-}
 
 #[test]
 fn shared_locks_are_held_beside_each_other_and_exclude_writers() {

@@ -21,15 +21,6 @@ fn runs_the_command_under_the_lock_and_returns_its_code() {
 }
 
 #[test]
-fn a_command_killed_by_a_signal_gives_128_and_its_number() {
-    let stage = Stage::new();
-    for (signal, code) in [("KILL", 137), ("TERM", 143), ("ABRT", 134)] {
-        let mut command = script(stage.path("job.lock"), &format!("kill -{signal} $$"));
-        assert_eq!(outcome(&mut command).code, Some(code), "{signal}");
-    }
-}
-
-#[test]
 fn arguments_reach_the_command_as_they_are() {
     let stage = Stage::new();
     let mut command = run([stage.path("job.lock")]);
@@ -198,7 +189,7 @@ fn usage_errors_give_64() {
         &["-E", "-1", "LOCK", "--", "true"],
         &["--mode", "9", "LOCK", "--", "true"],
         &["--protocol", "paper", "LOCK", "--", "true"],
-        &["--inherit", "--remove", "LOCK", "--", "true"],
+        &["--inherit", "--close", "LOCK", "--", "true"],
     ];
     for arguments in wrong {
         let lock = lock.to_str().expect("a plain name");

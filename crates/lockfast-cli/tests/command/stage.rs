@@ -82,13 +82,13 @@ pub(crate) fn hold(lock: impl AsRef<OsStr>) -> Actor {
     holder
 }
 
-/// Two that hold one of the locks each and wait for the other, by a `lockfast run` with these options.
+/// Two that hold one of the locks each and wait for the other, by a `lockfast run` with these options,
+/// which does not inherit the first.
 pub(crate) fn deadlocked([one, other]: [&Path; 2], options: &[&str]) -> [Actor; 2] {
     let mut actors = [(one, other), (other, one)].map(|(outer, inner)| {
-        let mut command = script(
-            outer,
-            "echo ready; read line; exec \"$0\" run \"$@\" -- true",
-        );
+        let text = "echo ready; read line; exec \"$0\" run \"$@\" -- true";
+        let mut command = run([OsStr::new("--close"), outer.as_ref()]);
+        command.args(["--", "sh", "-c", text]);
         command.arg(env!("CARGO_BIN_EXE_lockfast")).args(options);
         let actor = Actor::start(command.arg(inner));
         actor.says("ready");
@@ -128,6 +128,16 @@ pub(crate) fn outcome(command: &mut Command) -> Outcome {
         output: rest(&actor.output),
         errors: rest(&actor.errors).join("\n"),
     }
+}
+
+/// The children of a process.
+pub(crate) fn children(pid: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let list = fs::read_to_string(path).unwrap_or_default();
+    let numbers = list.split_whitespace();
+    numbers
+        .map(|number| Pid::from_raw(number.parse().expect("a number")))
+        .collect()
 }
 
 /// A process that is killed when the test is over.

@@ -259,7 +259,7 @@ impl Terminal {
         &self.seen
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         let keyboard = self.keyboard.as_mut().expect("a terminal");
         keyboard.write_all(text.as_bytes()).expect("it takes keys");
     }

@@ -179,6 +179,9 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
 /// enough.
 fn open_existing(path: &Path, settings: &Settings) -> io::Result<(File, bool)> {
     let follow = settings.follow_symlinks;
+    if let Some(file) = open_for_reading(path, settings) {
+        return Ok((file, false));
+    }
     let reading_may_do = settings.shares || settings.protocol == Protocol::Flock;
     match sys::file::open_existing(path, follow, true) {
         Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
@@ -188,6 +191,19 @@ fn open_existing(path: &Path, settings: &Settings) -> io::Result<(File, bool)> {
         }
         opened => opened.map(|file| (file, true)),
     }
+}
+
+/// Opens for reading what never needs more, as nobody can execute a file that is open for writing, nor
+/// open a program for writing that runs. `None` where that does not succeed, or is not enough.
+fn open_for_reading(path: &Path, settings: &Settings) -> Option<File> {
+    let by_flock = settings.protocol == Protocol::Flock;
+    let writes = settings.owner_record || settings.permits.is_some();
+    if writes || !(settings.only_reads || by_flock) {
+        return None;
+    }
+    let file = sys::file::open_existing(path, settings.follow_symlinks, false).ok()?;
+    // A server may make a lock of bytes of it, for which the file must be open for writing.
+    (settings.only_reads || !sys::file::is_remote(&file)).then_some(file)
 }
 
 fn link_target(path: &Path) -> Option<PathBuf> {

@@ -200,6 +200,12 @@ impl Options<RwLock> {
         Handle::from_file(file, self.sharing()).map(RwLock::from_handle)
     }
 
+    /// See [`command_support`](crate::command_support).
+    pub(crate) fn for_reading(mut self) -> Self {
+        self.settings.only_reads = true;
+        self
+    }
+
     fn sharing(&self) -> Settings {
         Settings {
             shares: true,

@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) directory: Option<Directory>,
     /// Can it be held beside others, so that a file that can only be read will do?
     pub(crate) shares: bool,
+    /// Whether it is only ever locked shared.
+    pub(crate) only_reads: bool,
     /// How many permits there are, for a semaphore.
     pub(crate) permits: Option<u32>,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             scope: Scope::default(),
             directory: None,
             shares: false,
+            only_reads: false,
             permits: None,
         }
     }

@@ -69,6 +69,11 @@ impl RwLockWriteGuard {
     pub fn abandoned(&self) -> Option<&Owner> {
         self.hold.entry().and_then(Entry::abandoned)
     }
+
+    /// See [`command_support`](crate::command_support).
+    pub(crate) fn end_record(&mut self) -> Result<()> {
+        self.hold.end_record()
+    }
 }
 
 impl RwLock {

@@ -1,6 +1,7 @@
 //! What is held of a semaphore.
 
 use std::fmt;
+use std::fs::File;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -101,6 +102,11 @@ impl SemaphorePermit {
         let follow = self.handle.settings().follow_symlinks;
         identity::is_at(self.taken.file(), self.path(), follow)
             .map_err(|error| Error::system(self.path(), Operation::Check, error))
+    }
+
+    /// See [`command_support`](crate::command_support).
+    pub(crate) fn file(&self) -> &File {
+        self.taken.file()
     }
 
     /// How many permits it is.

@@ -221,5 +221,6 @@ fn what_can_not_be_looked_at_gives_71_and_the_others_are_told() {
     let told = outcome(command.arg("status").args([&impossible, &lock]));
     assert_eq!(told.code, Some(71), "{told:?}");
     assert!(told.errors.contains(impossible.to_str().expect("text")));
-    assert_eq!(told.output, [format!("{}: free", lock.display())]);
+    let missing = format!("{}: free, there is no such file", lock.display());
+    assert_eq!(told.output, [missing]);
 }

@@ -1,5 +1,6 @@
 //! Processes, and the namespace in which a pid means something.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fork;
@@ -65,6 +66,16 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn started(_pid: u32) -> Option<u64> {
     None
+}
+
+/// Whether no process of this pid namespace has that pid.
+pub(crate) fn has_ended(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return true;
+    };
+    // SAFETY: takes numbers, and sends nothing.
+    let answer = unsafe { libc::kill(pid, 0) };
+    answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
 /// Which boot of the machine this is.

@@ -14,6 +14,10 @@ pub(crate) fn started(_pid: u32) -> Option<u64> {
     None
 }
 
+pub(crate) fn has_ended(_pid: u32) -> bool {
+    false
+}
+
 pub(crate) fn boot() -> Option<String> {
     None
 }

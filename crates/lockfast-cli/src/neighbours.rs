@@ -1,0 +1,105 @@
+//! Holders of the lock file that the protocol does not exclude.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use lockfast::inspect::{self, Kind, LockView, State};
+use lockfast::{MemberGuard, Protocol, command_support};
+
+use crate::args;
+use crate::exit::say;
+use crate::inspect::shown;
+use crate::sys;
+
+/// Warns of a program that holds the file by the other kind of locks: both are inside now, and neither
+/// would ever notice.
+///
+/// A look at the kernel's table comes first, because a search for the holder takes longer.
+pub(crate) fn warn(arguments: &args::Run, guards: &[MemberGuard]) {
+    let by_flock = match arguments.protocol.0 {
+        Protocol::Fcntl => true,
+        Protocol::Flock => false,
+        _ => return,
+    };
+    let Ok(table) = fs::read_to_string("/proc/locks") else {
+        return;
+    };
+    for guard in guards {
+        let path = command_support::path(guard);
+        let Ok(metadata) = command_support::file(guard).metadata() else {
+            continue;
+        };
+        if !table
+            .lines()
+            .any(|line| may_be(line, by_flock, metadata.ino()))
+        {
+            continue;
+        }
+        if let Some(holder) = holder(path, by_flock) {
+            let (theirs, ours) = if by_flock {
+                ("flock", "fcntl")
+            } else {
+                ("fcntl", "flock")
+            };
+            let path = shown(path);
+            say(format_args!(
+                "warning: {holder} holds {path} by {theirs}, which --protocol {ours} does not exclude: \
+                 both run now; use --protocol both here, or --protocol {theirs}"
+            ));
+        }
+    }
+}
+
+/// Whether a line of the table is such a lock of the file with this number, on any file system.
+fn may_be(line: &str, by_flock: bool, inode: u64) -> bool {
+    let mut words = line.split_ascii_whitespace();
+    // "12: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF"; those that wait have "->" before the kind.
+    let kind = words.nth(1);
+    let of_file = words.nth(3).and_then(|file| file.rsplit(':').next());
+    let is_kind = if by_flock {
+        kind == Some("FLOCK")
+    } else {
+        matches!(kind, Some("POSIX" | "OFDLCK"))
+    };
+    is_kind && of_file.and_then(|number| number.parse().ok()) == Some(inode)
+}
+
+/// The first process that holds it so, unless it is one that waits for this one.
+fn holder(path: &Path, by_flock: bool) -> Option<String> {
+    let report = inspect::path(path).ok()?;
+    let mut own = sys::ancestors();
+    own.push(std::process::id());
+    let is_theirs = |lock: &&LockView| {
+        let is_kind = (lock.kind == Kind::Flock) == by_flock;
+        let is_own = lock
+            .processes
+            .iter()
+            .any(|process| own.contains(&process.pid));
+        lock.state == State::Holding && is_kind && !is_own
+    };
+    let lock = report.locks.iter().find(is_theirs)?;
+    Some(match lock.processes.first() {
+        Some(process) => process.to_string(),
+        None => "a process that was not found".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_of_a_file_and_a_kind() {
+        let line = "12: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF";
+        assert!(may_be(line, true, 1234));
+        assert!(!may_be(line, true, 234));
+        assert!(!may_be(line, false, 1234));
+        assert!(may_be("3: OFDLCK ADVISORY  WRITE -1 00:1f:7 0 9", false, 7));
+        assert!(!may_be(
+            "3: -> FLOCK ADVISORY  WRITE 1 00:1f:7 0 9",
+            true,
+            7
+        ));
+    }
+}

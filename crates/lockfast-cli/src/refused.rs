@@ -1,0 +1,87 @@
+//! Why a lock file was refused, in the words of the command line, and the exit code for it.
+
+use std::error::Error as _;
+use std::io;
+use std::path::Path;
+
+use lockfast::Error;
+
+use crate::exit::Exit;
+use crate::inspect::{shown, user_name};
+use crate::sys;
+
+/// What is in the way of opening a lock file for writing.
+#[cfg_attr(
+    windows,
+    allow(dead_code, reason = "the rights of a file are a list there")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    ReadOnlyFileSystem,
+    Immutable,
+    AppendOnly,
+    /// The user is not among those that may write.
+    Mode {
+        owner: u32,
+        mode: u32,
+    },
+    /// The file is not there, and can't be created.
+    Directory,
+}
+
+/// The exit code for a lock that could not be opened, or that could not be taken for another reason
+/// than that it is held.
+pub(crate) fn code(error: &Error, otherwise: Exit) -> Exit {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    if cause.is_some_and(is_exhausted) {
+        Exit::SYSTEM
+    } else if error.is_permission_denied() || cause.is_some_and(is_read_only) {
+        Exit::CANNOT_CREATE
+    } else {
+        otherwise
+    }
+}
+
+/// Whether the system has no more memory, processes or descriptors to give.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock
+    ) || sys::is_out_of_descriptors(error)
+}
+
+/// What the user can do about it, if something about the file explains the error.
+pub(crate) fn advice(error: &Error) -> Option<String> {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    if !error.is_permission_denied() && !cause.is_some_and(is_read_only) {
+        return None;
+    }
+    let path = error.path();
+    let file = shown(path);
+    let why = match sys::obstacle(path)? {
+        Obstacle::ReadOnlyFileSystem => "its file system is read-only".to_owned(),
+        Obstacle::Immutable => format!("it is immutable, which `chattr -i {file}` ends"),
+        Obstacle::AppendOnly => format!("it is append-only, which `chattr -a {file}` ends"),
+        Obstacle::Mode { owner, mode } => {
+            let owner = user_name(Some(owner));
+            format!(
+                "it belongs to {owner} and its mode {mode:04o} does not let this user write: \
+                 `chmod a+rw {file}` as {owner} lets every user lock it"
+            )
+        }
+        Obstacle::Directory => {
+            let directory = shown(path.parent().unwrap_or(Path::new("/")));
+            return Some(format!(
+                "this user may not create files in {directory}: create the lock file there first, or \
+                 name one elsewhere"
+            ));
+        }
+    };
+    Some(format!(
+        "{why}; --shared and --protocol flock need to read the file only"
+    ))
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ReadOnlyFilesystem
+}

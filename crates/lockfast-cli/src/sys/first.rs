@@ -1,0 +1,50 @@
+//! The first process of a pid namespace, as in a container.
+
+use std::io;
+use std::process;
+use std::thread::{self, JoinHandle};
+
+use nix::sys::signal::Signal;
+use nix::unistd;
+use signal_hook::iterator::{Handle, Signals};
+
+use super::{begin_to_catch, is_ignored};
+
+/// Signals that end this process as they end any other, while this exists.
+///
+/// The kernel does not apply the defaults of signals to the first process of a pid namespace, which
+/// would wait for a lock on and on, whoever asks it to end.
+#[derive(Debug)]
+pub(crate) struct Mortality {
+    /// `None` if this is not the first process.
+    listening: Option<(Handle, JoinHandle<()>)>,
+}
+
+impl Mortality {
+    pub(crate) fn begin(signals: &[Signal]) -> io::Result<Self> {
+        if unistd::getpid().as_raw() != 1 {
+            return Ok(Self { listening: None });
+        }
+        let wanted = signals.iter().copied();
+        let wanted = wanted.filter(|&signal| !is_ignored(signal));
+        let mut signals = begin_to_catch(wanted, Signals::new)?;
+        let handle = signals.handle();
+        let thread = thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                process::exit(128 | signal);
+            }
+        });
+        Ok(Self {
+            listening: Some((handle, thread)),
+        })
+    }
+}
+
+impl Drop for Mortality {
+    fn drop(&mut self) {
+        if let Some((handle, thread)) = self.listening.take() {
+            handle.close();
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is sent to each process of a group reaches the command once.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+use crate::stage::{Actor, DEADLINE, Stage, children, run};
+
+/// Prints a line for each signal until it reads `end`.
+const TELLER: &str = "trap 'echo TERM' TERM; trap 'echo USR1' USR1; echo ready
+    until [ \"$line\" = end ]; do read line; done";
+
+/// Starts lockfast as the leader of a process group. When this returns, the command and the sentinel run.
+fn start(lock: &Path) -> (Actor, Vec<Pid>) {
+    let mut command = run([lock]);
+    command.args(["--", "bash", "-c", TELLER]).process_group(0);
+    let actor = Actor::start(&mut command);
+    actor.says("ready");
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let started = children(actor.pid());
+        if started.len() == 2 {
+            return (actor, started);
+        }
+        assert!(Instant::now() < deadline, "there is {started:?}");
+        thread::yield_now();
+    }
+}
+
+/// Returns how often the command got the signal, once lockfast has passed on all that it would pass on.
+fn told(actor: Actor, what: &str) -> usize {
+    let lockfast = actor.pid();
+    told_by(actor, lockfast, what)
+}
+
+fn told_by(mut actor: Actor, lockfast: Pid, what: &str) -> usize {
+    let mut lines = vec![actor.hear()];
+    // Each is passed on after what came before, and only then the next one is sent: none is merged.
+    for _ in 0..2 {
+        signal::kill(lockfast, Signal::SIGUSR1).expect("it lives");
+        loop {
+            let line = actor.hear();
+            if line == "USR1" {
+                break;
+            }
+            lines.push(line);
+        }
+    }
+    actor.tell("end");
+    assert_eq!(actor.end().code(), Some(0));
+    actor.falls_silent();
+    assert!(lines.iter().all(|line| line == what), "{lines:?}");
+    lines.len()
+}
+
+#[test]
+fn a_signal_to_the_group_reaches_the_command_once() {
+    let stage = Stage::new();
+    for _ in 0..5 {
+        let (actor, _) = start(&stage.path("job.lock"));
+        signal::killpg(actor.pid(), Signal::SIGTERM).expect("it lives");
+        assert_eq!(told(actor, "TERM"), 1);
+    }
+}
+
+/// As a service manager signals what is in a unit: the main process, and then all others. lockfast is stopped
+/// meanwhile, as this test may be slower than a service manager.
+#[test]
+fn a_signal_to_each_process_of_a_unit_reaches_the_command_once() {
+    let stage = Stage::new();
+    for _ in 0..5 {
+        let (actor, started) = start(&stage.path("job.lock"));
+        actor.signal(Signal::SIGSTOP);
+        until_in_state(actor.pid(), 'T');
+        for pid in std::iter::once(actor.pid()).chain(started) {
+            signal::kill(pid, Signal::SIGTERM).expect("it lives");
+        }
+        actor.signal(Signal::SIGCONT);
+        assert_eq!(told(actor, "TERM"), 1);
+    }
+}
+
+#[test]
+fn a_signal_to_lockfast_alone_reaches_the_command() {
+    let stage = Stage::new();
+    let (actor, _) = start(&stage.path("job.lock"));
+    actor.signal(Signal::SIGTERM);
+    assert_eq!(told(actor, "TERM"), 1);
+}
+
+#[test]
+fn a_signal_to_the_group_reaches_a_command_that_left_it() {
+    let stage = Stage::new();
+    let mut command = run([stage.path("job.lock")]);
+    command
+        .args(["--", "setsid", "bash", "-c", TELLER])
+        .process_group(0);
+    let actor = Actor::start(&mut command);
+    actor.says("ready");
+    signal::killpg(actor.pid(), Signal::SIGTERM).expect("it lives");
+    assert_eq!(told(actor, "TERM"), 1);
+}
+
+#[test]
+fn the_sentinel_and_the_command_end_with_lockfast() {
+    let stage = Stage::new();
+    let (mut actor, started) = start(&stage.path("job.lock"));
+    actor.signal(Signal::SIGKILL);
+    actor.end();
+    let deadline = Instant::now() + DEADLINE;
+    for pid in started {
+        // It is gone, or a zombie that its new parent does not care for.
+        while state(pid).is_some_and(|state| state != 'Z') {
+            assert!(Instant::now() < deadline, "{pid} is left");
+            thread::yield_now();
+        }
+    }
+}
+
+#[track_caller]
+fn until_in_state(pid: Pid, wanted: char) {
+    let deadline = Instant::now() + DEADLINE;
+    while state(pid) != Some(wanted) {
+        assert!(Instant::now() < deadline, "{pid} is {:?}", state(pid));
+        thread::yield_now();
+    }
+}
+
+/// As `/proc` has it; `None` if it is gone.
+fn state(pid: Pid) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// timeout(1) signals its child and then the whole group.
+#[test]
+fn timeout_around_it_reaches_the_command_once() {
+    let stage = Stage::new();
+    let mut command = Command::new("timeout");
+    command
+        .args([
+            "--preserve-status",
+            "1000",
+            env!("CARGO_BIN_EXE_lockfast"),
+            "run",
+        ])
+        .arg(stage.path("job.lock"))
+        .args(["--", "bash", "-c", TELLER]);
+    let actor = Actor::start(&mut command);
+    actor.says("ready");
+    // As when its time is over, and for those who end it before that.
+    let lockfast = children(actor.pid())[0];
+    actor.signal(Signal::SIGTERM);
+    assert_eq!(told_by(actor, lockfast, "TERM"), 1);
+}
