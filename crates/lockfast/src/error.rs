@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Holder;
+use crate::words::Words;
 
 /// The result of every operation of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -131,6 +132,15 @@ impl Error {
         Self::new(path, operation, cause)
     }
 
+    /// A failed attempt as the end of a wait that lasted that long; another error as it is.
+    #[must_use]
+    pub(crate) fn after_waiting(mut self, waited: Duration) -> Self {
+        if let Cause::Contended(holder) = &mut self.inner.cause {
+            self.inner.cause = Cause::TimedOut(waited, holder.take());
+        }
+        self
+    }
+
     /// The path of the lock that the error is about, absolute where it could be made so.
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -221,6 +231,7 @@ impl Error {
             operation,
             cause,
         } = &*self.inner;
+        let words = Words::spoken();
         match cause {
             Cause::TimedOut(waited, _) => {
                 let what = operation.awaited();
@@ -247,18 +258,32 @@ impl Error {
                 write!(f, ": {wanted} at once, of {permits}, can never be had")
             }
             Cause::Cancelled(_) => Ok(()),
-            Cause::Unsupported(why, Some(error)) => write!(f, ": {error}; {why}"),
+            Cause::Unsupported(why, Some(error)) => {
+                write!(f, ": {}; {}", plain(words, error), words.of(why))
+            }
             Cause::Unsupported(why, None)
             | Cause::InvalidPath(why)
             | Cause::InvalidOption(why)
             | Cause::Deadlock(why)
             | Cause::ReadOnly(why)
-            | Cause::NotHeld(why) => write!(f, ": {why}"),
-            Cause::System(error) => match advice(*operation, error) {
-                Some(advice) => write!(f, ": {error}; {advice}"),
-                None => write!(f, ": {error}"),
-            },
+            | Cause::NotHeld(why) => write!(f, ": {}", words.of(why)),
+            Cause::System(error) => {
+                write!(f, ": {}", plain(words, error))?;
+                match advice(*operation, error) {
+                    Some(advice) => write!(f, "; {}", words.of(advice)),
+                    None => Ok(()),
+                }
+            }
         }
+    }
+}
+
+/// The system's text. Python's errors have the number apart.
+fn plain(words: Words, error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) if words == Words::Python => text[..end].to_owned(),
+        _ => text,
     }
 }
 

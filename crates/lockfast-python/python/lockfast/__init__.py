@@ -5,12 +5,15 @@ with lock:                              # waits as long as it takes
     ...
 with lock.acquire(timeout=5):           # lockfast.Timeout after five seconds
     ...
+lock.acquire()                          # held until
+lock.release()
 async with lock:                        # a task waits, the event loop does not
     ...
 """
 
 from lockfast._decorators import locked, read_locked, write_locked
 from lockfast._errors import (
+    Cancelled,
     Deadlock,
     Holder,
     InvalidOption,
@@ -26,6 +29,7 @@ from lockfast._errors import (
 )
 from lockfast._group import Guards, lock_all, lock_all_async, try_lock_all
 from lockfast._lockfast import (
+    CancelToken,
     Lock,
     LockGuard,
     ReentrantLock,
@@ -41,6 +45,8 @@ from lockfast._lockfast import (
 )
 
 __all__ = [
+    "CancelToken",
+    "Cancelled",
     "Deadlock",
     "Guards",
     "Holder",

@@ -33,6 +33,16 @@ struct CrewState {
 /// How many tasks of a process may wait in the kernel's queues at once.
 const MAX_HELPERS: usize = 8192;
 
+/// The system says "try again" of a thread as of a lock that is held, which must not be mixed up.
+#[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
+pub(crate) fn no_thread(error: io::Error) -> io::Error {
+    let why = format!(
+        "no thread could be started ({error}): raise the limit of processes and threads \
+         (ulimit -u, pids.max), or let fewer wait at a time"
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, why)
+}
+
 /// How many stay when there is nothing to do, and for how long.
 const MAX_IDLE: usize = 4;
 const IDLE_FOR: Duration = Duration::from_secs(1);
@@ -58,7 +68,8 @@ impl Crew {
             return Ok(());
         }
         if state.all >= MAX_HELPERS {
-            return Err(io::Error::other(
+            return Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
                 "8192 tasks of this process wait for locks already",
             ));
         }
@@ -66,7 +77,7 @@ impl Crew {
             .name("lockfast-wait".to_owned())
             .stack_size(STACK_SIZE);
         alarm::prepare();
-        without_signals(|| builder.spawn(|| self.help(work)))?;
+        without_signals(|| builder.spawn(|| self.help(work))).map_err(no_thread)?;
         state.all += 1;
         Ok(())
     }

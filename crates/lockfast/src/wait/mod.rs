@@ -37,6 +37,9 @@ use crate::trace;
 
 use interruption::Interruption;
 
+pub(crate) use crew::no_thread;
+pub(crate) use kernel::without_keepers;
+
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
