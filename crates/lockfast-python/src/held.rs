@@ -167,10 +167,13 @@ impl<G> Held<G> {
     }
 
     /// The object goes. If it still holds the lock, somebody relied on a guard that nobody has.
-    pub(crate) fn dropped(&mut self, path: &Path, noun: &str)
+    pub(crate) fn dropped(&mut self, object: usize, path: &Path, noun: &str)
     where
         G: Send,
     {
+        if self.is_held() {
+            self.forget(object);
+        }
         let guard = self.guard.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(guard) = guard.take() else {
             return;
@@ -218,7 +221,8 @@ macro_rules! guard_methods {
     ($guard:ident, $noun:literal, { $($more:tt)* }) => {
         impl Drop for $guard {
             fn drop(&mut self) {
-                self.held.dropped(&self.path, $noun);
+                let object = self.address();
+                self.held.dropped(object, &self.path, $noun);
             }
         }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pyo3::PyClass;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::errors;
 use crate::held::{NOBODYS, Origin};
@@ -41,12 +41,20 @@ pub(crate) struct Who {
 #[derive(Debug)]
 struct Entry {
     who: Who,
-    guard: AnyGuard,
+    guard: Kept,
     address: usize,
     /// Of a guard that another one became.
     chain: usize,
     /// Whether a `with` block of the handle keeps it, which takes it out at its end.
     is_block: bool,
+}
+
+/// The object of a guard in the list.
+#[derive(Debug)]
+enum Kept {
+    Here(AnyGuard),
+    /// The handle is gone, and the program has it.
+    Elsewhere(Py<PyWeakrefReference>),
 }
 
 /// The guard's object, of whichever primitive.
@@ -83,7 +91,35 @@ macro_rules! each {
     };
 }
 
+impl Entry {
+    /// The object, unless it is gone.
+    fn object(&self, py: Python<'_>) -> Option<AnyGuard> {
+        match &self.guard {
+            Kept::Here(guard) => Some(guard.clone_ref(py)),
+            Kept::Elsewhere(guard) => AnyGuard::parse(&guard.bind(py).upgrade()?),
+        }
+    }
+
+    /// The object, if the lock is held by it.
+    fn held(&self, py: Python<'_>) -> Option<AnyGuard> {
+        self.object(py).filter(AnyGuard::is_held)
+    }
+}
+
 impl AnyGuard {
+    fn parse(object: &Bound<'_, PyAny>) -> Option<Self> {
+        fn cast<C: GuardClass>(object: &Bound<'_, PyAny>) -> Option<AnyGuard> {
+            let object = object.cast::<C>().ok()?;
+            Some(C::any(object.clone().unbind()))
+        }
+        cast::<LockGuard>(object)
+            .or_else(|| cast::<RwLockReadGuard>(object))
+            .or_else(|| cast::<RwLockUpgradableReadGuard>(object))
+            .or_else(|| cast::<RwLockWriteGuard>(object))
+            .or_else(|| cast::<SemaphorePermit>(object))
+            .or_else(|| cast::<ReentrantLockGuard>(object))
+    }
+
     fn is_held(&self) -> bool {
         each!(self, guard => guard.get().held.is_held())
     }
@@ -150,18 +186,18 @@ impl Who {
         let uncertain = PyList::empty(py);
         for holding in all_holdings() {
             for entry in &*holding.entries() {
-                let relation = self.relation(entry);
-                if relation == Relation::None
-                    || entry.address == except
-                    || !entry.guard.is_held()
-                    || !entry.guard.file().is_some_and(|file| wanted.contains(&file))
-                {
+                let Some(guard) = entry.held(py).filter(|_| entry.address != except) else {
+                    continue;
+                };
+                let relation = self.relation(entry, guard.block());
+                let is_wanted = |file| wanted.contains(&file);
+                if relation == Relation::None || !guard.file().is_some_and(is_wanted) {
                     continue;
                 }
                 if relation == Relation::Certain {
                     return Ok(true);
                 }
-                uncertain.append(entry.guard.object(py))?;
+                uncertain.append(guard.object(py))?;
             }
         }
         if uncertain.is_empty() {
@@ -171,8 +207,7 @@ impl Who {
         is_sure.call1((uncertain,))?.extract()
     }
 
-    fn relation(&self, entry: &Entry) -> Relation {
-        let block = entry.guard.block();
+    fn relation(&self, entry: &Entry, block: usize) -> Relation {
         let is_tasks = entry.who.task.is_some();
         if block == NOBODYS {
             Relation::None
@@ -265,7 +300,7 @@ impl Holding {
         let address = object.get().at();
         self.entries().push(Entry {
             who,
-            guard: C::any(object.clone_ref(py)),
+            guard: Kept::Here(C::any(object.clone_ref(py))),
             address,
             chain,
             is_block,
@@ -274,14 +309,16 @@ impl Holding {
     }
 
     /// The guard of the innermost block of that one, or of another one if the block is left by that.
-    pub(crate) fn leave_block(&self, who: usize) -> Option<AnyGuard> {
+    pub(crate) fn leave_block(&self, py: Python<'_>, who: usize) -> Option<AnyGuard> {
         let mut entries = self.entries();
         let own = |entry: &Entry| entry.is_block && entry.who.number == who;
         let at = entries
             .iter()
             .rposition(own)
             .or_else(|| entries.iter().rposition(|entry| entry.is_block))?;
-        Some(entries.remove(at).guard)
+        let left = entries.remove(at);
+        drop(entries);
+        left.object(py)
     }
 
     /// Releases the last one that the caller took, or whichever the choice allows.
@@ -293,17 +330,16 @@ impl Holding {
         choice: Choice,
     ) -> PyResult<()> {
         let mut entries = self.entries();
-        let is_held = |entry: &Entry| entry.guard.is_held();
+        let is_held = |entry: &Entry| entry.held(py).is_some();
         let own = entries
             .iter()
             .rposition(|entry| entry.who.number == who && is_held(entry));
-        let at = own.or_else(|| match choice {
-            Choice::Own => None,
-            Choice::OwnOrAny => entries.iter().position(is_held),
-            Choice::OwnOrOnly if entries.iter().filter(|entry| is_held(entry)).count() == 1 => {
-                entries.iter().position(is_held)
+        let at = own.or_else(|| {
+            let mut held = (0..entries.len()).filter(|at| is_held(&entries[*at]));
+            match (choice, held.next(), held.next()) {
+                (Choice::OwnOrAny, first, _) | (Choice::OwnOrOnly, first, None) => first,
+                (Choice::OwnOrOnly | Choice::Own, _, _) => None,
             }
-            Choice::OwnOrOnly => None,
         });
         let Some(at) = at else {
             let why = if entries.iter().any(is_held) {
@@ -315,20 +351,19 @@ impl Holding {
             drop(entries);
             return Err(errors::not_held(py, path, why));
         };
+        let object = entries[at].object(py);
         // A block takes its entry out itself, when it is left.
-        let object = entries[at].guard.clone_ref(py);
         let removed = (!entries[at].is_block).then(|| entries.remove(at));
         drop(entries);
         drop(removed);
-        object.let_go(py)
+        object.map_or(Ok(()), |object| object.let_go(py))
     }
 
     /// Releases what the guards of a chain became.
     pub(crate) fn end_chain(&self, py: Python<'_>, chain: usize) -> PyResult<()> {
         let entries = self.entries();
-        let is_last = |entry: &&Entry| entry.chain == chain && entry.guard.is_held();
-        let last = entries.iter().find(is_last);
-        let last = last.map(|entry| entry.guard.clone_ref(py));
+        let mut of_chain = entries.iter().filter(|entry| entry.chain == chain);
+        let last = of_chain.find_map(|entry| entry.held(py));
         drop(entries);
         last.map_or(Ok(()), |guard| guard.let_go(py))
     }
@@ -341,10 +376,27 @@ impl Holding {
         drop(removed);
     }
 
-    /// The handle goes: what only it kept goes too.
+    /// The handle goes: what only it kept goes too, and what the program has is still known.
     pub(crate) fn clear(&self) {
-        let entries = std::mem::take(&mut *self.entries());
-        drop(entries);
+        // Not under the mutex: the interpreter may collect garbage meanwhile, and guards are such.
+        let mut entries = std::mem::take(&mut *self.entries());
+        if entries.is_empty() {
+            return;
+        }
+        let weakened = Python::try_attach(|py| {
+            let weaken = |entry: &mut Entry| -> Option<Kept> {
+                let Kept::Here(guard) = &entry.guard else {
+                    return None;
+                };
+                let object = guard.object(py).into_bound(py);
+                let weak = PyWeakrefReference::new(&object).ok()?.unbind();
+                Some(std::mem::replace(&mut entry.guard, Kept::Elsewhere(weak)))
+            };
+            entries.iter_mut().filter_map(weaken).collect::<Vec<_>>()
+        });
+        *self.entries() = entries;
+        // Those that nobody else has release the lock now, and take themselves out of the list.
+        drop(weakened);
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {

@@ -257,7 +257,7 @@ impl Lock {
     }
 
     fn _left(&self, py: Python<'_>, who: usize) -> PyResult<()> {
-        match self.handle.holding.leave_block(who) {
+        match self.handle.holding.leave_block(py, who) {
             Some(guard) => guard.let_go(py),
             None => Err(self.handle.no_block(py)?),
         }

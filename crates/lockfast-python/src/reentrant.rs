@@ -264,7 +264,7 @@ impl ReentrantLock {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        match self.handle.holding.leave_block(this_thread()) {
+        match self.handle.holding.leave_block(py, this_thread()) {
             Some(guard) => guard.let_go(py),
             None => Err(self.handle.no_block(py)?),
         }

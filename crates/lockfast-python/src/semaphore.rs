@@ -253,7 +253,7 @@ impl Semaphore {
     }
 
     fn _left(&self, py: Python<'_>, who: usize) -> PyResult<()> {
-        match self.handle.holding.leave_block(who) {
+        match self.handle.holding.leave_block(py, who) {
             Some(permit) => permit.let_go(py),
             None => Err(self.handle.no_block(py)?),
         }

@@ -124,4 +124,4 @@ def rebuild(
 
 
 def step() -> None:
-    """Lets the interpreter handle signals and exceptions of other threads, as it does between any two steps."""
+    """Lets the interpreter do what it does between two steps: handle signals, and raise exceptions."""

@@ -25,9 +25,10 @@ class Acquiring(Coroutine[Any, Any, G]):
     def __init__(
         self, pending: Pending[Any], name: str, finish: Callable[[Any], G] | None = None
     ) -> None:
-        self._coroutine: Coroutine[Any, Any, G] = _acquire(pending, finish)
-        self._coroutine.__name__ = name.rpartition(".")[2]
-        self._coroutine.__qualname__ = name
+        coroutine: Any = _acquire(pending, finish)
+        coroutine.__name__ = name.rpartition(".")[2]
+        coroutine.__qualname__ = name
+        self._coroutine: Coroutine[Any, Any, G] = coroutine
         self._guard: Any = None
 
     def __await__(self) -> Generator[Any, None, G]:

@@ -78,9 +78,7 @@ def is_sure_of_path(path: bytes) -> bool:
 
     def is_one(value: Any) -> bool:
         return (
-            isinstance(value, FileLock)
-            and value.path == path
-            and value._current_hold() is not None
+            isinstance(value, FileLock) and value.path == path and value._current_hold() is not None
         )
 
     return _is_alone() or any(map(is_one, _variables()))
