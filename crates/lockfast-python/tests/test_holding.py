@@ -226,7 +226,8 @@ QUIET = [
     "guard = lockfast.Lock({path!r}).acquire(); guard.release(); del guard",
     "with lockfast.Lock({path!r}): pass",
     "with lockfast.Lock({path!r}).acquire(): pass",
-    "lock = lockfast.Lock({path!r}); lock.acquire()\nif os.fork() == 0:\n  del lock\n  os._exit(0)\nos.wait()",
+    "lock = lockfast.Lock({path!r}); lock.acquire()\n"
+    "if os.fork() == 0:\n  del lock\n  os._exit(0)\nos.wait()",
 ]
 
 
