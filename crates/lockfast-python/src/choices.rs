@@ -131,7 +131,9 @@ fn callable(value: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 fn interval(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     let interval = value.extract::<Timeout>()?.0;
     if interval.is_some_and(|interval| interval.is_zero()) {
-        return Err(PyValueError::new_err("wait_interval is more than 0 seconds"));
+        return Err(PyValueError::new_err(
+            "wait_interval is more than 0 seconds",
+        ));
     }
     Ok(interval)
 }

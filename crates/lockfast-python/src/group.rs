@@ -70,10 +70,7 @@ pub(crate) fn take_all<'py>(
 
 /// The same as a wait of a task.
 #[pyfunction]
-pub(crate) fn take_all_async(
-    members: &Bound<'_, PyAny>,
-    timeout: Timeout,
-) -> PyResult<Pending> {
+pub(crate) fn take_all_async(members: &Bound<'_, PyAny>, timeout: Timeout) -> PyResult<Pending> {
     let wanted = all_wanted(members)?;
     let ask = TaskAsk {
         timeout,
@@ -96,9 +93,7 @@ pub(crate) fn take_all_async(
             let members: Vec<_> = later.iter().map(Way::member).collect();
             Ok(lockfast::lock_all_async(members).await?)
         },
-        move |py, guards, who, _| {
-            Ok(objects(py, guards, &keepers, &who)?.into_any().unbind())
-        },
+        move |py, guards, who, _| Ok(objects(py, guards, &keepers, &who)?.into_any().unbind()),
     ))
 }
 

@@ -6,15 +6,15 @@ use std::sync::{Arc, OnceLock};
 
 use lockfast::binding_support::AnyHandle;
 use lockfast::{Lock, Result, RwLock, Semaphore};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::PyClass;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use crate::choices::{self, Choices};
 use crate::errors;
-use crate::hooks::Hooks;
 use crate::holding::Holding;
+use crate::hooks::Hooks;
 
 /// A handle, once it is open, and what it holds.
 #[derive(Debug)]
@@ -56,9 +56,7 @@ impl Primitive for Lock {
         let options = choices.options(Self::options());
         Ok(match origin {
             Origin::Path(path) => options.open(path),
-            Origin::Name { name, scope } => {
-                options.scope(choices::scope(scope)?).open_named(name)
-            }
+            Origin::Name { name, scope } => options.scope(choices::scope(scope)?).open_named(name),
             Origin::File => unreachable!("a file is taken, not opened"),
         })
     }
@@ -73,9 +71,7 @@ impl Primitive for RwLock {
         let options = choices.options(Self::options());
         Ok(match origin {
             Origin::Path(path) => options.open(path),
-            Origin::Name { name, scope } => {
-                options.scope(choices::scope(scope)?).open_named(name)
-            }
+            Origin::Name { name, scope } => options.scope(choices::scope(scope)?).open_named(name),
             Origin::File => unreachable!("a file is taken, not opened"),
         })
     }
@@ -90,9 +86,9 @@ impl Primitive for Semaphore {
         let options = choices.options(Self::options());
         Ok(match origin {
             Origin::Path(path) => options.open(path, permits.unwrap_or_default()),
-            Origin::Name { name, scope } => {
-                options.scope(choices::scope(scope)?).open_named(name, permits.unwrap_or_default())
-            }
+            Origin::Name { name, scope } => options
+                .scope(choices::scope(scope)?)
+                .open_named(name, permits.unwrap_or_default()),
             Origin::File => unreachable!("a file is taken, not opened"),
         })
     }

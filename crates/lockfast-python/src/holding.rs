@@ -5,10 +5,10 @@
 //! a block of the lock. A thread that took it by a call may have given the guard to another one, as
 //! the threads of a pool do; then it counts only if nobody else can release it.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -69,7 +69,9 @@ pub(crate) enum AnyGuard {
 }
 
 /// The classes of guards.
-pub(crate) trait GuardClass: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync {
+pub(crate) trait GuardClass:
+    PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync
+{
     /// The guard of Rust.
     type Guard: Send;
 

@@ -36,11 +36,7 @@ impl Hooks {
 
 impl Report {
     /// Tells that the wait begins; what the hook raises ends it.
-    pub(crate) fn begin(
-        py: Python<'_>,
-        hooks: &Hooks,
-        error: &lockfast::Error,
-    ) -> PyResult<Self> {
+    pub(crate) fn begin(py: Python<'_>, hooks: &Hooks, error: &lockfast::Error) -> PyResult<Self> {
         let hooks = hooks.clone_ref(py);
         let report = Self {
             path: error.path().to_path_buf(),
@@ -98,11 +94,9 @@ impl Report {
         };
         let waited = self.begun.elapsed().as_secs_f64();
         let why = failed.map(|error| error.value(py).clone());
-        let told = py
-            .import("lockfast._waits")
-            .and_then(|waits| {
-                waits.call_method1("ended", (logger, self.path.as_os_str(), waited, why))
-            });
+        let told = py.import("lockfast._waits").and_then(|waits| {
+            waits.call_method1("ended", (logger, self.path.as_os_str(), waited, why))
+        });
         if let Err(error) = told {
             error.write_unraisable(py, None);
         }

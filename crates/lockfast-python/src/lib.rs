@@ -53,7 +53,10 @@ mod _lockfast {
         crate::errors::prepare(module.py())?;
         lockfast::binding_support::speak(lockfast::binding_support::Words::Python);
         let ending = pyo3::wrap_pyfunction!(crate::held::ending, module)?;
-        module.py().import("atexit")?.call_method1("register", (ending,))?;
+        module
+            .py()
+            .import("atexit")?
+            .call_method1("register", (ending,))?;
         // A fork of a program that does not tell Python is not noticed here, as nowhere in Python.
         let hooks = pyo3::types::PyDict::new(module.py());
         let forked = pyo3::wrap_pyfunction!(crate::held::forked, module)?;

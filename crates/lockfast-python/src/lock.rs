@@ -185,9 +185,11 @@ impl Lock {
     ) -> PyResult<Bound<'py, Self>> {
         let made = handle::made::<Self>(class)?;
         let file = file_of(file)?;
-        made.get().handle.open_file(class.py(), options, |choices| {
-            choices.options(lockfast::Lock::options()).from_file(file)
-        })?;
+        made.get()
+            .handle
+            .open_file(class.py(), options, |choices| {
+                choices.options(lockfast::Lock::options()).from_file(file)
+            })?;
         Ok(made)
     }
 
@@ -219,7 +221,8 @@ impl Lock {
     /// `async with`, or given to `asyncio.create_task`.
     #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn acquire_async<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
-        self.pending(py, timeout)?.awaitable(py, "Lock.acquire_async")
+        self.pending(py, timeout)?
+            .awaitable(py, "Lock.acquire_async")
     }
 
     /// Releases the lock, whichever thread or task of this process took it by this handle.

@@ -252,11 +252,7 @@ fn waited<G: Send, F: Future<Output = Taken<G>> + Send>(
     match py.detach(|| block_on(start(), deadline, token, report)) {
         Over::Taken(taken) => taken.map_err(|trouble| trouble.raised(py)),
         Over::Raised(error) => Err(error),
-        Over::Cancelled => Err(errors::cancelled(
-            py,
-            report.path(),
-            report.begun.elapsed(),
-        )),
+        Over::Cancelled => Err(errors::cancelled(py, report.path(), report.begun.elapsed())),
         Over::TimedOut => last(py, ask.is_quick, report.begun, attempt),
     }
 }
@@ -321,7 +317,10 @@ fn block_on<G>(
             }
             next_look = Instant::now() + MOMENT;
         }
-        let until = [deadline, call].into_iter().flatten().fold(next_look, Instant::min);
+        let until = [deadline, call]
+            .into_iter()
+            .flatten()
+            .fold(next_look, Instant::min);
         thread::park_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
@@ -361,7 +360,12 @@ pub(crate) fn on_interrupt() -> ControlFlow<()> {
 /// Lets the interpreter do what it does between two steps of a program: run the handlers of signals, and raise
 /// an exception that another thread wants to see in this one. Only a function of Python has such steps.
 fn raised_meanwhile() -> Option<PyErr> {
-    Python::try_attach(|py| errors::known(py, "step").and_then(|step| step.call0()).err()).flatten()
+    Python::try_attach(|py| {
+        errors::known(py, "step")
+            .and_then(|step| step.call0())
+            .err()
+    })
+    .flatten()
 }
 
 thread_local! {

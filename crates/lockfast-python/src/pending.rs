@@ -88,11 +88,7 @@ impl Pending {
     }
 
     /// To be awaited, entered by `async with`, or made into a task.
-    pub(crate) fn awaitable<'py>(
-        self,
-        py: Python<'py>,
-        name: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn awaitable<'py>(self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let class = py.import("lockfast._tasks")?.getattr("Acquiring")?;
         class.call1((Py::new(py, self)?, name))
     }
@@ -210,7 +206,10 @@ impl Pending {
     ) -> PyResult<Py<PyAny>> {
         let state = self.take();
         py.detach(|| drop(state));
-        let begun = self.report.get().map_or_else(Instant::now, |report| report.begun);
+        let begun = self
+            .report
+            .get()
+            .map_or_else(Instant::now, |report| report.begun);
         let taken = patience::last(py, self.is_quick, begun, &*self.attempt);
         self.ended(py, taken.as_ref().err());
         taken?(py, Who::task(task), is_block)

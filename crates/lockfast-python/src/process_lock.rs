@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockfast::{LockGuard, Options, Result, RwLockReadGuard, RwLockWriteGuard};
 use lockfast::binding_support::AnyHandle;
+use lockfast::{LockGuard, Options, Result, RwLockReadGuard, RwLockWriteGuard};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -175,7 +175,8 @@ impl Hold {
             guard,
             open,
             is_quick,
-        }) = self.held.take() else {
+        }) = self.held.take()
+        else {
             return Ok(());
         };
         let release = || match guard {
@@ -183,7 +184,11 @@ impl Hold {
             Guard::Reads(guard) => guard.release(),
             Guard::Writes(guard) => guard.release(),
         };
-        let released = if is_quick { release() } else { py.detach(release) };
+        let released = if is_quick {
+            release()
+        } else {
+            py.detach(release)
+        };
         look(&self.rhythm).released(open);
         released.map_err(|error| errors::raised(py, error))
     }

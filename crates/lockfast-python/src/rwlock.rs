@@ -165,9 +165,11 @@ impl RwLock {
     ) -> PyResult<Bound<'py, Self>> {
         let made = handle::made::<Self>(class)?;
         let file = file_of(file)?;
-        made.get().handle.open_file(class.py(), options, |choices| {
-            choices.options(lockfast::RwLock::options()).from_file(file)
-        })?;
+        made.get()
+            .handle
+            .open_file(class.py(), options, |choices| {
+                choices.options(lockfast::RwLock::options()).from_file(file)
+            })?;
         Ok(made)
     }
 
@@ -192,7 +194,14 @@ impl RwLock {
 
     /// Takes the lock to read if no writer has it or waits for it; else it raises WouldBlock.
     fn try_read(&self, py: Python<'_>) -> PyResult<Py<RwLockReadGuard>> {
-        take!(self, py, Want::at_once(), try_read, try_read_for, read_async)
+        take!(
+            self,
+            py,
+            Want::at_once(),
+            try_read,
+            try_read_for,
+            read_async
+        )
     }
 
     /// Takes the lock to read, as a task of asyncio.
@@ -271,7 +280,14 @@ impl RwLock {
 
     /// Takes the lock to write if nobody has it; else it raises WouldBlock.
     fn try_write(&self, py: Python<'_>) -> PyResult<Py<RwLockWriteGuard>> {
-        take!(self, py, Want::at_once(), try_write, try_write_for, write_async)
+        take!(
+            self,
+            py,
+            Want::at_once(),
+            try_write,
+            try_write_for,
+            write_async
+        )
     }
 
     /// Takes the lock to write, as a task of asyncio.
@@ -408,10 +424,7 @@ rw_guard_methods!(RwLockUpgradableReadGuard, {
 
     /// Becomes the writer, as a task of asyncio. A task that is cancelled goes on reading.
     #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
-    fn upgrade_async<'py>(
-        slf: &Bound<'py, Self>,
-        timeout: Timeout,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn upgrade_async<'py>(slf: &Bound<'py, Self>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let ask = TaskAsk {
             timeout,
@@ -472,7 +485,9 @@ impl RwLockUpgradableReadGuard {
             want,
             || self.upgrade_at_once(),
             |moment| {
-                by_turns(&self.held, &self.path, |guard| guard.try_upgrade_for(moment))
+                by_turns(&self.held, &self.path, |guard| {
+                    guard.try_upgrade_for(moment)
+                })
             },
             || self.upgraded_later(),
         )?;

@@ -110,7 +110,8 @@ impl Semaphore {
             move || -> Taken<_> { Ok(pool.try_acquire_many(count)?) },
             move || async move { Ok(later.acquire_many_async(count).await?) },
             move |py, permit, who, is_block| {
-                let object = holding.keep::<SemaphorePermit>(py, permit, is_quick, who, is_block)?;
+                let object =
+                    holding.keep::<SemaphorePermit>(py, permit, is_quick, who, is_block)?;
                 Ok(object.into_any())
             },
         ))

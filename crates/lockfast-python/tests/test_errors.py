@@ -243,7 +243,7 @@ def shim(tmp_path_factory):
         "guard.release()",
         "guard.__exit__()",
         "lock.release() or 'guard'",
-        "writer.downgrade()",
+        "writer.release()",
     ],
 )
 def test_others_run_while_a_server_answers(run, path, shim, act):

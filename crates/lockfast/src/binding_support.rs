@@ -1,6 +1,6 @@
-//! Parts for the bindings to other languages.
+//! Parts for the bindings to other languages and for the command.
 //!
-//! For the Python package alone, and no part of the API: it may change in any release.
+//! No part of the API: it may change in any release.
 
 use std::time::Duration;
 

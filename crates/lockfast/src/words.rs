@@ -90,7 +90,10 @@ mod tests {
             assert_eq!(Words::Python.of(rust), *python);
             assert_eq!(Words::Command.of(rust), *command);
             for other in [python, command] {
-                assert!(!other.contains("::") && !other.contains("(true)"), "{other}");
+                assert!(
+                    !other.contains("::") && !other.contains("(true)"),
+                    "{other}"
+                );
             }
         }
     }
@@ -98,7 +101,14 @@ mod tests {
     /// All texts of this crate that name something of Rust are known here.
     #[test]
     fn every_text_of_an_error_can_be_said_in_other_words() {
-        let of_rust = ["(true)", "Protocol::", "Fairness::", "Verify::", "`open`", "(false)"];
+        let of_rust = [
+            "(true)",
+            "Protocol::",
+            "Fairness::",
+            "Verify::",
+            "`open`",
+            "(false)",
+        ];
         let mut files = vec![std::path::PathBuf::from("src")];
         let mut seen = 0;
         while let Some(path) = files.pop() {

@@ -151,9 +151,7 @@ impl RwLockUpgradableReadGuard {
         self,
         put_back: impl FnOnce(Self) + Send,
     ) -> Converted<RwLockWriteGuard, Self> {
-        struct Kept<F: FnOnce(RwLockUpgradableReadGuard)>(
-            Option<(RwLockUpgradableReadGuard, F)>,
-        );
+        struct Kept<F: FnOnce(RwLockUpgradableReadGuard)>(Option<(RwLockUpgradableReadGuard, F)>);
         impl<F: FnOnce(RwLockUpgradableReadGuard)> Drop for Kept<F> {
             fn drop(&mut self) {
                 if let Some((guard, put_back)) = self.0.take() {
