@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use lockfast::binding_support::{at_once, timed_out};
+use lockfast::binding_support::{at_once, standing_in, timed_out};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt};
@@ -295,7 +295,8 @@ fn block_on<G>(
     let next_call = || Some(Instant::now() + report.interval()?);
     let mut call = next_call();
     loop {
-        if let Poll::Ready(taken) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        let context = &mut Context::from_waker(&waker);
+        if let Poll::Ready(taken) = standing_in(|| future.as_mut().poll(context)) {
             return Over::Taken(taken);
         }
         if token.is_some_and(CancelToken::is_cancelled) {

@@ -282,7 +282,7 @@ def test_many_threads_wait_long(path):
                     names.append(comm.read())
             except FileNotFoundError:
                 pass
-        return names.count("lockfast-wait\n")
+        return names.count("lockfast-block\n")
 
     until(lambda: helpers() >= 8 and len(lockfast.inspect(path).waiters) == 8)
     assert not taken

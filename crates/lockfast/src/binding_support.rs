@@ -55,6 +55,11 @@ pub fn at_once<R>(attempt: impl FnOnce() -> R) -> (R, bool) {
     wait::without_keepers(attempt)
 }
 
+/// Polls a wait for a thread that does nothing else until the wait is over.
+pub fn standing_in<R>(poll: impl FnOnce() -> R) -> R {
+    wait::standing_in(poll)
+}
+
 /// The failed attempt as the end of a wait that lasted that long.
 #[must_use]
 pub fn timed_out(error: Error, waited: Duration) -> Error {

@@ -30,6 +30,9 @@ struct CrewState {
     all: usize,
 }
 
+/// The name of a helper.
+pub(super) const NAME: &str = "lockfast-wait";
+
 /// How many tasks of a process may wait in the kernel's queues at once.
 const MAX_HELPERS: usize = 8192;
 
@@ -74,7 +77,7 @@ impl Crew {
             ));
         }
         let builder = thread::Builder::new()
-            .name("lockfast-wait".to_owned())
+            .name(NAME.to_owned())
             .stack_size(STACK_SIZE);
         alarm::prepare();
         without_signals(|| builder.spawn(|| self.help(work))).map_err(no_thread)?;

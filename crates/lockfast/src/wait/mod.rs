@@ -37,6 +37,7 @@ use crate::trace;
 
 use interruption::Interruption;
 
+pub(crate) use aside::standing_in;
 pub(crate) use crew::no_thread;
 pub(crate) use kernel::without_keepers;
 

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use procfs::process;
 
 use crate::inspect::Process;
+use crate::sys::process::STAND_IN;
 
 /// The process, unless it has ended.
 pub(super) fn look_up(pid: u32) -> Option<Process> {
@@ -22,7 +23,7 @@ pub(super) fn look_up(pid: u32) -> Option<Process> {
         parent: u32::try_from(stat.ppid).ok().filter(|&parent| parent > 0),
         user: user.or_else(|| owner(pid)),
         name: stat.comm,
-        acts_as_one: threads == 1 || is_lockfast_run(&command),
+        acts_as_one: threads == 1 + stand_ins(pid, threads) || is_lockfast_run(&command),
         command,
         started: started(stat.starttime),
         threads,
@@ -41,6 +42,19 @@ pub(super) fn unknown(pid: u32) -> Process {
         threads: 1,
         acts_as_one: false,
     }
+}
+
+/// How many of its threads wait in the place of another one, which does nothing else meanwhile.
+fn stand_ins(pid: u32, threads: u32) -> u32 {
+    if threads == 1 {
+        return 0;
+    }
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let names = tasks.into_iter().flatten().flatten().filter_map(|task| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?;
+        (name.trim_end() == STAND_IN).then_some(())
+    });
+    u32::try_from(names.count()).unwrap_or(0)
 }
 
 /// By `read`, because arguments need not be UTF-8, which `procfs` demands.
