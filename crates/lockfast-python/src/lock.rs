@@ -19,8 +19,8 @@ use crate::pending::{self, Pending, TaskAsk};
 
 /// An exclusive lock between processes, threads and tasks, at the path of its file.
 ///
-/// Opening it locks nothing. `with lock:` and `async with lock:` hold it for a block; acquire() holds it
-/// until release(). A handle may be used by several threads and tasks, which wait for each other.
+/// Opening it locks nothing. `with lock:` and `async with lock:` hold it for a block; `acquire()` holds it
+/// until `release()`. A handle may be used by several threads and tasks, which wait for each other.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -118,6 +118,13 @@ impl Lock {
         self.handle.holding.keep(py, guard, is_quick, who, is_block)
     }
 
+    fn leave(&self, py: Python<'_>, who: usize) -> PyResult<()> {
+        match self.handle.holding.leave_block(py, who) {
+            Some(guard) => guard.let_go(py),
+            None => Err(self.handle.no_block(py)?),
+        }
+    }
+
     fn pending(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Pending> {
         let opened = self.handle.get()?;
         let ask = TaskAsk {
@@ -193,11 +200,11 @@ impl Lock {
         Ok(made)
     }
 
-    /// Takes the lock and holds it until release(), of the lock or of the guard that this returns.
+    /// Takes the lock and holds it until `release()`, of the lock or of the guard that this returns.
     ///
     /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
-    /// until the CancelToken `cancel` is cancelled. There is no False to be overlooked: it raises Timeout,
-    /// WouldBlock or Cancelled.
+    /// until the `CancelToken` `cancel` is cancelled. There is no False to be overlooked: it raises Timeout,
+    /// `WouldBlock` or Cancelled.
     #[pyo3(
         signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
         text_signature = "($self, *, blocking=True, timeout=None, cancel=None)"
@@ -212,12 +219,12 @@ impl Lock {
         self.kept(py, Want::new(blocking, timeout, cancel)?, false)
     }
 
-    /// Takes the lock if it is free, and holds it until release(); else it raises WouldBlock.
+    /// Takes the lock if it is free, and holds it until `release()`; else it raises `WouldBlock`.
     fn try_acquire(&self, py: Python<'_>) -> PyResult<Py<LockGuard>> {
         self.kept(py, Want::at_once(), false)
     }
 
-    /// Takes the lock as a task of asyncio, and holds it until release(). To be awaited, entered by
+    /// Takes the lock as a task of asyncio, and holds it until `release()`. To be awaited, entered by
     /// `async with`, or given to `asyncio.create_task`.
     #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn acquire_async<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
@@ -244,7 +251,7 @@ impl Lock {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self._left(py, this_thread())
+        self.leave(py, this_thread())
     }
 
     fn __aenter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -260,10 +267,7 @@ impl Lock {
     }
 
     fn _left(&self, py: Python<'_>, who: usize) -> PyResult<()> {
-        match self.handle.holding.leave_block(py, who) {
-            Some(guard) => guard.let_go(py),
-            None => Err(self.handle.no_block(py)?),
-        }
+        self.leave(py, who)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -158,6 +158,7 @@ pub(crate) type Taken<G> = std::result::Result<G, Trouble>;
 /// whether Python wants something of it: a handler of a signal, or an exception of another thread.
 /// For that a thread would have to leave the kernel's queue, and lose its place.
 #[inline]
+#[allow(clippy::needless_pass_by_value, reason = "it is made for this call")]
 pub(crate) fn acquire<G: Send, F: Future<Output = Taken<G>> + Send>(
     py: Python<'_>,
     ask: &Ask<'_>,
@@ -169,7 +170,7 @@ pub(crate) fn acquire<G: Send, F: Future<Output = Taken<G>> + Send>(
     match first(py, ask.is_quick, want.blocking, &attempt) {
         Ok(guard) => Ok(guard),
         Err(Trouble::Lock(error)) if want.blocking && error.is_contended() => {
-            wait(py, ask, want, error, &attempt, within, start)
+            wait(py, ask, &want, error, &attempt, within, start)
         }
         Err(trouble) => Err(trouble.raised(py)),
     }
@@ -200,7 +201,7 @@ pub(crate) fn first<G: Send>(
 pub(crate) fn wait<G: Send, F: Future<Output = Taken<G>> + Send>(
     py: Python<'_>,
     ask: &Ask<'_>,
-    want: Want<'_>,
+    want: &Want<'_>,
     error: lockfast::Error,
     attempt: &(impl Fn() -> Taken<G> + Sync),
     within: impl FnOnce(Duration) -> Taken<G> + Send,
@@ -215,7 +216,7 @@ pub(crate) fn wait<G: Send, F: Future<Output = Taken<G>> + Send>(
         return Err(errors::deadlock(py, error.path(), "thread"));
     }
     let report = Report::begin(py, ask.hooks, &error)?;
-    let waited = waited(py, ask, &want, &report, attempt, within, start);
+    let waited = waited(py, ask, want, &report, attempt, within, start);
     report.end(py, waited.as_ref().err());
     waited
 }
@@ -233,24 +234,24 @@ fn waited<G: Send, F: Future<Output = Taken<G>> + Send>(
         .timeout
         .0
         .and_then(|timeout| report.begun.checked_add(timeout));
-    let token = want.cancel.as_ref().map(|token| token.get());
+    let token = want.cancel.as_ref().map(Bound::get);
     if !ask.is_fifo && !report.is_hooked() {
         let moment = want.timeout.0.map_or(MOMENT, |timeout| timeout.min(MOMENT));
-        let taken = py.detach(|| match token {
+        let done = py.detach(|| match token {
             Some(token) => token.run(|| within(moment)),
             None => within(moment),
         });
-        match taken {
+        match done {
             Err(Trouble::Lock(error)) if error.is_timed_out() => {
                 if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                     return Err(errors::raised(py, error));
                 }
             }
-            taken => return taken.map_err(|trouble| trouble.raised(py)),
+            done => return done.map_err(|trouble| trouble.raised(py)),
         }
     }
     match py.detach(|| block_on(start(), deadline, token, report)) {
-        Over::Taken(taken) => taken.map_err(|trouble| trouble.raised(py)),
+        Over::Done(done) => done.map_err(|trouble| trouble.raised(py)),
         Over::Raised(error) => Err(error),
         Over::Cancelled => Err(errors::cancelled(py, report.path(), report.begun.elapsed())),
         Over::TimedOut => last(py, ask.is_quick, report.begun, attempt),
@@ -274,7 +275,7 @@ pub(crate) fn last<G: Send>(
 
 /// How a wait ended.
 enum Over<G> {
-    Taken(Taken<G>),
+    Done(Taken<G>),
     TimedOut,
     Cancelled,
     Raised(PyErr),
@@ -296,8 +297,8 @@ fn block_on<G>(
     let mut call = next_call();
     loop {
         let context = &mut Context::from_waker(&waker);
-        if let Poll::Ready(taken) = standing_in(|| future.as_mut().poll(context)) {
-            return Over::Taken(taken);
+        if let Poll::Ready(done) = standing_in(|| future.as_mut().poll(context)) {
+            return Over::Done(done);
         }
         if token.is_some_and(CancelToken::is_cancelled) {
             return Over::Cancelled;

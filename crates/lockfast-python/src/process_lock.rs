@@ -256,7 +256,7 @@ impl Handle {
             ..Want::forever()
         };
         let within = |moment| Ok(self.acquire(sort, Patience::For(moment))?);
-        let waited = patience::wait(py, &ask, want, error, &attempt, within, || {
+        let waited = patience::wait(py, &ask, &want, error, &attempt, within, || {
             self.acquire_async(sort)
         });
         match waited {

@@ -24,7 +24,7 @@ use crate::patience::{Timeout, Want};
 
 /// An exclusive lock that the thread which holds it may take again.
 ///
-/// `with lock:` holds it for a block; acquire() holds it until release(), as often as it was called.
+/// `with lock:` holds it for a block; `acquire()` holds it until `release()`, as often as it was called.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct ReentrantLock {
@@ -223,10 +223,10 @@ impl ReentrantLock {
         Ok(made)
     }
 
-    /// Takes the lock, at once if this thread holds it, and holds it until release().
+    /// Takes the lock, at once if this thread holds it, and holds it until `release()`.
     ///
     /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
-    /// until the CancelToken `cancel` is cancelled; raises Timeout, WouldBlock or Cancelled.
+    /// until the `CancelToken` `cancel` is cancelled; raises Timeout, `WouldBlock` or Cancelled.
     #[pyo3(
         signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
         text_signature = "($self, *, blocking=True, timeout=None, cancel=None)"
@@ -241,7 +241,7 @@ impl ReentrantLock {
         self.kept(py, Want::new(blocking, timeout, cancel)?, false)
     }
 
-    /// Takes the lock if it is free, or this thread's; else it raises WouldBlock.
+    /// Takes the lock if it is free, or this thread's; else it raises `WouldBlock`.
     fn try_acquire(&self, py: Python<'_>) -> PyResult<Py<ReentrantLockGuard>> {
         self.kept(py, Want::at_once(), false)
     }

@@ -20,7 +20,7 @@ use crate::pending::{self, Pending, TaskAsk};
 
 /// A readers-writer lock between processes, threads and tasks, at the path of its file.
 ///
-/// read(), upgradable_read() and write() hold it until release(), of the lock or of the guard that they
+/// `read()`, `upgradable_read()` and `write()` hold it until `release()`, of the lock or of the guard that they
 /// return, which is a context manager too: `with lock.read():`.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
@@ -173,10 +173,10 @@ impl RwLock {
         Ok(made)
     }
 
-    /// Takes the lock to read, together with other readers, and holds it until release().
+    /// Takes the lock to read, together with other readers, and holds it until `release()`.
     ///
     /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
-    /// until the CancelToken `cancel` is cancelled; raises Timeout, WouldBlock or Cancelled.
+    /// until the `CancelToken` `cancel` is cancelled; raises Timeout, `WouldBlock` or Cancelled.
     #[pyo3(
         signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
         text_signature = "($self, *, blocking=True, timeout=None, cancel=None)"
@@ -192,7 +192,7 @@ impl RwLock {
         take!(self, py, want, try_read, try_read_for, read_async)
     }
 
-    /// Takes the lock to read if no writer has it or waits for it; else it raises WouldBlock.
+    /// Takes the lock to read if no writer has it or waits for it; else it raises `WouldBlock`.
     fn try_read(&self, py: Python<'_>) -> PyResult<Py<RwLockReadGuard>> {
         take!(
             self,
@@ -233,7 +233,7 @@ impl RwLock {
         )
     }
 
-    /// Takes it in the same way if it can be had at once; else it raises WouldBlock.
+    /// Takes it in the same way if it can be had at once; else it raises `WouldBlock`.
     fn try_upgradable_read(&self, py: Python<'_>) -> PyResult<Py<RwLockUpgradableReadGuard>> {
         take!(
             self,
@@ -262,7 +262,7 @@ impl RwLock {
         )
     }
 
-    /// Takes the lock to write, alone, and holds it until release(). Waits as read() does.
+    /// Takes the lock to write, alone, and holds it until `release()`. Waits as `read()` does.
     #[pyo3(
         signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
         text_signature = "($self, *, blocking=True, timeout=None, cancel=None)"
@@ -278,7 +278,7 @@ impl RwLock {
         take!(self, py, want, try_write, try_write_for, write_async)
     }
 
-    /// Takes the lock to write if nobody has it; else it raises WouldBlock.
+    /// Takes the lock to write if nobody has it; else it raises `WouldBlock`.
     fn try_write(&self, py: Python<'_>) -> PyResult<Py<RwLockWriteGuard>> {
         take!(
             self,
@@ -417,7 +417,7 @@ rw_guard_methods!(RwLockUpgradableReadGuard, {
         self.upgrade_by(py, Want::new(blocking, timeout, cancel)?)
     }
 
-    /// Becomes the writer if there is no other reader; else it raises WouldBlock.
+    /// Becomes the writer if there is no other reader; else it raises `WouldBlock`.
     fn try_upgrade(&self, py: Python<'_>) -> PyResult<Py<RwLockWriteGuard>> {
         self.upgrade_by(py, Want::at_once())
     }

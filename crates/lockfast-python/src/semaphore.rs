@@ -18,8 +18,8 @@ use crate::pending::{self, Pending, TaskAsk};
 
 /// A number of permits between processes, threads and tasks.
 ///
-/// `with semaphore:` and `async with semaphore:` hold one for a block; acquire() holds what it takes
-/// until release().
+/// `with semaphore:` and `async with semaphore:` hold one for a block; `acquire()` holds what it takes
+/// until `release()`.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct Semaphore {
@@ -94,6 +94,13 @@ impl Semaphore {
             .keep(py, permit, opened.is_quick, who, is_block)
     }
 
+    fn leave(&self, py: Python<'_>, who: usize) -> PyResult<()> {
+        match self.handle.holding.leave_block(py, who) {
+            Some(permit) => permit.let_go(py),
+            None => Err(self.handle.no_block(py)?),
+        }
+    }
+
     fn pending(&self, py: Python<'_>, count: u32, timeout: Timeout) -> PyResult<Pending> {
         let opened = self.handle.get()?;
         let ask = TaskAsk {
@@ -157,11 +164,11 @@ impl Semaphore {
         Ok(made)
     }
 
-    /// Takes that many permits, all or none, and holds them until release(), of the semaphore or of
+    /// Takes that many permits, all or none, and holds them until `release()`, of the semaphore or of
     /// the permit that this returns.
     ///
     /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
-    /// until the CancelToken `cancel` is cancelled; raises Timeout, WouldBlock or Cancelled.
+    /// until the `CancelToken` `cancel` is cancelled; raises Timeout, `WouldBlock` or Cancelled.
     #[pyo3(
         signature = (count = 1, *, blocking = true, timeout = Timeout(None), cancel = None),
         text_signature = "($self, count=1, *, blocking=True, timeout=None, cancel=None)"
@@ -177,7 +184,7 @@ impl Semaphore {
         self.kept(py, count, Want::new(blocking, timeout, cancel)?, false)
     }
 
-    /// Takes that many permits if they are free and nobody waits; else it raises WouldBlock.
+    /// Takes that many permits if they are free and nobody waits; else it raises `WouldBlock`.
     #[pyo3(signature = (count = 1))]
     fn try_acquire(
         &self,
@@ -202,7 +209,7 @@ impl Semaphore {
         pending.awaitable(py, "Semaphore.acquire_async")
     }
 
-    /// Releases what one call of acquire() took: this thread's last one, or else another one's.
+    /// Releases what one call of `acquire()` took: this thread's last one, or else another one's.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         let path = self.handle.get()?.lock.path();
         let holding = &self.handle.holding;
@@ -238,7 +245,7 @@ impl Semaphore {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self._left(py, this_thread())
+        self.leave(py, this_thread())
     }
 
     fn __aenter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -254,10 +261,7 @@ impl Semaphore {
     }
 
     fn _left(&self, py: Python<'_>, who: usize) -> PyResult<()> {
-        match self.handle.holding.leave_block(py, who) {
-            Some(permit) => permit.let_go(py),
-            None => Err(self.handle.no_block(py)?),
-        }
+        self.leave(py, who)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -43,6 +43,7 @@ from lockfast._lockfast import (
     __version__,
     inspect,
 )
+from lockfast._waits import Waiting
 
 __all__ = [
     "CancelToken",
@@ -69,6 +70,7 @@ __all__ = [
     "SemaphorePermit",
     "Timeout",
     "Unsupported",
+    "Waiting",
     "WouldBlock",
     "__version__",
     "inspect",

@@ -1,4 +1,4 @@
-"""Waits, as the program is told of them. (Imported by the first that somebody is told of.)"""
+"""Waits, as the program is told of them, and who is sure to hold a lock."""
 
 from __future__ import annotations
 
