@@ -67,6 +67,11 @@ pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr 
     build(py, "Cancelled", libc::ECANCELED, &text, path, None)
 }
 
+/// Whether the wait failed because the system has no thread for it.
+pub(crate) fn is_without_thread(error: &Error) -> bool {
+    source_of(error).is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
+}
+
 /// Whether the exception is that of a wait that took too long.
 pub(crate) fn is_timeout(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     let class = known(py, "Timeout")?;

@@ -164,7 +164,7 @@ pub(crate) fn acquire<G: Send, F: Future<Output = Taken<G>> + Send>(
     ask: &Ask<'_>,
     want: Want<'_>,
     attempt: impl Fn() -> Taken<G> + Sync,
-    within: impl FnOnce(Duration) -> Taken<G> + Send,
+    within: impl Fn(Duration) -> Taken<G> + Sync,
     start: impl FnOnce() -> F + Send,
 ) -> PyResult<G> {
     match first(py, ask.is_quick, want.blocking, &attempt) {
@@ -204,7 +204,7 @@ pub(crate) fn wait<G: Send, F: Future<Output = Taken<G>> + Send>(
     want: &Want<'_>,
     error: lockfast::Error,
     attempt: &(impl Fn() -> Taken<G> + Sync),
-    within: impl FnOnce(Duration) -> Taken<G> + Send,
+    within: impl Fn(Duration) -> Taken<G> + Sync,
     start: impl FnOnce() -> F + Send,
 ) -> PyResult<G> {
     let timeout = want.timeout.0;
@@ -227,7 +227,7 @@ fn waited<G: Send, F: Future<Output = Taken<G>> + Send>(
     want: &Want<'_>,
     report: &Report,
     attempt: &(impl Fn() -> Taken<G> + Sync),
-    within: impl FnOnce(Duration) -> Taken<G> + Send,
+    within: impl Fn(Duration) -> Taken<G> + Sync,
     start: impl FnOnce() -> F + Send,
 ) -> PyResult<G> {
     let deadline = want
@@ -235,22 +235,38 @@ fn waited<G: Send, F: Future<Output = Taken<G>> + Send>(
         .0
         .and_then(|timeout| report.begun.checked_add(timeout));
     let token = want.cancel.as_ref().map(Bound::get);
-    if !ask.is_fifo && !report.is_hooked() {
-        let moment = want.timeout.0.map_or(MOMENT, |timeout| timeout.min(MOMENT));
+    // None when a moment has passed, and there is more time.
+    let for_a_moment = || -> Option<PyResult<G>> {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        let moment = deadline.map_or(MOMENT, |deadline| left(deadline).min(MOMENT));
         let done = py.detach(|| match token {
             Some(token) => token.run(|| within(moment)),
             None => within(moment),
         });
         match done {
             Err(Trouble::Lock(error)) if error.is_timed_out() => {
-                if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    return Err(errors::raised(py, error));
-                }
+                let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                let error = timed_out(error, report.begun.elapsed());
+                is_over.then(|| Err(errors::raised(py, error)))
             }
-            done => return done.map_err(|trouble| trouble.raised(py)),
+            done => Some(done.map_err(|trouble| trouble.raised(py))),
+        }
+    };
+    if !ask.is_fifo && !report.is_hooked() {
+        if let Some(done) = for_a_moment() {
+            return done;
         }
     }
     match py.detach(|| block_on(start(), deadline, token, report)) {
+        // Without a helper it waits all the same, though it loses its place now and then.
+        Over::Done(Err(Trouble::Lock(error))) if errors::is_without_thread(&error) => loop {
+            if let Some(error) = raised_meanwhile() {
+                return Err(error);
+            }
+            if let Some(done) = for_a_moment() {
+                return done;
+            }
+        },
         Over::Done(done) => done.map_err(|trouble| trouble.raised(py)),
         Over::Raised(error) => Err(error),
         Over::Cancelled => Err(errors::cancelled(py, report.path(), report.begun.elapsed())),

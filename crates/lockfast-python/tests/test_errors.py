@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 
 import lockfast
 import pytest
 import seccomp
-from stage import HERE
+from stage import HERE, Failed, until_waits
 
 needs_filters = pytest.mark.skipif(
     not seccomp.is_known(), reason="the numbers of system calls are not known on this machine"
@@ -64,6 +65,30 @@ except OSError as error:
     print(type(error).__name__, errno.errorcode[error.errno], "no thread could be started" in str(error))
 """
     assert run(script, path) == "LockError ENOMEM True\n"
+
+
+@needs_filters
+def test_a_thread_waits_without_a_helper(path, actors):
+    there = actors("import lockfast", f"lock = lockfast.Lock({path!r})", "guard = lock.acquire()")
+    waiter = actors(
+        f"import sys; sys.path.insert(0, {str(HERE)!r})",
+        "import errno, lockfast, seccomp, signal",
+        f"lock = lockfast.Lock({path!r})",
+        "seccomp.refuse_threads(errno.EAGAIN)",
+    )
+    with pytest.raises(Failed, match=f"Timeout.*{there.pid}"):
+        waiter.do("lock.acquire(timeout=0.3)")
+    waiter.do("signal.siginterrupt(signal.SIGINT, False)")
+    waiter.begin("lock.acquire()")
+    until_waits(path, waiter.pid)
+    waiter.kill(signal.SIGINT)
+    with pytest.raises(Failed, match="KeyboardInterrupt"):
+        waiter.answer()
+    waiter.begin("guard = lock.acquire()")
+    until_waits(path, waiter.pid)
+    there.do("guard.release()")
+    waiter.answer()
+    assert waiter.do("guard.is_held")
 
 
 #: Words that only Rust has.

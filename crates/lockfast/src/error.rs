@@ -132,10 +132,11 @@ impl Error {
         Self::new(path, operation, cause)
     }
 
-    /// A failed attempt as the end of a wait that lasted that long; another error as it is.
+    /// A failed attempt, or the last part of a wait, as the end of one that lasted that long; another error as
+    /// it is.
     #[must_use]
     pub(crate) fn after_waiting(mut self, waited: Duration) -> Self {
-        if let Cause::Contended(holder) = &mut self.inner.cause {
+        if let Cause::Contended(holder) | Cause::TimedOut(_, holder) = &mut self.inner.cause {
             self.inner.cause = Cause::TimedOut(waited, holder.take());
         }
         self
