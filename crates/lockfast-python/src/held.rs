@@ -171,13 +171,11 @@ impl<G> Held<G> {
     where
         G: Send,
     {
-        if self.is_held() {
-            self.forget(object);
-        }
         let guard = self.guard.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(guard) = guard.take() else {
             return;
         };
+        self.forget(object);
         if self.forks != forks() || IS_ENDING.load(Ordering::Relaxed) {
             return;
         }

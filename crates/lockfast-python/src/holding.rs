@@ -320,7 +320,10 @@ impl Holding {
             .or_else(|| entries.iter().rposition(|entry| entry.is_block))?;
         let left = entries.remove(at);
         drop(entries);
-        left.object(py)
+        match left.guard {
+            Kept::Here(guard) => Some(guard),
+            Kept::Elsewhere(_) => left.object(py),
+        }
     }
 
     /// Releases the last one that the caller took, or whichever the choice allows.
