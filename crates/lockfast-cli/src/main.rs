@@ -32,6 +32,7 @@ use crate::args::{Args, Subcommand};
 use crate::exit::{Exit, say};
 
 fn main() -> ExitCode {
+    lockfast::binding_support::speak(lockfast::binding_support::Words::Command);
     let words: Vec<_> = std::env::args_os().collect();
     if let Some((name, arguments)) = flock::is_called(&words) {
         return flock::run(name, arguments).end();

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lockfast::{Fairness, Options, Protocol, Scope, Verify};
@@ -10,10 +10,12 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::errors;
+use crate::hooks::Hooks;
 use crate::patience::{Timeout, on_interrupt};
 
 /// The keyword arguments of all constructors.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
@@ -30,6 +32,7 @@ pub(crate) struct Choices {
     pub(crate) remove_on_release: bool,
     pub(crate) owner_record: bool,
     pub(crate) label: Option<String>,
+    pub(crate) hooks: Hooks,
 }
 
 impl Default for Choices {
@@ -46,6 +49,7 @@ impl Default for Choices {
             remove_on_release: false,
             owner_record: false,
             label: None,
+            hooks: Hooks::default(),
         }
     }
 }
@@ -71,6 +75,9 @@ impl Choices {
                 "remove_on_release" => choices.remove_on_release = value.extract()?,
                 "owner_record" => choices.owner_record = value.extract()?,
                 "label" => choices.label = value.extract()?,
+                "on_wait" if value.is_none() => choices.hooks.on_wait = None,
+                "on_wait" => choices.hooks.on_wait = Some(callable(value)?),
+                "wait_interval" => choices.hooks.wait_interval = interval(&value)?,
                 _ => {
                     return Err(PyTypeError::new_err(format!(
                         "unexpected keyword argument '{key}'"
@@ -105,27 +112,9 @@ impl Choices {
     }
 }
 
-/// How a handle is made again, in another process: the path and the keyword arguments.
-pub(crate) fn remade<'py>(
-    object: &Bound<'py, PyAny>,
-    path: &Path,
-    permits: Option<u32>,
-    keywords: Option<&Py<PyDict>>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let py = object.py();
-    let rebuild = py.import("lockfast._errors")?.getattr("rebuild")?;
-    let keywords = keywords.map(|keywords| keywords.bind(py).clone());
-    let arguments = (object.get_type(), path.as_os_str(), permits, keywords);
-    Ok((rebuild, arguments.into_pyobject(py)?.into_any()))
-}
-
 /// A path as `os.fspath` knows it, without NUL.
 pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    let value = value
-        .py()
-        .import("os")?
-        .getattr("fspath")?
-        .call1((value,))?;
+    let value = errors::known(value.py(), "fspath")?.call1((value,))?;
     let path: OsString = match value.cast::<PyBytes>() {
         Ok(bytes) => OsString::from_vec(bytes.as_bytes().to_vec()),
         Err(_) => value.extract()?,
@@ -134,6 +123,23 @@ pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
         return Err(PyValueError::new_err("embedded null byte"));
     }
     Ok(path.into())
+}
+
+fn callable(value: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if value.is_callable() {
+        return Ok(value.unbind());
+    }
+    Err(PyTypeError::new_err("on_wait is a function, or None"))
+}
+
+fn interval(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    let interval = value.extract::<Timeout>()?.0;
+    if interval.is_some_and(|interval| interval.is_zero()) {
+        return Err(PyValueError::new_err(
+            "wait_interval is more than 0 seconds",
+        ));
+    }
+    Ok(interval)
 }
 
 /// A number that is not negative; which are too large the library knows better.

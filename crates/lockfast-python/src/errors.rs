@@ -1,37 +1,81 @@
 //! Errors of lockfast as the exceptions of `lockfast._errors`.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use lockfast::{Error, Holder};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// What is needed of Python's part of the package, also in a `__del__` when the interpreter ends and nothing
+/// can be imported any more.
+static KNOWN: PyOnceLock<HashMap<String, Py<PyAny>>> = PyOnceLock::new();
+
+/// Looks for what is needed while it is there.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let module = py.import("lockfast._errors")?;
+    let mut known = HashMap::new();
+    for (name, value) in module.dict() {
+        known.insert(name.extract()?, value.unbind());
+    }
+    let fspath = py.import("os")?.getattr("fspath")?;
+    known.insert("fspath".to_owned(), fspath.unbind());
+    // It is prepared once.
+    let _ = KNOWN.set(py, known);
+    Ok(())
+}
+
+/// That class or function.
+pub(crate) fn known<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let known = KNOWN.get(py).and_then(|known| known.get(name));
+    let known = known.ok_or_else(|| PyRuntimeError::new_err(format!("there is no {name}")))?;
+    Ok(known.bind(py).clone())
+}
 
 /// The exception for an error, with path, `errno` and holder.
 #[cold]
 pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
     let class = class_of(&error);
     let path = error.path().to_path_buf();
-    let holder = error.holder().map(|holder| told(py, holder));
+    let holder = error.holder().map(|holder| self::holder(py, holder));
     let text = error.to_string();
     let code = code_of(error);
     build(py, class, code, &text, &path, holder)
 }
 
-/// A wait of a task that took too long; what waits does not know of time-outs then.
-pub(crate) fn timed_out(py: Python<'_>, path: &Path, waited: Duration) -> PyErr {
+/// The wait would never end: whoever asks holds it.
+#[cold]
+pub(crate) fn deadlock(py: Python<'_>, path: &Path, who: &str) -> PyErr {
     let text = format!(
-        "gave up on lock {} after {waited:.1?}: it is held",
+        "cannot take lock {}: this {who} holds it already, and would wait for itself; if another \
+         one has the guard now, call its hand_over() before",
         path.display()
     );
-    build(
-        py,
-        "Timeout",
-        libc_code(io::ErrorKind::TimedOut),
-        &text,
-        path,
-        None,
-    )
+    build(py, "Deadlock", libc::EDEADLK, &text, path, None)
+}
+
+/// A token ended the wait.
+#[cold]
+pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr {
+    let text = format!(
+        "wait for lock {} was ended by the program after {waited:.1?}",
+        path.display()
+    );
+    build(py, "Cancelled", libc::ECANCELED, &text, path, None)
+}
+
+/// Whether the wait failed because the system has no thread for it.
+pub(crate) fn is_without_thread(error: &Error) -> bool {
+    source_of(error).is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
+}
+
+/// Whether the exception is that of a wait that took too long.
+pub(crate) fn is_timeout(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    let class = known(py, "Timeout")?;
+    Ok(error.is_instance(py, &class))
 }
 
 /// What was released can't be used any more.
@@ -51,7 +95,7 @@ fn build(
     holder: Option<PyResult<Py<PyAny>>>,
 ) -> PyErr {
     let build = || -> PyResult<PyErr> {
-        let class = py.import("lockfast._errors")?.getattr(class)?;
+        let class = known(py, class)?;
         let error = class.call1((code, text, path.as_os_str()))?;
         if let Some(holder) = holder {
             error.setattr("holder", holder?)?;
@@ -61,10 +105,11 @@ fn build(
     build().unwrap_or_else(|error| error)
 }
 
-fn told(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
+/// Who holds it, as Python has it.
+pub(crate) fn holder(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
     let since = holder.since().map(seconds);
     let parts = (holder.pid(), holder.label(), since);
-    let class = py.import("lockfast._errors")?.getattr("Holder")?;
+    let class = known(py, "Holder")?;
     Ok(class.call1(parts)?.unbind())
 }
 
@@ -79,6 +124,8 @@ fn class_of(error: &Error) -> &'static str {
         "Timeout"
     } else if error.is_contended() {
         "WouldBlock"
+    } else if error.is_cancelled() {
+        "Cancelled"
     } else if error.is_deadlock() {
         "Deadlock"
     } else if error.is_unsupported() {
@@ -102,6 +149,9 @@ fn source_of(error: &Error) -> Option<&io::Error> {
 }
 
 fn code_of(error: Error) -> i32 {
+    if error.is_cancelled() {
+        return libc::ECANCELED;
+    }
     let source = source_of(&error).and_then(io::Error::raw_os_error);
     source.unwrap_or_else(|| libc_code(io::Error::from(error).kind()))
 }
@@ -116,6 +166,7 @@ fn libc_code(kind: io::ErrorKind) -> i32 {
         Kind::Unsupported => libc::ENOTSUP,
         Kind::PermissionDenied => libc::EACCES,
         Kind::NotFound => libc::ENOENT,
+        Kind::OutOfMemory => libc::ENOMEM,
         _ => libc::EINVAL,
     }
 }
@@ -130,6 +181,6 @@ pub(crate) fn owner(py: Python<'_>, owner: &lockfast::Owner) -> PyResult<Py<PyAn
         seconds(owner.since()),
         owner.is_running(),
     );
-    let class = py.import("lockfast._errors")?.getattr("Owner")?;
+    let class = known(py, "Owner")?;
     Ok(class.call1(parts)?.unbind())
 }

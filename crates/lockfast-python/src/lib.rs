@@ -3,10 +3,14 @@
 //! Python code of the package (`python/lockfast`) has what Rust need not do: decorators, the glue to
 //! asyncio, the exceptions, and what `lockfast.fasteners` looks like. What waits is here.
 
+mod cancel;
 mod choices;
 mod errors;
 mod group;
+mod handle;
 mod held;
+mod holding;
+mod hooks;
 mod inspect;
 mod lock;
 mod patience;
@@ -24,7 +28,9 @@ mod _lockfast {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::group::{take_all, take_all_async, try_take_all};
+    use super::cancel::CancelToken;
+    #[pymodule_export]
+    use super::group::{take_all, take_all_async};
     #[pymodule_export]
     use super::held::forks;
     #[pymodule_export]
@@ -44,6 +50,13 @@ mod _lockfast {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::errors::prepare(module.py())?;
+        lockfast::binding_support::speak(lockfast::binding_support::Words::Python);
+        let ending = pyo3::wrap_pyfunction!(crate::held::ending, module)?;
+        module
+            .py()
+            .import("atexit")?
+            .call_method1("register", (ending,))?;
         // A fork of a program that does not tell Python is not noticed here, as nowhere in Python.
         let hooks = pyo3::types::PyDict::new(module.py());
         let forked = pyo3::wrap_pyfunction!(crate::held::forked, module)?;

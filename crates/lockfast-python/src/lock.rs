@@ -1,139 +1,252 @@
 //! An exclusive lock.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::choices::{self, Choices};
+use crate::cancel::CancelToken;
 use crate::errors;
-use crate::held::{Blocks, Held, RELEASED, guard_methods, this_thread};
-use crate::patience::{Timeout, acquire};
-use crate::pending::Pending;
+use crate::handle::{self, Handle};
+use crate::held::{Held, NOBODYS, Origin, RELEASED, guard_methods};
+use crate::holding::{AnyGuard, Choice, GuardClass, Who, this_thread};
+use crate::patience::{Ask, Taken, Timeout, Want, acquire};
+use crate::pending::{self, Pending, TaskAsk};
 
-/// An exclusive lock between processes, threads and tasks, named by the path of its file.
+/// An exclusive lock between processes, threads and tasks, at the path of its file.
+///
+/// Opening it locks nothing. `with lock:` and `async with lock:` hold it for a block; `acquire()` holds it
+/// until `release()`. A handle may be used by several threads and tasks, which wait for each other.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct Lock {
-    handle: lockfast::Lock,
-    keywords: Option<Py<PyDict>>,
-    blocks: Blocks<LockGuard>,
+    handle: Handle<lockfast::Lock>,
 }
 
-/// A lock that is held, until released or dropped.
+/// A lock that is held, until it is released.
 #[pyclass(frozen, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct LockGuard {
-    held: Held<lockfast::LockGuard>,
+    pub(crate) held: Held<lockfast::LockGuard>,
     path: PathBuf,
 }
 
-impl LockGuard {
-    pub(crate) fn new(guard: lockfast::LockGuard) -> Self {
-        Self {
-            path: guard.path().to_path_buf(),
-            held: Held::new(guard),
+/// Implements the class of a guard.
+macro_rules! guard_class {
+    ($guard:ident, $any:ident) => {
+        impl GuardClass for $guard {
+            type Guard = lockfast::$guard;
+
+            fn of(guard: Self::Guard, origin: Origin) -> PyClassInitializer<Self> {
+                PyClassInitializer::from(Self {
+                    path: guard.path().to_path_buf(),
+                    held: Held::new(guard, origin),
+                })
+            }
+
+            fn any(object: Py<Self>) -> AnyGuard {
+                AnyGuard::$any(object)
+            }
+
+            fn at(&self) -> usize {
+                self.address()
+            }
         }
+    };
+}
+pub(crate) use guard_class;
+
+guard_class!(LockGuard, Lock);
+
+/// Waits for a plain lock, which a reentrant one is made of too.
+#[inline]
+pub(crate) fn take(
+    py: Python<'_>,
+    handle: &Handle<lockfast::Lock>,
+    want: Want<'_>,
+) -> PyResult<lockfast::LockGuard> {
+    let opened = handle.get()?;
+    let lock = &opened.lock;
+    let ask = Ask {
+        hooks: &opened.hooks,
+        is_quick: opened.is_quick,
+        is_fifo: opened.is_fifo,
+        alone: &[lock.path()],
+        except: 0,
+    };
+    acquire(
+        py,
+        &ask,
+        want,
+        || Ok(lock.try_lock()?),
+        |moment: Duration| Ok(lock.try_lock_for(moment)?),
+        || {
+            let future = lock.lock_async();
+            async { Ok(future.await?) }
+        },
+    )
+}
+
+/// A file of the program: its descriptor is copied, so that either may be closed.
+pub(crate) fn file_of(file: &Bound<'_, PyAny>) -> PyResult<File> {
+    let number: i32 = match file.extract() {
+        Ok(number) => number,
+        Err(_) => file.call_method0("fileno")?.extract()?,
+    };
+    if number < 0 {
+        return Err(std::io::Error::from_raw_os_error(libc::EBADF).into());
     }
+    // SAFETY: it is borrowed for one call, which fails if it is no open descriptor.
+    #[allow(unsafe_code, reason = "a number is all that Python has of a file")]
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(File::from(borrowed.try_clone_to_owned()?))
 }
 
 impl Lock {
-    pub(crate) fn handle(&self) -> &lockfast::Lock {
+    pub(crate) fn handle(&self) -> &Handle<lockfast::Lock> {
         &self.handle
     }
 
-    fn take(&self, py: Python<'_>, timeout: Timeout) -> PyResult<LockGuard> {
-        let lock = &self.handle;
-        let taken = acquire(
-            py,
-            || lock.try_lock(),
-            || match timeout.0 {
-                Some(timeout) => lock.try_lock_for(timeout),
-                None => lock.lock(),
-            },
-        );
-        taken.map(LockGuard::new)
+    fn kept(&self, py: Python<'_>, want: Want<'_>, is_block: bool) -> PyResult<Py<LockGuard>> {
+        let guard = take(py, &self.handle, want)?;
+        let is_quick = self.handle.get()?.is_quick;
+        let who = Who::this_thread();
+        self.handle.holding.keep(py, guard, is_quick, who, is_block)
     }
 
-    fn opened(handle: lockfast::Lock, keywords: Option<Py<PyDict>>) -> Self {
-        Self {
-            handle,
-            keywords,
-            blocks: Blocks::default(),
+    fn leave(&self, py: Python<'_>, who: usize) -> PyResult<()> {
+        match self.handle.holding.leave_block(py, who) {
+            Some(guard) => guard.let_go(py),
+            None => Err(self.handle.no_block(py)?),
         }
     }
-}
 
-/// The library's lock at that path, of which a reentrant one is made too.
-pub(crate) fn open(
-    py: Python<'_>,
-    path: &Bound<'_, PyAny>,
-    options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<lockfast::Lock> {
-    let path = choices::path(path)?;
-    let chosen = Choices::parse(options)?.options(lockfast::Lock::options());
-    let opened = py.detach(|| chosen.open(path));
-    opened.map_err(|error| errors::raised(py, error))
-}
-
-/// The same by its name.
-pub(crate) fn open_named(py: Python<'_>, name: &str, scope: &str) -> PyResult<lockfast::Lock> {
-    let options = Choices::default().options(lockfast::Lock::options());
-    let opened = options.scope(choices::scope(scope)?).open_named(name);
-    opened.map_err(|error| errors::raised(py, error))
+    fn pending(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Pending> {
+        let opened = self.handle.get()?;
+        let ask = TaskAsk {
+            timeout,
+            is_quick: opened.is_quick,
+            hooks: opened.hooks.clone_ref(py),
+            alone: pending::alone(opened.lock.path()),
+            except: 0,
+        };
+        let (lock, later) = (opened.lock.clone(), opened.lock.clone());
+        let (holding, is_quick) = (self.handle.holding.clone(), opened.is_quick);
+        Ok(Pending::new(
+            ask,
+            move || -> Taken<_> { Ok(lock.try_lock()?) },
+            move || async move { Ok(later.lock_async().await?) },
+            move |py, guard, who, is_block| {
+                let object = holding.keep::<LockGuard>(py, guard, is_quick, who, is_block)?;
+                Ok(object.into_any())
+            },
+        ))
+    }
 }
 
 #[pymethods]
 impl Lock {
     #[new]
+    #[pyo3(signature = (*_path, **_options), text_signature = "(path, **options)")]
+    fn new(_path: &Bound<'_, PyTuple>, _options: Option<Bound<'_, PyDict>>) -> Self {
+        Self {
+            handle: Handle::new(),
+        }
+    }
+
     #[pyo3(signature = (path, **options))]
-    fn new(
-        py: Python<'_>,
+    fn __init__(
+        &self,
         path: &Bound<'_, PyAny>,
         options: Option<Bound<'_, PyDict>>,
-    ) -> PyResult<Self> {
-        let lock = open(py, path, options.as_ref())?;
-        Ok(Self::opened(lock, options.map(Bound::unbind)))
+    ) -> PyResult<()> {
+        self.handle.open_path(path, None, options)
     }
 
-    /// The lock with that name, shared by the user's processes or by the machine's.
-    #[staticmethod]
-    #[pyo3(signature = (name, *, scope = "user"))]
-    fn named(py: Python<'_>, name: &str, scope: &str) -> PyResult<Self> {
-        Ok(Self::opened(open_named(py, name, scope)?, None))
+    /// Opens the lock with that name, shared by the user's processes or by the machine's.
+    #[classmethod]
+    #[pyo3(signature = (name, *, scope = "user", **options))]
+    fn named<'py>(
+        class: &Bound<'py, PyType>,
+        name: &str,
+        scope: &str,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let made = handle::made::<Self>(class)?;
+        let handle = &made.get().handle;
+        handle.open_name(class.py(), (name, scope), None, options)?;
+        Ok(made)
     }
 
-    /// Takes the lock, waiting as long as it takes, or at most that long.
-    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
-    fn acquire(&self, py: Python<'_>, timeout: Timeout) -> PyResult<LockGuard> {
-        self.take(py, timeout)
+    /// Opens a lock on a file that the program has open for writing; both may be closed.
+    #[classmethod]
+    #[pyo3(signature = (file, **options))]
+    fn from_file<'py>(
+        class: &Bound<'py, PyType>,
+        file: &Bound<'py, PyAny>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let made = handle::made::<Self>(class)?;
+        let file = file_of(file)?;
+        made.get()
+            .handle
+            .open_file(class.py(), options, |choices| {
+                choices.options(lockfast::Lock::options()).from_file(file)
+            })?;
+        Ok(made)
     }
 
-    /// Takes the lock if it is free.
-    fn try_acquire(&self, py: Python<'_>) -> PyResult<LockGuard> {
-        let taken = self.handle.try_lock();
-        taken
-            .map(LockGuard::new)
-            .map_err(|error| errors::raised(py, error))
+    /// Takes the lock and holds it until `release()`, of the lock or of the guard that this returns.
+    ///
+    /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
+    /// until the `CancelToken` `cancel` is cancelled. There is no False to be overlooked: it raises Timeout,
+    /// `WouldBlock` or Cancelled.
+    #[pyo3(
+        signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
+        text_signature = "($self, *, blocking=True, timeout=None, cancel=None)"
+    )]
+    fn acquire(
+        &self,
+        py: Python<'_>,
+        blocking: bool,
+        timeout: Timeout,
+        cancel: Option<Bound<'_, CancelToken>>,
+    ) -> PyResult<Py<LockGuard>> {
+        self.kept(py, Want::new(blocking, timeout, cancel)?, false)
     }
 
-    /// Takes the lock as a task of asyncio.
+    /// Takes the lock if it is free, and holds it until `release()`; else it raises `WouldBlock`.
+    fn try_acquire(&self, py: Python<'_>) -> PyResult<Py<LockGuard>> {
+        self.kept(py, Want::at_once(), false)
+    }
+
+    /// Takes the lock as a task of asyncio, and holds it until `release()`. To be awaited, entered by
+    /// `async with`, or given to `asyncio.create_task`.
     #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
     fn acquire_async<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, PyAny>> {
-        self.pending(timeout).awaitable(py)
+        self.pending(py, timeout)?
+            .awaitable(py, "Lock.acquire_async")
+    }
+
+    /// Releases the lock, whichever thread or task of this process took it by this handle.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let path = self.handle.get()?.lock.path();
+        let holding = &self.handle.holding;
+        holding.release(py, path, this_thread(), Choice::OwnOrAny)
     }
 
     /// The path of the lock file, absolute.
     #[getter]
-    fn path(&self) -> &OsStr {
-        self.handle.path().as_os_str()
+    fn path(&self) -> PyResult<OsString> {
+        Ok(self.handle.get()?.lock.path().as_os_str().to_owned())
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<LockGuard>> {
-        let guard = Py::new(py, self.take(py, Timeout(None))?)?;
-        self.blocks.enter(this_thread(), guard.clone_ref(py));
-        Ok(guard)
+        self.kept(py, Want::forever(), true)
     }
 
     #[pyo3(signature = (*_exception))]
@@ -141,9 +254,8 @@ impl Lock {
         self.leave(py, this_thread())
     }
 
-    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let pending = slf.get().pending(Timeout(None));
-        pending.enter(slf.as_any())
+    fn __aenter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.pending(py, Timeout(None))?.enter(py)
     }
 
     #[pyo3(signature = (*_exception))]
@@ -151,71 +263,42 @@ impl Lock {
         slf: &Bound<'py, Self>,
         _exception: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        crate::pending::leave(slf.as_any())
-    }
-
-    fn _entered(&self, who: usize, guard: Py<LockGuard>) {
-        self.blocks.enter(who, guard);
+        pending::leave(slf.as_any())
     }
 
     fn _left(&self, py: Python<'_>, who: usize) -> PyResult<()> {
         self.leave(py, who)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let lock = slf.get();
-        choices::remade(
-            slf.as_any(),
-            lock.handle.path(),
-            None,
-            lock.keywords.as_ref(),
-        )
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let base = slf.py().get_type::<Self>();
+        slf.get().handle.reduced(slf.as_any(), &base)
     }
 
-    fn __repr__(&self) -> String {
-        format!("<lockfast.Lock {}>", self.handle.path().display())
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        slf.get().handle.shown(slf.as_any())
     }
 }
 
-impl Lock {
-    fn pending(&self, timeout: Timeout) -> Pending {
-        let future = self.handle.lock_async();
-        let into_object =
-            |py: Python<'_>, guard| Ok(Py::new(py, LockGuard::new(guard))?.into_any());
-        Pending::new(self.handle.path(), timeout, future, into_object)
-    }
-
-    fn leave(&self, py: Python<'_>, who: usize) -> PyResult<()> {
-        let Some(guard) = self.blocks.leave(who) else {
-            let why = "no `with` block of it is running";
-            return Err(errors::not_held(py, self.handle.path(), why));
-        };
-        match guard.get().held.take() {
-            Some(guard) => guard.release().map_err(|error| errors::raised(py, error)),
-            None => Ok(()),
-        }
-    }
-}
-
-guard_methods!(LockGuard, {
+guard_methods!(LockGuard, "guard of lock", {
     /// The number of the descriptor of the locked file.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        use std::os::fd::AsRawFd;
         self.held
             .ask(|guard| guard.file().as_raw_fd())
             .ok_or_else(|| errors::not_held(py, &self.path, RELEASED))
     }
 
-    /// Is the locked file still the one at the path?
+    /// Whether the locked file is still the one at the path.
     fn is_current(&self, py: Python<'_>) -> PyResult<bool> {
-        match self.held.ask(|guard| guard.is_current()) {
+        match self.held.ask_slowly(py, |guard| guard.is_current()) {
             Some(answer) => answer.map_err(|error| errors::raised(py, error)),
             None => Ok(false),
         }
     }
 
-    /// Another thread holds it from now on.
+    /// Says that another thread or task has the guard from now on.
     fn hand_over(&self) {
+        self.held.enter_block(NOBODYS);
         self.held.ask(lockfast::LockGuard::hand_over);
     }
 

@@ -4,63 +4,131 @@ use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lockfast::Result;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::errors;
-use crate::patience::{Timeout, told};
+use crate::holding::Who;
+use crate::hooks::{Hooks, Report};
+use crate::patience::{self, Taken, Timeout, Trouble};
 
-/// Gives the guard as an object of Python.
-type Finish = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+/// Gives the guard as an object of Python, which that one holds, maybe for a block of the handle.
+type Finish = Box<dyn FnOnce(Python<'_>, Who, bool) -> PyResult<Py<PyAny>> + Send>;
+
+type Attempt = Box<dyn Fn() -> Taken<Finish> + Send + Sync>;
+type Waiting = Pin<Box<dyn Future<Output = Taken<Finish>> + Send>>;
 
 /// A wait that is not over; closing or dropping it ends the wait and leaves nothing behind.
 #[pyclass(frozen, module = "lockfast._lockfast")]
 pub(crate) struct Pending {
-    path: PathBuf,
     timeout: Option<Duration>,
-    future: Mutex<Option<Waiting>>,
+    is_quick: bool,
+    hooks: Hooks,
+    /// The files for which nobody can wait who holds them.
+    alone: Vec<PathBuf>,
+    except: usize,
+    attempt: Attempt,
+    state: Mutex<State>,
+    report: OnceLock<Report>,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<Finish>> + Send>>;
+enum State {
+    /// Nothing was done yet.
+    Fresh(Box<dyn FnOnce() -> Waiting + Send>),
+    Waiting(Waiting),
+    Over,
+}
+
+/// How a lock is asked for by a task.
+pub(crate) struct TaskAsk {
+    pub(crate) timeout: Timeout,
+    pub(crate) is_quick: bool,
+    pub(crate) hooks: Hooks,
+    pub(crate) alone: Vec<PathBuf>,
+    /// The guard, by its address, that is no obstacle: what is to be upgraded.
+    pub(crate) except: usize,
+}
 
 impl Pending {
-    pub(crate) fn new<G: Send + 'static>(
-        path: &Path,
-        timeout: Timeout,
-        future: impl Future<Output = Result<G>> + Send + 'static,
-        finish: impl FnOnce(Python<'_>, G) -> PyResult<Py<PyAny>> + Send + 'static,
-    ) -> Self {
-        let future = async move {
-            let guard = future.await?;
-            Ok(Box::new(move |py: Python<'_>| finish(py, guard)) as Finish)
+    pub(crate) fn new<G, F>(
+        ask: TaskAsk,
+        attempt: impl Fn() -> Taken<G> + Send + Sync + 'static,
+        start: impl FnOnce() -> F + Send + 'static,
+        finish: impl Fn(Python<'_>, G, Who, bool) -> PyResult<Py<PyAny>> + Send + Sync + 'static,
+    ) -> Self
+    where
+        G: Send + 'static,
+        F: Future<Output = Taken<G>> + Send + 'static,
+    {
+        let finish = Arc::new(finish);
+        let boxed = move |guard| {
+            let finish = Arc::clone(&finish);
+            let finish = move |py: Python<'_>, who, is_block| finish(py, guard, who, is_block);
+            Box::new(finish) as Finish
+        };
+        let later = boxed.clone();
+        let start = move || {
+            let future = start();
+            Box::pin(async move { future.await.map(later) }) as Waiting
         };
         Self {
-            path: path.to_path_buf(),
-            timeout: timeout.0,
-            future: Mutex::new(Some(Box::pin(future))),
+            timeout: ask.timeout.0,
+            is_quick: ask.is_quick,
+            hooks: ask.hooks,
+            alone: ask.alone,
+            except: ask.except,
+            attempt: Box::new(move || attempt().map(&boxed)),
+            state: Mutex::new(State::Fresh(Box::new(start))),
+            report: OnceLock::new(),
         }
     }
 
-    /// To be awaited, or entered by `async with`.
-    pub(crate) fn awaitable(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    /// To be awaited, entered by `async with`, or made into a task.
+    pub(crate) fn awaitable<'py>(self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let class = py.import("lockfast._tasks")?.getattr("Acquiring")?;
-        class.call1((Py::new(py, self)?,))
+        class.call1((Py::new(py, self)?, name))
     }
 
-    /// What `__aenter__` of that lock returns.
-    pub(crate) fn enter<'py>(self, lock: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = lock.py();
+    /// What `__aenter__` of a handle returns.
+    pub(crate) fn enter(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let enter = py.import("lockfast._tasks")?.getattr("enter")?;
-        enter.call1((lock, Py::new(py, self)?))
+        enter.call1((Py::new(py, self)?,))
     }
 
-    fn future(&self) -> std::sync::MutexGuard<'_, Option<Waiting>> {
-        self.future.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The first attempt; tells of the wait that begins if it fails.
+    fn begin(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<Option<Finish>> {
+        let error = match patience::first(py, self.is_quick, true, &*self.attempt) {
+            Ok(finish) => return Ok(Some(finish)),
+            Err(Trouble::Lock(error)) if error.is_contended() => error,
+            Err(trouble) => return Err(trouble.raised(py)),
+        };
+        let alone: Vec<_> = self.alone.iter().map(PathBuf::as_path).collect();
+        let may_end = self.timeout.is_some() || self.hooks.on_wait.is_some();
+        if !may_end && Who::task(task).would_wait_for_itself(py, &alone, self.except)? {
+            return Err(errors::deadlock(py, error.path(), "task"));
+        }
+        let report = Report::begin(py, &self.hooks, &error)?;
+        // It begins once.
+        let _ = self.report.set(report);
+        Ok(None)
+    }
+
+    fn ended(&self, py: Python<'_>, failed: Option<&PyErr>) {
+        if let Some(report) = self.report.get() {
+            report.end(py, failed);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> State {
+        std::mem::replace(&mut *self.state(), State::Over)
     }
 }
 
@@ -72,31 +140,55 @@ pub(crate) fn leave<'py>(lock: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>
 
 #[pymethods]
 impl Pending {
-    /// The guard, or None; then the function is called, in whichever thread, when it is time to poll
-    /// again.
-    fn poll(&self, py: Python<'_>, wake: Py<PyAny>) -> PyResult<Option<Py<PyAny>>> {
-        let Some(mut future) = self.future().take() else {
-            return Err(PyRuntimeError::new_err("this wait is over"));
+    /// Gives the guard, or None; then the function is called, by whichever thread, when it is time to
+    /// poll again.
+    fn poll(
+        &self,
+        py: Python<'_>,
+        wake: Py<PyAny>,
+        task: &Bound<'_, PyAny>,
+        is_block: bool,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let mut future = match self.take() {
+            State::Over => return Err(PyRuntimeError::new_err("this wait is over")),
+            State::Waiting(future) => future,
+            State::Fresh(start) => match self.begin(py, task)? {
+                Some(finish) => return finish(py, Who::task(task), is_block).map(Some),
+                None => start(),
+            },
         };
         let waker = Waker::from(Arc::new(Alarm(wake)));
         // The first poll may do the work of an acquire.
         let polled = py.detach(|| {
             let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
             if polled.is_pending() {
-                *self.future() = Some(future);
+                *self.state() = State::Waiting(future);
             }
             polled
         });
         match polled {
-            Poll::Ready(result) => told(py, result)?(py).map(Some),
+            Poll::Ready(Ok(finish)) => {
+                self.ended(py, None);
+                finish(py, Who::task(task), is_block).map(Some)
+            }
+            Poll::Ready(Err(trouble)) => {
+                let error = trouble.raised(py);
+                self.ended(py, Some(&error));
+                Err(error)
+            }
             Poll::Pending => Ok(None),
         }
     }
 
-    /// Ends the wait. When this returns, nothing is left of it.
-    fn close(&self, py: Python<'_>) {
-        let future = self.future().take();
-        py.detach(|| drop(future));
+    /// Ends the wait, because of that exception if there is one. When this returns, nothing is left of it.
+    #[pyo3(signature = (error = None))]
+    fn close(&self, py: Python<'_>, error: Option<Bound<'_, PyAny>>) {
+        let state = self.take();
+        if matches!(state, State::Waiting(_)) {
+            let error = error.map(PyErr::from_value);
+            self.ended(py, error.as_ref());
+        }
+        py.detach(|| drop(state));
     }
 
     /// In seconds.
@@ -105,19 +197,29 @@ impl Pending {
         self.timeout.map(|timeout| timeout.as_secs_f64())
     }
 
-    /// The exception for a wait that took too long.
-    fn timed_out(&self, py: Python<'_>) -> Py<PyAny> {
-        let waited = self.timeout.unwrap_or_default();
-        errors::timed_out(py, &self.path, waited)
-            .into_value(py)
-            .into_any()
+    /// Ends a wait that took too long: gives the guard if the lock is free by now, or raises `Timeout`.
+    fn expire(
+        &self,
+        py: Python<'_>,
+        task: &Bound<'_, PyAny>,
+        is_block: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let state = self.take();
+        py.detach(|| drop(state));
+        let begun = self
+            .report
+            .get()
+            .map_or_else(Instant::now, |report| report.begun);
+        let taken = patience::last(py, self.is_quick, begun, &*self.attempt);
+        self.ended(py, taken.as_ref().err());
+        taken?(py, Who::task(task), is_block)
     }
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending")
-            .field("path", &self.path)
+            .field("alone", &self.alone)
             .finish_non_exhaustive()
     }
 }
@@ -134,4 +236,9 @@ impl Wake for Alarm {
             }
         });
     }
+}
+
+/// The path of a lock, for which whoever holds it can't wait.
+pub(crate) fn alone(path: &Path) -> Vec<PathBuf> {
+    vec![path.to_path_buf()]
 }

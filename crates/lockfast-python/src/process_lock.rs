@@ -12,12 +12,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lockfast::binding_support::AnyHandle;
 use lockfast::{LockGuard, Options, Result, RwLockReadGuard, RwLockWriteGuard};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::errors;
-use crate::held::Held;
-use crate::patience::{on_interrupt, told};
+use crate::held::{Held, Origin};
+use crate::hooks::Hooks;
+use crate::patience::{self, Ask, Taken, Timeout, Trouble, Want, on_interrupt};
 use crate::rhythm::{Open, Rhythm, look};
 
 /// Opens and locks a file, as often as it is asked to.
@@ -40,6 +43,7 @@ pub(crate) struct Hold {
 struct Kept {
     guard: Guard,
     open: Option<Open>,
+    is_quick: bool,
 }
 
 #[derive(Debug)]
@@ -50,7 +54,14 @@ enum Guard {
 }
 
 #[derive(Debug)]
-pub(crate) enum Handle {
+pub(crate) struct Handle {
+    lock: Either,
+    /// Whether the kernel of this machine keeps the locks, and so an attempt takes no time.
+    is_quick: bool,
+}
+
+#[derive(Debug)]
+enum Either {
     Lock(lockfast::Lock),
     RwLock(lockfast::RwLock),
 }
@@ -102,14 +113,11 @@ impl Opener {
                 Duration::try_from_secs_f64(seconds).map_or(Patience::Forever, Patience::For)
             }
         };
-        match self.taken(py, path, sort, patience) {
-            Ok(kept) => Ok(Some(Hold {
-                held: Held::new(kept),
-                rhythm: Arc::clone(&self.rhythm),
-            })),
-            Err(error) if error.is_contended() || error.is_timed_out() => Ok(None),
-            Err(error) => told(py, Err(error)),
-        }
+        let kept = self.taken(py, path, sort, patience)?;
+        Ok(kept.map(|kept| Hold {
+            held: Held::new(kept, ORIGIN),
+            rhythm: Arc::clone(&self.rhythm),
+        }))
     }
 
     /// Another one is as good.
@@ -118,29 +126,44 @@ impl Opener {
     }
 }
 
+/// Whoever drops it is told of nothing, as with fasteners.
+const ORIGIN: Origin = Origin {
+    is_quick: true,
+    kept_by: None,
+    chain: 0,
+};
+
 impl Opener {
-    fn taken(&self, py: Python<'_>, path: &[u8], sort: Sort, patience: Patience) -> Result<Kept> {
+    fn taken(
+        &self,
+        py: Python<'_>,
+        path: &[u8],
+        sort: Sort,
+        patience: Patience,
+    ) -> PyResult<Option<Kept>> {
         let open = look(&self.rhythm).take(path);
         if let Some(open) = open {
-            let taken = match open.handle.acquire(sort, Patience::None) {
-                Err(error) if error.is_contended() && !matches!(patience, Patience::None) => {
-                    py.detach(|| open.handle.acquire(sort, patience))
-                }
-                taken => taken,
-            };
-            return taken.map(|guard| Kept {
+            let guard = open.handle.wait(py, path, sort, patience)?;
+            let is_quick = open.handle.is_quick;
+            return Ok(guard.map(|guard| Kept {
                 guard,
                 open: Some(open),
-            });
+                is_quick,
+            }));
         }
         // A file system may take its time to open a file.
-        let (handle, guard) = py.detach(|| -> Result<_> {
-            let handle = Handle::open(Path::new(OsStr::from_bytes(path)), sort)?;
-            let guard = handle.acquire(sort, patience)?;
-            Ok((handle, guard))
-        })?;
+        let opened = py.detach(|| Handle::open(Path::new(OsStr::from_bytes(path)), sort));
+        let handle = opened.map_err(|error| errors::raised(py, error))?;
+        let Some(guard) = handle.wait(py, path, sort, patience)? else {
+            return Ok(None);
+        };
+        let is_quick = handle.is_quick;
         let open = look(&self.rhythm).opened(path, handle);
-        Ok(Kept { guard, open })
+        Ok(Some(Kept {
+            guard,
+            open,
+            is_quick,
+        }))
     }
 }
 
@@ -148,13 +171,23 @@ impl Opener {
 impl Hold {
     /// Unlocks the file, and closes it unless it will be acquired again at once.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(Kept { guard, open }) = self.held.take() else {
+        let Some(Kept {
+            guard,
+            open,
+            is_quick,
+        }) = self.held.take()
+        else {
             return Ok(());
         };
-        let released = match guard {
+        let release = || match guard {
             Guard::Alone(guard) => guard.release(),
             Guard::Reads(guard) => guard.release(),
             Guard::Writes(guard) => guard.release(),
+        };
+        let released = if is_quick {
+            release()
+        } else {
+            py.detach(release)
         };
         look(&self.rhythm).released(open);
         released.map_err(|error| errors::raised(py, error))
@@ -173,31 +206,95 @@ impl Hold {
 
 impl Handle {
     fn open(path: &Path, sort: Sort) -> Result<Self> {
-        match sort {
-            Sort::Alone => options(lockfast::Lock::options())
-                .open(path)
-                .map(Self::Lock),
-            Sort::Reads | Sort::Writes => options(lockfast::RwLock::options())
-                .open(path)
-                .map(Self::RwLock),
+        let lock = match sort {
+            Sort::Alone => Either::Lock(options(lockfast::Lock::options()).open(path)?),
+            Sort::Reads | Sort::Writes => {
+                Either::RwLock(options(lockfast::RwLock::options()).open(path)?)
+            }
+        };
+        let is_quick = match &lock {
+            Either::Lock(lock) => lock.answers_at_once(),
+            Either::RwLock(lock) => lock.answers_at_once(),
+        };
+        Ok(Self { lock, is_quick })
+    }
+
+    /// None when somebody else holds it until then.
+    fn wait(
+        &self,
+        py: Python<'_>,
+        path: &[u8],
+        sort: Sort,
+        patience: Patience,
+    ) -> PyResult<Option<Guard>> {
+        let attempt = || -> Taken<Guard> { Ok(self.acquire(sort, Patience::None)?) };
+        let will_wait = !matches!(patience, Patience::None);
+        let error = match patience::first(py, self.is_quick, will_wait, &attempt) {
+            Ok(guard) => return Ok(Some(guard)),
+            Err(Trouble::Lock(error)) if error.is_contended() => error,
+            Err(trouble) => return Err(trouble.raised(py)),
+        };
+        let timeout = match patience {
+            Patience::None => return Ok(None),
+            Patience::For(timeout) => Some(timeout),
+            Patience::Forever => {
+                if self.is_this_threads() && is_sure(py, path)? {
+                    return Err(errors::deadlock(py, error.path(), "thread"));
+                }
+                None
+            }
+        };
+        let ask = Ask {
+            hooks: &Hooks::default(),
+            is_quick: self.is_quick,
+            is_fifo: false,
+            alone: &[],
+            except: 0,
+        };
+        let want = Want {
+            timeout: Timeout(timeout),
+            ..Want::forever()
+        };
+        let within = |moment| Ok(self.acquire(sort, Patience::For(moment))?);
+        let waited = patience::wait(py, &ask, &want, error, &attempt, within, || {
+            self.acquire_async(sort)
+        });
+        match waited {
+            Err(error) if errors::is_timeout(py, &error)? => Ok(None),
+            waited => waited.map(Some),
         }
     }
 
+    fn is_this_threads(&self) -> bool {
+        match &self.lock {
+            Either::Lock(lock) => lock.is_this_threads(),
+            Either::RwLock(lock) => lock.is_this_threads(),
+        }
+    }
+
+    async fn acquire_async(&self, sort: Sort) -> Taken<Guard> {
+        Ok(match &self.lock {
+            Either::Lock(lock) => Guard::Alone(lock.lock_async().await?),
+            Either::RwLock(lock) if sort == Sort::Reads => Guard::Reads(lock.read_async().await?),
+            Either::RwLock(lock) => Guard::Writes(lock.write_async().await?),
+        })
+    }
+
     fn acquire(&self, sort: Sort, patience: Patience) -> Result<Guard> {
-        match self {
-            Self::Lock(lock) => match patience {
+        match &self.lock {
+            Either::Lock(lock) => match patience {
                 Patience::None => lock.try_lock(),
                 Patience::For(timeout) => lock.try_lock_for(timeout),
                 Patience::Forever => lock.lock(),
             }
             .map(Guard::Alone),
-            Self::RwLock(lock) if sort == Sort::Reads => match patience {
+            Either::RwLock(lock) if sort == Sort::Reads => match patience {
                 Patience::None => lock.try_read(),
                 Patience::For(timeout) => lock.try_read_for(timeout),
                 Patience::Forever => lock.read(),
             }
             .map(Guard::Reads),
-            Self::RwLock(lock) => match patience {
+            Either::RwLock(lock) => match patience {
                 Patience::None => lock.try_write(),
                 Patience::For(timeout) => lock.try_write_for(timeout),
                 Patience::Forever => lock.write(),
@@ -205,6 +302,12 @@ impl Handle {
             .map(Guard::Writes),
         }
     }
+}
+
+/// Whether nobody but this thread can release what it took.
+fn is_sure(py: Python<'_>, path: &[u8]) -> PyResult<bool> {
+    let is_sure = py.import("lockfast._waits")?.getattr("is_sure_of_path")?;
+    is_sure.call1((PyBytes::new(py, path),))?.extract()
 }
 
 /// As fasteners opens files: wherever a link leads, and whoever has created them.

@@ -3,40 +3,45 @@
 //! Rust's guards of such a lock stay in their thread, which the compiler sees to. Python's objects go
 //! anywhere, and are dropped anywhere; so here the count is kept beside a plain lock.
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lockfast::{LockGuard, Result};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::choices;
+use crate::cancel::CancelToken;
 use crate::errors;
-use crate::held::{Blocks, Held, forks, guard_methods, this_thread};
+use crate::handle::{self, Handle};
+use crate::held::{Held, Origin, RELEASED, forks, guard_methods};
+use crate::holding::{AnyGuard, Choice, GuardClass, Who, this_thread};
 use crate::lock;
-use crate::patience::{Timeout, acquire};
+use crate::patience::{Timeout, Want};
 
 /// An exclusive lock that the thread which holds it may take again.
+///
+/// `with lock:` holds it for a block; `acquire()` holds it until `release()`, as often as it was called.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct ReentrantLock {
+    handle: Handle<lockfast::Lock>,
     shared: Arc<Shared>,
-    keywords: Option<Py<PyDict>>,
-    blocks: Blocks<ReentrantLockGuard>,
 }
 
 /// One of the times that the lock is held; the last one that goes releases it.
 #[pyclass(frozen, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct ReentrantLockGuard {
-    held: Held<Time>,
+    pub(crate) held: Held<Time>,
     path: PathBuf,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
-    lock: lockfast::Lock,
     owner: Mutex<Option<Owner>>,
 }
 
@@ -50,7 +55,7 @@ struct Owner {
 
 /// One of the times.
 #[derive(Debug)]
-struct Time {
+pub(crate) struct Time {
     shared: Arc<Shared>,
     forks: u32,
     is_over: bool,
@@ -121,118 +126,177 @@ impl Drop for Time {
     }
 }
 
+impl Time {
+    /// Asks the lock's own guard.
+    fn ask<R>(&self, question: impl FnOnce(&LockGuard) -> R) -> Option<R> {
+        let owner = self.shared.owner();
+        owner.as_ref().map(|owner| question(&owner.guard))
+    }
+
+    fn path(&self) -> PathBuf {
+        let path = self.ask(|guard| guard.path().to_path_buf());
+        path.unwrap_or_default()
+    }
+}
+
+impl GuardClass for ReentrantLockGuard {
+    type Guard = Time;
+
+    fn of(time: Time, origin: Origin) -> PyClassInitializer<Self> {
+        PyClassInitializer::from(Self {
+            path: time.path(),
+            held: Held::new(time, origin),
+        })
+    }
+
+    fn any(object: Py<Self>) -> AnyGuard {
+        AnyGuard::Reentrant(object)
+    }
+
+    fn at(&self) -> usize {
+        self.address()
+    }
+}
+
 impl ReentrantLockGuard {
-    fn new(time: Time) -> Self {
-        Self {
-            path: time.shared.lock.path().to_path_buf(),
-            held: Held::new(time),
-        }
+    /// Of the locked file.
+    pub(crate) fn metadata(&self) -> Option<io::Result<Metadata>> {
+        self.held
+            .ask(|time| time.ask(|guard| guard.file().metadata()))
+            .flatten()
     }
 }
 
 impl ReentrantLock {
-    fn take(&self, py: Python<'_>, timeout: Timeout) -> PyResult<ReentrantLockGuard> {
-        if let Some(time) = self.shared.again() {
-            return Ok(ReentrantLockGuard::new(time));
-        }
-        let lock = &self.shared.lock;
-        let guard = acquire(
-            py,
-            || lock.try_lock(),
-            || match timeout.0 {
-                Some(timeout) => lock.try_lock_for(timeout),
-                None => lock.lock(),
-            },
-        )?;
-        Ok(ReentrantLockGuard::new(self.shared.first(guard)))
+    fn kept(
+        &self,
+        py: Python<'_>,
+        want: Want<'_>,
+        is_block: bool,
+    ) -> PyResult<Py<ReentrantLockGuard>> {
+        let time = match self.shared.again() {
+            Some(time) => time,
+            None => self.shared.first(lock::take(py, &self.handle, want)?),
+        };
+        let is_quick = self.handle.get()?.is_quick;
+        let who = Who::this_thread();
+        self.handle.holding.keep(py, time, is_quick, who, is_block)
     }
 
-    fn opened(lock: lockfast::Lock, keywords: Option<Py<PyDict>>) -> Self {
-        let shared = Shared {
-            lock,
-            owner: Mutex::default(),
-        };
-        Self {
-            shared: Arc::new(shared),
-            keywords,
-            blocks: Blocks::default(),
-        }
+    fn path_of_file(&self) -> PyResult<&Path> {
+        Ok(self.handle.get()?.lock.path())
     }
 }
 
 #[pymethods]
 impl ReentrantLock {
     #[new]
+    #[pyo3(signature = (*_path, **_options), text_signature = "(path, **options)")]
+    fn new(_path: &Bound<'_, PyTuple>, _options: Option<Bound<'_, PyDict>>) -> Self {
+        Self {
+            handle: Handle::new(),
+            shared: Arc::default(),
+        }
+    }
+
     #[pyo3(signature = (path, **options))]
-    fn new(
-        py: Python<'_>,
+    fn __init__(
+        &self,
         path: &Bound<'_, PyAny>,
         options: Option<Bound<'_, PyDict>>,
-    ) -> PyResult<Self> {
-        let lock = lock::open(py, path, options.as_ref())?;
-        Ok(Self::opened(lock, options.map(Bound::unbind)))
+    ) -> PyResult<()> {
+        self.handle.open_path(path, None, options)
     }
 
-    /// The lock with that name, shared by the user's processes or by the machine's.
-    #[staticmethod]
-    #[pyo3(signature = (name, *, scope = "user"))]
-    fn named(py: Python<'_>, name: &str, scope: &str) -> PyResult<Self> {
-        Ok(Self::opened(lock::open_named(py, name, scope)?, None))
+    /// Opens the lock with that name, shared by the user's processes or by the machine's.
+    #[classmethod]
+    #[pyo3(signature = (name, *, scope = "user", **options))]
+    fn named<'py>(
+        class: &Bound<'py, PyType>,
+        name: &str,
+        scope: &str,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let made = handle::made::<Self>(class)?;
+        let handle = &made.get().handle;
+        handle.open_name(class.py(), (name, scope), None, options)?;
+        Ok(made)
     }
 
-    /// Takes the lock, at once if this thread holds it, or waiting as long as it takes, or at most
-    /// that long.
-    #[pyo3(signature = (*, timeout = Timeout(None)), text_signature = "($self, *, timeout=None)")]
-    fn acquire(&self, py: Python<'_>, timeout: Timeout) -> PyResult<ReentrantLockGuard> {
-        self.take(py, timeout)
+    /// Takes the lock, at once if this thread holds it, and holds it until `release()`.
+    ///
+    /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
+    /// until the `CancelToken` `cancel` is cancelled; raises Timeout, `WouldBlock` or Cancelled.
+    #[pyo3(
+        signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
+        text_signature = "($self, *, blocking=True, timeout=None, cancel=None)"
+    )]
+    fn acquire(
+        &self,
+        py: Python<'_>,
+        blocking: bool,
+        timeout: Timeout,
+        cancel: Option<Bound<'_, CancelToken>>,
+    ) -> PyResult<Py<ReentrantLockGuard>> {
+        self.kept(py, Want::new(blocking, timeout, cancel)?, false)
     }
 
-    /// Takes the lock if it is free, or this thread's.
-    fn try_acquire(&self, py: Python<'_>) -> PyResult<ReentrantLockGuard> {
-        if let Some(time) = self.shared.again() {
-            return Ok(ReentrantLockGuard::new(time));
-        }
-        let taken = self.shared.lock.try_lock();
-        let guard = taken.map_err(|error| errors::raised(py, error))?;
-        Ok(ReentrantLockGuard::new(self.shared.first(guard)))
+    /// Takes the lock if it is free, or this thread's; else it raises `WouldBlock`.
+    fn try_acquire(&self, py: Python<'_>) -> PyResult<Py<ReentrantLockGuard>> {
+        self.kept(py, Want::at_once(), false)
+    }
+
+    /// Releases it once, for the thread that holds it.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let holding = &self.handle.holding;
+        holding.release(py, self.path_of_file()?, this_thread(), Choice::Own)
     }
 
     /// The path of the lock file, absolute.
     #[getter]
-    fn path(&self) -> &OsStr {
-        self.shared.lock.path().as_os_str()
+    fn path(&self) -> PyResult<OsString> {
+        Ok(self.path_of_file()?.as_os_str().to_owned())
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<ReentrantLockGuard>> {
-        let guard = Py::new(py, self.take(py, Timeout(None))?)?;
-        self.blocks.enter(this_thread(), guard.clone_ref(py));
-        Ok(guard)
+        self.kept(py, Want::forever(), true)
     }
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let Some(guard) = self.blocks.leave(this_thread()) else {
-            let why = "no `with` block of it is running";
-            return Err(errors::not_held(py, self.shared.lock.path(), why));
-        };
-        match guard.get().held.take() {
-            Some(time) => time.release().map_err(|error| errors::raised(py, error)),
-            None => Ok(()),
+        match self.handle.holding.leave_block(py, this_thread()) {
+            Some(guard) => guard.let_go(py),
+            None => Err(self.handle.no_block(py)?),
         }
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let lock = slf.get();
-        let path = lock.shared.lock.path();
-        choices::remade(slf.as_any(), path, None, lock.keywords.as_ref())
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let base = slf.py().get_type::<Self>();
+        slf.get().handle.reduced(slf.as_any(), &base)
     }
 
-    fn __repr__(&self) -> String {
-        format!(
-            "<lockfast.ReentrantLock {}>",
-            self.shared.lock.path().display()
-        )
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        slf.get().handle.shown(slf.as_any())
     }
 }
 
-guard_methods!(ReentrantLockGuard, {});
+guard_methods!(ReentrantLockGuard, "guard of lock", {
+    /// The number of the descriptor of the locked file.
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.held
+            .ask(|time| time.ask(|guard| guard.file().as_raw_fd()))
+            .flatten()
+            .ok_or_else(|| errors::not_held(py, &self.path, RELEASED))
+    }
+
+    /// Whether the locked file is still the one at the path.
+    fn is_current(&self, py: Python<'_>) -> PyResult<bool> {
+        let asked = self
+            .held
+            .ask_slowly(py, |time| time.ask(LockGuard::is_current));
+        match asked.flatten() {
+            Some(answer) => answer.map_err(|error| errors::raised(py, error)),
+            None => Ok(false),
+        }
+    }
+});

@@ -1,151 +1,200 @@
 //! At most so many at once.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::choices::{self, Choices};
+use crate::cancel::CancelToken;
+use crate::choices;
 use crate::errors;
-use crate::held::{Blocks, Held, guard_methods, this_thread};
-use crate::patience::{Timeout, acquire};
-use crate::pending::Pending;
+use crate::handle::{self, Handle};
+use crate::held::{Held, Origin, guard_methods};
+use crate::holding::{AnyGuard, Choice, GuardClass, Who, this_thread};
+use crate::patience::{Ask, Taken, Timeout, Want, acquire};
+use crate::pending::{self, Pending, TaskAsk};
 
 /// A number of permits between processes, threads and tasks.
+///
+/// `with semaphore:` and `async with semaphore:` hold one for a block; `acquire()` holds what it takes
+/// until `release()`.
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct Semaphore {
-    pool: lockfast::Semaphore,
-    keywords: Option<Py<PyDict>>,
-    blocks: Blocks<SemaphorePermit>,
+    handle: Handle<lockfast::Semaphore>,
 }
 
-/// One or more permits, held until released or dropped.
+/// One or more permits, held until they are released.
 #[pyclass(frozen, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct SemaphorePermit {
-    held: Held<lockfast::SemaphorePermit>,
+    pub(crate) held: Held<lockfast::SemaphorePermit>,
     path: PathBuf,
     count: u32,
 }
 
-impl SemaphorePermit {
-    pub(crate) fn new(permit: lockfast::SemaphorePermit) -> Self {
-        Self {
+impl GuardClass for SemaphorePermit {
+    type Guard = lockfast::SemaphorePermit;
+
+    fn of(permit: Self::Guard, origin: Origin) -> PyClassInitializer<Self> {
+        PyClassInitializer::from(Self {
             path: permit.path().to_path_buf(),
             count: permit.count(),
-            held: Held::new(permit),
-        }
+            held: Held::new(permit, origin),
+        })
+    }
+
+    fn any(object: Py<Self>) -> AnyGuard {
+        AnyGuard::Permit(object)
+    }
+
+    fn at(&self) -> usize {
+        self.address()
     }
 }
 
 impl Semaphore {
-    pub(crate) fn handle(&self) -> &lockfast::Semaphore {
-        &self.pool
+    pub(crate) fn handle(&self) -> &Handle<lockfast::Semaphore> {
+        &self.handle
     }
 
-    fn take(&self, py: Python<'_>, count: u32, timeout: Timeout) -> PyResult<SemaphorePermit> {
-        let pool = &self.pool;
-        let taken = acquire(
+    fn kept(
+        &self,
+        py: Python<'_>,
+        count: u32,
+        want: Want<'_>,
+        is_block: bool,
+    ) -> PyResult<Py<SemaphorePermit>> {
+        let opened = self.handle.get()?;
+        let pool = &opened.lock;
+        let ask = Ask {
+            hooks: &opened.hooks,
+            is_quick: opened.is_quick,
+            is_fifo: opened.is_fifo,
+            // Who has permits may well wait for more.
+            alone: &[],
+            except: 0,
+        };
+        let permit = acquire(
             py,
-            || pool.try_acquire_many(count),
-            || match timeout.0 {
-                Some(timeout) => pool.try_acquire_many_for(count, timeout),
-                None => pool.acquire_many(count),
+            &ask,
+            want,
+            || Ok(pool.try_acquire_many(count)?),
+            |moment: Duration| Ok(pool.try_acquire_many_for(count, moment)?),
+            || {
+                let future = pool.acquire_many_async(count);
+                async { Ok(future.await?) }
             },
-        );
-        taken.map(SemaphorePermit::new)
-    }
-
-    fn pending(&self, count: u32, timeout: Timeout) -> Pending {
-        let future = self.pool.acquire_many_async(count);
-        Pending::new(self.pool.path(), timeout, future, |py, permit| {
-            Ok(Py::new(py, SemaphorePermit::new(permit))?.into_any())
-        })
+        )?;
+        let who = Who::this_thread();
+        self.handle
+            .holding
+            .keep(py, permit, opened.is_quick, who, is_block)
     }
 
     fn leave(&self, py: Python<'_>, who: usize) -> PyResult<()> {
-        let Some(permit) = self.blocks.leave(who) else {
-            let why = "no `with` block of it is running";
-            return Err(errors::not_held(py, self.pool.path(), why));
-        };
-        match permit.get().held.take() {
-            Some(permit) => permit.release().map_err(|error| errors::raised(py, error)),
-            None => Ok(()),
+        match self.handle.holding.leave_block(py, who) {
+            Some(permit) => permit.let_go(py),
+            None => Err(self.handle.no_block(py)?),
         }
     }
 
-    fn opened(pool: lockfast::Semaphore, keywords: Option<Py<PyDict>>) -> Self {
-        Self {
-            pool,
-            keywords,
-            blocks: Blocks::default(),
-        }
+    fn pending(&self, py: Python<'_>, count: u32, timeout: Timeout) -> PyResult<Pending> {
+        let opened = self.handle.get()?;
+        let ask = TaskAsk {
+            timeout,
+            is_quick: opened.is_quick,
+            hooks: opened.hooks.clone_ref(py),
+            alone: Vec::new(),
+            except: 0,
+        };
+        let (pool, later) = (opened.lock.clone(), opened.lock.clone());
+        let (holding, is_quick) = (self.handle.holding.clone(), opened.is_quick);
+        Ok(Pending::new(
+            ask,
+            move || -> Taken<_> { Ok(pool.try_acquire_many(count)?) },
+            move || async move { Ok(later.acquire_many_async(count).await?) },
+            move |py, permit, who, is_block| {
+                let object =
+                    holding.keep::<SemaphorePermit>(py, permit, is_quick, who, is_block)?;
+                Ok(object.into_any())
+            },
+        ))
     }
 }
 
 #[pymethods]
 impl Semaphore {
     #[new]
+    #[pyo3(
+        signature = (*_arguments, **_options),
+        text_signature = "(path, permits, **options)"
+    )]
+    fn new(_arguments: &Bound<'_, PyTuple>, _options: Option<Bound<'_, PyDict>>) -> Self {
+        Self {
+            handle: Handle::new(),
+        }
+    }
+
     #[pyo3(signature = (path, permits, **options))]
-    fn new(
-        py: Python<'_>,
+    fn __init__(
+        &self,
         path: &Bound<'_, PyAny>,
         #[pyo3(from_py_with = choices::number)] permits: u32,
         options: Option<Bound<'_, PyDict>>,
-    ) -> PyResult<Self> {
-        let path = choices::path(path)?;
-        let chosen = Choices::parse(options.as_ref())?.options(lockfast::Semaphore::options());
-        let opened = py.detach(|| chosen.open(path, permits));
-        let pool = opened.map_err(|error| errors::raised(py, error))?;
-        Ok(Self::opened(pool, options.map(Bound::unbind)))
+    ) -> PyResult<()> {
+        self.handle.open_path(path, Some(permits), options)
     }
 
-    /// The semaphore with that name, shared by the user's processes or by the machine's.
-    #[staticmethod]
-    #[pyo3(signature = (name, permits, *, scope = "user"))]
-    fn named(
-        py: Python<'_>,
+    /// Opens the semaphore with that name, shared by the user's processes or by the machine's.
+    #[classmethod]
+    #[pyo3(signature = (name, permits, *, scope = "user", **options))]
+    fn named<'py>(
+        class: &Bound<'py, PyType>,
         name: &str,
         #[pyo3(from_py_with = choices::number)] permits: u32,
         scope: &str,
-    ) -> PyResult<Self> {
-        let options = Choices::default().options(lockfast::Semaphore::options());
-        let options = options.scope(choices::scope(scope)?);
-        let opened = options.open_named(name, permits);
-        let pool = opened.map_err(|error| errors::raised(py, error))?;
-        Ok(Self::opened(pool, None))
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let made = handle::made::<Self>(class)?;
+        let handle = &made.get().handle;
+        handle.open_name(class.py(), (name, scope), Some(permits), options)?;
+        Ok(made)
     }
 
-    /// Takes so many permits, all or none, waiting as long as it takes, or at most that long.
+    /// Takes that many permits, all or none, and holds them until `release()`, of the semaphore or of
+    /// the permit that this returns.
+    ///
+    /// Waits as long as it takes, or at most `timeout` seconds, or not at all with `blocking=False`, or
+    /// until the `CancelToken` `cancel` is cancelled; raises Timeout, `WouldBlock` or Cancelled.
     #[pyo3(
-        signature = (count = 1, *, timeout = Timeout(None)),
-        text_signature = "($self, count=1, *, timeout=None)"
+        signature = (count = 1, *, blocking = true, timeout = Timeout(None), cancel = None),
+        text_signature = "($self, count=1, *, blocking=True, timeout=None, cancel=None)"
     )]
     fn acquire(
         &self,
         py: Python<'_>,
         #[pyo3(from_py_with = choices::number)] count: u32,
+        blocking: bool,
         timeout: Timeout,
-    ) -> PyResult<SemaphorePermit> {
-        self.take(py, count, timeout)
+        cancel: Option<Bound<'_, CancelToken>>,
+    ) -> PyResult<Py<SemaphorePermit>> {
+        self.kept(py, count, Want::new(blocking, timeout, cancel)?, false)
     }
 
-    /// Takes so many permits if they are free and nobody waits.
+    /// Takes that many permits if they are free and nobody waits; else it raises `WouldBlock`.
     #[pyo3(signature = (count = 1))]
     fn try_acquire(
         &self,
         py: Python<'_>,
         #[pyo3(from_py_with = choices::number)] count: u32,
-    ) -> PyResult<SemaphorePermit> {
-        let taken = self.pool.try_acquire_many(count);
-        taken
-            .map(SemaphorePermit::new)
-            .map_err(|error| errors::raised(py, error))
+    ) -> PyResult<Py<SemaphorePermit>> {
+        self.kept(py, count, Want::at_once(), false)
     }
 
-    /// Takes so many permits, as a task of asyncio.
+    /// Takes that many permits, as a task of asyncio.
     #[pyo3(
         signature = (count = 1, *, timeout = Timeout(None)),
         text_signature = "($self, count=1, *, timeout=None)"
@@ -156,31 +205,42 @@ impl Semaphore {
         #[pyo3(from_py_with = choices::number)] count: u32,
         timeout: Timeout,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.pending(count, timeout).awaitable(py)
+        let pending = self.pending(py, count, timeout)?;
+        pending.awaitable(py, "Semaphore.acquire_async")
+    }
+
+    /// Releases what one call of `acquire()` took: this thread's last one, or else another one's.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let path = self.handle.get()?.lock.path();
+        let holding = &self.handle.holding;
+        holding.release(py, path, this_thread(), Choice::OwnOrAny)
     }
 
     /// How many permits are free; out of date at once.
     fn available(&self, py: Python<'_>) -> PyResult<u32> {
-        let available = self.pool.available();
+        let opened = self.handle.get()?;
+        let available = if opened.is_quick {
+            opened.lock.available()
+        } else {
+            py.detach(|| opened.lock.available())
+        };
         available.map_err(|error| errors::raised(py, error))
     }
 
     /// How many there are in all.
     #[getter]
-    fn permits(&self) -> u32 {
-        self.pool.permits()
+    fn permits(&self) -> PyResult<u32> {
+        Ok(self.handle.get()?.lock.permits())
     }
 
     /// The path of the lock file, absolute.
     #[getter]
-    fn path(&self) -> &OsStr {
-        self.pool.path().as_os_str()
+    fn path(&self) -> PyResult<OsString> {
+        Ok(self.handle.get()?.lock.path().as_os_str().to_owned())
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<SemaphorePermit>> {
-        let permit = Py::new(py, self.take(py, 1, Timeout(None))?)?;
-        self.blocks.enter(this_thread(), permit.clone_ref(py));
-        Ok(permit)
+        self.kept(py, 1, Want::forever(), true)
     }
 
     #[pyo3(signature = (*_exception))]
@@ -188,8 +248,8 @@ impl Semaphore {
         self.leave(py, this_thread())
     }
 
-    fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().pending(1, Timeout(None)).enter(slf.as_any())
+    fn __aenter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.pending(py, 1, Timeout(None))?.enter(py)
     }
 
     #[pyo3(signature = (*_exception))]
@@ -197,35 +257,28 @@ impl Semaphore {
         slf: &Bound<'py, Self>,
         _exception: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        crate::pending::leave(slf.as_any())
-    }
-
-    fn _entered(&self, who: usize, permit: Py<SemaphorePermit>) {
-        self.blocks.enter(who, permit);
+        pending::leave(slf.as_any())
     }
 
     fn _left(&self, py: Python<'_>, who: usize) -> PyResult<()> {
         self.leave(py, who)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let pool = slf.get();
-        let permits = Some(pool.pool.permits());
-        choices::remade(
-            slf.as_any(),
-            pool.pool.path(),
-            permits,
-            pool.keywords.as_ref(),
-        )
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let base = slf.py().get_type::<Self>();
+        slf.get().handle.reduced(slf.as_any(), &base)
     }
 
-    fn __repr__(&self) -> String {
-        let (path, permits) = (self.pool.path().display(), self.pool.permits());
-        format!("<lockfast.Semaphore {path}, {permits} permits>")
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let shown = slf.get().handle.shown(slf.as_any());
+        match slf.get().permits() {
+            Ok(permits) => format!("{}, {permits} permits>", &shown[..shown.len() - 1]),
+            Err(_) => shown,
+        }
     }
 }
 
-guard_methods!(SemaphorePermit, {
+guard_methods!(SemaphorePermit, "permit of", {
     /// How many permits it is.
     #[getter]
     fn count(&self) -> u32 {

@@ -125,6 +125,7 @@ def test_time_outs(path, there):
             pass
         async with rw.upgradable_read_async() as reader:
             assert reader.upgrade().is_held
+        assert lockfast.inspect(path).is_free
 
     asyncio.run(main())
 
@@ -256,14 +257,14 @@ def test_a_wake_up_when_the_loop_is_closed():
     class Pending:
         timeout = None
 
-        def poll(self, wake):
+        def poll(self, wake, task, is_block):
             wakes.append(wake)
 
-        def close(self):
+        def close(self, error):
             pass
 
     loop = asyncio.new_event_loop()
-    task = loop.create_task(_tasks.wait(Pending()))
+    task = loop.create_task(_tasks.wait(Pending(), False))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     (wake,) = wakes
@@ -286,7 +287,8 @@ def test_a_wait_that_nobody_awaits_locks_nothing(path):
         lock = lockfast.Lock(path)
         acquiring = lock.acquire_async()
         lock.try_acquire().release()
-        del acquiring
+        with pytest.warns(RuntimeWarning, match="'Lock.acquire_async' was never awaited"):
+            del acquiring
 
     asyncio.run(main())
 

@@ -81,8 +81,9 @@ def test_a_guard_may_be_released_before(locks):
         guards.release()
     # The others are released all the same.
     lockfast.try_lock_all(locks).release()
-    guards = lockfast.lock_all(locks)
-    del guards
+    lockfast.lock_all(locks)
+    for lock in locks:
+        lock.release()
     lockfast.try_lock_all(locks).release()
 
 

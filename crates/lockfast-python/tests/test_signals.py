@@ -67,6 +67,67 @@ def test_a_handler_that_returns_ends_nothing(path, there, wait):
     there.answer()
 
 
+#: Those that a thread waits in; the loop of asyncio looks itself.
+THREADS_WAITS = [wait for wait in WAITS if "asyncio" not in wait] + ["upgrade()"]
+
+
+@pytest.mark.parametrize("wait", THREADS_WAITS)
+def test_an_interrupt_that_restarts_calls_ends_a_wait(path, there, wait):
+    """As asyncio sets its handlers: the kernel goes on waiting, and tells nobody."""
+    there.do("def fail(*_): raise KeyError('from the handler')")
+    there.do("signal.signal(signal.SIGUSR1, fail)")
+    there.do("signal.siginterrupt(signal.SIGUSR1, False)")
+    wait, guard = begin(path, there, wait)
+    there.kill(signal.SIGUSR1)
+    with pytest.raises(Failed, match="from the handler"):
+        there.answer()
+    assert not lockfast.inspect(path).waiters
+    guard.release()
+    assert_free(path, there)
+
+
+@pytest.mark.parametrize("wait", THREADS_WAITS)
+def test_an_exception_of_another_thread_ends_a_wait(path, there, wait):
+    there.do("import ctypes, threading")
+    there.do("class Enough(Exception): pass")
+    there.do("me = ctypes.c_ulong(threading.get_ident())")
+    throw = "ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(Enough))"
+    there.do(f"file = {path + '.go'!r}")
+    there.do(
+        "def throw():\n  import os, time\n"
+        f"  while not os.path.exists(file): time.sleep(0.005)\n  {throw}"
+    )
+    there.do("threading.Thread(target=throw, daemon=True).start()")
+    wait, guard = begin(path, there, wait)
+    with open(path + ".go", "w"):
+        pass
+    with pytest.raises(Failed, match="Enough"):
+        there.answer()
+    assert not lockfast.inspect(path).waiters
+    guard.release()
+    assert_free(path, there)
+
+
+def begin(path, there, wait):
+    """The other process begins to wait for what is held here."""
+    if wait == "upgrade()":
+        there.do("reader = cache.upgradable_read()")
+        wait = "reader.upgrade()"
+        guard = lockfast.RwLock(path).read()
+    else:
+        guard = lockfast.Lock(path).acquire()
+    there.begin(wait)
+    until_waits(path, there.pid)
+    return wait, guard
+
+
+def assert_free(path, there):
+    if there.do("'reader' in globals()"):
+        # It reads on, and can still become the writer.
+        there.do("reader.upgrade().release()")
+    lockfast.Lock(path).try_acquire().release()
+
+
 def test_what_a_handler_raises_ends_a_wait(path, there):
     there.do("def fail(*_): raise KeyError('from the handler')")
     there.do("signal.signal(signal.SIGALRM, fail)")

@@ -28,6 +28,23 @@ with lock.acquire(timeout=5):
         if error.holder is not None:
             assert_type(error.holder.pid, "int | None")
 
+if lock.acquire(blocking=False, timeout=None, cancel=None):
+    lock.release()
+
+
+def tell(waiting: lockfast.Waiting) -> None:
+    assert_type(waiting.waited, float)
+
+
+class Own(lockfast.Lock):
+    def __init__(self, name: str) -> None:
+        super().__init__(directory / name, on_wait=tell, wait_interval=timedelta(seconds=1))
+
+
+assert_type(Own("own.lock").acquire(cancel=lockfast.CancelToken()).fileno(), int)
+with open(directory / "data", "w") as data:
+    assert_type(lockfast.RwLock.from_file(data), lockfast.RwLock)
+
 cache = lockfast.RwLock(str(directory / "b.lock"))
 with cache.upgradable_read() as reader:
     assert_type(reader.upgrade(timeout=1.5), lockfast.RwLockWriteGuard)

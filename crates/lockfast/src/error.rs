@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::Holder;
 use crate::text::Shown;
+use crate::words::Words;
 
 /// The result of every operation of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -138,6 +139,16 @@ impl Error {
         Self::new(path, operation, cause)
     }
 
+    /// A failed attempt, or the last part of a wait, as the end of one that lasted that long; another error as
+    /// it is.
+    #[must_use]
+    pub(crate) fn after_waiting(mut self, waited: Duration) -> Self {
+        if let Cause::Contended(holder) | Cause::TimedOut(_, holder) = &mut self.inner.cause {
+            self.inner.cause = Cause::TimedOut(waited, holder.take());
+        }
+        self
+    }
+
     /// The path of the lock that the error is about, absolute where it could be made so.
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -242,6 +253,7 @@ impl Error {
             cause,
         } = &*self.inner;
         let path = Shown::path(path);
+        let words = Words::spoken();
         match cause {
             Cause::TimedOut(waited, _) => {
                 let what = operation.awaited();
@@ -277,18 +289,32 @@ impl Error {
             }
             Cause::Leased => write!(f, ": {}", Operation::OpenLeased.in_the_way()),
             Cause::Cancelled(_) => Ok(()),
-            Cause::Unsupported(why, Some(error)) => write!(f, ": {error}; {why}"),
+            Cause::Unsupported(why, Some(error)) => {
+                write!(f, ": {}; {}", plain(words, error), words.of(why))
+            }
             Cause::Unsupported(why, None)
             | Cause::InvalidPath(why)
             | Cause::InvalidOption(why)
             | Cause::Deadlock(why)
             | Cause::ReadOnly(why)
-            | Cause::NotHeld(why) => write!(f, ": {why}"),
-            Cause::System(error) => match advice(*operation, error) {
-                Some(advice) => write!(f, ": {error}; {advice}"),
-                None => write!(f, ": {error}"),
-            },
+            | Cause::NotHeld(why) => write!(f, ": {}", words.of(why)),
+            Cause::System(error) => {
+                write!(f, ": {}", plain(words, error))?;
+                match advice(*operation, error) {
+                    Some(advice) => write!(f, "; {}", words.of(advice)),
+                    None => Ok(()),
+                }
+            }
         }
+    }
+}
+
+/// The system's text. Python's errors have the number apart.
+fn plain(words: Words, error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) if words == Words::Python => text[..end].to_owned(),
+        _ => text,
     }
 }
 

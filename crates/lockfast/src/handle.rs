@@ -61,6 +61,20 @@ impl Handle {
         &self.settings
     }
 
+    /// Does the kernel of this machine keep the locks of its file, and so answer at once?
+    pub(crate) fn answers_at_once(&self) -> bool {
+        let (file, _) = self.process().queue.glance();
+        file.is_some_and(|file| !file.is_remote())
+    }
+
+    /// Is this thread inside, by this handle or another one of its file?
+    pub(crate) fn is_this_threads(&self) -> bool {
+        let thread = ThreadToken::current();
+        let queue = &self.process().queue;
+        let is_elsewhere = |file: Arc<LockFile>| self.is_held_elsewhere_by(thread, &file);
+        queue.has_inside(thread) || queue.glance().0.is_some_and(is_elsewhere)
+    }
+
     /// Its part of the process that runs now.
     #[inline]
     pub(crate) fn process(&self) -> &OfProcess {

@@ -58,6 +58,8 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+#[doc(hidden)]
+pub mod binding_support;
 mod cancel;
 #[doc(hidden)]
 pub mod command_support;
@@ -98,6 +100,7 @@ mod thread;
 mod trace;
 mod wait;
 mod watcher;
+mod words;
 
 pub use cancel::CancelToken;
 pub use conversion::ConversionError;

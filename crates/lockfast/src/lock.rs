@@ -364,6 +364,10 @@ impl Lock {
         self.handle.path()
     }
 
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
     pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
         Self {
             handle: Opened::new(handle),

@@ -93,6 +93,10 @@ impl RwLock {
         self.handle.path()
     }
 
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
     pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
         Self {
             handle: Opened::new(handle),

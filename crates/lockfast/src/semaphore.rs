@@ -84,6 +84,10 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
     /// How many permits nobody has at the moment: an estimate.
     ///
     /// Others take and give back while it counts, and those in the line may already have a claim to what is

@@ -20,6 +20,7 @@ use crate::sys::alarm::without_signals;
 use crate::sys::made_once::MadeOnce;
 use crate::sys::watch::{Watch, Watches};
 use crate::sys::{Event, fork};
+use crate::wait::no_thread;
 
 /// A file that is watched, until dropped.
 #[derive(Debug)]
@@ -251,7 +252,7 @@ impl Watcher {
             let builder = thread::Builder::new()
                 .name("lockfast-linger".to_owned())
                 .stack_size(STACK_SIZE);
-            without_signals(|| builder.spawn(|| self.run()))?;
+            without_signals(|| builder.spawn(|| self.run())).map_err(no_thread)?;
             table.is_running = true;
         }
         Ok(())

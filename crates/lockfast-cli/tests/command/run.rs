@@ -218,6 +218,10 @@ fn a_path_that_cannot_be_a_lock_gives_73() {
         assert!(refused.output.is_empty(), "{refused:?}");
         let path = path.display().to_string();
         assert!(refused.errors.contains(&path), "{refused:?}");
+        // It speaks of options of the command, not of methods of the library.
+        for of_rust in ["(true)", "::", "`open`"] {
+            assert!(!refused.errors.contains(of_rust), "{refused:?}");
+        }
     };
     refused(&stage.path(""));
     refused(&file.join("job.lock"));

@@ -5,12 +5,15 @@ with lock:                              # waits as long as it takes
     ...
 with lock.acquire(timeout=5):           # lockfast.Timeout after five seconds
     ...
+lock.acquire()                          # held until
+lock.release()
 async with lock:                        # a task waits, the event loop does not
     ...
 """
 
 from lockfast._decorators import locked, read_locked, write_locked
 from lockfast._errors import (
+    Cancelled,
     Deadlock,
     Holder,
     InvalidOption,
@@ -26,6 +29,7 @@ from lockfast._errors import (
 )
 from lockfast._group import Guards, lock_all, lock_all_async, try_lock_all
 from lockfast._lockfast import (
+    CancelToken,
     Lock,
     LockGuard,
     ReentrantLock,
@@ -39,8 +43,11 @@ from lockfast._lockfast import (
     __version__,
     inspect,
 )
+from lockfast._waits import Waiting
 
 __all__ = [
+    "CancelToken",
+    "Cancelled",
     "Deadlock",
     "Guards",
     "Holder",
@@ -63,6 +70,7 @@ __all__ = [
     "SemaphorePermit",
     "Timeout",
     "Unsupported",
+    "Waiting",
     "WouldBlock",
     "__version__",
     "inspect",

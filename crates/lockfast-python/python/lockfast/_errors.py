@@ -73,8 +73,12 @@ class WouldBlock(LockError, BlockingIOError):
     """Somebody else holds it, and the attempt was not to wait."""
 
 
+class Cancelled(LockError):
+    """The wait was ended by a `CancelToken`."""
+
+
 class Deadlock(LockError, RuntimeError):
-    """The thread holds it already, and would wait for itself for ever."""
+    """The thread or the task holds it already, and would wait for itself for ever."""
 
 
 class NotHeld(LockError, RuntimeError):
@@ -101,7 +105,23 @@ class NotFound(LockError, FileNotFoundError):
     """A directory of the path is not there."""
 
 
-def rebuild(cls: Any, path: str, permits: int | None, options: dict[str, Any] | None) -> Any:
-    """A handle again, in the process that unpickles it."""
-    positional = (path,) if permits is None else (path, permits)
-    return cls(*positional, **(options or {}))
+def rebuild(
+    cls: Any,
+    base: Any,
+    origin: str | tuple[str, str],
+    permits: int | None,
+    options: dict[str, Any] | None,
+) -> Any:
+    """Opens a handle again, in the process that unpickles it, whatever `__init__` of its class takes."""
+    if isinstance(origin, tuple):
+        name, scope = origin
+        positional = (name,) if permits is None else (name, permits)
+        return cls.named(*positional, scope=scope, **(options or {}))
+    lock = cls.__new__(cls)
+    positional = (origin,) if permits is None else (origin, permits)
+    base.__init__(lock, *positional, **(options or {}))
+    return lock
+
+
+def step() -> None:
+    """Lets the interpreter do what it does between two steps: handle signals, and raise exceptions."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lockfast._lockfast import take_all, take_all_async, try_take_all
+from lockfast._lockfast import take_all, take_all_async
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Literal, Union
 
     from lockfast._lockfast import (
+        CancelToken,
         Lock,
         LockGuard,
         RwLock,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Guards(tuple["MemberGuard", ...]):
-    """The guards of several locks, in the order of the locks; held until released or dropped."""
+    """The guards of several locks, in the order of the locks; held until they are released."""
 
     __slots__ = ()
 
@@ -49,6 +50,9 @@ class Guards(tuple["MemberGuard", ...]):
             raise first
 
     def __enter__(self) -> Guards:
+        for guard in self:
+            if guard.is_held:
+                guard.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -56,24 +60,30 @@ class Guards(tuple["MemberGuard", ...]):
             guard.__exit__(None, None, None)
 
 
-def lock_all(members: Iterable[Member], *, timeout: float | timedelta | None = None) -> Guards:
-    """Takes all of these locks; if one can't be had, none is held.
+def lock_all(
+    members: Iterable[Member],
+    *,
+    blocking: bool = True,
+    timeout: float | timedelta | None = None,
+    cancel: CancelToken | None = None,
+) -> Guards:
+    """Takes all of these locks and holds them until release(); if one can't be had, none is held.
 
     They are taken in the order of their paths, so two that take the same locks never wait for each other.
     A `RwLock` comes with how it is taken: `lock_all([lock, (cache, "read")])`.
     """
-    return Guards(take_all(members, timeout))
+    return Guards(take_all(members, blocking, timeout, cancel))
 
 
 def try_lock_all(members: Iterable[Member]) -> Guards:
-    """The same without waiting."""
-    return Guards(try_take_all(members))
+    """Takes all of them if that needs no wait; else it raises WouldBlock."""
+    return Guards(take_all(members, False, None, None))
 
 
 def lock_all_async(
     members: Iterable[Member], *, timeout: float | timedelta | None = None
 ) -> Acquiring[Guards]:
-    """The same as a task of asyncio."""
+    """Takes all of them, as a task of asyncio."""
     from lockfast._tasks import Acquiring
 
-    return Acquiring(take_all_async(members, timeout), Guards)
+    return Acquiring(take_all_async(members, timeout), "lock_all_async", Guards)

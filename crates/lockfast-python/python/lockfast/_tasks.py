@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -13,36 +14,62 @@ if TYPE_CHECKING:
 G = TypeVar("G")
 
 
-class Acquiring(Generic[G]):
-    """To be awaited for the guard, or entered by `async with`."""
+class Acquiring(Coroutine[Any, Any, G]):
+    """A wait for a lock: a coroutine that gives the guard, and a context manager for `async with`.
 
-    __slots__ = ("_finish", "_guard", "_pending")
+    As with any coroutine, Python warns if it is never awaited: nothing is locked then.
+    """
 
-    def __init__(self, pending: Pending[Any], finish: Callable[[Any], G] | None = None) -> None:
-        self._pending = pending
-        self._finish = finish
+    __slots__ = ("_coroutine", "_guard")
+
+    def __init__(
+        self, pending: Pending[Any], name: str, finish: Callable[[Any], G] | None = None
+    ) -> None:
+        coroutine: Any = _acquire(pending, finish)
+        coroutine.__name__ = name.rpartition(".")[2]
+        coroutine.__qualname__ = name
+        self._coroutine: Coroutine[Any, Any, G] = coroutine
         self._guard: Any = None
 
     def __await__(self) -> Generator[Any, None, G]:
-        return self._wait().__await__()
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(self, *exception: Any) -> Any:
+        return self._coroutine.throw(*exception)
+
+    def close(self) -> None:
+        self._coroutine.close()
 
     async def __aenter__(self) -> G:
-        self._guard = await self._wait()
+        self._guard = await self._coroutine
         return self._guard  # type: ignore[no-any-return]
-
-    async def _wait(self) -> G:
-        guard = await wait(self._pending)
-        return guard if self._finish is None else self._finish(guard)
 
     async def __aexit__(self, *exception: object) -> None:
         self._guard.__exit__(*exception)
 
+    def __getattr__(self, name: str) -> Any:
+        # For those who debug: `__name__`, `cr_frame` and the like.
+        if name == "_coroutine":
+            raise AttributeError(name)
+        return getattr(self._coroutine, name)
 
-async def wait(pending: Pending[G]) -> G:
+
+async def _acquire(pending: Pending[Any], finish: Callable[[Any], G] | None) -> G:
+    guard = await wait(pending, False)
+    return guard if finish is None else finish(guard)
+
+
+async def wait(pending: Pending[G], is_block: bool) -> G:
     """The guard. However this ends, nothing of the wait is left behind."""
     loop = asyncio.get_running_loop()
+    # Whoever is no task of asyncio is nobody else.
+    task: Any = asyncio.current_task() or object()
     timer: asyncio.TimerHandle | None = None
     is_over = False
+    failed: BaseException | None = None
     turn: asyncio.Future[None]
 
     def go_on() -> None:
@@ -63,25 +90,27 @@ async def wait(pending: Pending[G]) -> G:
     try:
         while True:
             turn = loop.create_future()
-            guard = pending.poll(wake)
+            guard = pending.poll(wake, task, is_block)
             if guard is not None:
                 return guard
             if is_over:
-                raise pending.timed_out()
+                return pending.expire(task, is_block)
             if timer is None and pending.timeout is not None:
                 timer = loop.call_later(pending.timeout, expire)
             await turn
+    except BaseException as error:
+        failed = error
+        raise
     finally:
         if timer is not None:
             timer.cancel()
-        pending.close()
+        pending.close(failed)
+        failed = None
 
 
-async def enter(lock: Any, pending: Pending[G]) -> G:
+async def enter(pending: Pending[G]) -> G:
     """What `async with lock` does at its begin."""
-    guard = await wait(pending)
-    lock._entered(id(asyncio.current_task()), guard)
-    return guard
+    return await wait(pending, True)
 
 
 async def leave(lock: Any) -> None:

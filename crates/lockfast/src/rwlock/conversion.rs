@@ -147,6 +147,29 @@ impl RwLockUpgradableReadGuard {
         }
     }
 
+    /// As [`upgrade_async`](Self::upgrade_async); a wait that is dropped puts the guard back.
+    pub(crate) async fn upgrade_or(
+        self,
+        put_back: impl FnOnce(Self) + Send,
+    ) -> Converted<RwLockWriteGuard, Self> {
+        struct Kept<F: FnOnce(RwLockUpgradableReadGuard)>(Option<(RwLockUpgradableReadGuard, F)>);
+        impl<F: FnOnce(RwLockUpgradableReadGuard)> Drop for Kept<F> {
+            fn drop(&mut self) {
+                if let Some((guard, put_back)) = self.0.take() {
+                    put_back(guard);
+                }
+            }
+        }
+        let mut kept = Kept(Some((self, put_back)));
+        let (guard, _) = kept.0.as_mut().expect("it was put there");
+        let upgraded = guard.hold.upgrade_async().await;
+        let (guard, _) = kept.0.take().expect("only a drop takes it");
+        match upgraded {
+            Ok(()) => Ok(RwLockWriteGuard::new(guard.hold)),
+            Err(error) => Err(ConversionError::new(guard, error)),
+        }
+    }
+
     /// Reads on, and lets another one be upgradable.
     ///
     /// # Errors

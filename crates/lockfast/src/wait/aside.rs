@@ -1,5 +1,6 @@
 //! What a helper thread does for a task, seen from the task.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -8,10 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::crew::{Crew, InLine};
+use super::crew::{Crew, InLine, NAME};
 use crate::cancel::CancelToken;
 use crate::file::Line;
-use crate::sys::fork;
+use crate::sys::{fork, process};
 
 /// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
 /// the drop is over.
@@ -53,7 +54,9 @@ pub(super) fn start<R: Send + 'static, Rest>(
     });
     let token = CancelToken::new();
     let (own, cancelled) = (Arc::clone(&shared), token.clone());
+    let stands_in = STANDS_IN.get();
     let work = Box::new(move || {
+        let _named = stands_in.then(StandIn::begin);
         // What else the closure owns is dropped before anybody learns that it is done.
         match panic::catch_unwind(AssertUnwindSafe(|| cancelled.run(work))) {
             Ok((result, rest)) => own.finish(Ok(result), rest),
@@ -67,6 +70,35 @@ pub(super) fn start<R: Send + 'static, Rest>(
         place,
         generation: fork::generation(),
     })
+}
+
+/// Polls for a thread that does nothing else until it is over: the helpers that it needs meanwhile bear a name
+/// by which the inspection counts the two as one.
+pub(crate) fn standing_in<R>(poll: impl FnOnce() -> R) -> R {
+    let before = STANDS_IN.replace(true);
+    let result = poll();
+    STANDS_IN.set(before);
+    result
+}
+
+thread_local! {
+    static STANDS_IN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The helper's other name, until this is dropped.
+struct StandIn;
+
+impl StandIn {
+    fn begin() -> Self {
+        process::name_this_thread(process::STAND_IN);
+        Self
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        process::name_this_thread(NAME);
+    }
 }
 
 impl<R> Future for Aside<R> {

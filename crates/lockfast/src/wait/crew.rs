@@ -63,11 +63,23 @@ pub(super) struct InLine {
     number: u64,
 }
 
+/// The name of a helper.
+pub(super) const NAME: &str = "lockfast-wait";
+
 /// How many tasks of a process may wait in the kernel's queues at once.
 const MAX_HELPERS: usize = 8192;
 
 /// How many that wait for the same are in the kernel's queue.
 const MOST_IN_KERNEL: usize = 16;
+/// The system says "try again" of a thread as of a lock that is held, which must not be mixed up.
+#[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
+pub(crate) fn no_thread(error: io::Error) -> io::Error {
+    let why = format!(
+        "no thread could be started ({error}): raise the limit of processes and threads \
+         (ulimit -u, pids.max), or let fewer wait at a time"
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, why)
+}
 
 /// How many stay when there is nothing to do, and for how long.
 const MAX_IDLE: usize = 4;
@@ -125,15 +137,16 @@ impl Crew {
 
     fn hire(&'static self, state: &mut CrewState, job: Job) -> io::Result<()> {
         if state.all >= MAX_HELPERS {
-            return Err(io::Error::other(
+            return Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
                 "8192 tasks of this process wait for locks already",
             ));
         }
         let builder = thread::Builder::new()
-            .name("lockfast-wait".to_owned())
+            .name(NAME.to_owned())
             .stack_size(STACK_SIZE);
         alarm::prepare();
-        without_signals(|| builder.spawn(|| self.help(job)))?;
+        without_signals(|| builder.spawn(|| self.help(job))).map_err(no_thread)?;
         state.all += 1;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The wait in the kernel's queue, for the one of the process whose turn it is.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -119,9 +120,10 @@ impl Wait<'_> {
     /// A single attempt found it held, but maybe only because a process keeps it that does not use it:
     /// then it is given some time to give it up.
     pub(crate) fn is_let_in(file: &LockFile, goal: Goal) -> bool {
-        if !file.may_be_kept() {
+        if !file.may_be_kept() || KEEPERS.replace(Keepers::WereMet) != Keepers::Given {
             return false;
         }
+        KEEPERS.set(Keepers::Given);
         let asking = file.ask_for(goal);
         let until = Instant::now() + KEEPERS_TIME;
         while Instant::now() < until {
@@ -236,6 +238,27 @@ impl Wait<'_> {
     pub(super) fn system(&self, error: io::Error) -> Error {
         Error::system(self.handle.path(), self.operation, error)
     }
+}
+
+/// Makes a single attempt that gives no keeper its time; the flag tells whether one was met.
+pub(crate) fn without_keepers<R>(attempt: impl FnOnce() -> R) -> (R, bool) {
+    let before = KEEPERS.replace(Keepers::NotGiven);
+    let result = attempt();
+    let met = KEEPERS.replace(before) == Keepers::WereMet;
+    (result, met)
+}
+
+/// Whether this thread's attempts wait for a keeper of the lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keepers {
+    Given,
+    NotGiven,
+    /// They would have been given their time.
+    WereMet,
+}
+
+thread_local! {
+    static KEEPERS: Cell<Keepers> = const { Cell::new(Keepers::Given) };
 }
 
 /// Some lock managers tell of a grant tens of seconds late, while a new request succeeds at once.

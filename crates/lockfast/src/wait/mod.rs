@@ -40,6 +40,10 @@ use crate::trace;
 pub(crate) use forked::in_one_process;
 use interruption::Interruption;
 
+pub(crate) use aside::standing_in;
+pub(crate) use crew::no_thread;
+pub(crate) use kernel::without_keepers;
+
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::crew::no_thread;
 use crate::sys::alarm::without_signals;
 
 /// Runs `wait` on this thread and calls `call` at each interval on another, which is gone when
@@ -35,7 +36,7 @@ pub(super) fn beside<R>(
     };
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("lockfast-on-wait".to_owned());
-        let ticker = without_signals(|| builder.spawn_scoped(scope, tick))?;
+        let ticker = without_signals(|| builder.spawn_scoped(scope, tick)).map_err(no_thread)?;
         let result = {
             let _over_at_the_end = Declare(&over);
             wait()

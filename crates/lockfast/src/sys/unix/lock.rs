@@ -21,6 +21,7 @@ pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
 
 /// Tries once; `false` when somebody else holds it.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
+    let mut refusals = 0;
     loop {
         let answer = match target {
             Target::Bytes(range) => record::lock(file, access, range, false),
@@ -28,7 +29,14 @@ pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Resul
         };
         match answer {
             Ok(()) => return Ok(true),
-            Err(error) if means_held(&error) => return Ok(false),
+            Err(error) if may_mean_refused(&error) && refusals < REFUSALS => {
+                // A lock that is in the way tells the two apart; it may be gone meanwhile.
+                if is_in_the_way(file, access, target) {
+                    return Ok(false);
+                }
+                refusals += 1;
+            }
+            Err(error) if means_held(&error) && !may_mean_refused(&error) => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -90,6 +98,22 @@ pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
         libc::EBADF => Some("the file must be open for writing"),
         libc::ENAMETOOLONG => Some("the path or a part of it is too long"),
         _ => None,
+    }
+}
+
+/// EACCES is what some say of a lock that is held, and what others say of a user who may not lock.
+fn may_mean_refused(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EACCES)
+}
+
+/// How often a lock is refused by nobody until it is an error.
+const REFUSALS: u32 = 3;
+
+/// Nobody tells of a `flock`.
+fn is_in_the_way(file: &File, access: Access, target: Target) -> bool {
+    match target {
+        Target::Bytes(range) => !matches!(find(file, access, range), Ok(None)),
+        Target::File => true,
     }
 }
 

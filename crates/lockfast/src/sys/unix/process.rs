@@ -90,6 +90,23 @@ pub(crate) fn boot() -> Option<String> {
     None
 }
 
+/// The name of a helper that stands in for a thread.
+pub(crate) const STAND_IN: &str = "lockfast-block";
+
+/// Names this thread for those who look at the process; at most 15 bytes are kept.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn name_this_thread(name: &str) {
+    let mut text = [0_u8; 16];
+    for (to, from) in text.iter_mut().zip(name.as_bytes().iter().take(15)) {
+        *to = *from;
+    }
+    // SAFETY: the text ends with a zero and lives until the call is over. A name is all that could fail.
+    let _ = unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn name_this_thread(_name: &str) {}
+
 /// The name of the machine, or of the container; empty where there is none.
 pub(crate) fn host() -> String {
     let mut name = [0u8; 256];

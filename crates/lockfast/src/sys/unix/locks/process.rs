@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::inspect::Process;
+use crate::sys::process::STAND_IN;
 
 /// The process, unless it has ended.
 pub(super) fn look_up(pid: u32) -> Option<Process> {
@@ -26,7 +27,8 @@ pub(super) fn look_up(pid: u32) -> Option<Process> {
         parent: Some(stat.parent).filter(|&parent| parent > 0),
         user: status.user.or_else(|| owner(pid)),
         name: stat.name,
-        acts_as_one: stat.threads == 1 || super::family::is_lockfast_command(pid, &command),
+        acts_as_one: stat.threads == 1 + stand_ins(pid, stat.threads)
+            || super::family::is_lockfast_command(pid, &command),
         command,
         started: started(stat.started),
         threads: stat.threads,
@@ -149,6 +151,22 @@ impl Status {
         }
         status
     }
+}
+
+/// Counts its threads that wait in the place of another one, which does nothing else meanwhile.
+fn stand_ins(pid: u32, threads: u32) -> u32 {
+    if threads == 1 {
+        return 0;
+    }
+    let stands_in = |tid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
+        name.is_ok_and(|name| name.trim_end() == STAND_IN)
+    };
+    let stand_ins = self::threads(pid)
+        .iter()
+        .filter(|tid| stands_in(tid))
+        .count();
+    u32::try_from(stand_ins).unwrap_or(0)
 }
 
 /// Arguments need not be UTF-8.

@@ -1,0 +1,118 @@
+//! Who is told of a wait: the program's `on_wait`, and the logger `lockfast`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use crate::errors;
+
+/// What the program wants to be told of the waits for a handle.
+#[derive(Debug, Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_wait: Option<Py<PyAny>>,
+    pub(crate) wait_interval: Option<Duration>,
+}
+
+/// A wait that somebody may be told of.
+#[derive(Debug)]
+pub(crate) struct Report {
+    path: PathBuf,
+    pub(crate) begun: Instant,
+    on_wait: Option<Py<PyAny>>,
+    wait_interval: Option<Duration>,
+    /// The logger, if it wants to know.
+    logger: Option<Py<PyAny>>,
+}
+
+impl Hooks {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            on_wait: self.on_wait.as_ref().map(|hook| hook.clone_ref(py)),
+            wait_interval: self.wait_interval,
+        }
+    }
+}
+
+impl Report {
+    /// Tells that the wait begins; what the hook raises ends it.
+    pub(crate) fn begin(py: Python<'_>, hooks: &Hooks, error: &lockfast::Error) -> PyResult<Self> {
+        let hooks = hooks.clone_ref(py);
+        let report = Self {
+            path: error.path().to_path_buf(),
+            begun: Instant::now(),
+            on_wait: hooks.on_wait,
+            wait_interval: hooks.wait_interval,
+            // While the interpreter ends there is none.
+            logger: logger(py).unwrap_or(None),
+        };
+        let holder = match error.holder() {
+            Some(holder) if report.on_wait.is_some() || report.logger.is_some() => {
+                Some(errors::holder(py, holder)?)
+            }
+            _ => None,
+        };
+        if let Some(logger) = &report.logger {
+            let waits = py.import("lockfast._waits")?;
+            let holder = holder.as_ref().map(|holder| holder.clone_ref(py));
+            waits.call_method1("begins", (logger, report.path.as_os_str(), holder))?;
+        }
+        report.tell(py, Duration::ZERO, holder)?;
+        Ok(report)
+    }
+
+    /// Calls the hook, if there is one.
+    fn tell(&self, py: Python<'_>, waited: Duration, holder: Option<Py<PyAny>>) -> PyResult<()> {
+        let Some(hook) = &self.on_wait else {
+            return Ok(());
+        };
+        let class = py.import("lockfast._waits")?.getattr("Waiting")?;
+        let waiting = class.call1((self.path.as_os_str(), waited.as_secs_f64(), holder))?;
+        hook.call1(py, (waiting,)).map(drop)
+    }
+
+    /// Calls the hook again, in a thread without the interpreter's lock.
+    pub(crate) fn tell_again(&self) -> PyResult<()> {
+        let told = Python::try_attach(|py| self.tell(py, self.begun.elapsed(), None));
+        told.unwrap_or(Ok(()))
+    }
+
+    /// How long after a call of the hook the next one is due.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.on_wait.as_ref()?;
+        self.wait_interval
+    }
+
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.on_wait.is_some()
+    }
+
+    /// Tells how it ended.
+    pub(crate) fn end(&self, py: Python<'_>, failed: Option<&PyErr>) {
+        let Some(logger) = &self.logger else {
+            return;
+        };
+        let waited = self.begun.elapsed().as_secs_f64();
+        let why = failed.map(|error| error.value(py).clone());
+        let told = py.import("lockfast._waits").and_then(|waits| {
+            waits.call_method1("ended", (logger, self.path.as_os_str(), waited, why))
+        });
+        if let Err(error) = told {
+            error.write_unraisable(py, None);
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The logger, if it is to be told. A program that never imported `logging` has none.
+fn logger(py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    if !modules.contains("logging")? {
+        return Ok(None);
+    }
+    let logger = py.import("lockfast._waits")?.call_method0("logger")?;
+    Ok((!logger.is_none()).then(|| logger.unbind()))
+}
