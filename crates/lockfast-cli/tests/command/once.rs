@@ -1,7 +1,8 @@
 //! What is sent to each process of a group reaches the command once.
 
+use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Instant;
@@ -11,21 +12,34 @@ use nix::unistd::Pid;
 
 use crate::stage::{Actor, DEADLINE, Stage, children, run};
 
-/// Prints a line for each signal until it reads `end`.
+/// Prints a line for each signal until the file exists. It does not block, because a signal that comes just
+/// before a shell blocks is handled only after that.
 const TELLER: &str = "trap 'echo TERM' TERM; trap 'echo USR1' USR1; echo ready
-    until [ \"$line\" = end ]; do read line; done";
+    until [ -e \"$0\" ]; do :; done";
+
+fn end_file(stage: &Stage) -> PathBuf {
+    stage.path("end")
+}
 
 /// Starts lockfast as the leader of a process group. When this returns, the command and the sentinel run.
-fn start(lock: &Path) -> (Actor, Vec<Pid>) {
-    let mut command = run([lock]);
-    command.args(["--", "bash", "-c", TELLER]).process_group(0);
+fn start(stage: &Stage) -> (Actor, Vec<Pid>) {
+    let mut command = run([stage.path("job.lock")]);
+    command.args(["--", "bash", "-c", TELLER]);
+    command.arg(end_file(stage)).process_group(0);
     let actor = Actor::start(&mut command);
     actor.says("ready");
+    let started = until_watched(actor.pid());
+    (actor, started)
+}
+
+/// Returns the command and the sentinel of lockfast, once both are there.
+#[track_caller]
+fn until_watched(lockfast: Pid) -> Vec<Pid> {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let started = children(actor.pid());
+        let started = children(lockfast);
         if started.len() == 2 {
-            return (actor, started);
+            return started;
         }
         assert!(Instant::now() < deadline, "there is {started:?}");
         thread::yield_now();
@@ -33,13 +47,16 @@ fn start(lock: &Path) -> (Actor, Vec<Pid>) {
 }
 
 /// Returns how often the command got the signal, once lockfast has passed on all that it would pass on.
-fn told(actor: Actor, what: &str) -> usize {
+fn told(stage: &Stage, actor: Actor, what: &str) -> usize {
     let lockfast = actor.pid();
-    told_by(actor, lockfast, what)
+    told_by(stage, actor, lockfast, what)
 }
 
-fn told_by(mut actor: Actor, lockfast: Pid, what: &str) -> usize {
+fn told_by(stage: &Stage, mut actor: Actor, lockfast: Pid, what: &str) -> usize {
     let mut lines = vec![actor.hear()];
+    // If it was stopped, it passes on only now, when the command has handled its own signal: a shell runs a
+    // trap once for two signals that come together.
+    signal::kill(lockfast, Signal::SIGCONT).expect("it lives");
     // Each is passed on after what came before, and only then the next one is sent: none is merged.
     for _ in 0..2 {
         signal::kill(lockfast, Signal::SIGUSR1).expect("it lives");
@@ -51,7 +68,7 @@ fn told_by(mut actor: Actor, lockfast: Pid, what: &str) -> usize {
             lines.push(line);
         }
     }
-    actor.tell("end");
+    fs::write(end_file(stage), "").expect("a file");
     assert_eq!(actor.end().code(), Some(0));
     actor.falls_silent();
     assert!(lines.iter().all(|line| line == what), "{lines:?}");
@@ -60,37 +77,35 @@ fn told_by(mut actor: Actor, lockfast: Pid, what: &str) -> usize {
 
 #[test]
 fn a_signal_to_the_group_reaches_the_command_once() {
-    let stage = Stage::new();
     for _ in 0..5 {
-        let (actor, _) = start(&stage.path("job.lock"));
+        let stage = Stage::new();
+        let (actor, _) = start(&stage);
+        stop(actor.pid());
         signal::killpg(actor.pid(), Signal::SIGTERM).expect("it lives");
-        assert_eq!(told(actor, "TERM"), 1);
+        assert_eq!(told(&stage, actor, "TERM"), 1);
     }
 }
 
-/// As a service manager signals what is in a unit: the main process, and then all others. lockfast is stopped
-/// meanwhile, as this test may be slower than a service manager.
+/// As a service manager signals what is in a unit: the main process, and then all others.
 #[test]
 fn a_signal_to_each_process_of_a_unit_reaches_the_command_once() {
-    let stage = Stage::new();
     for _ in 0..5 {
-        let (actor, started) = start(&stage.path("job.lock"));
-        actor.signal(Signal::SIGSTOP);
-        until_in_state(actor.pid(), 'T');
+        let stage = Stage::new();
+        let (actor, started) = start(&stage);
+        stop(actor.pid());
         for pid in std::iter::once(actor.pid()).chain(started) {
             signal::kill(pid, Signal::SIGTERM).expect("it lives");
         }
-        actor.signal(Signal::SIGCONT);
-        assert_eq!(told(actor, "TERM"), 1);
+        assert_eq!(told(&stage, actor, "TERM"), 1);
     }
 }
 
 #[test]
 fn a_signal_to_lockfast_alone_reaches_the_command() {
     let stage = Stage::new();
-    let (actor, _) = start(&stage.path("job.lock"));
+    let (actor, _) = start(&stage);
     actor.signal(Signal::SIGTERM);
-    assert_eq!(told(actor, "TERM"), 1);
+    assert_eq!(told(&stage, actor, "TERM"), 1);
 }
 
 #[test]
@@ -99,17 +114,18 @@ fn a_signal_to_the_group_reaches_a_command_that_left_it() {
     let mut command = run([stage.path("job.lock")]);
     command
         .args(["--", "setsid", "bash", "-c", TELLER])
+        .arg(end_file(&stage))
         .process_group(0);
     let actor = Actor::start(&mut command);
     actor.says("ready");
     signal::killpg(actor.pid(), Signal::SIGTERM).expect("it lives");
-    assert_eq!(told(actor, "TERM"), 1);
+    assert_eq!(told(&stage, actor, "TERM"), 1);
 }
 
 #[test]
 fn the_sentinel_and_the_command_end_with_lockfast() {
     let stage = Stage::new();
-    let (mut actor, started) = start(&stage.path("job.lock"));
+    let (mut actor, started) = start(&stage);
     actor.signal(Signal::SIGKILL);
     actor.end();
     let deadline = Instant::now() + DEADLINE;
@@ -120,6 +136,11 @@ fn the_sentinel_and_the_command_end_with_lockfast() {
             thread::yield_now();
         }
     }
+}
+
+fn stop(pid: Pid) {
+    signal::kill(pid, Signal::SIGSTOP).expect("it lives");
+    until_in_state(pid, 'T');
 }
 
 #[track_caller]
@@ -133,7 +154,7 @@ fn until_in_state(pid: Pid, wanted: char) {
 
 /// As `/proc` has it; `None` if it is gone.
 fn state(pid: Pid) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
@@ -150,11 +171,16 @@ fn timeout_around_it_reaches_the_command_once() {
             "run",
         ])
         .arg(stage.path("job.lock"))
-        .args(["--", "bash", "-c", TELLER]);
+        .args(["--", "bash", "-c", TELLER])
+        .arg(end_file(&stage));
     let actor = Actor::start(&mut command);
     actor.says("ready");
     // As when its time is over, and for those who end it before that.
     let lockfast = children(actor.pid())[0];
+    until_watched(lockfast);
+    // Until it waits, timeout(1) does not know its child, and exits when it is signalled.
+    until_in_state(actor.pid(), 'S');
+    stop(lockfast);
     actor.signal(Signal::SIGTERM);
-    assert_eq!(told_by(actor, lockfast, "TERM"), 1);
+    assert_eq!(told_by(&stage, actor, lockfast, "TERM"), 1);
 }
