@@ -8,8 +8,8 @@ use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-/// The most characters of a path that are shown.
-const LONGEST_PATH: usize = 1024;
+/// The most characters of a path that are shown: of any that a system takes, escaped or not, all.
+const LONGEST_PATH: usize = 16_384;
 
 /// The most characters of a name, a label or a word that are shown.
 const LONGEST_WORD: usize = 256;
@@ -19,7 +19,7 @@ const LONGEST_WORD: usize = 256;
 pub(crate) const LONGEST_COMMAND: usize = 512;
 
 /// The most characters of a message that are shown.
-const LONGEST_MESSAGE: usize = 4096;
+const LONGEST_MESSAGE: usize = 2 * LONGEST_PATH;
 
 /// Stands for the part that is not shown.
 const CUT: &str = "...";
@@ -167,6 +167,6 @@ mod tests {
         let shown = Shown::word(&longer).to_string();
         assert_eq!(shown, format!("{}...", "x".repeat(LONGEST_WORD - 1)));
         let huge = "y".repeat(3_000_000);
-        assert!(Shown::path(Path::new(&huge)).to_string().len() < 2000);
+        assert!(Shown::path(Path::new(&huge)).to_string().len() < 2 * LONGEST_PATH);
     }
 }
