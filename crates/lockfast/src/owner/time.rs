@@ -16,7 +16,7 @@ pub(super) fn write(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
 }
 
-/// The instant of a text that [`write`] made.
+/// The instant of a text that [`write()`] made.
 ///
 /// `None` for any other text, and for an instant that the system's clock can't have.
 pub(super) fn read(text: &str) -> Option<SystemTime> {

@@ -187,15 +187,15 @@ fn options_of_lockfast(pid: u32, command: &[OsString]) -> Option<&[OsString]> {
     }
 }
 
-/// Whether a wait of the process for a lock may end by itself, because it has a timer or handles that of
-/// an alarm: then nothing that it is part of is a deadlock for certain.
+/// Whether a wait of the process for a lock or a child may end by itself, because it has a timer or handles
+/// that of an alarm: then nothing that it is part of is a deadlock for certain.
 pub(super) fn may_give_up(process: &Process) -> bool {
     if let Some(words) = options_of_lockfast(process.pid, &process.command) {
-        // A limit of the wait has these names in both.
+        // Names of a limit of the wait in both, and of a limit of the work in `run`.
         let is_limit = |word: &OsString| {
             let word = word.to_string_lossy();
             let short = word.starts_with('-') && !word.starts_with("--") && word.contains('w');
-            short || word.starts_with("--timeout") || word.starts_with("--w")
+            short || word.starts_with("--time") || word.starts_with("--w")
         };
         let options = words.iter().take_while(|word| *word != "--");
         return options.into_iter().any(is_limit);
