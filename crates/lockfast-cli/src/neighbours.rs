@@ -1,4 +1,4 @@
-//! Holders of the lock file that the protocol does not exclude.
+//! Holders of the lock file that the protocol does not see.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -44,7 +44,7 @@ pub(crate) fn warn(arguments: &args::Run, guards: &[MemberGuard]) {
             };
             let path = shown(path);
             say(format_args!(
-                "warning: {holder} holds {path} by {theirs}, which --protocol {ours} does not exclude: \
+                "warning: {holder} holds {path} by {theirs}, which --protocol {ours} does not see: \
                  both run now; use --protocol both here, or --protocol {theirs}"
             ));
         }

@@ -1,4 +1,4 @@
-//! Holders that the protocol does not exclude: there are none, as all locks are of one family here.
+//! Holders that the protocol does not see: there are none, as all locks are of one family here.
 
 use lockfast::MemberGuard;
 

@@ -50,6 +50,12 @@ impl Session {
             );
             session.add_script(&format!("then-{lock}"), &text);
         }
+        // As the page prints it.
+        session.add_script(
+            "alone",
+            "[ -n \"$LOCKFAST_HELD\" ] || exec lockfast run -n --protocol flock \"$0\" -- \"$0\" \"$@\"\n\
+             echo \"no other alone.sh runs now\"",
+        );
         session
     }
 

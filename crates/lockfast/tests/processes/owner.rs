@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::actor_owner::log;
+use crate::chaos::{ENOUGH, kills};
 use crate::stage::{Actor, Place, until};
 use crate::trials;
 
@@ -184,12 +185,7 @@ fn killed_at_random_tokens_never_repeat_and_no_abandoned_hold_is_missed() {
         (last, is_open) = (token, true);
     }
     eprintln!("{kills} were killed in {last} holds, {abandoned} of which were abandoned");
-    assert!(abandoned > 0, "some died while they held it");
-}
-
-/// `LOCKFAST_KILLS` is for all tests that kill; this one has its share of what is usual.
-fn kills() -> usize {
-    let in_all =
-        std::env::var("LOCKFAST_KILLS").map_or(5_000, |number| number.parse().expect("a number"));
-    in_all.min(20_000)
+    if kills >= ENOUGH {
+        assert!(abandoned > 0, "some died while they held it");
+    }
 }
