@@ -204,8 +204,23 @@ pub(super) fn may_give_up(process: &Process) -> bool {
     let has_handler = Status::of(process.pid)
         .caught
         .is_none_or(|caught| caught & alarm != 0);
-    let timers = fs::read(format!("/proc/{}/timers", process.pid));
-    has_handler || timers.map_or(true, |timers| !timers.is_empty())
+    has_handler || has_timer(process.pid)
+}
+
+/// Whether the process has a timer, but for those by which its threads end the waits of their stand-ins.
+fn has_timer(pid: u32) -> bool {
+    let Ok(timers) = fs::read_to_string(format!("/proc/{pid}/timers")) else {
+        return true;
+    };
+    let mut told = timers
+        .lines()
+        .filter_map(|line| line.strip_prefix("notify:"));
+    told.any(|told| {
+        let thread = told
+            .rsplit_once("tid.")
+            .and_then(|(_, tid)| tid.parse().ok());
+        !thread.is_some_and(|tid| process::stands_in(pid, tid))
+    })
 }
 
 /// Adds how those wait who wait for one that waits, up to the first process.

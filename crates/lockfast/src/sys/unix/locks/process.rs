@@ -153,18 +153,20 @@ impl Status {
     }
 }
 
+/// Whether the thread waits in the place of another one of its process, which does nothing else meanwhile.
+pub(super) fn stands_in(pid: u32, tid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
+    name.is_ok_and(|name| name.trim_end() == STAND_IN)
+}
+
 /// Counts its threads that wait in the place of another one, which does nothing else meanwhile.
 fn stand_ins(pid: u32, threads: u32) -> u32 {
     if threads == 1 {
         return 0;
     }
-    let stands_in = |tid: &u32| {
-        let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
-        name.is_ok_and(|name| name.trim_end() == STAND_IN)
-    };
     let stand_ins = self::threads(pid)
-        .iter()
-        .filter(|tid| stands_in(tid))
+        .into_iter()
+        .filter(|&tid| stands_in(pid, tid))
         .count();
     u32::try_from(stand_ins).unwrap_or(0)
 }
