@@ -96,7 +96,10 @@ pub(crate) struct Place {
 
 /// How the content of a file can be read.
 #[cfg_attr(
-    any(not(unix), lockfast_unsupported),
+    any(
+        not(any(target_os = "linux", target_os = "android")),
+        lockfast_unsupported
+    ),
     allow(
         dead_code,
         reason = "there only files are looked at that the user named, or none"

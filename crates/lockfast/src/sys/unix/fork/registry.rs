@@ -227,7 +227,7 @@ fn open_root() -> io::Result<RawFd> {
 }
 
 /// Replaces an open descriptor.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 fn replace(fd: RawFd, by: RawFd) {
     // SAFETY: both numbers are open descriptors of this process; the one that is replaced was registered,
     // and whoever has it does not use it any more.
@@ -235,7 +235,7 @@ fn replace(fd: RawFd, by: RawFd) {
 }
 
 /// Replaces an open descriptor, in two steps, as not every system has `dup3`.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(target_os = "linux"))]
 fn replace(fd: RawFd, by: RawFd) {
     // SAFETY: as above.
     unsafe { libc::dup2(by, fd) };

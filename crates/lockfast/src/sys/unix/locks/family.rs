@@ -81,7 +81,7 @@ fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
             // Any, or any of a group.
             _ => Awaited::End(None),
         }),
-        libc::SYS_waitid => match u32::try_from(first).ok()? {
+        libc::SYS_waitid => match libc::idtype_t::try_from(first).ok()? {
             libc::P_PID => Some(certain(second)),
             libc::P_PIDFD => Some(Awaited::End(Some(of_pidfd(pid, second)?))),
             _ => Some(Awaited::End(None)),
