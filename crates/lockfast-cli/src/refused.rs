@@ -12,8 +12,8 @@ use crate::sys;
 
 /// What is in the way of opening a lock file for writing.
 #[cfg_attr(
-    windows,
-    allow(dead_code, reason = "the rights of a file are a list there")
+    not(any(target_os = "linux", target_os = "android")),
+    allow(dead_code, reason = "other systems have not all of them")
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {

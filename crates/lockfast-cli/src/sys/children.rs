@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
-use std::ptr;
+use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{SigHandler, SigSet, Signal, raise, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, raise, signal};
 use nix::unistd::{self, Pid};
 
 /// Returns a child that has ended, and how: any child, which for the first process of a container
@@ -138,25 +138,12 @@ pub(crate) fn leave_group(child: Pid) -> io::Result<()> {
     Ok(unistd::setpgid(Pid::from_raw(0), child)?)
 }
 
-/// Has SIGALRM sent to this process after that time.
+/// Sends SIGALRM to this process after that time. A thread does it, as not every system has `setitimer`.
 pub(crate) fn ring_after(time: Duration) -> io::Result<()> {
-    // A timer can't be set to more; whoever hears it early looks at the time.
-    let seconds = time.as_secs().min(86_400 * 365);
-    let value = libc::timeval {
-        tv_sec: seconds.try_into().unwrap_or(libc::time_t::MAX),
-        // One that is 0 would switch the timer off.
-        tv_usec: libc::suseconds_t::from(time.subsec_micros().max(1).cast_signed()),
+    let ring = move || {
+        thread::sleep(time);
+        // Nobody is left to tell of a failure, and none is known for this process's own pid.
+        let _ = kill(unistd::getpid(), Signal::SIGALRM);
     };
-    let timer = libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
-        it_value: value,
-    };
-    // SAFETY: reads a structure that lives longer than the call.
-    match unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
+    thread::Builder::new().spawn(ring).map(drop)
 }
