@@ -194,6 +194,7 @@ fn text(units: &[u16]) -> OsString {
 #[derive(Debug, Default)]
 pub(crate) struct Inherited(());
 
+#[allow(clippy::unused_self, reason = "as on the other side")]
 impl Inherited {
     /// Not called here, see [`CAN_INHERIT`].
     pub(crate) fn add(&mut self, _file: &File) -> io::Result<u32> {
@@ -219,9 +220,15 @@ pub(crate) fn become_command(_command: &mut Command) -> io::Error {
 pub(crate) struct Mortality(());
 
 impl Mortality {
+    #[allow(clippy::unnecessary_wraps, reason = "as on the other side")]
     pub(crate) fn begin(_signals: &[u32]) -> io::Result<Self> {
         Ok(Self(()))
     }
+}
+
+impl Drop for Mortality {
+    /// Signals would be handled as before here.
+    fn drop(&mut self) {}
 }
 
 /// There are no signals.
