@@ -67,6 +67,8 @@ fn wait_and_run(arguments: &args::Run, limit: Option<&Limit>) -> Exit {
         return Exit::SYSTEM;
     }
     let taken = locks::take(&locks, arguments);
+    // An error names the processes that have the file open: this one is not meant.
+    drop(locks);
     progress.clear();
     match taken {
         Ok(guards) => under_locks(arguments, limit, held, guards, mortality),

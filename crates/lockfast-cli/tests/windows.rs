@@ -152,7 +152,8 @@ fn status_and_ls_tell_who_has_a_lock_or_may_have_it() {
     let (directory, path) = place();
     let text = path.to_str().expect("plain");
     let status = |flags: &[&str]| printed(&[&["status", text], flags].concat());
-    assert_eq!(status(&[]), (Some(0), format!("{text}: free\n")));
+    let missing = format!("{text}: free, there is no such file\n");
+    assert_eq!(status(&[]), (Some(0), missing));
     let holder = Holder::start(text, |_| ());
     let pid = holder.process.id();
     let (code, said) = status(&[]);

@@ -57,7 +57,7 @@ def test_the_machine_and_its_deadlocks(tmp_path, actors):
     two.begin("a.acquire()")
     until_waits(a, two.pid)
 
-    # For its first tenth of a second a thread of Python waits with a timer, and may give up as far as others can see.
+    # For its first tenth of a second a thread of Python waits with a timer, so it might give up.
     def circles():
         return [
             deadlock
