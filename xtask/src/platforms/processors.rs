@@ -81,7 +81,7 @@ pub(super) const I686: Processor = Processor {
 
 /// What the models explore is the same everywhere, and takes minutes: these tests are run by
 /// `cargo xtask test` alone.
-pub(super) const MODELS: &str = "model::explored";
+pub(super) const MODELS: &str = "explored::";
 
 /// Tests that can't be run by an emulator, and why.
 const NOT_EMULATED: &[(&str, &str)] = &[
