@@ -139,10 +139,6 @@ const NOT_EMULATED: &[(&str, &str)] = &[
         "a fork by a raw system call: the emulator does not wipe pages in the child",
     ),
     (
-        "tasks::a_forked_childs_copy_of_a_place_in_the_queue_is_inert",
-        "a fork by a raw system call: the emulator does not wipe pages in the child",
-    ),
-    (
         "tasks::a_forked_childs_copy_of_a_wait_says_so_when_it_is_polled",
         "the emulator aborts when a forked child starts threads",
     ),
