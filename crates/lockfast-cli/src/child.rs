@@ -178,7 +178,7 @@ impl Running {
         self.sentinel_hears(origin.signal)
     }
 
-    /// Those of a unit are signalled one after the other, so the sentinel is given some time.
+    /// The processes of a unit are signalled one after the other, so the sentinel is given some time.
     fn sentinel_hears(&mut self, signal: i32) -> io::Result<bool> {
         const LONGEST_PAUSE: Duration = Duration::from_millis(32);
         // Signals of one kind do not queue up, so another one that soon may be the same. timeout(1)

@@ -39,7 +39,7 @@ pub(crate) struct WouldWaitForItself {
 }
 
 impl Held {
-    /// Those that the environment has.
+    /// Reads the locks that the environment names.
     pub(crate) fn around() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let (Some(paths), Some(holders)) = (variable(PATHS), variable(HOLDERS)) else {

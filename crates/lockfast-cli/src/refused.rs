@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::inspect::{shown, user_name};
 use crate::sys;
 
-/// What is in the way of opening a lock file for writing.
+/// An obstacle to opening a lock file for writing.
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
     allow(dead_code, reason = "other systems have not all of them")
@@ -50,7 +50,7 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     ) || sys::is_out_of_descriptors(error)
 }
 
-/// What the user can do about it, if something about the file explains the error.
+/// Advice for the user, if something about the file explains the error.
 pub(crate) fn advice(error: &Error) -> Option<String> {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     if !error.is_permission_denied() && !cause.is_some_and(is_read_only) {

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 #[derive(Debug, Default)]
 pub(crate) struct CancelToken {
     token: lockfast::CancelToken,
-    /// Those that do not wait in the kernel's queue themselves.
+    /// The waiters that are not in the kernel's queue themselves.
     parked: Mutex<Vec<Thread>>,
 }
 

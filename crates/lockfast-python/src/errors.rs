@@ -10,7 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// What is needed of Python's part of the package, also in a `__del__` when the interpreter ends and nothing
+/// The objects of Python's part of the package, also for a `__del__` when the interpreter ends and nothing
 /// can be imported any more.
 static KNOWN: PyOnceLock<HashMap<String, Py<PyAny>>> = PyOnceLock::new();
 
@@ -105,7 +105,7 @@ fn build(
     build().unwrap_or_else(|error| error)
 }
 
-/// Who holds it, as Python has it.
+/// The holder, as an object of Python.
 pub(crate) fn holder(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
     let since = holder.since().map(seconds);
     let parts = (holder.pid(), holder.label(), since);

@@ -97,7 +97,7 @@ pub(crate) fn take_all_async(members: &Bound<'_, PyAny>, timeout: Timeout) -> Py
     ))
 }
 
-/// Who keeps the guards, in the order of the locks.
+/// The keepers of the guards, in the order of the locks.
 type Keepers = Vec<(Arc<Holding>, bool)>;
 
 fn keepers(wanted: &[Wanted]) -> Keepers {

@@ -1,4 +1,4 @@
-//! What the objects of all primitives have in common: a handle that is opened by `__init__`, and what it
+//! The common part of the objects of all primitives: a handle that is opened by `__init__`, and what it
 //! holds.
 
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ impl Primitive for Semaphore {
 }
 
 impl<L: Primitive> Handle<L> {
-    /// One that `__init__` opens.
+    /// A place for the handle that `__init__` opens.
     pub(crate) fn new() -> Self {
         Self {
             opened: OnceLock::new(),

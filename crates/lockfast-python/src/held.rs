@@ -40,7 +40,7 @@ pub(crate) struct Held<G> {
     origin: Origin,
     /// The thread or task in whose block it is; [`NOBODYS`] once it was handed over.
     block: AtomicUsize,
-    /// What it has in common with what it became, if it did.
+    /// The number that it shares with the guard that it became, if it became one.
     chain: AtomicUsize,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Origin {
     pub(crate) is_quick: bool,
     /// The handle's list that keeps the guard's object until it is released, if it does.
     pub(crate) kept_by: Option<Arc<Holding>>,
-    /// What all guards have in common of which each became the next; 0 for the first.
+    /// A number that a chain of guards shares, each of which became the next; 0 for the first.
     pub(crate) chain: usize,
 }
 
@@ -99,7 +99,7 @@ impl<G> Held<G> {
         self.guard().as_mut().map(question)
     }
 
-    /// The same for a question that may take its time.
+    /// Asks a question that may take its time.
     pub(crate) fn ask_slowly<R: Send>(
         &self,
         py: Python<'_>,
@@ -118,7 +118,7 @@ impl<G> Held<G> {
         &self.origin
     }
 
-    /// Whose block it is in.
+    /// The owner of the block that it is in.
     pub(crate) fn block(&self) -> usize {
         self.block.load(Ordering::Relaxed)
     }

@@ -241,11 +241,11 @@ impl Who {
     }
 }
 
-/// What somebody who asks has to do with one who holds.
+/// The relation of a caller to a holder.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Relation {
     None,
-    /// The same one, which may have given the guard away.
+    /// The caller itself, which may have given the guard away.
     Uncertain,
     Certain,
 }
@@ -422,7 +422,7 @@ impl AnyGuard {
     }
 }
 
-/// Those of all handles of this process.
+/// The holdings of all handles of this process.
 fn all_holdings() -> Vec<Arc<Holding>> {
     known().iter().filter_map(Weak::upgrade).collect()
 }

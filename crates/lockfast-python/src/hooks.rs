@@ -1,4 +1,4 @@
-//! Who is told of a wait: the program's `on_wait`, and the logger `lockfast`.
+//! Receivers of news about a wait: the program's `on_wait`, and the logger `lockfast`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::errors;
 
-/// What the program wants to be told of the waits for a handle.
+/// The program's wishes for news about the waits for a handle.
 #[derive(Debug, Default)]
 pub(crate) struct Hooks {
     pub(crate) on_wait: Option<Py<PyAny>>,

@@ -69,7 +69,7 @@ fn wrong_type(value: &Bound<'_, PyAny>) -> PyErr {
     ))
 }
 
-/// What the caller of an acquire wants.
+/// The wishes of the caller of an acquire.
 pub(crate) struct Want<'py> {
     pub(crate) blocking: bool,
     pub(crate) timeout: Timeout,
@@ -111,7 +111,7 @@ impl<'py> Want<'py> {
     }
 }
 
-/// What is asked for, and how.
+/// A request for a lock.
 pub(crate) struct Ask<'a> {
     pub(crate) hooks: &'a Hooks,
     pub(crate) is_quick: bool,
@@ -126,7 +126,7 @@ pub(crate) struct Ask<'a> {
 #[derive(Debug)]
 pub(crate) enum Trouble {
     Lock(lockfast::Error),
-    /// What was to be upgraded is not held, and why.
+    /// The guard to upgrade is not held; with the reason.
     NotHeld(PathBuf, &'static str),
 }
 

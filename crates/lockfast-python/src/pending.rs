@@ -93,7 +93,7 @@ impl Pending {
         class.call1((Py::new(py, self)?, name))
     }
 
-    /// What `__aenter__` of a handle returns.
+    /// The result of `__aenter__` of a handle.
     pub(crate) fn enter(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let enter = py.import("lockfast._tasks")?.getattr("enter")?;
         enter.call1((Py::new(py, self)?,))

@@ -64,7 +64,7 @@ impl RwLock {
     }
 }
 
-/// One way to hold it, by a thread.
+/// A way to hold it, by a thread.
 macro_rules! take {
     ($slf:expr, $py:expr, $want:expr, $attempt:ident, $within:ident, $as_task:ident) => {{
         let opened = $slf.handle.get()?;
@@ -94,7 +94,7 @@ macro_rules! take {
     }};
 }
 
-/// The same by a task.
+/// A way to hold it, by a task.
 macro_rules! pending {
     ($slf:expr, $py:expr, $timeout:expr, $attempt:ident, $as_task:ident, $guard:ident) => {{
         let opened = $slf.handle.get()?;
@@ -320,7 +320,7 @@ impl RwLock {
     }
 }
 
-/// One guard becomes another at once; if that fails the first one is held on.
+/// Turns a guard into another one at once; if that fails, the first stays held.
 fn converted<C: GuardClass, G: Send>(
     py: Python<'_>,
     held: &Held<G>,

@@ -207,7 +207,7 @@ impl Error {
         matches!(self.inner.cause, Cause::InvalidPath(_))
     }
 
-    /// What the operating system said, if it is an error of a call.
+    /// The error of the operating system, if a call failed.
     pub(crate) fn of_system(&self) -> Option<&io::Error> {
         match &self.inner.cause {
             Cause::System(error) | Cause::Unsupported(_, Some(error)) => Some(error),

@@ -383,7 +383,7 @@ impl LockFile {
 
     /// Tries to lock it for its user alone, for a reader that leaves; `false` when somebody else has it.
     ///
-    /// What the reader shared may be gone in either case, and others may have been in between: on a file
+    /// The reader's share may be gone in either case, and others may have been in between: on a file
     /// that is locked now and still at its path nobody else is inside.
     pub(crate) fn attempt_to_be_last(&self) -> io::Result<bool> {
         if self.bytes {

@@ -61,13 +61,13 @@ impl Handle {
         &self.settings
     }
 
-    /// Does the kernel of this machine keep the locks of its file, and so answer at once?
+    /// Whether the kernel of this machine keeps the locks of its file, and so answers at once.
     pub(crate) fn answers_at_once(&self) -> bool {
         let (file, _) = self.process().queue.glance();
         file.is_some_and(|file| !file.is_remote())
     }
 
-    /// Is this thread inside, by this handle or another one of its file?
+    /// Whether this thread is inside, by this handle or another one of its file.
     pub(crate) fn is_this_threads(&self) -> bool {
         let thread = ThreadToken::current();
         let queue = &self.process().queue;

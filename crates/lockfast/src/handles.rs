@@ -17,7 +17,7 @@ pub(crate) fn remember(handle: &Arc<Handle>) {
     handles.push(Arc::downgrade(handle));
 }
 
-/// Those that were opened and may still live.
+/// The handles that were opened and may still live.
 pub(crate) fn all() -> Vec<Weak<Handle>> {
     handles().clone()
 }

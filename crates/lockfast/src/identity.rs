@@ -11,7 +11,7 @@
 //! later ones compare the descriptor with that [`Sightings`]: a file that was deleted or replaced has
 //! fewer names, and one that was renamed has another change time.
 //!
-//! What the descriptor means is compared as well: a program may close all descriptors, and then the number
+//! The descriptor's own file is compared as well: a program may close all descriptors, and then the number
 //! means nothing or another file.
 
 use std::fs::File;
@@ -178,7 +178,7 @@ pub(crate) fn is_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<bo
     status_at(file, path, follow).map(|status| status.is_some())
 }
 
-/// What is at the path, if it is the file, and the descriptor still means it.
+/// The status of the path, if the file is there and the descriptor still means it.
 fn status_at(file: &LockFile, path: &Path, follow: bool) -> io::Result<Option<Status>> {
     if !file.is_there() {
         return Ok(None);

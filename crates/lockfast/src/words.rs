@@ -55,7 +55,7 @@ const PHRASES: &[[&str; 3]] = &[
 ];
 
 impl Words {
-    /// Those that were declared.
+    /// The words that were declared.
     pub(crate) fn spoken() -> Self {
         match SPOKEN.load(Ordering::Relaxed) {
             1 => Self::Python,

@@ -1,4 +1,4 @@
-//! What can be said after `lockfast run`.
+//! The options and texts of `lockfast run`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What keeps a user from writing to a file.
+//! Obstacles that keep a user from writing to a file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
     })
 }
 
-/// What `chattr` has set.
+/// Looks for an attribute that `chattr` has set.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn attribute(path: &Path) -> Option<Obstacle> {
     use std::ffi::CString;

@@ -11,7 +11,7 @@ use crate::stage::{Actor, HOLD, Stage, is_free, outcome, run};
 /// A worker that ends when the input is closed. The command waits for it.
 const WORKER: &str = "exec 3<&0; cat <&3 & echo ready; wait";
 
-/// The same, but the command ends at once.
+/// Starts a command that ends at once, and leaves a process running.
 const BACKGROUND: &str = "exec 3<&0; cat <&3 & echo ready";
 
 /// The lock is free now, or soon: the output of its last holder was closed before its lock.
@@ -176,7 +176,7 @@ fn a_command_that_ended_has_not_abandoned_its_record() {
     assert_eq!((next.code, next.errors.as_str()), (Some(0), ""));
 }
 
-/// Those that keep it are named, though the one that took it is gone.
+/// The processes that keep the lock are named, though the one that took it is gone.
 #[cfg(target_os = "linux")]
 #[test]
 fn who_keeps_the_lock_is_told() {

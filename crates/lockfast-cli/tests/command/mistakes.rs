@@ -62,7 +62,7 @@ fn the_words_of_flock_are_understood() {
     drop(holder);
 }
 
-/// What keeps a file from being locked ends with one code, and with advice.
+/// Each obstacle to locking a file ends with one code, and with advice.
 #[test]
 fn a_file_that_cannot_be_written_to_is_told_with_what_helps() {
     if !nix::unistd::geteuid().is_root() {

@@ -9,7 +9,7 @@ use crate::stage::{Actor, Stage, outcome, run, script};
 
 const LOCKFAST: &str = env!("CARGO_BIN_EXE_lockfast");
 
-/// One in another one, with these options.
+/// Runs a command in another one, with these options.
 fn nested(outer: &[&str], inner: &[&str], lock: &Path) -> Command {
     let mut command = run(outer);
     command.arg(lock).args(["--", LOCKFAST, "run"]).args(inner);

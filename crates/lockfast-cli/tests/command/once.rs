@@ -1,4 +1,4 @@
-//! What is sent to each process of a group reaches the command once.
+//! A signal to each process of a group reaches the command once.
 
 use std::fs;
 use std::os::unix::process::CommandExt;

@@ -136,9 +136,9 @@ pub(crate) struct Snapshot {
     pub(crate) places: HashMap<FileKey, Place>,
     /// Those that have a lock or wait for one, and their ancestors.
     pub(crate) processes: HashMap<u32, Process>,
-    /// Those that wait for a child of theirs which waits.
+    /// Processes that wait for a child of theirs which waits.
     pub(crate) families: Vec<FamilyWait>,
-    /// Those whose waits may end by themselves.
+    /// Processes whose waits may end by themselves.
     pub(crate) may_give_up: HashSet<u32>,
     pub(crate) gaps: Gaps,
 }

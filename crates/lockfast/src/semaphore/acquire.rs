@@ -169,7 +169,7 @@ fn current(handle: &Handle) -> Result<Arc<LockFile>> {
     }
 }
 
-/// The same, waiting for a lease that is in the way.
+/// Waits for a lease that is in the way.
 async fn opened(handle: &Handle, wait: &mut Wait<'_>) -> Result<Arc<LockFile>> {
     match usable(handle) {
         Some(file) => Ok(file),

@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 pub(crate) const LOCKS: &str = "/run/lock";
 pub(crate) const TEMPORARY: &str = "/var/tmp";
 
-/// Can there be such directories?
+/// Whether there can be such directories.
 pub(crate) fn can_be_made() -> Result<(), String> {
     let tried = thread::spawn(make).join().expect("no panic");
     tried.map_err(|error| format!("directories of its own can't be mounted: {error}"))

@@ -1,4 +1,4 @@
-//! What a name is, and who shares it.
+//! Names, and the processes that share them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

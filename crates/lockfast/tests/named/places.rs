@@ -34,7 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 const NAME: &str = "place";
 const TMPFILES: &str = "systemd-tmpfiles";
 
-/// What a process of that user answers that takes the lock.
+/// The answer of a process of that user which takes the lock.
 fn answer(user: u32) -> String {
     Actor::answer_of(NAME, &[(USER, &user.to_string())])
 }

@@ -41,7 +41,7 @@ pub(crate) struct Props {
     /// Files that are open only to fill the table.
     filling: Vec<File>,
     lockless: Option<fuser::BackgroundSession>,
-    /// What the program has put in the place of the library's descriptors.
+    /// The files that the program has put in the place of the library's descriptors.
     owned: Vec<Owned>,
     server: Option<Server>,
     leased: Option<File>,

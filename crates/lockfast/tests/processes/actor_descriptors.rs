@@ -1,4 +1,4 @@
-//! What an actor does to descriptors that are not its own, as daemons do.
+//! An actor's work on descriptors that are not its own, as daemons do it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -12,7 +12,7 @@ type Answer = Result<String, Box<dyn std::error::Error>>;
 /// A descriptor that the program has put in the place of another one.
 pub(crate) struct Owned {
     number: RawFd,
-    /// What it is.
+    /// Its kind.
     sort: Sort,
 }
 
@@ -161,7 +161,7 @@ fn open_in_threads(path: &str) -> Answer {
     Ok((others().len() - before).to_string())
 }
 
-/// What the number of the standard error stream means while a lock is open that was opened without it.
+/// The file behind the standard error's number while a lock is open that was opened without it.
 #[allow(unsafe_code, reason = "dup and dup2")]
 fn standard_error_while_open(path: &str) -> Answer {
     // SAFETY: the stream is open, and given back below.

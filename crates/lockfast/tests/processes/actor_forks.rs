@@ -1,4 +1,4 @@
-//! What an actor does to be forked at an awkward moment.
+//! An actor that is forked at an awkward moment.
 
 use std::fs::File;
 use std::io::Read;

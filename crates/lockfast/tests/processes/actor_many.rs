@@ -1,4 +1,4 @@
-//! What an actor does with very many locks.
+//! An actor with very many locks.
 
 use std::fs::{self, File};
 use std::path::Path;

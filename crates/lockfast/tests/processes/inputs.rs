@@ -510,7 +510,7 @@ fn unshare_arguments() -> &'static [&'static str] {
     }
 }
 
-/// Can a program be mounted as a file system?
+/// Whether a program can be mounted as a file system.
 pub(crate) fn can_mount_programs() -> Result<(), String> {
     if Path::new("/dev/fuse").exists() {
         can_unshare()

@@ -58,7 +58,7 @@ fn user(number: u32) -> Actor {
     actor
 }
 
-/// What opens each primitive there.
+/// The commands that open each primitive there.
 fn opens(place: &Place, options: &str) -> [String; 3] {
     let path = place.lock();
     ["open a", "rw open b", "sem open c"].map(|open| {

@@ -14,14 +14,14 @@ use fuser::{
     ReplyEntry, Request,
 };
 
-/// What is known of it from outside.
+/// The part of it that is seen from outside.
 pub(crate) struct Server {
     shared: Arc<Shared>,
     _session: BackgroundSession,
 }
 
 struct Shared {
-    /// What the calls that wait are answered; 0 if they are answered as the others.
+    /// The answer to calls that wait; 0 if they are answered as the others.
     waits: i32,
     /// The file that is there now; 0 before it was created. Others are stale.
     inode: AtomicU64,

@@ -1,4 +1,4 @@
-//! What belongs to others does not hold up whoever looks.
+//! A look is not held up by files, memory and leases of others.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What is shown is so: of locks among many others, of holders that are hard to see.
+//! Reports are true: of locks among many others, of holders that are hard to see.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -148,7 +148,7 @@ fn a_lock_file_with_a_mode_of_its_own_has_its_name() {
     shows_holder(&path);
 }
 
-/// The same by another program, of whose descriptor the kernel never tells the name.
+/// A file that got its name by another program, whose descriptor never shows that name.
 #[test]
 fn a_file_that_got_its_name_after_it_was_opened_is_found_by_it() {
     const SCRIPT: &str = r#"

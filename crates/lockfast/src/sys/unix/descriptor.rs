@@ -24,7 +24,7 @@ pub(super) fn above_standard(file: File) -> io::Result<File> {
     moved(&file)
 }
 
-/// The same open file by another number.
+/// Gives the open file another number.
 pub(super) fn moved(file: &File) -> io::Result<File> {
     let moved = check(control(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LOWEST))?;
     // SAFETY: the descriptor is new, and nobody else's.

@@ -79,12 +79,12 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
         .and_then(above_standard)
 }
 
-/// Was the open refused because a program has a lease on the file?
+/// Whether the open was refused because a program has a lease on the file.
 pub(crate) fn is_leased(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
-/// Was the open refused because too many files are open already?
+/// Whether the open was refused because too many files are open already.
 pub(crate) fn is_table_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

@@ -1,4 +1,4 @@
-//! Who holds and who awaits which lock, by `/proc`.
+//! Holders and waiters of locks, read from `/proc`.
 //!
 //! Nothing else is opened but files that may have an owner record, and the file that the caller names.
 //! Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no lease

@@ -144,7 +144,7 @@ impl Registered {
 
 pub(super) type Registry = BTreeMap<RawFd, Registered>;
 
-/// What stands where a descriptor was that is not to be used any more.
+/// A descriptor in the place of one that must not be used any more.
 static TOMBSTONE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 static REGISTRY: MadeOnce<PerProcess<Mutex<Registry>>> = MadeOnce::new();

@@ -28,7 +28,7 @@ pub(super) struct Table {
 /// kernel looks again. So the table is read until it stays the same.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// The same all the time: the kernel keeps the room that it has made for a long line.
+    /// One descriptor for all readings: the kernel keeps the room that it has made for a long line.
     file: File,
 }
 
@@ -97,7 +97,7 @@ impl Reader {
         })
     }
 
-    /// The same, when it is known that the file has a lock, unless that is released meanwhile.
+    /// Reads when the file is known to have a lock, unless that is released meanwhile.
     pub(super) fn table_with(&mut self, file: Option<FileKey>) -> io::Result<Table> {
         const TRIES: usize = 4;
         for _ in 1..TRIES {

@@ -25,7 +25,7 @@ struct LastRun {
     at: Duration,
 }
 
-/// What a processor's clock showed at that time.
+/// The clock of a processor at that time.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     clock: Duration,
