@@ -53,6 +53,7 @@ fn a_lock_of_other_protocols_is_taken_in_every_way() {
 
 fn a_lock_that_lingers_is_taken_in_every_way() {
     mixture(&["lock"], ALONE, "linger=20");
+    mixture(&["reentrant"], ALONE, "linger=20");
 }
 
 fn a_lock_that_removes_its_file_is_taken_in_every_way() {
@@ -61,7 +62,6 @@ fn a_lock_that_removes_its_file_is_taken_in_every_way() {
 
 fn a_reentrant_lock_is_taken_in_every_way() {
     mixture(&["reentrant"], ALONE, "");
-    mixture(&["reentrant"], ALONE, "linger=20");
 }
 
 fn readers_and_writers_come_in_every_way() {

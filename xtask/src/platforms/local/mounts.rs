@@ -23,6 +23,8 @@ const NO_LINGER: (&str, &str) = (
     "linger::",
     "inotify does not hear what is done behind it: lingering is unsupported",
 );
+const NO_LINGER_IN_MIXTURES: (&str, &str) = ("_lingers_", NO_LINGER.1);
+const NO_OTHER_USERS: (&str, &str) = ("ownership::", "only the user who has mounted it gets in");
 const BETTER: (&str, &str) = (
     "identity::a_moved_directory_is_noticed_when_asked",
     "that is noticed there without being asked for, too",
@@ -77,7 +79,7 @@ pub(super) const ALL: [FileSystem; 8] = [
         name: "FUSE: bindfs",
         commands: "mkdir behind; bindfs behind here",
         exceptions: &[],
-        not_tested: Some(&[NO_LINGER, BETTER, ASKS_AGAIN]),
+        not_tested: Some(&[NO_LINGER, NO_LINGER_IN_MIXTURES, BETTER, ASKS_AGAIN]),
     },
     FileSystem {
         // It passes all locks on as those of one process, its own.
@@ -102,6 +104,8 @@ pub(super) const ALL: [FileSystem; 8] = [
         exceptions: &[],
         not_tested: Some(&[
             NO_LINGER,
+            NO_LINGER_IN_MIXTURES,
+            NO_OTHER_USERS,
             BETTER,
             ASKS_AGAIN,
             NO_SOCKET_OF_FORK,
