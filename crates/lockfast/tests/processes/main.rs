@@ -47,6 +47,7 @@ mod rwlock;
 mod semaphore;
 mod server;
 mod servers;
+mod shared_memory;
 mod stage;
 mod table;
 mod tally;

@@ -185,7 +185,7 @@ impl Crowd {
 }
 
 /// Does the process run, and has it not begun to end? Its locks are free some time after that.
-fn is_not_exiting(pid: u64) -> bool {
+pub(crate) fn is_not_exiting(pid: u64) -> bool {
     const PF_EXITING: u64 = 4;
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;

@@ -1,12 +1,13 @@
 //! Shared memory in which the workers of all processes show what they do.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use crate::shared_memory;
+use crate::witness::is_not_exiting;
 
 /// A table of slots, one for each worker, in a file next to the lock.
 ///
@@ -88,33 +89,10 @@ impl Doing {
 }
 
 impl Board {
-    #[allow(unsafe_code, reason = "shared memory")]
     pub(crate) fn beside(lock: &Path, limit: u64) -> Self {
-        const SIZE: usize = WORDS * size_of::<u64>();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(lock.with_extension("board"))
-            .expect("a file");
-        file.set_len(SIZE as u64).expect("room for the words");
-        // SAFETY: a new mapping of a file that is as long, at an address of the kernel's choice.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                SIZE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                file.as_raw_fd(),
-                0,
-            )
-        };
-        assert_ne!(address, libc::MAP_FAILED);
-        Self {
-            words: NonNull::new(address).expect("never at 0").cast(),
-            limit,
-        }
+        let size = WORDS * size_of::<u64>();
+        let words = shared_memory::map(&lock.with_extension("board"), size);
+        Self { words, limit }
     }
 
     #[allow(unsafe_code, reason = "shared memory")]
@@ -256,20 +234,7 @@ impl Slot {
 
     /// Whether its process runs and has not begun to end.
     fn is_alive(&self) -> bool {
-        const PF_EXITING: u64 = 4;
-        let pid = self.word(PID).load(SeqCst);
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-            return false;
-        };
-        let mut fields = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace();
-        let state = fields.next();
-        let flags = fields.nth(5).and_then(|flags| flags.parse::<u64>().ok());
-        !matches!(state, Some("Z" | "X") | None)
-            && flags.is_some_and(|flags| flags & PF_EXITING == 0)
+        is_not_exiting(self.word(PID).load(SeqCst))
     }
 }
 
