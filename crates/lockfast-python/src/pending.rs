@@ -99,7 +99,7 @@ impl Pending {
         enter.call1((Py::new(py, self)?,))
     }
 
-    /// The first attempt; tells of the wait that begins if it fails.
+    /// Makes the first attempt; reports the wait that begins if it fails.
     fn begin(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<Option<Finish>> {
         let error = match patience::first(py, self.is_quick, true, &*self.attempt) {
             Ok(finish) => return Ok(Some(finish)),

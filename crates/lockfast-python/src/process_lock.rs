@@ -126,7 +126,7 @@ impl Opener {
     }
 }
 
-/// Whoever drops it is told of nothing, as with fasteners.
+/// Dropping it gives no warning, as with fasteners.
 const ORIGIN: Origin = Origin {
     is_quick: true,
     kept_by: None,

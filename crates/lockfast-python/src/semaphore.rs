@@ -26,7 +26,7 @@ pub(crate) struct Semaphore {
     handle: Handle<lockfast::Semaphore>,
 }
 
-/// One or more permits, held until they are released.
+/// Permits, at least one, held until they are released.
 #[pyclass(frozen, weakref, module = "lockfast")]
 #[derive(Debug)]
 pub(crate) struct SemaphorePermit {

@@ -18,7 +18,7 @@ def is_known():
 
 
 def refuse_locks(errno):
-    """Each lock on a file is refused, and nobody tells of one that is in the way."""
+    """Each lock on a file is refused, and no question names a holder."""
     fcntl, _, _ = CALLS[platform.machine()]
     # Bytes 24 to 27 are the lower half of the second argument.
     _install(

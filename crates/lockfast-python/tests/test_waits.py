@@ -1,4 +1,4 @@
-"""Waits that the program is told of, and ends."""
+"""Waits that are reported to the program, and that it ends."""
 
 import asyncio
 import datetime

@@ -228,7 +228,7 @@ impl LockFile {
         })
     }
 
-    /// Was it opened by this process, or is this a forked child's copy?
+    /// Whether it was opened by this process, and is no forked child's copy.
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.file.is_own()

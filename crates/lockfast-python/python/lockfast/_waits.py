@@ -1,4 +1,4 @@
-"""Waits, as the program is told of them, and who is sure to hold a lock."""
+"""Reports of waits to the program, and the threads that surely hold a lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEBUG = 10
 
 
 class Waiting:
-    """A wait for a lock, as `on_wait` is told of it."""
+    """A wait for a lock, as `on_wait` gets it."""
 
     __slots__ = ("holder", "path", "waited")
 

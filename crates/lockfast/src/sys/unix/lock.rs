@@ -109,7 +109,7 @@ fn may_mean_refused(error: &io::Error) -> bool {
 /// How often a lock is refused by nobody until it is an error.
 const REFUSALS: u32 = 3;
 
-/// Nobody tells of a `flock`.
+/// The kernel names no holder of a `flock`.
 fn is_in_the_way(file: &File, access: Access, target: Target) -> bool {
     match target {
         Target::Bytes(range) => !matches!(find(file, access, range), Ok(None)),

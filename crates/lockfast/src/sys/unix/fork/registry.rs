@@ -86,7 +86,7 @@ impl PrivateFile {
         })
     }
 
-    /// Was it opened by this process, or is this a child's copy?
+    /// Whether it was opened by this process, and is no child's copy.
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.generation == generation()
