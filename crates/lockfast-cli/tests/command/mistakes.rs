@@ -242,10 +242,11 @@ fn a_holder_by_the_other_kind_of_lock_is_told() {
     holder.end();
     assert_eq!(warned(&[]), "");
 
-    let ours = hold(&lock);
+    let mut ours = hold(&lock);
     let warning = warned(&["--protocol", "flock"]);
     assert!(warning.contains("--protocol both"), "{warning}");
-    drop(ours);
+    ours.tell("end");
+    ours.end();
 
     // Who takes both kinds by two programs knows what it does.
     let mut both = Command::new("flock");
