@@ -30,6 +30,9 @@ enum Task {
     Lint,
     /// Print figures on the structure of the code; fail if it breaks a rule
     Structure(structure::Options),
+    /// Take a free lock, for `structure --calls`
+    #[command(hide = true)]
+    FreeLock,
     /// Compile each crate with the least version of Rust that it declares
     Minimum(minimum::Options),
     /// Verify what PLATFORM.md says of other systems, processors and file systems
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
         Task::Structure(options) => structure::run(&options),
+        Task::FreeLock => structure::calls::run(),
         Task::Minimum(options) => minimum::run(&options),
         Task::Platforms(options) => platforms::run(&options),
         Task::Install(options) => install::run(&options),

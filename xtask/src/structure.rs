@@ -1,5 +1,6 @@
 //! Figures on how the code is built, and the rules that it must keep.
 
+pub(crate) mod calls;
 mod comments;
 mod imports;
 mod names;
@@ -22,6 +23,9 @@ pub(crate) struct Options {
     /// List each finding with its file
     #[arg(long)]
     list: bool,
+    /// Also count the functions between the call of a free lock and the kernel. Takes gdb
+    #[arg(long)]
+    calls: bool,
 }
 
 /// Prints the figures, and fails if an import goes up or in a circle.
@@ -47,6 +51,15 @@ pub(crate) fn run(options: &Options) -> Outcome {
     );
     let largest = library.iter().map(Source::lines).max().unwrap_or(0);
     figure("lines in the largest file", largest);
+    if options.calls {
+        let functions = calls::before_the_kernel()?;
+        figure("functions before the kernel, free lock", functions.len());
+        figure("files of these", calls::files(&functions));
+        if options.list {
+            let shown = |function: &calls::Function| format!("{} {}", function.file, function.name);
+            list("call", functions.iter().map(shown));
+        }
+    }
     if options.list {
         list(
             "up",
