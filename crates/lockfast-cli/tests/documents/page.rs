@@ -26,11 +26,8 @@ pub(crate) const PAGES: [Page; 4] = [
     page!("crates/lockfast-python/README.md"),
 ];
 
-pub(crate) const WORKS_WITH: Page = PAGES[2];
-
-/// Other texts that promise something.
-pub(crate) const OTHERS: [Page; 30] = [
-    page!("DESIGN.md"),
+/// The documents of the design.
+pub(crate) const DESIGN: [Page; 21] = [
     page!("docs/design/README.md"),
     page!("docs/design/kernel-locks.md"),
     page!("docs/design/protocol.md"),
@@ -52,6 +49,13 @@ pub(crate) const OTHERS: [Page; 30] = [
     page!("docs/design/command.md"),
     page!("docs/design/python.md"),
     page!("docs/design/tests.md"),
+];
+
+pub(crate) const WORKS_WITH: Page = PAGES[2];
+
+/// Other texts that promise something.
+pub(crate) const OTHERS: [Page; 9] = [
+    page!("DESIGN.md"),
     page!("PLATFORM.md"),
     page!("COMPARE.md"),
     page!("SECURITY.md"),
