@@ -17,7 +17,7 @@
 //! those who want it, see [`linger`].
 //!
 //! On Windows nobody else can read or write what is locked, so there none of the data is locked but byte
-//! 0: the bytes behind it lie `2^60` higher, and there is no tag (`sys/windows/pieces.rs`).
+//! 0: the bytes behind it lie `2^60` higher, and there is no tag (`sys/pieces.rs`).
 //!
 //! Programs that lock the whole file, or byte 0, conflict with every holder of the main bytes. In
 //! which order the bytes are taken, and why that is right, is in [`plan`].
@@ -36,11 +36,14 @@ pub(crate) mod linger;
 #[cfg(test)]
 pub(crate) mod model;
 pub(crate) mod permits;
+#[cfg(test)]
+mod pieces;
 pub(crate) mod plan;
 pub(crate) mod tickets;
 
 use crate::Holder;
 
+pub(crate) use crate::sys::Blocker;
 use crate::sys::Range;
 
 /// The kind of kernel lock to take, and so the other programs that lockfast works together with.
@@ -107,17 +110,6 @@ const PID_BITS: u32 = 22;
 
 /// The bits that are left for the fingerprint of the pid namespace, below the rooms.
 const NAMESPACE_BITS: u32 = 61 - PID_BITS;
-
-/// What the kernel says of the lock that stands in the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Blocker {
-    /// The first byte of its range.
-    pub(crate) start: u64,
-    /// The length of its range, 0 for "to the end of the file, wherever that will be".
-    pub(crate) len: u64,
-    /// The owner of a classic lock.
-    pub(crate) pid: Option<u32>,
-}
 
 /// The length of the exclusive range of the process `pid` in the namespace with this fingerprint.
 pub(crate) fn exclusive_len(pid: u32, namespace: u64) -> u64 {

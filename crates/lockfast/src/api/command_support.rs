@@ -52,7 +52,7 @@ pub enum Until {
 /// As the system has them.
 #[cfg(feature = "inspect")]
 pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
-    let key = sys::locks::key_of(path)?;
+    let key = crate::inspect::key_of(path)?;
     Ok(((key.major, key.minor), key.inode))
 }
 

@@ -13,8 +13,7 @@
 //! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `made_once` | holds a value that is made when it is first needed, without waiting, so that a fork can't copy a wait. The same on all sides |
-//! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
-//! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
+//! //! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
 //! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
@@ -48,8 +47,6 @@ mod windows;
 #[cfg(all(windows, not(lockfast_unsupported)))]
 use windows as side;
 
-#[cfg(feature = "inspect")]
-pub(crate) use side::locks;
 pub(crate) use side::{alarm, bell, file, fork, lock, park, place, process, watch};
 
 #[allow(
@@ -66,12 +63,14 @@ pub(crate) mod made_once;
 
 pub(crate) mod hash;
 pub(crate) mod per_process;
+#[cfg(any(windows, test))]
+pub(crate) mod pieces;
 pub(crate) mod primitive;
 mod range;
 
 use std::path::PathBuf;
 
-pub(crate) use range::{Access, Range};
+pub(crate) use range::{Access, Blocker, Range};
 
 /// How a wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use super::check;
-use crate::protocol::Blocker;
-use crate::sys::{Access, Range};
-use crate::sys::{Target, Waited};
+use crate::sys::{Access, Blocker, Range, Target, Waited};
 
 /// Are there locks of bytes that belong to the open file description?
 pub(crate) const HAS_RANGES: bool = cfg!(any(
@@ -147,8 +145,7 @@ mod record {
     use std::os::fd::{AsRawFd, RawFd};
 
     use super::super::check;
-    use crate::protocol::Blocker;
-    use crate::sys::{Access, Range};
+    use crate::sys::{Access, Blocker, Range};
 
     #[cfg(target_vendor = "apple")]
     use libc::flock as Flock;
@@ -253,8 +250,7 @@ mod record {
     use std::fs::File;
     use std::io;
 
-    use crate::protocol::Blocker;
-    use crate::sys::{Access, Range};
+    use crate::sys::{Access, Blocker, Range};
 
     pub(super) fn lock(_: &File, _: Access, _: Range, _: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())

@@ -6,14 +6,6 @@ mod descriptor;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod lock;
-#[cfg(all(feature = "inspect", any(target_os = "linux", target_os = "android")))]
-pub(crate) mod locks;
-#[cfg(all(
-    feature = "inspect",
-    not(any(target_os = "linux", target_os = "android"))
-))]
-#[path = "../unsupported/locks.rs"]
-pub(crate) mod locks;
 pub(crate) mod park;
 pub(crate) mod place;
 pub(crate) mod process;

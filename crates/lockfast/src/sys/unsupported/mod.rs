@@ -5,8 +5,6 @@ pub(crate) mod bell;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod lock;
-#[cfg(feature = "inspect")]
-pub(crate) mod locks;
 pub(crate) mod park;
 pub(crate) mod place;
 pub(crate) mod process;

@@ -7,11 +7,9 @@ use std::fs::File;
 use std::io;
 use std::time::Instant;
 
-use super::pieces;
 use super::request::{self, Any};
 use super::sleep::MOST;
-use crate::sys::Range;
-use crate::sys::Rung;
+use crate::sys::{Range, Rung, pieces};
 
 /// Hears what happens to the permits of one file at a time.
 #[derive(Debug)]

@@ -7,10 +7,7 @@ pub(crate) mod file;
 pub(crate) mod fork;
 mod held;
 pub(crate) mod lock;
-#[cfg(feature = "inspect")]
-pub(crate) mod locks;
 pub(crate) mod park;
-mod pieces;
 pub(crate) mod place;
 pub(crate) mod process;
 mod request;

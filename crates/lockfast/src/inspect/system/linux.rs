@@ -4,9 +4,11 @@
 //! Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no lease
 //! is broken, and no memory is read that a file backs.
 
+mod command;
+mod descriptors;
 mod family;
+mod file;
 mod mounts;
-mod opened;
 mod parties;
 mod process;
 mod question;
@@ -17,23 +19,22 @@ mod scan;
 mod search;
 mod sleepers;
 mod table;
-mod target;
-mod thread;
+mod waiters;
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use self::descriptors::Descriptors;
+use self::file::InspectedFile;
 use self::mounts::Mounts;
-use self::opened::Opened;
-use self::reading::Reader;
+use self::reading::TableReader;
 use self::scan::Scan;
 use self::sleepers::Sleepers;
-use self::table::Line;
-use self::target::Target;
-use crate::inspect::snapshot::{Content, Description, FileKey, Gaps, KernelLock, Place, Snapshot};
-use crate::inspect::{Kind, bytes};
+use self::table::LockLine;
+use crate::inspect::snapshot::{Content, Description, FileKey, Gaps, Place, Snapshot};
+use crate::inspect::view::Kind;
 
 /// The locks of the file at the path, or of the machine.
 ///
@@ -42,16 +43,20 @@ use crate::inspect::{Kind, bytes};
 pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     let mut mounts = Mounts::default();
     let target = match path {
-        Some(path) => Some(Target::find(path, &mut mounts)?),
+        Some(path) => Some(InspectedFile::find(path, &mut mounts)?),
         None => None,
     };
-    taken(path, target, mounts).map_err(untold)
+    taken(path, target, mounts).map_err(scan::without_proc)
 }
 
 /// All that is read of `/proc`, when it is known which file is asked for, if it is one.
-fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io::Result<Snapshot> {
+fn taken(
+    path: Option<&Path>,
+    target: Option<InspectedFile>,
+    mut mounts: Mounts,
+) -> io::Result<Snapshot> {
     let file = target.as_ref().map(|target| target.key);
-    let mut reader = Reader::open()?;
+    let mut reader = TableReader::open()?;
     let mut before = reader.table(file)?;
     let outside = !is_first_namespace();
     let is_held = before.lines.iter().any(|line| !line.waiting);
@@ -85,7 +90,7 @@ fn taken(path: Option<&Path>, target: Option<Target>, mut mounts: Mounts) -> io:
         before = reader.table_with(file)?;
     }
     before.lines.extend(&asked);
-    let opened = Opened::new(open, target.as_ref(), &before.lines, &mut mounts);
+    let opened = Descriptors::new(open, target.as_ref(), &before.lines, &mut mounts);
     let waiters = opened.waiters(&before.lines);
     let sleepers = Sleepers::new(waiters.iter().map(|(_, waiter)| waiter));
     let mut after = reader.table(file)?.lines;
@@ -138,7 +143,7 @@ pub(crate) fn open(
     let regular = |metadata: &Metadata| metadata.is_file() && is_length(metadata.len());
     match content {
         Content::At(path) => {
-            let target = Target::find(path, &mut Mounts::default()).ok()?;
+            let target = InspectedFile::find(path, &mut Mounts::default()).ok()?;
             let is_its = target.key == key && regular(&target.metadata);
             is_its.then(|| question::reopened(&target.file)).flatten()
         }
@@ -152,21 +157,13 @@ pub(crate) fn open(
 
 /// How the table names the file at the path.
 pub(crate) fn key_of(path: &Path) -> io::Result<FileKey> {
-    Ok(Target::find(path, &mut Mounts::default())?.key)
-}
-
-/// That `/proc` is not there must not be taken for the file not being there, which nobody can have locked.
-#[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
-fn untold(error: io::Error) -> io::Error {
-    io::Error::other(format!(
-        "/proc, which tells it, cannot be read: {error}; mount it"
-    ))
+    Ok(InspectedFile::find(path, &mut Mounts::default())?.key)
 }
 
 /// A lock whose descriptor could not be seen.
-fn described(line: Line, unreadable: &[u32]) -> Description {
+fn described(line: LockLine, unreadable: &[u32]) -> Description {
     let owner = match line.lock.kind {
-        Kind::Ofd => named(&line.lock),
+        Kind::Ofd => line.tagged_pid(),
         Kind::Classic => line.pid,
         // It may have been inherited by others, and the one that took it be gone.
         Kind::Flock => line.pid.filter(|pid| unreadable.contains(pid)),
@@ -178,11 +175,6 @@ fn described(line: Line, unreadable: &[u32]) -> Description {
         owners: owner.into_iter().collect(),
         locks: vec![line.lock],
     }
-}
-
-/// Who a lock of lockfast says that it belongs to.
-fn named(lock: &KernelLock) -> Option<u32> {
-    bytes::named_pid(lock, crate::sys::process::namespace())
 }
 
 /// Is this the namespace from which every process can be seen?

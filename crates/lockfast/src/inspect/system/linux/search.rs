@@ -9,18 +9,19 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 
-use super::scan::{self, Open, Scan};
-use super::table::Line;
-use super::target::Target;
-use super::{named, process, same};
-use crate::inspect::snapshot::KernelLock;
-use crate::inspect::{Kind, bytes};
+use super::file::InspectedFile;
+use super::scan::{self, OpenDescriptor, Scan};
+use super::table::LockLine;
+use super::{process, same};
+use crate::inspect::bytes;
+use crate::inspect::snapshot::RawLock;
+use crate::inspect::view::Kind;
 
 /// With more, looking at all descriptors is cheaper.
 const MOST_COMPARED: usize = 2;
 
 /// The descriptors of the file, those without locks only of processes that are named in its lines.
-pub(super) fn search(target: &Target, table: &[Line]) -> io::Result<Scan> {
+pub(super) fn search(target: &InspectedFile, table: &[LockLine]) -> io::Result<Scan> {
     match search_named(target, table)? {
         Some(found) => Ok(found),
         None => scan::scan(Some(target.id)),
@@ -28,10 +29,10 @@ pub(super) fn search(target: &Target, table: &[Line]) -> io::Result<Scan> {
 }
 
 /// None if that does not find everything.
-fn search_named(target: &Target, table: &[Line]) -> io::Result<Option<Scan>> {
-    let pid = |line: &Line| {
+fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option<Scan>> {
+    let pid = |line: &LockLine| {
         line.pid
-            .or_else(|| named(&line.lock))
+            .or_else(|| line.tagged_pid())
             .or_else(|| bytes::sign_of(&line.lock))
     };
     let Some(pids) = table.iter().map(pid).collect::<Option<BTreeSet<u32>>>() else {
@@ -39,8 +40,8 @@ fn search_named(target: &Target, table: &[Line]) -> io::Result<Option<Scan>> {
     };
     let pids: Vec<u32> = pids.into_iter().collect();
     let mut found = scan::scan_some(&pids, Some(target.id));
-    let has = |line: &Line| {
-        let is_its = |open: &&Open| Some(open.pid) == pid(line);
+    let has = |line: &LockLine| {
+        let is_its = |open: &&OpenDescriptor| Some(open.pid) == pid(line);
         let mut locks = found
             .open
             .iter()
@@ -52,7 +53,7 @@ fn search_named(target: &Target, table: &[Line]) -> io::Result<Option<Scan>> {
     let mut once = HashSet::new();
     // Two that are alike may be one of its own and one that it left to others.
     let is_complete = held.into_iter().all(|line| has(line) && once.insert(line));
-    let holders: Vec<Open> = found
+    let holders: Vec<OpenDescriptor> = found
         .open
         .iter()
         .filter(|open| holds(open))
@@ -81,15 +82,15 @@ fn search_named(target: &Target, table: &[Line]) -> io::Result<Option<Scan>> {
 }
 
 /// Does it have locks that come with the open file, to whoever inherits that, and that exclude somebody?
-fn holds(open: &Open) -> bool {
+fn holds(open: &OpenDescriptor) -> bool {
     let locks = open.locks.iter().map(|line| line.lock);
-    let locks: Vec<KernelLock> = locks.filter(|lock| lock.kind != Kind::Classic).collect();
+    let locks: Vec<RawLock> = locks.filter(|lock| lock.kind != Kind::Classic).collect();
     !locks.is_empty() && !bytes::is_on_the_way(&locks)
 }
 
 /// The descriptors of a process that are of the same open file as one of these; `None` if that can't be
 /// told so.
-fn compare_all(pid: u32, holders: &[Open]) -> Option<Vec<Open>> {
+fn compare_all(pid: u32, holders: &[OpenDescriptor]) -> Option<Vec<OpenDescriptor>> {
     let count = scan::descriptors_of(pid);
     if count == 0 && process::living_thread(pid) != Some(pid) {
         // Its descriptors are seen by another thread.
@@ -106,7 +107,7 @@ fn compare_all(pid: u32, holders: &[Open]) -> Option<Vec<Open>> {
                 Ok(order) => {
                     seen += u64::from(number == 0);
                     if order == Ordering::Equal {
-                        found.push(Open {
+                        found.push(OpenDescriptor {
                             pid,
                             task: pid,
                             descriptor,

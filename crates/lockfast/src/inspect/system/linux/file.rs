@@ -14,7 +14,7 @@ use crate::sys::FileId;
 
 /// The file that is asked for.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct InspectedFile {
     pub(super) id: FileId,
     pub(super) key: FileKey,
     pub(super) is_remote: bool,
@@ -23,7 +23,7 @@ pub(super) struct Target {
     pub(super) file: File,
 }
 
-impl Target {
+impl InspectedFile {
     /// A descriptor of this sort opens nothing: no device notices, no watch rings, and closing it
     /// frees no lock of this process.
     pub(super) fn find(path: &Path, mounts: &mut Mounts) -> io::Result<Self> {
@@ -39,7 +39,11 @@ impl Target {
         };
         Ok(Self {
             id,
-            key: mounts.key(id, scan::numbers_of(&file).map_err(super::untold)?, None),
+            key: mounts.key(
+                id,
+                scan::numbers_of(&file).map_err(scan::without_proc)?,
+                None,
+            ),
             is_remote: crate::sys::file::is_remote(&file),
             metadata,
             file,
@@ -50,17 +54,18 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::unix::locks::reading::Reader;
+    use crate::inspect::system::linux::reading::TableReader;
+    use crate::sys::{self, Access, Range};
 
     #[test]
     fn a_file_is_named_as_the_table_of_locks_names_it() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let target = Target::find(file.path(), &mut Mounts::default()).expect("it is there");
-        let lock = crate::Lock::open(file.path()).expect("a lock");
-        let guard = lock.lock().expect("it is free");
-        let mut reader = Reader::open().expect("a table");
+        let target = InspectedFile::find(file.path(), &mut Mounts::default()).expect("it is there");
+        let whole = sys::Target::Bytes(Range { start: 0, len: 0 });
+        let granted = sys::lock::try_lock(file.as_file(), Access::Exclusive, whole);
+        assert!(granted.expect("no error"), "it is free");
+        let mut reader = TableReader::open().expect("a table");
         let table = reader.table(Some(target.key)).expect("it can be read");
         assert_eq!(table.lines.len(), 1, "{target:?}");
-        drop(guard);
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::process::Stat;
-use super::thread::Waiter;
+use super::waiters::WaitingThread;
 
 /// Each processor has a clock of its own in them, which stands still while the processor serves
 /// interrupts or another virtual machine. So the last run of a thread is compared with a run of a helper
@@ -36,8 +36,9 @@ struct Reading {
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Sleepers {
-    pub(super) fn new<'a>(waiters: impl Iterator<Item = &'a Waiter>) -> Self {
-        let last_run = |waiter: &Waiter| Some(((waiter.pid, waiter.tid), LastRun::of(waiter)?));
+    pub(super) fn new<'a>(waiters: impl Iterator<Item = &'a WaitingThread>) -> Self {
+        let last_run =
+            |waiter: &WaitingThread| Some(((waiter.pid, waiter.tid), LastRun::of(waiter)?));
         let last_runs: HashMap<_, _> = waiters.filter_map(last_run).collect();
         let processors = last_runs.values().map(|run| run.processor).collect();
         Self {
@@ -46,7 +47,7 @@ impl Sleepers {
         }
     }
 
-    pub(super) fn since(&self, waiter: &Waiter) -> Option<SystemTime> {
+    pub(super) fn since(&self, waiter: &WaitingThread) -> Option<SystemTime> {
         let run = self.last_runs.get(&(waiter.pid, waiter.tid))?;
         let Reading { clock, time } = self.clocks.get(&run.processor)?;
         time.checked_sub(clock.saturating_sub(run.at))
@@ -54,8 +55,8 @@ impl Sleepers {
 }
 
 impl LastRun {
-    fn of(waiter: &Waiter) -> Option<Self> {
-        let &Waiter { pid, tid, .. } = waiter;
+    fn of(waiter: &WaitingThread) -> Option<Self> {
+        let &WaitingThread { pid, tid, .. } = waiter;
         let at = ran(&format!("/proc/{pid}/task/{tid}/sched"))?;
         let processor = Stat::of_thread(pid, tid)?.processor;
         Some(Self { processor, at })

@@ -5,13 +5,13 @@ use std::os::unix::fs::FileExt;
 
 use libc::c_long;
 
-use crate::inspect::Kind;
-use crate::inspect::snapshot::KernelLock;
+use crate::inspect::snapshot::RawLock;
+use crate::inspect::view::Kind;
 use crate::sys::Range;
 
 /// A thread that waits for a lock.
 #[derive(Clone, Debug)]
-pub(super) struct Waiter {
+pub(super) struct WaitingThread {
     pub(super) pid: u32,
     pub(super) tid: u32,
     /// By which descriptor; `None` where it can't be seen.
@@ -19,19 +19,19 @@ pub(super) struct Waiter {
     /// Only [`Kind::Flock`] is told from the others where the call can't be seen.
     pub(super) kind: Kind,
     /// What it asks for, where that can be read.
-    pub(super) lock: Option<KernelLock>,
+    pub(super) lock: Option<RawLock>,
 }
 
 /// The threads of the process that wait for locks.
-pub(super) fn waiters(pid: u32) -> Vec<Waiter> {
+pub(super) fn waiters(pid: u32) -> Vec<WaitingThread> {
     let threads = super::process::threads(pid).into_iter();
     threads.filter_map(|tid| waiter(pid, tid)).collect()
 }
 
-fn waiter(pid: u32, tid: u32) -> Option<Waiter> {
+fn waiter(pid: u32, tid: u32) -> Option<WaitingThread> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
     let found = |descriptor, kind, lock| {
-        Some(Waiter {
+        Some(WaitingThread {
             pid,
             tid,
             descriptor,
@@ -40,7 +40,7 @@ fn waiter(pid: u32, tid: u32) -> Option<Waiter> {
         })
     };
     if let Some(text) = read("syscall") {
-        let call = Call::parse(&text)?;
+        let call = Syscall::parse(&text)?;
         let descriptor = i32::try_from(call.arguments[0]).ok();
         return match call.number {
             libc::SYS_flock => found(descriptor, Kind::Flock, None),
@@ -67,7 +67,7 @@ fn waiter(pid: u32, tid: u32) -> Option<Waiter> {
 }
 
 /// The lock that the thread described to the kernel.
-fn wanted(pid: u32, kind: Kind, address: u64) -> Option<KernelLock> {
+fn wanted(pid: u32, kind: Kind, address: u64) -> Option<RawLock> {
     const SIZE: usize = 24;
     if cfg!(not(target_pointer_width = "64")) {
         return None;
@@ -87,7 +87,7 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<KernelLock> {
     if whence != libc::SEEK_SET {
         return None;
     }
-    Some(KernelLock {
+    Some(RawLock {
         kind,
         exclusive: i32::from(short(0)) == libc::F_WRLCK,
         range: Range {
@@ -114,12 +114,12 @@ fn is_at_hand(pid: u32, address: u64) -> Option<bool> {
 
 /// A system call: `72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 SP PC`, or `running`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Call {
+pub(super) struct Syscall {
     pub(super) number: c_long,
     pub(super) arguments: [u64; 6],
 }
 
-impl Call {
+impl Syscall {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         let number = words.next()?.parse().ok()?;
@@ -138,16 +138,16 @@ mod tests {
 
     #[test]
     fn a_call_is_read_with_its_arguments() {
-        let call = Call::parse("72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 0x7ffc 0x7fb7\n");
+        let call = Syscall::parse("72 0x3 0x26 0x7ffc04ac2e70 0x0 0x0 0x0 0x7ffc 0x7fb7\n");
         let arguments = [3, 38, 0x7ffc_04ac_2e70, 0, 0, 0];
         assert_eq!(
             call,
-            Some(Call {
+            Some(Syscall {
                 number: 72,
                 arguments
             })
         );
-        assert_eq!(Call::parse("running\n"), None);
-        assert_eq!(Call::parse("-1 0x7ffc 0x7fb7\n"), None);
+        assert_eq!(Syscall::parse("running\n"), None);
+        assert_eq!(Syscall::parse("-1 0x7ffc 0x7fb7\n"), None);
     }
 }

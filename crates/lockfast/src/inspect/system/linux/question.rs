@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::reading::Table;
+use super::file::InspectedFile;
+use super::reading::LockTable;
 use super::scan;
-use super::table::Line;
-use super::target::Target;
-use crate::inspect::snapshot::KernelLock;
-use crate::inspect::{Kind, bytes};
+use super::table::LockLine;
+use crate::inspect::bytes;
+use crate::inspect::snapshot::RawLock;
+use crate::inspect::view::Kind;
 use crate::protocol::plan::Part;
 use crate::sys;
 use crate::sys::{Access, Range};
@@ -20,7 +21,7 @@ use crate::sys::{Access, Range};
 ///
 /// The file is not opened where that would break a lease, or where its close would release a lock of
 /// this process.
-pub(super) fn ask(target: &Target, table: &Table) -> Vec<Line> {
+pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
     if !target.metadata.is_file() || table.leased.contains(&target.key) {
         return Vec::new();
     }
@@ -54,7 +55,7 @@ pub(super) fn ask(target: &Target, table: &Table) -> Vec<Line> {
     found
 }
 
-fn blocker(file: &File, range: Range, target: &Target) -> Option<Line> {
+fn blocker(file: &File, range: Range, target: &InspectedFile) -> Option<LockLine> {
     let blocker = sys::lock::blocker(file, Access::Exclusive, range)?;
     let exclusive = sys::lock::blocker(file, Access::Shared, range).is_some();
     let kind = match blocker.pid {
@@ -65,12 +66,12 @@ fn blocker(file: &File, range: Range, target: &Target) -> Option<Line> {
         start: blocker.start,
         len: blocker.len,
     };
-    let lock = KernelLock {
+    let lock = RawLock {
         kind,
         exclusive,
         range,
     };
-    Some(Line {
+    Some(LockLine {
         waiting: false,
         lock: bytes::to_the_end(lock),
         pid: blocker.pid.filter(|&pid| pid > 0),

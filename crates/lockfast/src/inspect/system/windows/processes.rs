@@ -12,12 +12,12 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 };
 use windows_sys::Win32::System::Threading::{PROCESS_NAME_WIN32, QueryFullProcessImageNameW};
 
-use super::openers::Opener;
-use crate::inspect::Process;
-use crate::sys::windows::process;
+use super::openers::ListedProcess;
+use crate::inspect::view::Process;
+use crate::sys::process;
 
 /// Those who have a file open, with all that is known of them, by their pids.
-pub(super) fn described(openers: Vec<Opener>) -> HashMap<u32, Process> {
+pub(super) fn described(openers: Vec<ListedProcess>) -> HashMap<u32, Process> {
     let table = table();
     let described = openers.into_iter().map(|opener| {
         let entry = table.get(&opener.pid);

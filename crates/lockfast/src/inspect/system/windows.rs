@@ -11,14 +11,12 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATION};
-
-use super::{file, is, pieces, request};
-use crate::inspect::snapshot::{Content, FileKey, Gaps, Opened, Place, Snapshot, Taken};
+use crate::inspect::snapshot::{Content, FileKey, Gaps, Observation, Place, Snapshot, TakenBytes};
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
 use crate::sys::Range;
-use crate::sys::{FileId, FileSort};
+use crate::sys::lock::is_taken;
+use crate::sys::{FileId, FileSort, file};
 
 /// Who has the file at the path open, and which bytes are taken.
 ///
@@ -43,7 +41,7 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     let mut snapshot = Snapshot::default();
     snapshot.opened.insert(
         key,
-        Opened {
+        Observation {
             taken: taken(&opened)?,
             openers: openers.iter().map(|opener| opener.pid).collect(),
         },
@@ -98,11 +96,11 @@ fn key(id: FileId) -> FileKey {
 }
 
 /// Which bytes that mean something are taken, by a handle that has none of them.
-fn taken(file: &File) -> io::Result<Taken> {
+fn taken(file: &File) -> io::Result<TakenBytes> {
     // Between two permits, so that only who has all the main bytes has it.
     let inner = Range { start: 1, len: 1 };
     let is_part_taken = |part: Part| is_taken(file, part.range(0));
-    let mut taken = Taken {
+    let mut taken = TakenBytes {
         first: is_taken(file, Range { start: 0, len: 1 })?,
         inner: is_taken(file, inner)?,
         gate: is_part_taken(Part::Gate)?,
@@ -130,19 +128,4 @@ fn find_permits(file: &File, from: u32, to: u32, found: &mut Vec<u32>) -> io::Re
     let middle = from.midpoint(to);
     find_permits(file, from, middle, found)?;
     find_permits(file, middle, to, found)
-}
-
-/// Has somebody a byte of that range for himself? Then it can't be read.
-fn is_taken(file: &File, range: Range) -> io::Result<bool> {
-    for piece in pieces::of(range) {
-        let mut buffer = vec![0; usize::try_from(piece.at.len).expect("few bytes")];
-        match request::read(file, &mut buffer, piece.at.start) {
-            Ok(_) => {}
-            Err(error) if is(&error, ERROR_LOCK_VIOLATION) => return Ok(true),
-            // No file of that file system reaches so far, so nothing is locked there.
-            Err(error) if is(&error, ERROR_INVALID_PARAMETER) && piece.at.start > 0 => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(false)
 }

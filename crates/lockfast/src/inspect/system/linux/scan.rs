@@ -12,12 +12,12 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags};
 use rustix::io::Errno;
 
 use super::process;
-use super::table::{self, Line};
+use super::table::{self, LockLine};
 use crate::sys::FileId;
 
 /// A descriptor of a process.
 #[derive(Clone, Debug)]
-pub(super) struct Open {
+pub(super) struct OpenDescriptor {
     pub(super) pid: u32,
     /// The thread by which its descriptors are seen: the first one, unless that has ended.
     pub(super) task: u32,
@@ -29,7 +29,7 @@ pub(super) struct Open {
     pub(super) deleted: bool,
     /// In bytes.
     pub(super) length: u64,
-    pub(super) locks: Vec<Line>,
+    pub(super) locks: Vec<LockLine>,
 }
 
 /// Which mount and which inode a descriptor is of.
@@ -42,7 +42,7 @@ pub(super) struct Numbers {
 /// What was found of all the processes.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) open: Vec<Open>,
+    pub(super) open: Vec<OpenDescriptor>,
     /// Processes whose descriptors may not be looked at.
     pub(super) unreadable: Vec<u32>,
 }
@@ -65,6 +65,15 @@ pub(super) fn pids() -> io::Result<Vec<u32>> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect())
+}
+
+/// The error of a machine without `/proc`. It must not look like that of a file that does not exist, which
+/// nobody can have locked.
+#[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
+pub(super) fn without_proc(error: io::Error) -> io::Error {
+    io::Error::other(format!(
+        "/proc, which tells it, cannot be read: {error}; mount it"
+    ))
 }
 
 /// Gives each processor a share of the work.
@@ -139,7 +148,7 @@ pub(super) fn has_program(pid: u32) -> bool {
 fn scan_one(
     (pid, task): (u32, u32),
     only: Option<FileId>,
-    found: &mut Vec<Open>,
+    found: &mut Vec<OpenDescriptor>,
 ) -> rustix::io::Result<usize> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let path = directory_of(pid, task);
@@ -182,7 +191,7 @@ fn scan_one(
             continue;
         };
         let (numbers, locks) = parse(&text);
-        found.push(Open {
+        found.push(OpenDescriptor {
             pid,
             task,
             descriptor,
@@ -206,13 +215,13 @@ fn directory_of(pid: u32, task: u32) -> String {
 }
 
 /// The name in `/proc` of what the descriptor is of: to open it looks up no path.
-pub(super) fn link_of(open: &Open) -> PathBuf {
+pub(super) fn link_of(open: &OpenDescriptor) -> PathBuf {
     let directory = directory_of(open.pid, open.task);
     format!("{directory}/fd/{}", open.descriptor).into()
 }
 
 /// What a descriptor's `fdinfo` tells.
-pub(super) fn parse(text: &[u8]) -> (Numbers, Vec<Line>) {
+pub(super) fn parse(text: &[u8]) -> (Numbers, Vec<LockLine>) {
     let mut numbers = Numbers::default();
     let mut locks = Vec::new();
     for line in text.split(|&byte| byte == b'\n') {
@@ -232,7 +241,7 @@ pub(super) fn parse(text: &[u8]) -> (Numbers, Vec<Line>) {
 }
 
 /// A path to what the descriptor is of.
-pub(super) fn path_of(open: &Open) -> Option<PathBuf> {
+pub(super) fn path_of(open: &OpenDescriptor) -> Option<PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
     const DELETED: &[u8] = b" (deleted)";
@@ -247,7 +256,7 @@ pub(super) fn path_of(open: &Open) -> Option<PathBuf> {
 }
 
 /// Whether the last part of it is what stands for the name of a file that was opened without one.
-fn is_unnamed(name: &[u8], open: &Open) -> bool {
+fn is_unnamed(name: &[u8], open: &OpenDescriptor) -> bool {
     let inode = open.numbers.inode.unwrap_or(open.id.inode);
     name.ends_with(format!("/#{inode}").as_bytes())
 }

@@ -11,11 +11,11 @@ use windows_sys::Win32::System::RestartManager::{
     RmStartSession,
 };
 
-use crate::sys::windows::process;
+use crate::sys::process;
 
 /// A process that has the file open.
 #[derive(Debug)]
-pub(super) struct Opener {
+pub(super) struct ListedProcess {
     pub(super) pid: u32,
     /// When it began, in units of 100 ns since 1601.
     pub(super) started: u64,
@@ -24,7 +24,7 @@ pub(super) struct Opener {
 }
 
 /// Everybody who has the file at the path open, this process included.
-pub(super) fn of(path: &Path) -> io::Result<Vec<Opener>> {
+pub(super) fn of(path: &Path) -> io::Result<Vec<ListedProcess>> {
     let session = Session::start()?;
     session.ask_about(path)?;
     let openers = session.openers()?;
@@ -94,9 +94,9 @@ fn check(answer: WIN32_ERROR) -> io::Result<()> {
     }
 }
 
-fn opener(info: &RM_PROCESS_INFO) -> Opener {
+fn opener(info: &RM_PROCESS_INFO) -> ListedProcess {
     let name = info.strAppName.split(|&unit| unit == 0).next();
-    Opener {
+    ListedProcess {
         pid: info.Process.dwProcessId,
         started: process::number(info.Process.ProcessStartTime),
         application: OsString::from_wide(name.unwrap_or_default()),

@@ -1,14 +1,14 @@
 //! Processes that wait for their children.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use super::process::{self, Status};
-use super::thread::Call;
-use crate::inspect::Process;
+use super::command;
+use super::process::{self, ProcStatus};
+use super::waiters::Syscall;
 use crate::inspect::snapshot::FamilyWait;
+use crate::inspect::view::Process;
 
 /// How a process waits for a child of it that waits for a lock; `None` if it goes on meanwhile, as far
 /// as can be seen.
@@ -25,7 +25,7 @@ pub(super) fn wait_for(parent: &Process, child: u32) -> Option<FamilyWait> {
             is_certain,
         })
     };
-    if is_lockfast_command(pid, &parent.command) {
+    if command::waits_for_its_child(pid, &parent.command) {
         return wait(vec![child], true);
     }
     let mut found = None;
@@ -67,7 +67,7 @@ fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
         let place = read("wchan")?;
         return (place == "do_wait").then_some(Awaited::End(None));
     };
-    let call = Call::parse(&text)?;
+    let call = Syscall::parse(&text)?;
     let [first, second, third, fourth, fifth, _] = call.arguments;
     // A pid or a number of milliseconds, in the lower half of a register.
     let signed = |argument: u64| {
@@ -168,40 +168,14 @@ fn can_write(pid: u32, descriptor: &std::ffi::OsStr) -> bool {
     flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
-/// Whether it is `lockfast run` or `lockfast flock`. These wait for their command in their own way, and
-/// none of their threads releases a lock meanwhile.
-pub(super) fn is_lockfast_command(pid: u32, command: &[OsString]) -> bool {
-    options_of_lockfast(pid, command).is_some()
-}
-
-/// The options of `lockfast run` or `lockfast flock`, if it is that.
-fn options_of_lockfast(pid: u32, command: &[OsString]) -> Option<&[OsString]> {
-    let name = |word: &OsString| Path::new(word).file_name().map(OsString::from);
-    match (name(command.first()?)?.to_str()?, command.get(1)) {
-        ("lockfast", Some(word)) if word == "run" || word == "flock" => command.get(2..),
-        ("flock", _) => {
-            let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-            (program.file_name()? == "lockfast").then(|| &command[1..])
-        }
-        _ => None,
-    }
-}
-
 /// Whether a wait of the process for a lock or a child may end by itself, because it has a timer or handles
 /// that of an alarm: then nothing that it is part of is a deadlock for certain.
 pub(super) fn may_give_up(process: &Process) -> bool {
-    if let Some(words) = options_of_lockfast(process.pid, &process.command) {
-        // Names of a limit of the wait in both, and of a limit of the work in `run`.
-        let is_limit = |word: &OsString| {
-            let word = word.to_string_lossy();
-            let short = word.starts_with('-') && !word.starts_with("--") && word.contains('w');
-            short || word.starts_with("--time") || word.starts_with("--w")
-        };
-        let options = words.iter().take_while(|word| *word != "--");
-        return options.into_iter().any(is_limit);
+    if let Some(has_limit) = command::has_limit(process.pid, &process.command) {
+        return has_limit;
     }
     let alarm = 1 << (libc::SIGALRM - 1);
-    let has_handler = Status::of(process.pid)
+    let has_handler = ProcStatus::of(process.pid)
         .caught
         .is_none_or(|caught| caught & alarm != 0);
     has_handler || has_timer(process.pid)

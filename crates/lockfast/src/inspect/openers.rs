@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::snapshot::{FileKey, Opened, Snapshot, Taken};
-use super::{Kind, LockView, LockedFile, Mode, Opener, Role, State, located};
+use super::snapshot::{FileKey, Observation, Snapshot, TakenBytes};
+use super::view::{Kind, LockView, LockedFile, Mode, Opener, Role, State};
 use crate::file::owner::Owner;
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
@@ -18,7 +18,7 @@ pub(super) fn views(
 ) -> (Vec<LockView>, Vec<Opener>) {
     let (mut locks, mut openers) = (Vec::new(), Vec::new());
     for (key, opened) in &snapshot.opened {
-        let file = located(*key, snapshot);
+        let file = snapshot.located(*key);
         let record = records.get(key).filter(|owner| {
             opened.openers.contains(&owner.pid()) && owner.is_running() == Some(true)
         });
@@ -46,12 +46,12 @@ pub(super) fn views(
 }
 
 /// Of those files that somebody has alone, a record may tell more.
-pub(super) fn may_have_record(opened: &Opened) -> bool {
+pub(super) fn may_have_record(opened: &Observation) -> bool {
     opened.taken.first
 }
 
 fn others<'s>(
-    opened: &'s Opened,
+    opened: &'s Observation,
     named: Option<u32>,
     snapshot: &'s Snapshot,
     file: &'s LockedFile,
@@ -70,7 +70,7 @@ fn others<'s>(
 
 /// What the bytes say. Neither who waits first nor who has the first byte alone can be told from the
 /// writer that has all of them, so of a lock that excludes everybody no role is told.
-fn seen(taken: &Taken, file: &LockedFile) -> Vec<LockView> {
+fn seen(taken: &TakenBytes, file: &LockedFile) -> Vec<LockView> {
     let view = |state, mode, role, range: (u64, u64)| LockView {
         file: file.clone(),
         kind: Kind::LockFile,
@@ -121,8 +121,8 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::inspect::Process;
     use crate::inspect::snapshot::{Content, Place};
+    use crate::inspect::view::Process;
 
     const KEY: FileKey = FileKey {
         major: 0,
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn snapshot(taken: Taken, openers: &[u32]) -> Snapshot {
+    fn snapshot(taken: TakenBytes, openers: &[u32]) -> Snapshot {
         let openers = openers.to_vec();
         let processes = openers.iter().map(|&pid| (pid, process(pid))).collect();
         let place = Place {
@@ -154,15 +154,15 @@ mod tests {
             content: Content::At(PathBuf::from("a.lock")),
         };
         Snapshot {
-            opened: HashMap::from([(KEY, Opened { taken, openers })]),
+            opened: HashMap::from([(KEY, Observation { taken, openers })]),
             places: HashMap::from([(KEY, place)]),
             processes,
             ..Snapshot::default()
         }
     }
 
-    fn writer() -> Taken {
-        Taken {
+    fn writer() -> TakenBytes {
+        TakenBytes {
             first: true,
             inner: true,
             gate: true,
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn nothing_that_shows_is_no_lock() {
-        let (locks, openers) = views(&snapshot(Taken::default(), &[7]), &HashMap::new());
+        let (locks, openers) = views(&snapshot(TakenBytes::default(), &[7]), &HashMap::new());
         assert!(locks.is_empty());
         assert_eq!(openers[0].process.pid, 7);
         assert_eq!(openers[0].file.path, Some(PathBuf::from("a.lock")));
@@ -206,9 +206,9 @@ mod tests {
 
     #[test]
     fn the_byte_of_one_who_may_become_the_writer_shows_that_somebody_reads() {
-        let upgrade = Taken {
+        let upgrade = TakenBytes {
             upgrade: true,
-            ..Taken::default()
+            ..TakenBytes::default()
         };
         let (locks, _) = views(&snapshot(upgrade, &[7, 8]), &HashMap::new());
         assert_eq!(
@@ -219,11 +219,11 @@ mod tests {
 
     #[test]
     fn each_permit_is_a_lock_and_the_first_in_line_waits() {
-        let taken = Taken {
+        let taken = TakenBytes {
             first: true,
             head: true,
             permits: vec![0, 3],
-            ..Taken::default()
+            ..TakenBytes::default()
         };
         let (locks, _) = views(&snapshot(taken, &[7, 8]), &HashMap::new());
         let states: Vec<_> = locks.iter().map(|lock| lock.state).collect();
@@ -234,10 +234,10 @@ mod tests {
 
     #[test]
     fn the_first_byte_alone_is_a_lock_of_anybody() {
-        let taken = Taken {
+        let taken = TakenBytes {
             first: true,
             permits: vec![0],
-            ..Taken::default()
+            ..TakenBytes::default()
         };
         let (locks, _) = views(&snapshot(taken, &[7]), &HashMap::new());
         assert_eq!((locks.len(), locks[0].role), (1, None));

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::inspect::Process;
+use super::command;
+use crate::inspect::view::Process;
 use crate::sys::process::STAND_IN;
 
 /// The process, unless it has ended.
@@ -19,8 +20,8 @@ pub(super) fn look_up(pid: u32) -> Option<Process> {
     } else {
         Stat::of_thread(pid, task)?.state
     };
-    let status = Status::of(pid);
-    let command = command(pid, task);
+    let status = ProcStatus::of(pid);
+    let command = command_line(pid, task);
     Some(Process {
         pid,
         own_pid: status.own_pid.unwrap_or(pid),
@@ -28,7 +29,7 @@ pub(super) fn look_up(pid: u32) -> Option<Process> {
         user: status.user.or_else(|| owner(pid)),
         name: stat.name,
         acts_as_one: stat.threads == 1 + stand_ins(pid, stat.threads)
-            || super::family::is_lockfast_command(pid, &command),
+            || command::waits_for_its_child(pid, &command),
         command,
         started: started(stat.started),
         threads: stat.threads,
@@ -115,7 +116,7 @@ impl Stat {
 
 /// The fields of `/proc/PID/status` that matter here.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Status {
+pub(super) struct ProcStatus {
     user: Option<u32>,
     /// In the innermost namespace that it is in.
     own_pid: Option<u32>,
@@ -123,7 +124,7 @@ pub(super) struct Status {
     pub(super) caught: Option<u64>,
 }
 
-impl Status {
+impl ProcStatus {
     pub(super) fn of(pid: u32) -> Self {
         Self::parse(&fs::read(format!("/proc/{pid}/status")).unwrap_or_default())
     }
@@ -172,7 +173,7 @@ fn stand_ins(pid: u32, threads: u32) -> u32 {
 }
 
 /// Arguments need not be UTF-8.
-fn command(pid: u32, task: u32) -> Vec<OsString> {
+fn command_line(pid: u32, task: u32) -> Vec<OsString> {
     let text = fs::read(format!("/proc/{pid}/task/{task}/cmdline")).unwrap_or_default();
     let text = text.strip_suffix(b"\0").unwrap_or(&text);
     if text.is_empty() {
@@ -188,8 +189,10 @@ fn owner(pid: u32) -> Option<u32> {
 }
 
 fn started(ticks: u64) -> Option<SystemTime> {
-    let per_second = procfs::ticks_per_second();
-    let boot = UNIX_EPOCH + Duration::from_secs(procfs::boot_time_secs().ok()?);
+    let per_second = rustix::param::clock_ticks_per_second();
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let boot = UNIX_EPOCH + Duration::from_secs(boot.trim().parse().ok()?);
     let parts = Duration::from_millis(ticks % per_second * 1000 / per_second);
     Some(boot + Duration::from_secs(ticks / per_second) + parts)
 }
@@ -219,11 +222,11 @@ mod tests {
     #[test]
     fn the_pid_of_the_innermost_namespace_is_the_last_one() {
         let text = b"Name:\ta\nUid:\t1\t2\t3\t4\nNSpid:\t4711\t12\t1\nSigCgt:\t0000000000002000\n";
-        let expected = Status {
+        let expected = ProcStatus {
             user: Some(2),
             own_pid: Some(1),
             caught: Some(0x2000),
         };
-        assert_eq!(Status::parse(text), expected);
+        assert_eq!(ProcStatus::parse(text), expected);
     }
 }

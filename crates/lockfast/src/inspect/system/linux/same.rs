@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::io;
 
-use super::scan::Open;
+use super::scan::OpenDescriptor;
 
 /// The kernel's order of open file descriptions; equal when the two are one.
-pub(super) fn order(one: &Open, other: &Open) -> Ordering {
+pub(super) fn order(one: &OpenDescriptor, other: &OpenDescriptor) -> Ordering {
     let compared = compare((one.task, one.descriptor), (other.task, other.descriptor));
     match compared {
         Ok(order) => order,

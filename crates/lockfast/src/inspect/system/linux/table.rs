@@ -1,24 +1,32 @@
 //! The lines of `/proc/locks`, which `/proc/PID/fdinfo` has too.
 
-use crate::inspect::Kind;
-use crate::inspect::snapshot::{FileKey, KernelLock};
-use crate::sys::Range;
+use crate::inspect::bytes;
+use crate::inspect::snapshot::{FileKey, RawLock};
+use crate::inspect::view::Kind;
+use crate::sys::{Range, process};
 
 /// A lock that is held, or for which somebody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Line {
+pub(super) struct LockLine {
     pub(super) waiting: bool,
-    pub(super) lock: KernelLock,
+    pub(super) lock: RawLock,
     /// Who took it. Nobody for an open file description's lock.
     pub(super) pid: Option<u32>,
     pub(super) file: FileKey,
+}
+
+impl LockLine {
+    /// Returns the pid of the holder or waiter, if the bytes of the lock name it.
+    pub(super) fn tagged_pid(&self) -> Option<u32> {
+        bytes::named_pid(&self.lock, process::namespace())
+    }
 }
 
 /// The largest offset of a file, which the kernel shows as `EOF`.
 const LAST: u64 = i64::MAX as u64;
 
 /// All the lines that are understood. Leases are no locks.
-pub(super) fn parse(table: &[u8]) -> Vec<Line> {
+pub(super) fn parse(table: &[u8]) -> Vec<LockLine> {
     table
         .split(|&byte| byte == b'\n')
         .filter_map(parse_line)
@@ -26,7 +34,7 @@ pub(super) fn parse(table: &[u8]) -> Vec<Line> {
 }
 
 /// Those of files with that number, which is sooner done: most lines need not be understood.
-pub(super) fn parse_inode(table: &[u8], inode: u64) -> Vec<Line> {
+pub(super) fn parse_inode(table: &[u8], inode: u64) -> Vec<LockLine> {
     let number = format!(":{inode} ");
     let has_number = |line: &&[u8]| {
         line.windows(number.len())
@@ -49,7 +57,7 @@ pub(super) fn parse_leases(table: &[u8]) -> impl Iterator<Item = FileKey> {
 }
 
 /// As in `5: -> OFDLCK ADVISORY  WRITE -1 fe:00:10534991 0 EOF`.
-pub(super) fn parse_line(line: &[u8]) -> Option<Line> {
+pub(super) fn parse_line(line: &[u8]) -> Option<LockLine> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     words.next()?.strip_suffix(':')?;
     let mut word = words.next()?;
@@ -81,9 +89,9 @@ pub(super) fn parse_line(line: &[u8]) -> Option<Line> {
         LAST => 0,
         last => last - start + 1,
     };
-    Some(Line {
+    Some(LockLine {
         waiting,
-        lock: KernelLock {
+        lock: RawLock {
             kind,
             exclusive,
             range: Range { start, len },

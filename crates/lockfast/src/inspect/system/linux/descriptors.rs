@@ -2,27 +2,27 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::file::InspectedFile;
 use super::mounts::Mounts;
-use super::reading::Table;
+use super::reading::LockTable;
 use super::same;
-use super::scan::{self, Open};
-use super::table::Line;
-use super::target::Target;
-use super::thread::{self, Waiter};
-use crate::inspect::Kind;
-use crate::inspect::snapshot::{Content, Description, FileKey, KernelLock, Place};
+use super::scan::{self, OpenDescriptor};
+use super::table::LockLine;
+use super::waiters::{self, WaitingThread};
+use crate::inspect::snapshot::{Content, Description, FileKey, Place, RawLock};
+use crate::inspect::view::Kind;
 
 /// The descriptors that matter, by the name of their file in the table.
 #[derive(Debug)]
-pub(super) struct Opened {
-    open: Vec<(FileKey, Open)>,
+pub(super) struct Descriptors {
+    open: Vec<(FileKey, OpenDescriptor)>,
 }
 
-impl Opened {
+impl Descriptors {
     pub(super) fn new(
-        open: Vec<Open>,
-        target: Option<&Target>,
-        table: &[Line],
+        open: Vec<OpenDescriptor>,
+        target: Option<&InspectedFile>,
+        table: &[LockLine],
         mounts: &mut Mounts,
     ) -> Self {
         let inodes: HashSet<u64> = table.iter().map(|line| line.file.inode).collect();
@@ -30,7 +30,7 @@ impl Opened {
             .iter()
             .filter_map(|open| Some((id(open), open.locks.first()?.file)))
             .collect();
-        let key = |open: &Open| {
+        let key = |open: &OpenDescriptor| {
             if let Some(target) = target {
                 return Some(target.key);
             }
@@ -52,7 +52,7 @@ impl Opened {
     }
 
     /// The threads that wait, with the file where it is certain.
-    pub(super) fn waiters(&self, table: &[Line]) -> Vec<(FileKey, Waiter)> {
+    pub(super) fn waiters(&self, table: &[LockLine]) -> Vec<(FileKey, WaitingThread)> {
         let awaited: HashSet<FileKey> = table
             .iter()
             .filter(|line| line.waiting)
@@ -67,7 +67,7 @@ impl Opened {
         }
         let mut found = Vec::new();
         for (pid, files) in files {
-            for waiter in thread::waiters(pid) {
+            for waiter in waiters::waiters(pid) {
                 let by_number = |&&(descriptor, _): &&(i32, FileKey)| {
                     waiter.descriptor.is_none_or(|wanted| wanted == descriptor)
                 };
@@ -87,7 +87,7 @@ impl Opened {
     pub(super) fn descriptions(&self) -> Vec<Description> {
         let mut all = Vec::<Description>::new();
         // Of those with the same locks, in the kernel's order: the number in `all`.
-        let mut alike = HashMap::<(FileKey, Vec<KernelLock>), Vec<(&Open, usize)>>::new();
+        let mut alike = HashMap::<(FileKey, Vec<RawLock>), Vec<(&OpenDescriptor, usize)>>::new();
         let mut classic = HashSet::new();
         for (key, open) in &self.open {
             let (of_process, of_description): (Vec<_>, Vec<_>) = open
@@ -127,7 +127,7 @@ impl Opened {
         all
     }
 
-    pub(super) fn places(&self, table: &Table, mounts: &mut Mounts) -> HashMap<FileKey, Place> {
+    pub(super) fn places(&self, table: &LockTable, mounts: &mut Mounts) -> HashMap<FileKey, Place> {
         let mut wanted: HashSet<FileKey> = table.lines.iter().map(|line| line.file).collect();
         wanted.extend(
             self.open
@@ -156,6 +156,6 @@ impl Opened {
     }
 }
 
-fn id(open: &Open) -> (u64, u64) {
+fn id(open: &OpenDescriptor) -> (u64, u64) {
     (open.id.device, open.id.inode)
 }

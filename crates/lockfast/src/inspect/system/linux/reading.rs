@@ -7,13 +7,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::iter;
 use std::time::{Duration, Instant};
 
-use super::table::{self, Line};
+use super::table::{self, LockLine};
 use crate::inspect::snapshot::{Description, FileKey};
 
 /// The table of locks, or of it the lines of one file.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) lines: Vec<Line>,
+pub(super) struct LockTable {
+    pub(super) lines: Vec<LockLine>,
     /// Whether it was the same several times. If not, a lock that was there all the time may be missing.
     pub(super) is_settled: bool,
     /// The files that somebody has a lease of.
@@ -27,7 +27,7 @@ pub(super) struct Table {
 /// tells nothing, as a lock comes with all that wait for it: what did not fit may be gone when the
 /// kernel looks again. So the table is read until it stays the same.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct TableReader {
     /// One descriptor for all readings: the kernel keeps the room that it has made for a long line.
     file: File,
 }
@@ -46,15 +46,15 @@ const LEAST: usize = 3;
 const ALIKE: usize = 2;
 const ALIKE_AND_EMPTY: usize = 3;
 
-impl Reader {
+impl TableReader {
     pub(super) fn open() -> io::Result<Self> {
         let file = File::open("/proc/locks")?;
         Ok(Self { file })
     }
 
     /// The lines of one file, or of all.
-    pub(super) fn table(&mut self, file: Option<FileKey>) -> io::Result<Table> {
-        let mut readings: Vec<Vec<Line>> = Vec::new();
+    pub(super) fn table(&mut self, file: Option<FileKey>) -> io::Result<LockTable> {
+        let mut readings: Vec<Vec<LockLine>> = Vec::new();
         let mut leased = HashSet::new();
         let begun = Instant::now();
         let mut alike = 0;
@@ -79,7 +79,7 @@ impl Reader {
             };
             if alike >= enough {
                 let is_settled = true;
-                return Ok(Table {
+                return Ok(LockTable {
                     lines,
                     is_settled,
                     leased,
@@ -90,7 +90,7 @@ impl Reader {
                 break;
             }
         }
-        Ok(Table {
+        Ok(LockTable {
             lines: usual(&readings),
             is_settled: false,
             leased,
@@ -98,7 +98,7 @@ impl Reader {
     }
 
     /// Reads when the file is known to have a lock, unless that is released meanwhile.
-    pub(super) fn table_with(&mut self, file: Option<FileKey>) -> io::Result<Table> {
+    pub(super) fn table_with(&mut self, file: Option<FileKey>) -> io::Result<LockTable> {
         const TRIES: usize = 4;
         for _ in 1..TRIES {
             let table = self.table(file)?;
@@ -126,8 +126,8 @@ impl Reader {
 }
 
 /// Each line that was read at all, as often as it was read mostly.
-fn usual(readings: &[Vec<Line>]) -> Vec<Line> {
-    let mut counts = HashMap::<Line, Vec<usize>>::new();
+fn usual(readings: &[Vec<LockLine>]) -> Vec<LockLine> {
+    let mut counts = HashMap::<LockLine, Vec<usize>>::new();
     let mut order = Vec::new();
     for (number, lines) in readings.iter().enumerate() {
         for line in lines {
@@ -150,7 +150,7 @@ fn usual(readings: &[Vec<Line>]) -> Vec<Line> {
 }
 
 /// Each line as often as it is in both.
-pub(super) fn in_both(before: &[Line], after: &[Line]) -> Vec<Line> {
+pub(super) fn in_both(before: &[LockLine], after: &[LockLine]) -> Vec<LockLine> {
     let mut left = Counts::new(after.iter().copied());
     before
         .iter()
@@ -185,7 +185,7 @@ impl<T: Eq + Hash> Counts<T> {
 }
 
 /// The locks of the table that belong to none of these.
-pub(super) fn unclaimed(table: &[Line], descriptions: &[Description]) -> Vec<Line> {
+pub(super) fn unclaimed(table: &[LockLine], descriptions: &[Description]) -> Vec<LockLine> {
     let locks = descriptions.iter().flat_map(|description| {
         let locks = description.locks.iter();
         locks.map(|&lock| (description.file, lock))
@@ -194,7 +194,7 @@ pub(super) fn unclaimed(table: &[Line], descriptions: &[Description]) -> Vec<Lin
     let known: HashSet<_> = locks.iter().copied().collect();
     let mut claims = Counts::new(locks.into_iter());
     // There is no second one of a lock that excludes: it was read twice.
-    let is_twice = |line: &Line| line.lock.exclusive && known.contains(&(line.file, line.lock));
+    let is_twice = |line: &LockLine| line.lock.exclusive && known.contains(&(line.file, line.lock));
     table
         .iter()
         .filter(|line| !line.waiting && !claims.take(&(line.file, line.lock)))
@@ -207,7 +207,7 @@ pub(super) fn unclaimed(table: &[Line], descriptions: &[Description]) -> Vec<Lin
 mod tests {
     use super::*;
 
-    fn lines(texts: &[&str]) -> Vec<Line> {
+    fn lines(texts: &[&str]) -> Vec<LockLine> {
         table::parse(texts.join("\n").as_bytes())
     }
 
