@@ -242,7 +242,7 @@ impl Taken {
         let seen = if has_line { SOMEBODY } else { NOBODY };
         pool.line.store(seen, Ordering::Relaxed);
         if has_line || pool.leads.load(Ordering::SeqCst) {
-            sys::bell::ring(&self.file);
+            sys::notifier::notify(&self.file);
         }
         outcome
     }

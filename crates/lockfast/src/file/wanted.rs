@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Goal, LockFile};
 use crate::handle::watcher::Watched;
 use crate::protocol::linger;
-use crate::sys::bell;
+use crate::sys::notifier;
 use crate::sys::{self, Target};
 use crate::sys::{Access, Range};
 
@@ -50,7 +50,7 @@ impl LockFile {
             if !matches!(self.try_bytes(Access::Exclusive, sign), Ok(true)) {
                 // Should this fail, what is kept is given up when its time is over.
                 let _ = self.try_bytes(Access::Shared, linger::wanted());
-                bell::ring(&self.file);
+                notifier::notify(&self.file);
             }
         }
         Asking {

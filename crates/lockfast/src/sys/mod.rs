@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking (a lease of another program is an error of its own); tells what stands at a path and behind a descriptor, and whose it is |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
-//! | `bell` | tells a thread that somebody closed, moved or deleted a file, or that a permit of it is free; [`bell::ring`] makes that happen |
+//! | `notifier` | wakes a thread when a file is closed, moved or deleted, or when a permit of it is free; [`notifier::notify`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
@@ -47,7 +47,7 @@ mod windows;
 #[cfg(all(windows, not(lockfast_unsupported)))]
 use windows as side;
 
-pub(crate) use side::{alarm, bell, file, fork, lock, park, place, process, watch};
+pub(crate) use side::{alarm, file, fork, lock, notifier, park, place, process, watch};
 
 #[allow(
     unsafe_code,
@@ -62,6 +62,8 @@ pub(crate) mod slot;
 pub(crate) mod made_once;
 
 pub(crate) mod hash;
+pub(crate) mod mutex;
+pub(crate) mod naps;
 pub(crate) mod per_process;
 #[cfg(any(windows, test))]
 pub(crate) mod pieces;
@@ -71,6 +73,10 @@ mod range;
 use std::path::PathBuf;
 
 pub(crate) use range::{Access, Blocker, Range};
+
+/// The name of a helper thread that waits in place of another thread of the program, where a system shows
+/// the names of threads.
+pub(crate) const STAND_IN: &str = "lockfast-block";
 
 /// How a wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +98,9 @@ pub(crate) enum Parked {
     Interrupted,
 }
 
-/// What ended a wait for a file's bell.
+/// How a wait for a notifier ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rung {
+pub(crate) enum Notified {
     /// Somebody closed the file.
     #[cfg_attr(
         not(any(target_os = "linux", target_os = "android")),

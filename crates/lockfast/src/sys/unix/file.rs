@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::descriptor::above_standard;
+use super::descriptor::{self, above_standard};
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// A file has permissions that are given as a mode.
@@ -157,7 +157,7 @@ pub(crate) fn refused_link(error: &io::Error) -> bool {
 /// A path to an open file, where the system knows one.
 pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    return fs::read_link(descriptor_path(file)).ok();
+    return fs::read_link(descriptor::path(file)).ok();
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
         let _ = file;
@@ -233,7 +233,7 @@ pub(crate) fn opened_again(file: &File) -> Option<File> {
     if magic_number(file) != Some(FUSE) {
         return None;
     }
-    let path = descriptor_path(file);
+    let path = descriptor::path(file);
     let opened = OpenOptions::new().read(true).write(true).open(path);
     opened.and_then(above_standard).ok()
 }
@@ -376,11 +376,6 @@ fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn descriptor_path(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
     use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
@@ -396,7 +391,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         .custom_flags(libc::O_TMPFILE)
         .open(directory)?;
     set_mode(&file, mode)?;
-    let from = CString::new(descriptor_path(&file).as_os_str().as_bytes())?;
+    let from = CString::new(descriptor::path(&file))?;
     let to = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: both are strings that end in NUL and outlive the call.
     let answer = unsafe {

@@ -158,7 +158,4 @@ mod tests {
     }
 }
 
-/// The name of a helper that stands in for a thread; not shown here.
-pub(crate) const STAND_IN: &str = "lockfast-block";
-
 pub(crate) fn name_this_thread(_name: &str) {}

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::command;
 use crate::inspect::view::Process;
-use crate::sys::process::STAND_IN;
+use crate::sys::STAND_IN;
 
 /// The process, unless it has ended.
 pub(super) fn look_up(pid: u32) -> Option<Process> {

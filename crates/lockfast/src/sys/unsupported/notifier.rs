@@ -5,34 +5,33 @@ use std::io;
 use std::time::Instant;
 
 use super::unsupported;
-use crate::sys::Range;
-use crate::sys::Rung;
+use crate::sys::{Notified, Range};
 
 /// Can't be made here.
 #[derive(Debug)]
-pub(crate) enum Bell {}
+pub(crate) enum Notifier {}
 
-impl Bell {
+impl Notifier {
     /// Always refuses.
     pub(crate) fn new() -> io::Result<Self> {
         Err(unsupported())
     }
 
     /// Can't be called.
-    pub(crate) fn hang(&mut self, _file: &File, _permits: Range) -> io::Result<()> {
+    pub(crate) fn watch(&mut self, _file: &File, _permits: Range) -> io::Result<()> {
         match *self {}
     }
 
     /// Can't be called.
-    pub(crate) fn take_down(&mut self) {
+    pub(crate) fn unwatch(&mut self) {
         match *self {}
     }
 
     /// Can't be called.
-    pub(crate) fn listen(&self, _until: Instant) -> io::Result<Rung> {
+    pub(crate) fn wait(&self, _until: Instant) -> io::Result<Notified> {
         match *self {}
     }
 }
 
 /// Nobody listens.
-pub(crate) fn ring(_file: &File) {}
+pub(crate) fn notify(_file: &File) {}

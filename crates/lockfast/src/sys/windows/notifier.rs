@@ -9,15 +9,15 @@ use std::time::Instant;
 
 use super::request::{self, Any};
 use super::sleep::MOST;
-use crate::sys::{Range, Rung, pieces};
+use crate::sys::{Notified, Range, pieces};
 
 /// Hears what happens to the permits of one file at a time.
 #[derive(Debug)]
-pub(crate) struct Bell {
+pub(crate) struct Notifier {
     hung: Option<(File, Vec<Range>)>,
 }
 
-impl Bell {
+impl Notifier {
     /// One that hangs nowhere yet.
     #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
     pub(crate) fn new() -> io::Result<Self> {
@@ -29,7 +29,7 @@ impl Bell {
     /// # Errors
     ///
     /// When there are more than a thread can sleep on, or the file can't be opened again.
-    pub(crate) fn hang(&mut self, file: &File, permits: Range) -> io::Result<()> {
+    pub(crate) fn watch(&mut self, file: &File, permits: Range) -> io::Result<()> {
         self.hung = None;
         let numbers = (permits.start..permits.start + permits.len).step_by(2);
         let single = |start| pieces::of(Range { start, len: 1 });
@@ -42,22 +42,22 @@ impl Bell {
     }
 
     /// It has nothing more to do with the file.
-    pub(crate) fn take_down(&mut self) {
+    pub(crate) fn unwatch(&mut self) {
         self.hung = None;
     }
 
     /// Sleeps until a permit is free, until the instant, or until an alarm of this thread.
-    pub(crate) fn listen(&self, until: Instant) -> io::Result<Rung> {
+    pub(crate) fn wait(&self, until: Instant) -> io::Result<Notified> {
         let Some((file, permits)) = &self.hung else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         Ok(match request::any(file, permits, until)? {
-            Any::Free => Rung::Closed,
-            Any::TimedOut => Rung::TimedOut,
-            Any::Interrupted => Rung::Interrupted,
+            Any::Free => Notified::Closed,
+            Any::TimedOut => Notified::TimedOut,
+            Any::Interrupted => Notified::Interrupted,
         })
     }
 }
 
 /// Who listens hears it by itself.
-pub(crate) fn ring(_file: &File) {}
+pub(crate) fn notify(_file: &File) {}
