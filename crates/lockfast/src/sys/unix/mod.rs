@@ -4,6 +4,7 @@ pub(crate) mod alarm;
 pub(crate) mod bell;
 mod descriptor;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod lock;
 #[cfg(all(feature = "inspect", any(target_os = "linux", target_os = "android")))]

@@ -3,6 +3,7 @@
 pub(crate) mod alarm;
 pub(crate) mod bell;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod lock;
 #[cfg(feature = "inspect")]

@@ -4,6 +4,7 @@ pub(crate) mod alarm;
 pub(crate) mod bell;
 mod event;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 mod held;
 pub(crate) mod lock;

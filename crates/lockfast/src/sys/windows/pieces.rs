@@ -160,7 +160,8 @@ fn between(start: u64, end: u64) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{exclusive_len, permits};
+    use crate::protocol::permits;
+    use crate::protocol::tag::exclusive_len;
 
     fn kinds(range: Range) -> Vec<Kind> {
         of(range).iter().map(|piece| piece.kind).collect()
@@ -173,8 +174,8 @@ mod tests {
     #[test]
     fn a_writer_has_all_but_the_rooms_and_a_reader_main_and_gate() {
         use Kind::{First, Gate, Inner, Upgrade};
-        assert_eq!(kinds(part(Part::Whole)), [Upgrade, Gate, Inner, First]);
-        assert_eq!(kinds(part(Part::Entrance)), [Gate, Inner, First]);
+        assert_eq!(kinds(part(Part::MainToTag)), [Upgrade, Gate, Inner, First]);
+        assert_eq!(kinds(part(Part::MainAndGate)), [Gate, Inner, First]);
         assert_eq!(kinds(part(Part::Main)), [Inner, First]);
         assert_eq!(kinds(part(Part::Rooms)), [Kind::Room; 2]);
     }
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn permits_and_head_lie_in_what_a_writer_locks() {
-        let whole = of(part(Part::Whole));
+        let whole = of(part(Part::MainToTag));
         let head = Part::Head.range(0);
         for range in [permits::permit(0), permits::permit(permits::MAX - 1), head] {
             let [piece] = of(range)[..] else {
@@ -212,7 +213,11 @@ mod tests {
 
     #[test]
     fn a_span_has_all_its_pieces() {
-        for range in [part(Part::All), part(Part::Whole), part(Part::BeyondMain)] {
+        for range in [
+            part(Part::All),
+            part(Part::MainToTag),
+            part(Part::GateAndAbove),
+        ] {
             let (start, end) = span(range);
             for piece in of(range) {
                 assert!(start <= piece.at.start && piece.at.start + piece.at.len <= end);

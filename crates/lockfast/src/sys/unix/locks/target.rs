@@ -40,7 +40,7 @@ impl Target {
         Ok(Self {
             id,
             key: mounts.key(id, scan::numbers_of(&file).map_err(super::untold)?, None),
-            is_remote: crate::sys::file::is_remote(&file),
+            is_remote: crate::sys::FsTraits::of(&file).is_remote,
             metadata,
             file,
         })
