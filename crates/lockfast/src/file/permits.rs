@@ -159,7 +159,7 @@ impl LockFile {
     }
 
     fn sees_line(&self) -> bool {
-        sys::lock::blocker(self, Access::Exclusive, permits::waiting()).is_some()
+        sys::lock::blocker(self, Access::Exclusive, permits::queue()).is_some()
     }
 }
 

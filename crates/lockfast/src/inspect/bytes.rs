@@ -3,8 +3,9 @@
 use super::snapshot::{RawLock, end};
 use super::view::{Kind, Mode, Role};
 use crate::protocol::plan::Part;
+use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
-use crate::protocol::{self, Blocker, linger, permits};
+use crate::protocol::{Blocker, linger, permits};
 use crate::sys::Range;
 
 /// What an open file description has of a lock file.
@@ -87,7 +88,7 @@ pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
         }
         return is(Part::Head).then_some(Role::Permit);
     }
-    (is(Part::Entrance) || is(Part::Main)).then_some(Role::Reader)
+    (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
 }
 
 /// What somebody waits to become who waits for an earlier ticket, and has these locks itself: shared or
@@ -144,14 +145,15 @@ pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
         len: end(lock.range),
         pid: None,
     };
-    protocol::holder(blocker, namespace)?.pid()
+    let tag = Tag::of(blocker)?;
+    tag.is_of(namespace).then_some(tag.pid)
 }
 
 /// Who waits with this sign, if it is one and its pid is of this namespace.
 pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
     let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
     is_taken
-        .then(|| linger::owner_of_sign(lock.range))
+        .then(|| linger::owner_of_mark(lock.range))
         .flatten()
 }
 
@@ -194,6 +196,7 @@ fn covers(lock: &RawLock, byte: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::tag::exclusive_len;
 
     fn lock(exclusive: bool, range: Range) -> RawLock {
         let kind = Kind::Ofd;
@@ -205,17 +208,17 @@ mod tests {
     }
 
     fn part(exclusive: bool, part: Part) -> RawLock {
-        lock(exclusive, part.range(protocol::exclusive_len(4711, 7)))
+        lock(exclusive, part.range(exclusive_len(4711, 7)))
     }
 
     #[test]
     fn each_way_to_hold_a_lock_is_known_by_its_bytes() {
         let holds = |role, exclusive| Some(Meaning::Holds { role, exclusive });
-        let writer = part(true, Part::Whole);
+        let writer = part(true, Part::MainToTag);
         assert_eq!(meaning(&[writer], None), holds(Role::Writer, true));
         assert_eq!(named_pid(&writer, 7), Some(4711));
         assert_eq!(named_pid(&writer, 8), None);
-        let next = part(true, Part::Tagged);
+        let next = part(true, Part::UpgradeAndTag);
         assert_eq!(named_pid(&next, 7), Some(4711));
         let reader = part(false, Part::Main);
         assert_eq!(meaning(&[reader], None), holds(Role::Reader, false));
@@ -239,7 +242,7 @@ mod tests {
         for locks in [
             &[part(false, Part::FirstRoom)][..],
             &[part(true, Part::Upgrade), part(true, Part::Gate)],
-            &[part(false, Part::Waiting), presence],
+            &[part(false, Part::PermitQueue), presence],
             &[presence],
         ] {
             assert_eq!(
@@ -259,10 +262,10 @@ mod tests {
     #[test]
     fn who_waits_is_known_by_what_for() {
         for (lock, role) in [
-            (part(true, Part::Whole), Some(Role::Writer)),
+            (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
-            (part(true, Part::Tagged), Some(Role::Writer)),
-            (part(false, Part::Entrance), Some(Role::Reader)),
+            (part(true, Part::UpgradeAndTag), Some(Role::Writer)),
+            (part(false, Part::MainAndGate), Some(Role::Reader)),
             (part(true, Part::Head), Some(Role::Permit)),
             // An upgradable reader, or a writer whose pid is not known.
             (part(true, Part::Upgrade), None),
@@ -282,7 +285,10 @@ mod tests {
             };
             range
         };
-        let own = [lock(true, ticket(8)), lock(true, linger::sign(4711, 3))];
+        let own = [
+            lock(true, ticket(8)),
+            lock(true, linger::waiter_mark(4711, 3)),
+        ];
         assert_eq!(meaning(&own, None), Some(Meaning::OnTheWay));
         assert_eq!(sign_of(&own[1]), Some(4711));
         let earlier = lock(false, ticket(7));
@@ -291,9 +297,12 @@ mod tests {
         let permit = Some((Mode::Exclusive, Some(Role::Permit)));
         assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
         assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
-        assert_eq!(awaited_in_line(&part(true, Part::Whole), &own, None), None);
+        assert_eq!(
+            awaited_in_line(&part(true, Part::MainToTag), &own, None),
+            None
+        );
         // One that keeps a lock has it.
-        let keeper = [part(true, Part::Whole), lock(false, linger::signs())];
+        let keeper = [part(true, Part::MainToTag), lock(false, linger::marks())];
         let (role, exclusive) = (Role::Writer, true);
         let holds = Some(Meaning::Holds { role, exclusive });
         assert_eq!(meaning(&keeper, None), holds);
@@ -308,7 +317,7 @@ mod tests {
                 assert_eq!(meaning(&[lock(exclusive, range)], None), None, "{range:?}");
             }
         }
-        let whole = part(true, Part::Whole);
+        let whole = part(true, Part::MainToTag);
         let kind = Kind::Classic;
         assert_eq!(meaning(&[RawLock { kind, ..whole }], None), None);
         // One that ends where a tag would, but is shared, or does not begin as one of lockfast's.

@@ -1,7 +1,8 @@
 //! Tests that the pieces of Windows' locks fit the protocol.
 
+use super::permits;
 use super::plan::Part;
-use super::{exclusive_len, permits};
+use super::tag::exclusive_len;
 use crate::sys::Range;
 use crate::sys::pieces::{PieceKind, of, origin, span};
 
@@ -16,8 +17,8 @@ fn part(part: Part) -> Range {
 #[test]
 fn each_part_is_cut_where_a_plan_releases_less_of_it() {
     use PieceKind::{First, Gate, Inner, Room, Upgrade};
-    assert_eq!(kinds(part(Part::Whole)), [Upgrade, Gate, Inner, First]);
-    assert_eq!(kinds(part(Part::Entrance)), [Gate, Inner, First]);
+    assert_eq!(kinds(part(Part::MainToTag)), [Upgrade, Gate, Inner, First]);
+    assert_eq!(kinds(part(Part::MainAndGate)), [Gate, Inner, First]);
     assert_eq!(kinds(part(Part::Main)), [Inner, First]);
     assert_eq!(kinds(part(Part::Gate)), [Gate]);
     assert_eq!(kinds(part(Part::Upgrade)), [Upgrade]);
@@ -42,7 +43,7 @@ fn only_the_first_byte_lies_where_data_can_be() {
 
 #[test]
 fn permits_and_head_lie_in_what_a_writer_locks() {
-    let whole = of(part(Part::Whole));
+    let whole = of(part(Part::MainToTag));
     let head = Part::Head.range(0);
     for range in [permits::permit(0), permits::permit(permits::MAX - 1), head] {
         let [piece] = of(range)[..] else {
@@ -58,7 +59,11 @@ fn permits_and_head_lie_in_what_a_writer_locks() {
 
 #[test]
 fn a_span_has_all_its_pieces() {
-    for range in [part(Part::All), part(Part::Whole), part(Part::BeyondMain)] {
+    for range in [
+        part(Part::All),
+        part(Part::MainToTag),
+        part(Part::GateAndAbove),
+    ] {
         let (start, end) = span(range);
         for piece in of(range) {
             assert!(start <= piece.at.start && piece.at.start + piece.at.len <= end);

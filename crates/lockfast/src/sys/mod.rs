@@ -5,6 +5,7 @@
 //! | module | promises |
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking (a lease of another program is an error of its own); tells what stands at a path and behind a descriptor, and whose it is |
+//! | `file_system` | the facts about the file system of an open file that matter to a lock ([`FsTraits`]), by one call |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
 //! | `notifier` | wakes a thread when a file is closed, moved or deleted, or when a permit of it is free; [`notifier::notify`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
@@ -61,6 +62,7 @@ pub(crate) mod slot;
 )]
 pub(crate) mod made_once;
 
+mod fs_traits;
 pub(crate) mod hash;
 pub(crate) mod mutex;
 pub(crate) mod naps;
@@ -72,6 +74,7 @@ mod range;
 
 use std::path::PathBuf;
 
+pub(crate) use fs_traits::FsTraits;
 pub(crate) use range::{Access, Blocker, Range};
 
 /// The name of a helper thread that waits in place of another thread of the program, where a system shows

@@ -66,7 +66,7 @@ const CUTS: [(u64, Option<PieceKind>); 8] = [
     (ROOMS, None),
     (ROOMS + 1, Some(PieceKind::Room)),
     (ROOMS + 2, Some(PieceKind::Room)),
-    (END, Some(PieceKind::Other)),
+    (Range::LIMIT, Some(PieceKind::Other)),
 ];
 
 const UPGRADE: u64 = (1 << 62) - 1;
@@ -76,19 +76,16 @@ const ROOMS: u64 = (1 << 62) + (1 << 61);
 /// The distance by which the offsets behind byte 0 are moved up, away from data.
 const UP: u64 = 1 << 60;
 
-/// The end of all offsets.
-const END: u64 = 1 << 63;
-
 /// Cuts a range into pieces, in the order in which they are waited for.
 pub(crate) fn of(range: Range) -> Vec<Piece> {
-    let (start, end) = (range.start, end(range));
+    let (start, end) = (range.start, range.end());
     let mut from = 0;
     let mut pieces = Vec::new();
     for (to, kind) in CUTS {
         let (first, behind) = (from.max(start), to.min(end));
         from = to;
         if let Some(kind) = kind.filter(|_| first < behind) {
-            let at = between(place(first), place(behind - 1) + 1);
+            let at = Range::between(place(first), place(behind - 1) + 1);
             pieces.push(Piece { at, kind });
         }
     }
@@ -98,7 +95,7 @@ pub(crate) fn of(range: Range) -> Vec<Piece> {
 
 /// Returns the start and the end in the file of a range, with everything in between.
 pub(crate) fn span(range: Range) -> (u64, u64) {
-    (place(range.start), place(end(range) - 1) + 1)
+    (place(range.start), place(range.end() - 1) + 1)
 }
 
 /// Returns the offset of the range that lies at this offset of the file.
@@ -146,20 +143,6 @@ fn place(offset: u64) -> u64 {
     }
 }
 
-fn end(range: Range) -> u64 {
-    match range.len {
-        0 => END,
-        len => range.start + len,
-    }
-}
-
-fn between(start: u64, end: u64) -> Range {
-    Range {
-        start,
-        len: end - start,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +155,7 @@ mod tests {
 
     #[test]
     fn waits_attempts_and_releases_have_their_orders() {
-        let all = || of(Range { start: 0, len: 0 });
+        let all = || of(Range::ALL);
         let waits = [Upgrade, Room, Room, Gate, Inner, First, Other];
         assert_eq!(kinds(all(), |_| 0), waits);
         let attempts = [Inner, First, Gate, Upgrade, Room, Room, Other];

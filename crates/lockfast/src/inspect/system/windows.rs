@@ -55,7 +55,7 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         },
     );
     snapshot.gaps = Gaps {
-        remote: file::is_remote(&opened),
+        remote: crate::sys::FsTraits::of(&opened).is_remote,
         shared: true,
         ..Gaps::default()
     };

@@ -2,6 +2,7 @@
 
 mod descriptor;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod lock;
 pub(crate) mod park;

@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod lock;
 pub(crate) mod notifier;

@@ -3,6 +3,7 @@
 pub(crate) mod alarm;
 mod event;
 pub(crate) mod file;
+pub(crate) mod file_system;
 #[path = "../unsupported/fork.rs"]
 pub(crate) mod fork;
 mod held;

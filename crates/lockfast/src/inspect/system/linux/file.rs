@@ -44,7 +44,7 @@ impl InspectedFile {
                 scan::numbers_of(&file).map_err(scan::without_proc)?,
                 None,
             ),
-            is_remote: crate::sys::file::is_remote(&file),
+            is_remote: crate::sys::FsTraits::of(&file).is_remote,
             metadata,
             file,
         })
