@@ -117,7 +117,7 @@ impl LockFile {
     pub(crate) fn has_order(&self) -> bool {
         // In case of doubt it lines up, and is told of the error.
         !matches!(
-            sys::lock::find(self, Access::Shared, permits::line_and_beyond()),
+            sys::lock::find(self, Access::Shared, permits::head_and_above()),
             Ok(None)
         )
     }

@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use crate::sys;
 use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::holder::Holder;
 
 pub(crate) use author::Author;
 pub(crate) use record::MAX_LABEL;
@@ -66,6 +67,12 @@ impl Owner {
     /// Since when it held the lock.
     pub fn since(&self) -> SystemTime {
         self.record.since
+    }
+
+    /// The same, as a holder of a lock; its pid only if it means something here.
+    pub(crate) fn as_holder(&self) -> Holder {
+        let pid = (!self.is_elsewhere()).then(|| self.pid());
+        Holder::with_record(pid, self.label(), self.since())
     }
 
     /// Whether its pid means another process here: it ran in another boot, in another pid namespace, or

@@ -159,7 +159,7 @@ impl LockFile {
     }
 
     fn sees_line(&self) -> bool {
-        sys::lock::blocker(self, Access::Exclusive, permits::waiting()).is_some()
+        sys::lock::blocker(self, Access::Exclusive, permits::queue()).is_some()
     }
 }
 
@@ -242,7 +242,7 @@ impl Taken {
         let seen = if has_line { SOMEBODY } else { NOBODY };
         pool.line.store(seen, Ordering::Relaxed);
         if has_line || pool.leads.load(Ordering::SeqCst) {
-            sys::bell::ring(&self.file);
+            sys::notifier::notify(&self.file);
         }
         outcome
     }

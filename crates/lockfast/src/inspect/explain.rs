@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{LockView, Opener, Process, State};
+use super::report;
+use super::view::{LockView, Opener, Process, State};
 use crate::types::error::Error;
 use crate::types::text::Shown;
 
@@ -51,7 +52,7 @@ impl Error {
     pub fn explain(&self) -> Explained<'_> {
         let (mut holders, mut openers) = (Vec::new(), Vec::new());
         if self.is_contended() || self.is_timed_out() {
-            if let Ok(report) = super::path(self.path()) {
+            if let Ok(report) = report::path(self.path()) {
                 holders = report.locks;
                 openers = report.openers;
                 holders.retain(|lock| lock.state == State::Holding && !lock.processes.is_empty());

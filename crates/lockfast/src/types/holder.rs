@@ -4,7 +4,8 @@ use std::fmt;
 use std::process;
 use std::time::SystemTime;
 
-use crate::file::owner::Owner;
+use crate::protocol::Blocker;
+use crate::protocol::tag::Tag;
 use crate::sys;
 use crate::types::text::Shown;
 
@@ -68,11 +69,25 @@ impl Holder {
         }
     }
 
-    pub(crate) fn with_record(owner: &Owner) -> Self {
+    /// The process that has the lock in the way, seen from the pid namespace with this fingerprint.
+    pub(crate) fn of(blocker: Blocker, namespace: u64) -> Option<Self> {
+        if let Some(pid) = blocker.pid {
+            return Some(Self::with_pid(pid));
+        }
+        let tag = Tag::of(blocker)?;
+        Some(if tag.is_of(namespace) {
+            Self::with_tag(tag.pid)
+        } else {
+            Self::elsewhere()
+        })
+    }
+
+    /// A process with an owner record.
+    pub(crate) fn with_record(pid: Option<u32>, label: Option<&str>, since: SystemTime) -> Self {
         Self {
-            pid: (!owner.is_elsewhere()).then(|| owner.pid()),
-            label: owner.label().map(str::to_owned),
-            since: Some(owner.since()),
+            pid,
+            label: label.map(str::to_owned),
+            since: Some(since),
             named_itself: false,
         }
     }
@@ -122,6 +137,28 @@ impl fmt::Display for Holder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::tag::exclusive_len;
+
+    fn blocker(len: u64, pid: Option<u32>) -> Blocker {
+        Blocker { start: 0, len, pid }
+    }
+
+    #[test]
+    fn a_tag_names_its_process_in_its_own_namespace_only() {
+        let seen = blocker(exclusive_len(4711, 0xdead_beef_0123_4567), None);
+        let own = Holder::of(seen, 0xdead_beef_0123_4567);
+        assert_eq!(own, Some(Holder::with_tag(4711)));
+        assert_eq!(Holder::of(seen, 1), Some(Holder::elsewhere()));
+    }
+
+    #[test]
+    fn foreign_lockers_have_no_tag() {
+        for len in [0, 1, 1 << 62] {
+            assert_eq!(Holder::of(blocker(len, None), 7), None);
+        }
+        let classic = Holder::of(blocker(0, Some(12)), 7);
+        assert_eq!(classic, Some(Holder::with_pid(12)));
+    }
 
     #[test]
     fn names_itself_others_and_the_unknown() {

@@ -138,7 +138,7 @@ fn in_line(
         now(wait.in_kernel(file, Goal::LeadLine))?;
         place.leads();
         let try_again = || collect(handle, &mut taken, count);
-        let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
+        let has_all = wait.at_notifier(file, try_again, || handle.is_at_path(file))?;
         Ok(has_all && is_current(handle, file, true)?)
     };
     match get_all() {

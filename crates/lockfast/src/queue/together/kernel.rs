@@ -221,8 +221,8 @@ impl Other {
 /// The plan of a run that gets in.
 pub(super) fn enter(mode: Mode, run: Run) -> Plan {
     if run.waits {
-        plan::patient(mode)
+        plan::wait_plan(mode)
     } else {
-        plan::quick(mode)
+        plan::try_plan(mode)
     }
 }

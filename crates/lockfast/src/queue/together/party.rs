@@ -107,7 +107,7 @@ impl<'q> Party<'q> {
                 Ok(turn) => begin(turn),
                 Err(called_off) => Waits(called_off),
             },
-            Joins(turn, run) => match self.call(plan::join(mode), run) {
+            Joins(turn, run) => match self.call(plan::join_plan(mode), run) {
                 Called::Next(run) => Joins(turn, run),
                 Called::Done => Looks(turn),
                 Called::Failed | Called::Blocked => {
@@ -329,7 +329,7 @@ fn upgrade(run: Run) -> Plan {
     if run.waits {
         plan::UPGRADE
     } else {
-        plan::UPGRADE_QUICK
+        plan::UPGRADE_TRY
     }
 }
 

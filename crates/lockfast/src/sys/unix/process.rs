@@ -90,9 +90,6 @@ pub(crate) fn boot() -> Option<String> {
     None
 }
 
-/// The name of a helper that stands in for a thread.
-pub(crate) const STAND_IN: &str = "lockfast-block";
-
 /// Names this thread for those who look at the process; at most 15 bytes are kept.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn name_this_thread(name: &str) {
