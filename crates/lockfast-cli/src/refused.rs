@@ -1,6 +1,5 @@
 //! Why a lock file was refused, in the words of the command line, and the exit code for it.
 
-use std::error::Error as _;
 use std::io;
 use std::path::Path;
 
@@ -32,7 +31,7 @@ pub(crate) enum Obstacle {
 /// The exit code for a lock that could not be opened, or that could not be taken for another reason
 /// than that it is held.
 pub(crate) fn code(error: &Error, otherwise: Exit) -> Exit {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let cause = error.io_error();
     if cause.is_some_and(is_exhausted) {
         Exit::SYSTEM
     } else if error.is_permission_denied() || cause.is_some_and(is_read_only) {
@@ -52,7 +51,7 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
 
 /// Advice for the user, if something about the file explains the error.
 pub(crate) fn advice(error: &Error) -> Option<String> {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let cause = error.io_error();
     if !error.is_permission_denied() && !cause.is_some_and(is_read_only) {
         return None;
     }

@@ -596,7 +596,7 @@ impl LockFile {
 }
 
 fn is_table_full(error: &Error) -> bool {
-    error.of_system().is_some_and(sys::file::is_table_full)
+    error.io_error().is_some_and(sys::file::is_table_full)
 }
 
 const CLOSED: &str = "the program closed or replaced the descriptor of the lock file while it held the \

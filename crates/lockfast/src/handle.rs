@@ -360,7 +360,7 @@ impl Handle {
                 };
                 if let Err(error) = granted {
                     Self::give_back(turn, &file);
-                    let is_void = error.of_system().is_some_and(|error| file.is_void(error));
+                    let is_void = error.io_error().is_some_and(|error| file.is_void(error));
                     if is_void && voids < MAX_VOIDS {
                         voids += 1;
                         turn.replace(None);

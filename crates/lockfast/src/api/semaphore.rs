@@ -170,7 +170,7 @@ impl Semaphore {
         }
         if count > self.permits {
             let permits = self.permits;
-            return fail(Cause::NotSoMany {
+            return fail(Cause::TooManyPermits {
                 wanted: count,
                 permits,
             });

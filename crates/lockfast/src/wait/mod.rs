@@ -335,11 +335,11 @@ impl<'h> Wait<'h> {
         let Some(hook) = &self.handle.settings().on_wait else {
             return ControlFlow::Continue(());
         };
-        hook(&Waiting {
-            path: self.handle.path(),
-            waited: self.waited(),
-            holder: holder().as_ref(),
-        })
+        hook(&Waiting::new(
+            self.handle.path(),
+            self.waited(),
+            holder().as_ref(),
+        ))
     }
 
     /// When `on_wait` is due again.

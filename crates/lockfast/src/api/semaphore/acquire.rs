@@ -149,7 +149,7 @@ fn in_line(
 
 /// Whether the file has to be opened again: then the next one says what there is to say.
 fn is_void(file: &LockFile, error: &Error) -> bool {
-    error.of_system().is_some_and(|error| file.is_void(error))
+    error.io_error().is_some_and(|error| file.is_void(error))
 }
 
 fn collect(handle: &Handle, taken: &mut Taken, count: u32) -> Result<bool> {
