@@ -1,4 +1,4 @@
-//! The command: its start, the signals that are passed on to it, and its end.
+//! The child process that runs the command: its start, its signals and its end.
 
 mod limit;
 
@@ -21,7 +21,7 @@ use crate::sys::{self, Sentinel};
 
 pub(crate) use self::limit::Limit;
 
-/// The signals that are passed on.
+/// Signals that are passed on to the command.
 pub(crate) const PASSED_ON: [Signal; 6] = [
     Signal::SIGTERM,
     Signal::SIGINT,
@@ -31,16 +31,16 @@ pub(crate) const PASSED_ON: [Signal; 6] = [
     Signal::SIGUSR2,
 ];
 
-/// The signals that are caught for the command from now on.
+/// Signals that are caught on behalf of the command.
 #[derive(Debug)]
 pub(crate) struct Signals {
     caught: SignalsInfo<WithOrigin>,
-    /// Those that were ignored before: the command must find them ignored.
+    /// Signals that were ignored before. The command must start with them ignored.
     ignored: Vec<Signal>,
 }
 
 impl Signals {
-    /// Catches what is passed on, and what a limit needs.
+    /// Catches the signals to pass on, and those that a time limit needs.
     pub(crate) fn catch(limit: Option<&Limit>) -> io::Result<Self> {
         let alarm = limit.map(|_| Signal::SIGALRM);
         let wanted = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).chain(alarm);
@@ -52,17 +52,17 @@ impl Signals {
         Ok(Self { caught, ignored })
     }
 
-    /// The command does not find this signal ignored, though it was.
+    /// Has the command start with the signal's default action, even if it was ignored.
     pub(crate) fn start_with_default(&mut self, signal: Signal) {
         self.ignored.retain(|&ignored| ignored != signal);
     }
 }
 
-/// Runs the command until its end, or until its time is over.
+/// Runs the command until it ends or its time limit expires.
 ///
 /// # Errors
 ///
-/// When it can't be started.
+/// If the command cannot be started.
 pub(crate) fn run(
     command: &mut Command,
     signals: &mut Signals,
@@ -77,13 +77,14 @@ pub(crate) fn run(
     let mut child = Running {
         pid: Pid::from_raw(started.id().try_into().expect("pids are positive")),
         status: None,
-        // Not before the command, whose start need not wait for that.
+        // After the command, so that it does not delay its start.
         sentinel: Sentinel::start().ok(),
         last_heard: None,
         countdown: limit.map(Countdown::start),
     };
-    // What came before the command was there did not reach it, not even from the keyboard. What
-    // came in the instant since may reach it twice, which is better than not at all.
+    // A signal that arrived before the command existed did not reach it, not even one from the
+    // keyboard. One that arrived in the moment since may reach it twice, which is better than not
+    // at all.
     for origin in signals.caught.pending() {
         if origin.signal != SIGALRM {
             child.pass_on(origin.signal);
@@ -109,11 +110,11 @@ pub(crate) fn run(
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    /// How it ended, once it was reaped. From then on its pid may be another process's.
+    /// The status of the command, once it was reaped. Its pid may belong to another process then.
     status: Option<ExitStatus>,
-    /// `None` where there can be none.
+    /// `None` on systems without a sentinel, or if it could not be started.
     sentinel: Option<Sentinel>,
-    /// The last signal that the sentinel got too, and when that was seen.
+    /// The last signal that the sentinel got too, and the time when that was noticed.
     last_heard: Option<(Signal, Instant)>,
     countdown: Option<Countdown>,
 }
@@ -124,7 +125,7 @@ impl Running {
             countdown.next_ring()?;
         }
         loop {
-            // Asked first: the news of its end may be among the signals that were looked at already.
+            // Checked first: its SIGCHLD may be among the signals that were handled already.
             if let Some(status) = self.reap()? {
                 return Ok(status);
             }
@@ -139,7 +140,7 @@ impl Running {
         }
     }
 
-    /// Reaps all children that have ended, and returns the status of the command once it is among them.
+    /// Reaps all children that have ended. Returns the status of the command once it has ended.
     fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
         while self.status.is_none() {
             match sys::reap()? {
@@ -153,13 +154,13 @@ impl Running {
         Ok(self.status)
     }
 
-    /// Whether the command got this signal too.
+    /// Whether the command has received this signal too.
     ///
-    /// The keyboard signals the whole process group in the foreground. A terminal that is hung up
-    /// signals the leader of its session alone. What others send may go to a process, to a group
-    /// (`kill %1`, timeout(1)) or to each process of a unit (systemd); only the sentinel can tell.
+    /// The keyboard signals the whole foreground process group. A terminal that hangs up signals
+    /// only the leader of its session. Processes signal either a process, a group (`kill %1`,
+    /// timeout(1)) or each process of a unit (systemd); only the sentinel shows which.
     fn has_reached(&mut self, origin: &Origin) -> io::Result<bool> {
-        // The whole group is signalled by this process when the time is over.
+        // This process signals the whole group at the time limit.
         let own = unistd::getpid();
         if origin
             .process
@@ -178,11 +179,11 @@ impl Running {
         self.sentinel_hears(origin.signal)
     }
 
-    /// The processes of a unit are signalled one after the other, so the sentinel is given some time.
+    /// Allows the sentinel some time: the processes of a unit are signalled one after the other.
     fn sentinel_hears(&mut self, signal: i32) -> io::Result<bool> {
         const LONGEST_PAUSE: Duration = Duration::from_millis(32);
-        // Signals of one kind do not queue up, so another one that soon may be the same. timeout(1)
-        // signals its child, and then the group with it.
+        // Signals of one kind do not queue, so another one this soon may be the same. timeout(1)
+        // signals its child and then the child's group.
         const SAME: Duration = Duration::from_millis(100);
         let Ok(signal) = Signal::try_from(signal) else {
             return Ok(false);
@@ -211,14 +212,14 @@ impl Running {
             return;
         }
         let signal = Signal::try_from(signal).expect("one of those that were asked for");
-        // It fails when the command runs as another user (sudo): then it can't be signalled.
+        // Fails if the command runs as another user (sudo): then it can't be signalled.
         match &self.countdown {
             Some(countdown) => countdown.send(self.pid, signal),
             None => drop(signal::kill(self.pid, signal)),
         }
     }
 
-    /// The alarm rings: the time is over, or the time after that.
+    /// Handles the alarm: the time limit, or the grace period after it, is over.
     fn ring(&mut self) -> io::Result<()> {
         match &mut self.countdown {
             Some(countdown) if self.status.is_none() => {

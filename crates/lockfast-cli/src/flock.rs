@@ -1,7 +1,7 @@
-//! `lockfast flock`, also as `flock`: what flock(1) of util-linux is to scripts.
+//! `lockfast flock`, also as `flock`: a replacement for flock(1) of util-linux.
 //!
-//! Its options, its exit codes and its words. What is different is what is under them: the wait with
-//! a time limit can't miss its alarm, and signals reach the command.
+//! It has the same options, exit codes and messages. Unlike flock(1), its timeout can't miss the
+//! alarm, and it passes signals on to the command.
 
 mod call;
 mod numbers;
@@ -30,7 +30,7 @@ use crate::child::{self, Signals};
 use crate::exit::Exit;
 use crate::sys::{self, Mortality};
 
-/// Codes of sysexits.h, as flock(1) uses them.
+/// Exit codes of sysexits.h, as flock(1) uses them.
 const USAGE: Exit = Exit::USAGE;
 const DATA: Exit = Exit::code(65);
 const NO_INPUT: Exit = Exit::code(66);
@@ -38,8 +38,8 @@ const UNAVAILABLE: Exit = Exit::code(69);
 const SYSTEM: Exit = Exit::SYSTEM;
 const CANNOT_CREATE: Exit = Exit::CANNOT_CREATE;
 
-/// The words after `flock`, if that is what is called: by the name of the program, or by the first
-/// word. With the name that it goes by.
+/// Returns the arguments of `flock`, and the name it was called by, if the program was called by
+/// that name or with it as its first argument.
 pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsString>)> {
     let (program, arguments) = words.split_first()?;
     if Path::new(program).file_name() == Some(OsStr::new("flock")) {
@@ -51,7 +51,7 @@ pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsStrin
     }
 }
 
-/// Does what flock(1) does when it is called with these words.
+/// Runs flock with these arguments.
 pub(crate) fn run(name: &'static str, words: Vec<OsString>) -> Exit {
     let says = Says { name };
     match Call::parse(words) {
@@ -75,7 +75,7 @@ pub(crate) fn run(name: &'static str, words: Vec<OsString>) -> Exit {
     }
 }
 
-/// The two ways to say something.
+/// Output under the name of the program.
 #[derive(Clone, Copy, Debug)]
 struct Says {
     name: &'static str,
@@ -83,7 +83,7 @@ struct Says {
 
 impl Says {
     fn error(self, message: impl Display) {
-        // Nobody is left to tell when it is closed.
+        // Nobody is left to read it if standard error is closed.
         let _ = writeln!(io::stderr(), "{}: {message}", self.name);
     }
 
@@ -103,7 +103,7 @@ impl Says {
     }
 }
 
-/// One call, with what it says of itself.
+/// A call of flock.
 #[derive(Debug)]
 struct Flock {
     says: Says,
@@ -125,11 +125,11 @@ impl Flock {
         }
     }
 
-    /// Opens and locks; what went wrong has been said.
+    /// Opens and locks the file. Errors have been printed.
     fn lock(&self) -> Result<File, Exit> {
         let call = &self.call;
         let mut access = match (call.lock, call.operation) {
-            // The kernel demands it of a lock of bytes.
+            // The kernel requires it for an exclusive byte lock.
             (KernelLock::Bytes { .. }, Operation::Exclusive) => OFlag::O_WRONLY,
             _ => OFlag::O_RDONLY,
         };
@@ -146,7 +146,7 @@ impl Flock {
                 (Err(error), Subject::Path(path, _))
                     if self.may_need_both(&error, access) && is_accessible(path) =>
                 {
-                    // Closed first, so that it is the same descriptor again.
+                    // Closed first, so that the new file gets the same descriptor.
                     drop(file);
                     access = OFlag::O_RDWR;
                     file = self.open(path, &mut access)?;
@@ -205,15 +205,15 @@ impl Flock {
         }
     }
 
-    /// Is it what a network file system says that makes record locks of these, for which the file
-    /// must be open for writing?
+    /// Whether the error comes from a network file system that emulates flock with record locks,
+    /// which need a file that is open for writing.
     fn may_need_both(&self, error: &io::Error, access: OFlag) -> bool {
         let wants_both = matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADF));
         wants_both && access != OFlag::O_RDWR && self.call.operation != Operation::Shared
     }
 
-    /// Opens as flock(1) does: what is not there is created, links are followed. `access` becomes
-    /// that of reading for a directory.
+    /// Opens the file as flock(1) does: missing files are created, links are followed. For a
+    /// directory `access` becomes read-only.
     fn open(&self, path: &OsStr, access: &mut OFlag) -> Result<File, Exit> {
         let mut flags = OFlag::O_NOCTTY;
         if self.call.close {
@@ -239,7 +239,7 @@ impl Flock {
         })
     }
 
-    /// Says that the kernel refused to lock.
+    /// Reports that the kernel refused the lock.
     fn refused(&self, error: &io::Error) -> Exit {
         let why = reason(error);
         match &self.call.subject {
@@ -255,7 +255,7 @@ impl Flock {
         }
     }
 
-    /// Runs the command. It inherits the lock, unless it is to be closed.
+    /// Runs the command, which inherits the lock unless `--close` is given.
     fn execute(&self, words: &[OsString], file: File, mortality: Mortality) -> Exit {
         let (program, arguments) = words.split_first().expect("a command has a word");
         if self.call.verbose {
@@ -278,7 +278,7 @@ impl Flock {
             }
             Err(error) => return self.no_signals(&error),
         };
-        // The lock is given up by the end of this process, as its last user may be another one.
+        // Closed without an unlock: the last user of the lock may be another process.
         drop(file);
         exit.unwrap_or_else(|error| self.not_executed(program, &error))
     }
@@ -310,12 +310,12 @@ fn is_accessible(path: &OsStr) -> bool {
     unistd::access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
 }
 
-/// SMB clients say so where others say that it would block.
+/// Whether the lock is held. SMB clients report EACCES for it.
 fn means_held(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN))
 }
 
-/// The system's words for an error, without the number that the standard library adds.
+/// Returns the system's message for an error, without the number that the standard library adds.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.rfind(" (os error ") {

@@ -1,4 +1,4 @@
-//! Several locks: all or none, in an order in which two commands can't wait for each other.
+//! Opening and taking several locks, together or not at all, in an order that cannot deadlock.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use crate::args;
 use crate::progress::{Progress, Wanted};
 use crate::sys;
 
-/// A lock of the command line, to be had alone or with others.
+/// An opened lock of the command line.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    /// A writer even where nobody reads: a `Lock` would wait without regard for those who `--shared`
-    /// come later, and never get in among many of them.
+    /// A writer even without readers: a `Lock` would not hold back new `--shared` readers, and
+    /// could starve among many of them.
     Alone(RwLock),
     Shared(RwLock),
     Permits(Semaphore),
@@ -36,7 +36,7 @@ impl Opened {
     }
 }
 
-/// Opens the locks, each once.
+/// Opens the locks, each file once.
 pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Opened>> {
     let open = |path: &PathBuf| {
         if let Some(permits) = arguments.permits {
@@ -59,7 +59,7 @@ pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Ope
     Ok(each_once(locks))
 }
 
-/// Takes all of them; when one can't be had, those taken before are released.
+/// Takes all locks. If one fails, those taken before are released.
 pub(crate) fn take(locks: &[Opened], arguments: &args::Run) -> Result<Guards> {
     let members = locks.iter().map(Opened::member);
     match arguments.timeout {
@@ -69,12 +69,13 @@ pub(crate) fn take(locks: &[Opened], arguments: &args::Run) -> Result<Guards> {
     }
 }
 
-/// Takes one of them without waiting, and releases it.
+/// Takes one lock without waiting, and releases it.
 pub(crate) fn try_alone(lock: &Opened) -> Result<()> {
     lockfast::try_lock_all([lock.member()])?.release()
 }
 
-/// Removes the file of a lock that was left to those who inherited it, unless somebody holds it.
+/// Removes the file of a lock that was left to the processes that inherited it, unless one holds
+/// it.
 pub(crate) fn remove_unless_held(path: &Path, arguments: &args::Run) -> Result<()> {
     let lock = RwLock::options()
         .protocol(arguments.protocol.0)
@@ -113,16 +114,16 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     }
 }
 
-/// Leaves out what is the same file by another path.
+/// Removes locks whose file occurs twice, under two paths.
 fn each_once(mut locks: Vec<Opened>) -> Vec<Opened> {
     if locks.len() < 2 {
         return locks;
     }
-    // Of two names of a file every command keeps the same one.
+    // Sorted, so that every command keeps the same one of two names.
     locks.sort_by(|one, other| one.path().cmp(other.path()));
     let mut files = BTreeSet::new();
     locks.retain(|lock| {
-        // A file that vanished since it was opened is no second name of another.
+        // A file that has vanished can't be compared and is kept.
         sys::file_key(lock.path()).map_or(true, |file| files.insert(file))
     });
     locks

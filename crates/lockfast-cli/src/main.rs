@@ -1,10 +1,11 @@
-//! Runs a command under locks between processes, and shows who has them.
+//! Runs a command under inter-process locks, and shows who holds them.
 
 mod args;
 #[cfg_attr(windows, path = "windows/child.rs")]
 mod child;
 mod doctor;
 mod documents;
+mod duration;
 mod exit;
 #[cfg_attr(windows, path = "windows/flock.rs")]
 mod flock;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
     exit.after_output().end()
 }
 
-/// Shows what is wrong with the arguments, or the help that they ask for.
+/// Prints clap's error, or the requested help.
 fn usage(words: &[OsString], error: &clap::Error) -> Exit {
     let printed = error.print();
     if let Some(hint) = args::of_mistake(words, error) {

@@ -1,4 +1,4 @@
-//! What a person is told while a lock is waited for.
+//! Progress messages while a lock is waited for.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -13,16 +13,16 @@ use lockfast::{Options, Waiting};
 use crate::exit::say;
 use crate::sys;
 
-/// Waits shorter than this are not spoken of.
+/// Shorter waits are not reported.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often a line is repeated where there is no terminal.
+/// Time between two lines without a terminal.
 const REPEAT: Duration = Duration::from_secs(30);
 
-/// How often the spinner moves.
+/// Time between two frames of the spinner.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// Tells about waits: by a spinner on a terminal, by lines elsewhere, or not at all.
+/// Reports waits: with a spinner on a terminal, with lines elsewhere, or not at all.
 #[derive(Debug)]
 pub(crate) struct Progress {
     display: Option<Arc<Mutex<Display>>>,
@@ -32,14 +32,14 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 struct Display {
     spinner: Spinner,
-    /// When, in this wait, the next line is due.
+    /// Time within this wait when the next line is due.
     next_line: Duration,
 }
 
-/// The spinner of a terminal.
+/// State of the spinner.
 #[derive(Debug)]
 enum Spinner {
-    /// No terminal, or one that can't move its cursor.
+    /// Not a terminal, or one that can't move its cursor.
     Unavailable,
     Hidden,
     Shown(ProgressBar),
@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    /// Has the locks that are opened with these options tell about their waits.
+    /// Makes the locks opened with these options report their waits.
     pub(crate) fn watch<L>(&self, options: Options<L>, wanted: Wanted) -> Options<L> {
         let Some(display) = &self.display else {
             return options;
@@ -78,7 +78,7 @@ impl Progress {
             })
     }
 
-    /// Takes the spinner from the screen.
+    /// Removes the spinner from the screen.
     pub(crate) fn clear(&self) {
         if let Some(display) = &self.display {
             let mut display = display.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +91,7 @@ impl Display {
     fn show(&mut self, wait: &Wait<'_>) {
         let waiting = wait.waiting;
         if waiting.waited().is_zero() {
-            // Another wait begins, for the next one of several locks.
+            // A new wait begins, for the next one of several locks.
             self.spinner.hide();
             self.next_line = PATIENCE;
         }
@@ -109,7 +109,7 @@ impl Display {
 }
 
 impl Spinner {
-    /// Moves it; `false` where there can be none.
+    /// Moves the spinner; `false` if there can be none.
     fn show(&mut self, wait: &Wait<'_>) -> bool {
         if !sys::is_in_foreground(io::stderr()) {
             self.leave();
@@ -141,7 +141,7 @@ impl Spinner {
         }
     }
 
-    /// Draws no more: the terminal shows the work of another process group now.
+    /// Stops drawing: another process group has the terminal now.
     fn leave(&mut self) {
         if let Self::Shown(bar) = self {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -154,14 +154,14 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant")
 }
 
-/// The thing that is waited for.
+/// The object of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Lock,
     Permit,
 }
 
-/// One wait in words: the path, how long, and who holds it.
+/// A wait, formatted with its path, duration and holder.
 struct Wait<'a> {
     waiting: &'a Waiting<'a>,
     wanted: Wanted,

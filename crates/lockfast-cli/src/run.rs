@@ -1,4 +1,4 @@
-//! `lockfast run`: takes the locks, runs the command, releases.
+//! `lockfast run`: takes the locks, runs the command, releases the locks.
 
 use std::ffi::OsStr;
 use std::io;
@@ -67,7 +67,7 @@ fn wait_and_run(arguments: &args::Run, limit: Option<&Limit>) -> Exit {
         return Exit::SYSTEM;
     }
     let taken = locks::take(&locks, arguments);
-    // An error names the processes that have the file open: this one is not meant.
+    // An error names the processes that have the file open, which must not include this one.
     drop(locks);
     progress.clear();
     match taken {
@@ -139,8 +139,8 @@ fn release(guards: Vec<MemberGuard>) {
     }
 }
 
-/// Leaves the locks to the processes that inherited them, if there are any. An unlock would take the
-/// locks from these as well, so the files are closed instead, most of them by the end of this process.
+/// Leaves the locks to the processes that inherited them, if any. An unlock would release the lock
+/// for them too, so the files are only closed, most of them by the end of this process.
 fn leave_to_heirs(arguments: &args::Run, guards: Vec<MemberGuard>) {
     for mut guard in guards.into_iter().rev() {
         if let Err(error) = command_support::end_record(&mut guard) {
@@ -165,7 +165,7 @@ fn remove(arguments: &args::Run, guard: &MemberGuard) -> lockfast::Result<()> {
     locks::remove_unless_held(path, arguments)
 }
 
-/// The command may have to repair what the last one left.
+/// Reports that the last holder died: the command may have to repair what it left.
 fn tell_of_abandoned(guard: &MemberGuard) {
     let MemberGuard::Write(guard) = guard else {
         return;
@@ -175,7 +175,7 @@ fn tell_of_abandoned(guard: &MemberGuard) {
         let label = owner.label().map(|label| format!(" ({label})"));
         let label = label.unwrap_or_default();
         say(format_args!(
-            "the last holder of lock {path}, pid {pid}{label}, died while it held it"
+            "the last holder of lock {path}, pid {pid}{label}, died while holding it"
         ));
     }
 }
@@ -202,7 +202,7 @@ fn run_command(
     with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
 }
 
-/// Ends with an error, or not at all.
+/// Replaces this process with the command; returns only on failure.
 fn become_command(arguments: &args::Run, held: Held, guards: &[MemberGuard]) -> Exit {
     let equipment = match Equipment::of(arguments, held, guards) {
         Ok(equipment) => equipment,
@@ -213,8 +213,8 @@ fn become_command(arguments: &args::Run, held: Held, guards: &[MemberGuard]) -> 
     with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
 }
 
-/// Starts the command, by the shell if it is a script that names no interpreter: `execvp` does so, but
-/// not every way to start a program on every system.
+/// Starts the command, through the shell if it is a script without an interpreter line. `execvp`
+/// does that, but other ways to start a program do not.
 fn with_shell(
     words: &[std::ffi::OsString],
     mut start: impl FnMut(&[&OsStr]) -> io::Result<Exit>,
@@ -230,7 +230,7 @@ fn with_shell(
     }
 }
 
-/// Where a program is found by its name.
+/// Finds a program by its name.
 fn found(program: &OsStr) -> Option<PathBuf> {
     let program = Path::new(program);
     if program.components().count() > 1 || program.is_absolute() {
@@ -242,7 +242,7 @@ fn found(program: &OsStr) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Descriptors and environment for the command.
+/// Descriptors and environment of the command.
 struct Equipment {
     held: Held,
     inherited: sys::Inherited,
@@ -250,7 +250,7 @@ struct Equipment {
 }
 
 impl Equipment {
-    /// Prepares it; an error has been reported already.
+    /// Prepares them. An error has been printed already.
     fn of(arguments: &args::Run, mut held: Held, guards: &[MemberGuard]) -> Result<Self, Exit> {
         let mut inherited = sys::Inherited::default();
         for guard in guards {
@@ -260,7 +260,7 @@ impl Equipment {
                 Some(number.map_err(|error| {
                     let path = path.display();
                     say(format_args!(
-                        "cannot hand lock {path} to the command: {error}"
+                        "cannot pass lock {path} to the command: {error}"
                     ));
                     Exit::SYSTEM
                 })?)
@@ -285,7 +285,7 @@ impl Equipment {
         command.args(&words[1..]);
         self.inherited.give(&mut command);
         self.held.tell(&mut command);
-        // That of an outer command is of another lock.
+        // The token of an enclosing command belongs to another lock.
         match self.token {
             Some(token) => command.env("LOCKFAST_TOKEN", token.to_string()),
             None => command.env_remove("LOCKFAST_TOKEN"),
@@ -298,8 +298,8 @@ fn not_started(program: &OsStr, error: &io::Error, guards: &[MemberGuard]) -> Ex
     let name = Path::new(program).display();
     if error.kind() == io::ErrorKind::ExecutableFileBusy && is_locked(program, guards) {
         say(format_args!(
-            "cannot run {name}: it is the lock file, and open for writing; use --protocol flock or \
-             --shared, which open it for reading, or lock another file"
+            "cannot run {name}: it is the lock file and is open for writing; use --protocol flock or \
+             --shared, which open it for reading, or another lock file"
         ));
         return Exit::NOT_EXECUTABLE;
     }

@@ -1,6 +1,6 @@
-//! The system calls that need `unsafe`, and what differs among systems.
+//! System calls that need `unsafe`, and differences between systems.
 //!
-//! The functions that change a [`Command`] work between fork and exec, where only async-signal-safe
+//! Functions that change a [`Command`] run between fork and exec, where only async-signal-safe
 //! calls are allowed.
 #![allow(
     unsafe_code,
@@ -44,13 +44,14 @@ pub(crate) use self::first::Mortality;
 pub(crate) use self::obstacle::obstacle;
 pub(crate) use self::sentinel::Sentinel;
 
-/// Can a command be killed by the kernel when this process ends?
+/// Whether the kernel can kill a command when this process ends.
 pub(crate) const CAN_KILL_WITH_PARENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Whether a command can inherit locks.
 pub(crate) const CAN_INHERIT: bool = true;
 
-/// Has the kernel kill the command when the thread that starts it ends; it must be the main one.
+/// Makes the kernel kill the command when the thread that starts it ends, which must be the main
+/// thread.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[allow(clippy::unnecessary_wraps, reason = "other systems can refuse")]
 pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
@@ -60,7 +61,7 @@ pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
     let set = move || {
         // SAFETY: takes a number. (`nix` has it for Linux alone.)
         Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, Signal::SIGKILL) })?;
-        // It may have ended before the kernel knew what to do then.
+        // The parent may have ended before the request.
         if unistd::getppid() != parent {
             signal::raise(Signal::SIGKILL)?;
         }
@@ -71,14 +72,14 @@ pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
     Ok(())
 }
 
-/// Not called here, see [`CAN_KILL_WITH_PARENT`].
+/// Never called, see [`CAN_KILL_WITH_PARENT`].
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Lets the signal of a child's end through, and that of an alarm if there is to be one, if this process
-/// was started with it blocked; the command is started with it as it was.
+/// Unblocks SIGCHLD, and SIGALRM if there is a time limit, in case this process was started with
+/// them blocked. The command starts with the original mask.
 pub(crate) fn let_through_for(command: &mut Command, alarm: bool) -> io::Result<()> {
     let mut set = SigSet::from(Signal::SIGCHLD);
     if alarm {
@@ -92,9 +93,9 @@ pub(crate) fn let_through_for(command: &mut Command, alarm: bool) -> io::Result<
     Ok(())
 }
 
-/// Begins to catch signals by what the function does; they are held back meanwhile.
+/// Installs signal handlers while the signals are blocked.
 ///
-/// signal-hook installs its handler before that knows what to do: a signal in between would be lost.
+/// signal-hook installs its handler before the action: a signal in between would be lost.
 pub(crate) fn begin_to_catch<C>(
     signals: impl IntoIterator<Item = Signal>,
     catch: impl FnOnce(Vec<i32>) -> io::Result<C>,
@@ -106,7 +107,7 @@ pub(crate) fn begin_to_catch<C>(
     caught
 }
 
-/// The command finds these signals ignored.
+/// Has the command start with these signals ignored.
 pub(crate) fn start_with_ignored(command: &mut Command, signals: Vec<Signal>) {
     if signals.is_empty() {
         return;
@@ -127,7 +128,7 @@ pub(crate) fn is_ignored(signal: Signal) -> bool {
     disposition(signal) == Some(libc::SIG_IGN)
 }
 
-/// Whether the signal does what it does by default.
+/// Whether the signal has its default action.
 fn is_default(signal: Signal) -> bool {
     disposition(signal) == Some(libc::SIG_DFL)
 }
@@ -140,10 +141,10 @@ fn disposition(signal: Signal) -> Option<libc::sighandler_t> {
     (answer == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
 }
 
-/// The command finds this signal with its default, whatever this process was started with.
+/// Has the command start with this signal's default action, even if this process ignores it.
 ///
-/// That there is something to do before the command also has it started by `execvp`, which gives a
-/// file without an interpreter to the shell, as flock(1) does.
+/// Any such hook also makes the standard library use `execvp`, which runs a file without an
+/// interpreter line in the shell, as flock(1) does.
 pub(crate) fn start_with_default(command: &mut Command, signal: Signal) {
     let set = move || {
         // SAFETY: no handler is installed.
@@ -154,11 +155,11 @@ pub(crate) fn start_with_default(command: &mut Command, signal: Signal) {
     unsafe { command.pre_exec(set) };
 }
 
-/// Another descriptor of an open file of the caller: what is locked by it belongs to the caller's
-/// too, and closing it releases nothing.
+/// Duplicates a descriptor of the caller. Locks belong to both, and closing the duplicate releases
+/// nothing.
 pub(crate) fn duplicate(descriptor: i32) -> io::Result<File> {
     #[allow(clippy::disallowed_methods, reason = "not a lock call")]
-    // SAFETY: of a number that is no descriptor the kernel says so.
+    // The kernel reports a number that is no descriptor.
     let new = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 0) };
     if new == -1 {
         return Err(io::Error::last_os_error());
@@ -167,8 +168,8 @@ pub(crate) fn duplicate(descriptor: i32) -> io::Result<File> {
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(new) }))
 }
 
-/// A number in any form that the C library reads, infinity for one that is too large; `None` when
-/// the text is something else, or more.
+/// Parses a number in any form that the C library reads; infinity if it is too large, `None` for
+/// other text.
 pub(crate) fn float(text: &OsStr) -> Option<f64> {
     let text = CString::new(text.as_bytes()).ok()?;
     let mut end = ptr::null_mut();
@@ -178,24 +179,24 @@ pub(crate) fn float(text: &OsStr) -> Option<f64> {
     (read > 0 && read == text.as_bytes().len()).then_some(number)
 }
 
-/// Whether the terminal shows the work of this process, and not that of another process group.
+/// Whether this process is in the terminal's foreground process group.
 pub(crate) fn is_in_foreground(terminal: impl AsFd) -> bool {
     unistd::tcgetpgrp(terminal).is_ok_and(|group| group == unistd::getpgrp())
 }
 
-/// A time that all processes of the machine count alike.
+/// Returns the time of a clock that all processes of the machine share.
 pub(crate) fn monotonic_time() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .expect("every system has that clock")
         .into()
 }
 
-/// The path with no link in it.
+/// Returns the path without symbolic links.
 pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
-/// Has something done before a signal ends this process, of those that users end programs by.
+/// Calls a function before one of the usual ending signals ends this process.
 pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
     let wanted = ending.into_iter().filter(|&signal| !is_ignored(signal));
@@ -209,18 +210,18 @@ pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::R
     Ok(())
 }
 
-/// What tells a file from all others.
+/// Returns the identity of a file.
 pub(crate) fn file_key(path: &Path) -> io::Result<(u64, u64)> {
     let file = fs::metadata(path)?;
     Ok((file.dev(), file.ino()))
 }
 
-/// Whether this process has that file open by a descriptor of this number.
+/// Whether the descriptor with this number has that file open.
 pub(crate) fn has_open(number: u32, key: &(u64, u64)) -> bool {
     file_key(Path::new(&format!("/dev/fd/{number}"))).is_ok_and(|open| open == *key)
 }
 
-/// The parent, its parent, and so on, as far as they can be told.
+/// Returns the parent, its parent and so on, as far as they are known.
 pub(crate) fn ancestors() -> Vec<u32> {
     let mut ancestors = Vec::new();
     let mut next = u32::try_from(unistd::getppid().as_raw()).ok();
@@ -231,44 +232,44 @@ pub(crate) fn ancestors() -> Vec<u32> {
     ancestors
 }
 
-/// `None` where there is no `/proc` as on Linux.
+/// Returns the parent; `None` without a Linux-like `/proc`.
 fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets can have brackets and blanks.
+    // The name in parentheses may contain parentheses and spaces.
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.split(' ').nth(1)?.parse().ok()
 }
 
-/// Whether this process, or the system, has no more descriptors.
+/// Whether this process, or the system, is out of descriptors.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Whether the file is no program of this system, though it may be a script for the shell.
+/// Whether the file is no program of this system, though it may be a shell script.
 pub(crate) fn is_for_shell(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOEXEC)
 }
 
-/// The paths in a text of lines.
+/// Splits a text into lines, each a path.
 pub(crate) fn lines(text: &OsStr) -> Vec<PathBuf> {
     let lines = text.as_bytes().split(|&byte| byte == b'\n');
     lines.map(|line| OsStr::from_bytes(line).into()).collect()
 }
 
-/// The number of a file that was found in a directory.
+/// Returns the inode number of a directory entry.
 #[allow(clippy::unnecessary_wraps, reason = "other systems do not tell")]
 pub(crate) fn number(entry: &DirEntry) -> Option<u64> {
     Some(entry.ino())
 }
 
-/// The name of a user.
+/// Returns the name of a user.
 pub(crate) fn user_name(number: u32) -> Option<String> {
     let user = User::from_uid(Uid::from_raw(number)).ok()??;
     Some(user.name)
 }
 
-/// Stops this process until its shell has it go on.
+/// Stops this process until its shell continues it.
 pub(crate) fn suspend() {
-    // Where nobody could have it go on the kernel ignores it.
+    // The kernel ignores it if no shell could continue this process.
     let _ = signal::raise(Signal::SIGTSTP);
 }

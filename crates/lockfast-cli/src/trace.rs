@@ -1,4 +1,4 @@
-//! Waits and holds as a picture: the trace format of Chrome, which Perfetto reads too.
+//! Traces of waits and holds in Chrome's trace format, which Perfetto reads too.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::args;
 use crate::exit::{self, Exit, say};
 use crate::refused;
 
-/// A trace that is being made, or none.
+/// A trace in progress, or none.
 pub(crate) struct Trace(Option<Running>);
 
 struct Running {
@@ -32,7 +32,7 @@ struct Running {
     _subscriber: DefaultGuard,
 }
 
-/// Why there is no trace.
+/// The error of a trace.
 #[derive(Debug)]
 pub(crate) struct Failed {
     what: &'static str,
@@ -41,7 +41,7 @@ pub(crate) struct Failed {
 }
 
 impl Trace {
-    /// From now on, if it is wanted.
+    /// Begins a trace, if one was requested.
     pub(crate) fn begin(arguments: &args::Run) -> Result<Self, Failed> {
         let Some(path) = &arguments.trace else {
             return Ok(Self(None));
@@ -62,7 +62,7 @@ impl Trace {
         })))
     }
 
-    /// Writes what happened.
+    /// Writes the events to the file.
     pub(crate) fn end(self) -> Result<(), Failed> {
         let Some(Running {
             path, file, notes, ..
@@ -77,7 +77,7 @@ impl Trace {
 }
 
 impl Failed {
-    /// The exit code for a trace that can't be created.
+    /// Returns the exit code for a trace that can't be created.
     pub(crate) fn code(&self) -> Exit {
         if refused::is_exhausted(&self.error) {
             Exit::SYSTEM
@@ -137,12 +137,12 @@ fn write(events: &[Value], to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
-/// What happens to the locks, as the library tells it.
+/// Collector of the library's events.
 struct Notebook(Arc<Mutex<Notes>>);
 
 struct Notes {
     events: Vec<Value>,
-    /// Since when a lock is waited for, or held.
+    /// Waits and holds in progress, by path.
     waits: BTreeMap<String, Begun>,
     holds: BTreeMap<String, Begun>,
 }
@@ -190,7 +190,7 @@ impl Notes {
                 let details = json!({ "path": path, "mode": field("mode") });
                 self.holds.insert(path, begun(details));
             }
-            "gave up" => self.end_wait("wait in vain", &path),
+            "gave up" => self.end_wait("abandoned wait", &path),
             "released" => {
                 if let Some(hold) = self.holds.remove(&path) {
                     self.slice("hold", &hold);
@@ -206,7 +206,7 @@ impl Notes {
         }
     }
 
-    /// What still goes on ends now, as far as the trace is concerned.
+    /// Ends all waits and holds that are still in progress.
     fn end_all(&mut self) {
         for wait in std::mem::take(&mut self.waits).values() {
             self.slice("wait", wait);
@@ -246,7 +246,7 @@ impl Visit for Fields {
     }
 }
 
-/// Since 1970, so that traces of several processes fit together.
+/// Returns the time since 1970, which traces of several processes share.
 fn microseconds() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap_or_default().as_secs_f64() * 1e6

@@ -1,4 +1,5 @@
-//! A process that does with a lock what it is told, line by line, and says what came of it.
+//! A child process that takes and releases a lock as its standard input says, and reports the
+//! results.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
@@ -13,10 +14,10 @@ use lockfast::{
 use crate::exit::Exit;
 use crate::sys;
 
-/// The word by which the program starts itself as an actor.
+/// First argument of the program when it starts itself as an actor.
 pub(super) const NAME: &str = "\u{1}doctor";
 
-/// What it is told.
+/// Commands for an actor.
 pub(super) mod word {
     pub(in super::super) const WRITE: &str = "write";
     pub(in super::super) const TRY_WRITE: &str = "try-write";
@@ -36,7 +37,7 @@ enum Guard {
     Write(RwLockWriteGuard),
 }
 
-/// The words of an actor, if the program is called as one.
+/// Returns the arguments of an actor, if the program was started as one.
 pub(crate) fn is_called(words: &[OsString]) -> Option<&[OsString]> {
     match words.get(1..) {
         Some([first, rest @ ..]) if first == NAME => Some(rest),
@@ -44,7 +45,7 @@ pub(crate) fn is_called(words: &[OsString]) -> Option<&[OsString]> {
     }
 }
 
-/// Plays until nobody directs it any more.
+/// Runs an actor until its input ends.
 pub(crate) fn play(words: &[OsString]) -> Exit {
     let [path, protocol, verify] = words else {
         return Exit::USAGE;
@@ -99,7 +100,8 @@ pub(crate) fn play(words: &[OsString]) -> Exit {
     Exit::SUCCESS
 }
 
-/// What is held then, and the time by a clock that all processes share.
+/// Executes a command. Returns the guard that is held afterwards, and the time by a clock that all
+/// processes share.
 fn obey(
     line: &str,
     lock: &RwLock,
@@ -134,7 +136,7 @@ fn obey(
             }
         },
         (word::RELEASE, held) => {
-            // Before, so that what the waiter says is never earlier.
+            // Read before the release, so that it is never later than the waiter's time.
             let at = sys::monotonic_time();
             drop(held);
             Ok((Guard::None, at))
@@ -153,6 +155,6 @@ fn refusal(error: &Error) -> String {
 }
 
 fn tell(line: &str) {
-    // When nobody listens, the input ends too.
+    // If nobody reads the output, the input has ended too.
     let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }

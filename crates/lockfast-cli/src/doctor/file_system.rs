@@ -1,4 +1,4 @@
-//! Which file system it is, and what is known of its locks.
+//! The file system of a directory, and the known limits of its locks.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,27 +9,27 @@ use std::{fs, os::fd::AsRawFd, os::unix::ffi::OsStringExt};
 /// A mounted file system.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileSystem {
-    /// What the kernel calls its type, for example `ext4`, `fuse.sshfs` or `NTFS`.
+    /// Type, as the kernel names it, for example `ext4`, `fuse.sshfs` or `NTFS`.
     pub(super) kind: String,
     pub(super) source: OsString,
     pub(super) mounted_on: OsString,
-    /// Those of the mount and those of the file system.
+    /// Options of the mount and of the file system.
     pub(super) options: Vec<String>,
 }
 
-/// Something that can't be tried from here.
+/// A limitation that can't be tested from this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Warning {
-    /// Its name, the same in every version.
+    /// A stable name.
     pub(super) about: &'static str,
     pub(super) text: &'static str,
 }
 
 impl FileSystem {
-    /// The one that the directory is on, where the system tells.
+    /// Finds the mount of the directory.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn of(directory: &Path) -> Option<Self> {
-        // By the number of the mount: device numbers are not those of the mount on some.
+        // By mount id: on some file systems the device number differs from that of the mount.
         let directory = fs::File::open(directory).ok()?;
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd()));
         let info = info.ok()?;
@@ -38,7 +38,7 @@ impl FileSystem {
         Self::in_table(&mounts, number.trim())
     }
 
-    /// The volume that the directory is on.
+    /// Finds the volume of the directory.
     #[cfg(windows)]
     pub(super) fn of(directory: &Path) -> Option<Self> {
         let volume = crate::sys::volume(directory)?;
@@ -56,7 +56,7 @@ impl FileSystem {
         None
     }
 
-    /// The mount with that number in a table like /proc/self/mountinfo.
+    /// Finds a mount by its id in a table like /proc/self/mountinfo.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn in_table(table: &[u8], number: &str) -> Option<Self> {
         let line = table.split(|&byte| byte == b'\n').find(|line| {
@@ -64,7 +64,7 @@ impl FileSystem {
                 .is_some_and(|rest| rest.starts_with(b" "))
         })?;
         let words: Vec<_> = line.split(|&byte| byte == b' ').collect();
-        // Between the two parts is a dash, and before it any number of other words.
+        // A dash separates the two parts, after any number of optional fields.
         let dash = words.iter().skip(6).position(|word| *word == b"-")? + 6;
         let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
         let [kind, source, of_system] = *words.get(dash + 1..dash + 4)? else {
@@ -83,7 +83,7 @@ impl FileSystem {
         })
     }
 
-    /// What is known of its locks and can't be tried from one machine.
+    /// Returns the known limits that can't be tested from one machine.
     pub(super) fn warnings(&self) -> Vec<Warning> {
         let has = |wanted: &str| self.options.iter().any(|option| option == wanted);
         let mut warnings = Vec::new();
@@ -101,25 +101,25 @@ impl FileSystem {
                 if has("vers=3") {
                     warn(
                         "nfs-3",
-                        "NFS 3 frees the locks of a machine that was lost only when that machine \
-                         starts again. Version 4 does so when its lease ends.",
+                        "NFS 3 releases the locks of a crashed machine only when that machine starts \
+                         again. Version 4 releases them when its lease expires.",
                     );
                 }
                 warn(
                     "nfs-flock",
-                    "flock and fcntl locks are one kind here, but a flock taken on the server itself \
-                     excludes no client.",
+                    "flock and fcntl locks conflict with each other here, but a flock taken on the \
+                     server itself excludes no client.",
                 );
             }
             "9p" => warn(
                 "9p",
-                "locks are granted and stay in this guest: neither the host nor other guests are \
-                 excluded, unless the server has locks.",
+                "locks are granted, but only within this guest: neither the host nor other guests are \
+                 excluded, unless the server supports locks.",
             ),
             "virtiofs" => warn(
                 "virtiofs",
-                "locks are granted and stay in this guest: neither the host nor other guests are \
-                 excluded, unless the server was told to pass them on.",
+                "locks are granted, but only within this guest: neither the host nor other guests are \
+                 excluded, unless the server is configured to pass locks on.",
             ),
             "cifs" | "smb3" => {
                 if has("nobrl") {
@@ -131,25 +131,25 @@ impl FileSystem {
                 }
                 warn(
                     "smb-mandatory",
-                    "locks are mandatory here: others can not even read what is locked. A wait may \
-                     not be ended by a signal, and so not by its time limit.",
+                    "locks are mandatory here: other processes cannot even read locked bytes. Signals \
+                     and timeouts may not end a wait.",
                 );
             }
             "overlay" => warn(
                 "overlay-lower",
-                "a lock excludes those who come through this overlay, not those who open the file in \
+                "a lock excludes only processes that use this overlay, not those that open the file in \
                  its lower or upper directory.",
             ),
-            // Of fuseblk nothing else is behind it: the device is mounted once.
+            // Not fuseblk: its device can only be mounted once.
             kind if kind == "fuse" || kind.starts_with("fuse.") => warn(
                 "fuse",
-                "the kernel may keep the locks itself: then they exclude those who come through this \
-                 mount, not other machines nor those who use the directory behind it.",
+                "the kernel may keep the locks itself: then they exclude only processes that use this \
+                 mount, not other machines or users of the underlying directory.",
             ),
-            // On Windows a drive tells that it is a server's, and what file system the server has.
+            // On Windows the type of a remote drive is that of the server's file system.
             _ if has("remote") => warn(
                 "server",
-                "a server keeps the locks: what other machines see of them depends on it.",
+                "a server keeps the locks: whether they exclude other machines depends on it.",
             ),
             _ => {}
         }
@@ -157,7 +157,7 @@ impl FileSystem {
     }
 }
 
-/// Spaces and the like stand there as `\040`.
+/// Decodes `\040` and the like.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn unescape(word: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(word.len());

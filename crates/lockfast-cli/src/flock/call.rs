@@ -1,4 +1,4 @@
-//! What is asked for on the command line, and the help for it.
+//! The parsed command line of `lockfast flock`, and its help.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use lockfast::command_support::KernelLock;
 use super::numbers::{self, NoNumber};
 use super::words::{Grammar, Name, Words};
 
-/// A call that makes sense.
+/// A valid call.
 #[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -36,25 +36,25 @@ pub(super) enum Operation {
     Unlock,
 }
 
-/// How long to wait.
+/// The limit of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     None,
     After(Duration),
-    /// A time that no timer can be set to.
+    /// A time that can't be set as a timer.
     Impossible,
 }
 
-/// What is locked.
+/// The file to lock.
 #[derive(Debug)]
 pub(super) enum Subject {
-    /// What stands at a path, for a command.
+    /// A path, and the command to run.
     Path(OsString, Vec<OsString>),
-    /// What the caller has open.
+    /// A descriptor of the caller.
     Descriptor(i32),
 }
 
-/// What a command line comes to.
+/// The meaning of a command line.
 #[derive(Debug)]
 pub(super) enum Parsed {
     Call(Call),
@@ -62,12 +62,12 @@ pub(super) enum Parsed {
     Version,
 }
 
-/// Why it makes no sense.
+/// The reason why a command line is invalid.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The options, and `--help` tells of them.
+    /// An invalid option; `--help` helps.
     Options(Option<String>),
-    /// What was given to them.
+    /// An invalid value.
     Meaning(String),
 }
 
@@ -143,7 +143,7 @@ const GRAMMAR: Grammar<Key> = Grammar {
 };
 
 impl Call {
-    /// Reads the words that follow the program's name.
+    /// Parses the arguments after the program's name.
     pub(super) fn parse(words: Vec<OsString>) -> Result<Parsed, Refusal> {
         if words.is_empty() {
             return Err(Refusal::Options(Some("not enough arguments".to_owned())));
@@ -266,7 +266,7 @@ fn no_number(what: &str, text: &OsStr, why: NoNumber) -> Refusal {
     Refusal::Meaning(message)
 }
 
-/// An offset; one that the kernel has no number for is refused by it, and so here.
+/// Parses an offset. -1, which the kernel rejects, stands for one that is too large.
 fn size(what: &str, text: &OsStr) -> Result<i64, Refusal> {
     numbers::size(text)
         .map(|size| i64::try_from(size).unwrap_or(-1))
@@ -280,22 +280,22 @@ fn size(what: &str, text: &OsStr) -> Result<i64, Refusal> {
 const HELP: [(&str, &str); 15] = [
     ("-s, --shared", "take a shared lock"),
     ("-x, -e, --exclusive", "take an exclusive lock, the default"),
-    ("-u, --unlock", "give up the lock of an open file"),
+    ("-u, --unlock", "release the lock of an open file"),
     ("-n, --nb, --nonblock", "do not wait"),
-    ("-w, --wait, --timeout <secs>", "wait for that long at most"),
+    ("-w, --wait, --timeout <secs>", "wait at most this long"),
     (
         "-E, --conflict-exit-code <number>",
-        "exit code when the lock was not obtained, else 1",
+        "exit code if the lock is not obtained (default 1)",
     ),
     ("-o, --close", "do not let the command inherit the lock"),
     (
         "-c, --command <command>",
-        "after the file: a command for the shell",
+        "after the file: a shell command line",
     ),
-    ("-F, --no-fork", "become the command instead of starting it"),
+    ("-F, --no-fork", "replace this process with the command"),
     (
         "    --fcntl",
-        "use a lock of bytes (F_OFD_SETLK) rather than flock(2)",
+        "use a byte lock (F_OFD_SETLK) instead of flock(2)",
     ),
     (
         "    --start <offset>",
@@ -303,11 +303,11 @@ const HELP: [(&str, &str); 15] = [
     ),
     (
         "    --length <number>",
-        "how many bytes, 0 for all; implies --fcntl",
+        "number of bytes, 0 for all; implies --fcntl",
     ),
-    ("    --verbose", "tell how long it took, or why it failed"),
-    ("-h, --help", "show this"),
-    ("-V, --version", "show the version"),
+    ("    --verbose", "print how long it took, or why it failed"),
+    ("-h, --help", "print this help"),
+    ("-V, --version", "print the version"),
 ];
 
 pub(super) fn help(name: &str) -> String {
@@ -316,7 +316,7 @@ pub(super) fn help(name: &str) -> String {
          {name} [options] <file>|<directory> <command> [<argument>...]\n \
          {name} [options] <file>|<directory> -c <command>\n \
          {name} [options] <file descriptor number>\n\n\
-         Locks for shell scripts, as util-linux' flock(1) has them.\n\nOptions:\n"
+         Locks for shell scripts, compatible with flock(1) of util-linux.\n\nOptions:\n"
     );
     for (option, what) in HELP {
         writeln!(text, " {option:<34} {what}").expect("a string takes it all");
@@ -337,42 +337,42 @@ pub(crate) fn definition() -> Command {
         Arg::new(id).long(id).value_name(name).help(what)
     };
     Command::new("flock")
-        .about("Lock as flock(1) does: the same options, exit codes and words")
+        .about("Replace flock(1): the same options, exit codes and messages")
         .long_about(
-            "Lock as util-linux' flock(1) does: the same options, exit codes and words, also when the \
-             program is called by the name `flock`. By default it takes a lock of flock(2), which \
-             the command inherits.\n\nOther than flock(1), it cannot miss the alarm of --timeout, \
-             and passes the signals TERM, INT, HUP, QUIT, USR1 and USR2 on to the command.",
+            "Replace flock(1) of util-linux: the same options, exit codes and messages, also when the \
+             program is called by the name `flock`. By default it takes a flock(2) lock, which the \
+             command inherits.\n\nUnlike flock(1), it cannot miss the alarm of --timeout, and it \
+             passes the signals TERM, INT, HUP, QUIT, USR1 and USR2 on to the command.",
         )
         .disable_version_flag(true)
         .args([
             flag("shared", 's', "Take a shared lock"),
             flag("exclusive", 'x', "Take an exclusive lock, the default; also as -e").short_alias('e'),
-            flag("unlock", 'u', "Give up the lock of an open file"),
+            flag("unlock", 'u', "Release the lock of an open file"),
             flag("nonblock", 'n', "Do not wait; also as --nb").visible_alias("nb"),
             value("timeout", "SECONDS", "Wait for that long at most, which may have a fraction; also as --wait")
                 .short('w')
                 .visible_alias("wait"),
-            value("conflict-exit-code", "NUMBER", "Exit code when the lock was not obtained, else 1")
+            value("conflict-exit-code", "NUMBER", "Exit code if the lock is not obtained (default 1)")
                 .short('E'),
             flag("close", 'o', "Do not let the command inherit the lock"),
-            value("command", "COMMAND", "After the file: a command for the shell").short('c'),
-            flag("no-fork", 'F', "Become the command instead of starting it"),
+            value("command", "COMMAND", "After the file: a shell command line").short('c'),
+            flag("no-fork", 'F', "Replace this process with the command"),
             Arg::new("fcntl")
                 .long("fcntl")
                 .action(ArgAction::SetTrue)
-                .help("Use a lock of bytes (F_OFD_SETLK) rather than flock(2)"),
+                .help("Use a byte lock (F_OFD_SETLK) instead of flock(2)"),
             value("start", "OFFSET", "First byte of the lock; implies --fcntl"),
-            value("length", "NUMBER", "How many bytes, 0 for all; implies --fcntl"),
+            value("length", "NUMBER", "Number of bytes, 0 for all; implies --fcntl"),
             Arg::new("verbose")
                 .long("verbose")
                 .action(ArgAction::SetTrue)
-                .help("Tell how long it took, or why it failed"),
+                .help("Print how long it took, or why it failed"),
             Arg::new("version")
                 .short('V')
                 .long("version")
                 .action(ArgAction::SetTrue)
-                .help("Show the version"),
+                .help("Print the version"),
             Arg::new("FILE")
                 .value_name("FILE|DIRECTORY|DESCRIPTOR")
                 .required(true)

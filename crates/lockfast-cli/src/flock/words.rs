@@ -1,14 +1,14 @@
-//! Options and operands, as `getopt_long` tells them apart.
+//! Options and operands in the syntax of `getopt_long`.
 //!
-//! clap can't: it knows no abbreviations by the part that is unambiguous among different options,
-//! reads `-E-1` otherwise, and says other things about what is wrong. Scripts see all of that.
+//! clap is not compatible: it rejects abbreviations that `getopt_long` accepts, reads `-E-1`
+//! differently and has other error messages. Scripts depend on all of these.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// An option and what it is called.
+/// A long option.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name<K> {
     pub(super) long: &'static str,
@@ -16,23 +16,23 @@ pub(super) struct Name<K> {
     pub(super) has_value: bool,
 }
 
-/// What may stand on the command line.
+/// The known options.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grammar<K: 'static> {
     pub(super) long: &'static [Name<K>],
     pub(super) short: &'static [(u8, K, bool)],
 }
 
-/// The command line, from the front.
+/// The rest of the command line.
 #[derive(Debug)]
 pub(super) struct Words<K: 'static> {
     grammar: Grammar<K>,
     rest: std::vec::IntoIter<OsString>,
-    /// What is left of a word of short options.
+    /// The rest of a word of short options.
     bundle: Vec<u8>,
 }
 
-/// What is wrong with an option, in the C library's words.
+/// An invalid option. Its message is that of the C library.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
     UnknownShort(u8),
@@ -52,7 +52,7 @@ impl<K: Copy + PartialEq> Words<K> {
         }
     }
 
-    /// The next option, with its value if it has one; `None` before the first operand.
+    /// Returns the next option, with its value if it has one; `None` before the first operand.
     pub(super) fn option(&mut self) -> Result<Option<(K, OsString)>, Wrong> {
         if !self.bundle.is_empty() {
             return self.short().map(Some);
@@ -79,7 +79,7 @@ impl<K: Copy + PartialEq> Words<K> {
         }
     }
 
-    /// What follows the options.
+    /// Returns the words after the options.
     pub(super) fn operands(self) -> Vec<OsString> {
         self.rest.collect()
     }

@@ -1,4 +1,4 @@
-//! Processes that this one starts, and its own end.
+//! Child processes, and the end of this process.
 
 use std::fs::File;
 use std::io;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, raise, signal};
 use nix::unistd::{self, Pid};
 
-/// Returns a child that has ended, and how: any child, which for the first process of a container
-/// includes the orphans. `None` if none has.
+/// Reaps any child that has ended, and returns its status; `None` if none has. In the first process
+/// of a container that includes orphans.
 pub(crate) fn reap() -> io::Result<Option<(Pid, ExitStatus)>> {
     loop {
         let mut status = 0;
@@ -32,7 +32,7 @@ pub(crate) fn reap() -> io::Result<Option<(Pid, ExitStatus)>> {
     }
 }
 
-/// Ends this process by a signal, without a core dump of its own. Returns where that is not possible.
+/// Ends this process by a signal, without dumping core. Returns if that is not possible.
 pub(crate) fn die_of(number: u8) {
     let Ok(of) = Signal::try_from(i32::from(number)) else {
         return;
@@ -49,23 +49,23 @@ pub(crate) fn die_of(number: u8) {
     let _ = raise(of);
 }
 
-/// Open files that a command inherits. Nothing else that this process starts has them.
+/// Open files that the command inherits, and no other child.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited(Vec<OwnedFd>);
 
 impl Inherited {
-    /// Adds a duplicate of the file, as the library takes its own descriptors from forked processes, and
-    /// returns its number. Scripts do not use such numbers for files of their own.
+    /// Adds a duplicate of the file and returns its number. The library's own descriptors are
+    /// closed in forked processes. Scripts do not use numbers this high for files of their own.
     pub(crate) fn add(&mut self, file: &File) -> io::Result<u32> {
         const ABOVE_THOSE_OF_SCRIPTS: RawFd = 100;
-        // The first is refused where the limit of descriptors is lower.
+        // Fails if the limit of descriptors is lower.
         let new = duplicate(file, ABOVE_THOSE_OF_SCRIPTS).or_else(|_| duplicate(file, 3))?;
         let number = new.as_raw_fd().try_into().expect("numbers are positive");
         self.0.push(new);
         Ok(number)
     }
 
-    /// Has the command inherit them, if it is started while this exists.
+    /// Makes the command inherit them, if it is started while `self` exists.
     pub(crate) fn give(&self, command: &mut Command) {
         let numbers: Vec<_> = self.0.iter().map(AsRawFd::as_raw_fd).collect();
         if numbers.is_empty() {
@@ -98,13 +98,13 @@ fn duplicate(file: &File, least: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
-/// Becomes the command; returns only if that fails.
+/// Replaces this process with the command; returns only on failure.
 pub(crate) fn become_command(command: &mut Command) -> io::Error {
     command.exec()
 }
 
-/// Closes an open file of the library for this process, without an unlock: others who inherited it keep
-/// the lock. Its number stays taken, so that the library's own close is harmless.
+/// Closes a file of the library without an unlock: processes that inherited it keep the lock. The
+/// number stays in use, so that the library's own close is harmless.
 pub(crate) fn let_go(file: &File) -> io::Result<()> {
     let nothing = File::open("/dev/null")?;
     // SAFETY: both are open.
@@ -114,7 +114,7 @@ pub(crate) fn let_go(file: &File) -> io::Result<()> {
     }
 }
 
-/// Ignores a signal from now on, unless it is one that this process catches or that can't be ignored.
+/// Ignores a signal, unless this process catches it or it can't be ignored.
 pub(crate) fn ignore_unless_caught(of: Signal) {
     if super::is_default(of) {
         // SAFETY: no handler is installed. It fails for those that can't be ignored.
@@ -122,8 +122,8 @@ pub(crate) fn ignore_unless_caught(of: Signal) {
     }
 }
 
-/// Makes this process the leader of a process group, so that it can signal the group of all that it
-/// starts. The leader of a session leads one already.
+/// Makes this process a process group leader, so that it can signal everything that it starts. A
+/// session leader is one already.
 pub(crate) fn lead_group() -> io::Result<()> {
     if unistd::getpgrp() == unistd::getpid() {
         return Ok(());
@@ -131,18 +131,19 @@ pub(crate) fn lead_group() -> io::Result<()> {
     unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(Into::into)
 }
 
-/// Takes this process out of its process group, into one that its child leads from now on. A session's
-/// leader can't leave its group.
+/// Moves this process to a new process group that its child leads. A session leader can't leave its
+/// group.
 pub(crate) fn leave_group(child: Pid) -> io::Result<()> {
     unistd::setpgid(child, child)?;
     Ok(unistd::setpgid(Pid::from_raw(0), child)?)
 }
 
-/// Sends SIGALRM to this process after that time. A thread does it, as not every system has `setitimer`.
+/// Sends SIGALRM to this process after that time, from a thread, as not every system has
+/// `setitimer`.
 pub(crate) fn ring_after(time: Duration) -> io::Result<()> {
     let ring = move || {
         thread::sleep(time);
-        // Nobody is left to tell of a failure, and none is known for this process's own pid.
+        // Nobody is left to report a failure to, and none is known for the process's own pid.
         let _ = kill(unistd::getpid(), Signal::SIGALRM);
     };
     thread::Builder::new().spawn(ring).map(drop)

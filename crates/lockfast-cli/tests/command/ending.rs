@@ -1,4 +1,4 @@
-//! `lockfast` ends as its command did: shells go by that.
+//! `lockfast` ends as its command ends, which shells rely on.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;

@@ -23,8 +23,8 @@ use serde_json::Value;
 
 use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, outcome, run};
 
-/// Locks files in turn, each when it is told how: `flock FILE`, `classic FILE` or `ofd FILE`, shared
-/// with an `s` behind it.
+/// Locks files one after the other, each on request: `flock FILE`, `classic FILE` or `ofd FILE`,
+/// shared with an `s` appended.
 const LOCKER: &str = r#"
 import fcntl, os, struct, sys
 print("ready", flush=True)
@@ -65,7 +65,7 @@ fn json(command: &mut Command) -> Value {
     serde_json::from_str(&told.output.join("\n")).expect("it is JSON")
 }
 
-/// Where a lock shows: its state, kind, mode and role.
+/// An entry for a lock: its state, kind, mode and role.
 fn entries(path: &Path) -> Vec<(String, String, String, String, Option<u64>)> {
     let document = json(lockfast(["ls"]).arg(path));
     let locks = document["locks"].as_array().expect("locks").clone();
@@ -79,7 +79,7 @@ fn entries(path: &Path) -> Vec<(String, String, String, String, Option<u64>)> {
     locks.iter().map(entry).collect()
 }
 
-/// Looks until that is so.
+/// Repeats the look until the condition holds.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
@@ -116,7 +116,7 @@ fn status_tells_free_from_held_and_takes_nothing() {
     let status = |paths: &[&Path]| outcome(lockfast(["status"]).args(paths));
     let free = status(&[&lock]);
     assert_eq!((free.code, free.errors.as_str()), (Some(0), ""));
-    let free_and_missing = |path: &Path| format!("{}: free, there is no such file", path.display());
+    let free_and_missing = |path: &Path| format!("{}: free (no such file)", path.display());
     assert_eq!(free.output, [free_and_missing(&lock)]);
     assert!(!lock.exists(), "it was created");
 

@@ -8,7 +8,7 @@ use nix::libc;
 
 use crate::stage::{Actor, Stage, outcome, run, script};
 
-/// A lease that is given up when the file is closed. Whoever opens the file otherwise has to wait.
+/// A lease that ends when the file is closed. Other processes that open the file have to wait.
 #[allow(unsafe_code, reason = "signal, and fcntl")]
 #[allow(clippy::disallowed_methods, reason = "not a lock call")]
 fn lease(path: &Path) -> File {

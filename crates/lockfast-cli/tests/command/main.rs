@@ -1,4 +1,4 @@
-//! `lockfast` as its users see it: real processes, ordered by what they say.
+//! Tests of `lockfast` with real processes, ordered by their output.
 
 mod doctor;
 mod documents;

@@ -1,4 +1,4 @@
-//! Mistakes of the hand, and what is said about them.
+//! Common mistakes, and the messages about them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -160,7 +160,7 @@ fn a_read_only_file_system_is_told_with_what_helps() {
     assert_eq!(attempt(&["--protocol", "flock"]).output, ["mounted", "in"]);
 }
 
-/// Whenever the descriptors are used up, it is the system that has none.
+/// Running out of descriptors is a system error at any point.
 #[test]
 fn too_few_descriptors_are_a_system_error() {
     let stage = Stage::new();
@@ -208,14 +208,14 @@ fn the_status_of_a_file_that_is_not_there_says_so() {
     let path = stage.path("nosuch.lock");
     let told = outcome(lockfast(&["status"]).arg(&path));
     assert_eq!(told.code, Some(0), "{told:?}");
-    let line = format!("{}: free, there is no such file", path.display());
+    let line = format!("{}: free (no such file)", path.display());
     assert_eq!(told.output, [line]);
     fs::write(&path, "").expect("a file");
     let told = outcome(lockfast(&["status"]).arg(&path));
     assert_eq!(told.output, [format!("{}: free", path.display())]);
 }
 
-/// A crontab of which one line was moved to lockfast has no exclusion any more, and nothing fails.
+/// A crontab with only one line moved to lockfast has no exclusion any more, and nothing fails.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_holder_by_the_other_kind_of_lock_is_told() {

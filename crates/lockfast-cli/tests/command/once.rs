@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 
 use crate::stage::{Actor, DEADLINE, Stage, children, run};
 
-/// Prints a line for each signal until the file exists. It does not block, because a signal that comes just
-/// before a shell blocks is handled only after that.
+/// Prints a line for each signal until the file exists. It does not block: a shell handles a signal
+/// that arrives just before it blocks only after that.
 const TELLER: &str = "trap 'echo TERM' TERM; trap 'echo USR1' USR1; echo ready
     until [ -e \"$0\" ]; do :; done";
 
@@ -21,7 +21,7 @@ fn end_file(stage: &Stage) -> PathBuf {
     stage.path("end")
 }
 
-/// Starts lockfast as the leader of a process group. When this returns, the command and the sentinel run.
+/// Starts lockfast as the leader of a process group. On return, the command and the sentinel run.
 fn start(stage: &Stage) -> (Actor, Vec<Pid>) {
     let mut command = run([stage.path("job.lock")]);
     command.args(["--", "bash", "-c", TELLER]);
@@ -46,7 +46,7 @@ fn until_watched(lockfast: Pid) -> Vec<Pid> {
     }
 }
 
-/// Returns how often the command got the signal, once lockfast has passed on all that it would pass on.
+/// Returns how often the command got the signal, after lockfast has passed on all signals.
 fn told(stage: &Stage, actor: Actor, what: &str) -> usize {
     let lockfast = actor.pid();
     told_by(stage, actor, lockfast, what)
@@ -86,7 +86,7 @@ fn a_signal_to_the_group_reaches_the_command_once() {
     }
 }
 
-/// As a service manager signals what is in a unit: the main process, and then all others.
+/// A service manager signals the main process of a unit and then all others.
 #[test]
 fn a_signal_to_each_process_of_a_unit_reaches_the_command_once() {
     for _ in 0..5 {
@@ -152,7 +152,7 @@ fn until_in_state(pid: Pid, wanted: char) {
     }
 }
 
-/// As `/proc` has it; `None` if it is gone.
+/// Returns the state from `/proc`; `None` if the process is gone.
 fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()

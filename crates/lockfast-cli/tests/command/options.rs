@@ -196,7 +196,7 @@ fn quiet_tells_of_other_errors() {
     assert!(refused.errors.starts_with("lockfast: "), "{refused:?}");
 }
 
-/// What an attempt with that protocol ends with.
+/// Returns the exit code of an attempt with that protocol.
 fn attempt(protocol: &str, lock: impl AsRef<OsStr>) -> Option<i32> {
     let mut command = run(["-n", "--protocol", protocol]);
     outcome(command.arg(lock).args(["--", "true"])).code

@@ -1,4 +1,4 @@
-//! Who gets in before whom: `--shared` beside those that want to be alone, and `--fifo`.
+//! Order of waiters: `--shared` with exclusive waiters, and `--fifo`.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
 use crate::stage::{Actor, HOLD, Stage, outcome, run};
 
-/// Runs until it is told to end; it holds the lock when this returns.
+/// Runs until told to end; it holds the lock when this returns.
 fn holder(lock: &Path, options: &[&str]) -> Actor {
     let holder = begin(lock, options);
     holder.says("ready");
     holder
 }
 
-/// The same, when it has told that it waits.
+/// Returns once the process has reported that it waits.
 fn waiter(lock: &Path, options: &[&str]) -> Actor {
     let waiter = begin(lock, options);
     let complaint = waiter.complaint();

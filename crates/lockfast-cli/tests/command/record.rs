@@ -23,7 +23,7 @@ fn events(trace: &Path) -> Vec<Value> {
     trace["traceEvents"].as_array().expect("events").clone()
 }
 
-/// The names of what lasts, and each lasts some time.
+/// Returns the names of the slices, each of which has a duration.
 fn slices(trace: &Path) -> Vec<String> {
     let slices = events(trace).into_iter().filter(|event| event["ph"] == "X");
     slices
@@ -35,7 +35,7 @@ fn slices(trace: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Two small writes for each hold, and nothing is forced to the disk; without a record there is none.
+/// A hold costs two small writes and no sync; without a record it costs none.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_record_costs_two_writes() {
@@ -106,7 +106,7 @@ fn who_died_is_told_to_the_next_one_and_who_holds_it_is_named() {
     holder.end();
     let next = outcome(record().args(["--", "true"]));
     let who = format!(
-        "the last holder of lock {}, pid {} (nightly backup), died while it held it",
+        "the last holder of lock {}, pid {} (nightly backup), died while holding it",
         lock.display(),
         holder.pid()
     );

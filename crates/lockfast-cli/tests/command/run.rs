@@ -115,7 +115,7 @@ fn several_locks_are_taken_all_or_none() {
     assert!(is_free(&first) && is_free(&second));
 }
 
-/// Whoever waits for the first in the order holds none of the later ones, however they were named.
+/// A waiter for the first lock in the order holds none of the later ones, however they were named.
 #[test]
 fn the_order_is_that_of_the_real_paths() {
     let stage = Stage::new();
@@ -265,7 +265,7 @@ fn a_command_that_cannot_run_gives_126_or_127() {
     assert!(is_free(&lock));
 }
 
-/// Nobody can prevent that, but those who did it by mistake should know.
+/// It can't be prevented, but should be reported to those who did it by mistake.
 #[test]
 fn a_lock_file_that_was_deleted_while_it_was_held_is_told() {
     let stage = Stage::new();
@@ -275,7 +275,7 @@ fn a_lock_file_that_was_deleted_while_it_was_held_is_told() {
         outcome(command.arg(&path).args(["--", "sh", "-c", text]).arg(&path))
     };
     let expected = format!(
-        "lockfast: lock file {} was deleted or replaced while it was held",
+        "lockfast: lock file {} was deleted or replaced while held",
         path.display()
     );
     for options in [&[][..], &["--shared"], &["--permits", "2"]] {

@@ -1,4 +1,4 @@
-//! `--time-limit`: how long the command may run.
+//! `--time-limit`: the limit of the command's run time.
 
 use std::process::Command;
 
@@ -72,7 +72,7 @@ fn the_signal_can_be_chosen() {
     assert_eq!(alone.code, Some(64), "{alone:?}");
 }
 
-/// In the foreground the command alone is signalled, as with timeout(1).
+/// With `--foreground` only the command is signalled, as in timeout(1).
 #[test]
 fn in_the_foreground_the_command_alone_is_ended() {
     let stage = Stage::new();

@@ -1,5 +1,4 @@
-//! `lockfast top`, as somebody sees it who sits before it: in a real terminal, with real holders and
-//! waiters.
+//! `lockfast top` as its user sees it: in a real terminal, with real holders and waiters.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -18,7 +17,7 @@ use crate::tmux::{Tmux, quoted};
 #[path = "../../src/top/screen.rs"]
 mod screen;
 
-/// Somebody who waits for the lock.
+/// Starts a waiter for the lock.
 fn wait(lock: &Path) -> Actor {
     let mut command = run(["-q"]);
     let waiter = Actor::start(command.arg(lock).args(["--", "true"]));
@@ -26,14 +25,14 @@ fn wait(lock: &Path) -> Actor {
     waiter
 }
 
-/// The window has `top` in it, and a shell behind it.
+/// Opens a window with `top`, started from a shell.
 fn top(stage: &Stage, arguments: &str) -> Tmux {
     let tmux = Tmux::open(stage, &[]);
     start(&tmux, stage, arguments);
     tmux
 }
 
-/// How the terminal was set before is told in front of it, and how it is after it.
+/// Prints the terminal's settings before and after.
 fn start(tmux: &Tmux, stage: &Stage, arguments: &str) {
     let directory = quoted(&stage.path(""));
     tmux.says(&format!(
@@ -44,7 +43,7 @@ fn start(tmux: &Tmux, stage: &Stage, arguments: &str) {
     assert_eq!(tmux.property("alternate_on"), "1");
 }
 
-/// It has ended with that code, and the terminal is what it was.
+/// Checks that it has ended with that code and restored the terminal.
 #[track_caller]
 fn is_restored(tmux: &Tmux, stage: &Stage, code: u8) {
     tmux.shows(&format!("it ended with {code}\n"));
@@ -102,7 +101,7 @@ fn holders_and_waiters_are_shown_as_they_come_and_go() {
     is_restored(&tmux, &stage, 0);
 }
 
-/// What is put together of several moments in one look is not there in the next.
+/// A circle that appears in one update only, from several moments, is not reported.
 #[test]
 fn a_deadlock_is_told_when_two_looks_have_found_it() {
     let stage = Stage::new();
@@ -123,7 +122,7 @@ fn a_deadlock_is_told_when_two_looks_have_found_it() {
     tmux.shows("  1 deadlock: see lockfast ls --deadlocks");
 }
 
-/// An owner record tells since when, also if that was before the first look.
+/// An owner record shows the duration, even if it began before the first update.
 #[test]
 fn a_record_tells_since_when_it_is_held() {
     let stage = Stage::new();
@@ -235,7 +234,7 @@ fn every_end_gives_the_terminal_back() {
     }
 }
 
-/// The program in the foreground of the window: the child of its shell.
+/// Returns the program in the foreground of the window: the child of its shell.
 fn shown_program(tmux: &Tmux) -> Pid {
     let shell = tmux.property("pane_pid");
     let children = format!("/proc/{shell}/task/{shell}/children");
@@ -264,7 +263,7 @@ fn it_can_be_stopped_and_goes_on() {
     assert_eq!(tmux.property("alternate_on"), "0");
 }
 
-/// Not a test by itself: what the test below runs in a terminal.
+/// Not a test by itself: the program that the test below runs in a terminal.
 #[test]
 fn panics_on_the_screen_if_it_is_asked_to() {
     if std::env::var_os("LOCKFAST_TEST_PANIC").is_none() {
@@ -400,7 +399,7 @@ fn without_a_terminal_the_other_command_is_named() {
     assert!(dumb.seen().contains("`lockfast ls`"), "{}", dumb.seen());
 }
 
-/// Between two looks it does nothing at all.
+/// Between two updates it does nothing.
 #[test]
 fn nothing_is_done_between_two_looks() {
     let stage = Stage::new();

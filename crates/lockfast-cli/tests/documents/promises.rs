@@ -1,4 +1,4 @@
-//! Sentences and examples that were once in the pages and mislead.
+//! Sentences and examples that were once in the pages and were misleading.
 
 use libtest_mimic::Trial;
 
@@ -6,7 +6,7 @@ use crate::block::{Block, blocks};
 use crate::page::{OTHERS, PAGES, Page, WORKS_WITH};
 use crate::trial;
 
-/// Each with the reason.
+/// The sentences, each with the reason.
 const UNTRUE: [(&str, &str); 9] = [
     (
         "nothing polls",
@@ -84,7 +84,7 @@ fn run_and_flock_are_not_on_one_file(page: &Page) {
     }
 }
 
-/// The lock files that a block uses by that command with its own kind of lock.
+/// Returns the lock files that a block uses with that command and its default kind of lock.
 fn locks(block: &Block, command: &str) -> Vec<&'static str> {
     let lines = block
         .lines

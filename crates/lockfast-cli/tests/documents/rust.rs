@@ -1,6 +1,6 @@
-//! Programs in Rust that the pages show: each is compiled as it stands, and run.
+//! Rust programs of the pages: each is compiled as it stands, and run.
 //!
-//! A block without a `main` is what a user pastes into a function that returns a `Result`.
+//! A block without a `main` is code for a function that returns a `Result`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -57,7 +57,7 @@ fn program_name(block: &Block) -> String {
     format!("{}-{}", page.to_string_lossy().to_lowercase(), block.line)
 }
 
-/// The programs that could be compiled, of all blocks, by their names.
+/// Compiles the programs of all blocks and returns those that succeeded, by name.
 fn programs() -> &'static HashMap<String, PathBuf> {
     static PROGRAMS: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
     PROGRAMS.get_or_init(compile)
@@ -102,7 +102,7 @@ fn compile() -> HashMap<String, PathBuf> {
         .collect()
 }
 
-/// The program that was built, if the message is about one: its name and its path.
+/// Returns the name and path of the program, if the message is about a built one.
 fn program(message: &Value) -> Option<(String, PathBuf)> {
     let path = PathBuf::from(message["executable"].as_str()?);
     Some((message["target"]["name"].as_str()?.to_owned(), path))

@@ -1,4 +1,4 @@
-//! A shell on a terminal, in a fresh directory with all that the pages' commands need.
+//! A shell on a terminal, in a fresh directory with everything that the pages' commands need.
 
 use std::fs;
 use std::io::Read;
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 
 use crate::page;
 
-/// A session that lasts longer hangs.
+/// Limit after which a session counts as hanging.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Stands before the code of a command that has ended.
+/// Printed before the code of a command that has ended.
 const MARK: char = '\u{1e}';
 
-/// The jobs of the pages. They end at once, unless they are to go on.
+/// The jobs of the pages. They end at once, unless they are to continue.
 const JOBS: [&str; 6] = ["backup", "sync", "report", "train", "print", "deploy"];
 
 /// A directory for one block.
@@ -80,8 +80,8 @@ impl Session {
         self
     }
 
-    /// Runs the commands one after the other. One that ends in `&` goes on; the next one begins when it
-    /// holds its lock, or waits for it.
+    /// Runs the commands one after the other. A command that ends in `&` continues; the next one
+    /// begins when it holds its lock or waits for it.
     pub(crate) fn run(&self, commands: &[String]) -> Vec<Told> {
         let directory = self.path();
         let script = directory.join(".session");
@@ -145,7 +145,7 @@ fn text(commands: &[String]) -> String {
     std::iter::once(begin.to_owned()).chain(commands).collect()
 }
 
-/// A search path with the command that was built, and with Cargo.
+/// Returns a search path with the built command and Cargo.
 fn programs() -> std::ffi::OsString {
     let own = Path::new(env!("CARGO_BIN_EXE_lockfast"));
     let cargo = Path::new(env!("CARGO"));
@@ -155,7 +155,7 @@ fn programs() -> std::ffi::OsString {
     std::env::join_paths(all).expect("they were separated before")
 }
 
-/// All that the program prints, and whether it succeeded. It is killed if it hangs.
+/// Returns the program's output, and whether it succeeded. A hanging program is killed.
 pub(crate) fn until_the_end(command: &mut Command) -> (String, bool) {
     let mut child = command
         // Open, so that the terminal goes on.

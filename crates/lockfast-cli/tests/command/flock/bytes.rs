@@ -1,4 +1,4 @@
-//! Locks of bytes: what newer versions of flock(1) have, as their documentation says it.
+//! Byte locks, as the documentation of newer versions of flock(1) describes them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

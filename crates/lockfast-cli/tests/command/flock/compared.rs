@@ -1,4 +1,4 @@
-//! Beside the flock(1) of the system: the same scripts, the same outcome.
+//! Comparison with the system's flock(1): the same scripts must have the same results.
 
 mod scripts;
 
@@ -12,7 +12,7 @@ use self::scripts::SCRIPTS;
 use crate::lockless;
 use crate::stage::{Outcome, Stage, outcome};
 
-/// The texts of errors are those of the C library, and so is what it does with a program that is none.
+/// Error messages are those of the C library, as is its handling of files that are no programs.
 fn has_the_c_library_of_flock() -> bool {
     let has = !cfg!(target_env = "musl");
     if !has {
@@ -36,7 +36,7 @@ fn does_what_flock_does() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The kernel's refusals, which network file systems and odd ones have.
+/// Errors of the kernel that network file systems and unusual ones return.
 #[test]
 fn refusals_end_as_they_do_with_flock() {
     if !has_the_c_library_of_flock() {
@@ -66,7 +66,7 @@ fn refusals_end_as_they_do_with_flock() {
     assert_eq!(conflict, "Some(9) [] \"\"");
 }
 
-/// What the script comes to where the kernel answers every attempt with that.
+/// Returns the result of the script if the kernel answers every attempt with that error.
 fn refused(errno: i32, script: &str, ours: bool) -> String {
     let stage = Stage::new();
     let directory = stage.path("mounted");
@@ -77,7 +77,7 @@ fn refused(errno: i32, script: &str, ours: bool) -> String {
     performed
 }
 
-/// What the script comes to with the system's flock(1), or ours in its place.
+/// Returns the result of the script with the system's flock(1), or with ours.
 fn performed(script: &str, ours: bool) -> String {
     let stage = Stage::new();
     fs::write(stage.path("f"), "").expect("a file");
@@ -107,7 +107,7 @@ fn performed_in(stage: &Stage, directory: &Path, script: &str, ours: bool) -> St
     format!("{code:?} {output:?} {errors:?}")
 }
 
-/// The path of programs; with ours as `flock`, if it is wanted.
+/// Returns the search path, with ours as `flock` if requested.
 fn path(stage: &Stage, ours: bool) -> OsString {
     let usual = std::env::var_os("PATH").expect("a path of programs");
     if !ours {

@@ -80,11 +80,11 @@ fn a_circle_through_nested_commands_is_found() {
         let parent = format!("  pid {} (", actor.pid());
         let line = found.output.iter().find(|line| line.starts_with(&parent));
         let line = line.unwrap_or_else(|| panic!("{found:?}"));
-        assert!(line.contains("waits for the end of its child"), "{found:?}");
+        assert!(line.contains("waits for its child to end"), "{found:?}");
     }
 }
 
-/// The same with a program that knows nothing of lockfast: that it waits for its child is the kernel's word.
+/// A program that is not from lockfast: the kernel shows that it waits for its child.
 #[test]
 fn a_circle_through_the_children_of_other_programs_is_found() {
     let stage = Stage::new();
@@ -117,7 +117,7 @@ fn a_circle_through_the_children_of_other_programs_is_found() {
     for actor in &actors {
         let is_told = |line: &&String| {
             line.starts_with(&format!("  pid {} (flock -o ", actor.pid()))
-                && line.contains("waits for the end of its child")
+                && line.contains("waits for its child to end")
         };
         assert!(last.iter().any(|line| is_told(&line)), "{last:?}");
     }

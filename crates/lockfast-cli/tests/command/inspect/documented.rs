@@ -1,4 +1,4 @@
-//! The JSON is as its page says.
+//! The JSON matches its documentation.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::inspect::{json, lockfast, until_waiting};
 use crate::stage::{Actor, HOLD, Stage, run, script};
 
-/// What users are told of it.
+/// The documentation.
 const PAGE: &str = include_str!("../../../../../docs/json.md");
 
-/// The names of all fields, at whatever depth.
+/// Returns the names of all fields, at any depth.
 fn fields(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! What can't be seen is told: of other users, and from inside a container.
+//! Reports name what could not be seen: other users' processes, and those outside a container.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +10,8 @@ use crate::inspect::{file, locker};
 use crate::lockless;
 use crate::stage::{AS_NOBODY, Stage, hold, outcome};
 
-/// Somebody else can't look into the holder, is told so, and is told everything that is no secret.
+/// Another user can't look into the holder. The report says so, and shows everything that is
+/// public.
 #[test]
 fn another_user_is_told_what_could_not_be_seen() {
     if !nix::unistd::geteuid().is_root() {
@@ -38,10 +39,7 @@ fn another_user_is_told_what_could_not_be_seen() {
     holder.says("locked");
     let told = as_nobody(&["status".as_ref(), unnamed.as_ref()]);
     assert_eq!(told.code, Some(75), "{told:?}");
-    assert_eq!(
-        told.output[1],
-        "  holding exclusive: a process that was not found"
-    );
+    assert_eq!(told.output[1], "  holding exclusive: an unknown process");
     assert!(
         told.output[2].contains("not everything could be seen"),
         "{told:?}"
@@ -80,7 +78,7 @@ fn another_user_is_told_what_could_not_be_seen() {
     }
 }
 
-/// What hides the processes of other users is told apart from what they hide.
+/// The report tells hidden processes of other users apart from unreadable ones.
 #[test]
 fn a_proc_that_hides_processes_is_named() {
     let stage = Stage::new();
@@ -136,7 +134,7 @@ fn without_proc_nothing_is_said_to_be_free() {
     }
 }
 
-/// In a pid namespace of its own, as in a container: the locks from outside are there, not named.
+/// In a separate pid namespace, as in a container, locks from outside are listed without names.
 #[test]
 fn a_container_shows_its_own_and_tells_of_others() {
     let inner = |arguments: &[&OsStr]| {
@@ -164,7 +162,7 @@ fn a_container_shows_its_own_and_tells_of_others() {
     assert_eq!(told.code, Some(75), "{told:?}");
     assert_eq!(
         told.output[1],
-        "  holding exclusive writer: a process that was not found"
+        "  holding exclusive writer: an unknown process"
     );
     assert!(
         told.output[2].contains("outside of this container"),
@@ -221,6 +219,6 @@ fn what_can_not_be_looked_at_gives_71_and_the_others_are_told() {
     let told = outcome(command.arg("status").args([&impossible, &lock]));
     assert_eq!(told.code, Some(71), "{told:?}");
     assert!(told.errors.contains(impossible.to_str().expect("text")));
-    let missing = format!("{}: free, there is no such file", lock.display());
+    let missing = format!("{}: free (no such file)", lock.display());
     assert_eq!(told.output, [missing]);
 }

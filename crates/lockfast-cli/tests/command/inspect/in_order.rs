@@ -1,4 +1,4 @@
-//! Those who wait in strict order.
+//! Waiters in FIFO order.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::inspect::{entries, number, until, until_waiting};
 use crate::stage::{Actor, Stage};
 
-/// Not a test by itself: the processes of the next one.
+/// Not a test by itself: the processes of the next test.
 #[test]
 fn takes_a_lock_in_order_if_it_is_asked_to() {
     use lockfast::{Fairness, Lock, RwLock, Semaphore};
@@ -40,7 +40,7 @@ fn takes_a_lock_in_order_if_it_is_asked_to() {
     }
 }
 
-/// Those who wait in strict order have locked a ticket, and wait for somebody else's: they hold nothing.
+/// Waiters in FIFO order have locked a ticket and wait for another one: they hold nothing.
 #[test]
 fn who_waits_in_strict_order_is_no_holder() {
     let stage = Stage::new();

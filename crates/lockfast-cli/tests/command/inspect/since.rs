@@ -1,4 +1,4 @@
-//! Since when, and what for.
+//! Duration and label of a hold.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn a_wait_has_a_beginning() {
     assert!(since < std::time::SystemTime::now() + slack, "{document}");
 }
 
-/// An owner record tells since when, and what for.
+/// An owner record shows the duration and the label.
 #[test]
 fn a_hold_with_a_record_has_a_beginning_and_a_label() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! The scripts in which two programs called `flock` are compared.
+//! Scripts for the comparison of two programs called `flock`.
 
 /// Each runs in a directory of its own, where `f` is a file and `d` a directory.
 pub(super) const SCRIPTS: &[&str] = &[
