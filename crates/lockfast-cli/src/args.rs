@@ -5,14 +5,16 @@ mod run;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+#[cfg(feature = "top")]
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
-use lockfast::Protocol;
+use lockfast::{Protocol, Scope};
 
 use crate::doctor::{self, Doctor};
 use crate::documents::{Completions, Man};
+#[cfg(feature = "top")]
 use crate::duration;
 use crate::flock;
 
@@ -32,8 +34,6 @@ pub(crate) enum Subcommand {
     /// Run a command while holding locks
     #[command(after_help = run::CODES, after_long_help = run::DETAILS)]
     Run(Run),
-    /// Join several traces into one
-    TraceMerge(TraceMerge),
     /// Show whether locks are free, or who holds them, without taking them
     #[command(after_help = STATUS_CODES)]
     Status(Status),
@@ -41,6 +41,7 @@ pub(crate) enum Subcommand {
     #[command(after_help = LS_CODES)]
     Ls(Ls),
     /// Watch the holders and waiters of locks, of all programs
+    #[cfg(feature = "top")]
     #[command(after_help = TOP_CODES)]
     Top(Top),
     /// Test which lock guarantees hold in a directory
@@ -59,7 +60,10 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses the command line.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Args, clap::Error> {
-    let matches = command().try_get_matches_from(words)?;
+    // The definition of `flock` is for help and man pages. It takes time to build.
+    let is_run = words.get(1).is_some_and(|word| word == "run");
+    let command = if is_run { Args::command() } else { command() };
+    let matches = command.try_get_matches_from(words)?;
     Args::from_arg_matches(&matches)
 }
 
@@ -94,6 +98,7 @@ pub(crate) struct Ls {
     pub(crate) json: bool,
 }
 
+#[cfg(feature = "top")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Top {
     /// Lock files, or directories with everything below them [default: the whole machine]
@@ -104,17 +109,6 @@ pub(crate) struct Top {
     /// a tenth of the time
     #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse, allow_negative_numbers = true)]
     pub(crate) interval: Duration,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct TraceMerge {
-    /// Trace files written by `lockfast run --trace`
-    #[arg(value_name = "TRACE", required = true)]
-    pub(crate) traces: Vec<PathBuf>,
-
-    /// The file to write [default: standard output]
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
 }
 
 /// A [`Protocol`] by its name on the command line.
@@ -155,6 +149,27 @@ Exit code: 0; with --deadlocks 75 if a deadlock is certain, and 0 if it is only 
 have a timeout, or another thread may release a lock); 64 usage; 66 a path does not exist; 71 system
 error.";
 
+/// A [`Scope`] by its name on the command line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScopeName(pub(crate) Scope);
+
+impl ValueEnum for ScopeName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Scope::User), Self(Scope::Machine)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self.0 {
+            Scope::User => {
+                Some(PossibleValue::new("user").help("Shared by processes of this user"))
+            }
+            Scope::Machine => Some(PossibleValue::new("machine").help("Shared by all users")),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "top")]
 const TOP_CODES: &str = "\
 Keys: up and down select, < and > choose the column to sort by, r reverses, / filters, space pauses,
 d shows or hides holders and waiters, ? shows help, q quits.

@@ -6,6 +6,7 @@ mod file_system;
 mod report;
 mod stage;
 mod verdict;
+mod warning;
 
 use std::path::PathBuf;
 

@@ -61,7 +61,7 @@ impl Exit {
     }
 
     /// Returns the code that shells use for a program killed by a signal.
-    #[cfg_attr(windows, allow(dead_code, reason = "there are no signals"))]
+    #[cfg(all(unix, feature = "top"))]
     pub(crate) const fn killed_by(signal: u8) -> Self {
         Self::Code(128 | signal)
     }

@@ -5,6 +5,7 @@
 
 mod call;
 mod numbers;
+mod options;
 mod words;
 
 use std::ffi::{OsStr, OsString};
@@ -23,7 +24,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{self, AccessFlags};
 
-pub(crate) use call::definition;
+pub(crate) use self::options::definition;
 use call::{Call, Limit, Operation, Parsed, Refusal, Subject};
 
 use crate::child::{self, Signals};
@@ -56,7 +57,7 @@ pub(crate) fn run(name: &'static str, words: Vec<OsString>) -> Exit {
     let says = Says { name };
     match Call::parse(words) {
         Ok(Parsed::Call(call)) => Flock { says, call }.run(),
-        Ok(Parsed::Help) => says.out(format_args!("{}", call::help(name))),
+        Ok(Parsed::Help) => says.out(format_args!("{}", options::help(name))),
         Ok(Parsed::Version) => {
             let version = env!("CARGO_PKG_VERSION");
             says.out(format_args!("{name} from lockfast {version}\n"))

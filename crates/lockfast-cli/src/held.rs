@@ -83,7 +83,7 @@ impl Held {
     }
 
     /// Sets the variables for the command.
-    pub(crate) fn tell(&self, command: &mut Command) {
+    pub(crate) fn export(&self, command: &mut Command) {
         let paths: Vec<_> = self
             .locks
             .iter()
@@ -162,7 +162,7 @@ mod tests {
         held.add(Path::new("/run/line\nbreak"), Some(101));
         held.add(Path::new("/run/c:d.lock"), None);
         let mut command = Command::new("true");
-        held.tell(&mut command);
+        held.export(&mut command);
         let value = |wanted: &str| {
             let mut variables = command.get_envs();
             let found = variables.find(|(name, _)| *name == wanted);

@@ -39,9 +39,15 @@ impl Opened {
 /// Opens the locks, each file once.
 pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Opened>> {
     let open = |path: &PathBuf| {
+        // `run` accepts only names that are text.
+        let name = arguments.named.and_then(|_| path.to_str());
         if let Some(permits) = arguments.permits {
             let options: Options<Semaphore> = options(arguments, progress);
-            options.open(path, permits).map(Opened::Permits)
+            match name {
+                Some(name) => options.open_named(name, permits),
+                None => options.open(path, permits),
+            }
+            .map(Opened::Permits)
         } else {
             let mut options: Options<RwLock> = options(arguments, progress);
             if arguments.shared && !arguments.remove {
@@ -52,7 +58,11 @@ pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Ope
             } else {
                 Opened::Alone
             };
-            options.open(path).map(opened)
+            match name {
+                Some(name) => options.open_named(name),
+                None => options.open(path),
+            }
+            .map(opened)
         }
     };
     let locks = arguments.locks.iter().map(open).collect::<Result<_>>()?;
@@ -79,6 +89,8 @@ pub(crate) fn try_alone(lock: &Opened) -> Result<()> {
 pub(crate) fn remove_unless_held(path: &Path, arguments: &args::Run) -> Result<()> {
     let lock = RwLock::options()
         .protocol(arguments.protocol.0)
+        .any_owner(arguments.any_owner)
+        .follow_symlinks(arguments.follow_symlinks)
         .create_dirs(false)
         .remove_on_release(true)
         .open(path)?;
@@ -92,6 +104,7 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     let mut options = Options::default()
         .protocol(arguments.protocol.0)
         .any_owner(arguments.any_owner)
+        .follow_symlinks(arguments.follow_symlinks)
         .remove_on_release(arguments.remove && !arguments.inherits())
         .owner_record(arguments.record);
     if let Some(label) = &arguments.label {
@@ -99,6 +112,9 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     }
     if arguments.fifo {
         options = options.fairness(Fairness::Fifo);
+    }
+    if let Some(scope) = arguments.named {
+        options = options.scope(scope.0);
     }
     if let Some(mode) = arguments.mode {
         options = options.mode(mode);

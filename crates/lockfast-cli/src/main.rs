@@ -22,6 +22,7 @@ mod run;
 mod status;
 #[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
+#[cfg(feature = "top")]
 #[cfg_attr(windows, path = "windows/top.rs")]
 mod top;
 mod trace;
@@ -44,12 +45,12 @@ fn main() -> ExitCode {
     let exit = match args::parse(words.clone()) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
-            Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
             Subcommand::Doctor(arguments) => doctor::run(&arguments),
             Subcommand::Completions(arguments) => documents::completions(&arguments),
             Subcommand::Man(arguments) => documents::man(&arguments),
             Subcommand::Status(arguments) => status::run(&arguments),
             Subcommand::Ls(arguments) => ls::run(&arguments),
+            #[cfg(feature = "top")]
             Subcommand::Top(arguments) => top::run(&arguments),
         },
         Err(error) => usage(&words, &error),

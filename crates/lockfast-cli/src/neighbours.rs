@@ -1,6 +1,7 @@
 //! Holders of the lock file that use the other kind of kernel lock.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub(crate) fn warn(arguments: &args::Run, guards: &[MemberGuard]) {
         Protocol::Flock => false,
         _ => return,
     };
-    let Ok(table) = fs::read_to_string("/proc/locks") else {
+    let Ok(table) = table() else {
         return;
     };
     for guard in guards {
@@ -49,6 +50,13 @@ pub(crate) fn warn(arguments: &args::Run, guards: &[MemberGuard]) {
             ));
         }
     }
+}
+
+/// Reads the kernel's table. The buffer is large, as each read walks the table anew.
+fn table() -> io::Result<String> {
+    let mut table = String::with_capacity(1 << 16);
+    File::open("/proc/locks")?.read_to_string(&mut table)?;
+    Ok(table)
 }
 
 /// Whether a line of the table is such a lock on a file with this inode, on any file system.

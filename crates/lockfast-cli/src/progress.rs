@@ -1,14 +1,14 @@
 //! Progress messages while a lock is waited for.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lockfast::command_support::Shown;
 use lockfast::{Options, Waiting};
+use unicode_width::UnicodeWidthStr;
 
 use crate::exit::say;
 use crate::sys;
@@ -21,6 +21,9 @@ const REPEAT: Duration = Duration::from_secs(30);
 
 /// Time between two frames of the spinner.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// Frames of the spinner.
+const FRAMES: [char; 8] = ['⠁', '⠂', '⠄', '⡀', '⢀', '⠠', '⠐', '⠈'];
 
 /// Reports waits: with a spinner on a terminal, with lines elsewhere, or not at all.
 #[derive(Debug)]
@@ -42,12 +45,16 @@ enum Spinner {
     /// Not a terminal, or one that can't move its cursor.
     Unavailable,
     Hidden,
-    Shown(ProgressBar),
+    Shown {
+        frame: usize,
+        /// Rows of the screen that the frame takes.
+        rows: usize,
+    },
 }
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
-        let on_terminal = !quiet && io::stderr().is_terminal();
+        let on_terminal = !quiet && can_draw();
         let (spinner, interval) = if on_terminal {
             (Spinner::Hidden, FRAME)
         } else {
@@ -109,49 +116,66 @@ impl Display {
 }
 
 impl Spinner {
-    /// Moves the spinner; `false` if there can be none.
+    /// Draws the next frame; `false` if there can be none.
     fn show(&mut self, wait: &Wait<'_>) -> bool {
         if !sys::is_in_foreground(io::stderr()) {
             self.leave();
             return false;
         }
-        if let Self::Hidden = self {
-            let bar = ProgressBar::new_spinner().with_style(style());
-            *self = if bar.is_hidden() {
-                Self::Unavailable
-            } else {
-                Self::Shown(bar)
-            };
-        }
-        let Self::Shown(bar) = self else {
+        let frame = match self {
+            Self::Unavailable => return false,
+            Self::Hidden => 0,
+            Self::Shown { frame, .. } => (*frame + 1) % FRAMES.len(),
+        };
+        let Some(columns) = sys::columns(io::stderr()) else {
+            self.hide();
+            *self = Self::Unavailable;
             return false;
         };
-        bar.set_message(wait.to_string());
-        bar.tick();
+        let text = format!("{} {wait}", FRAMES[frame]);
+        draw(&format!("{}{text}", self.erasure()));
+        let rows = text.width().div_ceil(columns);
+        *self = Self::Shown { frame, rows };
         true
     }
 
     fn hide(&mut self) {
-        if !sys::is_in_foreground(io::stderr()) {
+        if let Self::Shown { .. } = self {
+            if sys::is_in_foreground(io::stderr()) {
+                draw(&self.erasure());
+            }
             self.leave();
-        }
-        if let Self::Shown(bar) = self {
-            bar.finish_and_clear();
-            *self = Self::Hidden;
         }
     }
 
     /// Stops drawing: another process group has the terminal now.
     fn leave(&mut self) {
-        if let Self::Shown(bar) = self {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
+        if let Self::Shown { .. } = self {
             *self = Self::Hidden;
+        }
+    }
+
+    /// Returns the text that erases the rows of the last frame.
+    fn erasure(&self) -> String {
+        const ROW: &str = "\r\u{1b}[2K";
+        match self {
+            Self::Shown { rows, .. } => {
+                ROW.to_owned() + &"\u{1b}[1A\u{1b}[2K".repeat(rows.saturating_sub(1))
+            }
+            Self::Hidden | Self::Unavailable => ROW.to_owned(),
         }
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant")
+fn draw(text: &str) {
+    // Nobody is left to read it if standard error is closed.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Whether standard error is a terminal that understands escape sequences.
+fn can_draw() -> bool {
+    let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stderr().is_terminal() && (cfg!(windows) || !is_dumb())
 }
 
 /// The object of a wait.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::args;
-use crate::exit::{self, Exit, say};
+use crate::exit::Exit;
 use crate::refused;
 
 /// A trace in progress, or none.
@@ -84,46 +84,6 @@ impl Failed {
         } else {
             Exit::CANNOT_CREATE
         }
-    }
-}
-
-/// Joins traces.
-pub(crate) fn merge(arguments: &args::TraceMerge) -> Exit {
-    match try_merge(arguments) {
-        Ok(()) => Exit::SUCCESS,
-        Err(error) => {
-            say(error);
-            Exit::SYSTEM
-        }
-    }
-}
-
-fn try_merge(arguments: &args::TraceMerge) -> Result<(), Failed> {
-    let mut events = Vec::new();
-    for path in &arguments.traces {
-        events.append(&mut read(path).map_err(failed("cannot read trace", path))?);
-    }
-    match &arguments.output {
-        None => {
-            exit::note(write(&events, io::stdout()));
-            Ok(())
-        }
-        Some(path) => File::create(path)
-            .and_then(|file| write(&events, file))
-            .map_err(failed("cannot write trace", path)),
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<Value>> {
-    let no_trace = |error| io::Error::other(format!("it is no trace: {error}"));
-    let trace: Value = serde_json::from_slice(&fs::read(path)?).map_err(no_trace)?;
-    match trace {
-        Value::Object(mut members) => match members.remove("traceEvents") {
-            Some(Value::Array(events)) => Ok(events),
-            _ => Err(io::Error::other("it has no \"traceEvents\"")),
-        },
-        Value::Array(events) => Ok(events),
-        _ => Err(io::Error::other("it is no trace")),
     }
 }
 

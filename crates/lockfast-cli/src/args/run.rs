@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ProtocolName, mode};
+use super::{ProtocolName, ScopeName, mode};
 use crate::duration;
 use crate::exit::Exit;
 use crate::sys;
@@ -23,6 +23,11 @@ pub(crate) struct Run {
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true)]
     pub(crate) command: Vec<OsString>,
+
+    /// Treat each LOCK as a name instead of a path. The lock belongs to this user, or with
+    /// `--named=machine` to all users
+    #[arg(long, value_name = "SCOPE", num_args = 0..=1, require_equals = true, default_missing_value = "user")]
+    pub(crate) named: Option<ScopeName>,
 
     /// Take a shared (read) lock, together with other readers and never with a writer. The lock
     /// files are opened for reading only
@@ -67,6 +72,10 @@ pub(crate) struct Run {
     /// Their owners can hold the lock forever, or remove the file while it is held
     #[arg(long)]
     pub(crate) any_owner: bool,
+
+    /// Follow a symbolic link at the end of a lock file's path
+    #[arg(long, conflicts_with = "named")]
+    pub(crate) follow_symlinks: bool,
 
     /// Remove the lock files at the end, unless another process has locked them by then
     #[arg(long)]

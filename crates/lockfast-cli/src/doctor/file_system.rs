@@ -6,6 +6,8 @@ use std::path::Path;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::{fs, os::fd::AsRawFd, os::unix::ffi::OsStringExt};
 
+use super::warning::{self, Warning};
+
 /// A mounted file system.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileSystem {
@@ -15,14 +17,6 @@ pub(super) struct FileSystem {
     pub(super) mounted_on: OsString,
     /// Options of the mount and of the file system.
     pub(super) options: Vec<String>,
-}
-
-/// A limitation that can't be tested from this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Warning {
-    /// A stable name.
-    pub(super) about: &'static str,
-    pub(super) text: &'static str,
 }
 
 impl FileSystem {
@@ -85,75 +79,42 @@ impl FileSystem {
 
     /// Returns the known limits that can't be tested from one machine.
     pub(super) fn warnings(&self) -> Vec<Warning> {
-        let has = |wanted: &str| self.options.iter().any(|option| option == wanted);
-        let mut warnings = Vec::new();
-        let mut warn = |about, text| warnings.push(Warning { about, text });
         match self.kind.as_str() {
-            "nfs" | "nfs4" => {
-                let local = ["local_lock=all", "local_lock=posix", "local_lock=flock"];
-                if has("nolock") || local.into_iter().any(has) {
-                    warn(
-                        "nfs-nolock",
-                        "locks stay on this machine (nolock or local_lock): other clients are not \
-                         excluded. Mount it without that option.",
-                    );
-                }
-                if has("vers=3") {
-                    warn(
-                        "nfs-3",
-                        "NFS 3 releases the locks of a crashed machine only when that machine starts \
-                         again. Version 4 releases them when its lease expires.",
-                    );
-                }
-                warn(
-                    "nfs-flock",
-                    "flock and fcntl locks conflict with each other here, but a flock taken on the \
-                     server itself excludes no client.",
-                );
-            }
-            "9p" => warn(
-                "9p",
-                "locks are granted, but only within this guest: neither the host nor other guests are \
-                 excluded, unless the server supports locks.",
-            ),
-            "virtiofs" => warn(
-                "virtiofs",
-                "locks are granted, but only within this guest: neither the host nor other guests are \
-                 excluded, unless the server is configured to pass locks on.",
-            ),
-            "cifs" | "smb3" => {
-                if has("nobrl") {
-                    warn(
-                        "smb-nobrl",
-                        "locks stay on this machine (nobrl): other clients are not excluded. Mount \
-                         it without that option.",
-                    );
-                }
-                warn(
-                    "smb-mandatory",
-                    "locks are mandatory here: other processes cannot even read locked bytes. Signals \
-                     and timeouts may not end a wait.",
-                );
-            }
-            "overlay" => warn(
-                "overlay-lower",
-                "a lock excludes only processes that use this overlay, not those that open the file in \
-                 its lower or upper directory.",
-            ),
+            "nfs" | "nfs4" => self.of_nfs(),
+            "cifs" | "smb3" => self.of_smb(),
+            "9p" => vec![warning::PLAN_9],
+            "virtiofs" => vec![warning::VIRTIOFS],
+            "overlay" => vec![warning::OVERLAY],
             // Not fuseblk: its device can only be mounted once.
-            kind if kind == "fuse" || kind.starts_with("fuse.") => warn(
-                "fuse",
-                "the kernel may keep the locks itself: then they exclude only processes that use this \
-                 mount, not other machines or users of the underlying directory.",
-            ),
+            kind if kind == "fuse" || kind.starts_with("fuse.") => vec![warning::FUSE],
             // On Windows the type of a remote drive is that of the server's file system.
-            _ if has("remote") => warn(
-                "server",
-                "a server keeps the locks: whether they exclude other machines depends on it.",
-            ),
-            _ => {}
+            _ if self.has("remote") => vec![warning::SERVER],
+            _ => Vec::new(),
         }
-        warnings
+    }
+
+    fn of_nfs(&self) -> Vec<Warning> {
+        let local = [
+            "nolock",
+            "local_lock=all",
+            "local_lock=posix",
+            "local_lock=flock",
+        ];
+        let is_local = local.into_iter().any(|option| self.has(option));
+        let local = is_local.then_some(warning::NFS_LOCAL);
+        let version = self.has("vers=3").then_some(warning::NFS_3);
+        let warnings = [local, version, Some(warning::NFS_FLOCK)];
+        warnings.into_iter().flatten().collect()
+    }
+
+    fn of_smb(&self) -> Vec<Warning> {
+        let local = self.has("nobrl").then_some(warning::SMB_LOCAL);
+        let warnings = [local, Some(warning::SMB_MANDATORY)];
+        warnings.into_iter().flatten().collect()
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.options.iter().any(|option| option == wanted)
     }
 }
 

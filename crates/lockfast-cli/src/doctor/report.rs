@@ -10,8 +10,9 @@ use lockfast::command_support::Shown;
 use serde_json::{Value, json};
 
 use super::checks::{Checks, Families};
-use super::file_system::{FileSystem, Warning};
+use super::file_system::FileSystem;
 use super::verdict::{Finding, Verdict};
+use super::warning::{self, Warning};
 
 /// Version of the JSON format. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -40,10 +41,7 @@ impl Report {
             .unwrap_or_default();
         let is_slow = |finding: &Finding| finding.times.is_some_and(|times| times.worst > SLOW);
         if findings.iter().any(is_slow) {
-            warnings.push(Warning {
-                about: "slow",
-                text: "waiters are woken late: the machine is busy, or the file system polls a server.",
-            });
+            warnings.push(warning::SLOW);
         }
         Self {
             directory,

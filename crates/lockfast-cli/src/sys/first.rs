@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd;
 use signal_hook::iterator::{Handle, Signals};
 
-use super::{begin_to_catch, is_ignored};
+use super::signals::{begin_to_catch, is_ignored};
 
 /// Makes signals end this process as they end any other, until dropped.
 ///

@@ -18,7 +18,10 @@ use windows_sys::Win32::Foundation::ERROR_TOO_MANY_OPEN_FILES;
 use windows_sys::Win32::Storage::FileSystem::{
     GetDriveTypeW, GetVolumeInformationW, GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
 };
-use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
+use windows_sys::Win32::System::Console::{
+    CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING,
+    GetConsoleMode, GetConsoleScreenBufferInfo, SetConsoleCtrlHandler, SetConsoleMode,
+};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
@@ -124,6 +127,23 @@ pub(crate) fn is_in_foreground(_console: impl AsHandle) -> bool {
     true
 }
 
+/// Returns the width of a console, and makes it understand escape sequences; `None` if it can't.
+pub(crate) fn columns(console: impl AsHandle) -> Option<usize> {
+    let console = console.as_handle();
+    let mut mode = 0;
+    // SAFETY: the handle is open, and the call writes a number.
+    check(unsafe { GetConsoleMode(console.as_raw_handle(), &raw mut mode) }).ok()?;
+    mode |= ENABLE_VIRTUAL_TERMINAL_PROCESSING;
+    // SAFETY: the handle is open.
+    check(unsafe { SetConsoleMode(console.as_raw_handle(), mode) }).ok()?;
+    let mut screen = CONSOLE_SCREEN_BUFFER_INFO::default();
+    // SAFETY: the handle is open, and the call writes one structure.
+    check(unsafe { GetConsoleScreenBufferInfo(console.as_raw_handle(), &raw mut screen) }).ok()?;
+    usize::try_from(screen.dwSize.X)
+        .ok()
+        .filter(|columns| *columns > 0)
+}
+
 /// Returns the time of a clock that all processes of the machine share.
 pub(crate) fn monotonic_time() -> Duration {
     let (mut count, mut of_a_second) = (0, 0);
@@ -201,9 +221,6 @@ impl Inherited {
     pub(crate) fn add(&mut self, _file: &File) -> io::Result<u32> {
         Err(io::ErrorKind::Unsupported.into())
     }
-
-    /// Does nothing.
-    pub(crate) fn give(&self, _command: &mut Command) {}
 }
 
 /// Never called, see [`CAN_INHERIT`].

@@ -201,3 +201,21 @@ fn attempt(protocol: &str, lock: impl AsRef<OsStr>) -> Option<i32> {
     let mut command = run(["-n", "--protocol", protocol]);
     outcome(command.arg(lock).args(["--", "true"])).code
 }
+
+#[test]
+fn symbolic_links_are_followed_on_request() {
+    let stage = Stage::new();
+    let (target, link) = (stage.path("target.lock"), stage.path("link.lock"));
+    std::os::unix::fs::symlink(&target, &link).expect("a link");
+    let refused = outcome(run([&link]).args(["--", "true"]));
+    assert_eq!(refused.code, Some(73), "{refused:?}");
+    assert!(!target.exists());
+
+    let mut command = run(["--follow-symlinks"]);
+    let mut holder = Actor::start(command.arg(&link).args(["--", "sh", "-c", HOLD]));
+    holder.says("ready");
+    let refused = outcome(run(["-n"]).arg(&target).args(["--", "true"]));
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    holder.tell("end");
+    assert_eq!(holder.end().code(), Some(0));
+}

@@ -18,10 +18,8 @@ fn output_that_is_lost_is_an_error_of_every_subcommand() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let _holder = hold(&lock);
-    let trace = stage.path("a.trace");
-    fs::write(&trace, "[]").expect("a file");
-    let [lock, trace, directory] =
-        [lock, trace, stage.path("")].map(|path| path.to_str().expect("plain").to_owned());
+    let [lock, directory] =
+        [lock, stage.path("")].map(|path| path.to_str().expect("plain").to_owned());
     for words in [
         &["--help"][..],
         &["--version"],
@@ -35,7 +33,6 @@ fn output_that_is_lost_is_an_error_of_every_subcommand() {
         &["doctor", &directory],
         &["doctor", "--json", &directory],
         &["completions", "bash"],
-        &["trace-merge", &trace],
     ] {
         let told = into_full(words);
         assert_eq!(told.code, Some(71), "{words:?}: {told:?}");

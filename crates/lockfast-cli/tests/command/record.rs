@@ -1,6 +1,5 @@
-//! `--record` and `--label`, `--trace` and `trace-merge`.
+//! `--record`, `--label` and `--trace`.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -9,13 +8,6 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::stage::{Actor, HOLD, Stage, hold, outcome, run};
-
-/// `lockfast trace-merge` with arguments.
-fn merge(arguments: &[&Path]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
-    command.arg("trace-merge").args(arguments);
-    command
-}
 
 fn events(trace: &Path) -> Vec<Value> {
     let text = fs::read_to_string(trace).expect("the trace");
@@ -165,20 +157,12 @@ fn a_trace_has_the_wait_and_the_hold() {
     let second = stage.path("second.json");
     outcome(command.arg(&second).arg(&lock).args(["--", "true"]));
     assert_eq!(slices(&second), ["hold job.lock"]);
-
-    let joined = stage.path("joined.json");
-    let done = outcome(&mut merge(&["-o".as_ref(), &joined, &trace, &second]));
-    assert_eq!(done.code, Some(0), "{}", done.errors);
-    let pids: BTreeSet<_> = events(&joined)
-        .iter()
-        .map(|event| event["pid"].as_u64())
-        .collect();
-    assert_eq!(pids.len(), 2);
-    assert_eq!(slices(&joined).len(), 3);
+    let pid = |events: Vec<Value>| events[0]["pid"].as_u64();
+    assert_ne!(pid(events(&trace)), pid(events(&second)));
 }
 
 #[test]
-fn a_trace_that_cannot_be_written_or_read_is_an_error() {
+fn a_trace_that_cannot_be_written_is_an_error() {
     let stage = Stage::new();
     let (lock, missing) = (stage.path("job.lock"), stage.path("missing/job.json"));
     let mut command = run(["--trace".as_ref(), missing.as_os_str()]);
@@ -190,12 +174,4 @@ fn a_trace_that_cannot_be_written_or_read_is_an_error() {
         "{}",
         refused.errors
     );
-
-    let broken = stage.path("broken.json");
-    for text in ["", "{", "{}", "7", "{\"traceEvents\":7}"] {
-        fs::write(&broken, text).expect("written");
-        let refused = outcome(&mut merge(&[&broken]));
-        assert_eq!(refused.code, Some(71), "{text}");
-        assert!(refused.errors.contains("broken.json"), "{}", refused.errors);
-    }
 }
