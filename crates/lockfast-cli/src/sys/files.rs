@@ -34,7 +34,7 @@ pub(crate) fn has_open(number: u32, key: &(u64, u64)) -> bool {
 /// nothing.
 pub(crate) fn duplicate(descriptor: i32) -> io::Result<File> {
     #[allow(clippy::disallowed_methods, reason = "not a lock call")]
-    // The kernel reports a number that is no descriptor.
+    // SAFETY: takes numbers; the kernel reports one that is no descriptor.
     let new = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 0) };
     if new == -1 {
         return Err(io::Error::last_os_error());
