@@ -6,12 +6,12 @@
 mod call;
 mod numbers;
 mod options;
+mod output;
 mod words;
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -25,6 +25,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{self, AccessFlags};
 
 pub(crate) use self::options::definition;
+use self::output::{Output, reason};
 use call::{Call, Limit, Operation, Parsed, Refusal, Subject};
 
 use crate::child::{self, Signals};
@@ -54,52 +55,24 @@ pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsStrin
 
 /// Runs flock with these arguments.
 pub(crate) fn run(name: &'static str, words: Vec<OsString>) -> Exit {
-    let says = Says { name };
+    let output = Output { name };
     match Call::parse(words) {
-        Ok(Parsed::Call(call)) => Flock { says, call }.run(),
-        Ok(Parsed::Help) => says.out(format_args!("{}", options::help(name))),
+        Ok(Parsed::Call(call)) => Flock { output, call }.run(),
+        Ok(Parsed::Help) => output.out(format_args!("{}", options::help(name))),
         Ok(Parsed::Version) => {
             let version = env!("CARGO_PKG_VERSION");
-            says.out(format_args!("{name} from lockfast {version}\n"))
+            output.out(format_args!("{name} from lockfast {version}\n"))
         }
         Err(refusal) => {
             match refusal {
-                Refusal::Options(None) => says.try_help(),
+                Refusal::Options(None) => output.try_help(),
                 Refusal::Options(Some(why)) => {
-                    says.error(why);
-                    says.try_help();
+                    output.error(why);
+                    output.try_help();
                 }
-                Refusal::Meaning(why) => says.error(why),
+                Refusal::Meaning(why) => output.error(why),
             }
             USAGE
-        }
-    }
-}
-
-/// Output under the name of the program.
-#[derive(Clone, Copy, Debug)]
-struct Says {
-    name: &'static str,
-}
-
-impl Says {
-    fn error(self, message: impl Display) {
-        // Nobody is left to read it if standard error is closed.
-        let _ = writeln!(io::stderr(), "{}: {message}", self.name);
-    }
-
-    fn try_help(self) {
-        let name = self.name;
-        let _ = writeln!(io::stderr(), "Try '{name} --help' for more information.");
-    }
-
-    fn out(self, text: impl Display) -> Exit {
-        match write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
-            Ok(()) => Exit::SUCCESS,
-            Err(error) => {
-                self.error(format_args!("write error: {}", reason(&error)));
-                Exit::code(1)
-            }
         }
     }
 }
@@ -107,7 +80,7 @@ impl Says {
 /// A call of flock.
 #[derive(Debug)]
 struct Flock {
-    says: Says,
+    output: Output,
     call: Call,
 }
 
@@ -128,13 +101,12 @@ impl Flock {
 
     /// Opens and locks the file. Errors have been printed.
     fn lock(&self) -> Result<File, Exit> {
-        let call = &self.call;
-        let mut access = match (call.lock, call.operation) {
+        let mut access = match (self.call.lock, self.call.operation) {
             // The kernel requires it for an exclusive byte lock.
             (KernelLock::Bytes { .. }, Operation::Exclusive) => OFlag::O_WRONLY,
             _ => OFlag::O_RDONLY,
         };
-        let mut file = match &call.subject {
+        let mut file = match &self.call.subject {
             Subject::Path(path, _) => self.open(path, &mut access)?,
             Subject::Descriptor(number) => {
                 sys::duplicate(*number).map_err(|error| self.refused(&error))?
@@ -143,7 +115,7 @@ impl Flock {
         let until = self.until()?;
         let since = Instant::now();
         let locked = loop {
-            match (self.attempt(&file, until), &call.subject) {
+            match (self.attempt(&file, until), &self.call.subject) {
                 (Err(error), Subject::Path(path, _))
                     if self.may_need_both(&error, access) && is_accessible(path) =>
                 {
@@ -159,26 +131,31 @@ impl Flock {
             }
         };
         match locked {
-            Ok(true) => {}
+            Ok(true) => self.obtained(since),
             Err(error) if !means_held(&error) => return Err(self.refused(&error)),
-            Ok(false) | Err(_) => {
-                if call.verbose {
-                    self.says.error(match until {
-                        Until::Instant(_) => "timeout while waiting to get lock",
-                        Until::Now | Until::Granted => "failed to get lock",
-                    });
-                }
-                return Err(Exit::code(call.conflict_exit_code));
-            }
+            Ok(false) | Err(_) => return Err(self.conflict(until)),
         }
-        if call.verbose {
-            let (name, took) = (self.says.name, since.elapsed());
+        Ok(file)
+    }
+
+    fn obtained(&self, since: Instant) {
+        if self.call.verbose {
+            let (name, took) = (self.output.name, since.elapsed());
             let (seconds, micros) = (took.as_secs(), took.subsec_micros());
-            self.says.out(format_args!(
+            self.output.out(format_args!(
                 "{name}: getting lock took {seconds}.{micros:06} seconds\n"
             ));
         }
-        Ok(file)
+    }
+
+    fn conflict(&self, until: Until) -> Exit {
+        if self.call.verbose {
+            self.output.error(match until {
+                Until::Instant(_) => "timeout while waiting to get lock",
+                Until::Now | Until::Granted => "failed to get lock",
+            });
+        }
+        Exit::code(self.call.conflict_exit_code)
     }
 
     fn attempt(&self, file: &File, until: Until) -> io::Result<bool> {
@@ -200,7 +177,8 @@ impl Flock {
                 .map_or(Until::Granted, Until::Instant)),
             Limit::Impossible => {
                 let why = reason(&Errno::EINVAL.into());
-                self.says.error(format_args!("cannot set up timer: {why}"));
+                self.output
+                    .error(format_args!("cannot set up timer: {why}"));
                 Err(SYSTEM)
             }
         }
@@ -230,7 +208,7 @@ impl Flock {
         };
         opened.map(File::from).map_err(|errno| {
             let (path, why) = (Path::new(path).display(), reason(&errno.into()));
-            self.says
+            self.output
                 .error(format_args!("cannot open lock file {path}: {why}"));
             match errno {
                 Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => SYSTEM,
@@ -246,9 +224,9 @@ impl Flock {
         match &self.call.subject {
             Subject::Path(path, _) => {
                 let path = Path::new(path).display();
-                self.says.error(format_args!("{path}: {why}"));
+                self.output.error(format_args!("{path}: {why}"));
             }
-            Subject::Descriptor(number) => self.says.error(format_args!("{number}: {why}")),
+            Subject::Descriptor(number) => self.output.error(format_args!("{number}: {why}")),
         }
         match error.raw_os_error() {
             Some(libc::ENOLCK | libc::ENOMEM) => SYSTEM,
@@ -260,8 +238,9 @@ impl Flock {
     fn execute(&self, words: &[OsString], file: File, mortality: Mortality) -> Exit {
         let (program, arguments) = words.split_first().expect("a command has a word");
         if self.call.verbose {
-            let (name, program) = (self.says.name, Path::new(program).display());
-            self.says.out(format_args!("{name}: executing {program}\n"));
+            let (name, program) = (self.output.name, Path::new(program).display());
+            self.output
+                .out(format_args!("{name}: executing {program}\n"));
         }
         let mut command = Command::new(program);
         command.args(arguments);
@@ -286,7 +265,7 @@ impl Flock {
 
     fn no_signals(&self, error: &io::Error) -> Exit {
         let why = reason(error);
-        self.says
+        self.output
             .error(format_args!("cannot handle signals: {why}"));
         SYSTEM
     }
@@ -294,11 +273,11 @@ impl Flock {
     fn not_executed(&self, program: &OsStr, error: &io::Error) -> Exit {
         let why = reason(error);
         if error.kind() == io::ErrorKind::WouldBlock {
-            self.says.error(format_args!("fork failed: {why}"));
+            self.output.error(format_args!("fork failed: {why}"));
             return SYSTEM;
         }
         let program = Path::new(program).display();
-        self.says
+        self.output
             .error(format_args!("failed to execute {program}: {why}"));
         match error.raw_os_error() {
             Some(libc::ENOMEM) => SYSTEM,
@@ -314,13 +293,4 @@ fn is_accessible(path: &OsStr) -> bool {
 /// Whether the lock is held. SMB clients report EACCES for it.
 fn means_held(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN))
-}
-
-/// Returns the system's message for an error, without the number that the standard library adds.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }

@@ -8,6 +8,7 @@ use lockfast::command_support::KernelLock;
 
 use super::numbers::{self, NoNumber};
 use super::options::Key;
+use super::output::reason;
 use super::words::{Words, Wrong};
 
 /// A valid call.
@@ -199,7 +200,7 @@ fn no_number(what: &str, text: &OsStr, why: NoNumber) -> Refusal {
     if why == NoNumber::Range {
         message.push_str(": ");
         let error = std::io::Error::from_raw_os_error(libc::ERANGE);
-        message.push_str(&super::reason(&error));
+        message.push_str(&reason(&error));
     }
     Refusal::Meaning(message)
 }
@@ -209,7 +210,7 @@ fn size(what: &str, text: &OsStr) -> Result<i64, Refusal> {
     numbers::size(text)
         .map(|size| i64::try_from(size).unwrap_or(-1))
         .map_err(|error| {
-            let (text, why) = (Path::new(text).display(), super::reason(&error));
+            let (text, why) = (Path::new(text).display(), reason(&error));
             Refusal::Meaning(format!("{what}: '{text}': {why}"))
         })
 }

@@ -4,10 +4,11 @@
     reason = "system calls; nothing outside this file has any"
 )]
 
-use std::ffi::{OsStr, OsString, c_void};
+mod volume;
+
+use std::ffi::{OsStr, c_void};
 use std::fs::{self, DirEntry, File};
 use std::io;
-use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,9 +16,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::ERROR_TOO_MANY_OPEN_FILES;
-use windows_sys::Win32::Storage::FileSystem::{
-    GetDriveTypeW, GetVolumeInformationW, GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
-};
 use windows_sys::Win32::System::Console::{
     CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING,
     GetConsoleMode, GetConsoleScreenBufferInfo, SetConsoleCtrlHandler, SetConsoleMode,
@@ -29,9 +27,9 @@ use windows_sys::Win32::System::JobObjects::{
 };
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
-use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 use windows_sys::core::BOOL;
 
+pub(crate) use self::volume::volume;
 use crate::refused::Obstacle;
 
 /// Whether the system can kill a command when this process ends.
@@ -153,61 +151,6 @@ pub(crate) fn monotonic_time() -> Duration {
     unsafe { QueryPerformanceFrequency(&raw mut of_a_second) };
     let nanoseconds = i128::from(count) * 1_000_000_000 / i128::from(of_a_second.max(1));
     Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX))
-}
-
-/// A volume.
-#[derive(Debug)]
-pub(crate) struct Volume {
-    /// For example `NTFS`.
-    pub(crate) file_system: String,
-    pub(crate) name: OsString,
-    /// For example `C:\`.
-    pub(crate) root: OsString,
-    /// Whether a server has it.
-    pub(crate) is_remote: bool,
-}
-
-/// Returns the volume of a directory.
-pub(crate) fn volume(directory: &Path) -> Option<Volume> {
-    const LONGEST: u32 = 1 << 15;
-    let directory: Vec<u16> = directory.as_os_str().encode_wide().chain([0]).collect();
-    let mut root = vec![0; LONGEST as usize];
-    // SAFETY: the path ends with 0, and the buffer is as long as the call is told.
-    check(unsafe { GetVolumePathNameW(directory.as_ptr(), root.as_mut_ptr(), LONGEST) }).ok()?;
-    let (mut system, none) = ([0; 64], std::ptr::null_mut());
-    // SAFETY: the path ends with 0, the buffer is as long as the call is told, and no other output
-    // is requested.
-    let answer = unsafe {
-        GetVolumeInformationW(
-            root.as_ptr(),
-            std::ptr::null_mut(),
-            0,
-            none,
-            none,
-            none,
-            system.as_mut_ptr(),
-            64,
-        )
-    };
-    check(answer).ok()?;
-    // SAFETY: the path ends with 0.
-    let is_remote = unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_REMOTE;
-    let mut name = [0; 64];
-    // SAFETY: the path ends with 0, and the buffer is as long as the call is told.
-    let answer = unsafe { GetVolumeNameForVolumeMountPointW(root.as_ptr(), name.as_mut_ptr(), 64) };
-    let root = text(&root);
-    Some(Volume {
-        file_system: text(&system).to_string_lossy().into_owned(),
-        // A network drive has none.
-        name: check(answer).map_or_else(|_| root.clone(), |()| text(&name)),
-        root,
-        is_remote,
-    })
-}
-
-/// Returns the text before the first 0.
-fn text(units: &[u16]) -> OsString {
-    OsString::from_wide(units.split(|&unit| unit == 0).next().unwrap_or_default())
 }
 
 /// Open files that a command inherits: none. If two processes shared a lock, neither would know
