@@ -1,6 +1,11 @@
 //! An open lock file: how it is opened, and the kernel locks that are taken on it.
 
+pub(crate) mod fifo;
+pub(crate) mod identity;
+pub(crate) mod named;
 mod open;
+pub(crate) mod owner;
+pub(crate) mod permits;
 mod trial;
 mod wanted;
 
@@ -11,19 +16,21 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::error::{Cause, Error, Operation, Result};
-use crate::holder::Holder;
-use crate::identity::Sightings;
-use crate::idle;
-use crate::options::Settings;
-use crate::order::{Fairness, Order};
-use crate::owner::{self, Author, Entry};
-use crate::pool::Pool;
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
-use crate::protocol::{self, Protocol, permits, tickets};
+use crate::file::fifo::FifoQueue;
+use crate::file::identity::VerifiedStats;
+use crate::file::owner::{Author, Entry};
+use crate::file::permits::PermitSet;
+use crate::handle::idle;
+use crate::handle::watcher::Watched;
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::protocol::{self, Protocol, tickets};
+use crate::sys::Access;
 use crate::sys::fork::{self, PrivateFile};
 use crate::sys::{self, FileId, Target};
-use crate::watcher::Watched;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::fairness::Fairness;
+use crate::types::holder::Holder;
+use crate::types::settings::Settings;
 
 pub(crate) use open::{Opened, absolute};
 use open::{open, refuse_unless_regular};
@@ -37,7 +44,7 @@ use open::{open, refuse_unless_regular};
 pub(crate) struct LockFile {
     file: PrivateFile,
     id: FileId,
-    sightings: Sightings,
+    sightings: VerifiedStats,
     /// Does a rename change what a sighting has?
     renames_show: bool,
     /// Are its locks kept by a server?
@@ -52,9 +59,9 @@ pub(crate) struct LockFile {
     /// How often in a row a writer came in without a look at the rooms.
     quick_writes: AtomicU32,
     /// The place in the line, if there is to be a strict order.
-    order: Option<Order>,
+    order: Option<FifoQueue>,
     /// What a semaphore knows of its permits.
-    pool: Option<Pool>,
+    pool: Option<PermitSet>,
     /// Who writes the owner records, if they are wanted.
     author: Option<Author>,
     /// Is everybody noticed who opens it?
@@ -109,7 +116,7 @@ impl Goal {
             Self::Enter(mode) => plan::quick(mode),
             Self::Join(mode) => plan::join(mode),
             Self::Upgrade => plan::UPGRADE_QUICK,
-            Self::LeadLine => permits::LINE_UP,
+            Self::LeadLine => protocol::permits::LINE_UP,
         }
     }
 
@@ -118,7 +125,7 @@ impl Goal {
             Self::Enter(mode) => plan::patient(mode),
             Self::Join(mode) => plan::join(mode),
             Self::Upgrade => plan::UPGRADE,
-            Self::LeadLine => permits::LINE_UP,
+            Self::LeadLine => protocol::permits::LINE_UP,
         }
     }
 
@@ -204,7 +211,7 @@ impl LockFile {
         };
         let pid = std::process::id();
         let pool = match settings.permits {
-            Some(permits) => Some(Pool::join(&file, path, permits)?),
+            Some(permits) => Some(PermitSet::join(&file, path, permits)?),
             None => None,
         };
         Ok(Self {
@@ -213,13 +220,13 @@ impl LockFile {
             is_heard: sys::lock::HAS_RANGES && sys::file::is_heard(&file),
             file,
             id: status.id,
-            sightings: Sightings::default(),
+            sightings: VerifiedStats::default(),
             bytes,
             flock,
             exclusive_len: protocol::exclusive_len(pid, sys::process::namespace()),
             writable,
             quick_writes: AtomicU32::new(0),
-            order: (settings.fairness == Fairness::Fifo).then(Order::default),
+            order: (settings.fairness == Fairness::Fifo).then(FifoQueue::default),
             pool,
             author,
             watched: OnceLock::new(),
@@ -266,7 +273,7 @@ impl LockFile {
     }
 
     /// What it was like when it was found at its path.
-    pub(crate) fn sightings(&self) -> &Sightings {
+    pub(crate) fn sightings(&self) -> &VerifiedStats {
         &self.sightings
     }
 
@@ -297,12 +304,12 @@ impl LockFile {
     }
 
     /// The place in the line, if there is to be a strict order.
-    pub(crate) fn order(&self) -> Option<&Order> {
+    pub(crate) fn order(&self) -> Option<&FifoQueue> {
         self.order.as_ref()
     }
 
     /// The permits of a semaphore's file.
-    pub(crate) fn pool(&self) -> &Pool {
+    pub(crate) fn pool(&self) -> &PermitSet {
         self.pool.as_ref().expect("a semaphore's file has one")
     }
 

@@ -72,8 +72,8 @@ use self::snapshot::{Description, FileKey, KernelLock, Request, Snapshot, end};
 pub use self::view::{
     Incomplete, Kind, LockView, LockedFile, Mode, Opener, Permits, Process, Role, State,
 };
-use crate::error::{Error, Operation, Result};
 use crate::sys;
+use crate::types::error::{Error, Operation, Result};
 
 /// The locks on the file at that path: of a symbolic link, on the file that it leads to.
 ///

@@ -41,7 +41,7 @@ pub(crate) mod tickets;
 
 use crate::Holder;
 
-use plan::Range;
+use crate::sys::Range;
 
 /// The kind of kernel lock to take, and so the other programs that lockfast works together with.
 ///

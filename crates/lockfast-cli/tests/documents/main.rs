@@ -4,6 +4,8 @@
 //! Python package run the Python blocks.
 
 mod block;
+mod links;
+mod map;
 mod normal;
 mod page;
 mod promises;
@@ -18,6 +20,8 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let trials = [
+        links::trials(),
+        map::trials(),
         promises::trials(),
         shell::trials(),
         rust::trials(),

@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 
 use crate::block::{Block, blocks};
-use crate::page::{OTHERS, PAGES, Page, WORKS_WITH};
+use crate::page::{DESIGN, OTHERS, PAGES, Page, WORKS_WITH};
 use crate::trial;
 
 /// The sentences, each with the reason.
@@ -47,7 +47,7 @@ const UNTRUE: [(&str, &str); 9] = [
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let pages = PAGES.iter().chain(&OTHERS);
+    let pages = PAGES.iter().chain(&DESIGN).chain(&OTHERS);
     let sentences = pages.map(|page| {
         let name = format!("promises::{}", page.name);
         trial(&name, || has_no_untrue_sentence(page))

@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Cause, Error, Operation, Result};
-use crate::named::Directory;
-use crate::options::Settings;
 use crate::protocol::Protocol;
 use crate::sys::fork::PrivateFile;
 use crate::sys::{self, FileSort, Status, place};
+use crate::types::directory::Directory;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::settings::Settings;
 
 /// An absolute path that can be a lock file's.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {

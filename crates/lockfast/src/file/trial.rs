@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use crate::protocol;
-use crate::protocol::plan::Access;
+use crate::sys::Access;
 use crate::sys::{self, Target};
 
 /// Where a file system is a process: does it grant a lock that another open file has?

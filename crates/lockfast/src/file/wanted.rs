@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Goal, LockFile};
+use crate::handle::watcher::Watched;
 use crate::protocol::linger;
-use crate::protocol::plan::{Access, Range};
 use crate::sys::bell;
 use crate::sys::{self, Target};
-use crate::watcher::Watched;
+use crate::sys::{Access, Range};
 
 impl LockFile {
     /// Is everybody noticed who opens it, and whatever is done to it?

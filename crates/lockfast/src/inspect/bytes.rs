@@ -2,9 +2,10 @@
 
 use super::snapshot::{KernelLock, end};
 use super::{Kind, Mode, Role};
-use crate::protocol::plan::{Part, Range};
+use crate::protocol::plan::Part;
 use crate::protocol::tickets::{self, Side};
 use crate::protocol::{self, Blocker, linger, permits};
+use crate::sys::Range;
 
 /// What an open file description has of a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{LockView, Opener, Process, State};
-use crate::error::Error;
-use crate::text::Shown;
+use crate::types::error::Error;
+use crate::types::text::Shown;
 
 /// An [`Error`] together with those who hold the lock, as they were found when it was
 /// [explained](Error::explain).

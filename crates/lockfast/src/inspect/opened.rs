@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::snapshot::{FileKey, Opened, Snapshot, Taken};
 use super::{Kind, LockView, LockedFile, Mode, Opener, Role, State, located};
-use crate::owner::Owner;
+use crate::file::owner::Owner;
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
 

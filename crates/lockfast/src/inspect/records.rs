@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::snapshot::{Content, FileKey, Snapshot};
 use super::{Kind, opened};
-use crate::owner::{self, Owner};
+use crate::file::owner::{self, Owner};
 use crate::sys;
 
 /// The records of files that are held by somebody alone.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Kind, Process};
-use crate::protocol::plan::Range;
+use crate::sys::Range;
 
 /// A file as the kernel's table of locks names it.
 ///

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::plan::Range;
+use crate::sys::Range;
 
 #[test]
 fn holders_stand_before_those_who_wait() {

@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::owner::Owner;
+use crate::file::owner::Owner;
 use crate::protocol::{self, Blocker};
-use crate::text::{LONGEST_COMMAND, Line, Shown};
+use crate::types::text::{LONGEST_COMMAND, Line, Shown};
 
 /// A lock that is held, or waited for.
 #[derive(Clone, Debug)]

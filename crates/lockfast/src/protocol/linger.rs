@@ -39,7 +39,7 @@
 //! begin to wait at any time. So whoever keeps the lock looks into the kernel's table of locks now and then,
 //! at least once a second, and gives it up when somebody waits.
 
-use super::plan::Range;
+use crate::sys::Range;
 
 const WANTED: u64 = (1 << 62) + (1 << 61) + (1 << 60) + (1 << 57);
 const SIGN_BITS: u32 = 42;

@@ -12,7 +12,8 @@
 use stateright::{Model, Property};
 
 use super::permits;
-use super::plan::{self, Access, Mode, Part, Plan, Step};
+use super::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::Access;
 
 /// The bytes that matter, each standing for all like it.
 pub(crate) const MAIN: usize = 0;

@@ -66,7 +66,8 @@
 #[cfg(test)]
 mod model;
 
-use super::plan::{Access, Part, Plan, Range, Step};
+use super::plan::{Part, Plan, Step};
+use crate::sys::{Access, Range};
 
 /// The most that a semaphore can have.
 pub(crate) const MAX: u32 = 1024;

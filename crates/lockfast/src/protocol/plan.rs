@@ -39,6 +39,7 @@
 //! is itself, shuts the gate.
 
 use super::{TAG_START, permits};
+use crate::sys::{Access, Range};
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,15 +51,6 @@ pub(crate) enum Mode {
     /// Alone, among readers and writers.
     Write,
     /// Alone, where nobody reads: waits in one call.
-    Exclusive,
-}
-
-/// What one lock lets others do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Access {
-    /// Others may share.
-    Shared,
-    /// Nobody else.
     Exclusive,
 }
 
@@ -238,13 +230,6 @@ const fn fresh(steps: &'static [Step]) -> Plan {
 /// Never has to wait, so nothing is to be undone but what it gives back anyway.
 const fn downgrade(steps: &'static [Step]) -> Plan {
     Plan { steps, undo: Gate }
-}
-
-/// A range of offsets; a length of 0 is "to the end".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Range {
-    pub(crate) start: u64,
-    pub(crate) len: u64,
 }
 
 impl Part {

@@ -79,7 +79,8 @@ mod search;
 use std::ops::ControlFlow;
 
 use super::Blocker;
-use super::plan::{Access, Mode, Range};
+use super::plan::Mode;
+use crate::sys::{Access, Range};
 use search::{Search, last_covered};
 
 /// Where the writers' tickets begin, upwards, and those of readers, downwards: so what is earlier

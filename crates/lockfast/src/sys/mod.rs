@@ -64,9 +64,14 @@ pub(crate) mod slot;
 )]
 pub(crate) mod made_once;
 
+pub(crate) mod hash;
+pub(crate) mod per_process;
+pub(crate) mod primitive;
+mod range;
+
 use std::path::PathBuf;
 
-use crate::protocol::plan::Range;
+pub(crate) use range::{Access, Range};
 
 /// How a wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@ use super::*;
 use crate::inspect::Kind;
 use crate::inspect::snapshot::{Description, FamilyWait, KernelLock, Request};
 use crate::protocol::permits;
-use crate::protocol::plan::{Part, Range};
+use crate::protocol::plan::Part;
+use crate::sys::Range;
 
 #[derive(Default)]
 struct Scene(Snapshot);

@@ -6,7 +6,8 @@ use super::{
     ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER, NOTHING_LEFT,
     ONE_UPGRADABLE, PROCESSES, Plans, Role, Scene,
 };
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::Access;
 
 /// Everything that can happen to these; the names of the properties that do not hold.
 fn violated(roles: [Role; PROCESSES], rounds: u8, plans: Plans) -> Vec<&'static str> {

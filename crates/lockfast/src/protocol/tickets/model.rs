@@ -11,7 +11,8 @@ mod machine;
 use stateright::{Model, Property};
 
 use super::{Call, Side, Ticket};
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Range, Step};
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::{Access, Range};
 use machine::{Machine, Process};
 
 const PROCESSES: usize = 3;

@@ -79,7 +79,7 @@ pub(super) fn last_covered(side: Side, low: u64, high: u64, blocker: Blocker) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::plan::Range;
+    use crate::sys::Range;
 
     fn end(start: u64, len: u64) -> u64 {
         if len == 0 { u64::MAX } else { start + len }

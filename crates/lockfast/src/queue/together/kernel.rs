@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use crate::protocol::model::{BYTES, MAIN, UPGRADE, bytes};
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::Access;
 
 /// The handle whose queue is explored, as a locker.
 pub(super) const HANDLE: usize = 0;

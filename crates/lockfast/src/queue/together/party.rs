@@ -9,9 +9,9 @@ use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
 use crate::protocol::plan::{self, Mode, Part, Plan};
 use crate::queue::line::Ticket;
-use crate::queue::{Entry, Joined, Place, Queue, Turn};
+use crate::queue::{Enqueued, Entry, Queue, QueuedWaiter, Turn};
 use crate::sys::Parked;
-use crate::thread::ThreadToken;
+use crate::types::thread::ThreadToken;
 
 /// The task of a party, done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,13 +41,13 @@ enum Doing<'q> {
     Asks,
     /// Found others there.
     LinesUp,
-    Waits(Place<'q, File>),
+    Waits(QueuedWaiter<'q, File>),
     Joins(Turn<'q, File>, Run),
-    /// Joined in the kernel; it looks whether the file is at its path.
+    /// Enqueued in the kernel; it looks whether the file is at its path.
     Looks(Turn<'q, File>),
     Enters(Turn<'q, File>, Run),
     Inside(Mode),
-    WaitsToUpgrade(Place<'q, File>),
+    WaitsToUpgrade(QueuedWaiter<'q, File>),
     Upgrades(Turn<'q, File>, Run),
     /// All is unlocked, and it has not left yet.
     LeavesAlone,
@@ -100,8 +100,8 @@ impl<'q> Party<'q> {
                 Entry::Full => LinesUp,
             },
             LinesUp => match self.queue.line_up(mode, self.thread, false) {
-                Joined::Turn(turn) => begin(turn),
-                Joined::Place(place) => Waits(place),
+                Enqueued::Turn(turn) => begin(turn),
+                Enqueued::QueuedWaiter(place) => Waits(place),
             },
             Waits(place) => match place.enter() {
                 Ok(turn) => begin(turn),
@@ -167,8 +167,8 @@ impl<'q> Party<'q> {
             (Mode::Upgradable, Role::Upgrades) => {
                 self.role = Role::Writes;
                 match self.queue.line_up_to_upgrade(self.thread) {
-                    Joined::Turn(turn) => Upgrades(turn, Run::QUICK),
-                    Joined::Place(place) => WaitsToUpgrade(place),
+                    Enqueued::Turn(turn) => Upgrades(turn, Run::QUICK),
+                    Enqueued::QueuedWaiter(place) => WaitsToUpgrade(place),
                 }
             }
             (Mode::Write, Role::Downgrades) => {
@@ -333,6 +333,6 @@ fn upgrade(run: Run) -> Plan {
     }
 }
 
-fn is_woken(place: &Place<'_, File>) -> bool {
+fn is_woken(place: &QueuedWaiter<'_, File>) -> bool {
     place.park(Some(Instant::now())) == Parked::Granted
 }

@@ -21,7 +21,7 @@ mod watch {
     use std::time::Instant;
 
     use super::super::{check, timespec, unwatch};
-    use crate::protocol::plan::Range;
+    use crate::sys::Range;
     use crate::sys::Rung;
     use crate::sys::fork::PrivateFile;
 
@@ -201,7 +201,7 @@ mod none {
     use std::io;
     use std::time::Instant;
 
-    use crate::protocol::plan::Range;
+    use crate::sys::Range;
     use crate::sys::Rung;
 
     /// Can't be made here.

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use super::check;
 use crate::protocol::Blocker;
-use crate::protocol::plan::{Access, Range};
+use crate::sys::{Access, Range};
 use crate::sys::{Target, Waited};
 
 /// Are there locks of bytes that belong to the open file description?
@@ -148,7 +148,7 @@ mod record {
 
     use super::super::check;
     use crate::protocol::Blocker;
-    use crate::protocol::plan::{Access, Range};
+    use crate::sys::{Access, Range};
 
     #[cfg(target_vendor = "apple")]
     use libc::flock as Flock;
@@ -254,7 +254,7 @@ mod record {
     use std::io;
 
     use crate::protocol::Blocker;
-    use crate::protocol::plan::{Access, Range};
+    use crate::sys::{Access, Range};
 
     pub(super) fn lock(_: &File, _: Access, _: Range, _: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())

@@ -43,7 +43,7 @@ fn fingerprint() -> Option<u64> {
 
     let boot = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(crate::hash::fnv1a(
+    Some(crate::sys::hash::fnv1a(
         boot.iter().chain(namespace.as_os_str().as_bytes()),
     ))
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use super::unsupported;
-use crate::protocol::plan::Range;
+use crate::sys::Range;
 use crate::sys::Rung;
 
 /// Can't be made here.

@@ -5,7 +5,7 @@ use std::io;
 
 use super::unsupported;
 use crate::protocol::Blocker;
-use crate::protocol::plan::{Access, Range};
+use crate::sys::{Access, Range};
 use crate::sys::{Target, Waited};
 
 pub(crate) const HAS_RANGES: bool = false;

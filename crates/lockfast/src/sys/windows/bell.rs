@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::pieces;
 use super::request::{self, Any};
 use super::sleep::MOST;
-use crate::protocol::plan::Range;
+use crate::sys::Range;
 use crate::sys::Rung;
 
 /// Hears what happens to the permits of one file at a time.

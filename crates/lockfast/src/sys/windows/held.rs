@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::windows::io::AsRawHandle;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use crate::protocol::plan::{Access, Range};
+use crate::sys::{Access, Range};
 
 type Locks = HashMap<usize, Vec<(Range, Access)>>;
 

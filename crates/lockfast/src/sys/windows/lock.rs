@@ -16,7 +16,7 @@ use windows_sys::Win32::Foundation::{
 use super::pieces::{self, Piece};
 use super::{held, is, request};
 use crate::protocol::Blocker;
-use crate::protocol::plan::{Access, Range};
+use crate::sys::{Access, Range};
 use crate::sys::{Target, Waited};
 
 /// There are locks of bytes, and they belong to the handle.

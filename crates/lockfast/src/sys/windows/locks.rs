@@ -16,7 +16,8 @@ use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATI
 use super::{file, is, pieces, request};
 use crate::inspect::snapshot::{Content, FileKey, Gaps, Opened, Place, Snapshot, Taken};
 use crate::protocol::permits;
-use crate::protocol::plan::{Part, Range};
+use crate::protocol::plan::Part;
+use crate::sys::Range;
 use crate::sys::{FileId, FileSort};
 
 /// Who has the file at the path open, and which bytes are taken.

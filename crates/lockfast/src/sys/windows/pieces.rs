@@ -31,7 +31,8 @@
 //! What is given back begins with the main bytes and ends with the upgrade byte, on which writers wait:
 //! who is woken there finds the rest free.
 
-use crate::protocol::plan::{Part, Range};
+use crate::protocol::plan::Part;
+use crate::sys::Range;
 
 /// What is locked together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -177,8 +177,8 @@ fn wide(path: &Path) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::named::Directory;
     use crate::sys::FileSort;
+    use crate::types::directory::Directory;
 
     fn made(rights: &str) -> Ownership {
         let base = tempfile::tempdir().expect("a directory");

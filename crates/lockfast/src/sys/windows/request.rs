@@ -24,8 +24,8 @@ use windows_sys::Win32::System::IO::{
 use super::event::Event;
 use super::sleep::{Woken, sleep};
 use super::{check, is};
-use crate::protocol::plan::{Access, Range};
 use crate::sys::Waited;
+use crate::sys::{Access, Range};
 
 /// A request that the kernel may complete later. It must not be moved or dropped before that, so no
 /// function here returns in between.

@@ -3,7 +3,8 @@
 use super::{Doing, PROCESSES, Role};
 use crate::protocol::Blocker;
 use crate::protocol::model::{BYTES, bytes};
-use crate::protocol::plan::{Access, Mode, Part, Range};
+use crate::protocol::plan::{Mode, Part};
+use crate::sys::{Access, Range};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Process {

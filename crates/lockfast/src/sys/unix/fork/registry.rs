@@ -15,9 +15,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use super::super::descriptor;
 use super::super::file::status;
 use super::generation;
-use crate::per_process::PerProcess;
 use crate::sys::FileId;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::per_process::PerProcess;
 
 /// How many such files this process has open.
 pub(crate) fn private_files() -> usize {

@@ -11,8 +11,9 @@ use super::table::Line;
 use super::target::Target;
 use crate::inspect::snapshot::KernelLock;
 use crate::inspect::{Kind, bytes};
-use crate::protocol::plan::{Access, Part, Range};
+use crate::protocol::plan::Part;
 use crate::sys;
+use crate::sys::{Access, Range};
 
 /// The locks by which others keep somebody from having the whole file alone; none of `flock`, which the
 /// kernel does not answer for.

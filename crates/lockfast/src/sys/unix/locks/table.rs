@@ -2,7 +2,7 @@
 
 use crate::inspect::Kind;
 use crate::inspect::snapshot::{FileKey, KernelLock};
-use crate::protocol::plan::Range;
+use crate::sys::Range;
 
 /// A lock that is held, or for which somebody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use libc::c_long;
 
 use crate::inspect::Kind;
 use crate::inspect::snapshot::KernelLock;
-use crate::protocol::plan::Range;
+use crate::sys::Range;
 
 /// A thread that waits for a lock.
 #[derive(Clone, Debug)]

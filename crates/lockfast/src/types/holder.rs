@@ -1,0 +1,140 @@
+//! Who holds a lock, as far as the kernel tells in one call.
+
+use std::fmt;
+use std::process;
+use std::time::SystemTime;
+
+use crate::file::owner::Owner;
+use crate::sys;
+use crate::types::text::Shown;
+
+/// The process that holds a lock, as far as one question to the kernel tells.
+///
+/// A holder that uses lockfast names itself (see [`Protocol::Fcntl`](crate::Protocol::Fcntl)), and
+/// one that uses classic `fcntl` locks is named by the kernel. Other holders are not known this
+/// way: then there is no `Holder`.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("demo.lock");
+/// let here = lockfast::Lock::open(&path)?;
+/// let guard = here.lock()?;
+///
+/// let there = lockfast::Lock::open(&path)?;
+/// let error = there.try_lock().unwrap_err();
+/// # #[cfg(target_os = "linux")]
+/// assert_eq!(error.holder().unwrap().pid(), Some(std::process::id()));
+/// # drop(guard);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pid: Option<u32>,
+    label: Option<String>,
+    since: Option<SystemTime>,
+    /// Whether the pid is from the tag of its lock, and so of this pid namespace.
+    named_itself: bool,
+}
+
+impl Holder {
+    pub(crate) fn with_pid(pid: u32) -> Self {
+        Self {
+            pid: Some(pid),
+            label: None,
+            since: None,
+            named_itself: false,
+        }
+    }
+
+    /// A process of this pid namespace, by the tag of its lock.
+    pub(crate) fn with_tag(pid: u32) -> Self {
+        Self {
+            named_itself: true,
+            ..Self::with_pid(pid)
+        }
+    }
+
+    /// A process whose pid means nothing here: in another pid namespace, or on another machine.
+    pub(crate) fn elsewhere() -> Self {
+        Self {
+            pid: None,
+            label: None,
+            since: None,
+            named_itself: false,
+        }
+    }
+
+    pub(crate) fn with_record(owner: &Owner) -> Self {
+        Self {
+            pid: (!owner.is_elsewhere()).then(|| owner.pid()),
+            label: owner.label().map(str::to_owned),
+            since: Some(owner.since()),
+            named_itself: false,
+        }
+    }
+
+    pub(crate) fn this_process() -> Self {
+        Self::with_pid(process::id())
+    }
+
+    /// The process id; `None` for a process in another pid namespace or on another machine.
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// The [label](crate::Options::label) that it gave, if it keeps an
+    /// [owner record](crate::Options::owner_record) and those who ask do so too.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// Since when it holds the lock, if there is an owner record.
+    pub fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) if pid == process::id() => write!(f, "this process (pid {pid})")?,
+            // Others inherited the lock of the process that took it, and the tag does not name them.
+            Some(pid) if self.named_itself && sys::process::has_ended(pid) => {
+                write!(f, "processes that pid {pid} started, which has ended")?;
+            }
+            Some(pid) => write!(f, "pid {pid}")?,
+            None => f.write_str("a process in another pid namespace or on another machine")?,
+        }
+        if let Some(label) = &self.label {
+            write!(f, " ({})", Shown::word(label))?;
+        }
+        match self.since.and_then(|since| since.elapsed().ok()) {
+            Some(held) => write!(f, ", for {held:.1?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_itself_others_and_the_unknown() {
+        let own = process::id();
+        assert_eq!(
+            Holder::this_process().to_string(),
+            format!("this process (pid {own})")
+        );
+        assert_eq!(
+            Holder::with_pid(own + 1).to_string(),
+            format!("pid {}", own + 1)
+        );
+        assert!(Holder::elsewhere().to_string().contains("another machine"));
+        assert_eq!(Holder::with_tag(1).to_string(), "pid 1");
+    }
+}
