@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_read_again() {
+    fn exported_locks_are_parsed_again() {
         let mut held = Held::default();
         held.add(Path::new("/run/a b.lock"), Some(100));
         held.add(Path::new("/run/line\nbreak"), Some(101));

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
             .into_iter()
             .filter(|deadlock| scope.concerns(deadlock))
             .collect();
-        return tell_deadlocks(arguments, &found, report.incomplete.as_ref());
+        return print_deadlocks(arguments, &found, report.incomplete.as_ref());
     }
     scope.narrow(&mut report);
     if arguments.json {
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
     } else {
         put(table(rows));
     }
-    tell_gaps(report.incomplete.as_ref());
+    print_incomplete(report.incomplete.as_ref());
     Exit::SUCCESS
 }
 
@@ -90,7 +90,7 @@ fn confirmed(found: Vec<Deadlock>) -> lockfast::Result<Vec<Deadlock>> {
         .collect())
 }
 
-fn tell_deadlocks(
+fn print_deadlocks(
     arguments: &args::Ls,
     found: &Vec<Deadlock>,
     incomplete: Option<&Incomplete>,
@@ -102,9 +102,9 @@ fn tell_deadlocks(
             put("no deadlocks");
         }
         for deadlock in found {
-            tell(deadlock);
+            print(deadlock);
         }
-        tell_gaps(incomplete);
+        print_incomplete(incomplete);
     }
     // Monitors act on the exit code, so only certain deadlocks count.
     if found.iter().any(|deadlock| deadlock.is_certain) {
@@ -114,7 +114,7 @@ fn tell_deadlocks(
     }
 }
 
-fn tell(deadlock: &Deadlock) {
+fn print(deadlock: &Deadlock) {
     let count = deadlock.steps.len();
     let noun = if count == 1 { "process" } else { "processes" };
     if deadlock.is_certain {
@@ -147,7 +147,7 @@ fn tell(deadlock: &Deadlock) {
     }
 }
 
-fn tell_gaps(incomplete: Option<&Incomplete>) {
+fn print_incomplete(incomplete: Option<&Incomplete>) {
     if let Some(incomplete) = incomplete {
         put(format_args!("{incomplete}"));
     }

@@ -6,7 +6,7 @@ use lockfast::command_support::Shown;
 use crate::exit::say;
 
 /// Warns of each lock that others could have taken while the command ran.
-pub(crate) fn tell(guards: &[MemberGuard]) {
+pub(crate) fn warn(guards: &[MemberGuard]) {
     for guard in guards {
         let (is_current, path) = match guard {
             MemberGuard::Lock(guard) => (guard.is_current(), guard.path()),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use lockfast::{Guards, MemberGuard};
 
-use self::release::{leave_to_heirs, release};
+use self::release::{leave_to_inheritors, release};
 use self::start::{become_command, run_command};
 use crate::args;
 use crate::child::{self, Limit, Signals};
@@ -129,9 +129,9 @@ fn under_locks(
         }
         Err(error) => no_signals(&error),
     };
-    replaced::tell(&guards);
+    replaced::warn(&guards);
     if arguments.inherits() {
-        leave_to_heirs(arguments, guards);
+        leave_to_inheritors(arguments, guards);
     } else {
         release(guards);
     }

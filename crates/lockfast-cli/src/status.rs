@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &args::Status) -> Exit {
         Document::of_status(reports).print();
     } else {
         for (path, report) in &reports {
-            tell(path, report);
+            print(path, report);
         }
     }
     if failed {
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &args::Status) -> Exit {
     }
 }
 
-fn tell(path: &Path, report: &Report) {
+fn print(path: &Path, report: &Report) {
     let state = match is_free(report) {
         Some(true) if is_missing(path) => "free (no such file)",
         Some(true) => "free",

@@ -124,7 +124,7 @@ fn a_command_ends_with_lockfast_and_the_lock_is_free() {
     holder.process.wait().expect("a child");
     let patience = Duration::from_secs(60);
     drop(lock.try_lock_for(patience).expect("it is free"));
-    // It ends when the last process is gone that could write, long before a hundred pings are.
+    // It ends when all writers are gone, long before a hundred pings.
     let begun = std::time::Instant::now();
     let mut rest = String::new();
     holder.output.read_to_string(&mut rest).expect("text");
@@ -140,7 +140,8 @@ fn an_event_of_the_console_ends_the_command_and_then_lockfast() {
         return;
     }
     let status = holder.process.wait().expect("a child");
-    // The command's code is too great for ours. Were lockfast ended by the event, this would be its code.
+    // The command's code is too large for ours. If the event ended lockfast, this would be its
+    // code.
     assert_ne!(status.code(), Some(BEFORE_EVERY_OTHER.cast_signed()));
     assert_eq!(status.code(), Some(255));
     let lock = lockfast::Lock::open(&path).expect("it is there");
@@ -270,7 +271,7 @@ fn completions_and_man_pages_are_there() {
 }
 
 #[test]
-fn what_is_not_there_says_so() {
+fn missing_features_report_it() {
     let (_directory, path) = place();
     let path = path.to_str().expect("plain");
     let calls: [(&[&str], i32, &str); 6] = [

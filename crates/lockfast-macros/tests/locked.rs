@@ -99,7 +99,7 @@ impl Probe {
 }
 
 #[test]
-fn what_the_function_owns_is_dropped_before_the_release() {
+fn owned_values_are_dropped_before_the_release() {
     #[locked(path)]
     fn take(path: &Path, _unused: Probe, (one, mut other): (Probe, Option<Probe>)) -> bool {
         other.take();
@@ -187,7 +187,7 @@ fn a_name_may_be_given() {
 }
 
 #[test]
-fn readers_are_beside_each_other_and_writers_alone() {
+fn readers_run_together_and_writers_alone() {
     #[read_locked(path)]
     fn read(path: &Path, inside: impl FnOnce()) {
         inside();

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_dashes_is_told_where_they_go() {
+    fn a_missing_double_dash_gets_a_hint() {
         let told = hint("lockfast run a.lock echo hi").expect("a hint");
         assert!(told.ends_with("lockfast run a.lock -- echo hi"), "{told}");
         let told = hint("lockfast run -n a.lock ls -l").expect("a hint");

@@ -65,17 +65,17 @@ pub(crate) fn play(words: &[OsString]) -> Exit {
             .protocol(protocol)
             .verify(verify)
             .on_wait(|_| {
-                tell("waiting");
+                report("waiting");
                 ControlFlow::Continue(())
             });
     let lock = match options.open(path) {
         Ok(lock) => lock,
         Err(error) => {
-            tell(&refusal(&error));
+            report(&refusal(&error));
             return Exit::SUCCESS;
         }
     };
-    tell("open");
+    report("open");
     let mut guard = Guard::None;
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -83,16 +83,16 @@ pub(crate) fn play(words: &[OsString]) -> Exit {
         match obey(&line, &lock, guard) {
             Ok((now, at)) => {
                 guard = now;
-                tell(&format!("done {}", at.as_nanos()));
+                report(&format!("done {}", at.as_nanos()));
             }
             Err((before, error)) => {
                 guard = before;
                 if error.is_contended() {
-                    tell("held");
+                    report("held");
                 } else if error.is_timed_out() {
-                    tell(&format!("late {}", since.elapsed().as_nanos()));
+                    report(&format!("late {}", since.elapsed().as_nanos()));
                 } else {
-                    tell(&refusal(&error));
+                    report(&refusal(&error));
                 }
             }
         }
@@ -154,7 +154,7 @@ fn refusal(error: &Error) -> String {
     format!("{kind} {}", error.to_string().replace('\n', " "))
 }
 
-fn tell(line: &str) {
+fn report(line: &str) {
     // If nobody reads the output, the input has ended too.
     let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }

@@ -167,7 +167,7 @@ fn wake_after_release(stage: &Stage) -> Outcome {
     done(holder.ask(word::TRY_WRITE))?;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
-        has_begun_to_wait(&mut waiter)?;
+        begin_wait(&mut waiter)?;
         let released = done(holder.ask(word::RELEASE))?;
         let woken = done(waiter.hear())?;
         times.push(woken.saturating_sub(released));
@@ -184,7 +184,7 @@ fn wake_after_kill(stage: &Stage) -> Outcome {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let mut waiter = actor(stage, &path, Kind::Fcntl)?;
-        has_begun_to_wait(&mut waiter)?;
+        begin_wait(&mut waiter)?;
         let killed = sys::monotonic_time();
         holder.kill();
         let woken = done(waiter.hear())?;
@@ -194,7 +194,7 @@ fn wake_after_kill(stage: &Stage) -> Outcome {
     Ok(Kept::after(times))
 }
 
-fn has_begun_to_wait(waiter: &mut Actor) -> Result<(), Trouble> {
+fn begin_wait(waiter: &mut Actor) -> Result<(), Trouble> {
     waiter.tell(word::WRITE);
     match waiter.hear() {
         // The check measures the wake-up, not the time to fall asleep. A waiter that does not sleep

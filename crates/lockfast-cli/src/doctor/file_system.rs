@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_tried_is_warned_of() {
+    fn limits_that_cannot_be_tested_are_warnings() {
         assert_eq!(about("ext4", &["rw"]), [""; 0]);
         assert_eq!(about("tmpfs", &["nolock"]), [""; 0]);
         assert_eq!(about("fuseblk", &[]), [""; 0]);

@@ -142,11 +142,11 @@ impl Actor {
         let pid = child.id();
         traces.processes.insert(pid, child);
         drop(traces);
-        let (tell, answers) = mpsc::channel();
+        let (sender, answers) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines() {
                 let Ok(line) = line else { break };
-                if tell.send(line).is_err() {
+                if sender.send(line).is_err() {
                     break;
                 }
             }

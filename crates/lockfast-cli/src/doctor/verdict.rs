@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_in_beside_a_holder_breaks_the_promise() {
+    fn a_second_holder_breaks_the_promise() {
         assert!(held(Answer::Held).is_ok());
         assert!(is_broken(&held(Answer::Done(AT))));
         assert!(is_broken(&ended(Answer::Done(AT), LIMIT)));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_kept_out_of_a_free_lock_breaks_it_too() {
+    fn a_refused_free_lock_breaks_the_promise() {
         assert!(matches!(done(Answer::Done(AT)), Ok(AT)));
         assert!(is_broken(&done(Answer::Held)));
     }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_by_the_middle_and_the_worst() {
+    fn times_have_a_median_and_a_worst() {
         let times = [9, 30, 10, 11, 2].map(Duration::from_millis).to_vec();
         let kept = Kept::after(times);
         assert_eq!(kept.detail, "10 ms (median), 30 ms at worst");

@@ -20,7 +20,7 @@ pub(super) fn release(guards: Vec<MemberGuard>) {
 
 /// Leaves the locks to the processes that inherited them, if any. An unlock would release the lock
 /// for them too, so the files are only closed, most of them by the end of this process.
-pub(super) fn leave_to_heirs(arguments: &args::Run, guards: Vec<MemberGuard>) {
+pub(super) fn leave_to_inheritors(arguments: &args::Run, guards: Vec<MemberGuard>) {
     for mut guard in guards.into_iter().rev() {
         if let Err(error) = command_support::end_record(&mut guard) {
             say(error);

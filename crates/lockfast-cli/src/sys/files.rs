@@ -20,7 +20,7 @@ pub(crate) fn file_key(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// Returns the inode number of a directory entry.
-#[allow(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+#[allow(clippy::unnecessary_wraps, reason = "not known on other systems")]
 pub(crate) fn number(entry: &DirEntry) -> Option<u64> {
     Some(entry.ino())
 }

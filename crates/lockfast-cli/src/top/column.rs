@@ -41,7 +41,7 @@ impl Column {
     }
 
     /// Returns the column that many places to the right, cyclically.
-    pub(super) fn beside(self, columns: usize) -> Self {
+    pub(super) fn shifted(self, columns: usize) -> Self {
         let at = Self::ALL.iter().position(|&column| column == self);
         let at = at.expect("it is one of them") + columns;
         Self::ALL[at % Self::ALL.len()]

@@ -47,9 +47,9 @@ impl Events {
         ];
         let wanted = ends.into_iter().chain([Signal::SIGCONT]);
         let mut signals = sys::begin_to_catch(wanted, Signals::new)?;
-        let (tell, happened) = mpsc::channel();
+        let (sender, happened) = mpsc::channel();
         let (look, looks) = mpsc::channel();
-        start("signals", &tell, move |tell| {
+        start("signals", &sender, move |sender| {
             for signal in signals.forever() {
                 let event = match u8::try_from(signal) {
                     Ok(signal) if i32::from(signal) != Signal::SIGCONT as i32 => {
@@ -57,20 +57,20 @@ impl Events {
                     }
                     _ => Event::Continued,
                 };
-                if tell.send(event).is_err() {
+                if sender.send(event).is_err() {
                     return;
                 }
             }
         })?;
-        start("keys", &tell, read_keys)?;
-        start("looks", &tell, move |tell| {
+        start("keys", &sender, read_keys)?;
+        start("looks", &sender, move |sender| {
             while looks.recv().is_ok() {
                 let begin = Instant::now();
                 let report = scope.look_around().map(|mut report| {
                     scope.narrow(&mut report);
                     report
                 });
-                if tell.send(Event::Looked(report, begin.elapsed())).is_err() {
+                if sender.send(Event::Looked(report, begin.elapsed())).is_err() {
                     return;
                 }
             }
@@ -104,7 +104,7 @@ impl Events {
 /// Starts a thread that sends an event when it ends, even by a panic.
 fn start(
     name: &str,
-    tell: &Sender<Event>,
+    sender: &Sender<Event>,
     act: impl FnOnce(&Sender<Event>) + Send + 'static,
 ) -> io::Result<()> {
     struct Farewell(Sender<Event>);
@@ -113,20 +113,20 @@ fn start(
             let _ = self.0.send(Event::Lost);
         }
     }
-    let farewell = Farewell(tell.clone());
+    let farewell = Farewell(sender.clone());
     let act = move || act(&farewell.0);
     thread::Builder::new().name(name.to_owned()).spawn(act)?;
     Ok(())
 }
 
-fn read_keys(tell: &Sender<Event>) {
+fn read_keys(sender: &Sender<Event>) {
     while let Ok(event) = event::read() {
         let event = match event {
             event::Event::Key(key) if key.kind != KeyEventKind::Release => Event::Key(key),
             event::Event::Resize(..) => Event::Resized,
             _ => continue,
         };
-        if tell.send(event).is_err() {
+        if sender.send(event).is_err() {
             return;
         }
     }

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_was_in_every_look_was_there_since_the_first() {
+    fn a_holder_in_every_update_counts_from_the_first() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("job.lock");
         let lock = lockfast::RwLock::open(&path).expect("a lock");

@@ -149,9 +149,9 @@ impl Model {
             KeyCode::PageDown => self.select(|at, _| at + PAGE),
             KeyCode::Home => self.select(|_, _| 0),
             KeyCode::End => self.select(|_, last| last),
-            KeyCode::Char('>') | KeyCode::Right => self.sort_by(self.sorting.beside(1)),
+            KeyCode::Char('>') | KeyCode::Right => self.sort_by(self.sorting.shifted(1)),
             KeyCode::Char('<') | KeyCode::Left => {
-                self.sort_by(self.sorting.beside(Column::ALL.len() - 1));
+                self.sort_by(self.sorting.shifted(Column::ALL.len() - 1));
             }
             KeyCode::Char('r') => {
                 self.is_reversed = !self.is_reversed;

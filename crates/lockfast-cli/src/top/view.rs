@@ -104,8 +104,8 @@ impl View {
         if looked.deadlocks > 0 {
             let count = text::count(looked.deadlocks, "deadlock");
             let alarm = self.style(Color::Red).add_modifier(Modifier::BOLD);
-            let told = format!("  {count}: see lockfast ls --deadlocks");
-            spans.push(Span::styled(told, alarm));
+            let text = format!("  {count}: see lockfast ls --deadlocks");
+            spans.push(Span::styled(text, alarm));
         }
         Paragraph::new(Line::from(spans))
     }

@@ -188,7 +188,7 @@ fn a_file_system_without_locks_is_named() {
     assert_eq!(findings["warnings"][0]["about"], "fuse");
     assert_eq!(findings["flock_and_fcntl"], Value::Null);
 
-    // The file that is there now can't be made anew.
+    // The file that is there now can't be created again.
     drop(session);
     let session = lockless::mount(&directory, libc::ENOLCK).expect("a file system");
     let Outcome { code, output, .. } = outcome(&mut doctor(&directory));
@@ -205,12 +205,12 @@ fn a_file_system_that_grants_every_lock_is_caught() {
     let stage = Stage::new();
     let directory = stage.path("mounted");
     fs::create_dir(&directory).expect("a directory");
-    // No error is a grant.
+    // An error must not count as a grant.
     let session = lockless::mount(&directory, 0).expect("a file system");
     let (code, findings) = examined(&directory);
     assert_eq!(code, Some(1));
     let verdicts = verdicts(&findings);
-    // That is noticed by a trial when a file is opened, which there is for locks of bytes alone.
+    // A probe at the open of a file notices it, but only for byte locks.
     assert_eq!(verdicts[0], ("exclusion", "unsupported"), "{findings}");
     assert_eq!(verdicts[1], ("exclusion-flock", "broken"), "{findings}");
     let [of_bytes, of_files] = [0, 1].map(|number| &findings["promises"][number]["detail"]);

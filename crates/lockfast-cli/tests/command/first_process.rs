@@ -117,7 +117,7 @@ fn orphans_are_reaped() {
     let Some(mut command) = unshared("run") else {
         return;
     };
-    // A process exists for `kill -0` until it was reaped.
+    // A process exists for `kill -0` until it is reaped.
     let text = "exec 3<&0; orphan=$(sh -c 'cat <&3 >/dev/null & echo $!'); echo ready
         while kill -0 $orphan 2>/dev/null; do :; done; echo reaped";
     let mut actor = Actor::start(command.arg(stage.path("l")).args(["--", "sh", "-c", text]));

@@ -41,7 +41,7 @@ fn nobody_gets_in_while_the_work_of_an_ended_wrapper_goes_on() {
         for signal in signals {
             let lock = stage.path(format!("{protocol}-{signal}"));
             let mut command = run(["--protocol", protocol]);
-            // Shells have their background processes ignore SIGINT, so it is bash that is signalled.
+            // Shells make their background processes ignore SIGINT, so bash is signalled.
             command.arg(&lock).args(["--", "bash", "-c", WORKER]);
             let mut actor = Actor::start(&mut command);
             actor.says("ready");
@@ -179,7 +179,7 @@ fn a_command_that_ended_has_not_abandoned_its_record() {
 /// The processes that keep the lock are named, although the one that took it is gone.
 #[cfg(target_os = "linux")]
 #[test]
-fn who_keeps_the_lock_is_told() {
+fn processes_that_keep_the_lock_are_named() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut command = run([&lock]);

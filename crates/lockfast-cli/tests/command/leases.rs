@@ -12,7 +12,7 @@ use crate::stage::{Actor, Stage, outcome, run, script};
 #[allow(unsafe_code, reason = "signal, and fcntl")]
 #[allow(clippy::disallowed_methods, reason = "not a lock call")]
 fn lease(path: &Path) -> File {
-    // The kernel asks for it by a signal, which would end the tests.
+    // The kernel requests the lease with a signal, which would end the tests.
     // SAFETY: to ignore a signal runs nothing.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
     let mut options = OpenOptions::new();

@@ -14,7 +14,7 @@ fn lockfast(words: &[&str]) -> Command {
 }
 
 #[test]
-fn a_command_without_dashes_is_told_where_they_go() {
+fn a_missing_double_dash_gets_a_hint() {
     for (words, hint) in [
         (
             &["a.lock", "echo", "hi"][..],
@@ -64,7 +64,7 @@ fn the_words_of_flock_are_understood() {
 
 /// Each obstacle to locking a file ends with one code, and with advice.
 #[test]
-fn a_file_that_cannot_be_written_to_is_told_with_what_helps() {
+fn an_unwritable_file_gets_advice() {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: only root can make files that others may not write to");
         return;
@@ -100,7 +100,7 @@ fn a_file_that_cannot_be_written_to_is_told_with_what_helps() {
 }
 
 #[test]
-fn attributes_of_a_file_are_told_with_what_helps() {
+fn attributes_of_a_file_get_advice() {
     let stage = Stage::new();
     for (attribute, word) in [("i", "immutable"), ("a", "append-only")] {
         let lock = stage.path(word);
@@ -128,7 +128,7 @@ fn attributes_of_a_file_are_told_with_what_helps() {
 }
 
 #[test]
-fn a_read_only_file_system_is_told_with_what_helps() {
+fn a_read_only_file_system_gets_advice() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     fs::write(&lock, "").expect("a file");
@@ -218,7 +218,7 @@ fn the_status_of_a_file_that_is_not_there_says_so() {
 /// A crontab with only one line moved to lockfast has no exclusion any more, and nothing fails.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_holder_by_the_other_kind_of_lock_is_told() {
+fn a_holder_with_the_other_kind_of_lock_is_a_warning() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let warned = |options: &[&str]| {
@@ -248,7 +248,7 @@ fn a_holder_by_the_other_kind_of_lock_is_told() {
     ours.tell("end");
     ours.end();
 
-    // Who takes both kinds by two programs knows what it does.
+    // A user of both kinds of locks knows about both.
     let mut both = Command::new("flock");
     both.arg(&lock)
         .args([env!("CARGO_BIN_EXE_lockfast"), "run"]);

@@ -63,7 +63,7 @@ fn permits_can_have_a_name() {
 }
 
 #[test]
-fn what_is_no_name_is_refused() {
+fn invalid_names_are_refused() {
     for wrong in ["a/b", "a\nb"] {
         let refused = outcome(&mut run_named(&["-n", "--named"], wrong));
         assert_ne!(refused.code, Some(0), "{wrong:?}: {refused:?}");

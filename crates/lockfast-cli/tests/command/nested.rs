@@ -46,7 +46,7 @@ fn a_wait_for_the_lock_of_an_outer_command_is_an_error() {
 }
 
 #[test]
-fn what_need_not_be_waited_for_is_no_error() {
+fn a_lock_that_needs_no_wait_is_no_error() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let shared = outcome(&mut nested(&["--shared"], &["--shared"], &lock));
@@ -60,7 +60,7 @@ fn what_need_not_be_waited_for_is_no_error() {
 
 /// Through programs that are not from lockfast, and after the outer command's process is gone.
 #[test]
-fn descendants_are_told_as_well() {
+fn descendants_are_refused_as_well() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let text =

@@ -54,10 +54,10 @@ fn told(stage: &Stage, actor: Actor, what: &str) -> usize {
 
 fn told_by(stage: &Stage, mut actor: Actor, lockfast: Pid, what: &str) -> usize {
     let mut lines = vec![actor.hear()];
-    // If it was stopped, it passes on only now, when the command has handled its own signal: a shell runs a
-    // trap once for two signals that come together.
+    // A stopped lockfast passes the signal on only now, after the command has handled its own: a
+    // shell runs a trap once for two signals that arrive together.
     signal::kill(lockfast, Signal::SIGCONT).expect("it lives");
-    // Each is passed on after what came before, and only then the next one is sent: none is merged.
+    // Each signal is sent after the previous one was passed on, so that none are merged.
     for _ in 0..2 {
         signal::kill(lockfast, Signal::SIGUSR1).expect("it lives");
         loop {
@@ -130,7 +130,7 @@ fn the_sentinel_and_the_command_end_with_lockfast() {
     actor.end();
     let deadline = Instant::now() + DEADLINE;
     for pid in started {
-        // It is gone, or a zombie that its new parent does not care for.
+        // It is gone, or a zombie that its new parent does not reap.
         while state(pid).is_some_and(|state| state != 'Z') {
             assert!(Instant::now() < deadline, "{pid} is left");
             thread::yield_now();
@@ -175,10 +175,10 @@ fn timeout_around_it_reaches_the_command_once() {
         .arg(end_file(&stage));
     let actor = Actor::start(&mut command);
     actor.says("ready");
-    // As when its time is over, and for those who end it before that.
+    // At its timeout, and if it is signalled before.
     let lockfast = children(actor.pid())[0];
     until_watched(lockfast);
-    // Until it waits, timeout(1) does not know its child, and exits when it is signalled.
+    // Before timeout(1) waits it does not know its child, and exits if it is signalled.
     until_in_state(actor.pid(), 'S');
     stop(lockfast);
     actor.signal(Signal::SIGTERM);

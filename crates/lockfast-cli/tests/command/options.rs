@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::stage::{Actor, HOLD, Stage, hold, is_free, outcome, run};
 
 #[test]
-fn shared_locks_are_held_beside_each_other_and_exclude_writers() {
+fn shared_locks_are_held_together_and_exclude_writers() {
     let stage = Stage::new();
     for protocol in ["fcntl", "flock", "both"] {
         let lock = stage.path(protocol);
@@ -33,7 +33,7 @@ fn shared_locks_are_held_beside_each_other_and_exclude_writers() {
 }
 
 #[test]
-fn so_many_commands_run_at_once_as_there_are_permits() {
+fn as_many_commands_run_as_there_are_permits() {
     let stage = Stage::new();
     let lock = stage.path("pool.lock");
     let permit = |number: &str| {
@@ -181,14 +181,14 @@ fn quiet_says_nothing_of_a_conflict() {
         assert_eq!(conflict.code, Some(75));
         assert_eq!(conflict.errors, "");
     }
-    // Not killed: its command has the lock too, and would keep it for a moment.
+    // Not killed: its command holds the lock too, and would keep it for a moment.
     holder.tell("end");
     holder.end();
     assert!(is_free(&lock));
 }
 
 #[test]
-fn quiet_tells_of_other_errors() {
+fn quiet_still_reports_other_errors() {
     let stage = Stage::new();
     let mut command = run([OsStr::new("-q"), stage.path("").as_ref()]);
     let refused = outcome(command.args(["--", "true"]));

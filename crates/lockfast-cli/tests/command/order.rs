@@ -36,7 +36,7 @@ fn end(mut actor: Actor) {
 }
 
 #[test]
-fn who_shares_does_not_overtake_one_that_waits_to_be_alone() {
+fn a_shared_lock_does_not_overtake_an_exclusive_waiter() {
     let stage = Stage::new();
     for more in [&[][..], &["--protocol", "both"], &["--fifo"]] {
         let lock = stage.path("data.lock");
@@ -54,7 +54,8 @@ fn who_shares_does_not_overtake_one_that_waits_to_be_alone() {
 #[test]
 fn nobody_overtakes_one_that_waits_in_strict_order() {
     let stage = Stage::new();
-    // The free lock is the first one's, although it does not run; otherwise it is anybody's.
+    // The free lock is reserved for the first waiter, although it does not run; otherwise anyone
+    // could take it.
     for (options, newcomer) in [(&["--fifo"][..], Some(75)), (&[], Some(0))] {
         let lock = stage.path(format!("{newcomer:?}"));
         let first = holder(&lock, options);

@@ -60,7 +60,7 @@ fn text_of_others_is_escaped_and_cut_in_every_output() {
     let hostile = "\u{1b}]0;x\u{7}\u{202e}\n\t";
     let stage = Stage::new();
     let lock = stage.path(format!("a{hostile}.lock"));
-    // Its name, its path and its arguments are as hostile as they can be.
+    // Hostile name, path and arguments.
     let program = stage.path("p\u{1b}[2J\nq");
     let text = format!("#!/bin/sh\n{HOLD}\n");
     fs::write(&program, text).expect("a script");

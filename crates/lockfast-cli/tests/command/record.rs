@@ -34,7 +34,7 @@ fn a_record_costs_two_writes() {
     let stage = Stage::new();
     let (lock, log) = (stage.path("job.lock"), stage.path("log"));
     for (options, expected) in [(&["-q"][..], 0), (&["-q", "--record"], 2)] {
-        // The first one makes the file.
+        // The first run creates the file.
         for _ in 0..2 {
             let mut command = Command::new("strace");
             command
@@ -77,7 +77,7 @@ fn each_command_gets_a_greater_token() {
 }
 
 #[test]
-fn who_died_is_told_to_the_next_one_and_who_holds_it_is_named() {
+fn the_next_holder_learns_of_a_death_and_waiters_of_the_holder() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let record = || {
@@ -136,7 +136,7 @@ fn a_trace_has_the_wait_and_the_hold() {
     let mut holder = hold(&lock);
     let mut command = run(["--trace".as_ref(), trace.as_os_str()]);
     let mut waiter = Actor::start(command.arg(&lock).args(["--", "echo", "done"]));
-    // It has begun to wait when it says so.
+    // It reports the wait only after it has begun.
     assert!(
         waiter.complaint().contains("waiting"),
         "told on the error stream"

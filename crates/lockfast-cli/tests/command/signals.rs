@@ -107,7 +107,7 @@ fn a_signal_ends_the_wait_for_the_lock() {
 }
 
 #[test]
-fn what_was_ignored_at_the_start_stays_ignored() {
+fn signals_ignored_at_the_start_stay_ignored() {
     let stage = Stage::new();
     for name in ["HUP", "INT", "TERM", "CHLD"] {
         let mut command = Command::new("sh");
@@ -163,7 +163,7 @@ fn killing_lockfast_kills_the_command_and_frees_the_lock() {
         actor.end();
         // Its input is still open: nothing else ends it.
         actor.falls_silent();
-        // Its output was closed before its lock.
+        // It closes its output before its lock.
         let mut next = run(["-w", "60"]);
         let next = outcome(next.arg(&lock).args(["--", "true"]));
         assert_eq!(next.code, Some(0), "{option}");

@@ -18,7 +18,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 #[test]
-fn without_a_terminal_a_line_tells_of_the_wait() {
+fn without_a_terminal_a_line_reports_the_wait() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut holder = hold(&lock);
@@ -33,7 +33,7 @@ fn without_a_terminal_a_line_tells_of_the_wait() {
 }
 
 #[test]
-fn on_a_terminal_a_spinner_tells_of_the_wait_and_is_cleared() {
+fn on_a_terminal_a_spinner_reports_the_wait_and_is_cleared() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut holder = hold(&lock);
@@ -72,7 +72,7 @@ fn a_permit_is_not_called_a_lock() {
 
 /// Nothing is painted over the program in the foreground.
 #[test]
-fn in_the_background_a_line_tells_of_the_wait() {
+fn in_the_background_a_line_reports_the_wait() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut holder = hold(&lock);
@@ -117,7 +117,7 @@ fn the_keyboard_interrupts_the_command_once() {
         until [ \"$line\" = end ]; do read line; done";
     let mut terminal = Terminal::run(&script(stage.path("job.lock"), text));
     terminal.shows("ready\r\n");
-    // When this has been passed on, lockfast is past the start of the command.
+    // Once this is passed on, lockfast has started the command.
     terminal.signal(Signal::SIGUSR1);
     terminal.shows("signalled\r\n");
     // While lockfast is stopped the command handles the interrupt; a second one would show.
@@ -125,7 +125,7 @@ fn the_keyboard_interrupts_the_command_once() {
     terminal.types("\u{3}");
     terminal.shows("interrupted\r\n");
     terminal.signal(Signal::SIGCONT);
-    // When these have been passed on, one after the other, lockfast has seen the interrupt too.
+    // Once these are passed on, one after the other, lockfast has handled the interrupt too.
     for _ in 0..2 {
         terminal.signal(Signal::SIGUSR1);
         terminal.shows("signalled\r\n");

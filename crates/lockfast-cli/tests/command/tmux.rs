@@ -30,7 +30,7 @@ impl Tmux {
         command.env("LOCKFAST", env!("CARGO_BIN_EXE_lockfast"));
         command.env_remove("NO_COLOR");
         command.envs(environment.iter().copied());
-        // As users have it, whatever the one who runs the tests ignores.
+        // As for users, regardless of the signals that the test runner ignores.
         command.arg("exec env --default-signal sh -i");
         succeed(&mut command);
         tmux.shows_when("a prompt", |screen| !screen.trim().is_empty());
@@ -80,7 +80,7 @@ impl Tmux {
                 return screen;
             }
             assert!(Instant::now() < deadline, "no {what:?} in:\n{screen}");
-            // Only so that asking does not take the processor from those who are asked about.
+            // Leaves the processor to the programs under test.
             thread::sleep(Duration::from_millis(10));
         }
     }

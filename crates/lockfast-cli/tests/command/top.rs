@@ -70,7 +70,7 @@ fn holders_and_waiters_are_shown_as_they_come_and_go() {
     let mut holder = hold(&busy);
     let waiters = [wait(&busy), wait(&busy)];
     let screen = tmux.shows("2 locks, 2 waiters");
-    // Those with waiters first: the second line has the titles.
+    // Locks with waiters first; the second line has the titles.
     let lines: Vec<_> = screen.lines().collect();
     assert!(lines[1].starts_with("WAITERS▼"), "{screen}");
     assert!(lines[2].starts_with("2 ") && lines[2].contains("busy.lock"));
@@ -78,9 +78,9 @@ fn holders_and_waiters_are_shown_as_they_come_and_go() {
     let pid = holder.pid().to_string();
     let words: Vec<_> = lines[2].split_whitespace().collect();
     assert_eq!((words[3], words[4]), ("writer", &*pid), "{screen}");
-    // Since when it is held only top knows, as it saw it first.
+    // Only `top` knows how long it has been held, from its first update.
     assert!(words[2].starts_with('≥'), "{screen}");
-    // Who they are is told below.
+    // The waiters are named below.
     assert!(row(&screen, "holding exclusive writer (ofd) for ≥").is_some());
     for waiter in &waiters {
         let text = format!("pid {} of ", waiter.pid());
@@ -103,7 +103,7 @@ fn holders_and_waiters_are_shown_as_they_come_and_go() {
 
 /// A circle that appears in one update only, from several moments, is not reported.
 #[test]
-fn a_deadlock_is_told_when_two_looks_have_found_it() {
+fn a_deadlock_is_shown_after_two_updates() {
     let stage = Stage::new();
     let (one, other) = (stage.path("one.lock"), stage.path("other.lock"));
     let _actors = deadlocked([&one, &other], &["-q"]);
@@ -124,7 +124,7 @@ fn a_deadlock_is_told_when_two_looks_have_found_it() {
 
 /// An owner record shows the duration, even if it began before the first update.
 #[test]
-fn a_record_tells_since_when_it_is_held() {
+fn a_record_shows_the_duration_of_the_hold() {
     let stage = Stage::new();
     let mut command = run(["--record"]);
     command.arg(stage.path("job.lock"));
@@ -159,7 +159,7 @@ fn keys_sort_select_filter_and_help() {
     tmux.press("r");
     tmux.shows("LOCK▲");
     tmux.shows_when("c, b, a", comes(["c.lock", "b.lock", "a.lock"]));
-    // The detail is of the selected one; it is the first line of it.
+    // The detail belongs to the selected lock; its first line is the path.
     let detailed = |name: &str| {
         let path = stage.path(name).to_str().expect("plain").to_owned();
         move |screen: &str| screen.lines().any(|line| line == path)
@@ -201,7 +201,7 @@ fn a_pause_keeps_what_is_shown() {
     tmux.shows("job.lock");
     tmux.press("Space");
     tmux.shows("1 lock, 0 waiters, paused");
-    // Somebody who looks ten times less often sees it go.
+    // With an interval ten times as long it is still noticed.
     let witness = Stage::new();
     let other = Tmux::open(&witness, &[]);
     let directory = quoted(&stage.path(""));
@@ -293,7 +293,7 @@ fn a_panic_gives_the_terminal_back_and_can_be_read() {
     ));
     tmux.shows("a picture");
     assert_eq!(tmux.property("alternate_on"), "1");
-    // In raw mode the enter key ends no line, this one does.
+    // In raw mode the enter key ends no line, but this does.
     tmux.press("C-j");
     tmux.shows("what went wrong");
     is_restored(&tmux, &stage, 101);
@@ -341,7 +341,7 @@ fn the_machine_is_shown_unless_paths_are_given() {
     tmux.shows("1 lock, 0 waiters");
     tmux.press("Enter");
     tmux.press("q");
-    // It was cleared before: what is typed earlier would be lost with the view.
+    // Cleared first: earlier input would be lost with the view.
     tmux.shows_when("the shell", |screen| screen.trim().len() == 1);
     let missing = quoted(&stage.path("missing"));
     tmux.says(&format!(
@@ -363,7 +363,7 @@ fn colours_unless_they_are_not_wanted() {
         let screen = tmux.coloured_screen();
         let is_colour = |code: &str| {
             let code = code.split('m').next().unwrap_or_default();
-            // These two are the terminal's own.
+            // The terminal itself sends these two.
             code.split(';')
                 .filter(|part| !["39", "49"].contains(part))
                 .any(|part| part.len() == 2 && part.starts_with(['3', '4', '9']))
@@ -408,7 +408,7 @@ fn nothing_is_done_between_two_looks() {
     tmux.shows("job.lock");
     let pid = shown_program(&tmux);
     let tasks = format!("/proc/{pid}/task");
-    // How often its threads went to sleep and how often they were made to wait.
+    // Voluntary and involuntary context switches of its threads.
     let switches = || -> u64 {
         let tasks = std::fs::read_dir(&tasks).expect("it runs").flatten();
         let status = tasks.map(|task| std::fs::read_to_string(task.path().join("status")));
@@ -419,7 +419,7 @@ fn nothing_is_done_between_two_looks() {
             .map(|count| count.parse::<u64>().expect("a number"))
             .sum()
     };
-    // Once it has come to rest it stays there while something else goes on for a hundred turns.
+    // At rest, the count stays the same while another process takes a hundred turns.
     let deadline = Instant::now() + DEADLINE;
     let mut before = switches();
     loop {

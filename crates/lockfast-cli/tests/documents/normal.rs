@@ -12,12 +12,12 @@ const UNITS: [&str; 4] = ["µs", "ms", "s", "seconds"];
 /// digits, `T` for a time.
 pub(crate) fn normal(line: &str, directory: &Path) -> String {
     let line = without_escapes(line).replace(&*directory.to_string_lossy(), DIRECTORY);
-    // The shell's words for a command that was killed differ between a script and a terminal.
+    // The shell reports a killed command differently in a script and on a terminal.
     if line.contains(" Killed ") {
         return "Killed".to_owned();
     }
     let line = match line.split_once(": ") {
-        // The file system of the directory, and where it is mounted.
+        // The directory's file system and mount point.
         Some((path, system)) if path == DIRECTORY && system.ends_with(')') => {
             format!("{path}: FILE SYSTEM")
         }

@@ -52,7 +52,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("promises::{}", page.name);
         trial(&name, || has_no_untrue_sentence(page))
     });
-    // Where what happens then is shown.
+    // Unless the page shows the result.
     let pages = PAGES.iter().filter(|page| page.name != WORKS_WITH.name);
     let examples = pages.map(|page| {
         let name = format!("promises::{} run and flock", page.name);
@@ -62,7 +62,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn has_no_untrue_sentence(page: &Page) {
-    // A sentence may go over several lines, of a comment too.
+    // A sentence may span several lines, also in comments.
     let words = page.text.split_whitespace();
     let words = words.filter(|word| !matches!(*word, "//!" | "///" | "#"));
     let text = words.collect::<Vec<_>>().join(" ").to_lowercase();

@@ -39,7 +39,7 @@ fn compiles_and_runs(block: &Block) {
     let mut command = Command::new(program);
     let (output, succeeds) = until_the_end(command.current_dir(&directory));
     assert!(succeeds, "{output}");
-    // What is printed stands beside the line that prints it.
+    // The expected output is in a comment on the line that prints it.
     let shown = block.lines.iter().filter(|line| line.contains("println!("));
     let shown = shown.filter_map(|line| line.split_once(" // "));
     let shown: Vec<_> = shown.map(|(_, text)| normal(text, &directory)).collect();
@@ -66,7 +66,7 @@ fn programs() -> &'static HashMap<String, PathBuf> {
 fn compile() -> HashMap<String, PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents");
     let sources = folder.join("src/bin");
-    // Those of an earlier text of the pages are not meant.
+    // Ignores programs of earlier versions of the pages.
     let _ = fs::remove_dir_all(&sources);
     fs::create_dir_all(&sources).expect("a directory");
     let library = page::clone().join("crates/lockfast");
@@ -110,7 +110,7 @@ fn program(message: &Value) -> Option<(String, PathBuf)> {
 
 fn whole(block: &Block) -> String {
     let text = block.lines.join("\n");
-    // Guards are bound to be held.
+    // Guards are bound to variables to hold them.
     let allowed = "#![allow(unused)]\n";
     if text.contains("fn main()") {
         format!("{allowed}{text}\n")

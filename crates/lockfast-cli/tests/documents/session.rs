@@ -43,7 +43,7 @@ impl Session {
             session.add_script(job, "if [ -e go-on ]; then exec sleep 600; fi");
         }
         for lock in ["a", "b"] {
-            // Once somebody else has it, it waits for it.
+            // If another process holds the lock, it waits for it.
             let text = format!(
                 "while lockfast status {lock}.lock >/dev/null; do sleep 0.02; done\n\
                  exec lockfast run -q {lock}.lock -- true"
@@ -86,7 +86,7 @@ impl Session {
         let directory = self.path();
         let script = directory.join(".session");
         fs::write(&script, text(commands)).expect("a script");
-        // It gives the shell a terminal, where a table is drawn.
+        // Gives the shell a terminal, on which tables are drawn.
         let mut terminal = Command::new("script");
         terminal
             .args(["--quiet", "--command"])
@@ -132,13 +132,13 @@ fn text(commands: &[String]) -> String {
                 "until [ $(locks) -gt $before ]; do sleep 0.02; done; rm go-on; true\n",
             )
         } else if command.contains("--deadlocks .") {
-            // Those who are to wait for each other need some time.
+            // Processes that deadlock need some time to do so.
             let until_found = "until ! lockfast ls --deadlocks . >/dev/null; do sleep 0.02; done\n";
             (until_found, "")
         } else {
             ("", "")
         };
-        // The next command may ask for the code of this one.
+        // The next command may read this one's code.
         let end = format!("code=$?; printf '{MARK}%s\\n' $code; (exit $code)\n");
         [before, command, "\n", after, &end].concat()
     });
@@ -158,7 +158,7 @@ fn programs() -> std::ffi::OsString {
 /// Returns the program's output, and whether it succeeded. A hanging program is killed.
 pub(crate) fn until_the_end(command: &mut Command) -> (String, bool) {
     let mut child = command
-        // Open, so that the terminal goes on.
+        // Open, so that the terminal stays open.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -78,7 +78,7 @@ fn lines_succeed(block: &Block) {
     let commands: Vec<_> = lines.map(|line| as_run(line)).collect();
     let session = Session::new().with_a_crate();
     for (Told { lines, code }, command) in session.run(&commands).iter().zip(&commands) {
-        // It looks at the whole machine, where another program may have one.
+        // It looks at the whole machine, where another program may have a deadlock.
         let is_told = command == "lockfast ls --deadlocks" && *code == 75;
         assert!(
             *code == 0 || is_told,
@@ -110,7 +110,7 @@ fn prints_what_is_shown(block: &Block) {
             .collect();
         let mut shown: Vec<_> = shown.iter().map(|line| normal(line, &directory)).collect();
         if command.contains("--deadlocks") {
-            // A circle may be told from each of its members on.
+            // A circle may be printed from any of its members.
             printed.sort_unstable();
             shown.sort_unstable();
         }

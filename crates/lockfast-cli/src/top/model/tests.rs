@@ -133,7 +133,7 @@ fn keys_end_pause_and_help() {
 }
 
 #[test]
-fn what_is_longest_is_told() {
+fn the_longest_duration_is_shown() {
     let lock = waited(&[(5, false), (5, true), (2, true)]);
     let longest = lock.longest_wait().expect("three wait");
     assert_eq!((longest.length.as_secs(), longest.is_least), (5, true));

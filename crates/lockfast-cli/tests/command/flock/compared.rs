@@ -61,7 +61,8 @@ fn refusals_end_as_they_do_with_flock() {
             assert_eq!(ours, theirs, "{script} {errno}");
         }
     }
-    // Newer versions than those of today's systems take this for a conflict, as SMB clients mean it.
+    // Newer versions count this as a conflict, as SMB clients mean it; the versions of today's
+    // systems do not.
     let conflict = refused(libc::EACCES, "flock -E 9 f echo in", true);
     assert_eq!(conflict, "Some(9) [] \"\"");
 }
@@ -89,15 +90,15 @@ fn performed_in(stage: &Stage, directory: &Path, script: &str, ours: bool) -> St
     let mut command = Command::new("sh");
     command.args(["-c", script]).current_dir(directory);
     command.env("SHELL", "/bin/sh").env("LC_ALL", "C");
-    // Set in both cases: how the standard library starts a process, and so which signals that finds
-    // ignored, depends on it.
+    // Set in both cases, because it affects how the standard library starts a process, and so which
+    // signals the process finds ignored.
     command.env("PATH", path(stage, ours));
     let Outcome {
         code,
         mut output,
         errors,
     } = outcome(&mut command);
-    // flock(1) writes its lines when it ends, if no terminal reads them, and a time is a time.
+    // flock(1) buffers its lines until it ends, unless a terminal reads them. Times differ.
     for line in &mut output {
         if line.contains("getting lock took") {
             *line = line.replace(|digit: char| digit.is_ascii_digit(), "0");

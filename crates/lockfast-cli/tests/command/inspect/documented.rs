@@ -47,7 +47,7 @@ fn every_field_is_documented_and_a_lock_has_what_is_promised() {
         fields(&json(lockfast(words).arg(&path)), &mut found);
     }
     for field in &found {
-        // Those of permits stand in an example.
+        // Fields of permits are in an example.
         let forms = [format!("`{field}`"), format!("\"{field}\"")];
         let is_told = forms.iter().any(|form| PAGE.contains(form));
         assert!(is_told, "docs/json.md does not tell of {field}");

@@ -47,7 +47,7 @@ fn a_descendant_that_waits_for_its_ancestors_lock_is_found() {
     let other = file(&stage, "other.lock");
     let other = other.to_str().expect("plain");
     let substitution = "x=$(flock \"$0\" true); echo \"$x\"";
-    // How it is run, and whether it is certain that the ancestor waits.
+    // The way to run it, and whether the ancestor's wait is certain.
     let ways: [(&str, &str, &[&str], bool); 8] = [
         ("run", "wait4", &["flock", "FILE", "true"], true),
         ("check_output", "pipe", &["flock", "FILE", "true"], true),
@@ -85,7 +85,7 @@ fn a_descendant_that_waits_for_its_ancestors_lock_is_found() {
                 command.arg(word);
             }
         }
-        // All of them end with it.
+        // They all end with it.
         let ancestor = Actor::start(&mut command);
         ancestor.says("ready");
         let told = found(&path);

@@ -13,7 +13,7 @@ use crate::stage::{AS_NOBODY, Stage, hold, outcome};
 /// Another user can't look into the holder. The report says so, and shows everything that is
 /// public.
 #[test]
-fn another_user_is_told_what_could_not_be_seen() {
+fn another_user_learns_what_could_not_be_seen() {
     if !nix::unistd::geteuid().is_root() {
         println!("left out: to become another user takes root");
         return;
@@ -24,7 +24,7 @@ fn another_user_is_told_what_could_not_be_seen() {
         let mut command = Command::new("env");
         outcome(command.args(AS_NOBODY).arg(&program).args(arguments))
     };
-    // The bytes of an exclusive lock of lockfast name the holder.
+    // An exclusive lock of lockfast names its holder in the locked bytes.
     let named = stage.path("named.lock");
     let holder = hold(&named);
     let told = as_nobody(&["status".as_ref(), named.as_ref()]);
@@ -48,7 +48,7 @@ fn another_user_is_told_what_could_not_be_seen() {
         told.output[2].contains("of other users may not"),
         "{told:?}"
     );
-    // The file is found by its number.
+    // The file is found by its inode number.
     let listed = as_nobody(&["ls".as_ref(), stage.path("").as_os_str()]);
     let line = format!("{}\tholding\texclusive\tofd\t?", unnamed.display());
     assert!(
@@ -136,7 +136,7 @@ fn without_proc_nothing_is_said_to_be_free() {
 
 /// In a separate pid namespace, as in a container, locks from outside are listed without names.
 #[test]
-fn a_container_shows_its_own_and_tells_of_others() {
+fn a_container_shows_its_own_locks_and_mentions_others() {
     let inner = |arguments: &[&OsStr]| {
         let mut command = Command::new("unshare");
         command.args([
@@ -182,7 +182,7 @@ fn a_container_shows_its_own_and_tells_of_others() {
         told.output[1].contains("holding exclusive writer: pid 1 ("),
         "{told:?}"
     );
-    // That is all that could be seen, which need not be all there is.
+    // That is everything that can be seen; there may be more.
     for subject in [&own, &stage.path("")] {
         for command in ["status", "ls"] {
             let told = inner(&[command.as_ref(), subject.as_os_str()]);
@@ -212,7 +212,7 @@ fn locks_of_other_machines_are_not_thought_to_be_free() {
 }
 
 #[test]
-fn what_can_not_be_looked_at_gives_71_and_the_others_are_told() {
+fn a_path_that_cannot_be_inspected_gives_71_and_the_others_are_shown() {
     let stage = Stage::new();
     let (lock, impossible) = (stage.path("job.lock"), stage.path("x".repeat(300)));
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));

@@ -180,7 +180,7 @@ sys.stdin.readline()
     let start = format!("{}/", directory.display());
     let locks = listed.output.iter().filter(|line| line.starts_with(&start));
     let count = locks.count();
-    // Where locks of others come and go, a table of so many pages is never read twice alike, and those of
-    // processes that may not be looked into can be left out.
+    // While other locks come and go, two reads of a table of this size never agree, and locks of
+    // processes that may not be read can be missing.
     assert!(count > LOCKS / 10 * 9, "{count}");
 }

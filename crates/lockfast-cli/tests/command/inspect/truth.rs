@@ -213,7 +213,7 @@ fn a_record_is_shown_across_pid_namespaces() {
     );
     let told = outcome(&mut lockfast(&attempt));
     assert!(told.errors.contains("nightly backup"), "{told:?}");
-    // It has pid 1 there, which is somebody else here.
+    // Its pid there is 1, which is another process here.
     assert!(!told.errors.contains("pid 1 "), "{told:?}");
     holder.tell("end");
     holder.end();
@@ -227,7 +227,7 @@ fn a_record_is_shown_across_pid_namespaces() {
     );
     let told = outcome(&mut inner(&attempt));
     assert!(told.errors.contains("(nightly backup)"), "{told:?}");
-    // The record of one that died says nothing of the next one.
+    // The record of a dead holder does not describe the next one.
     holder.signal(Signal::SIGKILL);
     holder.end();
     let _next = hold(&path);
@@ -250,7 +250,7 @@ fn the_beginning_of_a_wait_does_not_depend_on_the_processor() {
         println!("left out: it takes two processors and the scheduler's statistics");
         return;
     };
-    // In milliseconds; what is asked in between takes some, too.
+    // In milliseconds. The calls in between take time too.
     let apart = (one - other).abs();
     if apart < 40.0 {
         println!("left out: the clocks of the processors are only {apart} ms apart");
