@@ -53,7 +53,7 @@ pub(crate) const DESIGN: [Page; 21] = [
 
 pub(crate) const WORKS_WITH: Page = PAGES[2];
 
-/// Other texts that promise something.
+/// Other texts that make promises.
 pub(crate) const OTHERS: [Page; 9] = [
     page!("DESIGN.md"),
     page!("PLATFORM.md"),
@@ -66,7 +66,7 @@ pub(crate) const OTHERS: [Page; 9] = [
     page!("crates/lockfast-cli/src/args.rs"),
 ];
 
-/// The clone that the pages belong to.
+/// Returns the clone that the pages belong to.
 pub(crate) fn clone() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.join("../..").canonicalize().expect("the repository")
