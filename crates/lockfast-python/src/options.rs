@@ -1,6 +1,8 @@
-//! What can be chosen about a lock, as keyword arguments.
+//! The options of a lock, as keyword arguments.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +14,8 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors;
 use crate::hooks::Hooks;
-use crate::patience::{Timeout, on_interrupt};
+use crate::interrupt::on_interrupt;
+use crate::limit::Timeout;
 
 /// The keyword arguments of all constructors.
 #[derive(Debug)]
@@ -20,7 +23,7 @@ use crate::patience::{Timeout, on_interrupt};
     clippy::struct_excessive_bools,
     reason = "each is an option of its own"
 )]
-pub(crate) struct Choices {
+pub(crate) struct OptionKwargs {
     pub(crate) mode: Option<u32>,
     pub(crate) create_dirs: bool,
     pub(crate) follow_symlinks: bool,
@@ -35,7 +38,7 @@ pub(crate) struct Choices {
     pub(crate) hooks: Hooks,
 }
 
-impl Default for Choices {
+impl Default for OptionKwargs {
     fn default() -> Self {
         Self {
             mode: None,
@@ -54,30 +57,30 @@ impl Default for Choices {
     }
 }
 
-impl Choices {
+impl OptionKwargs {
     pub(crate) fn parse(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut choices = Self::default();
+        let mut options = Self::default();
         let Some(keywords) = keywords else {
-            return Ok(choices);
+            return Ok(options);
         };
         for (key, value) in keywords {
             let key: String = key.extract()?;
             match &*key {
-                "mode" if value.is_none() => choices.mode = None,
-                "mode" => choices.mode = Some(number(&value)?),
-                "create_dirs" => choices.create_dirs = value.extract()?,
-                "follow_symlinks" => choices.follow_symlinks = value.extract()?,
-                "any_owner" => choices.any_owner = value.extract()?,
-                "protocol" => choices.protocol = protocol(&value.extract::<String>()?)?,
-                "verify" => choices.verify = verify(&value.extract::<String>()?)?,
-                "fairness" => choices.fairness = fairness(&value.extract::<String>()?)?,
-                "linger" => choices.linger = value.extract::<Timeout>()?.0,
-                "remove_on_release" => choices.remove_on_release = value.extract()?,
-                "owner_record" => choices.owner_record = value.extract()?,
-                "label" => choices.label = value.extract()?,
-                "on_wait" if value.is_none() => choices.hooks.on_wait = None,
-                "on_wait" => choices.hooks.on_wait = Some(callable(value)?),
-                "wait_interval" => choices.hooks.wait_interval = interval(&value)?,
+                "mode" if value.is_none() => options.mode = None,
+                "mode" => options.mode = Some(number(&value)?),
+                "create_dirs" => options.create_dirs = value.extract()?,
+                "follow_symlinks" => options.follow_symlinks = value.extract()?,
+                "any_owner" => options.any_owner = value.extract()?,
+                "protocol" => options.protocol = protocol(&value.extract::<String>()?)?,
+                "verify" => options.verify = verify(&value.extract::<String>()?)?,
+                "fairness" => options.fairness = fairness(&value.extract::<String>()?)?,
+                "linger" => options.linger = value.extract::<Timeout>()?.0,
+                "remove_on_release" => options.remove_on_release = value.extract()?,
+                "owner_record" => options.owner_record = value.extract()?,
+                "label" => options.label = value.extract()?,
+                "on_wait" if value.is_none() => options.hooks.on_wait = None,
+                "on_wait" => options.hooks.on_wait = Some(callable(value)?),
+                "wait_interval" => options.hooks.wait_interval = interval(&value)?,
                 _ => {
                     return Err(PyTypeError::new_err(format!(
                         "unexpected keyword argument '{key}'"
@@ -85,10 +88,11 @@ impl Choices {
                 }
             }
         }
-        Ok(choices)
+        Ok(options)
     }
 
-    pub(crate) fn options<L>(&self, options: Options<L>) -> Options<L> {
+    /// Applies them to the options of a primitive.
+    pub(crate) fn apply<L>(&self, options: Options<L>) -> Options<L> {
         let mut options = options
             .create_dirs(self.create_dirs)
             .follow_symlinks(self.follow_symlinks)
@@ -112,7 +116,7 @@ impl Choices {
     }
 }
 
-/// A path as `os.fspath` knows it, without NUL.
+/// Extracts a path, as `os.fspath` knows it, without NUL.
 pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
     let value = errors::known(value.py(), "fspath")?.call1((value,))?;
     let path: OsString = match value.cast::<PyBytes>() {
@@ -125,29 +129,44 @@ pub(crate) fn path(value: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
     Ok(path.into())
 }
 
+/// Copies the descriptor of a file of the program, so that either may be closed.
+pub(crate) fn file(file: &Bound<'_, PyAny>) -> PyResult<File> {
+    let number: i32 = match file.extract() {
+        Ok(number) => number,
+        Err(_) => file.call_method0("fileno")?.extract()?,
+    };
+    if number < 0 {
+        return Err(std::io::Error::from_raw_os_error(libc::EBADF).into());
+    }
+    // SAFETY: it is borrowed for one call, which fails if it is no open descriptor.
+    #[allow(unsafe_code, reason = "a number is all that Python has of a file")]
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(File::from(borrowed.try_clone_to_owned()?))
+}
+
 fn callable(value: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     if value.is_callable() {
         return Ok(value.unbind());
     }
-    Err(PyTypeError::new_err("on_wait is a function, or None"))
+    Err(PyTypeError::new_err("on_wait must be a function or None"))
 }
 
 fn interval(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     let interval = value.extract::<Timeout>()?.0;
     if interval.is_some_and(|interval| interval.is_zero()) {
         return Err(PyValueError::new_err(
-            "wait_interval is more than 0 seconds",
+            "wait_interval must be more than 0 seconds",
         ));
     }
     Ok(interval)
 }
 
-/// A number that is not negative; which are too large the library knows better.
+/// Extracts a number that is not negative. The library refuses numbers that are too large for it.
 pub(crate) fn number(value: &Bound<'_, PyAny>) -> PyResult<u32> {
     value.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(value.py()) {
             PyValueError::new_err(format!(
-                "a number from 0 to {} is needed, not {value}",
+                "the number must be from 0 to {}, not {value}",
                 u32::MAX
             ))
         } else {
@@ -191,5 +210,5 @@ fn fairness(word: &str) -> PyResult<Fairness> {
 }
 
 fn unknown(what: &str, word: &str, known: &str) -> PyErr {
-    PyValueError::new_err(format!("{what} is {known}, not {word:?}"))
+    PyValueError::new_err(format!("{what} must be {known}, not {word:?}"))
 }
