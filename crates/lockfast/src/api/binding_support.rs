@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::sys::fork;
-use crate::thread::ThreadToken;
+use crate::types::thread::ThreadToken;
 use crate::wait;
 use crate::{
     ConversionError, Error, Lock, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard, Semaphore,
