@@ -1,12 +1,12 @@
-//! Opening a lock file: it is created if need be, and what is no regular file is refused.
+//! Opening a lock file. It is created if need be; anything but a regular file is refused.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::open_file::OpenFile;
 use crate::protocol::Protocol;
-use crate::sys::fork::PrivateFile;
-use crate::sys::{self, FileSort, FsTraits, Status, place};
+use crate::sys::{self, FileSort, FsTraits, place};
 use crate::types::directory::Directory;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::settings::Settings;
@@ -23,54 +23,30 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::system(path, Operation::Open, error))
 }
 
-/// How often a link may lead to the next, as in the kernel.
+/// How many links may lead to the next one, as in the kernel.
 const MAX_LINKS: usize = 40;
 
 /// How often the directory may vanish again after it was created.
 const MAX_DIRECTORIES: usize = 16;
 
-/// How often it may be gone when it is looked at, and there again when it is to be created. A server
-/// of SMB says so until the last one has closed a file that was deleted.
+/// How often the file may be gone when it is looked at, and there again when it is to be created. A server
+/// of SMB answers so until a deleted file was closed by everybody.
 const MAX_VANISHED: usize = 100;
 
-/// How often it may be gone once it is open.
+/// How often the file may be gone once it is open.
 const MAX_GONE: usize = 100;
 
-/// A file that is open, and that children forked from now on do not share.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(super) file: PrivateFile,
-    pub(super) status: Status,
-    /// Is it open for writing, as far as is known?
-    pub(super) writable: bool,
-}
-
-impl Opened {
-    fn look_at(file: File, writable: bool) -> io::Result<Self> {
-        let status = sys::file::status(&file)?;
-        Ok(Self {
-            file: PrivateFile::new(file, status.id)?,
-            status,
-            writable,
-        })
-    }
-
-    /// One that the user has opened. Whether it can be written to, the kernel tells when it matters.
-    pub(crate) fn given(file: File, path: &Path) -> Result<Self> {
-        Self::look_at(file, true).map_err(|error| Error::system(path, Operation::Open, error))
-    }
-}
-
-pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened> {
+/// Opens the file at the path, and creates it if need be.
+pub(super) fn open(path: &Path, settings: &Settings) -> Result<OpenFile> {
     // A named lock's directory has rules of its own.
     let may_be_anybodys = settings.any_owner || settings.directory.is_some();
     unless_gone(path, || {
-        let (file, writable) = find_or_create(path, settings)?;
-        let opened = match Opened::look_at(file, writable) {
+        let (file, traits, writable) = find_or_create(path, settings)?;
+        let opened = match OpenFile::new(file, traits, writable) {
             Ok(opened) if !may_be_anybodys => opened,
             opened => return Ok(opened),
         };
-        let owner = opened.status.owner;
+        let owner = opened.owner();
         match is_planted(path, owner, settings.follow_symlinks) {
             Ok(false) => Ok(Ok(opened)),
             Ok(true) => Err(Error::new(
@@ -92,14 +68,14 @@ fn is_planted(path: &Path, owner: u32, follow: bool) -> io::Result<bool> {
     })
 }
 
-/// Opens again while what was opened is gone when it is looked at.
+/// Opens again while the file is gone once it is open.
 ///
-/// What others delete stays there for those who have it open; but where a program or a server looks up
-/// names (sshfs), that may come too late for who is just opening it.
+/// A deleted file stays there for everybody who has it open. But where a program or a server looks up names
+/// (sshfs), the look-up may come too late for an open that has just begun.
 fn unless_gone(
     path: &Path,
-    mut open: impl FnMut() -> Result<io::Result<Opened>>,
-) -> Result<Opened> {
+    mut open: impl FnMut() -> Result<io::Result<OpenFile>>,
+) -> Result<OpenFile> {
     use io::ErrorKind::{NotFound, StaleNetworkFileHandle};
     let mut gone = 0;
     loop {
@@ -114,15 +90,22 @@ fn unless_gone(
     }
 }
 
-/// The file, and whether it is open for writing.
-fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
+/// An open file, with whether it is open for writing.
+type Found = (File, FsTraits, bool);
+
+fn found(file: File, writable: bool) -> Found {
+    let traits = FsTraits::of(&file);
+    (file, traits, writable)
+}
+
+fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
     let follow = settings.follow_symlinks;
     let fail = |operation, error| Error::system(path, operation, error);
     // The file that a dangling link leads to, when links are followed.
     let mut target = path.to_path_buf();
     let (mut links, mut directories, mut vanished) = (0, 0, 0);
     loop {
-        // What exists is looked at first: opening a device can do things.
+        // Looked at before it is opened: opening a device can do things.
         match sys::file::status_at(&target, follow) {
             Ok(status) => {
                 refuse_unless_regular(path, status.sort)?;
@@ -165,7 +148,7 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
                     }
                     created => {
                         return created
-                            .map(|file| (file, true))
+                            .map(|file| found(file, true))
                             .map_err(|error| fail(Operation::Open, error));
                     }
                 }
@@ -177,33 +160,35 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
 
 /// Opens for writing, as an exclusive lock of bytes demands it, or else for reading if that is
 /// enough.
-fn open_existing(path: &Path, settings: &Settings) -> io::Result<(File, bool)> {
+fn open_existing(path: &Path, settings: &Settings) -> io::Result<Found> {
     let follow = settings.follow_symlinks;
-    if let Some(file) = open_for_reading(path, settings) {
-        return Ok((file, false));
+    if let Some(found) = open_for_reading(path, settings) {
+        return Ok(found);
     }
     let reading_may_do = settings.shares || settings.protocol == Protocol::Flock;
     match sys::file::open_existing(path, follow, true) {
         Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
             sys::file::open_existing(path, follow, false)
-                .map(|file| (file, false))
+                .map(|file| found(file, false))
                 .map_err(|_| error)
         }
-        opened => opened.map(|file| (file, true)),
+        opened => opened.map(|file| found(file, true)),
     }
 }
 
-/// Opens for reading what never needs more, as nobody can execute a file that is open for writing, nor
-/// open a program for writing that runs. `None` where that does not succeed, or is not enough.
-fn open_for_reading(path: &Path, settings: &Settings) -> Option<File> {
+/// Opens for reading a file that never needs more: nobody can execute a file that is open for writing, nor
+/// open a running program for writing. `None` where that fails, or is not enough.
+fn open_for_reading(path: &Path, settings: &Settings) -> Option<Found> {
     let by_flock = settings.protocol == Protocol::Flock;
     let writes = settings.owner_record || settings.permits.is_some();
     if writes || !(settings.only_reads || by_flock) {
         return None;
     }
     let file = sys::file::open_existing(path, settings.follow_symlinks, false).ok()?;
-    // A server may make a lock of bytes of it, for which the file must be open for writing.
-    (settings.only_reads || !FsTraits::of(&file).is_remote).then_some(file)
+    let found = found(file, false);
+    // A server may turn a `flock` into a lock of bytes, for which the file must be open for writing.
+    let (_, traits, _) = &found;
+    (settings.only_reads || !traits.is_remote).then_some(found)
 }
 
 fn link_target(path: &Path) -> Option<PathBuf> {
@@ -241,15 +226,15 @@ mod tests {
         let mut rounds = 0;
         let opened = unless_gone(&path, || {
             rounds += 1;
-            let (file, writable) = find_or_create(&path, &settings)?;
+            let (file, traits, writable) = find_or_create(&path, &settings)?;
             if rounds < 3 {
                 fs::remove_file(&path).expect("removed");
                 return Ok(Err(io::ErrorKind::NotFound.into()));
             }
-            Ok(Opened::look_at(file, writable))
+            Ok(OpenFile::new(file, traits, writable))
         });
         let at_path = sys::file::status_at(&path, false).expect("the file");
-        assert_eq!(opened.expect("opened").status.id, at_path.id);
+        assert_eq!(opened.expect("opened").id(), at_path.id);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Hung {
             Some(bell) => bell,
             None => Bell::new().ok()?,
         };
-        bell.hang(file, file.pool().all()).ok()?;
+        bell.hang(file, file.permits().all()).ok()?;
         Some(Self(Some(bell)))
     }
 
