@@ -63,7 +63,8 @@ pub(crate) struct LockFile {
     flock: bool,
     /// The length of this process's exclusive range, which names it.
     exclusive_len: u64,
-    /// How many writers in a row came in without a look at the waiting rooms.
+    /// The attempts to write so far: every [`QUICK_WRITES`](crate::protocol::plan::QUICK_WRITES)th one looks at
+    /// the waiting rooms.
     quick_writes: AtomicU32,
     kind: Kind,
     /// The writer of the owner records, if they are wanted.
@@ -211,7 +212,7 @@ impl LockFile {
 
     /// The permits of a semaphore's file; any other file has none.
     pub(crate) fn permits(&self) -> &PermitSet {
-        static NONE: PermitSet = PermitSet::NONE;
+        static NONE: PermitSet = PermitSet::none();
         match &self.kind {
             Kind::Permits(permits) => permits,
             Kind::Plain | Kind::Fifo(_) | Kind::Cached(_) => &NONE,
@@ -223,7 +224,7 @@ impl LockFile {
         self.permits().has_queue(self)
     }
 
-    /// How many permits nobody has.
+    /// The number of permits that nobody has.
     pub(crate) fn available_permits(&self) -> u32 {
         self.permits().available(self)
     }

@@ -1,6 +1,6 @@
 //! The FIFO order among processes, for one open file.
 //!
-//! Which calls are made, and why that is right, is in `protocol/tickets.rs`; here they are made.
+//! `protocol/tickets.rs` has the calls and why they are right; this file makes them.
 
 use std::fs::File;
 use std::io;

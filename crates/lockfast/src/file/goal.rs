@@ -4,7 +4,7 @@ use crate::protocol::permits;
 use crate::protocol::plan::{self, Mode, Plan};
 use crate::sys::{Access, FileId};
 
-/// What an acquire wants of the kernel.
+/// The goal of an acquire in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
     /// To get in, holding nothing yet.

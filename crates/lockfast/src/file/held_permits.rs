@@ -16,7 +16,7 @@ pub(crate) struct HeldPermits {
 }
 
 impl HeldPermits {
-    /// None yet.
+    /// No permits yet.
     pub(crate) fn none(file: Arc<LockFile>) -> Self {
         Self {
             file,

@@ -23,17 +23,16 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::system(path, Operation::Open, error))
 }
 
-/// How many links may lead to the next one, as in the kernel.
+/// The longest chain of links, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// How often the directory may vanish again after it was created.
+/// The number of times that the directory may vanish after it was created.
 const MAX_DIRECTORIES: usize = 16;
 
-/// How often the file may be gone when it is looked at, and there again when it is to be created. A server
-/// of SMB answers so until a deleted file was closed by everybody.
+/// The number of times that the file may be gone for a look, and there again for a create. A server of SMB answers so until a deleted file was closed by everybody.
 const MAX_VANISHED: usize = 100;
 
-/// How often the file may be gone once it is open.
+/// The number of times that the file may be gone once it is open.
 const MAX_GONE: usize = 100;
 
 /// Opens the file at the path, and creates it if need be.
@@ -98,63 +97,104 @@ fn found(file: File, writable: bool) -> Found {
     (file, traits, writable)
 }
 
+/// Finds the file at the path, or creates it.
 fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
-    let follow = settings.follow_symlinks;
-    let fail = |operation, error| Error::system(path, operation, error);
-    // The file that a dangling link leads to, when links are followed.
-    let mut target = path.to_path_buf();
-    let (mut links, mut directories, mut vanished) = (0, 0, 0);
+    let mut search = Search {
+        path,
+        settings,
+        target: path.to_path_buf(),
+        links: 0,
+        directories: 0,
+        vanished: 0,
+    };
     loop {
-        // Looked at before it is opened: opening a device can do things.
-        match sys::file::status_at(&target, follow) {
-            Ok(status) => {
-                refuse_unless_regular(path, status.sort)?;
-                match open_existing(&target, settings) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) if !follow && sys::file::refused_link(&error) => {
-                        refuse_unless_regular(path, FileSort::Symlink)?;
-                    }
-                    Err(error) if sys::file::is_leased(&error) => {
-                        return Err(Error::new(path, Operation::Open, Cause::Leased));
-                    }
-                    opened => return opened.map_err(|error| fail(Operation::Open, error)),
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let of_place = settings.directory.as_ref().map(Directory::mode);
-                match sys::file::create_new(&target, settings.mode.or(of_place)) {
-                    Err(error)
-                        if error.kind() == io::ErrorKind::AlreadyExists
-                            && vanished < MAX_VANISHED =>
-                    {
-                        vanished += 1;
-                        if follow && links < MAX_LINKS {
-                            if let Some(next) = link_target(&target) {
-                                target = next;
-                                links += 1;
-                            }
-                        }
-                    }
-                    Err(error)
-                        if error.kind() == io::ErrorKind::NotFound
-                            && settings.create_dirs
-                            && directories < MAX_DIRECTORIES =>
-                    {
-                        directories += 1;
-                        if let Some(parent) = target.parent() {
-                            fs::create_dir_all(parent)
-                                .map_err(|error| fail(Operation::CreateDirs, error))?;
-                        }
-                    }
-                    created => {
-                        return created
-                            .map(|file| found(file, true))
-                            .map_err(|error| fail(Operation::Open, error));
-                    }
-                }
-            }
-            Err(error) => return Err(fail(Operation::Open, error)),
+        if let Some(found) = search.look()? {
+            return Ok(found);
         }
+    }
+}
+
+/// The search for a file that others may create and remove meanwhile. Its steps return `None` to go on.
+struct Search<'p> {
+    path: &'p Path,
+    settings: &'p Settings,
+    /// The path, or the file that a dangling link there leads to, when links are followed.
+    target: PathBuf,
+    links: usize,
+    directories: usize,
+    vanished: usize,
+}
+
+impl Search<'_> {
+    fn look(&mut self) -> Result<Option<Found>> {
+        // Looked at before it is opened: opening a device can do things.
+        match sys::file::status_at(&self.target, self.settings.follow_symlinks) {
+            Ok(status) => {
+                refuse_unless_regular(self.path, status.sort)?;
+                self.open()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(),
+            Err(error) => Err(self.failed(Operation::Open, error)),
+        }
+    }
+
+    fn open(&self) -> Result<Option<Found>> {
+        match open_existing(&self.target, self.settings) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if !self.settings.follow_symlinks && sys::file::refused_link(&error) => {
+                refuse_unless_regular(self.path, FileSort::Symlink).map(|()| None)
+            }
+            Err(error) if sys::file::is_leased(&error) => {
+                Err(Error::new(self.path, Operation::Open, Cause::Leased))
+            }
+            opened => opened
+                .map(Some)
+                .map_err(|error| self.failed(Operation::Open, error)),
+        }
+    }
+
+    fn create(&mut self) -> Result<Option<Found>> {
+        let mode_of_place = self.settings.directory.as_ref().map(Directory::mode);
+        let mode = self.settings.mode.or(mode_of_place);
+        match sys::file::create_new(&self.target, mode) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && self.vanished < MAX_VANISHED =>
+            {
+                self.vanished += 1;
+                self.follow_link();
+            }
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && self.settings.create_dirs
+                    && self.directories < MAX_DIRECTORIES =>
+            {
+                self.directories += 1;
+                if let Some(parent) = self.target.parent() {
+                    fs::create_dir_all(parent)
+                        .map_err(|error| self.failed(Operation::CreateDirs, error))?;
+                }
+            }
+            created => {
+                return created
+                    .map(|file| Some(found(file, true)))
+                    .map_err(|error| self.failed(Operation::Open, error));
+            }
+        }
+        Ok(None)
+    }
+
+    fn follow_link(&mut self) {
+        if !self.settings.follow_symlinks || self.links == MAX_LINKS {
+            return;
+        }
+        if let Some(next) = link_target(&self.target) {
+            self.target = next;
+            self.links += 1;
+        }
+    }
+
+    fn failed(&self, operation: Operation, error: io::Error) -> Error {
+        Error::system(self.path, operation, error)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct PermitSet {
     claims: Vec<AtomicU64>,
     /// The permit to try first: the one that was given back last is likely to be free.
     next: AtomicU32,
-    /// What the last release saw of the queue, until an acquire has used it: one of the constants below.
+    /// The answer of the last release about the queue, until an acquire has used it: a constant below.
     seen: AtomicU8,
     /// Whether a thread of this process is the head of the queue, so that releases notify it.
     leads: AtomicBool,
@@ -37,7 +37,9 @@ const SOMEBODY: u8 = 2;
 
 impl PermitSet {
     /// The permits of a file that is no semaphore's.
-    pub(super) const NONE: Self = Self::new(0, None, Vec::new(), 0);
+    pub(super) const fn none() -> Self {
+        Self::new(0, None, Vec::new(), 0)
+    }
 
     const fn new(permits: u32, fifo: Option<FifoQueue>, claims: Vec<AtomicU64>, next: u32) -> Self {
         Self {
@@ -109,7 +111,7 @@ impl PermitSet {
         self.seen.swap(UNKNOWN, Ordering::Relaxed) != NOBODY && is_queue_taken(file)
     }
 
-    /// How many permits nobody has.
+    /// The number of permits that nobody has.
     pub(super) fn available(&self, file: &File) -> u32 {
         let claims = self.claims.iter();
         let own: u32 = claims

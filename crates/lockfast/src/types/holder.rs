@@ -1,4 +1,4 @@
-//! Who holds a lock, as far as the kernel tells in one call.
+//! The holder of a lock, as far as one question of the kernel shows.
 
 use std::fmt;
 use std::process;
@@ -9,7 +9,7 @@ use crate::protocol::tag::Tag;
 use crate::sys;
 use crate::types::text::Shown;
 
-/// The process that holds a lock, as far as one question to the kernel tells.
+/// The process that holds a lock, as far as one question of the kernel shows.
 ///
 /// A holder that uses lockfast names itself (see [`Protocol::Fcntl`](crate::Protocol::Fcntl)), and
 /// one that uses classic `fcntl` locks is named by the kernel. Other holders are not known this
