@@ -41,7 +41,7 @@ use crate::sys::Access;
 
 pub(crate) use super::part::Part;
 
-/// How a lock is held.
+/// The ways to hold a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     /// Together with other readers.
@@ -74,11 +74,11 @@ pub(crate) struct Plan {
     pub(crate) undo: Part,
 }
 
-/// How often in a row a writer may take the lock without a look at the rooms.
+/// The number of times in a row that a writer may take the lock without a look at the rooms.
 pub(crate) const QUICK_WRITES: u32 = 16;
 
 impl Mode {
-    /// How the mode locks main, or the file by `flock`, which knows no bytes.
+    /// The access to main, or to the file by `flock`, which knows no bytes.
     pub(crate) fn access(self) -> Access {
         match self {
             Self::Read | Self::Upgradable => Access::Shared,

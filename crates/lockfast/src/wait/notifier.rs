@@ -86,7 +86,7 @@ impl Watching {
             Some(notifier) => notifier,
             None => Notifier::new().ok()?,
         };
-        notifier.watch(file, file.pool().all()).ok()?;
+        notifier.watch(file, file.permits().all()).ok()?;
         Some(Self(Some(notifier)))
     }
 

@@ -6,8 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::file::held_permits::HeldPermits;
 use crate::file::identity;
-use crate::file::permits::Taken;
 use crate::handle::Handle;
 use crate::types::error::{Error, Operation, Result};
 use crate::types::trace;
@@ -21,12 +21,12 @@ use super::acquire::PERMIT;
 #[must_use = "the permit is given back when this is dropped, which is at once if it is not kept"]
 pub struct SemaphorePermit {
     handle: Arc<Handle>,
-    taken: Taken,
+    taken: HeldPermits,
     count: u32,
 }
 
 impl SemaphorePermit {
-    pub(super) fn new(handle: &Arc<Handle>, taken: Taken) -> Self {
+    pub(super) fn new(handle: &Arc<Handle>, taken: HeldPermits) -> Self {
         Self {
             handle: Arc::clone(handle),
             count: taken.count(),
