@@ -1,6 +1,6 @@
 //! What locked bytes mean, when lockfast locked them.
 
-use super::snapshot::{RawLock, end};
+use super::snapshot::RawLock;
 use super::view::{Kind, Mode, Role};
 use crate::protocol::plan::Part;
 use crate::protocol::tag::Tag;
@@ -37,10 +37,10 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
         return Some(Meaning::Holds { role, exclusive });
     }
     let reads = |lock: &&RawLock| {
-        let ends = end(lock.range);
+        let ends = lock.range.end();
         !lock.exclusive
             && lock.range.start == 0
-            && (end(main)..=end(Part::Upgrade.range(0))).contains(&ends)
+            && (main.end()..=Part::Upgrade.range(0).end()).contains(&ends)
     };
     if locks.iter().any(|lock| reads(&lock)) {
         let upgrade = Part::Upgrade.range(0).start;
@@ -61,7 +61,7 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
         return Some(Meaning::LeadsLine);
     }
     if let Some(of) = permits {
-        let within = |lock: &&RawLock| lock.exclusive && end(lock.range) <= end(permits::all(of));
+        let within = |lock: &&RawLock| lock.exclusive && lock.range.end() <= permits::all(of).end();
         let count = locks
             .iter()
             .filter(within)
@@ -129,9 +129,9 @@ pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
 
 /// Does it have a permit, if that is a semaphore's file? Whoever leads the line has not, whatever it has found.
 pub(super) fn has_permits(locks: &[RawLock]) -> bool {
-    let all = end(permits::all(permits::MAX));
+    let all = permits::all(permits::MAX).end();
     let is_permit =
-        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && end(lock.range) <= all;
+        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
     !leads_line(locks) && locks.iter().any(is_permit)
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
     }
     let blocker = Blocker {
         start: 0,
-        len: end(lock.range),
+        len: lock.range.end(),
         pid: None,
     };
     let tag = Tag::of(blocker)?;
@@ -164,8 +164,7 @@ pub(crate) fn is_on_the_way(locks: &[RawLock]) -> bool {
 
 /// A range that ends with the largest offset has no end, to the kernel.
 pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
-    const BEHIND: u64 = 1 << 63;
-    if end(lock.range) >= BEHIND {
+    if lock.range.end() >= Range::LIMIT {
         lock.range.len = 0;
     }
     lock
@@ -173,8 +172,8 @@ pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
 
 /// Does it reach into the bytes that name their holder?
 fn is_tagged(lock: &RawLock) -> bool {
-    let ends = end(lock.range);
-    lock.exclusive && (end(Part::Upgrade.range(0))..=Part::Rooms.range(0).start).contains(&ends)
+    let ends = lock.range.end();
+    lock.exclusive && (Part::Upgrade.range(0).end()..=Part::Rooms.range(0).start).contains(&ends)
 }
 
 /// Is it a writer's lock, or what one asks for that waits to be the next?
@@ -190,7 +189,7 @@ fn is_beside(range: Range) -> bool {
 }
 
 fn covers(lock: &RawLock, byte: u64) -> bool {
-    (lock.range.start..end(lock.range)).contains(&byte)
+    (lock.range.start..lock.range.end()).contains(&byte)
 }
 
 #[cfg(test)]

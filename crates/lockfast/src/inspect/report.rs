@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::bytes::{self, Meaning};
 use super::deadlock::{self, Deadlock};
-use super::snapshot::{Description, FileKey, RawLock, Request, Snapshot, end};
+use super::snapshot::{Description, FileKey, RawLock, Request, Snapshot};
 use super::view::{Incomplete, Kind, LockView, Mode, Opener, Permits, Role, State};
 use super::{openers, records, system};
 use crate::types::error::{Error, Operation, Result};
@@ -275,7 +275,7 @@ fn view(file: FileKey, lock: &RawLock, owners: &[u32], snapshot: &Snapshot) -> L
         role: None,
         state: State::Holding,
         permits: None,
-        range: (range.start, (range.len > 0).then(|| end(range) - 1)),
+        range: (range.start, (range.len > 0).then(|| range.end() - 1)),
         processes: processes.cloned().collect(),
         since: None,
         label: None,

@@ -146,19 +146,10 @@ impl Snapshot {
     }
 }
 
-/// The first byte behind the range.
-pub(crate) fn end(range: Range) -> u64 {
-    match range.len {
-        0 => u64::MAX,
-        len => range.start.saturating_add(len),
-    }
-}
-
 impl RawLock {
     /// Can the two not be held by different owners at once?
     pub(crate) fn conflicts(&self, other: &Self) -> bool {
         let families = (self.kind == Kind::Flock) == (other.kind == Kind::Flock);
-        let apart = end(self.range) <= other.range.start || end(other.range) <= self.range.start;
-        families && !apart && (self.exclusive || other.exclusive)
+        families && self.range.overlaps(other.range) && (self.exclusive || other.exclusive)
     }
 }
