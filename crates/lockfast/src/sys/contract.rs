@@ -19,6 +19,7 @@ use super::{
 /// Assigns each function to a pointer of its type, which costs nothing.
 macro_rules! contract {
     ($($function:path: $signature:ty;)*) => {
+        #[allow(clippy::type_complexity, reason = "the types are those of the functions")]
         const _: () = { $(let _: $signature = $function;)* };
     };
 }
