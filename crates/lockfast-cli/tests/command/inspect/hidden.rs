@@ -129,7 +129,7 @@ fn without_proc_nothing_is_said_to_be_free() {
             return;
         }
         assert_eq!((told.code, told.output.len()), (Some(71), 0), "{told:?}");
-        let expected = "/proc, which tells it, cannot be read: ";
+        let expected = "/proc, which shows the locks, cannot be read: ";
         assert!(told.errors.contains(expected), "{told:?}");
     }
 }

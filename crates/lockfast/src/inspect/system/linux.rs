@@ -1,8 +1,16 @@
 //! Holders and waiters of locks, read from `/proc`.
 //!
-//! Nothing else is opened but files that may have an owner record, and the file that the caller names.
-//! Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no lease
-//! is broken, and no memory is read that a file backs.
+//! | step | modules |
+//! |---|---|
+//! | read the table of locks until it stays the same | `reading`, `table` |
+//! | ask the file itself, if the table shows no holder | `question` |
+//! | find the descriptors of the locked files | `search` (few), `scan` (all), `same` (inherited ones) |
+//! | find the threads that wait, and since when | `waiters`, `sleepers`, `requests` |
+//! | look up the processes, and the parents that wait for them | `parties`, `process`, `family`, `command` |
+//!
+//! Apart from `/proc`, only files that may have an owner record are opened, and the file that the caller
+//! names. Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no
+//! lease is broken, and no memory that a file backs is read.
 
 mod command;
 mod descriptors;
@@ -36,10 +44,10 @@ use self::table::LockLine;
 use crate::inspect::snapshot::{Content, Description, FileKey, Gaps, Place, Snapshot};
 use crate::inspect::view::Kind;
 
-/// The locks of the file at the path, or of the machine.
+/// Reads the locks of the file at the path, or of the machine.
 ///
-/// The table is read before and after everything else, and a line that nobody claims counts only if
-/// it is in both: else the lock was released meanwhile.
+/// The table is read before and after everything else. A line that no descriptor claims counts only if it is
+/// in both: otherwise the lock was released meanwhile.
 pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     let mut mounts = Mounts::default();
     let target = match path {
@@ -49,7 +57,7 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     taken(path, target, mounts).map_err(scan::without_proc)
 }
 
-/// All that is read of `/proc`, when it is known which file is asked for, if it is one.
+/// Reads everything from `/proc`, once the file is known, if it is for one.
 fn taken(
     path: Option<&Path>,
     target: Option<InspectedFile>,
@@ -79,7 +87,7 @@ fn taken(
         });
     }
     let Scan { open, unreadable } = match &target {
-        // Holders that the table does not show are found by their descriptors.
+        // The descriptors also show holders that the table does not.
         Some(target) if before.is_settled && asked.is_empty() => {
             search::search(target, &before.lines)?
         }
@@ -133,8 +141,7 @@ fn taken(
     Ok(snapshot)
 }
 
-/// The file, for reading, if it is still that one, a regular file and of such a length: nothing else is
-/// opened.
+/// Opens the file for reading, if it is still the same one, a regular file, and of such a length.
 pub(crate) fn open(
     content: &Content,
     key: FileKey,
@@ -155,19 +162,19 @@ pub(crate) fn open(
     }
 }
 
-/// How the table names the file at the path.
+/// Returns the name of the file at the path in the table.
 pub(crate) fn key_of(path: &Path) -> io::Result<FileKey> {
     Ok(InspectedFile::find(path, &mut Mounts::default())?.key)
 }
 
-/// A lock whose descriptor could not be seen.
+/// Describes a lock whose descriptor could not be seen.
 fn described(line: LockLine, unreadable: &[u32]) -> Description {
     let owner = match line.lock.kind {
         Kind::Ofd => line.tagged_pid(),
         Kind::Classic => line.pid,
-        // It may have been inherited by others, and the one that took it be gone.
+        // Others may have inherited it, and the process that took it may be gone.
         Kind::Flock => line.pid.filter(|pid| unreadable.contains(pid)),
-        // No table here has one.
+        // Only Windows has it.
         Kind::LockFile => None,
     };
     Description {
@@ -177,7 +184,7 @@ fn described(line: LockLine, unreadable: &[u32]) -> Description {
     }
 }
 
-/// Is this the namespace from which every process can be seen?
+/// Whether this is the namespace from which every process can be seen.
 fn is_first_namespace() -> bool {
     const FIRST: &str = "pid:[4026531836]";
     fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == Path::new(FIRST))

@@ -1,4 +1,4 @@
-//! Notice that somebody closed a file.
+//! Wakes a thread when a file is closed.
 //!
 //! The kernel has no "wait for any of these locks". But a process that dies closes its files, a process
 //! that lives can open and close a file to say that it released something, and an inotify watch sees both.
