@@ -220,9 +220,9 @@ impl Semaphore {
     fn available(&self, py: Python<'_>) -> PyResult<u32> {
         let opened = self.handle.get()?;
         let available = if opened.is_quick {
-            opened.lock.available()
+            opened.lock.available_permits()
         } else {
-            py.detach(|| opened.lock.available())
+            py.detach(|| opened.lock.available_permits())
         };
         available.map_err(|error| errors::raised(py, error))
     }

@@ -216,6 +216,26 @@ impl Taken {
         Ok(self.count() >= count)
     }
 
+    /// Takes that many out; there are more than that.
+    pub(crate) fn split(&mut self, count: u32) -> Self {
+        let mut more = self.more.split_off(self.more.len() - count as usize);
+        Self {
+            file: Arc::clone(&self.file),
+            first: more.pop(),
+            more,
+        }
+    }
+
+    /// Takes over the others; `false` if they are of another file.
+    pub(crate) fn merge(&mut self, other: &mut Self) -> bool {
+        let is_same = Arc::ptr_eq(&self.file, &other.file);
+        if is_same {
+            self.more.extend(other.first.take());
+            self.more.append(&mut other.more);
+        }
+        is_same
+    }
+
     /// Gives all back, and wakes the head of the line. Once is enough; what comes after does nothing.
     pub(crate) fn give_back(&mut self) -> io::Result<()> {
         let Some(first) = self.first.take() else {

@@ -41,16 +41,16 @@
 use super::{TAG_START, permits};
 use crate::sys::{Access, Range};
 
-/// How a lock is held.
+/// The mode in which a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Mode {
-    /// Beside other readers.
+pub enum Mode {
+    /// Together with other readers.
     Read,
-    /// Beside readers, and first in line to become a writer.
+    /// Together with readers, and as the only one that can become the writer.
     Upgradable,
     /// Alone, among readers and writers.
     Write,
-    /// Alone, where nobody reads: waits in one call.
+    /// Alone, for locks that have no readers.
     Exclusive,
 }
 
