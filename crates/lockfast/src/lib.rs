@@ -71,6 +71,7 @@ mod wait;
 
 pub use api::conversion::ConversionError;
 pub use api::engine;
+pub use api::engine::HoldState;
 pub use api::group::{
     Guards, Member, MemberGuard, lock_all, lock_all_async, lock_all_async_for,
     lock_all_async_until, try_lock_all, try_lock_all_for, try_lock_all_until,

@@ -134,7 +134,7 @@ pub trait RawHold: Send + Sync + Unpin + Sized + 'static {
     }
 
     /// Completes when the lock is lost; never, where a lock can't be lost.
-    fn lost(&self) -> impl Future<Output = ()> + Send {
+    fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
         pending()
     }
 }
