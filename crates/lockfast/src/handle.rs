@@ -12,7 +12,6 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-#[cfg(feature = "macros")]
 use std::time::Instant;
 
 use crate::file::identity;
@@ -183,7 +182,6 @@ impl Handle {
     }
 
     /// The same until that instant at most. A task has no clock, so a helper thread does all of the wait.
-    #[cfg(feature = "macros")]
     pub(crate) async fn acquire_async_until(
         self: &Arc<Self>,
         mode: Mode,

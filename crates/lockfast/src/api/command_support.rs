@@ -59,24 +59,12 @@ pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
 
 /// The file that a guard holds locked.
 pub fn file(guard: &MemberGuard) -> &File {
-    match guard {
-        MemberGuard::Lock(guard) => guard.file(),
-        MemberGuard::Read(guard) => guard.file(),
-        MemberGuard::Upgradable(guard) => guard.file(),
-        MemberGuard::Write(guard) => guard.file(),
-        MemberGuard::Permit(permit) => permit.file(),
-    }
+    guard.file()
 }
 
 /// The path of its lock file, absolute.
 pub fn path(guard: &MemberGuard) -> &Path {
-    match guard {
-        MemberGuard::Lock(guard) => guard.path(),
-        MemberGuard::Read(guard) => guard.path(),
-        MemberGuard::Upgradable(guard) => guard.path(),
-        MemberGuard::Write(guard) => guard.path(),
-        MemberGuard::Permit(permit) => permit.path(),
-    }
+    guard.path()
 }
 
 /// Writes into the owner record, if there is one, that the lock is released, though it is not yet.
