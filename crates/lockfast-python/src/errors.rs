@@ -69,7 +69,9 @@ pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr 
 
 /// Whether the wait failed because the system has no thread for it.
 pub(crate) fn is_without_thread(error: &Error) -> bool {
-    source_of(error).is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
+    error
+        .io_error()
+        .is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
 }
 
 /// Whether the exception is that of a wait that timed out.
@@ -135,7 +137,7 @@ fn class_of(error: &Error) -> &'static str {
     } else if error.is_invalid_path() {
         "InvalidPath"
     } else {
-        match source_of(error).map(io::Error::kind) {
+        match error.io_error().map(io::Error::kind) {
             Some(io::ErrorKind::NotFound) => "NotFound",
             Some(_) => "LockError",
             // No call failed: the options are wrong.
@@ -144,16 +146,13 @@ fn class_of(error: &Error) -> &'static str {
     }
 }
 
-fn source_of(error: &Error) -> Option<&io::Error> {
-    std::error::Error::source(error)?.downcast_ref()
-}
-
 fn code_of(error: Error) -> i32 {
     if error.is_cancelled() {
         return libc::ECANCELED;
     }
-    let source = source_of(&error).and_then(io::Error::raw_os_error);
-    source.unwrap_or_else(|| libc_code(io::Error::from(error).kind()))
+    error
+        .raw_os_error()
+        .unwrap_or_else(|| libc_code(io::Error::from(error).kind()))
 }
 
 /// Returns the number that Python's own exceptions of that kind have.

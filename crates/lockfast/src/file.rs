@@ -1,6 +1,11 @@
 //! An open lock file: how it is opened, and the kernel locks that are taken on it.
 
+pub(crate) mod fifo;
+pub(crate) mod identity;
+pub(crate) mod named;
 mod open;
+pub(crate) mod owner;
+pub(crate) mod permits;
 mod trial;
 mod wanted;
 
@@ -11,19 +16,22 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::error::{Cause, Error, Operation, Result};
-use crate::holder::Holder;
-use crate::identity::Sightings;
-use crate::idle;
-use crate::options::Settings;
-use crate::order::{Fairness, Order};
-use crate::owner::{self, Author, Entry};
-use crate::pool::Pool;
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
-use crate::protocol::{self, Protocol, permits, tickets};
+use crate::file::fifo::FifoQueue;
+use crate::file::identity::VerifiedStats;
+use crate::file::owner::{Author, Entry};
+use crate::file::permits::PermitSet;
+use crate::handle::idle;
+use crate::handle::watcher::Watched;
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::protocol::tag::{self, Tag};
+use crate::protocol::{self, Protocol};
+use crate::sys::Access;
 use crate::sys::fork::{self, PrivateFile};
-use crate::sys::{self, FileId, Target};
-use crate::watcher::Watched;
+use crate::sys::{self, FileId, FsTraits, Target};
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::fairness::Fairness;
+use crate::types::holder::Holder;
+use crate::types::settings::Settings;
 
 pub(crate) use open::{Opened, absolute};
 use open::{open, refuse_unless_regular};
@@ -37,11 +45,8 @@ use open::{open, refuse_unless_regular};
 pub(crate) struct LockFile {
     file: PrivateFile,
     id: FileId,
-    sightings: Sightings,
-    /// Does a rename change what a sighting has?
-    renames_show: bool,
-    /// Are its locks kept by a server?
-    is_remote: bool,
+    sightings: VerifiedStats,
+    traits: FsTraits,
     /// Are bytes locked?
     bytes: bool,
     /// Is the file locked by `flock`?
@@ -52,13 +57,11 @@ pub(crate) struct LockFile {
     /// How often in a row a writer came in without a look at the rooms.
     quick_writes: AtomicU32,
     /// The place in the line, if there is to be a strict order.
-    order: Option<Order>,
+    order: Option<FifoQueue>,
     /// What a semaphore knows of its permits.
-    pool: Option<Pool>,
+    pool: Option<PermitSet>,
     /// Who writes the owner records, if they are wanted.
     author: Option<Author>,
-    /// Is everybody noticed who opens it?
-    is_heard: bool,
     /// On whose behalf it is watched, if locks on it linger.
     watched: OnceLock<Watched>,
     /// Are bytes locked by which it is asked for, or kept?
@@ -106,19 +109,19 @@ impl Line {
 impl Goal {
     fn quick(self) -> Plan {
         match self {
-            Self::Enter(mode) => plan::quick(mode),
-            Self::Join(mode) => plan::join(mode),
-            Self::Upgrade => plan::UPGRADE_QUICK,
-            Self::LeadLine => permits::LINE_UP,
+            Self::Enter(mode) => plan::try_plan(mode),
+            Self::Join(mode) => plan::join_plan(mode),
+            Self::Upgrade => plan::UPGRADE_TRY,
+            Self::LeadLine => protocol::permits::JOIN_QUEUE,
         }
     }
 
     fn patient(self) -> Plan {
         match self {
-            Self::Enter(mode) => plan::patient(mode),
-            Self::Join(mode) => plan::join(mode),
+            Self::Enter(mode) => plan::wait_plan(mode),
+            Self::Join(mode) => plan::join_plan(mode),
             Self::Upgrade => plan::UPGRADE,
-            Self::LeadLine => permits::LINE_UP,
+            Self::LeadLine => protocol::permits::JOIN_QUEUE,
         }
     }
 
@@ -169,9 +172,9 @@ impl LockFile {
             writable,
         } = opened;
         refuse_unless_regular(path, status.sort)?;
-        let has_ranges = sys::lock::HAS_RANGES && sys::file::has_ranges(&file);
+        let traits = FsTraits::of(&file);
         let needs_ranges = settings.fairness == Fairness::Fifo || settings.permits.is_some();
-        if needs_ranges && !has_ranges {
+        if needs_ranges && !traits.has_ranges {
             let why = "Fairness::Fifo and semaphores need locks of single bytes, which this file \
                        system does not have: use a local one, or NFS";
             return Err(Error::new(
@@ -181,13 +184,12 @@ impl LockFile {
             ));
         }
         let (bytes, flock) = match settings.protocol {
-            Protocol::Fcntl | Protocol::Both if !has_ranges => (false, true),
+            Protocol::Fcntl | Protocol::Both if !traits.has_ranges => (false, true),
             Protocol::Fcntl => (true, false),
             Protocol::Flock => (false, true),
-            Protocol::Both => (true, !sys::file::has_one_lock_table(&file)),
+            Protocol::Both => (true, !traits.has_one_lock_table),
         };
-        let is_remote = sys::file::is_remote(&file);
-        if bytes && is_remote && trial::grants_what_is_held(&file) {
+        if bytes && traits.is_process && trial::grants_what_is_held(&file) {
             let why = "this file system grants a lock that is held already (it passes all locks on as \
                        its own): use Protocol::Flock, which it may pass on rightly, or a directory on \
                        another file system";
@@ -204,22 +206,20 @@ impl LockFile {
         };
         let pid = std::process::id();
         let pool = match settings.permits {
-            Some(permits) => Some(Pool::join(&file, path, permits)?),
+            Some(permits) => Some(PermitSet::join(&file, path, permits)?),
             None => None,
         };
         Ok(Self {
-            renames_show: sys::file::renames_change_time(&file),
-            is_remote,
-            is_heard: sys::lock::HAS_RANGES && sys::file::is_heard(&file),
+            traits,
             file,
             id: status.id,
-            sightings: Sightings::default(),
+            sightings: VerifiedStats::default(),
             bytes,
             flock,
-            exclusive_len: protocol::exclusive_len(pid, sys::process::namespace()),
+            exclusive_len: tag::exclusive_len(pid, sys::process::namespace()),
             writable,
             quick_writes: AtomicU32::new(0),
-            order: (settings.fairness == Fairness::Fifo).then(Order::default),
+            order: (settings.fairness == Fairness::Fifo).then(FifoQueue::default),
             pool,
             author,
             watched: OnceLock::new(),
@@ -266,24 +266,23 @@ impl LockFile {
     }
 
     /// What it was like when it was found at its path.
-    pub(crate) fn sightings(&self) -> &Sightings {
+    pub(crate) fn sightings(&self) -> &VerifiedStats {
         &self.sightings
     }
 
     /// Does a rename change what a sighting has?
     pub(crate) fn renames_show(&self) -> bool {
-        self.renames_show
+        self.traits.rename_updates_ctime
     }
 
     /// Can a grant come late, because a server sends it?
     pub(crate) fn is_remote(&self) -> bool {
-        self.is_remote
+        self.traits.is_remote
     }
 
     /// Does a signal end a wait for it in the kernel?
     pub(crate) fn signals_end_waits(&self) -> bool {
-        // Of those that this machine keeps the kernel is not asked again.
-        !self.is_remote || sys::file::signals_end_waits(&self.file)
+        self.traits.signals_end_waits
     }
 
     /// Whether somebody can wait for a lock in the kernel, as far as is known.
@@ -297,12 +296,12 @@ impl LockFile {
     }
 
     /// The place in the line, if there is to be a strict order.
-    pub(crate) fn order(&self) -> Option<&Order> {
+    pub(crate) fn order(&self) -> Option<&FifoQueue> {
         self.order.as_ref()
     }
 
     /// The permits of a semaphore's file.
-    pub(crate) fn pool(&self) -> &Pool {
+    pub(crate) fn pool(&self) -> &PermitSet {
         self.pool.as_ref().expect("a semaphore's file has one")
     }
 
@@ -389,7 +388,7 @@ impl LockFile {
         if self.bytes {
             let lock = |access, target| sys::lock::try_lock(&self.file, access, target);
             let is_awaited = self.is_room_taken();
-            if is_awaited || !self.steps(plan::UPGRADE_QUICK, lock, &|error| error)? {
+            if is_awaited || !self.steps(plan::UPGRADE_TRY, lock, &|error| error)? {
                 return Ok(false);
             }
         }
@@ -425,7 +424,7 @@ impl LockFile {
 
     /// Leaves the line for permits.
     pub(crate) fn leave_line(&self) -> io::Result<()> {
-        self.unlock(Part::Line)?;
+        self.unlock(Part::HeadToQueue)?;
         // Whoever comes next finds the head's place free.
         self.leave_order()
     }
@@ -436,16 +435,16 @@ impl LockFile {
         if self.bytes && sys::lock::TELLS_BLOCKERS {
             let main = Part::Main.range(self.exclusive_len);
             let blocker = sys::lock::blocker(&self.file, access, main)?;
-            holder = protocol::holder(blocker, sys::process::namespace());
-            tagged = protocol::tagged_pid(blocker);
+            holder = Holder::of(blocker, sys::process::namespace());
+            tagged = Tag::of(blocker).map(|tag| tag.pid);
         }
         if self.author.is_none() {
             return holder;
         }
         match (owner::holder(self), holder) {
-            (Some(owner), None) => Some(Holder::with_record(&owner)),
+            (Some(owner), None) => Some(owner.as_holder()),
             (Some(owner), Some(holder)) if holder.pid() == Some(owner.pid()) => {
-                Some(Holder::with_record(&owner))
+                Some(owner.as_holder())
             }
             // The tag of another pid namespace has the pid of the record, which means somebody there.
             (Some(owner), Some(holder))
@@ -453,7 +452,7 @@ impl LockFile {
                     && tagged == Some(owner.pid())
                     && owner.is_elsewhere() =>
             {
-                Some(Holder::with_record(&owner))
+                Some(owner.as_holder())
             }
             (_, holder) => holder,
         }
@@ -559,10 +558,11 @@ impl LockFile {
 
     /// An attempt in vain is no reason to leave the line.
     fn unlock_but_ticket(&self, part: Part) -> io::Result<()> {
-        let mut range = part.range(self.exclusive_len);
-        if self.order.is_some() && part.reaches_tickets() {
-            range.len = tickets::START - range.start;
-        }
+        let range = if self.order.is_some() {
+            part.below_tickets(self.exclusive_len)
+        } else {
+            part.range(self.exclusive_len)
+        };
         sys::lock::release(&self.file, Target::Bytes(range))
     }
 
@@ -596,7 +596,7 @@ impl LockFile {
 }
 
 fn is_table_full(error: &Error) -> bool {
-    error.of_system().is_some_and(sys::file::is_table_full)
+    error.io_error().is_some_and(sys::file::is_table_full)
 }
 
 const CLOSED: &str = "the program closed or replaced the descriptor of the lock file while it held the \

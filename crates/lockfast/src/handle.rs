@@ -1,6 +1,12 @@
 //! What the handles of all primitives share: the path, what was chosen, and how to get in.
 
+pub(crate) mod hold;
+pub(crate) mod idle;
+pub(crate) mod linger;
 mod open;
+pub(crate) mod registry;
+pub(crate) mod release;
+pub(crate) mod watcher;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -9,23 +15,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[cfg(feature = "macros")]
 use std::time::Instant;
 
-use crate::error::{Cause, Error, Operation, Result};
+use crate::file::identity;
+use crate::file::owner;
 use crate::file::{Goal, LockFile};
-use crate::handles;
-use crate::hold::{Hold, Parcel};
-use crate::holder::Holder;
-use crate::identity::{self, Verify};
-use crate::linger::{Lingering, Reason};
-use crate::options::Settings;
-use crate::order::Fairness;
-use crate::owner;
-use crate::per_process::PerProcess;
-use crate::protocol::plan::{Access, Mode};
-use crate::queue::{Entry, Joined, Queue, Shared, Turn};
+use crate::handle::hold::{HeldLock, Hold};
+use crate::handle::linger::{Lingering, Reason};
+use crate::protocol::plan::Mode;
+use crate::queue::{Enqueued, Entry, Queue, Shared, Turn};
+use crate::sys::Access;
 use crate::sys::FileId;
-use crate::thread::ThreadToken;
-use crate::trace;
-use crate::wait::{Admission, Patience, Wait, in_one_process, now};
+use crate::sys::per_process::PerProcess;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::fairness::Fairness;
+use crate::types::holder::Holder;
+use crate::types::settings::Settings;
+use crate::types::thread::ThreadToken;
+use crate::types::trace;
+use crate::types::verify::Verify;
+use crate::types::wait_limit::WaitLimit;
+use crate::wait::{Admission, Wait, in_one_process, now};
 
 /// One lock of this process, shared by the clones of its handle.
 #[derive(Debug)]
@@ -109,7 +117,7 @@ impl Handle {
 
     /// Takes the lock, waiting as long as the patience lasts.
     #[inline]
-    pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: Patience) -> Result<Hold> {
+    pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, patience: WaitLimit) -> Result<Hold> {
         let thread = ThreadToken::current();
         if let Some(process) = self.own_process() {
             if let Some(parcel) = process.queue.take_from_lane(mode, thread) {
@@ -125,10 +133,10 @@ impl Handle {
     fn acquire_from_kernel(
         self: &Arc<Self>,
         mode: Mode,
-        patience: Patience,
+        patience: WaitLimit,
         thread: ThreadToken,
     ) -> Result<Hold> {
-        if patience != Patience::None {
+        if patience != WaitLimit::None {
             if let Some(hold) = self.at_once(mode, thread) {
                 return Ok(hold);
             }
@@ -181,19 +189,19 @@ impl Handle {
         mode: Mode,
         deadline: Instant,
     ) -> Result<Hold> {
-        let wait = Wait::new(self, ThreadToken::NONE, Patience::None, Operation::Lock);
+        let wait = Wait::new(self, ThreadToken::NONE, WaitLimit::None, Operation::Lock);
         match self.acquire_by(mode, ThreadToken::NONE, wait).await {
             Err(error) if error.is_contended() => {}
             done => return done,
         }
         let handle = Arc::clone(self);
         let acquire = move |_: &mut Wait<'_>| {
-            let mut hold = handle.acquire(mode, Patience::Until(deadline))?;
+            let mut hold = handle.acquire(mode, WaitLimit::Until(deadline))?;
             hold.disown();
             Ok(hold)
         };
         let wait = Wait::of_task(self, Operation::Lock);
-        in_one_process(&self.path, Operation::Lock, wait.aside(acquire)).await
+        in_one_process(&self.path, Operation::Lock, wait.offload(acquire)).await
     }
 
     async fn acquire_by(
@@ -227,7 +235,7 @@ impl Handle {
                 Entry::Full => {
                     let competes = mode.is_alone() && self.has_lane() && wait.may_compete();
                     let admission = match queue.line_up(mode, thread, competes) {
-                        Joined::Place(place) if competes => {
+                        Enqueued::QueuedWaiter(place) if competes => {
                             wait.at_lane(place, || process.holder(mode.access()))?
                         }
                         joined => Admission::Turn(
@@ -237,7 +245,7 @@ impl Handle {
                     };
                     match admission {
                         Admission::Turn(turn) => break turn,
-                        Admission::Lane(parcel) => return by_lane(&wait, parcel),
+                        Admission::Handoff(parcel) => return by_lane(&wait, parcel),
                     }
                 }
             }
@@ -267,7 +275,7 @@ impl Handle {
         let spare = turn.take_spare();
         turn.keep();
         wait.acquired(mode.name());
-        let parcel = spare.unwrap_or_else(|| Parcel::new(file));
+        let parcel = spare.unwrap_or_else(|| HeldLock::new(file));
         Ok(Hold::again(parcel, self, mode, thread, entry))
     }
 
@@ -352,7 +360,7 @@ impl Handle {
                 };
                 if let Err(error) = granted {
                     Self::give_back(turn, &file);
-                    let is_void = error.of_system().is_some_and(|error| file.is_void(error));
+                    let is_void = error.io_error().is_some_and(|error| file.is_void(error));
                     if is_void && voids < MAX_VOIDS {
                         voids += 1;
                         turn.replace(None);
@@ -429,7 +437,7 @@ impl Handle {
 
     /// Is this thread inside, by another handle of that file?
     pub(crate) fn is_held_elsewhere_by(&self, thread: ThreadToken, file: &LockFile) -> bool {
-        handles::any(|handle| {
+        registry::any(|handle| {
             let queue = &handle.process().queue;
             !std::ptr::eq(handle, self)
                 && queue.has_inside(thread)
@@ -511,7 +519,7 @@ impl Deref for Opened {
 }
 
 impl Shared for LockFile {
-    type Parcel = Parcel;
+    type HeldLock = HeldLock;
 
     fn let_go(&self) -> bool {
         self.release().is_ok()

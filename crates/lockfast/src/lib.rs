@@ -58,71 +58,45 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-#[doc(hidden)]
-pub mod binding_support;
-mod cancel;
-#[doc(hidden)]
-pub mod command_support;
-mod conversion;
-mod error;
+mod api;
 mod file;
-mod group;
 mod handle;
-mod handles;
-mod hash;
-mod hold;
-mod holder;
-mod identity;
-mod idle;
 #[cfg(feature = "inspect")]
 pub mod inspect;
-mod linger;
-mod lock;
-#[cfg(feature = "macros")]
-#[doc(hidden)]
-pub mod macro_support;
-mod named;
-mod options;
-mod order;
-mod owner;
-mod per_process;
-mod pool;
-mod primitive;
 mod protocol;
 mod queue;
-mod reentrant;
-mod release;
-mod rwlock;
-mod semaphore;
 mod sys;
-mod text;
-mod thread;
-mod trace;
+mod types;
 mod wait;
-mod watcher;
-mod words;
 
-pub use cancel::CancelToken;
-pub use conversion::ConversionError;
-pub use error::{Error, Result};
-pub use group::{
+pub use api::conversion::ConversionError;
+pub use api::group::{
     Guards, Member, MemberGuard, lock_all, lock_all_async, try_lock_all, try_lock_all_for,
     try_lock_all_until,
 };
-pub use holder::Holder;
-pub use identity::Verify;
-pub use lock::{Lock, LockGuard};
+pub use api::lock::{Lock, LockGuard};
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use api::macro_support;
+pub use api::options::Options;
+pub use api::reentrant::{ReentrantLock, ReentrantLockGuard};
+pub use api::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+pub use api::semaphore::{Semaphore, SemaphorePermit};
+#[doc(hidden)]
+pub use api::{binding_support, command_support};
+pub use file::owner::Owner;
 #[cfg(feature = "macros")]
 pub use lockfast_macros::{locked, read_locked, write_locked};
-pub use named::Scope;
-pub use options::Options;
-pub use order::Fairness;
-pub use owner::Owner;
 pub use protocol::Protocol;
-pub use reentrant::{ReentrantLock, ReentrantLockGuard};
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
-pub use semaphore::{Semaphore, SemaphorePermit};
-pub use wait::Waiting;
+pub use types::cancel::CancelToken;
+pub use types::error::{Error, Result};
+pub use types::error_kind::ErrorKind;
+pub use types::fairness::Fairness;
+pub use types::holder::Holder;
+pub use types::resource::Resource;
+pub use types::scope::Scope;
+pub use types::verify::Verify;
+pub use types::waiting::Waiting;
 
 /// Opens the exclusive lock with that name, which the user's processes share.
 ///

@@ -6,41 +6,42 @@
 //! so nobody who comes later gets in between; and as readers queue behind a writer that waits, none
 //! overtakes it.
 //!
-//! For a while the lock may pass among them without the kernel, by the [`lane`].
+//! For a while the lock may pass among them without the kernel, by the [`handoff`].
 
-mod lane;
+mod handoff;
 mod left_out;
 mod line;
 mod locked;
-mod place;
 mod sleeper;
 mod state;
 mod turn;
+mod waiter;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::primitive::{AtomicUsize, Mutex, Ordering};
-use crate::protocol::plan::{Access, Mode};
+use crate::protocol::plan::Mode;
+use crate::sys::Access;
 use crate::sys::fork;
-use crate::thread::ThreadToken;
+use crate::sys::primitive::{AtomicUsize, Mutex, Ordering};
+use crate::types::thread::ThreadToken;
 
 use left_out::{Step, is_left_out};
 use line::Waiter;
 use locked::Locked;
-use place::Aim;
 use sleeper::Sleeper;
 use state::{Busy, State};
 use turn::Purpose;
+use waiter::Aim;
 
-pub(crate) use lane::Lane;
-pub(crate) use place::{Met, Place};
+pub(crate) use handoff::Handoff;
 pub(crate) use turn::Turn;
+pub(crate) use waiter::{QueuedWaiter, SpinOutcome};
 
 /// What those inside share.
 pub(crate) trait Shared {
     /// What one leaves to the next in the lane.
-    type Parcel;
+    type HeldLock;
 
     /// Gives back what the kernel granted to those who were inside; `false` when it can't.
     fn let_go(&self) -> bool;
@@ -51,7 +52,7 @@ pub(crate) struct Queue<T: Shared> {
     state: Mutex<State<T>>,
     /// How many wait, for a look without the mutex.
     waiting: AtomicUsize,
-    lane: Lane<T::Parcel>,
+    lane: Handoff<T::HeldLock>,
     /// The process whose threads queue here.
     generation: u64,
 }
@@ -67,11 +68,11 @@ pub(crate) enum Entry<'q, T: Shared> {
 }
 
 /// What somebody who lines up gets.
-pub(crate) enum Joined<'q, T: Shared> {
+pub(crate) enum Enqueued<'q, T: Shared> {
     /// Nobody was there.
     Turn(Turn<'q, T>),
     /// Somebody was.
-    Place(Place<'q, T>),
+    QueuedWaiter(QueuedWaiter<'q, T>),
 }
 
 impl<T: Shared> Queue<T> {
@@ -79,7 +80,7 @@ impl<T: Shared> Queue<T> {
         Self {
             state: Mutex::new(State::new(value)),
             waiting: AtomicUsize::new(0),
-            lane: Lane::new(),
+            lane: Handoff::new(),
             generation: fork::generation(),
         }
     }
@@ -92,12 +93,16 @@ impl<T: Shared> Queue<T> {
 
     /// What the one before left in the lane, if anything is there for this mode.
     #[inline]
-    pub(crate) fn take_from_lane(&self, mode: Mode, thread: ThreadToken) -> Option<Box<T::Parcel>> {
+    pub(crate) fn take_from_lane(
+        &self,
+        mode: Mode,
+        thread: ThreadToken,
+    ) -> Option<Box<T::HeldLock>> {
         self.lane.take(mode, thread)
     }
 
     #[inline]
-    pub(crate) fn lane(&self) -> &Lane<T::Parcel> {
+    pub(crate) fn lane(&self) -> &Handoff<T::HeldLock> {
         &self.lane
     }
 
@@ -125,7 +130,7 @@ impl<T: Shared> Queue<T> {
         &self,
         mode: Mode,
         thread: ThreadToken,
-    ) -> Option<(Turn<'_, T>, Box<T::Parcel>)> {
+    ) -> Option<(Turn<'_, T>, Box<T::HeldLock>)> {
         let mut state = self.state();
         if !state.is_open() || !state.waiting.is_empty() || !state.is_empty() {
             return None;
@@ -137,10 +142,15 @@ impl<T: Shared> Queue<T> {
     }
 
     /// The turn, or a place behind those who wait already. One that competes comes by at the lane.
-    pub(crate) fn line_up(&self, mode: Mode, thread: ThreadToken, competes: bool) -> Joined<'_, T> {
+    pub(crate) fn line_up(
+        &self,
+        mode: Mode,
+        thread: ThreadToken,
+        competes: bool,
+    ) -> Enqueued<'_, T> {
         let mut state = self.state();
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
-            return Joined::Turn(self.grant(&mut state, mode, thread));
+            return Enqueued::Turn(self.grant(&mut state, mode, thread));
         }
         let sleeper = Arc::new(Sleeper::default());
         let mut waiter = Waiter::new(mode, thread, &sleeper);
@@ -151,21 +161,23 @@ impl<T: Shared> Queue<T> {
         }
         let ticket = state.waiting.push_back(waiter);
         let aim = Aim::Enter(mode, ticket);
-        Joined::Place(Place::new(self, &state, sleeper, thread, aim, competes))
+        Enqueued::QueuedWaiter(QueuedWaiter::new(
+            self, &state, sleeper, thread, aim, competes,
+        ))
     }
 
     /// The turn to upgrade, or a place before everybody else. From now on this thread counts as the upgradable
     /// reader, or none: the guard may have come from another thread.
-    pub(crate) fn line_up_to_upgrade(&self, thread: ThreadToken) -> Joined<'_, T> {
+    pub(crate) fn line_up_to_upgrade(&self, thread: ThreadToken) -> Enqueued<'_, T> {
         let mut state = self.state();
         state.upgradable = Some(thread);
         if state.is_open() && state.readers.is_empty() {
             state.busy = Some(Busy::Upgrading);
-            return Joined::Turn(Turn::new(self, &state, thread, Purpose::Upgrade));
+            return Enqueued::Turn(Turn::new(self, &state, thread, Purpose::Upgrade));
         }
         let sleeper = Arc::new(Sleeper::default());
         state.upgrader = Some(Arc::clone(&sleeper));
-        Joined::Place(Place::new(
+        Enqueued::QueuedWaiter(QueuedWaiter::new(
             self,
             &state,
             sleeper,
@@ -176,7 +188,7 @@ impl<T: Shared> Queue<T> {
     }
 
     /// Leaves, for one who was alone and has let go; the value is of no use any more if not kept.
-    pub(crate) fn leave_alone(&self, keep: bool, spare: Option<Box<T::Parcel>>) {
+    pub(crate) fn leave_alone(&self, keep: bool, spare: Option<Box<T::HeldLock>>) {
         let mut state = self.state();
         state.alone = None;
         state.since = None;
@@ -193,9 +205,9 @@ impl<T: Shared> Queue<T> {
     /// let go and leave, as no thread.
     pub(crate) fn pass_by_lane(
         &self,
-        parcel: Box<T::Parcel>,
+        parcel: Box<T::HeldLock>,
         access: Access,
-    ) -> Option<Box<T::Parcel>> {
+    ) -> Option<Box<T::HeldLock>> {
         let mut state = self.state();
         if access == Access::Exclusive {
             state.alone = Some(ThreadToken::NONE);
@@ -214,9 +226,9 @@ impl<T: Shared> Queue<T> {
     /// allowed. If not, the parcel is given back.
     pub(crate) fn linger(
         &self,
-        parcel: Box<T::Parcel>,
+        parcel: Box<T::HeldLock>,
         is_allowed: impl FnOnce() -> bool,
-    ) -> Option<Box<T::Parcel>> {
+    ) -> Option<Box<T::HeldLock>> {
         let mut state = self.state();
         if !state.waiting.is_empty() || !is_allowed() {
             return Some(parcel);
@@ -243,7 +255,7 @@ impl<T: Shared> Queue<T> {
     }
 
     /// What was left in the lane, in a forked child, to whom it means nothing.
-    pub(crate) fn empty_lane(&self) -> Option<Box<T::Parcel>> {
+    pub(crate) fn empty_lane(&self) -> Option<Box<T::HeldLock>> {
         self.lane.withdraw()
     }
 

@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Cause, Error, Operation, Result};
-use crate::named::Directory;
-use crate::options::Settings;
 use crate::protocol::Protocol;
 use crate::sys::fork::PrivateFile;
-use crate::sys::{self, FileSort, Status, place};
+use crate::sys::{self, FileSort, FsTraits, Status, place};
+use crate::types::directory::Directory;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::settings::Settings;
 
 /// An absolute path that can be a lock file's.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -203,7 +203,7 @@ fn open_for_reading(path: &Path, settings: &Settings) -> Option<File> {
     }
     let file = sys::file::open_existing(path, settings.follow_symlinks, false).ok()?;
     // A server may make a lock of bytes of it, for which the file must be open for writing.
-    (settings.only_reads || !sys::file::is_remote(&file)).then_some(file)
+    (settings.only_reads || !FsTraits::of(&file).is_remote).then_some(file)
 }
 
 fn link_target(path: &Path) -> Option<PathBuf> {

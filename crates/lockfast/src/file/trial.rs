@@ -2,8 +2,8 @@
 
 use std::fs::File;
 
-use crate::protocol;
-use crate::protocol::plan::Access;
+use crate::protocol::layout;
+use crate::sys::Access;
 use crate::sys::{self, Target};
 
 /// Where a file system is a process: does it grant a lock that another open file has?
@@ -15,7 +15,7 @@ pub(super) fn grants_what_is_held(file: &File) -> bool {
     let Some(other) = sys::file::opened_again(file) else {
         return false;
     };
-    let byte = Target::Bytes(protocol::TRIAL);
+    let byte = Target::Bytes(layout::TRIAL);
     // Shared, as others may try at the same time.
     let held = matches!(sys::lock::try_lock(file, Access::Shared, byte), Ok(true));
     let granted = held

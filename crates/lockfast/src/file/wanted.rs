@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Goal, LockFile};
+use crate::handle::watcher::Watched;
 use crate::protocol::linger;
-use crate::protocol::plan::{Access, Range};
-use crate::sys::bell;
+use crate::sys::notifier;
 use crate::sys::{self, Target};
-use crate::watcher::Watched;
+use crate::sys::{Access, Range};
 
 impl LockFile {
     /// Is everybody noticed who opens it, and whatever is done to it?
     pub(crate) fn is_heard(&self) -> bool {
-        self.is_heard
+        self.traits.supports_watch
     }
 
     /// It is watched from now on, until it is dropped.
@@ -32,25 +32,25 @@ impl LockFile {
     /// Tells that it is kept; `false` when somebody wants it. Ends with the release, in either case.
     pub(crate) fn begin_to_keep(&self) -> bool {
         self.has_sign.store(true, Ordering::Relaxed);
-        matches!(self.try_bytes(Access::Shared, linger::signs()), Ok(true))
+        matches!(self.try_bytes(Access::Shared, linger::marks()), Ok(true))
             && sys::lock::blocker(&self.file, Access::Exclusive, linger::wanted()).is_none()
     }
 
     /// Does somebody else keep it, or may do so?
     pub(crate) fn may_be_kept(&self) -> bool {
-        let kept = linger::kept();
-        self.is_heard && sys::lock::blocker(&self.file, Access::Exclusive, kept).is_some()
+        let kept = linger::cache_mark();
+        self.is_heard() && sys::lock::blocker(&self.file, Access::Exclusive, kept).is_some()
     }
 
     /// Tells that it is wanted until what this returns is dropped, and rings if somebody may keep it.
     pub(crate) fn ask_for(&self, goal: Goal) -> Asking<'_> {
-        if self.is_heard && goal != Goal::LeadLine {
+        if self.is_heard() && goal != Goal::LeadLine {
             self.has_sign.store(true, Ordering::Relaxed);
-            let sign = linger::sign(std::process::id(), sys::file::number(&self.file));
+            let sign = linger::waiter_mark(std::process::id(), sys::file::number(&self.file));
             if !matches!(self.try_bytes(Access::Exclusive, sign), Ok(true)) {
                 // Should this fail, what is kept is given up when its time is over.
                 let _ = self.try_bytes(Access::Shared, linger::wanted());
-                bell::ring(&self.file);
+                notifier::notify(&self.file);
             }
         }
         Asking {

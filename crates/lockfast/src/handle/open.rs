@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::{Handle, OfProcess};
-use crate::error::{Cause, Error, Operation, Result};
+use crate::file::owner;
 use crate::file::{self, LockFile, Opened};
-use crate::handles;
-use crate::identity::Verify;
-use crate::options::Settings;
-use crate::order::Fairness;
-use crate::owner;
-use crate::per_process::PerProcess;
 use crate::protocol::Protocol;
 use crate::queue::Turn;
 use crate::sys::FileId;
+use crate::sys::per_process::PerProcess;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::fairness::Fairness;
+use crate::types::settings::Settings;
+use crate::types::verify::Verify;
 use crate::wait::Wait;
 
 impl Handle {
@@ -101,7 +100,7 @@ impl Handle {
         if let (Some(file), _) = handle.process().queue.glance() {
             handle.watch(&file)?;
         }
-        handles::remember(&handle);
+        super::registry::remember(&handle);
         Ok(handle)
     }
 

@@ -1,10 +1,12 @@
 //! What locked bytes mean, when lockfast locked them.
 
-use super::snapshot::{KernelLock, end};
-use super::{Kind, Mode, Role};
-use crate::protocol::plan::{Part, Range};
+use super::snapshot::{RawLock, end};
+use super::view::{Kind, Mode, Role};
+use crate::protocol::plan::Part;
+use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
-use crate::protocol::{self, Blocker, linger, permits};
+use crate::protocol::{Blocker, linger, permits};
+use crate::sys::Range;
 
 /// What an open file description has of a lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub(super) enum Meaning {
 /// What the locks of one description mean; `None` when they are not lockfast's.
 ///
 /// The number of permits is that of the file.
-pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Meaning> {
+pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning> {
     if locks.iter().any(|lock| lock.kind != Kind::Ofd) {
         return None;
     }
@@ -34,7 +36,7 @@ pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Mean
         let (role, exclusive) = (Role::Writer, true);
         return Some(Meaning::Holds { role, exclusive });
     }
-    let reads = |lock: &&KernelLock| {
+    let reads = |lock: &&RawLock| {
         let ends = end(lock.range);
         !lock.exclusive
             && lock.range.start == 0
@@ -59,8 +61,7 @@ pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Mean
         return Some(Meaning::LeadsLine);
     }
     if let Some(of) = permits {
-        let within =
-            |lock: &&KernelLock| lock.exclusive && end(lock.range) <= end(permits::all(of));
+        let within = |lock: &&RawLock| lock.exclusive && end(lock.range) <= end(permits::all(of));
         let count = locks
             .iter()
             .filter(within)
@@ -70,12 +71,12 @@ pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Mean
             return Some(Meaning::HasPermits { count, of });
         }
     }
-    let beside = |lock: &KernelLock| is_beside(lock.range);
+    let beside = |lock: &RawLock| is_beside(lock.range);
     locks.iter().all(beside).then_some(Meaning::OnTheWay)
 }
 
 /// What somebody waits to become who waits for these bytes.
-pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
+pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
     if lock.kind != Kind::Ofd {
         return None;
     }
@@ -87,17 +88,17 @@ pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
         }
         return is(Part::Head).then_some(Role::Permit);
     }
-    (is(Part::Entrance) || is(Part::Main)).then_some(Role::Reader)
+    (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
 }
 
 /// What somebody waits to become who waits for an earlier ticket, and has these locks itself: shared or
 /// not, and the role if its ticket tells.
 pub(super) fn awaited_in_line(
-    lock: &KernelLock,
-    own: &[KernelLock],
+    lock: &RawLock,
+    own: &[RawLock],
     permits: Option<u32>,
 ) -> Option<(Mode, Option<Role>)> {
-    let side = |lock: &KernelLock| match lock.kind {
+    let side = |lock: &RawLock| match lock.kind {
         Kind::Ofd => tickets::side_of(lock.range),
         _ => None,
     };
@@ -111,7 +112,7 @@ pub(super) fn awaited_in_line(
 }
 
 /// With how many permits somebody has the file open, if this lock says so.
-pub(super) fn permits_of(lock: &KernelLock) -> Option<u32> {
+pub(super) fn permits_of(lock: &RawLock) -> Option<u32> {
     if lock.kind != Kind::Ofd || lock.exclusive || lock.range.len != 1 {
         return None;
     }
@@ -119,7 +120,7 @@ pub(super) fn permits_of(lock: &KernelLock) -> Option<u32> {
 }
 
 /// Is it the first in the line for permits?
-pub(crate) fn leads_line(locks: &[KernelLock]) -> bool {
+pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
     let head = Part::Head.range(0);
     locks
         .iter()
@@ -127,15 +128,15 @@ pub(crate) fn leads_line(locks: &[KernelLock]) -> bool {
 }
 
 /// Does it have a permit, if that is a semaphore's file? Whoever leads the line has not, whatever it has found.
-pub(super) fn has_permits(locks: &[KernelLock]) -> bool {
+pub(super) fn has_permits(locks: &[RawLock]) -> bool {
     let all = end(permits::all(permits::MAX));
     let is_permit =
-        |lock: &KernelLock| lock.kind == Kind::Ofd && lock.exclusive && end(lock.range) <= all;
+        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && end(lock.range) <= all;
     !leads_line(locks) && locks.iter().any(is_permit)
 }
 
 /// Who a lock says that it belongs to, in the pid namespace with this fingerprint.
-pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
+pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
     if lock.kind != Kind::Ofd || !names_writer(lock) {
         return None;
     }
@@ -144,24 +145,25 @@ pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
         len: end(lock.range),
         pid: None,
     };
-    protocol::holder(blocker, namespace)?.pid()
+    let tag = Tag::of(blocker)?;
+    tag.is_of(namespace).then_some(tag.pid)
 }
 
 /// Who waits with this sign, if it is one and its pid is of this namespace.
-pub(crate) fn sign_of(lock: &KernelLock) -> Option<u32> {
+pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
     let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
     is_taken
-        .then(|| linger::owner_of_sign(lock.range))
+        .then(|| linger::owner_of_mark(lock.range))
         .flatten()
 }
 
 /// Are these locks of somebody who holds nothing?
-pub(crate) fn is_on_the_way(locks: &[KernelLock]) -> bool {
+pub(crate) fn is_on_the_way(locks: &[RawLock]) -> bool {
     meaning(locks, None) == Some(Meaning::OnTheWay)
 }
 
 /// A range that ends with the largest offset has no end, to the kernel.
-pub(crate) fn to_the_end(mut lock: KernelLock) -> KernelLock {
+pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
     const BEHIND: u64 = 1 << 63;
     if end(lock.range) >= BEHIND {
         lock.range.len = 0;
@@ -170,13 +172,13 @@ pub(crate) fn to_the_end(mut lock: KernelLock) -> KernelLock {
 }
 
 /// Does it reach into the bytes that name their holder?
-fn is_tagged(lock: &KernelLock) -> bool {
+fn is_tagged(lock: &RawLock) -> bool {
     let ends = end(lock.range);
     lock.exclusive && (end(Part::Upgrade.range(0))..=Part::Rooms.range(0).start).contains(&ends)
 }
 
 /// Is it a writer's lock, or what one asks for that waits to be the next?
-fn names_writer(lock: &KernelLock) -> bool {
+fn names_writer(lock: &RawLock) -> bool {
     let upgrade = Part::Upgrade.range(0);
     let starts = lock.range.start == 0 || lock.range.start == upgrade.start;
     starts && is_tagged(lock) && lock.range != upgrade
@@ -187,35 +189,36 @@ fn is_beside(range: Range) -> bool {
     range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
-fn covers(lock: &KernelLock, byte: u64) -> bool {
+fn covers(lock: &RawLock, byte: u64) -> bool {
     (lock.range.start..end(lock.range)).contains(&byte)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::tag::exclusive_len;
 
-    fn lock(exclusive: bool, range: Range) -> KernelLock {
+    fn lock(exclusive: bool, range: Range) -> RawLock {
         let kind = Kind::Ofd;
-        KernelLock {
+        RawLock {
             kind,
             exclusive,
             range,
         }
     }
 
-    fn part(exclusive: bool, part: Part) -> KernelLock {
-        lock(exclusive, part.range(protocol::exclusive_len(4711, 7)))
+    fn part(exclusive: bool, part: Part) -> RawLock {
+        lock(exclusive, part.range(exclusive_len(4711, 7)))
     }
 
     #[test]
     fn each_way_to_hold_a_lock_is_known_by_its_bytes() {
         let holds = |role, exclusive| Some(Meaning::Holds { role, exclusive });
-        let writer = part(true, Part::Whole);
+        let writer = part(true, Part::MainToTag);
         assert_eq!(meaning(&[writer], None), holds(Role::Writer, true));
         assert_eq!(named_pid(&writer, 7), Some(4711));
         assert_eq!(named_pid(&writer, 8), None);
-        let next = part(true, Part::Tagged);
+        let next = part(true, Part::UpgradeAndTag);
         assert_eq!(named_pid(&next, 7), Some(4711));
         let reader = part(false, Part::Main);
         assert_eq!(meaning(&[reader], None), holds(Role::Reader, false));
@@ -239,7 +242,7 @@ mod tests {
         for locks in [
             &[part(false, Part::FirstRoom)][..],
             &[part(true, Part::Upgrade), part(true, Part::Gate)],
-            &[part(false, Part::Waiting), presence],
+            &[part(false, Part::PermitQueue), presence],
             &[presence],
         ] {
             assert_eq!(
@@ -259,10 +262,10 @@ mod tests {
     #[test]
     fn who_waits_is_known_by_what_for() {
         for (lock, role) in [
-            (part(true, Part::Whole), Some(Role::Writer)),
+            (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
-            (part(true, Part::Tagged), Some(Role::Writer)),
-            (part(false, Part::Entrance), Some(Role::Reader)),
+            (part(true, Part::UpgradeAndTag), Some(Role::Writer)),
+            (part(false, Part::MainAndGate), Some(Role::Reader)),
             (part(true, Part::Head), Some(Role::Permit)),
             // An upgradable reader, or a writer whose pid is not known.
             (part(true, Part::Upgrade), None),
@@ -282,7 +285,10 @@ mod tests {
             };
             range
         };
-        let own = [lock(true, ticket(8)), lock(true, linger::sign(4711, 3))];
+        let own = [
+            lock(true, ticket(8)),
+            lock(true, linger::waiter_mark(4711, 3)),
+        ];
         assert_eq!(meaning(&own, None), Some(Meaning::OnTheWay));
         assert_eq!(sign_of(&own[1]), Some(4711));
         let earlier = lock(false, ticket(7));
@@ -291,9 +297,12 @@ mod tests {
         let permit = Some((Mode::Exclusive, Some(Role::Permit)));
         assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
         assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
-        assert_eq!(awaited_in_line(&part(true, Part::Whole), &own, None), None);
+        assert_eq!(
+            awaited_in_line(&part(true, Part::MainToTag), &own, None),
+            None
+        );
         // One that keeps a lock has it.
-        let keeper = [part(true, Part::Whole), lock(false, linger::signs())];
+        let keeper = [part(true, Part::MainToTag), lock(false, linger::marks())];
         let (role, exclusive) = (Role::Writer, true);
         let holds = Some(Meaning::Holds { role, exclusive });
         assert_eq!(meaning(&keeper, None), holds);
@@ -308,13 +317,13 @@ mod tests {
                 assert_eq!(meaning(&[lock(exclusive, range)], None), None, "{range:?}");
             }
         }
-        let whole = part(true, Part::Whole);
+        let whole = part(true, Part::MainToTag);
         let kind = Kind::Classic;
-        assert_eq!(meaning(&[KernelLock { kind, ..whole }], None), None);
+        assert_eq!(meaning(&[RawLock { kind, ..whole }], None), None);
         // One that ends where a tag would, but is shared, or does not begin as one of lockfast's.
         let (exclusive, mut later) = (false, whole);
         (later.range.start, later.range.len) = (1, whole.range.len - 1);
-        for foreign in [KernelLock { exclusive, ..whole }, later] {
+        for foreign in [RawLock { exclusive, ..whole }, later] {
             assert_eq!(meaning(&[foreign], None), None, "{foreign:?}");
             assert_eq!(named_pid(&foreign, 7), None, "{foreign:?}");
             assert_eq!(awaited(&foreign), None, "{foreign:?}");

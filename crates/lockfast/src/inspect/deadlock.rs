@@ -11,9 +11,9 @@ mod waits;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
-use self::waits::Wait;
+use self::waits::WaitEdge;
 use super::snapshot::{FileKey, Snapshot};
-use super::{LockedFile, Process, located};
+use super::view::{LockedFile, Process};
 
 /// Processes that wait for each other in a circle, for certain or possibly.
 ///
@@ -56,7 +56,7 @@ pub(super) fn find(snapshot: &Snapshot) -> Vec<Deadlock> {
 
 /// The circles of those waits in which nobody is that was named before.
 fn circles(
-    waits: &BTreeMap<u32, Vec<Wait>>,
+    waits: &BTreeMap<u32, Vec<WaitEdge>>,
     named: &mut HashSet<u32>,
 ) -> Vec<Vec<(u32, Option<FileKey>)>> {
     let mut stuck: BTreeSet<u32> = waits.keys().copied().collect();
@@ -92,7 +92,7 @@ fn circles(
 /// The way from a process back to itself, with what each waits for.
 fn shortest_circle(
     start: u32,
-    waits: &BTreeMap<u32, Vec<Wait>>,
+    waits: &BTreeMap<u32, Vec<WaitEdge>>,
     stuck: &BTreeSet<u32>,
 ) -> Option<Vec<(u32, Option<FileKey>)>> {
     let mut from = HashMap::<u32, (u32, Option<FileKey>)>::new();
@@ -131,7 +131,7 @@ fn told(
         .map(|(pid, file)| {
             Some(DeadlockStep {
                 process: snapshot.processes.get(pid)?.clone(),
-                file: file.map(|file| located(file, snapshot)),
+                file: file.map(|file| snapshot.located(file)),
             })
         })
         .collect::<Option<_>>()?;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::{LockView, Opener, Process, State};
-use crate::error::Error;
-use crate::text::Shown;
+use super::report;
+use super::view::{LockView, Opener, Process, State};
+use crate::types::error::Error;
+use crate::types::text::Shown;
 
 /// An [`Error`] together with those who hold the lock, as they were found when it was
 /// [explained](Error::explain).
@@ -51,7 +52,7 @@ impl Error {
     pub fn explain(&self) -> Explained<'_> {
         let (mut holders, mut openers) = (Vec::new(), Vec::new());
         if self.is_contended() || self.is_timed_out() {
-            if let Ok(report) = super::path(self.path()) {
+            if let Ok(report) = report::path(self.path()) {
                 holders = report.locks;
                 openers = report.openers;
                 holders.retain(|lock| lock.state == State::Holding && !lock.processes.is_empty());

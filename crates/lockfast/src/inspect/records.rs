@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::snapshot::{Content, FileKey, Snapshot};
-use super::{Kind, opened};
-use crate::owner::{self, Owner};
-use crate::sys;
+use super::view::Kind;
+use super::{openers, system};
+use crate::file::owner::{self, Owner};
 
 /// The records of files that are held by somebody alone.
 ///
@@ -30,12 +30,12 @@ pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
     let alone = snapshot.opened.iter();
     wanted.extend(
         alone
-            .filter(|(_, opened)| opened::may_have_record(opened))
+            .filter(|(_, opened)| openers::may_have_record(opened))
             .map(|(file, _)| *file),
     );
     let record = |file: &FileKey| {
         let place = snapshot.places.get(file)?;
-        let file = sys::locks::open(&place.content, *file, owner::is_length)?;
+        let file = system::open(&place.content, *file, owner::is_length)?;
         owner::holder(&file)
     };
     let records = wanted.difference(&spared);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Kind, Process};
-use crate::protocol::plan::Range;
+use super::view::{Kind, LockedFile, Process};
+use crate::sys::Range;
 
 /// A file as the kernel's table of locks names it.
 ///
@@ -21,7 +21,7 @@ pub(crate) struct FileKey {
 
 /// A lock that is held or wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct KernelLock {
+pub(crate) struct RawLock {
     pub(crate) kind: Kind,
     pub(crate) exclusive: bool,
     pub(crate) range: Range,
@@ -33,14 +33,14 @@ pub(crate) struct Description {
     pub(crate) file: FileKey,
     /// The processes that have it open; none when they could not be found.
     pub(crate) owners: Vec<u32>,
-    pub(crate) locks: Vec<KernelLock>,
+    pub(crate) locks: Vec<RawLock>,
 }
 
 /// A lock for which a thread sleeps in the kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) file: FileKey,
-    pub(crate) lock: KernelLock,
+    pub(crate) lock: RawLock,
     pub(crate) pid: Option<u32>,
     pub(crate) since: Option<SystemTime>,
 }
@@ -64,15 +64,15 @@ pub(crate) struct Gaps {
 /// What a system tells that has no table of locks: who has a file open, and which of its bytes somebody
 /// has for himself.
 #[derive(Clone, Debug)]
-pub(crate) struct Opened {
-    pub(crate) taken: Taken,
+pub(crate) struct Observation {
+    pub(crate) taken: TakenBytes,
     pub(crate) openers: Vec<u32>,
 }
 
 /// Which bytes of a file are locked exclusively, of those that mean something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a byte")]
-pub(crate) struct Taken {
+pub(crate) struct TakenBytes {
     /// The one that all programs lock.
     pub(crate) first: bool,
     /// One that only a lock of all main bytes has.
@@ -95,16 +95,6 @@ pub(crate) struct Place {
 }
 
 /// How the content of a file can be read.
-#[cfg_attr(
-    any(
-        not(any(target_os = "linux", target_os = "android")),
-        lockfast_unsupported
-    ),
-    allow(
-        dead_code,
-        reason = "there only files are looked at that the user named, or none"
-    )
-)]
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// By this path.
@@ -132,7 +122,7 @@ pub(crate) struct Snapshot {
     pub(crate) descriptions: Vec<Description>,
     pub(crate) requests: Vec<Request>,
     /// Where the locks are not known.
-    pub(crate) opened: HashMap<FileKey, Opened>,
+    pub(crate) opened: HashMap<FileKey, Observation>,
     pub(crate) places: HashMap<FileKey, Place>,
     /// Those that have a lock or wait for one, and their ancestors.
     pub(crate) processes: HashMap<u32, Process>,
@@ -143,6 +133,19 @@ pub(crate) struct Snapshot {
     pub(crate) gaps: Gaps,
 }
 
+impl Snapshot {
+    /// Returns the file with the path that is known of it.
+    pub(crate) fn located(&self, file: FileKey) -> LockedFile {
+        let place = self.places.get(&file);
+        LockedFile {
+            path: place.and_then(|place| place.path.clone()),
+            is_deleted: place.is_some_and(|place| place.deleted),
+            device: (file.major, file.minor),
+            inode: file.inode,
+        }
+    }
+}
+
 /// The first byte behind the range.
 pub(crate) fn end(range: Range) -> u64 {
     match range.len {
@@ -151,7 +154,7 @@ pub(crate) fn end(range: Range) -> u64 {
     }
 }
 
-impl KernelLock {
+impl RawLock {
     /// Can the two not be held by different owners at once?
     pub(crate) fn conflicts(&self, other: &Self) -> bool {
         let families = (self.kind == Kind::Flock) == (other.kind == Kind::Flock);

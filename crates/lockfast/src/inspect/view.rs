@@ -5,9 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::owner::Owner;
-use crate::protocol::{self, Blocker};
-use crate::text::{LONGEST_COMMAND, Line, Shown};
+use crate::file::owner::Owner;
+use crate::protocol::Blocker;
+use crate::protocol::tag::Tag;
+use crate::types::text::{LONGEST_COMMAND, Line, Shown};
 
 /// A lock that is held, or waited for.
 #[derive(Clone, Debug)]
@@ -192,7 +193,7 @@ impl LockView {
         let (start, last) = self.range;
         let len = last.map_or(0, |last| (last - start).saturating_add(1));
         let pid = None;
-        let tag = protocol::tagged_pid(Blocker { start, len, pid });
+        let tag = Tag::of(Blocker { start, len, pid }).map(|tag| tag.pid);
         self.kind == Kind::Ofd && tag == Some(owner.pid()) && owner.is_of_this_boot()
     }
 }

@@ -12,7 +12,9 @@
 use stateright::{Model, Property};
 
 use super::permits;
-use super::plan::{self, Access, Mode, Part, Plan, Step};
+use super::plan::Part;
+use super::plan::{self, Mode, Plan, Step};
+use crate::sys::Access;
 
 /// The bytes that matter, each standing for all like it.
 pub(crate) const MAIN: usize = 0;
@@ -113,30 +115,30 @@ struct Scene {
 
 impl Plans {
     const REAL: Self = Self {
-        quick: plan::quick,
-        patient: plan::patient,
+        quick: plan::try_plan,
+        patient: plan::wait_plan,
         upgrade: plan::UPGRADE,
-        line_up: permits::LINE_UP,
+        line_up: permits::JOIN_QUEUE,
     };
 }
 
 pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
         Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
-        Part::Whole => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
-        Part::Entrance => &[MAIN, PERMIT, HEAD, GATE],
+        Part::MainToTag => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
+        Part::MainAndGate => &[MAIN, PERMIT, HEAD, GATE],
         Part::Main => &[MAIN, PERMIT, HEAD],
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
-        Part::Tagged => &[UPGRADE, TAG],
-        Part::BeyondMain => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
-        Part::BeyondUpgrade => &[TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
+        Part::UpgradeAndTag => &[UPGRADE, TAG],
+        Part::GateAndAbove => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
+        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
         Part::FirstRoom => &[FIRST_ROOM],
         Part::SecondRoom => &[SECOND_ROOM],
-        Part::Waiting => &[WAITING],
+        Part::PermitQueue => &[WAITING],
         Part::Head => &[HEAD],
-        Part::Line => &[HEAD, WAITING],
+        Part::HeadToQueue => &[HEAD, WAITING],
     }
 }
 
@@ -255,7 +257,7 @@ impl Scene {
         match doing {
             Doing::Trying(Aim::Enter(mode), _) => (self.plans.quick)(mode),
             Doing::Waiting(Aim::Enter(mode), _) => (self.plans.patient)(mode),
-            Doing::Trying(Aim::Upgrade, _) => plan::UPGRADE_QUICK,
+            Doing::Trying(Aim::Upgrade, _) => plan::UPGRADE_TRY,
             Doing::Waiting(Aim::Upgrade, _) => self.plans.upgrade,
             Doing::Trying(Aim::Lead, _) | Doing::Waiting(Aim::Lead, _) => self.plans.line_up,
             Doing::Trying(Aim::Downgrade(from, to), _)
@@ -366,7 +368,7 @@ impl Scene {
         }
         let process = &mut machine.processes[who];
         process.locks[PERMIT] = Some(Access::Exclusive);
-        process.unlock(Part::Line);
+        process.unlock(Part::HeadToQueue);
         process.doing = Doing::HasPermit;
         Some(machine)
     }
@@ -387,7 +389,7 @@ impl Scene {
         let doing = machine.processes[who].doing;
         if doing == Doing::Leading {
             let process = &mut machine.processes[who];
-            process.unlock(Part::Line);
+            process.unlock(Part::HeadToQueue);
             process.doing = Doing::Nothing;
             return machine;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::protocol::plan::Mode;
-use crate::thread::ThreadToken;
+use crate::types::thread::ThreadToken;
 
 use super::sleeper::Sleeper;
 

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use super::state::State;
 use super::{Queue, Shared};
-use crate::primitive::{MutexGuard, Ordering};
+use crate::sys::primitive::{MutexGuard, Ordering};
 
 /// The state, until dropped. Whoever got the turn meanwhile is woken when the mutex is free again: a
 /// thread would run into it, and a task's waker may do anything.

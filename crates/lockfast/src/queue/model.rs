@@ -22,19 +22,19 @@ struct Kernel {
     may_linger: AtomicBool,
 }
 
-struct Parcel {
+struct HeldLock {
     queue: Arc<Queue<Kernel>>,
     kernel: Arc<Kernel>,
 }
 
-impl Parcel {
-    fn lane(&self) -> Option<&Lane<Self>> {
+impl HeldLock {
+    fn lane(&self) -> Option<&Handoff<Self>> {
         Some(self.queue.lane())
     }
 }
 
 impl Shared for Kernel {
-    type Parcel = Parcel;
+    type HeldLock = HeldLock;
 
     fn let_go(&self) -> bool {
         assert!(self.is_granted.swap(false, Ordering::SeqCst), "it is held");
@@ -45,14 +45,14 @@ impl Shared for Kernel {
 /// How a thread got in.
 enum Held {
     Own(Arc<Kernel>),
-    Lane(Box<Parcel>),
+    Handoff(Box<HeldLock>),
 }
 
 impl Held {
     fn kernel(&self) -> &Kernel {
         match self {
             Self::Own(kernel) => kernel,
-            Self::Lane(parcel) => &parcel.kernel,
+            Self::Handoff(parcel) => &parcel.kernel,
         }
     }
 }
@@ -88,7 +88,7 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
     }
     let mut turn = loop {
         if let Some(parcel) = queue.take_from_lane(mode, thread) {
-            return Some(Held::Lane(parcel));
+            return Some(Held::Handoff(parcel));
         }
         match queue.try_enter(mode, thread) {
             Entry::Turn(turn) => break turn,
@@ -97,8 +97,8 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
             Entry::Full => {}
         }
         let mut place = match queue.line_up(mode, thread, waits.competes()) {
-            Joined::Turn(turn) => break turn,
-            Joined::Place(place) => place,
+            Enqueued::Turn(turn) => break turn,
+            Enqueued::QueuedWaiter(place) => place,
         };
         if matches!(waits, Waits::Wrongly | Waits::Asleep) {
             assert_eq!(place.park(None), crate::sys::Parked::Granted);
@@ -106,9 +106,9 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
         }
         loop {
             match place.come_by() {
-                Met::Granted => break,
-                Met::Lane(parcel) => return Some(Held::Lane(parcel)),
-                Met::Nothing => {
+                SpinOutcome::Granted => break,
+                SpinOutcome::Handoff(parcel) => return Some(Held::Handoff(parcel)),
+                SpinOutcome::Nothing => {
                     let until = matches!(waits, Waits::Briefly).then(Instant::now);
                     if place.park(until) == crate::sys::Parked::TimedOut {
                         return None;
@@ -129,12 +129,12 @@ fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
     let mut parcel = match held {
         Held::Own(kernel) => {
             is_by_lane = false;
-            Box::new(Parcel {
+            Box::new(HeldLock {
                 queue: Arc::clone(queue),
                 kernel,
             })
         }
-        Held::Lane(parcel) => match Lane::leave_by(parcel, Parcel::lane, Mode::Exclusive) {
+        Held::Handoff(parcel) => match Handoff::leave_by(parcel, HeldLock::lane, Mode::Exclusive) {
             Ok(()) => return,
             Err(parcel) => parcel,
         },

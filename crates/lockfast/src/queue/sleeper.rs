@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::primitive::{Mutex, MutexGuard, Parker};
 use crate::sys::Parked;
+use crate::sys::primitive::{Mutex, MutexGuard, Parker};
 
 /// One wait for the turn.
 #[derive(Debug, Default)]

@@ -34,8 +34,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::protocol::plan::{Access, Mode};
-use crate::thread::ThreadToken;
+use crate::protocol::plan::Mode;
+use crate::sys::Access;
+use crate::types::thread::ThreadToken;
 
 use super::Shared;
 use super::left_out::{Step, is_left_out};
@@ -46,7 +47,7 @@ use super::sleeper::Sleeper;
 pub(super) struct State<T: Shared> {
     value: Option<Arc<T>>,
     /// What the last one who left had of this value, for the next one.
-    pub(super) spare: Option<Box<T::Parcel>>,
+    pub(super) spare: Option<Box<T::HeldLock>>,
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
     pub(super) alone: Option<ThreadToken>,

@@ -11,7 +11,7 @@ const THIRD: ThreadToken = ThreadToken::for_test(3);
 
 /// How often it was let go.
 impl Shared for AtomicU32 {
-    type Parcel = u32;
+    type HeldLock = u32;
 
     fn let_go(&self) -> bool {
         self.fetch_add(1, Ordering::Relaxed);
@@ -20,7 +20,7 @@ impl Shared for AtomicU32 {
 }
 
 impl Shared for i32 {
-    type Parcel = u32;
+    type HeldLock = u32;
 
     fn let_go(&self) -> bool {
         true
@@ -47,18 +47,18 @@ fn is_full(queue: &Queue<i32>, mode: Mode) -> bool {
     matches!(queue.try_enter(mode, THIRD), Entry::Full)
 }
 
-fn place(queue: &Queue<i32>, mode: Mode) -> Place<'_, i32> {
+fn place(queue: &Queue<i32>, mode: Mode) -> QueuedWaiter<'_, i32> {
     match queue.line_up(mode, THIRD, false) {
-        Joined::Place(place) => place,
-        Joined::Turn(_) => panic!("the queue was empty"),
+        Enqueued::QueuedWaiter(place) => place,
+        Enqueued::Turn(_) => panic!("the queue was empty"),
     }
 }
 
-fn entered(place: Place<'_, i32>) -> Turn<'_, i32> {
+fn entered(place: QueuedWaiter<'_, i32>) -> Turn<'_, i32> {
     place.enter().ok().expect("it has the turn")
 }
 
-fn is_granted(place: &Place<'_, i32>) -> bool {
+fn is_granted(place: &QueuedWaiter<'_, i32>) -> bool {
     place.park(Some(Instant::now())) == Parked::Granted
 }
 
@@ -172,7 +172,7 @@ fn one_is_upgradable_and_upgrades_before_others_join() {
     assert!(is_full(&queue, Mode::Upgradable));
     turn_of(&queue, Mode::Read, OTHER).keep();
 
-    let Joined::Place(upgrader) = queue.line_up_to_upgrade(ONE) else {
+    let Enqueued::QueuedWaiter(upgrader) = queue.line_up_to_upgrade(ONE) else {
         panic!("there is a reader");
     };
     assert!(is_full(&queue, Mode::Read));

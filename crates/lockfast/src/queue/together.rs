@@ -23,7 +23,7 @@ use std::rc::Rc;
 use super::left_out::{self, Step};
 use super::{Queue, Shared};
 use crate::protocol::plan::Mode;
-use crate::thread::ThreadToken;
+use crate::types::thread::ThreadToken;
 
 use kernel::{HANDLE, Kernel, Other};
 use party::{Party, Role};
@@ -49,7 +49,7 @@ struct File {
 }
 
 impl Shared for File {
-    type Parcel = u32;
+    type HeldLock = u32;
 
     fn let_go(&self) -> bool {
         self.kernel.borrow_mut().release(HANDLE);

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use super::left_out::{Step, is_left_out};
 use super::line::Waiter;
-use super::place::{Aim, Place};
 use super::sleeper::Sleeper;
 use super::state::State;
+use super::waiter::{Aim, QueuedWaiter};
 use super::{Queue, Shared};
-use crate::protocol::plan::{Access, Mode};
-use crate::thread::ThreadToken;
+use crate::protocol::plan::Mode;
+use crate::sys::Access;
+use crate::types::thread::ThreadToken;
 
 /// The right to deal with the kernel; passes it on when dropped.
 pub(crate) struct Turn<'q, T: Shared> {
     queue: &'q Queue<T>,
     value: Option<Arc<T>>,
     /// For the next one, when this one leaves.
-    spare: Option<Box<T::Parcel>>,
+    spare: Option<Box<T::HeldLock>>,
     thread: ThreadToken,
     purpose: Purpose,
 }
@@ -59,12 +60,12 @@ impl<'q, T: Shared> Turn<'q, T> {
     }
 
     /// Leaves what it had of the value to the next one.
-    pub(crate) fn spare(&mut self, parcel: Box<T::Parcel>) {
+    pub(crate) fn spare(&mut self, parcel: Box<T::HeldLock>) {
         self.spare = Some(parcel);
     }
 
     /// What the one before left of what is shared.
-    pub(crate) fn take_spare(&mut self) -> Option<Box<T::Parcel>> {
+    pub(crate) fn take_spare(&mut self) -> Option<Box<T::HeldLock>> {
         self.spare.take()
     }
 
@@ -125,9 +126,9 @@ impl<'q, T: Shared> Turn<'q, T> {
     /// The last one out leaves the lane open for the next who reads, if nobody waits and it is allowed.
     pub(crate) fn linger(
         self,
-        parcel: Box<T::Parcel>,
+        parcel: Box<T::HeldLock>,
         is_allowed: impl FnOnce() -> bool,
-    ) -> Result<(), (Self, Box<T::Parcel>)> {
+    ) -> Result<(), (Self, Box<T::HeldLock>)> {
         let mut state = self.queue.state();
         if !state.waiting.is_empty() || state.upgrader.is_some() || !is_allowed() {
             drop(state);
@@ -145,7 +146,7 @@ impl<'q, T: Shared> Turn<'q, T> {
 
     /// The kernel holds it back for others: nobody joins until all who are inside have left, and
     /// then this one is first.
-    pub(crate) fn step_back(mut self) -> Place<'q, T> {
+    pub(crate) fn step_back(mut self) -> QueuedWaiter<'q, T> {
         let Purpose::Enter { mode, .. } = self.purpose else {
             unreachable!("only those who enter join")
         };
@@ -159,7 +160,7 @@ impl<'q, T: Shared> Turn<'q, T> {
             .waiting
             .push_front(Waiter::new(mode, thread, &sleeper));
         let aim = Aim::Enter(mode, ticket);
-        let place = Place::new(queue, &state, sleeper, thread, aim, false);
+        let place = QueuedWaiter::new(queue, &state, sleeper, thread, aim, false);
         // To itself, if all have left meanwhile.
         self.give_up(&mut state);
         drop(state);

@@ -5,16 +5,16 @@
 //! | module | promises |
 //! |---|---|
 //! | `file` | opens and creates without following links, truncating or blocking (a lease of another program is an error of its own); tells what stands at a path and behind a descriptor, and whose it is |
+//! | `file_system` | the facts about the file system of an open file that matter to a lock ([`FsTraits`]), by one call |
 //! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
-//! | `bell` | tells a thread that somebody closed, moved or deleted a file, or that a permit of it is free; [`bell::ring`] makes that happen |
+//! | `notifier` | wakes a thread when a file is closed, moved or deleted, or when a permit of it is free; [`notifier::notify`] makes that happen |
 //! | `watch` | tells one thread to which of many files something happened |
 //! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
 //! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
 //! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
 //! | `made_once` | holds a value that is made when it is first needed, without waiting, so that a fork can't copy a wait. The same on all sides |
-//! | `locks` | who holds and who awaits which lock of the machine; with the feature `inspect` |
-//! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
+//! //! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
 //! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
 
 #![cfg_attr(
@@ -48,9 +48,7 @@ mod windows;
 #[cfg(all(windows, not(lockfast_unsupported)))]
 use windows as side;
 
-#[cfg(feature = "inspect")]
-pub(crate) use side::locks;
-pub(crate) use side::{alarm, bell, file, fork, lock, park, place, process, watch};
+pub(crate) use side::{alarm, file, fork, lock, notifier, park, place, process, watch};
 
 #[allow(
     unsafe_code,
@@ -64,9 +62,24 @@ pub(crate) mod slot;
 )]
 pub(crate) mod made_once;
 
+mod fs_traits;
+pub(crate) mod hash;
+pub(crate) mod mutex;
+pub(crate) mod naps;
+pub(crate) mod per_process;
+#[cfg(any(windows, test))]
+pub(crate) mod pieces;
+pub(crate) mod primitive;
+mod range;
+
 use std::path::PathBuf;
 
-use crate::protocol::plan::Range;
+pub(crate) use fs_traits::FsTraits;
+pub(crate) use range::{Access, Blocker, Range};
+
+/// The name of a helper thread that waits in place of another thread of the program, where a system shows
+/// the names of threads.
+pub(crate) const STAND_IN: &str = "lockfast-block";
 
 /// How a wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +101,9 @@ pub(crate) enum Parked {
     Interrupted,
 }
 
-/// What ended a wait for a file's bell.
+/// How a wait for a notifier ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rung {
+pub(crate) enum Notified {
     /// Somebody closed the file.
     #[cfg_attr(
         not(any(target_os = "linux", target_os = "android")),

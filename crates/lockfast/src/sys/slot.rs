@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::sync::Mutex;
 
-use crate::primitive::{AtomicPtr, Ordering};
+use crate::sys::primitive::{AtomicPtr, Ordering};
 
 /// A place for one boxed value.
 pub(crate) struct Slot<P> {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::error::{Cause, Error, Operation, Result};
 use crate::sys::fork;
+use crate::types::error::{Cause, Error, Operation, Result};
 
 /// Polls the work of a task in the process that polled it first. In a forked child it fails: the helper, and
 /// the thread that would pass the turn on, exist in the parent alone, and a mutex may be locked for ever.

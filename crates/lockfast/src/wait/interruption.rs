@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::cancel::{self, Armed};
 use crate::sys::alarm::{Alarm, SIGNALS_INTERRUPT};
+use crate::types::cancel::{self, Armed};
 
 /// The deadline of a wait and the tokens under which its thread runs, for as long as this lives. Most
 /// waits have neither: then there is nothing to be dropped between the grant and whoever waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Interruption(Option<Box<Means>>);
+pub(super) struct WakeSources(Option<Box<Means>>);
 
 #[derive(Debug, Default)]
 struct Means {
@@ -23,7 +23,7 @@ struct Means {
     is_kept: bool,
 }
 
-impl Interruption {
+impl WakeSources {
     /// By the tokens, and by the deadline or by [`ring`](Self::ring), if so wanted.
     pub(super) fn by(deadline: Option<Instant>, by_others: bool) -> io::Result<Self> {
         if deadline.is_none() && !by_others && !cancel::is_possible() {
@@ -154,7 +154,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::cancel::CancelToken;
+    use crate::types::cancel::CancelToken;
 
     fn keeps_one() -> bool {
         KEPT.with_borrow(|kept| matches!(kept, Kept::Alarm(_)))
@@ -169,7 +169,7 @@ mod tests {
         }
         let of_a_helper = thread::spawn(|| {
             let token = CancelToken::new();
-            let wait = || token.run(|| drop(Interruption::by(None, false)));
+            let wait = || token.run(|| drop(WakeSources::by(None, false)));
             wait();
             assert!(!keeps_one(), "a thread of the program keeps nothing");
             keep_alarm();

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::courtesy::Courtesy;
 use super::granted::Granted;
-use super::interruption::Interruption;
-use super::{Sleeper, Wait, aside, earlier, ticker};
-use crate::error::{Error, Result};
+use super::interruption::WakeSources;
+use super::{Sleeper, Wait, earlier, offload, ticker};
+use crate::file::fifo::InOrder;
 use crate::file::{Goal, Line, LockFile};
-use crate::order::InOrder;
+use crate::sys::naps::Naps;
 use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
+use crate::types::error::{Error, Result};
 
 /// Of the helpers towards those whose releases they waited for.
 static COURTESY: Courtesy = Courtesy::new();
@@ -65,7 +66,7 @@ impl Wait<'_> {
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
     #[cfg(feature = "macros")]
-    pub(crate) async fn aside<R: Send + 'static>(
+    pub(crate) async fn offload<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
@@ -88,7 +89,7 @@ impl Wait<'_> {
             told,
             ..
         } = self;
-        let done = aside::start(line, move || {
+        let done = offload::start(line, move || {
             let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
             (wait.since, wait.told) = (since, told);
             match blocks(&mut wait) {
@@ -105,7 +106,7 @@ impl Wait<'_> {
     /// Puts this thread to sleep until the file is locked. What could have ended the wait is of no use any
     /// more, and takes its time to be dropped.
     #[cold]
-    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<Interruption> {
+    fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
         let asking = file.ask_for(goal);
         // A function of the program may panic before the plan is through, or while it is granted.
@@ -137,14 +138,14 @@ impl Wait<'_> {
         false
     }
 
-    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<Interruption> {
+    fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
         let interruption = match self.interruption(file) {
             Ok(interruption) if self.can_be_ended(&interruption, file) => interruption,
             _ => {
                 self.polled(file, goal)?;
-                return Ok(Interruption::default());
+                return Ok(WakeSources::default());
             }
         };
         self.unless_cancelled()?;
@@ -168,9 +169,9 @@ impl Wait<'_> {
     }
 
     /// What ends the kernel's call, or makes it be made again.
-    fn interruption(&self, file: &LockFile) -> io::Result<Interruption> {
+    fn interruption(&self, file: &LockFile) -> io::Result<WakeSources> {
         let deadline = self.patience.deadline();
-        let interruption = Interruption::by(deadline, self.interval().is_some())?;
+        let interruption = WakeSources::by(deadline, self.interval().is_some())?;
         let interruption = interruption.and_to_ask(self.asks_whether_to_go_on());
         if file.is_remote() {
             interruption.and_every(ASK_SERVER_AGAIN)
@@ -180,7 +181,7 @@ impl Wait<'_> {
     }
 
     /// Is the kernel's call over when it has to be?
-    fn can_be_ended(&self, interruption: &Interruption, file: &LockFile) -> bool {
+    fn can_be_ended(&self, interruption: &WakeSources, file: &LockFile) -> bool {
         let may_have_to =
             interruption.is_asked_for() || self.handle.settings().on_interrupt.is_some();
         file.has_waits() && (!may_have_to || file.signals_end_waits())
@@ -216,21 +217,19 @@ impl Wait<'_> {
         }
     }
 
-    /// Where nothing can interrupt the kernel's queue, or there is none: asks again and again, at most every
-    /// [`LONGEST_NAP`].
+    /// Polls, where nothing can interrupt the kernel's queue, or there is none.
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let holder = || file.holder(goal.access());
-        let mut nap = SHORTEST_NAP;
+        let mut naps = Naps::new();
         while !file.attempt(goal).map_err(|error| self.system(error))? {
             self.unless_cancelled()?;
             self.unless_over(holder)?;
             self.tell_if_due(holder)?;
             let until = earlier(self.patience.deadline(), self.next_call());
-            let until = earlier(until, Some(Instant::now() + nap));
+            let until = earlier(until, Some(Instant::now() + naps.next()));
             if Parker::default().park(until) == Parked::Interrupted {
                 self.unless_interrupted()?;
             }
-            nap = (nap * 2).min(LONGEST_NAP);
         }
         Ok(())
     }
@@ -265,5 +264,3 @@ thread_local! {
 const ASK_SERVER_AGAIN: Duration = Duration::from_secs(1);
 
 const KEEPERS_TIME: Duration = Duration::from_millis(1);
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(10);

@@ -6,70 +6,44 @@
 //!
 //! A thread blocks, and a task awaits. What they do is written once, as `async fn`: a thread runs it
 //! by [`now`], because its sleeps block and so nothing is ever pending. A task has a helper thread
-//! block in the kernel's queue for it (`aside`).
+//! block in the kernel's queue for it (`offload`).
 
-mod aside;
-mod bell;
 mod courtesy;
-mod crew;
 mod forked;
 mod granted;
+mod helper_pool;
 mod interruption;
 mod kernel;
+mod notifier;
+mod offload;
 mod opening;
 mod ticker;
 
+use crate::types::wait_limit::WaitLimit;
+use crate::types::waiting::Waiting;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::cancel;
-use crate::error::{Cause, Error, Operation, Result};
 use crate::handle::Handle;
-use crate::holder::Holder;
-use crate::order::Fairness;
-use crate::queue::{Joined, Met, Place, Shared, Turn};
+use crate::queue::{Enqueued, QueuedWaiter, Shared, SpinOutcome, Turn};
 use crate::sys::Parked;
-use crate::thread::ThreadToken;
-use crate::trace;
+use crate::types::cancel;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::fairness::Fairness;
+use crate::types::holder::Holder;
+use crate::types::thread::ThreadToken;
+use crate::types::trace;
 
 pub(crate) use forked::in_one_process;
-use interruption::Interruption;
+use interruption::WakeSources;
 
-pub(crate) use aside::standing_in;
-pub(crate) use crew::no_thread;
+pub(crate) use helper_pool::no_thread;
 pub(crate) use kernel::without_keepers;
-
-/// How long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// One attempt.
-    None,
-    /// Until then.
-    Until(Instant),
-    /// For ever.
-    Forever,
-}
-
-impl Patience {
-    /// From now on for that long; for ever, when that is beyond all clocks.
-    pub(crate) fn lasting(timeout: Duration) -> Self {
-        Instant::now()
-            .checked_add(timeout)
-            .map_or(Self::Forever, Self::Until)
-    }
-
-    fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::Until(deadline) => Some(deadline),
-            Self::None | Self::Forever => None,
-        }
-    }
-}
+pub(crate) use offload::standing_in;
 
 /// Runs what blocks the thread wherever it waits, and so is never pending.
 pub(crate) fn now<R>(waits: impl Future<Output = R>) -> R {
@@ -79,61 +53,13 @@ pub(crate) fn now<R>(waits: impl Future<Output = R>) -> R {
     }
 }
 
-/// What a function given to [`Options::on_wait`](crate::Options::on_wait) is told.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("demo.lock");
-/// use std::ops::ControlFlow;
-/// use lockfast::{Lock, Waiting};
-///
-/// fn report(waiting: &Waiting<'_>) -> ControlFlow<()> {
-///     eprint!("{} is held", waiting.path().display());
-///     if let Some(holder) = waiting.holder() {
-///         eprint!(" by {holder}");
-///     }
-///     eprintln!(", waited {:?}", waiting.waited());
-///     ControlFlow::Continue(())
-/// }
-/// let lock = Lock::options().on_wait(report).open(&path)?;
-/// drop(lock.lock()?);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct Waiting<'a> {
-    path: &'a Path,
-    waited: Duration,
-    holder: Option<&'a Holder>,
-}
-
-impl Waiting<'_> {
-    /// The path of the lock.
-    pub fn path(&self) -> &Path {
-        self.path
-    }
-
-    /// How long the wait has lasted; zero in the first call.
-    pub fn waited(&self) -> Duration {
-        self.waited
-    }
-
-    /// Who holds the lock, if the kernel tells in one call.
-    pub fn holder(&self) -> Option<&Holder> {
-        self.holder
-    }
-}
-
 /// One wait: how long, since when, and what was said of it.
 pub(crate) struct Wait<'h> {
     handle: &'h Arc<Handle>,
     sleeper: Sleeper,
     /// Who would wait for itself, if it holds the lock.
     thread: ThreadToken,
-    patience: Patience,
+    patience: WaitLimit,
     operation: Operation,
     /// Set when the lock turned out to be held.
     since: Option<Instant>,
@@ -150,7 +76,7 @@ pub(crate) enum Admission<'q, T: Shared> {
     /// It has the turn to deal with the kernel.
     Turn(Turn<'q, T>),
     /// By the lane.
-    Lane(Box<T::Parcel>),
+    Handoff(Box<T::HeldLock>),
 }
 
 /// Who waits, and so how.
@@ -169,7 +95,7 @@ impl<'h> Wait<'h> {
     pub(crate) fn new(
         handle: &'h Arc<Handle>,
         thread: ThreadToken,
-        patience: Patience,
+        patience: WaitLimit,
         operation: Operation,
     ) -> Self {
         Self::by(Sleeper::Thread, handle, thread, patience, operation)
@@ -178,14 +104,14 @@ impl<'h> Wait<'h> {
     /// By a task, which may be polled by any thread, until it is dropped.
     pub(crate) fn of_task(handle: &'h Arc<Handle>, operation: Operation) -> Self {
         let thread = ThreadToken::NONE;
-        Self::by(Sleeper::Task, handle, thread, Patience::Forever, operation)
+        Self::by(Sleeper::Task, handle, thread, WaitLimit::Forever, operation)
     }
 
     fn by(
         sleeper: Sleeper,
         handle: &'h Arc<Handle>,
         thread: ThreadToken,
-        patience: Patience,
+        patience: WaitLimit,
         operation: Operation,
     ) -> Self {
         Self {
@@ -203,7 +129,7 @@ impl<'h> Wait<'h> {
 
     /// Is there to be no wait?
     pub(crate) fn is_impatient(&self) -> bool {
-        self.patience == Patience::None
+        self.patience == WaitLimit::None
     }
 
     /// Did this wait sleep, or would it have?
@@ -219,7 +145,7 @@ impl<'h> Wait<'h> {
         &self,
         mut attempt: impl FnMut() -> std::result::Result<bool, E>,
     ) -> std::result::Result<bool, E> {
-        let sleeps = self.sleeper == Sleeper::Thread && self.patience != Patience::None;
+        let sleeps = self.sleeper == Sleeper::Thread && self.patience != WaitLimit::None;
         let is_ordered = self.handle.settings().fairness == Fairness::Fifo;
         if sleeps && !self.has_begun() && !is_ordered {
             for _ in 1..ATTEMPTS {
@@ -234,19 +160,19 @@ impl<'h> Wait<'h> {
     /// Waits for the turn among the threads of this process.
     pub(crate) async fn for_turn<'q, T: Shared>(
         &mut self,
-        joined: Joined<'q, T>,
+        joined: Enqueued<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
         match joined {
-            Joined::Turn(turn) => Ok(turn),
-            Joined::Place(place) => self.at_place(place, holder).await,
+            Enqueued::Turn(turn) => Ok(turn),
+            Enqueued::QueuedWaiter(place) => self.at_place(place, holder).await,
         }
     }
 
     /// Waits at that place until the turn comes.
     pub(crate) async fn at_place<'q, T: Shared>(
         &mut self,
-        mut place: Place<'q, T>,
+        mut place: QueuedWaiter<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Turn<'q, T>> {
         self.begin(&holder)?;
@@ -276,19 +202,19 @@ impl<'h> Wait<'h> {
     /// Waits for the lane or for the turn, as one that competes.
     pub(crate) fn at_lane<'q, T: Shared>(
         &mut self,
-        mut place: Place<'q, T>,
+        mut place: QueuedWaiter<'q, T>,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Admission<'q, T>> {
         self.begin(&holder)?;
         self.unless_deadlock(|| place.was_inside())?;
         loop {
             match place.come_by() {
-                Met::Granted => match place.enter() {
+                SpinOutcome::Granted => match place.enter() {
                     Ok(turn) => return Ok(Admission::Turn(turn)),
                     Err(called_off) => place = called_off,
                 },
-                Met::Lane(parcel) => return Ok(Admission::Lane(parcel)),
-                Met::Nothing => self.parked(|until| place.park(until), &holder)?,
+                SpinOutcome::Handoff(parcel) => return Ok(Admission::Handoff(parcel)),
+                SpinOutcome::Nothing => self.parked(|until| place.park(until), &holder)?,
             }
         }
     }
@@ -300,7 +226,7 @@ impl<'h> Wait<'h> {
         park: impl Fn(Option<Instant>) -> Parked,
         holder: &impl Fn() -> Option<Holder>,
     ) -> Result<()> {
-        let interruption = Interruption::of_tokens().and_to_ask(self.asks_whether_to_go_on());
+        let interruption = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         loop {
             self.unless_cancelled()?;
             let until = earlier(self.patience.deadline(), self.next_call());
@@ -318,7 +244,7 @@ impl<'h> Wait<'h> {
     /// It is held: notes that, tells it once, and fails at once if there is no patience.
     fn begin(&mut self, holder: impl Fn() -> Option<Holder>) -> Result<()> {
         if self.since.is_none() {
-            if self.patience == Patience::None {
+            if self.patience == WaitLimit::None {
                 return Err(self.contended(holder()));
             }
             self.since = Some(Instant::now());
@@ -351,7 +277,7 @@ impl<'h> Wait<'h> {
 
     /// Whether something may end the wait before it is granted.
     fn may_end(&self) -> bool {
-        self.patience != Patience::Forever || self.interval().is_some() || cancel::is_possible()
+        self.patience != WaitLimit::Forever || self.interval().is_some() || cancel::is_possible()
     }
 
     /// An error if the deadline has passed.
@@ -409,11 +335,11 @@ impl<'h> Wait<'h> {
         let Some(hook) = &self.handle.settings().on_wait else {
             return ControlFlow::Continue(());
         };
-        hook(&Waiting {
-            path: self.handle.path(),
-            waited: self.waited(),
-            holder: holder().as_ref(),
-        })
+        hook(&Waiting::new(
+            self.handle.path(),
+            self.waited(),
+            holder().as_ref(),
+        ))
     }
 
     /// When `on_wait` is due again.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::interruption::Interruption;
+use super::interruption::WakeSources;
 use super::{Wait, earlier};
-use crate::error::{Operation, Result};
 use crate::file::LockFile;
 use crate::sys::Parked;
 use crate::sys::park::Parker;
+use crate::types::error::{Operation, Result};
 
 impl Wait<'_> {
     /// Opens the file of the handle. If a lease is in the way, waits as long as for the lock itself.
@@ -25,7 +25,7 @@ impl Wait<'_> {
     /// The kernel tells nobody when a lease is given up, so it is asked again and again.
     fn until_opened(&mut self, open: impl Fn() -> Result<LockFile>) -> Result<LockFile> {
         let operation = std::mem::replace(&mut self.operation, Operation::OpenLeased);
-        let interruption = Interruption::of_tokens().and_to_ask(self.asks_whether_to_go_on());
+        let interruption = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         loop {
             match open() {
                 Err(error) if error.is_leased() => {}

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::crew::no_thread;
+use super::helper_pool::no_thread;
 use crate::sys::alarm::without_signals;
 
 /// Runs `wait` on this thread and calls `call` at each interval on another, which is gone when

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::inspect::bytes;
 use crate::inspect::snapshot::{Description, FileKey, Snapshot};
-use crate::inspect::{Kind, bytes};
+use crate::inspect::view::Kind;
 
 /// What a process waits for.
 #[derive(Clone, Debug)]
-pub(super) struct Wait {
+pub(super) struct WaitEdge {
     /// `None` for the end of a child.
     pub(super) file: Option<FileKey>,
     /// The processes of each lock in the way: any of them can release it.
@@ -18,7 +19,7 @@ pub(super) struct Wait {
     is_certain: bool,
 }
 
-impl Wait {
+impl WaitEdge {
     pub(super) fn is_in_vain(&self, stuck: &BTreeSet<u32>) -> bool {
         let kept = |owners: &Vec<u32>| {
             !owners.is_empty() && owners.iter().all(|owner| stuck.contains(owner))
@@ -38,8 +39,8 @@ impl Wait {
 }
 
 /// Of these waits those that end by nothing else.
-pub(super) fn certain(all: &BTreeMap<u32, Vec<Wait>>) -> BTreeMap<u32, Vec<Wait>> {
-    let certain = |waits: &[Wait]| -> Vec<Wait> {
+pub(super) fn certain(all: &BTreeMap<u32, Vec<WaitEdge>>) -> BTreeMap<u32, Vec<WaitEdge>> {
+    let certain = |waits: &[WaitEdge]| -> Vec<WaitEdge> {
         waits
             .iter()
             .filter(|wait| wait.is_certain)
@@ -51,7 +52,7 @@ pub(super) fn certain(all: &BTreeMap<u32, Vec<Wait>>) -> BTreeMap<u32, Vec<Wait>
 }
 
 /// All waits, by who waits.
-pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
+pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<WaitEdge>> {
     let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
     for description in &snapshot.descriptions {
         on_file
@@ -59,7 +60,7 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
             .or_default()
             .push(description);
     }
-    let mut waits = BTreeMap::<u32, Vec<Wait>>::new();
+    let mut waits = BTreeMap::<u32, Vec<WaitEdge>>::new();
     // Another thread may release what others wait for, and so may one that gives up.
     let is_certain = |pid: u32| {
         let process = snapshot.processes.get(&pid);
@@ -92,7 +93,7 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
             .filter(|description| !others || !description.owners.contains(&pid))
             .map(|description| description.owners.clone())
             .collect();
-        waits.entry(pid).or_default().push(Wait {
+        waits.entry(pid).or_default().push(WaitEdge {
             file: Some(request.file),
             blockers,
             any: false,
@@ -107,7 +108,7 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
         let permits = on_file.filter(|description| bytes::has_permits(&description.locks));
         let blockers: Vec<Vec<u32>> = permits.map(|holder| holder.owners.clone()).collect();
         for &pid in &leader.owners {
-            waits.entry(pid).or_default().push(Wait {
+            waits.entry(pid).or_default().push(WaitEdge {
                 file: Some(leader.file),
                 blockers: blockers.clone(),
                 any: true,
@@ -116,7 +117,7 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
         }
     }
     for family in &snapshot.families {
-        waits.entry(family.parent).or_default().push(Wait {
+        waits.entry(family.parent).or_default().push(WaitEdge {
             file: None,
             blockers: vec![family.others.clone()],
             any: false,

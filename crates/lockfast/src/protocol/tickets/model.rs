@@ -11,7 +11,9 @@ mod machine;
 use stateright::{Model, Property};
 
 use super::{Call, Side, Ticket};
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Range, Step};
+use crate::protocol::layout::WRITER_TICKETS;
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::{Access, Range};
 use machine::{Machine, Process};
 
 const PROCESSES: usize = 3;
@@ -217,7 +219,7 @@ impl Scene {
                         machine.processes[who].before[other] = is_in_line && other != who;
                     }
                 }
-                let plan = plan::quick(mode);
+                let plan = plan::try_plan(mode);
                 match Self::step(&mut machine, who, plan, at) {
                     Stepped::On => machine.processes[who].doing = Doing::Trying(mode, at + 1),
                     Stepped::Done => machine.arrive(who, mode),
@@ -238,14 +240,14 @@ impl Scene {
             }
             Doing::FirstTrying(mode) => {
                 is_only_choice?;
-                match Self::step(&mut machine, who, plan::quick(mode), 0) {
+                match Self::step(&mut machine, who, plan::try_plan(mode), 0) {
                     Stepped::Done => machine.arrive(who, mode),
                     _ => machine.processes[who].doing = Doing::First(mode, 0),
                 }
             }
             Doing::First(mode, at) => {
                 is_only_choice?;
-                match Self::step(&mut machine, who, plan::patient(mode), at) {
+                match Self::step(&mut machine, who, plan::wait_plan(mode), at) {
                     Stepped::On => machine.processes[who].doing = Doing::First(mode, at + 1),
                     Stepped::Done => machine.arrive(who, mode),
                     Stepped::Blocked => return None,
@@ -316,7 +318,7 @@ impl Scene {
             Some(Call::Find(access, range)) => {
                 let mut found = machine.in_the_way(who, access, range);
                 if self.flaw == Flaw::IgnoresReaders && access == Access::Exclusive {
-                    found.retain(|blocker| blocker.start >= super::MIDDLE);
+                    found.retain(|blocker| blocker.start >= WRITER_TICKETS.start);
                 }
                 if found.is_empty() {
                     is_only_choice?;
@@ -350,7 +352,7 @@ impl Scene {
     fn may_give_up(process: &Process) -> bool {
         match process.doing {
             Doing::LiningUp(_, ticket, None) => matches!(ticket.call(), Some(Call::Await(..))),
-            Doing::First(mode, at) => matches!(plan::patient(mode).steps[at], Step::Lock(..)),
+            Doing::First(mode, at) => matches!(plan::wait_plan(mode).steps[at], Step::Lock(..)),
             Doing::Upgrading(at) => matches!(plan::UPGRADE.steps[at], Step::Lock(..)),
             _ => false,
         }

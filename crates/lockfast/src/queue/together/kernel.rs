@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use crate::protocol::model::{BYTES, MAIN, UPGRADE, bytes};
-use crate::protocol::plan::{self, Access, Mode, Part, Plan, Step};
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::Access;
 
 /// The handle whose queue is explored, as a locker.
 pub(super) const HANDLE: usize = 0;
@@ -220,8 +221,8 @@ impl Other {
 /// The plan of a run that gets in.
 pub(super) fn enter(mode: Mode, run: Run) -> Plan {
     if run.waits {
-        plan::patient(mode)
+        plan::wait_plan(mode)
     } else {
-        plan::quick(mode)
+        plan::try_plan(mode)
     }
 }

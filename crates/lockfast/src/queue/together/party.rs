@@ -9,9 +9,9 @@ use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
 use crate::protocol::plan::{self, Mode, Part, Plan};
 use crate::queue::line::Ticket;
-use crate::queue::{Entry, Joined, Place, Queue, Turn};
+use crate::queue::{Enqueued, Entry, Queue, QueuedWaiter, Turn};
 use crate::sys::Parked;
-use crate::thread::ThreadToken;
+use crate::types::thread::ThreadToken;
 
 /// The task of a party, done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,13 +41,13 @@ enum Doing<'q> {
     Asks,
     /// Found others there.
     LinesUp,
-    Waits(Place<'q, File>),
+    Waits(QueuedWaiter<'q, File>),
     Joins(Turn<'q, File>, Run),
-    /// Joined in the kernel; it looks whether the file is at its path.
+    /// Enqueued in the kernel; it looks whether the file is at its path.
     Looks(Turn<'q, File>),
     Enters(Turn<'q, File>, Run),
     Inside(Mode),
-    WaitsToUpgrade(Place<'q, File>),
+    WaitsToUpgrade(QueuedWaiter<'q, File>),
     Upgrades(Turn<'q, File>, Run),
     /// All is unlocked, and it has not left yet.
     LeavesAlone,
@@ -100,14 +100,14 @@ impl<'q> Party<'q> {
                 Entry::Full => LinesUp,
             },
             LinesUp => match self.queue.line_up(mode, self.thread, false) {
-                Joined::Turn(turn) => begin(turn),
-                Joined::Place(place) => Waits(place),
+                Enqueued::Turn(turn) => begin(turn),
+                Enqueued::QueuedWaiter(place) => Waits(place),
             },
             Waits(place) => match place.enter() {
                 Ok(turn) => begin(turn),
                 Err(called_off) => Waits(called_off),
             },
-            Joins(turn, run) => match self.call(plan::join(mode), run) {
+            Joins(turn, run) => match self.call(plan::join_plan(mode), run) {
                 Called::Next(run) => Joins(turn, run),
                 Called::Done => Looks(turn),
                 Called::Failed | Called::Blocked => {
@@ -167,8 +167,8 @@ impl<'q> Party<'q> {
             (Mode::Upgradable, Role::Upgrades) => {
                 self.role = Role::Writes;
                 match self.queue.line_up_to_upgrade(self.thread) {
-                    Joined::Turn(turn) => Upgrades(turn, Run::QUICK),
-                    Joined::Place(place) => WaitsToUpgrade(place),
+                    Enqueued::Turn(turn) => Upgrades(turn, Run::QUICK),
+                    Enqueued::QueuedWaiter(place) => WaitsToUpgrade(place),
                 }
             }
             (Mode::Write, Role::Downgrades) => {
@@ -329,10 +329,10 @@ fn upgrade(run: Run) -> Plan {
     if run.waits {
         plan::UPGRADE
     } else {
-        plan::UPGRADE_QUICK
+        plan::UPGRADE_TRY
     }
 }
 
-fn is_woken(place: &Place<'_, File>) -> bool {
+fn is_woken(place: &QueuedWaiter<'_, File>) -> bool {
     place.park(Some(Instant::now())) == Parked::Granted
 }

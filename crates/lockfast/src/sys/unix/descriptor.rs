@@ -31,6 +31,12 @@ pub(super) fn moved(file: &File) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(moved) })
 }
 
+/// Returns the path by which the kernel opens, links or watches what is behind the descriptor.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
 /// Marks an open file description as the library's; `false` where the system can't.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn mark(file: &File) -> bool {

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::descriptor::above_standard;
+use super::descriptor::{self, above_standard};
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// A file has permissions that are given as a mode.
@@ -157,27 +157,12 @@ pub(crate) fn refused_link(error: &io::Error) -> bool {
 /// A path to an open file, where the system knows one.
 pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    return fs::read_link(descriptor_path(file)).ok();
+    return fs::read_link(descriptor::path(file)).ok();
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
         let _ = file;
         None
     }
-}
-
-/// Do `flock` and record locks conflict on this file, because both are kept in one table?
-///
-/// A network client turns a `flock` into a record lock of the whole file, so one description that
-/// takes both would wait for itself.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn has_one_lock_table(file: &File) -> bool {
-    const NFS: u32 = 0x6969;
-    magic_number(file) == Some(NFS) || is_smb(file)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn has_one_lock_table(_file: &File) -> bool {
-    true
 }
 
 /// Reads what is there, up to the end of the file or of the buffer.
@@ -204,36 +189,10 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> 
     file.write_all_at(bytes, start)
 }
 
-/// Are its locks kept by a server, so that a grant is a message that can come late?
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn is_remote(file: &File) -> bool {
-    const NFS: u32 = 0x6969;
-    const NINE_P: u32 = 0x0102_1997;
-    const CEPH: u32 = 0x00c3_6400;
-    const LUSTRE: u32 = 0x0bd0_0bd0;
-    const AFS: u32 = 0x5346_414f;
-    const GFS2: u32 = 0x0116_1970;
-    const OCFS2: u32 = 0x7461_636f;
-    const GPFS: u32 = 0x4750_4653;
-    is_smb(file)
-        || matches!(
-            magic_number(file),
-            Some(NFS | NINE_P | CEPH | LUSTRE | AFS | GFS2 | OCFS2 | GPFS | FUSE)
-        )
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_remote(_file: &File) -> bool {
-    false
-}
-
-/// The file, opened once more, if its file system is a process (FUSE) and it can be opened for writing.
+/// The file, opened once more, if it can be opened for writing.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn opened_again(file: &File) -> Option<File> {
-    if magic_number(file) != Some(FUSE) {
-        return None;
-    }
-    let path = descriptor_path(file);
+    let path = descriptor::path(file);
     let opened = OpenOptions::new().read(true).write(true).open(path);
     opened.and_then(above_standard).ok()
 }
@@ -243,103 +202,9 @@ pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
 }
 
-/// What is behind it is not known: sshfs, or a file system of this machine.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const FUSE: u32 = 0x6573_5546;
-
-/// Does a signal end a thread's wait for a lock of the file?
-///
-/// A client of SMB waits for the server's answer until it comes, or until the thread is killed.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn signals_end_waits(file: &File) -> bool {
-    !is_smb(file)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn signals_end_waits(_file: &File) -> bool {
-    true
-}
-
-/// Can bytes of the file be locked, changed and given back one by one, where the system can that?
-///
-/// A server of SMB gives back only what was locked together, and changes nothing in place.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn has_ranges(file: &File) -> bool {
-    !is_smb(file)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn has_ranges(_file: &File) -> bool {
-    true
-}
-
-/// Is it a server's file by that protocol?
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_smb(file: &File) -> bool {
-    const SMB: u32 = 0x517b;
-    const CIFS: u32 = 0xff53_4d42;
-    const SMB2: u32 = 0xfe53_4d42;
-    matches!(magic_number(file), Some(SMB | CIFS | SMB2))
-}
-
-/// Do those who open the file, or rename or delete it, do so by this kernel, so that a watch sees it?
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn is_heard(file: &File) -> bool {
-    // Those that are known well enough to tell how a rename shows are kept by this machine alone.
-    renames_change_time(file)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn is_heard(_file: &File) -> bool {
-    false
-}
-
 /// The number of its descriptor, which no other open file of the process has.
 pub(crate) fn number(file: &File) -> u32 {
     u32::try_from(file.as_raw_fd()).expect("an open descriptor is not negative")
-}
-
-/// Does a file that is renamed get another change time?
-///
-/// POSIX leaves that to the file system. An overlay answers with the times of what it lies over,
-/// which must be one of the others: it demands more of them than most file systems have.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn renames_change_time(file: &File) -> bool {
-    const EXT: u32 = 0xef53;
-    const XFS: u32 = 0x5846_5342;
-    const BTRFS: u32 = 0x9123_683e;
-    const F2FS: u32 = 0xf2f5_2010;
-    const TMPFS: u32 = 0x0102_1994;
-    const OVERLAY: u32 = 0x794c_7630;
-    matches!(
-        magic_number(file),
-        Some(EXT | XFS | BTRFS | F2FS | TMPFS | OVERLAY)
-    )
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn renames_change_time(_file: &File) -> bool {
-    false
-}
-
-/// Which sort of file system it is on (statfs(2) has the numbers).
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn magic_number(file: &File) -> Option<u32> {
-    let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open and the answer is as large as the call expects.
-    if unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) } != 0 {
-        return None;
-    }
-    // SAFETY: written by the call above, which answered 0.
-    let answer = unsafe { answer.assume_init() };
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::unnecessary_cast,
-        reason = "a magic number of 32 bits in a field whose type differs among systems"
-    )]
-    let magic = answer.f_type as u32;
-    Some(magic)
 }
 
 fn status_of(metadata: &Metadata) -> Status {
@@ -376,11 +241,6 @@ fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn descriptor_path(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
     use std::ffi::CString;
     use std::os::unix::ffi::OsStrExt;
@@ -396,7 +256,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         .custom_flags(libc::O_TMPFILE)
         .open(directory)?;
     set_mode(&file, mode)?;
-    let from = CString::new(descriptor_path(&file).as_os_str().as_bytes())?;
+    let from = CString::new(descriptor::path(&file))?;
     let to = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: both are strings that end in NUL and outlive the call.
     let answer = unsafe {

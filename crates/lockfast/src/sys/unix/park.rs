@@ -102,7 +102,7 @@ mod condition {
     use std::sync::{Condvar, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
-    use crate::sys::Parked;
+    use crate::sys::{Parked, mutex};
 
     const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -118,7 +118,7 @@ mod condition {
         pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let nap = left.map_or(ASK_AGAIN, |left| left.min(ASK_AGAIN));
-            let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+            let granted = mutex::lock(&self.granted);
             let (granted, _) = self
                 .changed
                 .wait_timeout_while(granted, nap, |granted| !*granted)
@@ -132,17 +132,17 @@ mod condition {
 
         /// Was it granted?
         pub(crate) fn is_granted(&self) -> bool {
-            *self.granted.lock().unwrap_or_else(PoisonError::into_inner)
+            *mutex::lock(&self.granted)
         }
 
         /// As if it had not been granted.
         pub(crate) fn reset(&self) {
-            *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = false;
+            *mutex::lock(&self.granted) = false;
         }
 
         /// Wakes the thread.
         pub(crate) fn grant(&self) {
-            *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            *mutex::lock(&self.granted) = true;
             self.changed.notify_one();
         }
     }

@@ -43,7 +43,7 @@ fn fingerprint() -> Option<u64> {
 
     let boot = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(crate::hash::fnv1a(
+    Some(crate::sys::hash::fnv1a(
         boot.iter().chain(namespace.as_os_str().as_bytes()),
     ))
 }
@@ -89,9 +89,6 @@ pub(crate) fn boot() -> Option<String> {
 pub(crate) fn boot() -> Option<String> {
     None
 }
-
-/// The name of a helper that stands in for a thread.
-pub(crate) const STAND_IN: &str = "lockfast-block";
 
 /// Names this thread for those who look at the process; at most 15 bytes are kept.
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -5,13 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::unsupported;
 
-/// There are none.
-pub(crate) const SIGNALS_INTERRUPT: bool = false;
-
-/// There are none.
-pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
-    run()
-}
+pub(crate) use super::signal::{SIGNALS_INTERRUPT, without_signals};
 
 /// Can't be made here.
 #[derive(Debug)]

@@ -56,29 +56,9 @@ pub(crate) fn path_of(_file: &File) -> Option<PathBuf> {
     None
 }
 
-pub(crate) fn has_one_lock_table(_file: &File) -> bool {
-    true
-}
-
-pub(crate) fn is_remote(_file: &File) -> bool {
-    false
-}
-
-pub(crate) fn signals_end_waits(_file: &File) -> bool {
-    true
-}
-
-pub(crate) fn has_ranges(_file: &File) -> bool {
-    true
-}
-
 /// None: it is of use where a file system is a process.
 pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
-}
-
-pub(crate) fn renames_change_time(_file: &File) -> bool {
-    false
 }
 
 pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _start: u64) -> io::Result<usize> {
@@ -91,10 +71,6 @@ pub(crate) fn is_first_hidden(_error: &io::Error) -> bool {
 
 pub(crate) fn write_at(_file: &File, _bytes: &[u8], _start: u64) -> io::Result<()> {
     Err(unsupported())
-}
-
-pub(crate) fn is_heard(_file: &File) -> bool {
-    false
 }
 
 pub(crate) fn number(_file: &File) -> u32 {

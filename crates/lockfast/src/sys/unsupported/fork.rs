@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 
+use super::forget_locks;
 use crate::sys::FileId;
 
 /// There is one.
@@ -26,16 +27,17 @@ pub(crate) fn private_files() -> usize {
     0
 }
 
-/// A file that forked children do not share, as there are none.
+/// An open file. What the side remembers of its locks is forgotten before its number can be another one's.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
     file: File,
 }
 
 impl PrivateFile {
-    /// Nothing to register.
+    /// Nothing is locked yet.
     #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
     pub(crate) fn new(file: File, _id: FileId) -> io::Result<Self> {
+        forget_locks(&file);
         Ok(Self { file })
     }
 
@@ -57,5 +59,11 @@ impl Deref for PrivateFile {
 
     fn deref(&self) -> &File {
         &self.file
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        forget_locks(&self.file);
     }
 }

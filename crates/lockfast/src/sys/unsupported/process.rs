@@ -26,7 +26,4 @@ pub(crate) fn host() -> String {
     String::new()
 }
 
-/// The name of a helper that stands in for a thread; not shown here.
-pub(crate) const STAND_IN: &str = "lockfast-block";
-
 pub(crate) fn name_this_thread(_name: &str) {}

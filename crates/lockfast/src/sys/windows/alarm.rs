@@ -13,13 +13,7 @@ use windows_sys::Win32::Foundation::HANDLE;
 
 use super::event::{self, Event};
 
-/// There are none.
-pub(crate) const SIGNALS_INTERRUPT: bool = false;
-
-/// There are none.
-pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
-    run()
-}
+pub(crate) use super::signal::{SIGNALS_INTERRUPT, without_signals};
 
 /// There is nothing to choose.
 pub(crate) fn prepare() {}

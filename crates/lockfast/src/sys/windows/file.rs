@@ -192,11 +192,6 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     }
 }
 
-/// There is one family of locks.
-pub(crate) fn has_one_lock_table(_file: &File) -> bool {
-    true
-}
-
 /// Reads what is there, up to the end of the file or of the buffer.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
     let mut length = 0;
@@ -227,18 +222,8 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> 
 }
 
 /// Are its locks kept by a server, so that a grant is a message that can come late?
-pub(crate) fn is_remote(file: &File) -> bool {
+pub(super) fn is_remote(file: &File) -> bool {
     information::<FILE_REMOTE_PROTOCOL_INFO>(file, FileRemoteProtocolInfo).is_ok()
-}
-
-/// A request is cancelled wherever its lock is kept.
-pub(crate) fn signals_end_waits(_file: &File) -> bool {
-    true
-}
-
-/// There are locks of bytes wherever there are locks.
-pub(crate) fn has_ranges(_file: &File) -> bool {
-    true
 }
 
 /// None: it is of use where a file system is a process.
@@ -246,19 +231,9 @@ pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
 }
 
-/// Nothing tells who opens a file.
-pub(crate) fn is_heard(_file: &File) -> bool {
-    false
-}
-
 /// The number of its handle, which no other open file of the process has.
 pub(crate) fn number(file: &File) -> u32 {
     u32::try_from(file.as_raw_handle().addr()).expect("a handle has 32 bits that count")
-}
-
-/// Not known of every file system.
-pub(crate) fn renames_change_time(_file: &File) -> bool {
-    false
 }
 
 fn no_follow(follow: bool) -> u32 {

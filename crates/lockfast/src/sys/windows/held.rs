@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::windows::io::AsRawHandle;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
-use crate::protocol::plan::{Access, Range};
+use crate::sys::{Access, Range, mutex};
 
 type Locks = HashMap<usize, Vec<(Range, Access)>>;
 
@@ -62,8 +62,7 @@ fn table(file: &File) -> (MutexGuard<'static, Locks>, usize) {
     let handle = file.as_raw_handle().addr();
     // The two lowest bits of a handle are never used.
     let table = &TABLES[(handle >> 2) % TABLES.len()];
-    let table = table.lock().unwrap_or_else(PoisonError::into_inner);
-    (table, handle)
+    (mutex::lock(table), handle)
 }
 
 #[cfg(test)]

@@ -13,11 +13,9 @@ use windows_sys::Win32::Foundation::{
     ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES,
 };
 
-use super::pieces::{self, Piece};
 use super::{held, is, request};
-use crate::protocol::Blocker;
-use crate::protocol::plan::{Access, Range};
-use crate::sys::{Target, Waited};
+use crate::sys::pieces::{self, Piece};
+use crate::sys::{Access, Blocker, Range, Target, Waited};
 
 /// There are locks of bytes, and they belong to the handle.
 pub(crate) const HAS_RANGES: bool = true;
@@ -88,6 +86,25 @@ pub(crate) fn find(file: &File, access: Access, range: Range) -> io::Result<Opti
         }
     }
     Ok(None)
+}
+
+/// Whether another handle has locked a byte of the range exclusively. Nothing is locked to find out: such
+/// a byte can't be read, not even behind the end of the file. Shared locks do not show.
+#[cfg(feature = "inspect")]
+pub(crate) fn is_taken(file: &File, range: Range) -> io::Result<bool> {
+    use windows_sys::Win32::Foundation::ERROR_INVALID_PARAMETER;
+
+    for piece in pieces::of(range) {
+        let mut buffer = vec![0; usize::try_from(piece.at.len).expect("few bytes")];
+        match request::read(file, &mut buffer, piece.at.start) {
+            Ok(_) => {}
+            Err(error) if is(&error, ERROR_LOCK_VIOLATION) => return Ok(true),
+            // No file of that file system reaches so far, so nothing is locked there.
+            Err(error) if is(&error, ERROR_INVALID_PARAMETER) && piece.at.start > 0 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Is this what a file system without such locks answers to a lock call?

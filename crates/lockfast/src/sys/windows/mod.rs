@@ -1,19 +1,20 @@
 //! Windows: locks of bytes by `LockFileEx`, which belong to the handle.
 
 pub(crate) mod alarm;
-pub(crate) mod bell;
 mod event;
 pub(crate) mod file;
+pub(crate) mod file_system;
+#[path = "../unsupported/fork.rs"]
 pub(crate) mod fork;
 mod held;
 pub(crate) mod lock;
-#[cfg(feature = "inspect")]
-pub(crate) mod locks;
+pub(crate) mod notifier;
 pub(crate) mod park;
-mod pieces;
 pub(crate) mod place;
 pub(crate) mod process;
 mod request;
+#[path = "../unsupported/signal.rs"]
+mod signal;
 mod sleep;
 #[path = "../unsupported/watch.rs"]
 pub(crate) mod watch;
@@ -21,6 +22,8 @@ pub(crate) mod watch;
 use std::io;
 
 use windows_sys::core::BOOL;
+
+use held::forget as forget_locks;
 
 /// The result of a call that answers 0 and sets the thread's last error on failure.
 fn check(answer: BOOL) -> io::Result<()> {

@@ -153,6 +153,13 @@ fn create_directory(path: &Path, rights: &str) -> io::Result<()> {
     check(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
 }
 
+/// Creates a directory that everybody can enter and read.
+#[cfg(test)]
+pub(crate) fn create_open(path: &Path) -> io::Result<()> {
+    let user = process::user()?;
+    create_directory(path, &format!("D:P(A;;FA;;;{user})(A;;FRFX;;;WD)"))
+}
+
 fn attributes(descriptor: &Descriptor) -> SECURITY_ATTRIBUTES {
     SECURITY_ATTRIBUTES {
         nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).expect("some bytes"),
@@ -177,7 +184,6 @@ fn wide(path: &Path) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::named::Directory;
     use crate::sys::FileSort;
 
     fn made(rights: &str) -> Ownership {
@@ -199,31 +205,6 @@ mod tests {
         let again = create_private(&path).expect_err("it is there");
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         std::fs::write(path.join("a.lock"), "").expect("the user may");
-    }
-
-    #[test]
-    fn what_others_can_enter_or_is_no_directory_is_refused() {
-        let base = tempfile::tempdir().expect("a directory");
-        let refused = |path: PathBuf, because: &str| {
-            let error = Directory::Own(path)
-                .make_safe()
-                .expect_err("it is not safe");
-            assert!(error.is_invalid_path(), "{error}");
-            assert!(error.to_string().contains(because), "{error}");
-        };
-        let path = base.path().join("open");
-        let user = process::user().expect("a user");
-        create_directory(&path, &format!("D:P(A;;FA;;;{user})(A;;FRFX;;;WD)")).expect("created");
-        refused(path, "others can enter it");
-        let path = base.path().join("file");
-        std::fs::write(&path, "planted").expect("written");
-        refused(path, "something else than a directory");
-        let path = base.path().join("lockfast");
-        for _ in 0..2 {
-            Directory::Own(path.clone())
-                .make_safe()
-                .expect("made, and found");
-        }
     }
 
     #[test]

@@ -102,12 +102,12 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
 }
 
 /// A time as one number.
-pub(super) fn number(time: FILETIME) -> u64 {
+pub(crate) fn number(time: FILETIME) -> u64 {
     (u64::from(time.dwHighDateTime) << 32) | u64::from(time.dwLowDateTime)
 }
 
 /// A process, to ask about it.
-pub(super) fn open(pid: u32) -> Option<OwnedHandle> {
+pub(crate) fn open(pid: u32) -> Option<OwnedHandle> {
     // SAFETY: takes numbers, and answers a new handle or null.
     let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, 0, pid) };
     // SAFETY: the handle is new, and nobody else's.
@@ -157,8 +157,5 @@ mod tests {
         assert!(!host().is_empty());
     }
 }
-
-/// The name of a helper that stands in for a thread; not shown here.
-pub(crate) const STAND_IN: &str = "lockfast-block";
 
 pub(crate) fn name_this_thread(_name: &str) {}

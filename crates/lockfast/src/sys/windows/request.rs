@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use windows_sys::Wdk::Storage::FileSystem::{FileModeInformation, NtQueryInformationFile};
 use windows_sys::Win32::Foundation::{
@@ -24,8 +24,8 @@ use windows_sys::Win32::System::IO::{
 use super::event::Event;
 use super::sleep::{Woken, sleep};
 use super::{check, is};
-use crate::protocol::plan::{Access, Range};
-use crate::sys::Waited;
+use crate::sys::naps::Naps;
+use crate::sys::{Access, Range, Waited};
 
 /// A request that the kernel may complete later. It must not be moved or dropped before that, so no
 /// function here returns in between.
@@ -265,18 +265,14 @@ fn lock(
 
 /// By a handle that was not opened for it, a wait can't be ended: so it asks again and again.
 fn poll(file: &File, access: Access, range: Range) -> io::Result<Waited> {
-    let mut nap = SHORTEST_NAP;
+    let mut naps = Naps::new();
     while !try_lock(file, access, range)? {
-        if sleep(&[], Some(Instant::now() + nap))? == Woken::Interrupted {
+        if sleep(&[], Some(Instant::now() + naps.next()))? == Woken::Interrupted {
             return Ok(Waited::Interrupted);
         }
-        nap = (nap * 2).min(LONGEST_NAP);
     }
     Ok(Waited::Granted)
 }
-
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(10);
 
 /// Do calls by this handle block, as it was opened without `FILE_FLAG_OVERLAPPED`?
 fn blocks(file: &File) -> bool {

@@ -3,7 +3,8 @@
 use super::{Doing, PROCESSES, Role};
 use crate::protocol::Blocker;
 use crate::protocol::model::{BYTES, bytes};
-use crate::protocol::plan::{Access, Mode, Part, Range};
+use crate::protocol::plan::{Mode, Part};
+use crate::sys::{Access, Range};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Process {
@@ -12,7 +13,7 @@ pub(super) struct Process {
     pub(super) doing: Doing,
     pub(super) locks: [Option<Access>; BYTES],
     /// Above those bytes.
-    pub(super) tickets: Vec<(u64, u64, Access)>,
+    pub(super) tickets: Vec<(Range, Access)>,
     /// Who had a ticket when this one began, and has not got in or given up since.
     pub(super) before: [bool; PROCESSES],
     pub(super) overtook: bool,
@@ -23,10 +24,6 @@ pub(super) struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Machine {
     pub(super) processes: Vec<Process>,
-}
-
-fn end(start: u64, len: u64) -> u64 {
-    if len == 0 { u64::MAX } else { start + len }
 }
 
 fn conflicts(one: Access, other: Access) -> bool {
@@ -51,19 +48,19 @@ impl Process {
         for &byte in bytes(part) {
             self.locks[byte] = None;
         }
-        if matches!(part, Part::All | Part::BeyondMain | Part::BeyondUpgrade) {
+        if part.reaches_tickets() {
             self.tickets.clear();
         }
     }
 
     pub(super) fn unlock_ticket(&mut self, range: Range) {
-        self.tickets.retain(|&(start, ..)| start != range.start);
+        self.tickets.retain(|(held, _)| held.start != range.start);
     }
 
     pub(super) fn lock_ticket(&mut self, range: Range, access: Access) {
         self.unlock_ticket(range);
-        self.tickets.push((range.start, range.len, access));
-        self.tickets.sort_by_key(|&(start, ..)| start);
+        self.tickets.push((range, access));
+        self.tickets.sort_by_key(|(held, _)| held.start);
     }
 
     /// Does it have a ticket, and is not inside yet?
@@ -124,10 +121,9 @@ impl Machine {
     pub(super) fn in_the_way(&self, who: usize, access: Access, range: Range) -> Vec<Blocker> {
         let mut found = Vec::new();
         for other in self.others(who) {
-            for &(start, len, lock) in &other.tickets {
-                let overlaps = start < end(range.start, range.len) && range.start < end(start, len);
-                if overlaps && conflicts(lock, access) {
-                    let pid = None;
+            for &(held, lock) in &other.tickets {
+                if held.overlaps(range) && conflicts(lock, access) {
+                    let (Range { start, len }, pid) = (held, None);
                     found.push(Blocker { start, len, pid });
                 }
             }
@@ -143,13 +139,12 @@ impl Machine {
 
     /// In one call, and without a ticket.
     pub(super) fn lock_everything(&mut self, who: usize, access: Access, mode: Mode) -> Option<()> {
-        let everything = Range { start: 0, len: 0 };
         let is_free = self.is_free(who, access, Part::All)
-            && self.in_the_way(who, access, everything).is_empty();
+            && self.in_the_way(who, access, Range::ALL).is_empty();
         is_free.then_some(())?;
         self.lock(who, access, Part::All);
         let process = &mut self.processes[who];
-        process.lock_ticket(everything, access);
+        process.lock_ticket(Range::ALL, access);
         process.rounds -= 1;
         process.doing = Doing::Inside(mode);
         Some(())

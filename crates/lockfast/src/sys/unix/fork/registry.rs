@@ -10,14 +10,14 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::super::descriptor;
 use super::super::file::status;
 use super::generation;
-use crate::per_process::PerProcess;
-use crate::sys::FileId;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::per_process::PerProcess;
+use crate::sys::{FileId, mutex};
 
 /// How many such files this process has open.
 pub(crate) fn private_files() -> usize {
@@ -150,11 +150,8 @@ static TOMBSTONE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 static REGISTRY: MadeOnce<PerProcess<Mutex<Registry>>> = MadeOnce::new();
 
 pub(super) fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY
-        .get_or_make(|| PerProcess::new(Mutex::default()))
-        .get(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+    let registries = REGISTRY.get_or_make(|| PerProcess::new(Mutex::default()));
+    mutex::lock(registries.get(Mutex::default))
 }
 
 /// Replaces the descriptors that a child has inherited: from its parent, and from the processes before it

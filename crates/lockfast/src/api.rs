@@ -1,0 +1,13 @@
+//! The types and functions that users call.
+
+pub mod binding_support;
+pub mod command_support;
+pub(crate) mod conversion;
+pub(crate) mod group;
+pub(crate) mod lock;
+#[cfg(feature = "macros")]
+pub mod macro_support;
+pub(crate) mod options;
+pub(crate) mod reentrant;
+pub(crate) mod rwlock;
+pub(crate) mod semaphore;

@@ -1,0 +1,82 @@
+//! What the code that the attributes write calls. It may change with any version.
+
+use std::time::{Duration, Instant};
+
+use crate::sys::made_once::MadeOnce;
+use crate::{Error, Lock, LockGuard, Result, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The handle that all calls of a function share.
+#[derive(Debug)]
+pub struct Shared<L>(MadeOnce<L>);
+
+impl<L> Shared<L> {
+    /// Returns a place without a handle.
+    #[allow(clippy::new_without_default, reason = "for a static variable")]
+    pub const fn new() -> Self {
+        Self(MadeOnce::new())
+    }
+
+    /// Returns the handle, opened by the first call.
+    ///
+    /// # Errors
+    ///
+    /// As `open`; the next call tries again.
+    pub fn open(&'static self, open: impl FnOnce() -> Result<L>) -> Result<&'static L> {
+        if let Some(lock) = self.0.get() {
+            return Ok(lock);
+        }
+        // Of two threads that open it at the same time, both go on with the handle of one.
+        let lock = open()?;
+        Ok(self.0.get_or_make(|| lock))
+    }
+}
+
+/// Takes the lock as a task, waiting at most that long.
+///
+/// # Errors
+///
+/// As [`Lock::try_lock_for`].
+pub async fn lock_within(lock: &Lock, timeout: Duration) -> Result<LockGuard> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock.lock_until_as_task(deadline).await,
+        None => lock.lock_async().await,
+    }
+}
+
+/// The same to read.
+///
+/// # Errors
+///
+/// As [`RwLock::try_read_for`].
+pub async fn read_within(lock: &RwLock, timeout: Duration) -> Result<RwLockReadGuard> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock.read_until_as_task(deadline).await,
+        None => lock.read_async().await,
+    }
+}
+
+/// The same to write.
+///
+/// # Errors
+///
+/// As [`RwLock::try_write_for`].
+pub async fn write_within(lock: &RwLock, timeout: Duration) -> Result<RwLockWriteGuard> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock.write_until_as_task(deadline).await,
+        None => lock.write_async().await,
+    }
+}
+
+/// Ends a function that can't return the error.
+///
+/// # Panics
+///
+/// Always.
+#[cold]
+#[track_caller]
+pub fn refused(function: &str, error: &Error) -> ! {
+    panic!("`{function}` can't run under its lock: {error}")
+}
+
+/// The longest name that a lock can have, to check one while the program is compiled.
+pub const MAX_NAME: usize = crate::file::named::MAX_NAME;

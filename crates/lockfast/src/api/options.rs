@@ -1,0 +1,81 @@
+//! What can be chosen about a lock.
+//!
+//! Options about its file are in `file`, about waits in `waiting`, and how they end, each primitive
+//! being opened, in `open`.
+
+mod file;
+mod linger;
+mod waiting;
+
+// The docs list methods in the order of these modules, and opening comes last.
+mod open;
+mod record;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::Lock;
+
+use crate::types::settings::Settings;
+
+/// Everything about a lock that can be chosen, ending in [`open`](Self::open).
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("run/demo.lock");
+/// use lockfast::{Lock, Verify};
+///
+/// let lock = Lock::options()
+///     .mode(0o660)
+///     .create_dirs(true)
+///     .verify(Verify::Path)
+///     .open(&path)?;
+/// drop(lock.lock()?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`](crate::RwLock),
+/// `Options<Semaphore>` for a [`Semaphore`](crate::Semaphore); each comes from its type's `options()`.
+#[must_use = "options do nothing until `open` is called"]
+pub struct Options<L = Lock> {
+    settings: Settings,
+    primitive: PhantomData<fn() -> L>,
+}
+
+impl<L> Options<L> {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: Settings::default(),
+            primitive: PhantomData,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl<L> Clone for Options<L> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            primitive: PhantomData,
+        }
+    }
+}
+
+impl<L> Default for Options<L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<L> fmt::Debug for Options<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}

@@ -1,0 +1,211 @@
+//! How a semaphore is opened.
+
+use std::path::Path;
+
+use super::Semaphore;
+use crate::api::options::Options;
+use crate::file::named;
+use crate::handle::Handle;
+use crate::protocol::{Protocol, permits};
+use crate::sys;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::settings::Settings;
+
+impl Semaphore {
+    /// The most permits that a semaphore can have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// use lockfast::Semaphore;
+    /// assert!(Semaphore::open(&path, Semaphore::MAX_PERMITS).is_ok());
+    /// assert!(Semaphore::open(&path, Semaphore::MAX_PERMITS + 1).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const MAX_PERMITS: u32 = permits::MAX;
+
+    /// Opens the semaphore at that path, creating the file and its directory if need be.
+    ///
+    /// No permit is taken yet. The content of a file that exists is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`](Options::<Semaphore>::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::open(&path, 4)?;
+    /// assert_eq!(pool.available()?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(path: impl AsRef<Path>, permits: u32) -> Result<Self> {
+        Self::options().open(path, permits)
+    }
+
+    /// Opens the semaphore with that name, which the user's processes share.
+    ///
+    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
+    /// and how to share a semaphore with the whole machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open_named`](Options::<Semaphore>::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// use lockfast::Semaphore;
+    ///
+    /// let encoders = Semaphore::named("lockfast-docs-encoders", 2)?;
+    /// let both = encoders.acquire_many(2)?;
+    /// assert_eq!(Semaphore::named("lockfast-docs-encoders", 2)?.available()?, 0);
+    /// # drop(both);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(name: impl AsRef<str>, permits: u32) -> Result<Self> {
+        Self::options().open_named(name, permits)
+    }
+
+    /// Everything that can be chosen before the semaphore is opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::options().mode(0o660).open(&path, 4)?;
+    /// # drop(pool);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+}
+
+impl Options<Semaphore> {
+    /// Opens the semaphore at that path, creating the file if it is not there. No permit is taken yet.
+    ///
+    /// A relative path is made absolute now.
+    ///
+    /// # Errors
+    ///
+    /// When the number is 0 or above [`Semaphore::MAX_PERMITS`], or others have it open with another
+    /// number; when a program that knows nothing of permits has locked the whole file
+    /// ([`is_contended`](crate::Error::is_contended)); with
+    /// [`is_unsupported`](crate::Error::is_unsupported) where there are no locks of bytes, and for any
+    /// [`protocol`](Self::protocol) but [`Protocol::Fcntl`]; with
+    /// [`remove_on_release`](Self::remove_on_release), because whoever opens the file next could not tell
+    /// how many permits are still out on the removed one. Otherwise as for a [`Lock`](Options::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// use lockfast::Semaphore;
+    ///
+    /// let pool = Semaphore::options().mode(0o600).open(&path, 4)?;
+    /// let error = Semaphore::open(&path, 5).unwrap_err();
+    /// assert!(error.to_string().contains("5 permits here and 4 where others have it open"));
+    ///
+    /// drop(pool);
+    /// assert!(Semaphore::open(&path, 5).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>, permits: u32) -> Result<Semaphore> {
+        open(path.as_ref(), self.settings().clone(), permits)
+    }
+
+    /// Opens the semaphore with that name, creating its file if it is not there. No permit is taken
+    /// yet.
+    ///
+    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named). They share
+    /// the names: a `Lock` excludes all permits of a semaphore of its name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), and as for a [`Lock`](Options::open_named).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), lockfast::Error> {
+    /// let gpus = lockfast::Semaphore::options().open_named("lockfast-docs-gpus", 4)?;
+    /// drop(gpus.acquire()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_named(&self, name: impl AsRef<str>, permits: u32) -> Result<Semaphore> {
+        let (path, settings) = named::locate(name.as_ref(), self.settings())?;
+        open(&path, settings, permits)
+    }
+}
+
+fn open(path: &Path, settings: Settings, permits: u32) -> Result<Semaphore> {
+    if let Some(cause) = refusal(&settings, permits) {
+        return Err(Error::new(path, Operation::Open, cause));
+    }
+    let settings = Settings {
+        permits: Some(permits),
+        ..settings
+    };
+    let handle = Handle::open(path, settings)?;
+    Ok(Semaphore { handle, permits })
+}
+
+/// Why it can't be opened like that.
+fn refusal(settings: &Settings, permits: u32) -> Option<Cause> {
+    if !(1..=permits::MAX).contains(&permits) {
+        return Some(Cause::InvalidOption(
+            "a semaphore has at least 1 permit and at most 1024",
+        ));
+    }
+    if settings.remove_on_release {
+        return Some(Cause::InvalidOption(
+            "remove_on_release is not for semaphores: permits may still be out on the removed \
+             file while others are taken from the new one",
+        ));
+    }
+    if settings.owner_record {
+        return Some(Cause::InvalidOption(
+            "an owner record is for one holder at a time, and a semaphore has several",
+        ));
+    }
+    if settings.protocol != Protocol::Fcntl || !sys::lock::HAS_RANGES {
+        let why = "permits are locks of bytes: use Protocol::Fcntl on a system that has \
+                   open-file-description locks";
+        return Some(Cause::Unsupported(why, None));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_that_is_told_is_the_limit() {
+        let settings = Semaphore::options().settings().clone();
+        for permits in [0, Semaphore::MAX_PERMITS + 1] {
+            let Some(Cause::InvalidOption(why)) = refusal(&settings, permits) else {
+                panic!("{permits} is refused");
+            };
+            assert!(why.ends_with(&Semaphore::MAX_PERMITS.to_string()), "{why}");
+        }
+    }
+}

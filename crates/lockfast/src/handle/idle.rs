@@ -1,0 +1,52 @@
+//! Closing lock files that nobody uses at the moment, in a process that has many.
+//!
+//! A handle keeps its file open from one acquire to the next, as that is faster. A program that has a lock
+//! for each of a thousand keys would have no descriptors left for anything else. So the handles share half
+//! of those that the process may have; beyond, files are closed that are not locked, and opened again by the
+//! next acquire.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::sys::{self, fork};
+
+/// Fewer than these leave room enough under any limit.
+const FEW: usize = 16;
+
+/// Closes some, if many are open.
+pub(crate) fn make_room() {
+    let open = fork::private_files();
+    if open < FEW {
+        return;
+    }
+    let share = sys::file::descriptor_limit() / 2;
+    if open >= share {
+        // Not one by one: to look for them takes its time.
+        close(open - share + share / 8);
+    }
+}
+
+/// Closes all that nobody uses; `false` when there are none.
+pub(crate) fn close_all() -> bool {
+    close(usize::MAX) > 0
+}
+
+/// Closes as many, if there are so many; tells how many.
+fn close(wanted: usize) -> usize {
+    /// Where to go on looking, so that those come last that were opened again last.
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let handles = super::registry::all();
+    let begin = NEXT.load(Ordering::Relaxed) % handles.len().max(1);
+    let (after, before) = handles.split_at(begin);
+    let (mut closed, mut looked_at) = (0, 0);
+    for handle in before.iter().chain(after) {
+        if closed >= wanted {
+            break;
+        }
+        looked_at += 1;
+        if handle.upgrade().is_some_and(|handle| handle.close_idle()) {
+            closed += 1;
+        }
+    }
+    NEXT.store(begin + looked_at, Ordering::Relaxed);
+    closed
+}
