@@ -14,7 +14,7 @@ mod works_with;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let trials = [
@@ -25,26 +25,6 @@ fn main() -> ExitCode {
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// A test by its name; it fails by panicking.
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-}
-
-/// A test that is left out where it lacks something that it needs.
-fn trial_needing(
-    name: &str,
-    needed: Result<(), &str>,
-    test: impl FnOnce() + Send + 'static,
-) -> Trial {
-    match needed {
-        Ok(()) => trial(name, test),
-        Err(reason) => left_out(name, reason),
-    }
 }
 
 /// Fails with the reason why programs are not built by Cargo for this build of the command.
@@ -63,10 +43,4 @@ fn sessions() -> Result<(), &'static str> {
     } else {
         Err("what `lockfast ls` shows is read from the kernel of Linux")
     }
-}
-
-/// A test that is left out, and counted, for that reason.
-fn left_out(name: &str, reason: &str) -> Trial {
-    eprintln!("{name} is left out: {reason}");
-    trial(name, || {}).with_ignored_flag(true)
 }
