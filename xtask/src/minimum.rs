@@ -1,6 +1,6 @@
-//! The least version of Rust that each crate declares (`rust-version`), tried with a compiler of that version.
+//! Compiles each crate with the oldest Rust that it declares (`rust-version`).
 //!
-//! A version for which there is no compiler is left out by name, and counted.
+//! A version for which there is no compiler is skipped.
 
 mod compiler;
 
@@ -11,20 +11,19 @@ use serde_json::Value;
 
 use compiler::Compiler;
 
+use crate::skips;
 use crate::step::{self, Failure, Outcome, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Install nothing; versions of which there is no compiler here are left out
+    /// Install nothing; skip the versions for which there is no compiler here
     #[arg(long)]
     pub(crate) no_setup: bool,
 }
 
-/// Compiles every crate of the workspace with the oldest compiler that it promises to work with.
 pub(crate) fn run(options: &Options) -> Outcome {
     let packages = Packages::read()?;
     packages.compare_with_dependencies()?;
-    let (mut checked, mut left_out) = (0, 0);
     for (version, crates) in packages.by_version() {
         let names = crates.join(", ");
         match Compiler::find(&version, !options.no_setup) {
@@ -33,15 +32,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
                     check(name, &compiler)?;
                 }
                 println!("minimum Rust {version}: checked: {names}");
-                checked += crates.len();
             }
             Err(Failure(why)) => {
-                println!("minimum Rust {version}: left out: {names}: {why}");
-                left_out += crates.len();
+                let reason = format!("{names} can't be compiled: {why}");
+                skips::skip(&format!("minimum::{version}"), &reason)?;
             }
         }
     }
-    println!("minimum Rust: {checked} crates checked, {left_out} left out");
     Ok(())
 }
 

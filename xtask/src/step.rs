@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::skips;
+
 /// Done, or why not.
 pub(crate) type Outcome = Result<(), Failure>;
 
@@ -29,6 +31,7 @@ pub(crate) fn run_in(directory: &Path, command: &mut Command) -> Outcome {
     println!("\n$ {shown}");
     let status = command
         .current_dir(directory)
+        .env(skips::LOG, skips::log())
         .status()
         .map_err(|error| Failure(format!("cannot start `{shown}`: {error}")))?;
     if status.success() {
@@ -90,7 +93,8 @@ pub(crate) fn target() -> PathBuf {
 fn show(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
-        let value = value.unwrap_or_default().to_string_lossy();
+        let Some(value) = value else { continue };
+        let value = value.to_string_lossy();
         words.push(format!("{}='{value}'", name.to_string_lossy()));
     }
     let program = PathBuf::from(command.get_program());

@@ -69,11 +69,8 @@ const KEPT: [&str; 3] = [".fingerprint", "build", "deps"];
 
 impl Builds {
     pub(super) fn of(compiler: &str) -> Result<Self, Failure> {
-        let lock_file = step::root().join("Cargo.lock");
-        let versions =
-            fs::read(&lock_file).map_err(|error| step::failed("read", &lock_file, &error))?;
-        let key = key(&[compiler.as_bytes(), &versions].concat());
-        let folder = folder()?.join(format!("{PREFIX}{key}"));
+        // Not by the versions in Cargo.lock: a new one must not cost the standard libraries.
+        let folder = folder()?.join(format!("{PREFIX}{}", key(compiler.as_bytes())));
         Ok(Self { folder })
     }
 

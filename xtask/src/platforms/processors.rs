@@ -3,6 +3,7 @@
 use super::toolchain::Toolchain;
 use crate::debian;
 use crate::step::{self, Outcome};
+use crate::test::EXPLORED;
 
 /// A processor that programs can be run for.
 #[derive(Debug)]
@@ -79,11 +80,7 @@ pub(super) const I686: Processor = Processor {
             -Clink-arg=-Wl,-rpath,/usr/i686-linux-gnu/lib",
 };
 
-/// What the models explore is the same everywhere, and takes minutes: these tests are run by
-/// `cargo xtask test` alone.
-pub(super) const MODELS: &str = "explored::";
-
-/// Tests that can't be run by an emulator, and why.
+/// Tests that can't run in an emulator, with the reason.
 const NOT_EMULATED: &[(&str, &str)] = &[
     (
         "a_server_is_asked_again_and_again",
@@ -224,7 +221,7 @@ pub(super) fn test(processor: &Processor, only_steady: bool) -> Outcome {
             .env(format!("CARGO_TARGET_{name}_RUNNER"), processor.runner)
             .env("LOCKFAST_TEST_RUNNER", processor.runner);
     }
-    tests.args(["--", "--skip", MODELS]);
+    tests.args(["--", "--skip", EXPLORED]);
     if !processor.runner.is_empty() {
         for (name, reason) in NOT_EMULATED {
             println!("{name} is left out: {reason}");
