@@ -54,14 +54,14 @@ fn check(name: &str, compiler: &Compiler) -> Outcome {
     step::run(&mut check("--no-default-features"))?;
     step::run(&mut check("--all-features"))?;
     if name == "lockfast" {
-        // The side for platforms without locks.
+        // The library for platforms without locks.
         let flags = "--cfg lockfast_unsupported";
         step::run(check("--no-default-features").env("RUSTFLAGS", flags))?;
     }
     Ok(())
 }
 
-/// The packages of the workspace and all that they are built from.
+/// The packages of the workspace and their dependencies.
 struct Packages {
     metadata: Value,
 }
@@ -75,7 +75,7 @@ impl Packages {
         Ok(Self { metadata })
     }
 
-    /// The names of the workspace's crates, by the version that they declare.
+    /// Returns the names of the workspace's crates by declared version.
     fn by_version(&self) -> BTreeMap<String, Vec<&str>> {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         let packages = self.packages();
@@ -87,7 +87,7 @@ impl Packages {
         all
     }
 
-    /// Fails if a crate declares less than a crate that it is built from, which needs no compiler to be seen.
+    /// Fails if a crate declares an older version than one of its dependencies. This needs no compiler.
     fn compare_with_dependencies(&self) -> Outcome {
         let packages = self.packages();
         for member in self.members() {
@@ -108,7 +108,7 @@ impl Packages {
         Ok(())
     }
 
-    /// The crates that this one is built from, without those that only its tests need.
+    /// Returns the dependencies of a crate, without those of its tests.
     fn built_from<'a>(&'a self, member: &'a str) -> HashSet<&'a str> {
         let nodes = array(&self.metadata["resolve"]["nodes"]);
         let nodes: HashMap<_, _> = nodes.map(|node| (text(&node["id"]), node)).collect();
@@ -138,7 +138,7 @@ impl Packages {
     }
 }
 
-/// A version in numbers, so that 1.9 is less than 1.85; a crate that declares none has the least.
+/// Splits a version into numbers, so that 1.9 is less than 1.85. No version is the least.
 fn numbers(version: &str) -> Vec<u32> {
     let parts = version.split('.').map_while(|part| part.parse().ok());
     let mut numbers: Vec<_> = parts.collect();

@@ -1,7 +1,7 @@
 //! The test programs of the workspace.
 //!
-//! Cargo builds them all by one command. A command for some of them alone would build them, and the
-//! binary that they test, once more with other features, while other tests run.
+//! One command of Cargo builds them all. A command for some of them would build these again, with other features,
+//! while other tests run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::step::{self, Failure, cargo};
 
-/// A test program that is built.
+/// A test program.
 pub(crate) struct Program {
     pub(crate) name: String,
     path: PathBuf,
@@ -19,14 +19,14 @@ pub(crate) struct Program {
     package: String,
 }
 
-/// Builds the test programs of all packages but the one for Python, whose tests are in Python.
+/// Builds the test programs of all packages but the Python package, whose tests are in Python.
 pub(crate) fn build() -> Command {
     let mut command = cargo(&["test", "--workspace", "--exclude", "lockfast-python"]);
     command.arg("--no-run");
     command
 }
 
-/// All test programs, built if they are not yet.
+/// Builds all test programs, and returns them.
 pub(crate) fn all() -> Result<Vec<Program>, Failure> {
     let mut list = build();
     list.args(["--quiet", "--message-format=json-render-diagnostics"]);
@@ -43,7 +43,7 @@ pub(crate) fn all() -> Result<Vec<Program>, Failure> {
     Ok(programs)
 }
 
-/// The test program of that name.
+/// Returns the test program of that name.
 pub(crate) fn one(name: &str) -> Result<Program, Failure> {
     let mut programs = all()?.into_iter();
     programs
@@ -62,7 +62,7 @@ impl Program {
         })
     }
 
-    /// Runs it as cargo does.
+    /// Returns a command that runs the program, with the variables that Cargo sets.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.env("CARGO_MANIFEST_DIR", self.directory());
@@ -70,13 +70,13 @@ impl Program {
         command
     }
 
-    /// The directory in which cargo runs it.
+    /// The directory in which Cargo runs the program.
     pub(crate) fn directory(&self) -> &Path {
         directory(&self.manifest)
     }
 }
 
-/// The directory of a package, which has the package's name.
+/// The directory of a package. It has the name of the package.
 fn directory(manifest: &Path) -> &Path {
     manifest.parent().expect("a manifest is in a directory")
 }

@@ -1,4 +1,4 @@
-//! Tasks that run at the same time. Each prints into a file, which is shown when the task is done.
+//! Tasks that run side by side. Each prints into a file, which is shown when the task ends.
 
 use std::fs::{self, File};
 use std::process::Command;
@@ -8,18 +8,18 @@ use std::time::Instant;
 
 use crate::step::{self, Failure, Outcome};
 
-/// A task of this program, by its name and its arguments.
+/// A task of this program.
 pub(crate) struct Task {
     pub(crate) name: String,
     pub(crate) arguments: Vec<String>,
 }
 
-/// Runs all of them, even if some fail.
+/// Runs all tasks, even if some fail.
 pub(crate) fn run(tasks: &[Task]) -> Outcome {
     let names: Vec<_> = tasks.iter().map(|task| task.name.as_str()).collect();
     let logs = step::target().join("logs");
     println!(
-        "\nRunning at the same time: {}; what they print is shown at their end, and in {} till then.",
+        "\nRunning side by side: {}. Each prints into a file in {}, which is shown when it ends.",
         names.join(", "),
         logs.display()
     );

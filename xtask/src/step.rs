@@ -1,4 +1,4 @@
-//! One command that must succeed, shown before it runs.
+//! Commands that must succeed. Each is shown before it runs.
 
 use std::fmt;
 use std::io;
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use crate::skips;
 
-/// Done, or why not.
+/// Success, or the reason of a failure.
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// What went wrong, for the person at the terminal.
+/// A message for the user.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
 
@@ -41,7 +41,7 @@ pub(crate) fn run_in(directory: &Path, command: &mut Command) -> Outcome {
     }
 }
 
-/// What a command prints that must succeed; it is not shown.
+/// Returns the output of a command that must succeed. The command is not shown.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     let shown = show(command);
     let output = command
@@ -56,12 +56,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
         .map_err(|_| Failure(format!("`{shown}` prints something else than text")))
 }
 
-/// What could not be done with that file or directory, and why.
+/// Returns the failure of an operation on a file or directory.
 pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure(format!("cannot {what} {}: {error}", path.display()))
 }
 
-/// What went wrong in either, or both.
+/// Returns the failures of both, in one.
 pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
     match (one, other) {
         (Err(Failure(one)), Err(Failure(other))) => Err(Failure(format!("{one}\n{other}"))),
@@ -69,7 +69,7 @@ pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
     }
 }
 
-/// Cargo, the one that runs this.
+/// Returns a command of the Cargo that runs this program.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
@@ -82,7 +82,7 @@ pub(crate) fn root() -> PathBuf {
     own.parent().expect("xtask is a member").to_path_buf()
 }
 
-/// Where everything goes that is built.
+/// The folder of everything that is built.
 pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => root().join(directory),

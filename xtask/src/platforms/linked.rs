@@ -18,7 +18,7 @@ const MUSL: &str = "x86_64-unknown-linux-musl";
 /// Targets that nothing here can run. Linking proves that their libraries have the functions that are called.
 const LINKED: [&str; 2] = ["aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
-/// All tests of the library and of the command, in CI with fewer processes killed.
+/// Runs all tests of the library and the command; in CI they kill fewer processes.
 pub(super) fn test_musl(in_ci: bool) -> Outcome {
     let mut tests = musl("test")?;
     tests.args(["--package", "lockfast", "--package", "lockfast-cli"]);
@@ -61,7 +61,7 @@ pub(super) fn link() -> Outcome {
     for target in LINKED {
         let mut link = cargo("build", target)?;
         link.args(["--package", "lockfast-cli", "--all-features"])
-            // It would take programs that are not here.
+            // These need programs that are not here.
             .env("CARGO_PROFILE_DEV_STRIP", "none")
             .env("CARGO_PROFILE_DEV_SPLIT_DEBUGINFO", "off");
         step::run(&mut link)?;
@@ -71,7 +71,7 @@ pub(super) fn link() -> Outcome {
 
 fn musl(subcommand: &str) -> Result<Command, Failure> {
     let mut command = cargo(subcommand, MUSL)?;
-    // The C library is the linker's: that of the compiler's package is not there.
+    // The compiler's package has no C library; the linker's is used.
     let flags = "-Clink-self-contained=no";
     command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", flags);
     Ok(command)
@@ -90,7 +90,7 @@ fn cargo(subcommand: &str, target: &str) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Makes it, unless it is there; where it is.
+/// Installs the linker unless it is there, and returns its folder.
 fn install_linker() -> Result<PathBuf, Failure> {
     debian::require_python()?;
     let path = step::root().join(REQUIREMENTS);

@@ -1,18 +1,18 @@
-//! Other processors: built, and run by an emulator of one program (or, 32 bits of x86, as they are).
+//! Tests for other processors, in an emulator of single programs. This machine runs those for 32-bit x86.
 
 use super::toolchain::Toolchain;
 use crate::debian;
 use crate::step::{self, Outcome};
 use crate::test::EXPLORED;
 
-/// A processor that programs can be run for.
+/// A processor whose programs can run here.
 #[derive(Debug)]
 pub(super) struct Processor {
     target: &'static str,
-    /// Links for it, with its C library.
+    /// The linker, with the processor's C library.
     linker: &'static str,
     packages: &'static [(&'static str, &'static str)],
-    /// What runs its programs, if the machine does not.
+    /// The emulator, if this machine can't run the programs itself.
     runner: &'static str,
     flags: &'static str,
 }
@@ -47,7 +47,7 @@ pub(super) const ARMV7: Processor = Processor {
     flags: "",
 };
 
-/// The one with the other order of bytes.
+/// Big-endian.
 pub(super) const S390X: Processor = Processor {
     target: "s390x-unknown-linux-gnu",
     linker: "s390x-linux-gnu-gcc",
@@ -63,7 +63,7 @@ pub(super) const S390X: Processor = Processor {
     flags: "",
 };
 
-/// Of 32 bits; this machine runs it.
+/// 32 bits; this machine runs the programs.
 pub(super) const I686: Processor = Processor {
     target: "i686-unknown-linux-gnu",
     linker: "i686-linux-gnu-gcc",
@@ -75,7 +75,7 @@ pub(super) const I686: Processor = Processor {
         ),
     ],
     runner: "",
-    // Its C library is not where programs look for it.
+    // The C library is not where programs look for it.
     flags: "-Clink-arg=-Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2 \
             -Clink-arg=-Wl,-rpath,/usr/i686-linux-gnu/lib",
 };
@@ -189,7 +189,7 @@ const NOT_EMULATED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Tests that an emulator runs reliably on a busy machine.
+/// Tests that run reliably in an emulator on a busy machine.
 const STEADY: [&str; 7] = [
     "--lib",
     "--test=descriptors",
@@ -200,7 +200,7 @@ const STEADY: [&str; 7] = [
     "--test=tracing",
 ];
 
-/// All tests, or those that an emulator runs reliably.
+/// Runs all tests, or only the steady ones.
 pub(super) fn test(processor: &Processor, only_steady: bool) -> Outcome {
     debian::require(processor.packages)?;
     let toolchain = Toolchain::install()?;
