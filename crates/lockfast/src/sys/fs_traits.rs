@@ -1,4 +1,4 @@
-//! What the file system of a lock file can do.
+//! Facts about the file system of a lock file.
 
 use std::fs::File;
 
