@@ -9,6 +9,7 @@ mod platforms;
 mod python;
 mod soak;
 mod step;
+mod structure;
 mod test;
 
 use std::process::ExitCode;
@@ -27,6 +28,11 @@ enum Task {
     Soak(soak::Options),
     /// Check the format, the lints and the docs
     Lint,
+    /// Print figures on the structure of the code; fail if it breaks a rule
+    Structure(structure::Options),
+    /// Take a free lock, for `structure --calls`
+    #[command(hide = true)]
+    FreeLock,
     /// Compile each crate with the least version of Rust that it declares
     Minimum(minimum::Options),
     /// Verify what PLATFORM.md says of other systems, processors and file systems
@@ -43,6 +49,8 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
+        Task::Structure(options) => structure::run(&options),
+        Task::FreeLock => structure::calls::run(),
         Task::Minimum(options) => minimum::run(&options),
         Task::Platforms(options) => platforms::run(&options),
         Task::Install(options) => install::run(&options),

@@ -12,7 +12,6 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-#[cfg(feature = "macros")]
 use std::time::Instant;
 
 use crate::file::identity;
@@ -183,7 +182,6 @@ impl Handle {
     }
 
     /// The same until that instant at most. A task has no clock, so a helper thread does all of the wait.
-    #[cfg(feature = "macros")]
     pub(crate) async fn acquire_async_until(
         self: &Arc<Self>,
         mode: Mode,
@@ -360,7 +358,7 @@ impl Handle {
                 };
                 if let Err(error) = granted {
                     Self::give_back(turn, &file);
-                    let is_void = error.of_system().is_some_and(|error| file.is_void(error));
+                    let is_void = error.io_error().is_some_and(|error| file.is_void(error));
                     if is_void && voids < MAX_VOIDS {
                         voids += 1;
                         turn.replace(None);

@@ -17,6 +17,8 @@ pub(crate) mod linger;
 pub(crate) mod model;
 mod part;
 pub(crate) mod permits;
+#[cfg(test)]
+mod pieces;
 pub(crate) mod plan;
 pub(crate) mod tag;
 pub(crate) mod tickets;

@@ -7,8 +7,8 @@ use nix::sys::signal::{self, Signal};
 
 use crate::stage::{Actor, DEADLINE, HOLD, Stage, children, hold, outcome, until_waiting};
 
-/// In front of a command that becomes such a process; `None`, with the reason printed, where that is not
-/// permitted.
+/// Returns a prefix that makes a command the first process of a namespace; `None`, with the reason
+/// printed, if that is not permitted.
 fn unshared(subcommand: &str) -> Option<Command> {
     let words = ["--pid", "--fork", "--kill-child"];
     let attempt = outcome(Command::new("unshare").args(words).arg("true"));
@@ -96,7 +96,7 @@ fn a_signal_reaches_its_command() {
     assert_eq!(actor.end().code(), Some(7));
 }
 
-/// It can't die of a signal there.
+/// The first process of a namespace can't die of a signal.
 #[test]
 fn a_command_that_a_signal_killed_gives_128_and_its_number() {
     let stage = Stage::new();
@@ -117,7 +117,7 @@ fn orphans_are_reaped() {
     let Some(mut command) = unshared("run") else {
         return;
     };
-    // A process exists for `kill -0` until it was reaped.
+    // A process exists for `kill -0` until it is reaped.
     let text = "exec 3<&0; orphan=$(sh -c 'cat <&3 >/dev/null & echo $!'); echo ready
         while kill -0 $orphan 2>/dev/null; do :; done; echo reaped";
     let mut actor = Actor::start(command.arg(stage.path("l")).args(["--", "sh", "-c", text]));

@@ -1,9 +1,11 @@
-//! The examples of the documents work as they are shown: commands, their output, and programs in Rust.
+//! The examples of the documents work as shown: commands, their output, and Rust programs.
 //!
-//! Each block of a page is a test of its own, which runs in a fresh directory. The blocks in Python are
-//! run by the tests of the Python package.
+//! Each block of a page is a separate test, which runs in a fresh directory. The tests of the
+//! Python package run the Python blocks.
 
 mod block;
+mod links;
+mod map;
 mod normal;
 mod page;
 mod promises;
@@ -18,6 +20,8 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let trials = [
+        links::trials(),
+        map::trials(),
         promises::trials(),
         shell::trials(),
         rust::trials(),
@@ -35,7 +39,7 @@ fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     })
 }
 
-/// A test that is left out where it lacks something that it needs.
+/// A test that is left out if a requirement is missing.
 fn trial_needing(
     name: &str,
     needed: Result<(), &str>,
@@ -47,7 +51,7 @@ fn trial_needing(
     }
 }
 
-/// Fails with the reason why programs are not built by Cargo for this build of the command.
+/// Fails with the reason why Cargo can't build programs for this build of the command.
 fn cargo_builds() -> Result<(), &'static str> {
     if cfg!(target_env = "musl") {
         Err("Cargo's settings are those for musl; the same is tested with the usual C library")
@@ -56,7 +60,7 @@ fn cargo_builds() -> Result<(), &'static str> {
     }
 }
 
-/// Fails with the reason why the sessions of the pages can't be had here.
+/// Fails with the reason why the sessions of the pages can't run.
 fn sessions() -> Result<(), &'static str> {
     if cfg!(target_os = "linux") {
         Ok(())
@@ -65,7 +69,7 @@ fn sessions() -> Result<(), &'static str> {
     }
 }
 
-/// A test that is left out, and counted, for that reason.
+/// A test that is left out and counted, with its reason.
 fn left_out(name: &str, reason: &str) -> Trial {
     eprintln!("{name} is left out: {reason}");
     trial(name, || {}).with_ignored_flag(true)

@@ -51,6 +51,26 @@ impl HeldPermits {
         Ok(self.count() >= count)
     }
 
+    /// Splits off `count` permits, of which there must be more.
+    pub(crate) fn split(&mut self, count: u32) -> Self {
+        let mut more = self.more.split_off(self.more.len() - count as usize);
+        Self {
+            file: Arc::clone(&self.file),
+            first: more.pop(),
+            more,
+        }
+    }
+
+    /// Takes over the permits of another value. `false` if they are of another file.
+    pub(crate) fn merge(&mut self, other: &mut Self) -> bool {
+        let is_same = Arc::ptr_eq(&self.file, &other.file);
+        if is_same {
+            self.more.extend(other.first.take());
+            self.more.append(&mut other.more);
+        }
+        is_same
+    }
+
     /// Gives all back, and notifies the head of the queue. Later calls do nothing.
     pub(crate) fn give_back(&mut self) -> io::Result<()> {
         let Some(first) = self.first.take() else {

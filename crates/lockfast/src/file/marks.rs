@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::protocol::linger;
-use crate::sys::bell;
+use crate::sys::notifier;
 use crate::sys::{self, Access, Range, Target};
 
 /// Whether this open file has locked some of these bytes.
@@ -31,7 +31,7 @@ impl Marks {
         if !matches!(try_bytes(file, Access::Exclusive, own), Ok(true)) {
             // Should this fail, a cached lock is given up when its time is over.
             let _ = try_bytes(file, Access::Shared, linger::wanted());
-            bell::ring(file);
+            notifier::notify(file);
         }
     }
 

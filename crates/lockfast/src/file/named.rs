@@ -201,3 +201,6 @@ fn check(name: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(all(test, windows, not(lockfast_unsupported)))]
+mod tests_on_windows;

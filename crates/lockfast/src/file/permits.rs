@@ -190,7 +190,7 @@ impl PermitSet {
         let seen = if has_queue { SOMEBODY } else { NOBODY };
         self.seen.store(seen, Ordering::Relaxed);
         if has_queue || self.leads.load(Ordering::SeqCst) {
-            sys::bell::ring(file);
+            sys::notifier::notify(file);
         }
         outcome
     }

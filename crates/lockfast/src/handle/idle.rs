@@ -25,7 +25,7 @@ pub(crate) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
 }
 
 fn is_table_full(error: &Error) -> bool {
-    error.of_system().is_some_and(sys::file::is_table_full)
+    error.io_error().is_some_and(sys::file::is_table_full)
 }
 
 /// Closes some, if many are open.

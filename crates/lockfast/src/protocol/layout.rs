@@ -25,7 +25,7 @@
 //! Programs that lock the whole file, or byte 0, conflict with every holder of the main bytes.
 //!
 //! On Windows nobody can read or write locked bytes. There the main bytes but byte 0 lie `2^60` higher, and
-//! nothing else lies in `[2^60, 2^61)`. There is no tag (`sys/windows/pieces.rs`).
+//! nothing else lies in `[2^60, 2^61)`. There is no tag (`sys/pieces.rs`).
 //!
 //! # When offsets may change
 //!

@@ -41,16 +41,16 @@ use crate::sys::Access;
 
 pub(crate) use super::part::Part;
 
-/// The ways to hold a lock.
+/// The mode in which a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// Together with other readers.
     Read,
-    /// Together with readers, as the only one that may become a writer.
+    /// Together with readers, and as the only one that can become the writer.
     Upgradable,
     /// Alone, where others read.
     Write,
-    /// Alone, where nobody reads: waits in one call.
+    /// Alone, for locks that have no readers.
     Exclusive,
 }
 

@@ -13,6 +13,7 @@ use super::interruption::WakeSources;
 use super::{Sleeper, Wait, earlier, offload, ticker};
 use crate::file::fifo_place::FifoPlace;
 use crate::file::{Goal, Line, LockFile};
+use crate::sys::naps::Naps;
 use crate::sys::park::Parker;
 use crate::sys::{self, Parked, Waited};
 use crate::types::error::{Error, Result};
@@ -64,7 +65,6 @@ impl Wait<'_> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
-    #[cfg(feature = "macros")]
     pub(crate) async fn offload<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
@@ -216,21 +216,19 @@ impl Wait<'_> {
         }
     }
 
-    /// Where nothing can interrupt the kernel's queue, or there is none: asks again and again, at most every
-    /// [`LONGEST_NAP`].
+    /// Polls, where nothing can interrupt the kernel's queue, or there is none.
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let holder = || file.holder(goal.access());
-        let mut nap = SHORTEST_NAP;
+        let mut naps = Naps::new();
         while !file.try_acquire(goal).map_err(|error| self.system(error))? {
             self.unless_cancelled()?;
             self.unless_over(holder)?;
             self.tell_if_due(holder)?;
             let until = earlier(self.patience.deadline(), self.next_call());
-            let until = earlier(until, Some(Instant::now() + nap));
+            let until = earlier(until, Some(Instant::now() + naps.next()));
             if Parker::default().park(until) == Parked::Interrupted {
                 self.unless_interrupted()?;
             }
-            nap = (nap * 2).min(LONGEST_NAP);
         }
         Ok(())
     }
@@ -265,5 +263,3 @@ thread_local! {
 const ASK_SERVER_AGAIN: Duration = Duration::from_secs(1);
 
 const KEEPERS_TIME: Duration = Duration::from_millis(1);
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(10);

@@ -8,6 +8,7 @@
 //! by [`now`], because its sleeps block and so nothing is ever pending. A task has a helper thread
 //! block in the kernel's queue for it (`offload`).
 
+mod block_on;
 mod courtesy;
 mod forked;
 mod granted;
@@ -38,6 +39,7 @@ use crate::types::holder::Holder;
 use crate::types::thread::ThreadToken;
 use crate::types::trace;
 
+pub(crate) use block_on::{WaitEnd, block_on};
 pub(crate) use forked::in_one_process;
 use interruption::WakeSources;
 
@@ -335,11 +337,11 @@ impl<'h> Wait<'h> {
         let Some(hook) = &self.handle.settings().on_wait else {
             return ControlFlow::Continue(());
         };
-        hook(&Waiting {
-            path: self.handle.path(),
-            waited: self.waited(),
-            holder: holder().as_ref(),
-        })
+        hook(&Waiting::new(
+            self.handle.path(),
+            self.waited(),
+            holder().as_ref(),
+        ))
     }
 
     /// When `on_wait` is due again.

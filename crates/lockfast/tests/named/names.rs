@@ -136,7 +136,7 @@ fn a_lock_and_an_rwlock_of_one_name_exclude_each_other() {
     let name = unique("both");
     let readers = RwLock::named(&name).expect("a lock");
     let reader = readers.read().expect("free");
-    let lock = lockfast::named(&name).expect("a lock");
+    let lock = lockfast::Lock::named(&name).expect("a lock");
     assert!(lock.try_lock().expect_err("held").is_contended());
     drop(reader);
     drop(lock.try_lock().expect("free"));
@@ -148,10 +148,13 @@ fn a_lock_and_a_semaphore_of_one_name_exclude_each_other() {
     let pool = Semaphore::named(&name, 2).expect("a semaphore");
     let permit = pool.acquire().expect("free");
     assert_eq!(
-        Semaphore::named(&name, 2).expect("it").available().ok(),
+        Semaphore::named(&name, 2)
+            .expect("it")
+            .available_permits()
+            .ok(),
         Some(1)
     );
-    let lock = lockfast::named(&name).expect("a lock");
+    let lock = lockfast::Lock::named(&name).expect("a lock");
     assert!(lock.try_lock().expect_err("held").is_contended());
     drop(permit);
     drop(lock.try_lock().expect("free"));
@@ -162,7 +165,7 @@ fn a_reentrant_lock_and_a_lock_of_one_name_exclude_each_other() {
     let name = unique("reentrant");
     let lock = ReentrantLock::named(&name).expect("a lock");
     let guards = (lock.lock().expect("free"), lock.lock().expect("again"));
-    let other = lockfast::named(&name).expect("a lock");
+    let other = lockfast::Lock::named(&name).expect("a lock");
     assert!(other.try_lock().expect_err("held").is_contended());
     drop(guards);
     drop(other.try_lock().expect("free"));
@@ -186,7 +189,10 @@ fn names_are_checked_before_anything_is_created() {
 
 fn what_no_semaphore_can_have_is_refused_by_name_too() {
     let name = unique("refused");
-    let path = lockfast::named(&name).expect("a lock").path().to_owned();
+    let path = lockfast::Lock::named(&name)
+        .expect("a lock")
+        .path()
+        .to_owned();
     fs::remove_file(&path).expect("removed");
     let removing = Semaphore::options().remove_on_release(true);
     for refused in [Semaphore::named(&name, 0), removing.open_named(&name, 2)] {

@@ -50,7 +50,7 @@ fn each_primitive_has_names() {
     let name = Name::new("each");
     let rw = RwLock::named(&name.0).expect("a lock");
     let reader = rw.read().expect("free");
-    let lock = lockfast::named(&name.0).expect("a lock");
+    let lock = lockfast::Lock::named(&name.0).expect("a lock");
     assert!(lock.try_lock().expect_err("read").is_contended());
     drop(reader);
     let reentrant = ReentrantLock::named(&name.0).expect("a lock");

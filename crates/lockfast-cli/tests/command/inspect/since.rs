@@ -1,4 +1,4 @@
-//! Since when, and what for.
+//! Duration and label of a hold.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn a_wait_has_a_beginning() {
     assert!(since < std::time::SystemTime::now() + slack, "{document}");
 }
 
-/// An owner record tells since when, and what for.
+/// An owner record shows the duration and the label.
 #[test]
 fn a_hold_with_a_record_has_a_beginning_and_a_label() {
     let stage = Stage::new();
@@ -54,7 +54,7 @@ fn a_hold_with_a_record_has_a_beginning_and_a_label() {
         assert_eq!(lock["label"], "nightly backup", "{document}");
         let since = lock["since"].as_str().expect("a beginning");
         let since = humantime::parse_rfc3339(since).expect("a time");
-        // It is told in milliseconds.
+        // Printed in milliseconds.
         let tick = std::time::Duration::from_millis(1);
         assert!(since + tick >= before && since <= after, "{document}");
         let told = outcome(lockfast(["status"]).arg(&path)).output;
@@ -62,7 +62,7 @@ fn a_hold_with_a_record_has_a_beginning_and_a_label() {
         holder.tell("end");
         holder.end();
     }
-    // The record of one that died is not that of the next one, which writes none.
+    // The record of a dead holder does not describe the next holder, which writes none.
     let mut command = run(["--record", "--label", "nightly backup"]);
     let mut dead = Actor::start(command.arg(&path).args(["--", "sh", "-c", HOLD]));
     dead.says("ready");

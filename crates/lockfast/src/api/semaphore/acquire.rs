@@ -1,4 +1,4 @@
-//! How a permit is acquired: at once, or in the line.
+//! Acquiring permits of a file: without waiting, or in the line.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::types::thread::ThreadToken;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Wait, in_one_process, now};
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 enum Attempt {
     Taken(HeldPermits),
     /// Too few were free, or others come first.
@@ -21,8 +21,8 @@ enum Attempt {
     Stale,
 }
 
-/// Takes so many permits, waiting as long as the patience lasts.
-pub(super) fn acquire(
+/// Takes that many permits, waiting until the limit.
+pub(crate) fn acquire(
     handle: &Arc<Handle>,
     count: u32,
     patience: WaitLimit,
@@ -32,10 +32,24 @@ pub(super) fn acquire(
     now(acquire_by(handle, count, thread, wait))
 }
 
-/// Takes so many permits as a task, waiting until it is dropped.
-pub(super) async fn acquire_async(handle: &Arc<Handle>, count: u32) -> Result<HeldPermits> {
+/// Takes that many permits as a task, waiting until the limit or until it is dropped.
+pub(crate) async fn acquire_async(
+    handle: &Arc<Handle>,
+    count: u32,
+    limit: WaitLimit,
+) -> Result<HeldPermits> {
     let wait = Wait::of_task(handle, Operation::Acquire);
-    let acquires = acquire_by(handle, count, ThreadToken::NONE, wait);
+    if limit == WaitLimit::Forever {
+        let acquires = acquire_by(handle, count, ThreadToken::NONE, wait);
+        return in_one_process(handle.path(), Operation::Acquire, acquires).await;
+    }
+    match acquire(handle, count, WaitLimit::None) {
+        Err(error) if error.is_contended() && limit != WaitLimit::None => {}
+        done => return done,
+    }
+    // A task has no clock, so a helper thread does all of the wait.
+    let own = Arc::clone(handle);
+    let acquires = wait.offload(move |_: &mut Wait<'_>| acquire(&own, count, limit));
     in_one_process(handle.path(), Operation::Acquire, acquires).await
 }
 
@@ -81,11 +95,11 @@ async fn acquire_by(
     }
 }
 
-/// What is acquired.
-pub(super) const PERMIT: &str = "permit";
+/// The word for traces.
+pub(crate) const PERMIT: &str = "permit";
 
-/// How many permits nobody has now.
-pub(super) fn available(handle: &Handle) -> Result<u32> {
+/// Counts the permits that nobody has now.
+pub(crate) fn available(handle: &Handle) -> Result<u32> {
     loop {
         let file = current(handle)?;
         if handle.is_at_path(&file)? {
@@ -142,7 +156,7 @@ fn in_line(
         now(wait.in_kernel(file, Goal::LeadLine))?;
         place.leads();
         let try_again = || collect(handle, &mut taken, count);
-        let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
+        let has_all = wait.at_notifier(file, try_again, || handle.is_at_path(file))?;
         Ok(has_all && handle.is_current(file, true)?)
     };
     match get_all() {
@@ -153,7 +167,7 @@ fn in_line(
 
 /// Whether the file has to be opened again: then the next one says what there is to say.
 fn is_void(file: &LockFile, error: &Error) -> bool {
-    error.of_system().is_some_and(|error| file.is_void(error))
+    error.io_error().is_some_and(|error| file.is_void(error))
 }
 
 fn collect(handle: &Handle, taken: &mut HeldPermits, count: u32) -> Result<bool> {
@@ -229,7 +243,7 @@ mod tests {
         thread::scope(|scope| {
             let head = scope.spawn(|| pool.acquire());
             assert_eq!([next_event(), next_event()], ["waits"; 2]);
-            let seen_by_others = current(&other.handle).expect("its file");
+            let seen_by_others = current(other.handle()).expect("its file");
             while !seen_by_others.has_permit_queue() {
                 thread::yield_now();
             }
