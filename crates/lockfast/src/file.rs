@@ -539,18 +539,16 @@ impl LockFile {
             };
             if !matches!(done, Ok(true)) {
                 if number > 0 {
-                    self.undo(plan);
+                    let undone = self.unlock_but_ticket(plan.undo);
+                    // The first error is the one to report.
+                    if let (Ok(false), Err(error)) = (&done, undone) {
+                        return Err(fail(error));
+                    }
                 }
                 return done;
             }
         }
         Ok(true)
-    }
-
-    /// Should this fail, the error that made it necessary is the one to report; who gives the file
-    /// back releases it once more and closes it if that fails.
-    fn undo(&self, plan: Plan) {
-        let _ = self.unlock_but_ticket(plan.undo);
     }
 
     fn unlock(&self, part: Part) -> io::Result<()> {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::{NonNull, with_exposed_provenance_mut};
+use std::ptr::NonNull;
 use std::sync::Mutex;
 
 use crate::sys::primitive::{AtomicPtr, Ordering};
@@ -15,9 +15,6 @@ use crate::sys::primitive::{AtomicPtr, Ordering};
 /// A place for one boxed value.
 pub(crate) struct Slot<P> {
     word: AtomicPtr<P>,
-    /// What the word is likely to be, or null. A read of the word has to wait for its last change, and this
-    /// does not: it saves a fifth of the time of who takes and leaves, over and over.
-    likely: AtomicPtr<P>,
     /// Threads pass it on, as they do by a mutex.
     owns: PhantomData<Mutex<Box<P>>>,
 }
@@ -31,7 +28,6 @@ impl<P> Slot<P> {
         const { assert!(align_of::<P>() > FLAGS, "the flags need room") };
         Self {
             word: AtomicPtr::new(std::ptr::null_mut()),
-            likely: AtomicPtr::new(std::ptr::null_mut()),
             owns: PhantomData,
         }
     }
@@ -45,39 +41,20 @@ impl<P> Slot<P> {
     #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
         let may_be_taken = |word: *mut P| address(word).is_some() && word.addr() & mask == flags;
-        let likely = self.likely.load(Ordering::Relaxed);
-        let mut word = likely;
-        if !may_be_taken(word) {
-            word = self.word.load(Ordering::Relaxed);
-        }
+        let mut word = self.word.load(Ordering::Relaxed);
         while may_be_taken(word) {
             // Acquire: what the one who left it did before comes before what is done now.
             match self.change(word, alone(word.addr() & FLAGS), Ordering::Acquire) {
                 Ok(()) => {
-                    if word != likely && !likely.is_null() {
-                        self.likely.store(word, Ordering::Relaxed);
-                    }
-                    // What is likely has the address alone of what is there.
-                    let value = with_exposed_provenance_mut(word.addr() & !FLAGS);
-                    // SAFETY: the address came from a box in `leave_by`, which exposed it, and nobody else
-                    // has changed the word from it to null since.
+                    let value = word.map_addr(|address| address & !FLAGS);
+                    // SAFETY: the address came from a box in `leave_by`, and nobody else has changed the
+                    // word from it to null since.
                     return Some(unsafe { Box::from_raw(value) });
                 }
                 Err(now) => word = now,
             }
         }
         None
-    }
-
-    /// Whenever somebody looks it is likely to be as it was the last time, at first as it is now.
-    pub(crate) fn is_likely_to_stay(&self) {
-        let word = self.word.load(Ordering::Relaxed);
-        self.likely.store(word, Ordering::Relaxed);
-    }
-
-    /// Nothing is known of what it will be.
-    pub(crate) fn may_be_anything(&self) {
-        self.likely.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// Leaves it, if nothing is there and the flags are exactly those; else it is given back.
@@ -102,7 +79,6 @@ impl<P> Slot<P> {
             // SAFETY: it came from the box above.
             return Err(unsafe { Box::from_raw(value) });
         };
-        value.expose_provenance();
         let word = value.map_addr(|address| address | (flags & FLAGS));
         // Release: see `take`.
         match slot.change(alone(flags), word, Ordering::Release) {
@@ -174,24 +150,6 @@ mod tests {
         assert!(slot.set(0b11, 0b10), "it is still there");
         assert_eq!(slot.take(0b10, 0b10).as_deref(), Some(&7));
         assert!(slot.take(0, 0).is_none());
-    }
-
-    #[test]
-    fn what_is_likely_is_taken_and_what_is_there_instead_too() {
-        let slot = Slot::new();
-        slot.leave(Box::new(7_u64), 0).expect("nothing is there");
-        slot.is_likely_to_stay();
-        assert!(slot.take(0b10, 0b10).is_none());
-        let seven = slot.take(0, 0).expect("it is there");
-        assert!(slot.take(0, 0).is_none(), "likely, but not so");
-        slot.leave(Box::new(8), 0).expect("nothing is there");
-        assert_eq!(slot.take(0, 0).as_deref(), Some(&8));
-        slot.leave(seven, 0).expect("nothing is there");
-        assert!(slot.set(0b01, 0b01));
-        assert_eq!(slot.take(0b01, 0b01).as_deref(), Some(&7));
-        slot.leave(Box::new(9), 0b01).expect("nothing is there");
-        slot.may_be_anything();
-        assert_eq!(slot.take(0, 0).as_deref(), Some(&9));
     }
 
     #[test]

@@ -187,15 +187,6 @@ pub(crate) struct Armed {
     number: usize,
 }
 
-impl Armed {
-    /// Nobody rings the alarm from now on; may somebody have done so?
-    pub(crate) fn end(self) -> bool {
-        let token = self.token.clone();
-        drop(self);
-        token.is_cancelled()
-    }
-}
-
 impl Drop for Armed {
     fn drop(&mut self) {
         self.token.slot(self.number).free();

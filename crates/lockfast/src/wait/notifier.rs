@@ -1,22 +1,23 @@
-//! The wait of the first in the line for permits: until the file's bell rings.
+//! The wait of the first in the queue for permits: until the file's notifier reports a release.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::interruption::WakeSources;
-use super::{Wait, earlier};
+use super::context::WaitContext;
+use super::limits::Wait;
+use super::poll::Naps;
+use super::wake_sources::WakeSources;
 use crate::file::LockFile;
+use crate::sys::Rung;
 use crate::sys::bell::Bell;
 use crate::sys::made_once::MadeOnce;
-use crate::sys::park::Parker;
 use crate::sys::per_process::PerProcess;
-use crate::sys::{Parked, Rung};
 use crate::types::error::Result;
 
-impl Wait<'_> {
+impl<C: WaitContext> Wait<'_, C> {
     /// Tries again whenever somebody may have released something, until it succeeds; `false` when
     /// the file is not at its path any more.
-    pub(crate) fn at_bell(
+    pub(crate) fn until_notified(
         &mut self,
         file: &LockFile,
         mut attempt: impl FnMut() -> Result<bool>,
@@ -26,10 +27,10 @@ impl Wait<'_> {
             return Ok(true);
         }
         // Another thread may have called `on_wait` meanwhile.
-        self.told = self.told.map(|_| Instant::now());
-        let mut bell = Hung::on(file);
-        let interruption = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
-        let mut nap = SHORTEST_NAP;
+        self.reported = self.reported.map(|_| Instant::now());
+        let mut watching = Watching::begin(file);
+        let sources = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
+        let mut naps = if watching.is_some() { NAPS } else { BLIND_NAPS };
         let mut must_look = true;
         loop {
             if must_look && !is_at_path()? {
@@ -38,49 +39,36 @@ impl Wait<'_> {
             if attempt()? {
                 return Ok(true);
             }
-            self.unless_cancelled()?;
-            self.unless_over(|| None)?;
-            self.tell_if_due(|| None)?;
-            let wake = Instant::now() + nap;
-            let until = earlier(self.patience.deadline(), self.next_call());
-            let until = earlier(until, interruption.come_back());
-            let until = earlier(until, Some(wake)).unwrap_or(wake);
-            let longest = match bell {
-                Some(_) => LONGEST_NAP,
-                None => LONGEST_NAP_WITHOUT_BELL,
-            };
-            let rung = match bell.as_ref().map(|bell| bell.listen(until)) {
+            let until = self.before_nap(&sources, naps, || None)?;
+            let rung = match watching.as_ref().map(|watching| watching.wait(until)) {
                 Some(Ok(rung)) => rung,
                 Some(Err(_)) => {
                     // The program may have closed its descriptor.
-                    bell = None;
-                    nap = SHORTEST_NAP;
+                    watching = None;
+                    naps = BLIND_NAPS;
                     continue;
                 }
-                None => match Parker::default().park(Some(until)) {
-                    Parked::Interrupted => Rung::Interrupted,
-                    Parked::Granted | Parked::TimedOut => Rung::TimedOut,
-                },
+                None => {
+                    self.park_until(until)?;
+                    Rung::TimedOut
+                }
             };
             must_look = rung == Rung::Changed;
             match rung {
-                Rung::Closed | Rung::Changed => nap = SHORTEST_NAP,
-                Rung::Interrupted => self.unless_interrupted()?,
-                Rung::TimedOut => {
-                    must_look = nap == longest;
-                    nap = (nap * 4).min(longest);
-                }
+                Rung::Closed | Rung::Changed => naps.restart(),
+                Rung::Interrupted => self.ensure_not_interrupted()?,
+                Rung::TimedOut => must_look = !naps.lengthen(),
             }
         }
     }
 }
 
-/// A bell that hangs on a file; taken off and kept for the next wait when dropped.
-struct Hung(Option<Bell>);
+/// A notifier that watches a file; kept for the next wait when dropped.
+struct Watching(Option<Bell>);
 
-impl Hung {
-    /// None where none is to be had.
-    fn on(file: &LockFile) -> Option<Self> {
+impl Watching {
+    /// Returns none where none is to be had.
+    fn begin(file: &LockFile) -> Option<Self> {
         let spare = spare().lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut bell = match spare {
             Some(bell) => bell,
@@ -90,13 +78,13 @@ impl Hung {
         Some(Self(Some(bell)))
     }
 
-    fn listen(&self, until: Instant) -> std::io::Result<Rung> {
+    fn wait(&self, until: Instant) -> std::io::Result<Rung> {
         let bell = self.0.as_ref().expect("it is there until dropped");
         bell.listen(until)
     }
 }
 
-impl Drop for Hung {
+impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(bell) = &mut self.0 {
             bell.take_down();
@@ -108,7 +96,7 @@ impl Drop for Hung {
     }
 }
 
-/// To close one takes milliseconds, so they are kept.
+/// Notifiers for the next waits: closing one takes milliseconds.
 fn spare() -> &'static Mutex<Vec<Bell>> {
     static SPARE: MadeOnce<PerProcess<Mutex<Vec<Bell>>>> = MadeOnce::new();
     SPARE
@@ -117,6 +105,5 @@ fn spare() -> &'static Mutex<Vec<Bell>> {
 }
 
 const MAX_SPARE: usize = 4;
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(100);
-const LONGEST_NAP_WITHOUT_BELL: Duration = Duration::from_millis(10);
+const NAPS: Naps = Naps::new(Duration::from_millis(1), Duration::from_millis(100));
+const BLIND_NAPS: Naps = Naps::new(Duration::from_millis(1), Duration::from_millis(10));

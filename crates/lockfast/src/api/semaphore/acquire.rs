@@ -10,7 +10,7 @@ use crate::protocol::plan::Mode;
 use crate::types::error::{Error, Operation, Result};
 use crate::types::thread::ThreadToken;
 use crate::types::wait_limit::WaitLimit;
-use crate::wait::{Wait, in_one_process, now};
+use crate::wait::{Wait, in_one_process, run_blocking};
 
 /// What came of an attempt.
 enum Attempt {
@@ -25,7 +25,7 @@ enum Attempt {
 pub(super) fn acquire(handle: &Arc<Handle>, count: u32, patience: WaitLimit) -> Result<Taken> {
     let thread = ThreadToken::current();
     let wait = Wait::new(handle, thread, patience, Operation::Acquire);
-    now(acquire_by(handle, count, thread, wait))
+    run_blocking(acquire_by(handle, count, thread, wait))
 }
 
 /// Takes so many permits as a task, waiting until it is dropped.
@@ -39,7 +39,7 @@ async fn acquire_by(
     handle: &Arc<Handle>,
     count: u32,
     thread: ThreadToken,
-    mut wait: Wait<'_>,
+    mut wait: Wait<'_, Handle>,
 ) -> Result<Taken> {
     loop {
         match attempt(handle, count) {
@@ -49,7 +49,7 @@ async fn acquire_by(
             }
             Ok(Attempt::Full) if wait.is_impatient() => return Err(wait.contended(None)),
             Ok(Attempt::Full) => break,
-            Ok(Attempt::Stale) => wait.unless_over(|| None)?,
+            Ok(Attempt::Stale) => wait.ensure_in_time(|| None)?,
             Err(error) if error.is_leased() && !wait.is_impatient() => {
                 drop(opened(handle, &mut wait).await?);
             }
@@ -57,8 +57,8 @@ async fn acquire_by(
         }
     }
     let queue = &handle.process().queue;
-    let joined = queue.line_up(Mode::Exclusive, thread, false);
-    let _turn = wait.for_turn(joined, || None).await?;
+    let enqueued = queue.enqueue(Mode::Exclusive, thread, false);
+    let _turn = wait.until_admitted(enqueued, || None).await?;
     loop {
         let file = opened(handle, &mut wait).await?;
         if handle.is_at_path(&file)? {
@@ -66,14 +66,15 @@ async fn acquire_by(
             // Dropped last, when permits that are of no use were given back.
             let place = InLine::of(&file, wait.place(&file, Goal::LeadLine)?);
             let line = file.line(Goal::LeadLine);
-            let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, &place, count, wait);
-            if let Some(taken) = wait.through(line, in_line).await? {
+            let in_line =
+                move |wait: &mut Wait<'_, Handle>| in_line(&own, &file, &place, count, wait);
+            if let Some(taken) = wait.blocking(line, in_line).await? {
                 wait.acquired(PERMIT);
                 return Ok(taken);
             }
         }
         queue.put(None);
-        wait.unless_over(|| None)?;
+        wait.ensure_in_time(|| None)?;
     }
 }
 
@@ -131,14 +132,14 @@ fn in_line(
     file: &Arc<LockFile>,
     place: &InLine,
     count: u32,
-    wait: &mut Wait<'_>,
+    wait: &mut Wait<'_, Handle>,
 ) -> Result<Option<Taken>> {
     let mut taken = Taken::none(Arc::clone(file));
     let mut get_all = || {
-        now(wait.in_kernel(file, Goal::LeadLine))?;
+        run_blocking(wait.in_kernel(file, Goal::LeadLine))?;
         place.leads();
         let try_again = || collect(handle, &mut taken, count);
-        let has_all = wait.at_bell(file, try_again, || handle.is_at_path(file))?;
+        let has_all = wait.until_notified(file, try_again, || handle.is_at_path(file))?;
         Ok(has_all && is_current(handle, file, true)?)
     };
     match get_all() {
@@ -171,7 +172,7 @@ fn current(handle: &Handle) -> Result<Arc<LockFile>> {
 }
 
 /// Waits for a lease that is in the way.
-async fn opened(handle: &Handle, wait: &mut Wait<'_>) -> Result<Arc<LockFile>> {
+async fn opened(handle: &Handle, wait: &mut Wait<'_, Handle>) -> Result<Arc<LockFile>> {
     match usable(handle) {
         Some(file) => Ok(file),
         None => Ok(put(handle, wait.opened().await?)),

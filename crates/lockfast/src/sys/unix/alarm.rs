@@ -100,11 +100,6 @@ mod timer {
             Ok(alarm)
         }
 
-        /// Is its signal still ours? The program may have taken it since it was made.
-        pub(crate) fn still_works(&self) -> bool {
-            handler_of(self.mask.signal).is_ok_and(|handler| handler == ours())
-        }
-
         /// Ends the blocked call of the thread now; any thread may say so.
         pub(crate) fn ring(&self) {
             debug_assert!(self.mask.signal > 0);
@@ -352,11 +347,6 @@ mod none {
         /// Always refuses.
         pub(crate) fn every(_interval: Duration) -> io::Result<Self> {
             Err(io::ErrorKind::Unsupported.into())
-        }
-
-        /// Can't be called.
-        pub(crate) fn still_works(&self) -> bool {
-            match *self {}
         }
 
         /// Can't be called.

@@ -77,12 +77,6 @@ impl Alarm {
         })
     }
 
-    /// Always: nobody else has its event.
-    pub(crate) fn still_works(&self) -> bool {
-        let PhantomData = self.this_thread;
-        true
-    }
-
     /// Ends the sleep of the thread now; any thread may say so.
     pub(crate) fn ring(&self) {
         self.event.set();
