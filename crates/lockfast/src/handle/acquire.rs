@@ -9,7 +9,8 @@
 //! | [`Open`](Stage::Open) | yes | `Lock` |
 //! | [`Lock`](Stage::Lock) | yes | `Locked`, or `Contended` |
 //! | [`Contended`](Stage::Contended) | yes, waits in the kernel's queue | `Locked` |
-//! | [`Locked`](Stage::Locked) | yes, and the kernel lock | held, or `Open` if the file is stale |
+//! | [`Locked`](Stage::Locked) | yes, and the kernel lock | `Verified`, or `Open` if the file is stale |
+//! | [`Verified`](Stage::Verified) | yes, and the kernel lock | held, after the owner record was written |
 //!
 //! Only `Queued`, `Open` and `Contended` wait. Dropped anywhere, a wait passes the turn on with nothing locked.
 
@@ -21,6 +22,7 @@ use std::time::Instant;
 
 use super::hold::Hold;
 use super::shared::{Handle, HeldLock};
+use crate::file::owner::Entry;
 use crate::file::{Goal, LockFile};
 use crate::protocol::plan::Mode;
 use crate::queue::{self, Enqueued, TryEnter};
@@ -42,6 +44,7 @@ enum Stage<'q> {
     Lock(Turn<'q>, Arc<LockFile>),
     Contended(Turn<'q>, Arc<LockFile>),
     Locked(Turn<'q>, Arc<LockFile>),
+    Verified(Turn<'q>, Arc<LockFile>),
     Held(Hold),
     /// A single attempt was all, and it failed.
     Refused(Refusal),
@@ -176,19 +179,19 @@ impl Handle {
             Ok(()) => file.attempt(Goal::Enter(mode)).ok(),
             Err(_) => None,
         };
-        if locked == Some(true) && matches!(self.is_current(file, false), Ok(true)) {
-            if let Ok(entry) = self.begin_record(file, mode) {
-                process.held.store(true, Ordering::Relaxed);
-                turn.keep();
-                trace::acquired(&self.path, mode.name());
-                return Ok(Hold::granted(held, self, mode, thread, entry));
-            }
+        let is_current = locked == Some(true) && matches!(self.is_current(file, false), Ok(true));
+        if is_current && !self.settings.owner_record {
+            process.held.store(true, Ordering::Relaxed);
+            turn.keep();
+            trace::acquired(&self.path, mode.name());
+            return Ok(Hold::granted(held, self, mode, thread, None));
         }
         let file = Arc::clone(file);
         turn.leave_spare(held);
         Err(match locked {
             None => Stage::Lock(turn, file),
             Some(false) => Stage::Contended(turn, file),
+            Some(true) if is_current => Stage::Verified(turn, file),
             Some(true) => Stage::Locked(turn, file),
         })
     }
@@ -221,6 +224,7 @@ impl<'h> Acquire<'h> {
                 Stage::Lock(turn, file) => self.lock(turn, file)?,
                 Stage::Contended(turn, file) => self.contend(turn, file).await?,
                 Stage::Locked(turn, file) => self.locked(turn, file)?,
+                Stage::Verified(turn, file) => self.record(turn, file)?,
                 Stage::Held(hold) => return Ok(Ok(hold)),
                 Stage::Refused(refusal) => return Ok(Err(refusal)),
             }
@@ -231,17 +235,7 @@ impl<'h> Acquire<'h> {
         let queue = &self.handle.process().queue;
         match queue.try_enter(self.mode, self.thread) {
             TryEnter::Turn(turn) => begin(turn),
-            TryEnter::Inside(file) => {
-                self.wait.acquired(self.mode.name());
-                let held = HeldLock::new(file);
-                Stage::Held(Hold::granted(
-                    held,
-                    self.handle,
-                    self.mode,
-                    self.thread,
-                    None,
-                ))
-            }
+            TryEnter::Inside(file) => self.granted(HeldLock::new(file), None),
             TryEnter::Full if queue.has_idle_handoff(self.mode) => {
                 match queue.take_handoff(self.mode, self.thread) {
                     Some(held) => self.handed_off(held),
@@ -272,10 +266,7 @@ impl<'h> Acquire<'h> {
         let file = Arc::clone(turn.value().expect("those inside share it"));
         if self.handle.join(&file, self.mode)? {
             turn.keep();
-            self.wait.acquired(self.mode.name());
-            let held = HeldLock::new(file);
-            let hold = Hold::granted(held, self.handle, self.mode, self.thread, None);
-            return Ok(Stage::Held(hold));
+            return Ok(self.granted(HeldLock::new(file), None));
         }
         if self.wait.is_impatient() {
             return Ok(Stage::Refused(Refusal::Waiters));
@@ -332,24 +323,25 @@ impl<'h> Acquire<'h> {
 
     fn locked(&mut self, mut turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
         match self.handle.is_current(&file, self.wait.has_begun()) {
-            Ok(true) => {}
-            Ok(false) => {
-                // Dropping the file releases it too; but a descriptor that was copied would keep the lock.
-                return match file.release() {
-                    Err(error) if !file.is_void(&error) => {
-                        turn.replace(None);
-                        let path = &self.handle.path;
-                        Err(Error::system(path, Operation::Release, error))
-                    }
-                    _ => self.again(turn),
-                };
-            }
+            Ok(true) => Ok(Stage::Verified(turn, file)),
+            // Dropping the file releases it too; but a descriptor that was copied would keep the lock.
+            Ok(false) => match file.release() {
+                Err(error) if !file.is_void(&error) => {
+                    turn.replace(None);
+                    let path = &self.handle.path;
+                    Err(Error::system(path, Operation::Release, error))
+                }
+                _ => self.again(turn),
+            },
             Err(error) => {
                 turn.replace(None);
                 let _ = file.release();
-                return Err(error);
+                Err(error)
             }
         }
+    }
+
+    fn record(&mut self, mut turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
         let entry = match self.handle.begin_record(&file, self.mode) {
             Ok(entry) => entry,
             Err(error) => {
@@ -360,10 +352,18 @@ impl<'h> Acquire<'h> {
         self.handle.process().held.store(true, Ordering::Relaxed);
         let spare = turn.take_spare();
         turn.keep();
+        Ok(self.granted(spare.unwrap_or_else(|| HeldLock::new(file)), entry))
+    }
+
+    fn granted(&self, held: Box<HeldLock>, entry: Option<Box<Entry>>) -> Stage<'h> {
         self.wait.acquired(self.mode.name());
-        let held = spare.unwrap_or_else(|| HeldLock::new(file));
-        let hold = Hold::granted(held, self.handle, self.mode, self.thread, entry);
-        Ok(Stage::Held(hold))
+        Stage::Held(Hold::granted(
+            held,
+            self.handle,
+            self.mode,
+            self.thread,
+            entry,
+        ))
     }
 
     fn handed_off(&self, held: Box<HeldLock>) -> Stage<'h> {

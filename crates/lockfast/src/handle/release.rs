@@ -70,6 +70,8 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         }
     }
 
+    // The spare must not keep the handle alive.
+    held.handle = None;
     let removed = remove_if_last(&handle, &held.file, mode);
     let released = held
         .file
@@ -78,11 +80,10 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
     process.held.store(false, Ordering::Relaxed);
     if released.is_err() || !matches!(removed, Ok(false)) {
         turn.replace(None);
+        drop(turn);
     } else {
-        held.handle = None;
-        turn.leave_spare(held);
+        turn.unlocked(held);
     }
-    drop(turn);
     ended.and(removed.map(drop)).and(released)
 }
 

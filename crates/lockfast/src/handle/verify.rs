@@ -55,9 +55,8 @@ impl Handle {
     }
 
     /// Writes the owner record, if the lock is exclusive and a record is wanted.
-    #[inline]
     pub(super) fn begin_record(&self, file: &LockFile, mode: Mode) -> Result<Option<Box<Entry>>> {
-        if !self.settings.owner_record || !mode.is_alone() {
+        if !mode.is_alone() {
             return Ok(None);
         }
         let entry = file.begin_record();

@@ -246,6 +246,7 @@ impl<T: Unlock> State<T> {
     }
 
     /// The last one out has unlocked and leaves; its turn passes on.
+    #[inline]
     pub(super) fn left(&mut self, access: Access, spare: Option<Box<T::Held>>) {
         match access {
             Access::Exclusive => {
@@ -308,6 +309,7 @@ impl<T: Unlock> State<T> {
     }
 
     /// Gives the turn to whoever may have it now.
+    #[inline]
     pub(super) fn pass_on(&mut self) {
         if self.is_empty() {
             self.closed = false;
@@ -315,6 +317,13 @@ impl<T: Unlock> State<T> {
         if !self.is_idle() {
             return;
         }
+        if self.upgrader.is_some() || !self.waiting.is_empty() {
+            self.call_next();
+        }
+    }
+
+    #[cold]
+    fn call_next(&mut self) {
         if self.upgrader.is_some() {
             if self.readers.is_empty() {
                 self.granted = self.upgrader.take();

@@ -90,6 +90,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
     }
 
     /// The kernel has granted the lock: the thread is inside until it leaves.
+    #[inline]
     pub(crate) fn keep(self) {
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => {
@@ -117,6 +118,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
     }
 
     /// Ends the turn with nothing to pass on.
+    #[inline]
     pub(super) fn done(mut self) {
         self.value = None;
         self.spare = None;
@@ -159,6 +161,18 @@ impl<'q, T: Unlock> Turn<'q, T> {
             }
             Err(held) => Err((self, held)),
         }
+    }
+
+    /// Leaves after the kernel lock was released, as the last one out; the spare is for the next holder.
+    #[inline]
+    pub(crate) fn unlocked(self, spare: Box<T::Held>) {
+        let Purpose::Close(access) = self.purpose else {
+            unreachable!("only the last one out leaves")
+        };
+        let queue = self.queue;
+        self.done();
+        let ((), after) = queue.update(|state| state.left(access, Some(spare)));
+        after.run();
     }
 
     /// Passes the turn on, with nothing that was gained by it.

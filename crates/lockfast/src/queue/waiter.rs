@@ -25,9 +25,8 @@ pub(crate) struct QueuedWaiter<'q, T: Unlock> {
     /// Whether this thread was inside when it began to wait.
     was_inside: bool,
     used: bool,
-    competes: bool,
-    /// Whether it counts as awake; the state may know better.
-    awake: bool,
+    /// Whether it counts as awake, unless the state knows better; none if it does not compete.
+    awake: Option<bool>,
 }
 
 /// The purpose of a wait.
@@ -66,8 +65,7 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
             aim,
             was_inside: aim != Aim::Upgrade && is_inside(),
             used: false,
-            competes,
-            awake: competes,
+            awake: competes.then_some(true),
         }
     }
 
@@ -83,7 +81,7 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
 
     /// Whether it looks at the hand-off slot.
     pub(crate) fn competes(&self) -> bool {
-        self.competes
+        self.awake.is_some()
     }
 
     /// Whether this thread was inside when it began to wait, and so waits for itself.
@@ -97,10 +95,10 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
         let Aim::Enter(mode, at) = self.aim else {
             unreachable!("those who upgrade do not compete")
         };
-        if !self.awake && !self.update(|state| state.wakes(at)) {
+        if self.awake == Some(false) && !self.update(|state| state.wakes(at)) {
             return SpinOutcome::Granted;
         }
-        self.awake = true;
+        self.awake = Some(true);
         for _ in 0..ROUNDS {
             if let Some(held) = self.queue.handoff.take(mode, self.thread) {
                 // Nobody can grant it the turn meanwhile: it has the lock.
@@ -127,7 +125,7 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
         if !waits {
             return SpinOutcome::Granted;
         }
-        self.awake = false;
+        self.awake = Some(false);
         SpinOutcome::Nothing
     }
 
