@@ -17,7 +17,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-#[cfg(feature = "macros")]
 use std::time::Instant;
 
 use super::hold::Hold;
@@ -113,7 +112,6 @@ impl Handle {
     }
 
     /// Acquires the lock if that needs no wait; none when it is held.
-    #[cfg(feature = "macros")]
     fn try_acquire(self: &Arc<Self>, mode: Mode, thread: ThreadToken) -> Result<Option<Hold>> {
         let stage = match self.fast_path(mode, thread) {
             Ok(hold) => return Ok(Some(hold)),
@@ -143,7 +141,6 @@ impl Handle {
 
     /// Acquires the lock as a task, waiting until that instant at most. A task has no clock, so a helper thread
     /// does all of the wait.
-    #[cfg(feature = "macros")]
     pub(crate) async fn acquire_async_until(
         self: &Arc<Self>,
         mode: Mode,

@@ -61,7 +61,6 @@ impl<C: WaitContext> Wait<'_, C> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
-    #[cfg(feature = "macros")]
     pub(crate) async fn offload<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_, C>) -> Result<R> + Send + 'static,
