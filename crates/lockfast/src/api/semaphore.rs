@@ -51,8 +51,7 @@ pub use permit::SemaphorePermit;
 ///
 /// # Platform-specific behaviour
 ///
-/// It needs locks of bytes (Linux, Android, Apple systems, Windows); elsewhere, and with another
-/// protocol than [`Protocol::Fcntl`](crate::Protocol::Fcntl), opening it is an error with
+/// It needs locks of bytes (Linux, Android, Apple systems, Windows); elsewhere opening it is an error with
 /// [`is_unsupported`](crate::Error::is_unsupported). On Linux the first in the line sleeps until
 /// somebody closes the file, which a dying holder does and a releasing one on purpose; on Windows, with
 /// up to 48 permits, until the kernel frees one; elsewhere it asks every 1 to 10 ms. See PLATFORM.md.
