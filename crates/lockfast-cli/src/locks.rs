@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use lockfast::binding_support::AnyOptions;
 use lockfast::{Fairness, Guards, Member, Options, Result, RwLock, Semaphore, command_support};
 
 use crate::args;
@@ -102,13 +103,13 @@ pub(crate) fn remove_unless_held(path: &Path, arguments: &args::Run) -> Result<(
 
 fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     let mut options = Options::default()
-        .protocol(arguments.protocol.0)
+        .set_protocol(arguments.protocol.0)
         .any_owner(arguments.any_owner)
         .follow_symlinks(arguments.follow_symlinks)
-        .remove_on_release(arguments.remove && !arguments.inherits())
-        .owner_record(arguments.record);
+        .set_remove_on_release(arguments.remove && !arguments.inherits())
+        .set_owner_record(arguments.record);
     if let Some(label) = &arguments.label {
-        options = options.label(label);
+        options = options.set_label(label);
     }
     if arguments.fifo {
         options = options.fairness(Fairness::Fifo);

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockfast::binding_support::AnyOptions;
 use lockfast::{Fairness, Options, Protocol, Scope, Verify};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -97,20 +98,20 @@ impl OptionKwargs {
             .create_dirs(self.create_dirs)
             .follow_symlinks(self.follow_symlinks)
             .any_owner(self.any_owner)
-            .protocol(self.protocol)
+            .set_protocol(self.protocol)
             .verify(self.verify)
             .fairness(self.fairness)
-            .remove_on_release(self.remove_on_release)
-            .owner_record(self.owner_record)
+            .set_remove_on_release(self.remove_on_release)
+            .set_owner_record(self.owner_record)
             .on_interrupt(on_interrupt);
         if let Some(mode) = self.mode {
             options = options.mode(mode);
         }
         if let Some(label) = &self.label {
-            options = options.label(label);
+            options = options.set_label(label);
         }
         if let Some(time) = self.linger {
-            options = options.linger(time);
+            options = options.set_linger(time);
         }
         options
     }

@@ -11,6 +11,7 @@ use crate::{
     ConversionError, Error, Lock, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard, Semaphore,
 };
 
+pub use crate::api::options::untyped::AnyOptions;
 pub use crate::types::words::{Words, speak};
 
 /// Handles of all primitives.

@@ -21,7 +21,7 @@ use crate::types::wait_limit::WaitLimit;
 
 /// An exclusive lock between processes, and between the threads of each.
 ///
-/// It is named by a path. While it is held, everybody else who locks the same path is kept out, in any
+/// A path names it. While it is held, all other callers that lock the same path are kept out, in any
 /// process, until the guard is dropped or the process of the holder ends. The kernel releases the lock
 /// of a process that dies, however it dies, and the next one in the queue goes on.
 ///

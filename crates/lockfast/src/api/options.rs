@@ -4,6 +4,7 @@
 
 mod file;
 mod linger;
+pub(crate) mod untyped;
 mod waiting;
 
 // The docs list methods in the order of these modules, and opening comes last.
@@ -13,9 +14,8 @@ mod record;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::Lock;
-
 use crate::types::settings::Settings;
+use crate::{Lock, ReentrantLock, RwLock};
 
 /// Builder that configures and opens a lock; finish with [`open`](Self::open).
 ///
@@ -38,7 +38,8 @@ use crate::types::settings::Settings;
 /// ```
 ///
 /// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`](crate::RwLock),
-/// `Options<Semaphore>` for a [`Semaphore`](crate::Semaphore); each comes from its type's `options()`.
+/// `Options<Semaphore>` for a [`Semaphore`](crate::Semaphore); each comes from its type's `options()`. Options
+/// that need a lock that one holder has alone are missing for a semaphore.
 #[must_use = "options do nothing until `open` is called"]
 pub struct Options<L = Lock> {
     settings: Settings,
@@ -57,6 +58,20 @@ impl<L> Options<L> {
         &self.settings
     }
 }
+
+/// A primitive that one holder can have alone: each but a [`Semaphore`](crate::Semaphore).
+pub trait Exclusive: sealed::Sealed {}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Lock {}
+impl sealed::Sealed for RwLock {}
+impl sealed::Sealed for ReentrantLock {}
+impl Exclusive for Lock {}
+impl Exclusive for RwLock {}
+impl Exclusive for ReentrantLock {}
 
 impl<L> Clone for Options<L> {
     fn clone(&self) -> Self {

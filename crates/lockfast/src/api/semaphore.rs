@@ -24,18 +24,17 @@ pub use permit::SemaphorePermit;
 
 /// A number of permits that processes, and the threads of each, share.
 ///
-/// It is named by a path, and everybody who uses that path must name the same number of permits. No
-/// more than these are out at any time, in all processes together. A permit is given back when it is
+/// A path names it, and all users of that path must pass the same number of permits. No more than these are
+/// out at any time, in all processes together. A permit is given back when it is
 /// dropped, or when its process ends, however it ends (see "When the holder dies" of
 /// [`Lock`](crate::Lock)).
 ///
-/// Who finds too few permits free waits in a line, and the line is first come, first served. Who
-/// comes later does not go before those in the line, but for one case: a handle whose last release
-/// saw nobody in the line takes the next permit without looking again, so it may overtake others once
-/// after that release.
+/// If too few permits are free, the caller joins a line that is first come, first served. Later callers do
+/// not overtake it, with one exception: a handle whose last release saw nobody in the line takes the next
+/// permit without looking again, so it may overtake others once after that release.
 ///
-/// Nothing is stored: the number is agreed upon among those who have the semaphore open. When all
-/// have closed it, it can be opened with another number.
+/// Nothing is stored: the processes that have the semaphore open agree on the number. When all have closed
+/// it, it can be opened with another number.
 ///
 /// A `Semaphore` is a handle: clones of it share one descriptor, and many permits may be out from one
 /// handle, in any threads. A thread that waits for a permit while it holds the last ones itself waits
@@ -51,8 +50,7 @@ pub use permit::SemaphorePermit;
 ///
 /// # Platform-specific behaviour
 ///
-/// It needs locks of bytes (Linux, Android, Apple systems, Windows); elsewhere, and with another
-/// protocol than [`Protocol::Fcntl`](crate::Protocol::Fcntl), opening it is an error with
+/// It needs locks of bytes (Linux, Android, Apple systems, Windows); elsewhere opening it is an error with
 /// [`is_unsupported`](crate::Error::is_unsupported). On Linux the first in the line sleeps until
 /// somebody closes the file, which a dying holder does and a releasing one on purpose; on Windows, with
 /// up to 48 permits, until the kernel frees one; elsewhere it asks every 1 to 10 ms. See PLATFORM.md.

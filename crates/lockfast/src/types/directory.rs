@@ -7,6 +7,6 @@ use std::path::PathBuf;
 pub(crate) enum Directory {
     /// Made for the user, and closed to all others.
     Own(PathBuf),
-    /// Where everybody may create files and nobody may remove those of others.
+    /// A directory in which everybody may create files and nobody may remove those of others.
     Public(PathBuf),
 }

@@ -1,6 +1,6 @@
 //! The order in which waiters are admitted.
 
-/// In which order those get in who wait for a lock.
+/// The order in which waiters get the lock.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ pub enum Fairness {
     /// among the processes when those are through.
     ///
     /// Readers that came before a writer go before it, and those that came after it wait behind it.
-    /// Whoever finds others waiting waits too, so `try_lock` and its like fail with
+    /// A caller that finds others waiting waits too, so `try_lock` and its like fail with
     /// [`is_contended`](crate::Error::is_contended) then, even if the lock itself is free for
     /// the moment. Processes that wait are woken one at a time. One that dies or gives up leaves the line.
     ///

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::sys::primitive;
 use crate::sys::primitive::Ordering;
 
-/// One thread of this process, or none; never given to another thread, even after its end.
+/// A thread of this process, or none; never given to another thread, even after its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadToken(u64);
 

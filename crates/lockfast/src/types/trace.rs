@@ -1,7 +1,7 @@
-//! What a subscriber of `tracing` is told; without the feature nothing, at no cost.
+//! Reports to subscribers of `tracing`; without the feature nothing, at no cost.
 //!
-//! Waits are told as they begin and end, at the level of debugging, within a span that lasts as long
-//! as the wait. Each acquire and release is told at the level of tracing.
+//! Waits are reported as they begin and end, at the level of debugging, within a span that lasts as long
+//! as the wait. Each acquire and release is reported at the level of tracing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::types::error::{Cause, Operation};
 use crate::types::holder::Holder;
 
-/// Is anybody told?
+/// Whether there are reports.
 pub(crate) const TELLS: bool = cfg!(feature = "tracing");
 
 #[cfg(feature = "tracing")]
@@ -46,8 +46,8 @@ mod told {
         tracing::trace!(path = %path.display(), mode, "acquired");
     }
 
-    /// The same after a wait. How long that was is asked for only if somebody listens: whoever was just
-    /// woken is in a hurry.
+    /// Something was acquired after a wait. The length of the wait is computed only if somebody listens,
+    /// because the thread that was just woken is in a hurry.
     pub(crate) fn granted(
         path: &Path,
         mode: &'static str,

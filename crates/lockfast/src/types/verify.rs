@@ -1,6 +1,6 @@
-//! How an acquire checks that the lock file is still at its path.
+//! The check that the lock file is still at its path.
 
-/// How carefully each acquire checks that the locked file is still the one at the path.
+/// The check by which each acquire makes sure that the locked file is still the one at the path.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Which interface an error's text speaks for.
+//! The interface that the text of an error speaks for.
 //!
 //! The texts name options by their Rust methods. A binding or a command declares once which interface
 //! its users see, and the texts then name what those users can type.

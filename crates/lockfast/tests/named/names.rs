@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
+use lockfast::binding_support::AnyOptions;
 use lockfast::{Lock, ReentrantLock, RwLock, Scope, Semaphore};
 use lockfast_testing::{trial, trial_needing};
 
@@ -193,7 +194,7 @@ fn what_no_semaphore_can_have_is_refused_by_name_too() {
         .path()
         .to_owned();
     fs::remove_file(&path).expect("removed");
-    let removing = Semaphore::options().remove_on_release(true);
+    let removing = Semaphore::options().set_remove_on_release(true);
     for refused in [Semaphore::named(&name, 0), removing.open_named(&name, 2)] {
         assert_eq!(refused.expect_err("refused").path(), path);
         assert!(!path.exists());

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use lockfast::binding_support::AnyOptions;
 use lockfast::{Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
 use crate::actor_descriptors::{self as descriptors, Owned};
@@ -356,19 +357,19 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         options = match (key, value) {
-            ("protocol", "fcntl") => options.protocol(Protocol::Fcntl),
-            ("protocol", "flock") => options.protocol(Protocol::Flock),
-            ("protocol", "both") => options.protocol(Protocol::Both),
+            ("protocol", "fcntl") => options.set_protocol(Protocol::Fcntl),
+            ("protocol", "flock") => options.set_protocol(Protocol::Flock),
+            ("protocol", "both") => options.set_protocol(Protocol::Both),
             ("verify", "path") => options.verify(Verify::Path),
             ("fifo", "") => options.fairness(Fairness::Fifo),
             ("verify", "off") => options.verify(Verify::Off),
-            ("record", "") => options.owner_record(true),
-            ("label", label) => options.label(label),
-            ("linger", "for-ever") => options.linger(Duration::MAX),
+            ("record", "") => options.set_owner_record(true),
+            ("label", label) => options.set_label(label),
+            ("linger", "for-ever") => options.set_linger(Duration::MAX),
             ("linger", millis) => {
-                options.linger(Duration::from_millis(millis.parse().expect("a number")))
+                options.set_linger(Duration::from_millis(millis.parse().expect("a number")))
             }
-            ("remove", "") => options.remove_on_release(true),
+            ("remove", "") => options.set_remove_on_release(true),
             ("any-owner", "") => options.any_owner(true),
             ("follow", "") => options.follow_symlinks(true),
             ("no-dirs", "") => options.create_dirs(false),

@@ -15,6 +15,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
+use lockfast::binding_support::AnyOptions;
 use lockfast::{
     CancelToken, Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, RwLock,
     RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Scope, Semaphore,
@@ -311,15 +312,15 @@ fn parse<L>(words: &[&str]) -> Options<L> {
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         options = match (key, value) {
-            ("protocol", "flock") => options.protocol(Protocol::Flock),
-            ("protocol", "both") => options.protocol(Protocol::Both),
+            ("protocol", "flock") => options.set_protocol(Protocol::Flock),
+            ("protocol", "both") => options.set_protocol(Protocol::Both),
             ("verify", "path") => options.verify(Verify::Path),
             ("fifo", "") => options.fairness(Fairness::Fifo),
-            ("record", "") => options.owner_record(true),
-            ("remove", "") => options.remove_on_release(true),
+            ("record", "") => options.set_owner_record(true),
+            ("remove", "") => options.set_remove_on_release(true),
             ("follow", "") => options.follow_symlinks(true),
             ("mode", "") => options.mode(0o600),
-            ("linger", "") => options.linger(Duration::from_secs(1)),
+            ("linger", "") => options.set_linger(Duration::from_secs(1)),
             ("tell", "") => options.on_wait(|_| {
                 say("event waiting");
                 ControlFlow::Continue(())

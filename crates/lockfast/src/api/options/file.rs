@@ -1,6 +1,6 @@
 //! Options for the file: creation, search, protocol, removal.
 
-use super::Options;
+use super::{Exclusive, Options};
 use crate::protocol::Protocol;
 use crate::types::verify::Verify;
 
@@ -120,26 +120,6 @@ impl<L> Options<L> {
         self
     }
 
-    /// Chooses the kind of kernel lock, and so the programs that lockfast works together with;
-    /// [`Protocol::Fcntl`] unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// use lockfast::{Lock, Protocol};
-    /// let lock = Lock::options().protocol(Protocol::Both).open(&path)?;
-    /// drop(lock.lock()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.settings.protocol = protocol;
-        self
-    }
-
     /// Chooses how each acquire checks that the file is still the one at the path;
     /// [`Verify::Links`] unless set.
     ///
@@ -157,6 +137,28 @@ impl<L> Options<L> {
     /// ```
     pub fn verify(mut self, verify: Verify) -> Self {
         self.settings.verify = verify;
+        self
+    }
+}
+
+impl<L: Exclusive> Options<L> {
+    /// Chooses the kind of kernel lock, and so the programs that lockfast works together with;
+    /// [`Protocol::Fcntl`] unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// use lockfast::{Lock, Protocol};
+    /// let lock = Lock::options().protocol(Protocol::Both).open(&path)?;
+    /// drop(lock.lock()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.settings.protocol = protocol;
         self
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::{Exclusive, Options};
 
-impl<L> Options<L> {
+impl<L: Exclusive> Options<L> {
     /// Keeps the lock for up to that long after the kernel granted it, while nobody else wants it;
     /// not at all unless set.
     ///
@@ -48,8 +48,7 @@ impl<L> Options<L> {
     /// # Errors
     ///
     /// `open` refuses a time of zero, and linger together with
-    /// [`remove_on_release`](Self::remove_on_release) or [`Verify::Path`](crate::Verify::Path), and for
-    /// a semaphore. With [`is_unsupported`](crate::Error::is_unsupported) where it can't be noticed that
+    /// [`remove_on_release`](Self::remove_on_release) or [`Verify::Path`](crate::Verify::Path). With [`is_unsupported`](crate::Error::is_unsupported) where it can't be noticed that
     /// others open the file.
     ///
     /// # Platform-specific behaviour

@@ -1,8 +1,8 @@
 //! Options for the owner record in the lock file.
 
-use super::Options;
+use super::{Exclusive, Options};
 
-impl<L> Options<L> {
+impl<L: Exclusive> Options<L> {
     /// Writes the holder into the lock file; `false` unless set.
     ///
     /// Each hold that is exclusive (of a [`Lock`](crate::Lock), or to write) then has a

@@ -131,10 +131,8 @@ impl Options<Semaphore> {
     /// When the number is 0 or above [`Semaphore::MAX_PERMITS`], or others have it open with another
     /// number; when a program that knows nothing of permits has locked the whole file
     /// ([`is_contended`](crate::Error::is_contended)); with
-    /// [`is_unsupported`](crate::Error::is_unsupported) where there are no locks of bytes, and for any
-    /// [`protocol`](Self::protocol) but [`Protocol::Fcntl`]; with
-    /// [`remove_on_release`](Self::remove_on_release), because whoever opens the file next could not tell
-    /// how many permits are still out on the removed one. Otherwise as for a [`Lock`](Options::open).
+    /// [`is_unsupported`](crate::Error::is_unsupported) where there are no locks of bytes. Otherwise as for a
+    /// [`Lock`](Options::open).
     ///
     /// # Examples
     ///
