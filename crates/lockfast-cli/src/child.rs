@@ -1,68 +1,35 @@
-//! The command: its start, the signals that are passed on to it, and its end.
+//! The child process that runs the command: its start, its signals and its end.
 
+mod children;
 mod limit;
+mod signals;
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{self, Signal};
-use nix::unistd::{self, Pid};
+use nix::unistd::Pid;
 use signal_hook::consts::{SIGALRM, SIGCHLD};
-use signal_hook::iterator::SignalsInfo;
-use signal_hook::iterator::exfiltrator::origin::WithOrigin;
-use signal_hook::low_level::siginfo::Origin;
 
+use self::children::Children;
 use self::limit::Countdown;
 use crate::exit::{Exit, say};
-use crate::sys::{self, Sentinel};
+use crate::sys;
 
 pub(crate) use self::limit::Limit;
+pub(crate) use self::signals::{PASSED_ON, Signals};
 
-/// The signals that are passed on.
-pub(crate) const PASSED_ON: [Signal; 6] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
+/// Commands that end within this time need no sentinel. A signal to the whole group within it may
+/// reach the command twice, which is better than not at all.
+const SHORT: Duration = Duration::from_millis(10);
 
-/// The signals that are caught for the command from now on.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    caught: SignalsInfo<WithOrigin>,
-    /// Those that were ignored before: the command must find them ignored.
-    ignored: Vec<Signal>,
-}
-
-impl Signals {
-    /// Catches what is passed on, and what a limit needs.
-    pub(crate) fn catch(limit: Option<&Limit>) -> io::Result<Self> {
-        let alarm = limit.map(|_| Signal::SIGALRM);
-        let wanted = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).chain(alarm);
-        let ignored = wanted
-            .clone()
-            .filter(|&signal| sys::is_ignored(signal))
-            .collect();
-        let caught = sys::begin_to_catch(wanted, SignalsInfo::new)?;
-        Ok(Self { caught, ignored })
-    }
-
-    /// The command does not find this signal ignored, though it was.
-    pub(crate) fn start_with_default(&mut self, signal: Signal) {
-        self.ignored.retain(|&ignored| ignored != signal);
-    }
-}
-
-/// Runs the command until its end, or until its time is over.
+/// Runs the command until it ends or its time limit expires.
 ///
 /// # Errors
 ///
-/// When it can't be started.
+/// If the command cannot be started.
 pub(crate) fn run(
     command: &mut Command,
     signals: &mut Signals,
@@ -72,27 +39,22 @@ pub(crate) fn run(
         sys::lead_group()?;
     }
     sys::let_through_for(command, limit.is_some())?;
-    sys::start_with_ignored(command, signals.ignored.clone());
+    sys::start_with_ignored(command, signals.ignored());
     let started = command.spawn()?;
+    let pid = started.id().try_into().expect("pids are positive");
     let mut child = Running {
-        pid: Pid::from_raw(started.id().try_into().expect("pids are positive")),
-        status: None,
-        // Not before the command, whose start need not wait for that.
-        sentinel: Sentinel::start().ok(),
-        last_heard: None,
+        children: Children::new(Pid::from_raw(pid)),
         countdown: limit.map(Countdown::start),
     };
-    // What came before the command was there did not reach it, not even from the keyboard. What
-    // came in the instant since may reach it twice, which is better than not at all.
-    for origin in signals.caught.pending() {
+    // A signal that arrived before the command existed did not reach it, not even one from the
+    // keyboard. One that arrived in the moment since may reach it twice.
+    for origin in signals.pending() {
         if origin.signal != SIGALRM {
             child.pass_on(origin.signal);
         }
     }
-    let ended = child.until_end(&mut signals.caught);
-    if let Some(sentinel) = child.sentinel.take() {
-        sentinel.end();
-    }
+    let ended = child.until_end(signals);
+    child.children.end();
     Ok(match ended {
         Ok(status) => match &child.countdown {
             Some(countdown) => countdown.exit_of(status),
@@ -108,122 +70,59 @@ pub(crate) fn run(
 /// A command that was started.
 #[derive(Debug)]
 struct Running {
-    pid: Pid,
-    /// How it ended, once it was reaped. From then on its pid may be another process's.
-    status: Option<ExitStatus>,
-    /// `None` where there can be none.
-    sentinel: Option<Sentinel>,
-    /// The last signal that the sentinel got too, and when that was seen.
-    last_heard: Option<(Signal, Instant)>,
+    children: Children,
     countdown: Option<Countdown>,
 }
 
 impl Running {
-    fn until_end(&mut self, caught: &mut SignalsInfo<WithOrigin>) -> io::Result<ExitStatus> {
+    fn until_end(&mut self, signals: &mut Signals) -> io::Result<ExitStatus> {
+        let mut time = Some(SHORT);
         if let Some(countdown) = &mut self.countdown {
+            // The sentinel is needed to kill the group.
+            self.children.observe();
+            time = None;
             countdown.next_ring()?;
         }
         loop {
-            // Asked first: the news of its end may be among the signals that were looked at already.
-            if let Some(status) = self.reap()? {
+            // Checked first: its SIGCHLD may be among the signals that were handled already.
+            if let Some(status) = self.children.reap()? {
                 return Ok(status);
             }
-            for origin in caught.wait() {
+            let Some(caught) = signals.wait(time)? else {
+                self.children.observe();
+                time = None;
+                continue;
+            };
+            for origin in caught {
                 match origin.signal {
                     SIGCHLD => {}
                     SIGALRM => self.ring()?,
-                    signal if !self.has_reached(&origin)? => self.pass_on(signal),
+                    signal if !self.children.has_received(&origin)? => self.pass_on(signal),
                     _ => {}
                 }
             }
         }
     }
 
-    /// Reaps all children that have ended, and returns the status of the command once it is among them.
-    fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
-        while self.status.is_none() {
-            match sys::reap()? {
-                None => break,
-                Some((pid, status)) if pid == self.pid => self.status = Some(status),
-                Some((pid, _)) => {
-                    self.sentinel.take_if(|sentinel| sentinel.pid() == pid);
-                }
-            }
-        }
-        Ok(self.status)
-    }
-
-    /// Whether the command got this signal too.
-    ///
-    /// The keyboard signals the whole process group in the foreground. A terminal that is hung up
-    /// signals the leader of its session alone. What others send may go to a process, to a group
-    /// (`kill %1`, timeout(1)) or to each process of a unit (systemd); only the sentinel can tell.
-    fn has_reached(&mut self, origin: &Origin) -> io::Result<bool> {
-        // The whole group is signalled by this process when the time is over.
-        let own = unistd::getpid();
-        if origin
-            .process
-            .is_some_and(|sender| sender.pid == own.as_raw())
-        {
-            return Ok(true);
-        }
-        if unistd::getpgid(Some(self.pid)) != Ok(unistd::getpgrp()) {
-            return Ok(false);
-        }
-        if origin.process.is_none() {
-            let to_leader =
-                origin.signal == Signal::SIGHUP as i32 && unistd::getsid(None) == Ok(own);
-            return Ok(!to_leader);
-        }
-        self.sentinel_hears(origin.signal)
-    }
-
-    /// The processes of a unit are signalled one after the other, so the sentinel is given some time.
-    fn sentinel_hears(&mut self, signal: i32) -> io::Result<bool> {
-        const LONGEST_PAUSE: Duration = Duration::from_millis(32);
-        // Signals of one kind do not queue up, so another one that soon may be the same. timeout(1)
-        // signals its child, and then the group with it.
-        const SAME: Duration = Duration::from_millis(100);
-        let Ok(signal) = Signal::try_from(signal) else {
-            return Ok(false);
-        };
-        let is_same = |&(last, at): &(Signal, Instant)| last == signal && at.elapsed() < SAME;
-        if self.last_heard.as_ref().is_some_and(is_same) {
-            return Ok(true);
-        }
-        let mut pause = Duration::from_millis(1);
-        while let Some(sentinel) = &mut self.sentinel {
-            if sentinel.heard(signal) {
-                self.last_heard = Some((signal, Instant::now()));
-                return Ok(true);
-            }
-            if pause > LONGEST_PAUSE || self.reap()?.is_some() {
-                break;
-            }
-            thread::sleep(pause);
-            pause *= 2;
-        }
-        Ok(false)
-    }
-
     fn pass_on(&self, signal: i32) {
-        if signal == SIGCHLD || self.status.is_some() {
+        let Some(command) = self.children.command() else {
+            return;
+        };
+        if signal == SIGCHLD {
             return;
         }
         let signal = Signal::try_from(signal).expect("one of those that were asked for");
-        // It fails when the command runs as another user (sudo): then it can't be signalled.
+        // Fails if the command runs as another user (sudo): then it can't be signalled.
         match &self.countdown {
-            Some(countdown) => countdown.send(self.pid, signal),
-            None => drop(signal::kill(self.pid, signal)),
+            Some(countdown) => countdown.send(command, signal),
+            None => drop(signal::kill(command, signal)),
         }
     }
 
-    /// The alarm rings: the time is over, or the time after that.
+    /// Handles the alarm: the time limit, or the grace period after it, is over.
     fn ring(&mut self) -> io::Result<()> {
-        match &mut self.countdown {
-            Some(countdown) if self.status.is_none() => {
-                countdown.ring(self.pid, self.sentinel.as_ref())
-            }
+        match (&mut self.countdown, self.children.command()) {
+            (Some(countdown), Some(command)) => countdown.ring(command, self.children.sentinel()),
             _ => Ok(()),
         }
     }

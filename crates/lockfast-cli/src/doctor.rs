@@ -1,4 +1,4 @@
-//! `lockfast doctor`: what locks are worth in a directory, tried with real processes.
+//! `lockfast doctor`: tests the lock guarantees of a directory with real processes.
 
 pub(crate) mod actor;
 mod checks;
@@ -6,6 +6,7 @@ mod file_system;
 mod report;
 mod stage;
 mod verdict;
+mod warning;
 
 use std::path::PathBuf;
 
@@ -16,10 +17,10 @@ use file_system::FileSystem;
 use report::Report;
 use stage::Stage;
 
-/// What can be said after `lockfast doctor`.
+/// Arguments of `lockfast doctor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// Where the lock files would be; small files are made there and removed again
+    /// Directory to test. Small files are created there and removed again
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
 
@@ -28,10 +29,10 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-/// What `lockfast doctor --help` says after the options.
+/// Help text of `lockfast doctor`, after the options.
 pub(crate) const DETAILS: &str = "\
-Exit code: 0 when every promise is kept, 1 when one is not, 73 when nothing can be created in the
-directory. Warnings are about what can not be tried from one machine; they do not change the code.";
+Exit code: 0 if every promise is kept; 1 if one is not; 73 if no file can be created in the directory.
+Warnings name limits that cannot be tested from one machine; they do not change the exit code.";
 
 pub(crate) fn run(arguments: &Doctor) -> Exit {
     let directory = match sys::real_path(&arguments.directory) {

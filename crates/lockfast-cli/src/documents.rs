@@ -1,4 +1,4 @@
-//! Completions and man pages, made from the definition of the command line.
+//! Completions and man pages, generated from the definition of the command line.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,23 +8,23 @@ use clap_complete::Shell;
 use crate::args;
 use crate::exit::{self, Exit, say};
 
-/// What can be said after `lockfast completions`.
+/// Arguments of `lockfast completions`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
-    /// The shell that they are for
+    /// Shell to generate completions for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-/// What can be said after `lockfast man`.
+/// Arguments of `lockfast man`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// The directory that they are written to
+    /// Directory to write to
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// Prints the completions of a shell.
+/// Prints the completions for a shell.
 pub(crate) fn completions(arguments: &Completions) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut args::command(), "lockfast", &mut text);

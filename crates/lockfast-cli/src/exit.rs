@@ -1,4 +1,4 @@
-//! Exit codes, and the words that go with them.
+//! Exit codes, and output to the user.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -9,32 +9,32 @@ use lockfast::command_support::Shown;
 
 use crate::sys;
 
-/// How the process ends.
+/// The way the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// With an exit code.
     Code(u8),
-    /// By the signal that ended the command, so that the parent sees what it would see of the command:
-    /// a shell whose command died of SIGINT stops its script.
+    /// By the signal that ended the command, so that the parent sees the same status as from the
+    /// command itself: a shell whose command died of SIGINT stops its script.
     #[cfg_attr(windows, allow(dead_code, reason = "there are no signals"))]
     Signal(u8),
 }
 
 impl Exit {
     pub(crate) const SUCCESS: Self = Self::Code(0);
-    /// The arguments make no sense (`EX_USAGE` of sysexits.h).
+    /// Invalid arguments (`EX_USAGE` of sysexits.h).
     pub(crate) const USAGE: Self = Self::Code(64);
-    /// There is nothing at a path (`EX_NOINPUT`).
+    /// A path does not exist (`EX_NOINPUT`).
     pub(crate) const NO_INPUT: Self = Self::Code(66);
-    /// The system refused something (`EX_OSERR`).
+    /// System error (`EX_OSERR`).
     pub(crate) const SYSTEM: Self = Self::Code(71);
     /// A lock file can't be opened or created (`EX_CANTCREAT`).
     pub(crate) const CANNOT_CREATE: Self = Self::Code(73);
-    /// The command was found and can't be executed, as shells have it.
+    /// The command was found but can't be executed, as in shells.
     pub(crate) const NOT_EXECUTABLE: Self = Self::Code(126);
-    /// There is no such command, as shells have it.
+    /// The command was not found, as in shells.
     pub(crate) const NOT_FOUND: Self = Self::Code(127);
-    /// The command ran longer than it may, as timeout(1) has it.
+    /// The command exceeded its time limit, as in timeout(1).
     #[cfg_attr(windows, allow(dead_code, reason = "there is no time limit"))]
     pub(crate) const TIMED_OUT: Self = Self::Code(124);
 
@@ -48,7 +48,7 @@ impl Exit {
         Self::Code(code)
     }
 
-    /// The code at the end of the program: output that was lost is an error.
+    /// Returns the code for the end of the program: lost output is an error.
     pub(crate) fn after_output(self) -> Self {
         note(io::stdout().flush());
         match &*FAILURE.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -60,14 +60,14 @@ impl Exit {
         }
     }
 
-    /// The code by which shells tell that a signal killed a program.
-    #[cfg_attr(windows, allow(dead_code, reason = "there are no signals"))]
+    /// Returns the code that shells use for a program killed by a signal.
+    #[cfg(all(unix, feature = "top"))]
     pub(crate) const fn killed_by(signal: u8) -> Self {
         Self::Code(128 | signal)
     }
 
-    /// Ends the process by the signal, or else returns the code to exit with: 128+N where signal N
-    /// did not end it, as in the first process of a container.
+    /// Ends the process by the signal, or returns its exit code. That is 128+N if signal N does not
+    /// end the process, as in the first process of a container.
     pub(crate) fn end(self) -> ExitCode {
         match self {
             Self::Code(code) => code.into(),
@@ -79,20 +79,19 @@ impl Exit {
     }
 }
 
-/// Says one line on standard error.
+/// Prints a line to standard error.
 pub(crate) fn say(message: impl Display) {
     let message = message.to_string();
     // Unlike `eprintln!`, which panics when the reader is gone.
     let _ = writeln!(io::stderr(), "lockfast: {}", Shown::message(&message));
 }
 
-/// Writes a line, or several, to standard output.
+/// Prints text to standard output.
 pub(crate) fn put(text: impl Display) {
     note(writeln!(io::stdout(), "{text}"));
 }
 
-/// Remembers that standard output could not be written, unless its reader is gone: nobody misses
-/// anything then.
+/// Remembers an error of standard output, except a closed pipe: then nobody misses the output.
 pub(crate) fn note(written: io::Result<()>) {
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe

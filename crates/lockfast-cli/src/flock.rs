@@ -1,16 +1,17 @@
-//! `lockfast flock`, also as `flock`: what flock(1) of util-linux is to scripts.
+//! `lockfast flock`, also as `flock`: a replacement for flock(1) of util-linux.
 //!
-//! Its options, its exit codes and its words. What is different is what is under them: the wait with
-//! a time limit can't miss its alarm, and signals reach the command.
+//! It has the same options, exit codes and messages. Unlike flock(1), its timeout can't miss the
+//! alarm, and it passes signals on to the command.
 
 mod call;
 mod numbers;
+mod options;
+mod output;
 mod words;
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -23,14 +24,15 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{self, AccessFlags};
 
-pub(crate) use call::definition;
+pub(crate) use self::options::definition;
+use self::output::{Output, reason};
 use call::{Call, Limit, Operation, Parsed, Refusal, Subject};
 
 use crate::child::{self, Signals};
 use crate::exit::Exit;
 use crate::sys::{self, Mortality};
 
-/// Codes of sysexits.h, as flock(1) uses them.
+/// Exit codes of sysexits.h, as flock(1) uses them.
 const USAGE: Exit = Exit::USAGE;
 const DATA: Exit = Exit::code(65);
 const NO_INPUT: Exit = Exit::code(66);
@@ -38,8 +40,8 @@ const UNAVAILABLE: Exit = Exit::code(69);
 const SYSTEM: Exit = Exit::SYSTEM;
 const CANNOT_CREATE: Exit = Exit::CANNOT_CREATE;
 
-/// The words after `flock`, if that is what is called: by the name of the program, or by the first
-/// word. With the name that it goes by.
+/// Returns the arguments of `flock`, and the name it was called by, if the program was called by
+/// that name or with it as its first argument.
 pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsString>)> {
     let (program, arguments) = words.split_first()?;
     if Path::new(program).file_name() == Some(OsStr::new("flock")) {
@@ -51,62 +53,34 @@ pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsStrin
     }
 }
 
-/// Does what flock(1) does when it is called with these words.
+/// Runs flock with these arguments.
 pub(crate) fn run(name: &'static str, words: Vec<OsString>) -> Exit {
-    let says = Says { name };
+    let output = Output { name };
     match Call::parse(words) {
-        Ok(Parsed::Call(call)) => Flock { says, call }.run(),
-        Ok(Parsed::Help) => says.out(format_args!("{}", call::help(name))),
+        Ok(Parsed::Call(call)) => Flock { output, call }.run(),
+        Ok(Parsed::Help) => output.out(format_args!("{}", options::help(name))),
         Ok(Parsed::Version) => {
             let version = env!("CARGO_PKG_VERSION");
-            says.out(format_args!("{name} from lockfast {version}\n"))
+            output.out(format_args!("{name} from lockfast {version}\n"))
         }
         Err(refusal) => {
             match refusal {
-                Refusal::Options(None) => says.try_help(),
+                Refusal::Options(None) => output.try_help(),
                 Refusal::Options(Some(why)) => {
-                    says.error(why);
-                    says.try_help();
+                    output.error(why);
+                    output.try_help();
                 }
-                Refusal::Meaning(why) => says.error(why),
+                Refusal::Meaning(why) => output.error(why),
             }
             USAGE
         }
     }
 }
 
-/// The two ways to say something.
-#[derive(Clone, Copy, Debug)]
-struct Says {
-    name: &'static str,
-}
-
-impl Says {
-    fn error(self, message: impl Display) {
-        // Nobody is left to tell when it is closed.
-        let _ = writeln!(io::stderr(), "{}: {message}", self.name);
-    }
-
-    fn try_help(self) {
-        let name = self.name;
-        let _ = writeln!(io::stderr(), "Try '{name} --help' for more information.");
-    }
-
-    fn out(self, text: impl Display) -> Exit {
-        match write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
-            Ok(()) => Exit::SUCCESS,
-            Err(error) => {
-                self.error(format_args!("write error: {}", reason(&error)));
-                Exit::code(1)
-            }
-        }
-    }
-}
-
-/// One call, with what it says of itself.
+/// A call of flock.
 #[derive(Debug)]
 struct Flock {
-    says: Says,
+    output: Output,
     call: Call,
 }
 
@@ -125,15 +99,14 @@ impl Flock {
         }
     }
 
-    /// Opens and locks; what went wrong has been said.
+    /// Opens and locks the file. Errors have been printed.
     fn lock(&self) -> Result<File, Exit> {
-        let call = &self.call;
-        let mut access = match (call.lock, call.operation) {
-            // The kernel demands it of a lock of bytes.
+        let mut access = match (self.call.lock, self.call.operation) {
+            // The kernel requires it for an exclusive byte lock.
             (KernelLock::Bytes { .. }, Operation::Exclusive) => OFlag::O_WRONLY,
             _ => OFlag::O_RDONLY,
         };
-        let mut file = match &call.subject {
+        let mut file = match &self.call.subject {
             Subject::Path(path, _) => self.open(path, &mut access)?,
             Subject::Descriptor(number) => {
                 sys::duplicate(*number).map_err(|error| self.refused(&error))?
@@ -142,11 +115,11 @@ impl Flock {
         let until = self.until()?;
         let since = Instant::now();
         let locked = loop {
-            match (self.attempt(&file, until), &call.subject) {
+            match (self.attempt(&file, until), &self.call.subject) {
                 (Err(error), Subject::Path(path, _))
                     if self.may_need_both(&error, access) && is_accessible(path) =>
                 {
-                    // Closed first, so that it is the same descriptor again.
+                    // Closed first, so that the new file gets the same descriptor.
                     drop(file);
                     access = OFlag::O_RDWR;
                     file = self.open(path, &mut access)?;
@@ -158,26 +131,31 @@ impl Flock {
             }
         };
         match locked {
-            Ok(true) => {}
+            Ok(true) => self.obtained(since),
             Err(error) if !means_held(&error) => return Err(self.refused(&error)),
-            Ok(false) | Err(_) => {
-                if call.verbose {
-                    self.says.error(match until {
-                        Until::Instant(_) => "timeout while waiting to get lock",
-                        Until::Now | Until::Granted => "failed to get lock",
-                    });
-                }
-                return Err(Exit::code(call.conflict_exit_code));
-            }
+            Ok(false) | Err(_) => return Err(self.conflict(until)),
         }
-        if call.verbose {
-            let (name, took) = (self.says.name, since.elapsed());
+        Ok(file)
+    }
+
+    fn obtained(&self, since: Instant) {
+        if self.call.verbose {
+            let (name, took) = (self.output.name, since.elapsed());
             let (seconds, micros) = (took.as_secs(), took.subsec_micros());
-            self.says.out(format_args!(
+            self.output.out(format_args!(
                 "{name}: getting lock took {seconds}.{micros:06} seconds\n"
             ));
         }
-        Ok(file)
+    }
+
+    fn conflict(&self, until: Until) -> Exit {
+        if self.call.verbose {
+            self.output.error(match until {
+                Until::Instant(_) => "timeout while waiting to get lock",
+                Until::Now | Until::Granted => "failed to get lock",
+            });
+        }
+        Exit::code(self.call.conflict_exit_code)
     }
 
     fn attempt(&self, file: &File, until: Until) -> io::Result<bool> {
@@ -199,21 +177,22 @@ impl Flock {
                 .map_or(Until::Granted, Until::Instant)),
             Limit::Impossible => {
                 let why = reason(&Errno::EINVAL.into());
-                self.says.error(format_args!("cannot set up timer: {why}"));
+                self.output
+                    .error(format_args!("cannot set up timer: {why}"));
                 Err(SYSTEM)
             }
         }
     }
 
-    /// Is it what a network file system says that makes record locks of these, for which the file
-    /// must be open for writing?
+    /// Whether the error comes from a network file system that emulates flock with record locks,
+    /// which need a file that is open for writing.
     fn may_need_both(&self, error: &io::Error, access: OFlag) -> bool {
         let wants_both = matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADF));
         wants_both && access != OFlag::O_RDWR && self.call.operation != Operation::Shared
     }
 
-    /// Opens as flock(1) does: what is not there is created, links are followed. `access` becomes
-    /// that of reading for a directory.
+    /// Opens the file as flock(1) does: missing files are created, links are followed. For a
+    /// directory `access` becomes read-only.
     fn open(&self, path: &OsStr, access: &mut OFlag) -> Result<File, Exit> {
         let mut flags = OFlag::O_NOCTTY;
         if self.call.close {
@@ -229,7 +208,7 @@ impl Flock {
         };
         opened.map(File::from).map_err(|errno| {
             let (path, why) = (Path::new(path).display(), reason(&errno.into()));
-            self.says
+            self.output
                 .error(format_args!("cannot open lock file {path}: {why}"));
             match errno {
                 Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => SYSTEM,
@@ -239,15 +218,15 @@ impl Flock {
         })
     }
 
-    /// Says that the kernel refused to lock.
+    /// Reports that the kernel refused the lock.
     fn refused(&self, error: &io::Error) -> Exit {
         let why = reason(error);
         match &self.call.subject {
             Subject::Path(path, _) => {
                 let path = Path::new(path).display();
-                self.says.error(format_args!("{path}: {why}"));
+                self.output.error(format_args!("{path}: {why}"));
             }
-            Subject::Descriptor(number) => self.says.error(format_args!("{number}: {why}")),
+            Subject::Descriptor(number) => self.output.error(format_args!("{number}: {why}")),
         }
         match error.raw_os_error() {
             Some(libc::ENOLCK | libc::ENOMEM) => SYSTEM,
@@ -255,12 +234,13 @@ impl Flock {
         }
     }
 
-    /// Runs the command. It inherits the lock, unless it is to be closed.
+    /// Runs the command, which inherits the lock unless `--close` is given.
     fn execute(&self, words: &[OsString], file: File, mortality: Mortality) -> Exit {
         let (program, arguments) = words.split_first().expect("a command has a word");
         if self.call.verbose {
-            let (name, program) = (self.says.name, Path::new(program).display());
-            self.says.out(format_args!("{name}: executing {program}\n"));
+            let (name, program) = (self.output.name, Path::new(program).display());
+            self.output
+                .out(format_args!("{name}: executing {program}\n"));
         }
         let mut command = Command::new(program);
         command.args(arguments);
@@ -278,14 +258,14 @@ impl Flock {
             }
             Err(error) => return self.no_signals(&error),
         };
-        // The lock is given up by the end of this process, as its last user may be another one.
+        // Closed without an unlock: the last user of the lock may be another process.
         drop(file);
         exit.unwrap_or_else(|error| self.not_executed(program, &error))
     }
 
     fn no_signals(&self, error: &io::Error) -> Exit {
         let why = reason(error);
-        self.says
+        self.output
             .error(format_args!("cannot handle signals: {why}"));
         SYSTEM
     }
@@ -293,11 +273,11 @@ impl Flock {
     fn not_executed(&self, program: &OsStr, error: &io::Error) -> Exit {
         let why = reason(error);
         if error.kind() == io::ErrorKind::WouldBlock {
-            self.says.error(format_args!("fork failed: {why}"));
+            self.output.error(format_args!("fork failed: {why}"));
             return SYSTEM;
         }
         let program = Path::new(program).display();
-        self.says
+        self.output
             .error(format_args!("failed to execute {program}: {why}"));
         match error.raw_os_error() {
             Some(libc::ENOMEM) => SYSTEM,
@@ -310,16 +290,7 @@ fn is_accessible(path: &OsStr) -> bool {
     unistd::access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
 }
 
-/// SMB clients say so where others say that it would block.
+/// Whether the lock is held. SMB clients report EACCES for it.
 fn means_held(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN))
-}
-
-/// The system's words for an error, without the number that the standard library adds.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }

@@ -1,4 +1,4 @@
-//! The locks of the `lockfast run` commands around this one, which it must not wait for.
+//! The locks of enclosing `lockfast run` commands, for which a nested one must not wait.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use crate::args;
 use crate::locks::{self, Opened};
 use crate::sys;
 
-/// The paths, one a line: for scripts.
+/// Paths of the held locks, one per line; documented for scripts.
 const PATHS: &str = "LOCKFAST_HELD";
 
-/// For each path the pid of the `lockfast run` and the number of the inherited descriptor.
+/// For each path the pid of its `lockfast run` and the number of the inherited descriptor.
 ///
-/// A nested command needs them because the paths alone prove nothing: a process that was left running has
-/// the variables long after the locks are free.
+/// A nested command needs both, because the paths alone prove nothing: a process that was left
+/// running still has the variables after the locks were released.
 const HOLDERS: &str = "LOCKFAST_HELD_BY";
 
-/// The locks that are held around this process, outer ones first.
+/// The locks of enclosing commands, outermost first.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     locks: Vec<HeldLock>,
@@ -31,7 +31,7 @@ struct HeldLock {
     descriptor: Option<u32>,
 }
 
-/// A lock that a process would wait for without end.
+/// A wait that would never end.
 #[derive(Debug)]
 pub(crate) struct WouldWaitForItself {
     path: PathBuf,
@@ -39,7 +39,7 @@ pub(crate) struct WouldWaitForItself {
 }
 
 impl Held {
-    /// Reads the locks that the environment names.
+    /// Reads the locks from the environment.
     pub(crate) fn around() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let (Some(paths), Some(holders)) = (variable(PATHS), variable(HOLDERS)) else {
@@ -48,7 +48,7 @@ impl Held {
         Self::parse(&paths, &holders).unwrap_or_default()
     }
 
-    /// `None` if they were not written by lockfast.
+    /// Parses the two variables; `None` if lockfast did not write them.
     fn parse(paths: &OsStr, holders: &OsStr) -> Option<Self> {
         let paths = sys::lines(paths);
         let holders: Vec<_> = holders.to_str()?.split(' ').collect();
@@ -71,7 +71,7 @@ impl Held {
 
     /// Adds a lock of this process, with the descriptor that the command inherits.
     pub(crate) fn add(&mut self, path: &Path, descriptor: Option<u32>) {
-        // A path with a line break can't be in a list of lines.
+        // The list is separated by line breaks.
         if path.as_os_str().as_encoded_bytes().contains(&b'\n') {
             return;
         }
@@ -82,8 +82,8 @@ impl Held {
         });
     }
 
-    /// Gives them to the command.
-    pub(crate) fn tell(&self, command: &mut Command) {
+    /// Sets the variables for the command.
+    pub(crate) fn export(&self, command: &mut Command) {
         let paths: Vec<_> = self
             .locks
             .iter()
@@ -98,8 +98,8 @@ impl Held {
         command.env(HOLDERS, holders.join(" "));
     }
 
-    /// An error if one of the locks that are wanted is held by a `lockfast run` that ends only after
-    /// this process, or by a descriptor that this process inherited.
+    /// Fails if a wanted lock is held by a `lockfast run` that ends only after this process, or
+    /// through a descriptor that this process inherited.
     pub(crate) fn refuse_to_wait(
         &self,
         wanted: &[Opened],
@@ -122,9 +122,10 @@ impl Held {
             };
             let held: Vec<_> = self.locks.iter().filter(is_in_the_way).collect();
             let Some(last) = held.last() else { continue };
-            // A permit of others may become free.
+            // Another process may release a permit.
             let all_permits = arguments.permits.unwrap_or(1) as usize;
-            // Readers share it, unless a writer waits between them, which waits for the outer one.
+            // Readers share it, unless a writer waits in between, which itself waits for the outer
+            // command.
             if held.len() >= all_permits
                 && locks::try_alone(lock).is_err_and(|error| error.is_contended())
             {
@@ -143,9 +144,8 @@ impl std::fmt::Display for WouldWaitForItself {
         let Self { path, holder } = self;
         write!(
             f,
-            "cannot wait for lock {}: the `lockfast run` around this command (pid {holder}) holds it \
-             until this command has ended; a script can tell by LOCKFAST_HELD, which has the paths of \
-             such locks",
+            "cannot wait for lock {}: the enclosing `lockfast run` (pid {holder}) holds it until this \
+             command ends; scripts can check LOCKFAST_HELD, which lists such locks",
             path.display()
         )
     }
@@ -156,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_read_again() {
+    fn exported_locks_are_parsed_again() {
         let mut held = Held::default();
         held.add(Path::new("/run/a b.lock"), Some(100));
         held.add(Path::new("/run/line\nbreak"), Some(101));
         held.add(Path::new("/run/c:d.lock"), None);
         let mut command = Command::new("true");
-        held.tell(&mut command);
+        held.export(&mut command);
         let value = |wanted: &str| {
             let mut variables = command.get_envs();
             let found = variables.find(|(name, _)| *name == wanted);

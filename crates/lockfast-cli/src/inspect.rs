@@ -1,4 +1,4 @@
-//! What `status`, `ls` and `top` have in common: reports in words and as JSON.
+//! Words and JSON that `status`, `ls` and `top` share.
 
 mod json;
 mod scope;
@@ -14,7 +14,7 @@ pub(crate) use self::json::Document;
 pub(crate) use self::scope::Scope;
 use crate::sys;
 
-/// May there be colours?
+/// Whether the output may have colours.
 pub(crate) fn has_colours() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal()
@@ -22,12 +22,12 @@ pub(crate) fn has_colours() -> bool {
         && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
-/// In one line, with nothing that moves a terminal's cursor or ends a field.
+/// Formats a path in one line, without characters that move a terminal's cursor or end a field.
 pub(crate) fn shown(path: &Path) -> String {
     Shown::path(path).to_string()
 }
 
-/// A path, or the numbers where there is none.
+/// Formats the path of a file, or its numbers if the path is not known.
 pub(crate) fn place(file: &LockedFile) -> String {
     match &file.path {
         Some(path) if file.is_deleted => format!("{} (deleted)", shown(path)),
@@ -36,24 +36,24 @@ pub(crate) fn place(file: &LockedFile) -> String {
     }
 }
 
-/// Is nothing held? Not known where shared locks can't be seen, and somebody has the file open.
+/// Whether the file is free. `None` if shared locks can't be seen and a process has the file open.
 pub(crate) fn is_free(report: &Report) -> Option<bool> {
     let is_held = report.holders().next().is_some();
     (is_held || report.is_free()).then_some(!is_held)
 }
 
-/// Whether all of its processes were stopped, so that nobody releases it, or goes on with it.
+/// Whether all of its processes are stopped.
 pub(crate) fn is_stopped(lock: &LockView) -> bool {
     let mut processes = lock.processes.iter();
     !lock.processes.is_empty() && processes.all(|process| process.is_stopped)
 }
 
-/// The name of the user, or the number.
+/// Returns the name of the process's user, or the number.
 pub(crate) fn user(process: &Process) -> String {
     user_name(process.user)
 }
 
-/// The name of the user with that number.
+/// Returns the name of a user, or the number.
 pub(crate) fn user_name(number: Option<u32>) -> String {
     let Some(number) = number else {
         return "?".to_owned();
@@ -64,14 +64,14 @@ pub(crate) fn user_name(number: Option<u32>) -> String {
     }
 }
 
-/// How long ago that was, to the second.
+/// Formats the time since then, in seconds.
 pub(crate) fn ago(since: Option<SystemTime>) -> Option<String> {
     let past = SystemTime::now().duration_since(since?).unwrap_or_default();
     let seconds = Duration::from_secs(past.as_secs());
     Some(humantime::format_duration(seconds).to_string())
 }
 
-/// What it is had as: `exclusive`, `shared upgradable`, `2 of 4 permits`.
+/// Formats the mode of a lock: `exclusive`, `shared upgradable`, `2 of 4 permits`.
 pub(crate) fn manner(lock: &LockView) -> String {
     use lockfast::inspect::Role;
     match (lock.role, lock.permits) {

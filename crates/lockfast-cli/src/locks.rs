@@ -1,4 +1,4 @@
-//! Several locks: all or none, in an order in which two commands can't wait for each other.
+//! Opening and taking several locks, together or not at all, in an order that cannot deadlock.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use crate::args;
 use crate::progress::{Progress, Wanted};
 use crate::sys;
 
-/// A lock of the command line, to be had alone or with others.
+/// An opened lock of the command line.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    /// A writer even where nobody reads: a `Lock` would wait without regard for those who `--shared`
-    /// come later, and never get in among many of them.
+    /// A writer even without readers: a `Lock` would not hold back new `--shared` readers, and
+    /// could starve among many of them.
     Alone(RwLock),
     Shared(RwLock),
     Permits(Semaphore),
@@ -36,12 +36,18 @@ impl Opened {
     }
 }
 
-/// Opens the locks, each once.
+/// Opens the locks, each file once.
 pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Opened>> {
     let open = |path: &PathBuf| {
+        // `run` accepts only names that are text.
+        let name = arguments.named.and_then(|_| path.to_str());
         if let Some(permits) = arguments.permits {
             let options: Options<Semaphore> = options(arguments, progress);
-            options.open(path, permits).map(Opened::Permits)
+            match name {
+                Some(name) => options.open_named(name, permits),
+                None => options.open(path, permits),
+            }
+            .map(Opened::Permits)
         } else {
             let mut options: Options<RwLock> = options(arguments, progress);
             if arguments.shared && !arguments.remove {
@@ -52,14 +58,18 @@ pub(crate) fn open(arguments: &args::Run, progress: &Progress) -> Result<Vec<Ope
             } else {
                 Opened::Alone
             };
-            options.open(path).map(opened)
+            match name {
+                Some(name) => options.open_named(name),
+                None => options.open(path),
+            }
+            .map(opened)
         }
     };
     let locks = arguments.locks.iter().map(open).collect::<Result<_>>()?;
     Ok(each_once(locks))
 }
 
-/// Takes all of them; when one can't be had, those taken before are released.
+/// Takes all locks. If one fails, those taken before are released.
 pub(crate) fn take(locks: &[Opened], arguments: &args::Run) -> Result<Guards> {
     let members = locks.iter().map(Opened::member);
     match arguments.timeout {
@@ -69,15 +79,18 @@ pub(crate) fn take(locks: &[Opened], arguments: &args::Run) -> Result<Guards> {
     }
 }
 
-/// Takes one of them without waiting, and releases it.
+/// Takes one lock without waiting, and releases it.
 pub(crate) fn try_alone(lock: &Opened) -> Result<()> {
     lockfast::try_lock_all([lock.member()])?.release()
 }
 
-/// Removes the file of a lock that was left to those who inherited it, unless somebody holds it.
+/// Removes the file of a lock that was left to the processes that inherited it, unless one holds
+/// it.
 pub(crate) fn remove_unless_held(path: &Path, arguments: &args::Run) -> Result<()> {
     let lock = RwLock::options()
         .protocol(arguments.protocol.0)
+        .any_owner(arguments.any_owner)
+        .follow_symlinks(arguments.follow_symlinks)
         .create_dirs(false)
         .remove_on_release(true)
         .open(path)?;
@@ -91,6 +104,7 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     let mut options = Options::default()
         .protocol(arguments.protocol.0)
         .any_owner(arguments.any_owner)
+        .follow_symlinks(arguments.follow_symlinks)
         .remove_on_release(arguments.remove && !arguments.inherits())
         .owner_record(arguments.record);
     if let Some(label) = &arguments.label {
@@ -98,6 +112,9 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     }
     if arguments.fifo {
         options = options.fairness(Fairness::Fifo);
+    }
+    if let Some(scope) = arguments.named {
+        options = options.scope(scope.0);
     }
     if let Some(mode) = arguments.mode {
         options = options.mode(mode);
@@ -113,16 +130,16 @@ fn options<L>(arguments: &args::Run, progress: &Progress) -> Options<L> {
     }
 }
 
-/// Leaves out what is the same file by another path.
+/// Removes locks whose file occurs twice, under two paths.
 fn each_once(mut locks: Vec<Opened>) -> Vec<Opened> {
     if locks.len() < 2 {
         return locks;
     }
-    // Of two names of a file every command keeps the same one.
+    // Sorted, so that every command keeps the same one of two names.
     locks.sort_by(|one, other| one.path().cmp(other.path()));
     let mut files = BTreeSet::new();
     locks.retain(|lock| {
-        // A file that vanished since it was opened is no second name of another.
+        // A file that has vanished can't be compared and is kept.
         sys::file_key(lock.path()).map_or(true, |file| files.insert(file))
     });
     locks

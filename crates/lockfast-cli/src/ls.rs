@@ -1,4 +1,4 @@
-//! `lockfast ls`: who holds, who waits, and who waits in a circle.
+//! `lockfast ls`: lists holders, waiters and deadlocks.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
             .into_iter()
             .filter(|deadlock| scope.concerns(deadlock))
             .collect();
-        return tell_deadlocks(arguments, &found, report.incomplete.as_ref());
+        return print_deadlocks(arguments, &found, report.incomplete.as_ref());
     }
     scope.narrow(&mut report);
     if arguments.json {
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &args::Ls) -> Exit {
     } else {
         put(table(rows));
     }
-    tell_gaps(report.incomplete.as_ref());
+    print_incomplete(report.incomplete.as_ref());
     Exit::SUCCESS
 }
 
@@ -70,7 +70,8 @@ fn scope(arguments: &args::Ls) -> Result<Scope, Exit> {
     }
 }
 
-/// Those that are there in a second look too: what was put together of several moments is not.
+/// Keeps the deadlocks that a second look finds too: one may be an artefact of reading at several
+/// moments.
 fn confirmed(found: Vec<Deadlock>) -> lockfast::Result<Vec<Deadlock>> {
     if found.is_empty() {
         return Ok(found);
@@ -89,7 +90,7 @@ fn confirmed(found: Vec<Deadlock>) -> lockfast::Result<Vec<Deadlock>> {
         .collect())
 }
 
-fn tell_deadlocks(
+fn print_deadlocks(
     arguments: &args::Ls,
     found: &Vec<Deadlock>,
     incomplete: Option<&Incomplete>,
@@ -101,11 +102,11 @@ fn tell_deadlocks(
             put("no deadlocks");
         }
         for deadlock in found {
-            tell(deadlock);
+            print(deadlock);
         }
-        tell_gaps(incomplete);
+        print_incomplete(incomplete);
     }
-    // A monitor acts on the code, so it is that of deadlocks that surely are some.
+    // Monitors act on the exit code, so only certain deadlocks count.
     if found.iter().any(|deadlock| deadlock.is_certain) {
         Exit::HELD
     } else {
@@ -113,15 +114,15 @@ fn tell_deadlocks(
     }
 }
 
-fn tell(deadlock: &Deadlock) {
+fn print(deadlock: &Deadlock) {
     let count = deadlock.steps.len();
     let noun = if count == 1 { "process" } else { "processes" };
     if deadlock.is_certain {
         put(format_args!("deadlock: {count} {noun}"));
     } else {
         put(format_args!(
-            "possible deadlock: {count} {noun}, unless a thread of theirs releases a lock or a wait has \
-             a limit"
+            "possible deadlock: {count} {noun}, unless one of their threads releases a lock or a wait \
+             has a timeout"
         ));
     }
     let next = deadlock.steps.iter().cycle().skip(1);
@@ -135,7 +136,7 @@ fn tell(deadlock: &Deadlock) {
                 place(file)
             )),
             None if is_child => put(format_args!(
-                "  {} waits for the end of its child, pid {next}",
+                "  {} waits for its child to end, pid {next}",
                 step.process
             )),
             None => put(format_args!(
@@ -146,7 +147,7 @@ fn tell(deadlock: &Deadlock) {
     }
 }
 
-fn tell_gaps(incomplete: Option<&Incomplete>) {
+fn print_incomplete(incomplete: Option<&Incomplete>) {
     if let Some(incomplete) = incomplete {
         put(format_args!("{incomplete}"));
     }
@@ -178,7 +179,7 @@ fn fields(lock: &LockView) -> [String; 8] {
     ]
 }
 
-/// As in `holding`, or `holding (stopped)` if all that hold it are.
+/// Formats the state: `holding`, or `holding (stopped)` if all its processes are stopped.
 fn state(lock: &LockView) -> String {
     if is_stopped(lock) {
         format!("{} (stopped)", lock.state)
@@ -187,7 +188,7 @@ fn state(lock: &LockView) -> String {
     }
 }
 
-/// Who may hold the lock, or wait for it.
+/// Returns the row of a process that may hold the lock or wait for it.
 fn opener(opener: &Opener) -> [String; 8] {
     let unknown = || "?".to_owned();
     [
@@ -202,7 +203,7 @@ fn opener(opener: &Opener) -> [String; 8] {
     ]
 }
 
-/// The state of one who has the file open, where no more is known.
+/// State of a process that has the file open, where the system shows no more.
 const OPEN: &str = "open";
 
 fn table(rows: Vec<[String; 8]>) -> Table {

@@ -1,10 +1,11 @@
-//! Runs a command under locks between processes, and shows who has them.
+//! Runs a command under inter-process locks, and shows who holds them.
 
 mod args;
 #[cfg_attr(windows, path = "windows/child.rs")]
 mod child;
 mod doctor;
 mod documents;
+mod duration;
 mod exit;
 #[cfg_attr(windows, path = "windows/flock.rs")]
 mod flock;
@@ -21,6 +22,7 @@ mod run;
 mod status;
 #[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
+#[cfg(feature = "top")]
 #[cfg_attr(windows, path = "windows/top.rs")]
 mod top;
 mod trace;
@@ -43,12 +45,12 @@ fn main() -> ExitCode {
     let exit = match args::parse(words.clone()) {
         Ok(Args { subcommand }) => match subcommand {
             Subcommand::Run(arguments) => run::run(&arguments),
-            Subcommand::TraceMerge(arguments) => trace::merge(&arguments),
             Subcommand::Doctor(arguments) => doctor::run(&arguments),
             Subcommand::Completions(arguments) => documents::completions(&arguments),
             Subcommand::Man(arguments) => documents::man(&arguments),
             Subcommand::Status(arguments) => status::run(&arguments),
             Subcommand::Ls(arguments) => ls::run(&arguments),
+            #[cfg(feature = "top")]
             Subcommand::Top(arguments) => top::run(&arguments),
         },
         Err(error) => usage(&words, &error),
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
     exit.after_output().end()
 }
 
-/// Shows what is wrong with the arguments, or the help that they ask for.
+/// Prints clap's error, or the requested help.
 fn usage(words: &[OsString], error: &clap::Error) -> Exit {
     let printed = error.print();
     if let Some(hint) = args::of_mistake(words, error) {

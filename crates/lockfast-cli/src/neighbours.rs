@@ -1,6 +1,7 @@
-//! Holders of the lock file that the protocol does not see.
+//! Holders of the lock file that use the other kind of kernel lock.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -12,17 +13,17 @@ use crate::exit::say;
 use crate::inspect::shown;
 use crate::sys;
 
-/// Warns of a program that holds the file by the other kind of locks: both are inside now, and neither
-/// would ever notice.
+/// Warns of a program that holds the file with the other kind of lock: both run now, and neither
+/// would notice.
 ///
-/// A look at the kernel's table comes first, because a search for the holder takes longer.
+/// Reads the kernel's table first, because finding the holder takes longer.
 pub(crate) fn warn(arguments: &args::Run, guards: &[MemberGuard]) {
     let by_flock = match arguments.protocol.0 {
         Protocol::Fcntl => true,
         Protocol::Flock => false,
         _ => return,
     };
-    let Ok(table) = fs::read_to_string("/proc/locks") else {
+    let Ok(table) = table() else {
         return;
     };
     for guard in guards {
@@ -44,17 +45,24 @@ pub(crate) fn warn(arguments: &args::Run, guards: &[MemberGuard]) {
             };
             let path = shown(path);
             say(format_args!(
-                "warning: {holder} holds {path} by {theirs}, which --protocol {ours} does not see: \
-                 both run now; use --protocol both here, or --protocol {theirs}"
+                "warning: {holder} holds {path} with {theirs}, which --protocol {ours} does not detect: \
+                 both now run at the same time; use --protocol both or --protocol {theirs}"
             ));
         }
     }
 }
 
-/// Whether a line of the table is such a lock of the file with this number, on any file system.
+/// Reads the kernel's table. The buffer is large, as each read walks the table anew.
+fn table() -> io::Result<String> {
+    let mut table = String::with_capacity(1 << 16);
+    File::open("/proc/locks")?.read_to_string(&mut table)?;
+    Ok(table)
+}
+
+/// Whether a line of the table is such a lock on a file with this inode, on any file system.
 fn may_be(line: &str, by_flock: bool, inode: u64) -> bool {
     let mut words = line.split_ascii_whitespace();
-    // "12: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF"; those that wait have "->" before the kind.
+    // "12: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF"; waiters have "->" before the kind.
     let kind = words.nth(1);
     let of_file = words.nth(3).and_then(|file| file.rsplit(':').next());
     let is_kind = if by_flock {
@@ -65,7 +73,7 @@ fn may_be(line: &str, by_flock: bool, inode: u64) -> bool {
     is_kind && of_file.and_then(|number| number.parse().ok()) == Some(inode)
 }
 
-/// The first process that holds it so, unless it is one that waits for this one.
+/// Returns the first other process that holds it, except this one and its ancestors.
 fn holder(path: &Path, by_flock: bool) -> Option<String> {
     let report = inspect::path(path).ok()?;
     let mut own = sys::ancestors();
@@ -81,7 +89,7 @@ fn holder(path: &Path, by_flock: bool) -> Option<String> {
     let lock = report.locks.iter().find(is_theirs)?;
     Some(match lock.processes.first() {
         Some(process) => process.to_string(),
-        None => "a process that was not found".to_owned(),
+        None => "an unknown process".to_owned(),
     })
 }
 

@@ -1,28 +1,31 @@
-//! What a person is told while a lock is waited for.
+//! Progress messages while a lock is waited for.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lockfast::command_support::Shown;
 use lockfast::{Options, Waiting};
+use unicode_width::UnicodeWidthStr;
 
 use crate::exit::say;
 use crate::sys;
 
-/// Waits shorter than this are not spoken of.
+/// Shorter waits are not reported.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often a line is repeated where there is no terminal.
+/// Time between two lines without a terminal.
 const REPEAT: Duration = Duration::from_secs(30);
 
-/// How often the spinner moves.
+/// Time between two frames of the spinner.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// Tells about waits: by a spinner on a terminal, by lines elsewhere, or not at all.
+/// Frames of the spinner.
+const FRAMES: [char; 8] = ['⠁', '⠂', '⠄', '⡀', '⢀', '⠠', '⠐', '⠈'];
+
+/// Reports waits: with a spinner on a terminal, with lines elsewhere, or not at all.
 #[derive(Debug)]
 pub(crate) struct Progress {
     display: Option<Arc<Mutex<Display>>>,
@@ -32,22 +35,26 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 struct Display {
     spinner: Spinner,
-    /// When, in this wait, the next line is due.
+    /// Time within this wait when the next line is due.
     next_line: Duration,
 }
 
-/// The spinner of a terminal.
+/// State of the spinner.
 #[derive(Debug)]
 enum Spinner {
-    /// No terminal, or one that can't move its cursor.
+    /// Not a terminal, or one that can't move its cursor.
     Unavailable,
     Hidden,
-    Shown(ProgressBar),
+    Shown {
+        frame: usize,
+        /// Rows of the screen that the frame takes.
+        rows: usize,
+    },
 }
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
-        let on_terminal = !quiet && io::stderr().is_terminal();
+        let on_terminal = !quiet && can_draw();
         let (spinner, interval) = if on_terminal {
             (Spinner::Hidden, FRAME)
         } else {
@@ -63,7 +70,7 @@ impl Progress {
         }
     }
 
-    /// Has the locks that are opened with these options tell about their waits.
+    /// Makes the locks opened with these options report their waits.
     pub(crate) fn watch<L>(&self, options: Options<L>, wanted: Wanted) -> Options<L> {
         let Some(display) = &self.display else {
             return options;
@@ -78,7 +85,7 @@ impl Progress {
             })
     }
 
-    /// Takes the spinner from the screen.
+    /// Removes the spinner from the screen.
     pub(crate) fn clear(&self) {
         if let Some(display) = &self.display {
             let mut display = display.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +98,7 @@ impl Display {
     fn show(&mut self, wait: &Wait<'_>) {
         let waiting = wait.waiting;
         if waiting.waited().is_zero() {
-            // Another wait begins, for the next one of several locks.
+            // A new wait begins, for the next one of several locks.
             self.spinner.hide();
             self.next_line = PATIENCE;
         }
@@ -109,59 +116,76 @@ impl Display {
 }
 
 impl Spinner {
-    /// Moves it; `false` where there can be none.
+    /// Draws the next frame; `false` if there can be none.
     fn show(&mut self, wait: &Wait<'_>) -> bool {
         if !sys::is_in_foreground(io::stderr()) {
             self.leave();
             return false;
         }
-        if let Self::Hidden = self {
-            let bar = ProgressBar::new_spinner().with_style(style());
-            *self = if bar.is_hidden() {
-                Self::Unavailable
-            } else {
-                Self::Shown(bar)
-            };
-        }
-        let Self::Shown(bar) = self else {
+        let frame = match self {
+            Self::Unavailable => return false,
+            Self::Hidden => 0,
+            Self::Shown { frame, .. } => (*frame + 1) % FRAMES.len(),
+        };
+        let Some(columns) = sys::columns(io::stderr()) else {
+            self.hide();
+            *self = Self::Unavailable;
             return false;
         };
-        bar.set_message(wait.to_string());
-        bar.tick();
+        let text = format!("{} {wait}", FRAMES[frame]);
+        draw(&format!("{}{text}", self.erasure()));
+        let rows = text.width().div_ceil(columns);
+        *self = Self::Shown { frame, rows };
         true
     }
 
     fn hide(&mut self) {
-        if !sys::is_in_foreground(io::stderr()) {
+        if let Self::Shown { .. } = self {
+            if sys::is_in_foreground(io::stderr()) {
+                draw(&self.erasure());
+            }
             self.leave();
         }
-        if let Self::Shown(bar) = self {
-            bar.finish_and_clear();
-            *self = Self::Hidden;
-        }
     }
 
-    /// Draws no more: the terminal shows the work of another process group now.
+    /// Stops drawing: another process group has the terminal now.
     fn leave(&mut self) {
-        if let Self::Shown(bar) = self {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
+        if let Self::Shown { .. } = self {
             *self = Self::Hidden;
+        }
+    }
+
+    /// Returns the text that erases the rows of the last frame.
+    fn erasure(&self) -> String {
+        const ROW: &str = "\r\u{1b}[2K";
+        match self {
+            Self::Shown { rows, .. } => {
+                ROW.to_owned() + &"\u{1b}[1A\u{1b}[2K".repeat(rows.saturating_sub(1))
+            }
+            Self::Hidden | Self::Unavailable => ROW.to_owned(),
         }
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant")
+fn draw(text: &str) {
+    // Nobody is left to read it if standard error is closed.
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// The thing that is waited for.
+/// Whether standard error is a terminal that understands escape sequences.
+fn can_draw() -> bool {
+    let is_dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stderr().is_terminal() && (cfg!(windows) || !is_dumb())
+}
+
+/// The object of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Lock,
     Permit,
 }
 
-/// One wait in words: the path, how long, and who holds it.
+/// A wait, formatted with its path, duration and holder.
 struct Wait<'a> {
     waiting: &'a Waiting<'a>,
     wanted: Wanted,

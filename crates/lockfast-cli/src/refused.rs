@@ -1,6 +1,5 @@
-//! Why a lock file was refused, in the words of the command line, and the exit code for it.
+//! Explanations and exit codes for lock files that can't be used.
 
-use std::error::Error as _;
 use std::io;
 use std::path::Path;
 
@@ -20,19 +19,18 @@ pub(crate) enum Obstacle {
     ReadOnlyFileSystem,
     Immutable,
     AppendOnly,
-    /// The user is not among those that may write.
+    /// The mode does not let the user write.
     Mode {
         owner: u32,
         mode: u32,
     },
-    /// The file is not there, and can't be created.
+    /// The file does not exist and can't be created.
     Directory,
 }
 
-/// The exit code for a lock that could not be opened, or that could not be taken for another reason
-/// than that it is held.
+/// Returns the exit code for a lock that could not be opened or taken, except when it is held.
 pub(crate) fn code(error: &Error, otherwise: Exit) -> Exit {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let cause = error.io_error();
     if cause.is_some_and(is_exhausted) {
         Exit::SYSTEM
     } else if error.is_permission_denied() || cause.is_some_and(is_read_only) {
@@ -42,7 +40,7 @@ pub(crate) fn code(error: &Error, otherwise: Exit) -> Exit {
     }
 }
 
-/// Whether the system has no more memory, processes or descriptors to give.
+/// Whether the system is out of memory, processes or descriptors.
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -50,9 +48,9 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     ) || sys::is_out_of_descriptors(error)
 }
 
-/// Advice for the user, if something about the file explains the error.
+/// Returns advice for the user, if an attribute of the file explains the error.
 pub(crate) fn advice(error: &Error) -> Option<String> {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let cause = error.io_error();
     if !error.is_permission_denied() && !cause.is_some_and(is_read_only) {
         return None;
     }
@@ -60,8 +58,8 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
     let file = shown(path);
     let why = match sys::obstacle(path)? {
         Obstacle::ReadOnlyFileSystem => "its file system is read-only".to_owned(),
-        Obstacle::Immutable => format!("it is immutable, which `chattr -i {file}` ends"),
-        Obstacle::AppendOnly => format!("it is append-only, which `chattr -a {file}` ends"),
+        Obstacle::Immutable => format!("it is immutable; `chattr -i {file}` undoes that"),
+        Obstacle::AppendOnly => format!("it is append-only; `chattr -a {file}` undoes that"),
         Obstacle::Mode { owner, mode } => {
             let owner = user_name(Some(owner));
             format!(
@@ -73,12 +71,12 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
             let directory = shown(path.parent().unwrap_or(Path::new("/")));
             return Some(format!(
                 "this user may not create files in {directory}: create the lock file there first, or \
-                 name one elsewhere"
+                 choose another path"
             ));
         }
     };
     Some(format!(
-        "{why}; --shared and --protocol flock need to read the file only"
+        "{why}; --shared and --protocol flock only need to read the file"
     ))
 }
 

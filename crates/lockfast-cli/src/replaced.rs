@@ -1,12 +1,12 @@
-//! Lock files that were deleted or replaced while they were held.
+//! Lock files that were deleted or replaced while held.
 
 use lockfast::MemberGuard;
 use lockfast::command_support::Shown;
 
 use crate::exit::say;
 
-/// Says of which locks others may have been let in while the command ran.
-pub(crate) fn tell(guards: &[MemberGuard]) {
+/// Warns of each lock that others could have taken while the command ran.
+pub(crate) fn warn(guards: &[MemberGuard]) {
     for guard in guards {
         let (is_current, path) = match guard {
             MemberGuard::Lock(guard) => (guard.is_current(), guard.path()),
@@ -20,8 +20,8 @@ pub(crate) fn tell(guards: &[MemberGuard]) {
         match is_current {
             Ok(true) => {}
             Ok(false) => say(format_args!(
-                "lock file {path} was deleted or replaced while it was held: others may have been let in; \
-                 have lock files deleted by --remove only"
+                "lock file {path} was deleted or replaced while held: another process may have taken the \
+                 lock; delete lock files only with --remove"
             )),
             Err(error) => say(error),
         }

@@ -1,12 +1,16 @@
-//! `lockfast run`: takes the locks, runs the command, releases.
+//! `lockfast run`: takes the locks, runs the command, releases the locks.
 
-use std::ffi::OsStr;
+mod release;
+mod setup;
+mod start;
+
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use lockfast::{Guards, MemberGuard, command_support};
+use lockfast::{Guards, MemberGuard};
 
+use self::release::{leave_to_inheritors, release};
+use self::start::{become_command, run_command};
 use crate::args;
 use crate::child::{self, Limit, Signals};
 use crate::exit::{Exit, say};
@@ -26,6 +30,11 @@ pub(crate) fn run(arguments: &args::Run) -> Exit {
     }
     if (arguments.inherit || arguments.exec) && !sys::CAN_INHERIT {
         say("--inherit and --exec are not available on this system");
+        return Exit::USAGE;
+    }
+    let is_text = |lock: &PathBuf| lock.to_str().is_some();
+    if arguments.named.is_some() && !arguments.locks.iter().all(is_text) {
+        say("--named: the name of a lock must be UTF-8");
         return Exit::USAGE;
     }
     let limit = match Limit::of(arguments) {
@@ -67,7 +76,7 @@ fn wait_and_run(arguments: &args::Run, limit: Option<&Limit>) -> Exit {
         return Exit::SYSTEM;
     }
     let taken = locks::take(&locks, arguments);
-    // An error names the processes that have the file open: this one is not meant.
+    // An error names the processes that have the file open, which must not include this one.
     drop(locks);
     progress.clear();
     match taken {
@@ -103,7 +112,7 @@ fn under_locks(
     mortality: Mortality,
 ) -> Exit {
     let guards = guards.into_guards();
-    guards.iter().for_each(tell_of_abandoned);
+    guards.iter().for_each(warn_of_abandoned);
     if !arguments.quiet {
         neighbours::warn(arguments, &guards);
     }
@@ -120,53 +129,17 @@ fn under_locks(
         }
         Err(error) => no_signals(&error),
     };
-    replaced::tell(&guards);
+    replaced::warn(&guards);
     if arguments.inherits() {
-        leave_to_heirs(arguments, guards);
+        leave_to_inheritors(arguments, guards);
     } else {
         release(guards);
     }
     exit
 }
 
-fn release(guards: Vec<MemberGuard>) {
-    for error in guards
-        .into_iter()
-        .rev()
-        .filter_map(|guard| guard.release().err())
-    {
-        say(error);
-    }
-}
-
-/// Leaves the locks to the processes that inherited them, if there are any. An unlock would take the
-/// locks from these as well, so the files are closed instead, most of them by the end of this process.
-fn leave_to_heirs(arguments: &args::Run, guards: Vec<MemberGuard>) {
-    for mut guard in guards.into_iter().rev() {
-        if let Err(error) = command_support::end_record(&mut guard) {
-            say(error);
-        }
-        if arguments.remove
-            && let Err(error) = remove(arguments, &guard)
-        {
-            say(error);
-        }
-        std::mem::forget(guard);
-    }
-}
-
-fn remove(arguments: &args::Run, guard: &MemberGuard) -> lockfast::Result<()> {
-    let path = command_support::path(guard);
-    if let Err(error) = sys::let_go(command_support::file(guard)) {
-        let path = path.display();
-        say(format_args!("cannot remove lock file {path}: {error}"));
-        return Ok(());
-    }
-    locks::remove_unless_held(path, arguments)
-}
-
-/// The command may have to repair what the last one left.
-fn tell_of_abandoned(guard: &MemberGuard) {
+/// Reports that the last holder died: the command may have to repair what it left.
+fn warn_of_abandoned(guard: &MemberGuard) {
     let MemberGuard::Write(guard) = guard else {
         return;
     };
@@ -175,147 +148,7 @@ fn tell_of_abandoned(guard: &MemberGuard) {
         let label = owner.label().map(|label| format!(" ({label})"));
         let label = label.unwrap_or_default();
         say(format_args!(
-            "the last holder of lock {path}, pid {pid}{label}, died while it held it"
+            "the last holder of lock {path}, pid {pid}{label}, died while holding it"
         ));
     }
-}
-
-fn run_command(
-    arguments: &args::Run,
-    limit: Option<&Limit>,
-    held: Held,
-    guards: &[MemberGuard],
-    mut signals: Signals,
-) -> Exit {
-    let equipment = match Equipment::of(arguments, held, guards) {
-        Ok(equipment) => equipment,
-        Err(exit) => return exit,
-    };
-    let start = |words: &[&OsStr]| {
-        let mut command = equipment.command(words);
-        if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
-            sys::kill_with_parent(&mut command)?;
-        }
-        child::run(&mut command, &mut signals, limit)
-    };
-    let words = &arguments.command;
-    with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
-}
-
-/// Ends with an error, or not at all.
-fn become_command(arguments: &args::Run, held: Held, guards: &[MemberGuard]) -> Exit {
-    let equipment = match Equipment::of(arguments, held, guards) {
-        Ok(equipment) => equipment,
-        Err(exit) => return exit,
-    };
-    let start = |words: &[&OsStr]| Err(sys::become_command(&mut equipment.command(words)));
-    let words = &arguments.command;
-    with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
-}
-
-/// Starts the command, by the shell if it is a script that names no interpreter: `execvp` does so, but
-/// not every way to start a program on every system.
-fn with_shell(
-    words: &[std::ffi::OsString],
-    mut start: impl FnMut(&[&OsStr]) -> io::Result<Exit>,
-) -> io::Result<Exit> {
-    let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
-    match start(&words) {
-        Err(error) if sys::is_for_shell(&error) => {
-            let script = found(words[0]).ok_or(error)?;
-            let shell = [OsStr::new("/bin/sh"), script.as_os_str()];
-            start(&[&shell, &words[1..]].concat())
-        }
-        started => started,
-    }
-}
-
-/// Where a program is found by its name.
-fn found(program: &OsStr) -> Option<PathBuf> {
-    let program = Path::new(program);
-    if program.components().count() > 1 || program.is_absolute() {
-        return Some(program.to_owned());
-    }
-    let directories = std::env::var_os("PATH")?;
-    std::env::split_paths(&directories)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
-}
-
-/// Descriptors and environment for the command.
-struct Equipment {
-    held: Held,
-    inherited: sys::Inherited,
-    token: Option<u64>,
-}
-
-impl Equipment {
-    /// Prepares it; an error has been reported already.
-    fn of(arguments: &args::Run, mut held: Held, guards: &[MemberGuard]) -> Result<Self, Exit> {
-        let mut inherited = sys::Inherited::default();
-        for guard in guards {
-            let path = command_support::path(guard);
-            let number = if arguments.inherits() {
-                let number = inherited.add(command_support::file(guard));
-                Some(number.map_err(|error| {
-                    let path = path.display();
-                    say(format_args!(
-                        "cannot hand lock {path} to the command: {error}"
-                    ));
-                    Exit::SYSTEM
-                })?)
-            } else {
-                None
-            };
-            held.add(path, number);
-        }
-        let token = match guards.first() {
-            Some(MemberGuard::Write(guard)) => guard.token(),
-            _ => None,
-        };
-        Ok(Self {
-            held,
-            inherited,
-            token,
-        })
-    }
-
-    fn command(&self, words: &[&OsStr]) -> Command {
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]);
-        self.inherited.give(&mut command);
-        self.held.tell(&mut command);
-        // That of an outer command is of another lock.
-        match self.token {
-            Some(token) => command.env("LOCKFAST_TOKEN", token.to_string()),
-            None => command.env_remove("LOCKFAST_TOKEN"),
-        };
-        command
-    }
-}
-
-fn not_started(program: &OsStr, error: &io::Error, guards: &[MemberGuard]) -> Exit {
-    let name = Path::new(program).display();
-    if error.kind() == io::ErrorKind::ExecutableFileBusy && is_locked(program, guards) {
-        say(format_args!(
-            "cannot run {name}: it is the lock file, and open for writing; use --protocol flock or \
-             --shared, which open it for reading, or lock another file"
-        ));
-        return Exit::NOT_EXECUTABLE;
-    }
-    say(format_args!("cannot run {name}: {error}"));
-    match error.kind() {
-        io::ErrorKind::NotFound => Exit::NOT_FOUND,
-        _ if refused::is_exhausted(error) => Exit::SYSTEM,
-        _ => Exit::NOT_EXECUTABLE,
-    }
-}
-
-/// Whether the program is one of the lock files.
-fn is_locked(program: &OsStr, guards: &[MemberGuard]) -> bool {
-    let Some(Ok(program)) = found(program).map(|path| sys::file_key(&path)) else {
-        return false;
-    };
-    let mut paths = guards.iter().map(command_support::path);
-    paths.any(|path| sys::file_key(path).is_ok_and(|key| key == program))
 }

@@ -1,4 +1,4 @@
-//! `lockfast status`: is a lock free, or who holds it?
+//! `lockfast status`: shows whether locks are free, or who holds them.
 
 use std::io;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &args::Status) -> Exit {
         Document::of_status(reports).print();
     } else {
         for (path, report) in &reports {
-            tell(path, report);
+            print(path, report);
         }
     }
     if failed {
@@ -39,12 +39,12 @@ pub(crate) fn run(arguments: &args::Status) -> Exit {
     }
 }
 
-fn tell(path: &Path, report: &Report) {
+fn print(path: &Path, report: &Report) {
     let state = match is_free(report) {
-        Some(true) if is_missing(path) => "free, there is no such file",
+        Some(true) if is_missing(path) => "free (no such file)",
         Some(true) => "free",
         Some(false) => "held",
-        None => "not known",
+        None => "unknown",
     };
     put(format_args!("{}: {state}", shown(path)));
     for lock in &report.locks {
@@ -61,17 +61,17 @@ fn tell(path: &Path, report: &Report) {
     }
 }
 
-/// Of a path that was mistyped there is nothing to tell but that.
+/// Whether the file does not exist, which may be a typing error.
 fn is_missing(path: &Path) -> bool {
     path.metadata()
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// As in `holding exclusive writer: pid 4711 (./backup.sh) of root, for 12s`.
+/// Formats a lock: `holding exclusive writer: pid 4711 (./backup.sh) of root, for 12s`.
 fn sentence(lock: &LockView) -> String {
     let processes: Vec<_> = lock.processes.iter().map(described).collect();
     let who = if processes.is_empty() {
-        "a process that was not found".to_owned()
+        "an unknown process".to_owned()
     } else {
         processes.join(", ")
     };
@@ -81,7 +81,8 @@ fn sentence(lock: &LockView) -> String {
     format!("{} {}: {who}{label}{since}", lock.state, manner(lock))
 }
 
-/// As in `pid 4711 (./backup.sh) of root`; without the user where users have no numbers.
+/// Formats a process: `pid 4711 (./backup.sh) of root`; without the user where users have no
+/// numbers.
 fn described(process: &Process) -> String {
     match process.user {
         Some(_) => format!("{process} of {}", user(process)),

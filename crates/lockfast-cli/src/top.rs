@@ -1,15 +1,14 @@
-//! `lockfast top`: who holds and who waits, again and again, on a terminal.
+//! `lockfast top`: watches holders and waiters on a terminal.
 //!
-//! | module | has |
-//! |---|---|
-//! | `locks` | what a look found: each lock with those who hold it and those who wait |
-//! | `memory` | when each of them was seen first |
-//! | `column` | what can be sorted by |
-//! | `model` | what is shown, and what the keys do to it; knows no terminal |
-//! | `view` | how it is drawn, on screens of any size |
-//! | `screen` | the terminal, and that it is always given back |
-//! | `events` | keys, signals and looks, each awaited by a thread of its own, so nothing polls |
-//! | `pace` | when the next look is due, so that looking costs little |
+//! Parts:
+//! - `locks`: the result of one update, each lock with its holders and waiters
+//! - `memory`: the time when each of them was first seen
+//! - `column`: columns and sort orders
+//! - `model`: the state on display and its keys; knows no terminal
+//! - `view`: the drawing, for screens of any size
+//! - `screen`: the terminal, which is always restored
+//! - `events`: keys, signals and updates; a thread waits for each, so nothing polls
+//! - `pace`: the time of the next update, so that updates cost little
 
 mod column;
 mod events;
@@ -65,7 +64,7 @@ fn is_on_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && can_move
 }
 
-/// Until somebody wants it to end.
+/// Runs until the user or a signal ends it.
 fn show(arguments: &args::Top, events: &Events, mut screen: Screen) -> io::Result<Exit> {
     let mut model = Model::default();
     let mut view = View::new(has_colours());
@@ -97,7 +96,7 @@ fn show(arguments: &args::Top, events: &Events, mut screen: Screen) -> io::Resul
             }
             Event::Continued => Action::Redraw,
             Event::Signal(signal) => return Ok(Exit::killed_by(signal)),
-            // The keyboard is gone, or a thread of this program.
+            // The keyboard is gone, or a thread has ended.
             Event::Lost => return Ok(Exit::SYSTEM),
         };
         match action {

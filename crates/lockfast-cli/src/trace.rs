@@ -1,8 +1,8 @@
-//! Waits and holds as a picture: the trace format of Chrome, which Perfetto reads too.
+//! Traces of waits and holds in Chrome's trace format, which Perfetto reads too.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -19,10 +19,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::args;
-use crate::exit::{self, Exit, say};
+use crate::exit::Exit;
 use crate::refused;
 
-/// A trace that is being made, or none.
+/// A trace in progress, or none.
 pub(crate) struct Trace(Option<Running>);
 
 struct Running {
@@ -32,7 +32,7 @@ struct Running {
     _subscriber: DefaultGuard,
 }
 
-/// Why there is no trace.
+/// The error of a trace.
 #[derive(Debug)]
 pub(crate) struct Failed {
     what: &'static str,
@@ -41,7 +41,7 @@ pub(crate) struct Failed {
 }
 
 impl Trace {
-    /// From now on, if it is wanted.
+    /// Begins a trace, if one was requested.
     pub(crate) fn begin(arguments: &args::Run) -> Result<Self, Failed> {
         let Some(path) = &arguments.trace else {
             return Ok(Self(None));
@@ -62,7 +62,7 @@ impl Trace {
         })))
     }
 
-    /// Writes what happened.
+    /// Writes the events to the file.
     pub(crate) fn end(self) -> Result<(), Failed> {
         let Some(Running {
             path, file, notes, ..
@@ -77,53 +77,13 @@ impl Trace {
 }
 
 impl Failed {
-    /// The exit code for a trace that can't be created.
+    /// Returns the exit code for a trace that can't be created.
     pub(crate) fn code(&self) -> Exit {
         if refused::is_exhausted(&self.error) {
             Exit::SYSTEM
         } else {
             Exit::CANNOT_CREATE
         }
-    }
-}
-
-/// Joins traces.
-pub(crate) fn merge(arguments: &args::TraceMerge) -> Exit {
-    match try_merge(arguments) {
-        Ok(()) => Exit::SUCCESS,
-        Err(error) => {
-            say(error);
-            Exit::SYSTEM
-        }
-    }
-}
-
-fn try_merge(arguments: &args::TraceMerge) -> Result<(), Failed> {
-    let mut events = Vec::new();
-    for path in &arguments.traces {
-        events.append(&mut read(path).map_err(failed("cannot read trace", path))?);
-    }
-    match &arguments.output {
-        None => {
-            exit::note(write(&events, io::stdout()));
-            Ok(())
-        }
-        Some(path) => File::create(path)
-            .and_then(|file| write(&events, file))
-            .map_err(failed("cannot write trace", path)),
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<Value>> {
-    let no_trace = |error| io::Error::other(format!("it is no trace: {error}"));
-    let trace: Value = serde_json::from_slice(&fs::read(path)?).map_err(no_trace)?;
-    match trace {
-        Value::Object(mut members) => match members.remove("traceEvents") {
-            Some(Value::Array(events)) => Ok(events),
-            _ => Err(io::Error::other("it has no \"traceEvents\"")),
-        },
-        Value::Array(events) => Ok(events),
-        _ => Err(io::Error::other("it is no trace")),
     }
 }
 
@@ -137,12 +97,12 @@ fn write(events: &[Value], to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
-/// What happens to the locks, as the library tells it.
+/// Collector of the library's events.
 struct Notebook(Arc<Mutex<Notes>>);
 
 struct Notes {
     events: Vec<Value>,
-    /// Since when a lock is waited for, or held.
+    /// Waits and holds in progress, by path.
     waits: BTreeMap<String, Begun>,
     holds: BTreeMap<String, Begun>,
 }
@@ -190,7 +150,7 @@ impl Notes {
                 let details = json!({ "path": path, "mode": field("mode") });
                 self.holds.insert(path, begun(details));
             }
-            "gave up" => self.end_wait("wait in vain", &path),
+            "gave up" => self.end_wait("abandoned wait", &path),
             "released" => {
                 if let Some(hold) = self.holds.remove(&path) {
                     self.slice("hold", &hold);
@@ -206,7 +166,7 @@ impl Notes {
         }
     }
 
-    /// What still goes on ends now, as far as the trace is concerned.
+    /// Ends all waits and holds that are still in progress.
     fn end_all(&mut self) {
         for wait in std::mem::take(&mut self.waits).values() {
             self.slice("wait", wait);
@@ -246,7 +206,7 @@ impl Visit for Fields {
     }
 }
 
-/// Since 1970, so that traces of several processes fit together.
+/// Returns the time since 1970, which traces of several processes share.
 fn microseconds() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap_or_default().as_secs_f64() * 1e6

@@ -1,4 +1,4 @@
-//! What stands in the brackets of an attribute.
+//! The arguments of an attribute.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -7,33 +7,33 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Ident, Lit, Path, Result, Token, parse_quote};
 
-use crate::timeout;
+use crate::duration;
 
-/// Which lock, and how long to wait for it.
+/// The parsed arguments: a lock and the limit of the wait.
 pub(crate) struct Arguments {
     pub(crate) place: Place,
-    pub(crate) patience: Patience,
-    /// By which path the library is found.
+    pub(crate) limit: WaitLimit,
+    /// Path of the library.
     pub(crate) library: Path,
 }
 
-/// Which lock.
+/// The lock to take.
 pub(crate) enum Place {
-    /// The one with the function's own name.
+    /// Named after the function.
     Own,
-    /// The one at a path.
+    /// At a path.
     Path(Expr),
-    /// The one with a name.
+    /// With a name.
     Name(Expr),
     /// A handle.
     Lock(Expr),
 }
 
-/// How long to wait.
-pub(crate) enum Patience {
+/// The limit of the wait.
+pub(crate) enum WaitLimit {
     Forever,
     Once(Span),
-    /// An expression for the time, and what to blame.
+    /// An expression for the duration, and the span for errors.
     For(Expr, Span),
 }
 
@@ -41,7 +41,7 @@ impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut arguments = Self {
             place: Place::Own,
-            patience: Patience::Forever,
+            limit: WaitLimit::Forever,
             library: parse_quote!(::lockfast),
         };
         while !input.is_empty() {
@@ -55,7 +55,7 @@ impl Parse for Arguments {
 }
 
 impl Arguments {
-    /// All that is evaluated at a call.
+    /// Returns all expressions that are evaluated at a call.
     pub(crate) fn expressions(&self) -> TokenStream {
         let mut tokens = TokenStream::new();
         match &self.place {
@@ -64,7 +64,7 @@ impl Arguments {
                 value.to_tokens(&mut tokens);
             }
         }
-        if let Patience::For(value, _) = &self.patience {
+        if let WaitLimit::For(value, _) = &self.limit {
             value.to_tokens(&mut tokens);
         }
         tokens
@@ -73,7 +73,7 @@ impl Arguments {
     fn take(&mut self, input: ParseStream<'_>) -> Result<()> {
         if input.peek(Token![try]) {
             let span = input.parse::<Token![try]>()?.span();
-            return self.wait(Patience::Once(span), span);
+            return self.wait(WaitLimit::Once(span), span);
         }
         if !input.peek(Ident::peek_any) || !input.peek2(Token![=]) || input.peek2(Token![==]) {
             let path: Expr = input.parse()?;
@@ -95,49 +95,53 @@ impl Arguments {
             self.choose(Place::Lock(value), key.span())
         } else if key == "timeout" {
             let span = value.span();
-            self.wait(Patience::For(duration(value)?, span), span)
+            self.wait(WaitLimit::For(timeout(value)?, span), span)
         } else {
             Err(Error::new(
                 key.span(),
-                "not known here: there are `path = …`, `name = …`, `lock = …`, \
-                 `timeout = \"10s\"`, `try` and `crate = …`",
+                "unknown argument: expected `path = …`, `name = …`, `lock = …`, \
+                 `timeout = \"10s\"`, `try` or `crate = …`",
             ))
         }
     }
 
     fn choose(&mut self, place: Place, span: Span) -> Result<()> {
         if !matches!(self.place, Place::Own) {
-            return Err(Error::new(span, "one lock only: this is the second"));
+            return Err(Error::new(
+                span,
+                "a function takes only one lock: this is the second",
+            ));
         }
         self.place = place;
         Ok(())
     }
 
-    fn wait(&mut self, patience: Patience, span: Span) -> Result<()> {
-        if !matches!(self.patience, Patience::Forever) {
+    fn wait(&mut self, limit: WaitLimit, span: Span) -> Result<()> {
+        if !matches!(self.limit, WaitLimit::Forever) {
             return Err(Error::new(
                 span,
-                "either `try`, which does not wait, or one `timeout`",
+                "expected either `try`, which does not wait, or one `timeout`",
             ));
         }
-        self.patience = patience;
+        self.limit = limit;
         Ok(())
     }
 }
 
-/// A text is read now; any other expression gives a `Duration` at each call.
-fn duration(value: Expr) -> Result<Expr> {
+/// Converts a text to a `Duration`. Other expressions are evaluated at each call.
+fn timeout(value: Expr) -> Result<Expr> {
     let Expr::Lit(ExprLit { lit, .. }) = &value else {
         return Ok(value);
     };
     let why = match lit {
-        Lit::Str(text) => match timeout::milliseconds(&text.value()) {
-            Ok(milliseconds) => {
-                return Ok(parse_quote!(::core::time::Duration::from_millis(#milliseconds)));
+        Lit::Str(text) => match duration::parse(&text.value()) {
+            Ok(time) => {
+                let (seconds, nanoseconds) = (time.as_secs(), time.subsec_nanos());
+                return Ok(parse_quote!(::core::time::Duration::new(#seconds, #nanoseconds)));
             }
             Err(why) => why,
         },
-        _ => timeout::FORM,
+        _ => duration::FORM,
     };
     Err(Error::new(lit.span(), why))
 }

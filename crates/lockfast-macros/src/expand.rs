@@ -1,4 +1,4 @@
-//! The function with its lock around.
+//! The function with its lock.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -6,10 +6,10 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, PatIdent, Result};
 use syn::{ReturnType, Signature, Token, Type, parse_quote_spanned};
 
-use crate::arguments::{Arguments, Patience};
+use crate::arguments::{Arguments, WaitLimit};
 use crate::guard::{Kind, Outcome, guard};
 
-/// The function, which runs under its lock now.
+/// Returns the function with code that takes the lock first.
 pub(crate) fn expand(
     kind: Kind,
     arguments: &Arguments,
@@ -19,8 +19,8 @@ pub(crate) fn expand(
     let guard = guard(kind, arguments, &function.sig, outcome);
     let moves = take_over(&mut function.sig, &arguments.expressions());
     let body = body(&function.block);
-    // In the place of the macro, so that names here are not those of the function, and lints about
-    // what is written here are not told to its author.
+    // At the macro's span, so that names do not clash with those of the function, and lints on this
+    // code do not reach its author.
     function.block = parse_quote_spanned! {Span::mixed_site()=> {
         let _guard = #guard;
         #(#moves)*
@@ -29,12 +29,12 @@ pub(crate) fn expand(
     Ok(function.into_token_stream())
 }
 
-/// Can it be done, and what becomes of an error of the lock?
+/// Checks the signature, and returns the way to report an error of the lock.
 fn examine(arguments: &Arguments, signature: &Signature) -> Result<Outcome> {
     if let Some(token) = &signature.constness {
         return Err(Error::new(
             token.span,
-            "a `const fn` can run in the compiler, where there are no locks",
+            "a `const fn` may run at compile time, where there are no locks",
         ));
     }
     let ReturnType::Type(_, returned) = &signature.output else {
@@ -43,8 +43,8 @@ fn examine(arguments: &Arguments, signature: &Signature) -> Result<Outcome> {
     if mentions(returned.to_token_stream(), |word| word.ends_with("Future")) {
         return Err(Error::new_spanned(
             returned,
-            "the lock would be released when the future is returned, before it has run: \
-             take the lock in the future",
+            "the lock would be released when the future is returned, before it runs: \
+             take the lock inside the future",
         ));
     }
     if is_result(returned) {
@@ -55,21 +55,21 @@ fn examine(arguments: &Arguments, signature: &Signature) -> Result<Outcome> {
 }
 
 fn no_result(arguments: &Arguments) -> Result<Outcome> {
-    let (what, span) = match &arguments.patience {
-        Patience::Forever => return Ok(Outcome::Panic),
-        Patience::Once(span) => ("try", *span),
-        Patience::For(_, span) => ("timeout", *span),
+    let (what, span) = match &arguments.limit {
+        WaitLimit::Forever => return Ok(Outcome::Panic),
+        WaitLimit::Once(span) => ("try", *span),
+        WaitLimit::For(_, span) => ("timeout", *span),
     };
     Err(Error::new(
         span,
         format!(
-            "with `{what}` the function may not get its lock: let it return a `Result` whose \
-             error type implements `From<lockfast::Error>` (the name of the type ends in `Result`)"
+            "with `{what}` the function may fail to get its lock: return a `Result` whose error \
+             type implements `From<lockfast::Error>` (the type's name must end in `Result`)"
         ),
     ))
 }
 
-/// By its name, as macros know no types.
+/// Recognized by name, as macros see no types.
 fn is_result(returned: &Type) -> bool {
     match returned {
         Type::Path(path) => {
@@ -90,10 +90,10 @@ fn mentions(tokens: TokenStream, is_meant: impl Fn(&str) -> bool + Copy) -> bool
     })
 }
 
-/// Moves what the function owns behind the guard.
+/// Moves owned arguments into variables that are dropped before the guard.
 ///
-/// Arguments are dropped after all local variables: a writer that is passed by value would be
-/// flushed when the lock is released already.
+/// Arguments are dropped after all local variables: a writer passed by value would be flushed after
+/// the release.
 fn take_over(signature: &mut Signature, used: &TokenStream) -> Vec<TokenStream> {
     let mut moves = Vec::new();
     for argument in &mut signature.inputs {
@@ -108,7 +108,7 @@ fn take_over(signature: &mut Signature, used: &TokenStream) -> Vec<TokenStream> 
         let conditions: Vec<&Attribute> =
             argument.attrs.iter().filter(|it| goes_along(it)).collect();
         for (mutable, name) in bindings.found {
-            // It has served its purpose if it says which lock it is.
+            // An argument that only selects the lock may be unused otherwise.
             let unused = mentions(used.clone(), |word| name == word)
                 .then(|| quote_spanned!(Span::mixed_site()=> #[allow(unused_variables)]));
             moves.push(quote_spanned! {Span::mixed_site()=>
@@ -123,14 +123,14 @@ fn take_over(signature: &mut Signature, used: &TokenStream) -> Vec<TokenStream> 
     moves
 }
 
-/// Conditions and lints that are meant for the variable.
+/// Whether the attribute belongs to the variable: a condition or a lint.
 fn goes_along(attribute: &Attribute) -> bool {
     ["cfg", "allow", "expect", "warn", "deny"]
         .iter()
         .any(|name| attribute.path().is_ident(name))
 }
 
-/// The variables of a pattern that own something; what is `mut` there will be so later.
+/// Variables of a pattern that own a value. Their `mut` moves to the new variable.
 #[derive(Default)]
 struct Bindings {
     found: Vec<(Option<Token![mut]>, Ident)>,
@@ -146,10 +146,10 @@ impl VisitMut for Bindings {
     }
 }
 
-/// The body as it was.
+/// Returns the body unchanged, in an arm of a `match`.
 ///
-/// In an arm of a `match`, where temporaries end: up to the edition of 2021, those of a block's last
-/// expression outlive its variables, and so the guard.
+/// Temporaries end with the arm. Up to edition 2021, those of a block's last expression outlive its
+/// variables, and so the guard.
 ///
 /// ```edition2021
 /// # let dir = tempfile::tempdir().unwrap();

@@ -5,9 +5,9 @@ use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::{Expr, ExprLit, Ident, Lit, Path, Signature};
 
-use crate::arguments::{Arguments, Patience, Place};
+use crate::arguments::{Arguments, Place, WaitLimit};
 
-/// Which of the attributes it is.
+/// The attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Locked,
@@ -15,14 +15,14 @@ pub(crate) enum Kind {
     WriteLocked,
 }
 
-/// What becomes of an error of the lock.
+/// The way to report an error of the lock.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Return,
     Panic,
 }
 
-/// An expression for the guard, which returns or panics if there is none to be had.
+/// Returns an expression for the guard, which returns or panics on an error.
 pub(crate) fn guard(
     kind: Kind,
     arguments: &Arguments,
@@ -31,11 +31,11 @@ pub(crate) fn guard(
 ) -> TokenStream {
     let span = Span::mixed_site();
     let library = &arguments.library;
-    let timeout = match &arguments.patience {
-        Patience::For(timeout, _) => {
+    let timeout = match &arguments.limit {
+        WaitLimit::For(timeout, _) => {
             quote_spanned!(span=> let timeout: ::core::time::Duration = #timeout;)
         }
-        Patience::Forever | Patience::Once(_) => TokenStream::new(),
+        WaitLimit::Forever | WaitLimit::Once(_) => TokenStream::new(),
     };
     let attempt = attempt(kind, arguments, signature);
     let guard = match outcome {
@@ -56,7 +56,7 @@ pub(crate) fn guard(
     quote_spanned!(span=> { #timeout #guard })
 }
 
-/// An expression for the guard or the error.
+/// Returns an expression for the guard or the error.
 fn attempt(kind: Kind, arguments: &Arguments, signature: &Signature) -> TokenStream {
     let span = Span::mixed_site();
     let library = &arguments.library;
@@ -73,8 +73,8 @@ fn attempt(kind: Kind, arguments: &Arguments, signature: &Signature) -> TokenStr
         Place::Path(path) => quote_spanned!(span=> #lock::open(&(#path))),
         Place::Name(name) => quote_spanned!(span=> #lock::named(&(#name))),
     };
-    // A `match`, as an `.await` can't be in a closure.
-    let (open, reference) = if is_the_same_for_all_calls(&arguments.place) {
+    // A `match`, as a closure can't contain `.await`.
+    let (open, reference) = if is_constant(&arguments.place) {
         let shared = quote_spanned! {span=> {
             static LOCK: #library::macro_support::Shared<#lock> = #library::macro_support::Shared::new();
             LOCK.open(|| #open)
@@ -108,26 +108,26 @@ fn take(
         Kind::ReadLocked => "read",
         Kind::WriteLocked => "write",
     };
-    match (&arguments.patience, signature.asyncness) {
-        (Patience::Once(_), _) => {
+    match (&arguments.limit, signature.asyncness) {
+        (WaitLimit::Once(_), _) => {
             let method = name(&format!("try_{verb}"));
             quote_spanned!(span=> #lock::#method(#reference))
         }
-        (Patience::Forever, None) => {
+        (WaitLimit::Forever, None) => {
             let method = name(verb);
             quote_spanned!(span=> #lock::#method(#reference))
         }
-        (Patience::Forever, Some(_)) => {
+        (WaitLimit::Forever, Some(_)) => {
             let method = name(&format!("{verb}_async"));
             quote_spanned!(span=> #lock::#method(#reference).await)
         }
-        (Patience::For(..), None) => {
+        (WaitLimit::For(..), None) => {
             let method = name(&format!("try_{verb}_for"));
             quote_spanned!(span=> #lock::#method(#reference, timeout))
         }
-        (Patience::For(..), Some(_)) => {
-            let function = name(&format!("{verb}_within"));
-            quote_spanned!(span=> #library::macro_support::#function(#reference, timeout).await)
+        (WaitLimit::For(..), Some(_)) => {
+            let method = name(&format!("{verb}_async_for"));
+            quote_spanned!(span=> #lock::#method(#reference, timeout).await)
         }
     }
 }
@@ -140,10 +140,10 @@ fn lock_type(kind: Kind, library: &Path) -> TokenStream {
     }
 }
 
-/// A name that no other function has; for readers and writers, the one of their module, as a name
-/// for each would exclude nobody.
+/// Returns a name that no other function has. Readers and writers share the name of their module,
+/// as separate names would not exclude each other.
 fn own_name(kind: Kind, library: &Path, signature: &Signature) -> TokenStream {
-    // Programs of different packages often have modules and functions of the same names.
+    // Packages often have modules and functions of the same name.
     let package = std::env::var("CARGO_PKG_NAME").map_or_else(|_| String::new(), |it| it + "::");
     let function = match kind {
         Kind::Locked => format!("::{}", signature.ident.unraw()),
@@ -154,13 +154,13 @@ fn own_name(kind: Kind, library: &Path, signature: &Signature) -> TokenStream {
             ::core::concat!(#package, ::core::module_path!(), #function);
         const _: () = ::core::assert!(
             NAME.len() <= #library::macro_support::MAX_NAME,
-            "the function has too long a name for a lock: give one by `name = \"…\"`"
+            "the function's name is too long for a lock: choose one with `name = \"…\"`"
         );
         NAME
     }}
 }
 
-fn is_the_same_for_all_calls(place: &Place) -> bool {
+fn is_constant(place: &Place) -> bool {
     match place {
         Place::Own => true,
         Place::Path(value) | Place::Name(value) => is_text(value),

@@ -1,13 +1,13 @@
-//! The attributes of `lockfast` that run a whole function under a lock between processes.
+//! Attributes of `lockfast` that run a function under an inter-process lock.
 //!
-//! They are `lockfast::locked`, `lockfast::read_locked` and `lockfast::write_locked`, with the
-//! feature `macros` of the library; this crate is not for direct use. What all three have in common
-//! is said at [`macro@locked`].
+//! Use them through the library with its feature `macros`, as `lockfast::locked`,
+//! `lockfast::read_locked` and `lockfast::write_locked`. [`macro@locked`] documents what all three
+//! share.
 
 mod arguments;
+mod duration;
 mod expand;
 mod guard;
-mod timeout;
 
 use proc_macro::TokenStream;
 use syn::{Error, ItemFn};
@@ -17,63 +17,66 @@ use crate::guard::Kind;
 
 /// Runs the function under an exclusive lock.
 ///
-/// The lock is taken before the body begins and released when it has ended: at its end, by
-/// `return`, by `?` or by a panic. What the function owns (arguments passed by value, temporaries)
-/// is dropped before the release, except a `self` by value.
+/// The lock is taken before the body begins and released when the body ends, also by `return`, `?`
+/// or a panic. Values that the function owns (arguments passed by value, temporaries) are dropped
+/// before the release, except a `self` by value.
 ///
-/// # Which lock
+/// # The lock
 ///
-/// | form | the lock |
+/// | form | lock |
 /// |---|---|
 /// | `#[locked("state.lock")]` | at that path |
-/// | `#[locked(dir.join("x.lock"))]` or `#[locked(path = …)]` | at the path that an expression over the arguments gives |
-/// | `#[locked(name = "nightly")]` | with that name, as of `Lock::named`; any expression |
-/// | `#[locked(lock = self.lock)]` | a handle: a `Lock` (an `RwLock` for the other attributes) or what derefs to one |
+/// | `#[locked(dir.join("x.lock"))]` or `#[locked(path = …)]` | at the path given by an expression over the arguments |
+/// | `#[locked(name = "nightly")]` | with that name, as for `Lock::named`; any expression |
+/// | `#[locked(lock = self.lock)]` | a handle: a `Lock` (an `RwLock` for the other attributes), or a type that derefs to one |
 /// | `#[locked]` | named after the package, the module and the function: `package::crate::module::function` |
 ///
-/// A path or a name that is written as a literal, and the function's own name, are opened by the
-/// first call, and all calls share that handle: a relative path is that of the working directory
-/// then, and threads queue first come, first served. Other expressions are evaluated, and the lock
-/// opened, at each call.
+/// A literal path or name, and the function's own name, are opened by the first call. All calls
+/// share that handle: a relative path is resolved then, and threads queue in order of arrival.
+/// Other expressions are evaluated, and the lock opened, at each call.
 ///
-/// An attribute does not see the type that a method belongs to: methods of one name in one module
-/// share their own name, and so one lock, unless they say `name = …`.
+/// An attribute does not see the type that a method belongs to. Methods of the same name in one
+/// module therefore share a lock, unless they use `name = …`.
 ///
-/// The function's own name says nothing of where a program is installed or was built: a program and
-/// its next version have the same lock, and so have two packages of one name that have nothing to do
-/// with each other. Say `name = …` in programs whose package has a common name (`app`, `backup`).
+/// The function's own name does not depend on where a program is installed or was built: a program
+/// and its next version share the lock, and so do unrelated packages of the same name. Use
+/// `name = …` in programs whose package has a common name (`app`, `backup`).
 ///
-/// # How long to wait
+/// # Waiting
 ///
-/// As long as it takes, or
+/// By default the function waits without limit.
 ///
-/// * `timeout = "10s"`: at most that long; numbers with the units `ms`, `s`, `m`, `h`, as in
-///   `"1m 30s"`, or an expression for a `Duration`;
-/// * `try`: not at all.
+/// * `timeout = "10s"` limits the wait. The value is a text or an expression for a `Duration`. A
+///   text has one or more decimal numbers with the units `ms`, `s`, `m`, `h` or `d`, for example
+///   `"500ms"`, `"1.5h"` or `"1m 30s"`; a single number without a unit is seconds. The command's
+///   options have the same syntax.
+/// * `try` does not wait.
 ///
-/// An `async fn` waits as a task, as by `lock_async`: the thread that polls is not blocked, and
-/// dropping the future ends the wait. With `timeout` a helper thread has all of the wait, so no
-/// runtime's clock is needed. A function that *returns* a future is refused: it has ended before the
-/// future runs.
+/// An `async fn` waits as a task, as with `lock_async`: the polling thread is not blocked, and
+/// dropping the future ends the wait. With `timeout` a helper thread does the whole wait, so it
+/// needs no timer of a runtime. A function that *returns* a future is rejected, because it ends
+/// before the future runs.
 ///
 /// # Errors
 ///
-/// A function that returns a `Result` returns the error of the lock, as by `?`: its error type must
-/// implement `From<lockfast::Error>`. `timeout` and `try` need such a function. The attribute knows
-/// it by the name of the type, which must end in `Result`: `Result<…>`, `io::Result<…>`,
-/// `MyResult`.
+/// A function that returns a `Result` returns the error of the lock, as with `?`: its error type
+/// must implement `From<lockfast::Error>`. `timeout` and `try` require such a function. The
+/// attribute recognizes it by the name of its return type, which must end in `Result`:
+/// `Result<…>`, `io::Result<…>`, `MyResult`.
 ///
-/// A function that calls itself, or another one with the same lock, would wait for itself: an error
-/// with `is_deadlock()`, or what else `timeout` and `try` make of a lock that is held.
+/// A function that calls itself, or another function with the same lock, would wait for itself.
+/// That is an error with `is_deadlock()`; with `timeout` or `try` it may be the error for a held
+/// lock.
 ///
 /// # Panics
 ///
-/// A function that does not return a `Result` panics when its lock can't be taken, with the text of
-/// the error.
+/// A function that does not return a `Result` panics with the error's message if its lock cannot be
+/// taken.
 ///
 /// # Blocking
 ///
-/// As `Lock::lock`; an `async fn` as `Lock::lock_async`. With `try` the file may still have to be opened, which does not wait.
+/// Blocks as `Lock::lock` does; an `async fn` waits as `Lock::lock_async` does. With `try` it may
+/// still have to open the file, which does not wait.
 ///
 /// # Examples
 ///
@@ -108,18 +111,18 @@ use crate::guard::Kind;
 /// # }
 /// ```
 ///
-/// One at a time for this user on this machine, whichever processes call it:
+/// At most one call at a time, for all processes of this user on this machine:
 ///
 /// ```
 /// #[lockfast::locked]
 /// fn rebuild_index() {
-///     // Nobody else is here now.
+///     // No other process runs this now.
 /// }
 ///
 /// rebuild_index();
 /// ```
 ///
-/// A single attempt, in a method, by a handle that the value has:
+/// A method that takes its value's lock without waiting:
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -153,11 +156,11 @@ pub fn locked(arguments: TokenStream, function: TokenStream) -> TokenStream {
     attribute(Kind::Locked, arguments, function)
 }
 
-/// Runs the function as a reader: beside other readers, and never while there is a writer.
+/// Runs the function as a reader: together with other readers, and never with a writer.
 ///
 /// Forms, waiting, errors and panics are those of [`macro@locked`], with an `RwLock`. Without a
-/// path or a name the lock is named after the package and the *module*: then it is the lock of all
-/// functions of this module that have `#[read_locked]` or [`#[write_locked]`](macro@write_locked).
+/// path or a name the lock is named after the package and the *module*. All functions of the module
+/// with `#[read_locked]` or [`#[write_locked]`](macro@write_locked) then share it.
 ///
 /// # Examples
 ///
@@ -188,17 +191,17 @@ pub fn read_locked(arguments: TokenStream, function: TokenStream) -> TokenStream
     attribute(Kind::ReadLocked, arguments, function)
 }
 
-/// Runs the function as the writer: alone, with neither readers nor other writers.
+/// Runs the function as a writer: alone, without readers or other writers.
 ///
-/// Forms, waiting, errors and panics are those of [`macro@locked`], with an `RwLock`; about the
-/// name, see [`macro@read_locked`].
+/// Forms, waiting, errors and panics are those of [`macro@locked`], with an `RwLock`. The default
+/// name is that of [`macro@read_locked`].
 ///
 /// # Examples
 ///
 /// ```
 /// use lockfast::{read_locked, write_locked};
 ///
-/// #[write_locked] // both have the lock of this module
+/// #[write_locked] // both use the lock of this module
 /// fn rotate() {}
 ///
 /// #[read_locked]
@@ -215,7 +218,7 @@ pub fn write_locked(arguments: TokenStream, function: TokenStream) -> TokenStrea
 fn attribute(kind: Kind, arguments: TokenStream, function: TokenStream) -> TokenStream {
     let unchanged = function.clone();
     expanded(kind, arguments, function).unwrap_or_else(|error| {
-        // The function stays, so that nobody is told that it is missing.
+        // The function stays, so that its callers get no further errors.
         let mut tokens: TokenStream = error.into_compile_error().into();
         tokens.extend(unchanged);
         tokens
@@ -226,7 +229,7 @@ fn expanded(kind: Kind, arguments: TokenStream, function: TokenStream) -> syn::R
     let function: ItemFn = syn::parse(function).map_err(|error| {
         Error::new(
             error.span(),
-            format!("this attribute is for functions and methods that have a body: {error}"),
+            format!("this attribute needs a function or method with a body: {error}"),
         )
     })?;
     let arguments: Arguments = syn::parse(arguments)?;

@@ -1,4 +1,4 @@
-//! What a function with an attribute does.
+//! Functions with attributes.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Would somebody else have to wait?
+/// Whether another handle would have to wait.
 fn is_held(path: &Path) -> bool {
     match Lock::open(path).expect("a lock").try_lock() {
         Ok(_guard) => false,
@@ -80,7 +80,7 @@ fn every_way_out_of_the_body_releases() {
     assert!(!is_held(&path));
 }
 
-/// Notes, when it is dropped, whether the lock is held.
+/// Records on drop whether the lock is held.
 struct Probe {
     path: PathBuf,
     seen: Rc<RefCell<Vec<bool>>>,
@@ -99,7 +99,7 @@ impl Probe {
 }
 
 #[test]
-fn what_the_function_owns_is_dropped_before_the_release() {
+fn owned_values_are_dropped_before_the_release() {
     #[locked(path)]
     fn take(path: &Path, _unused: Probe, (one, mut other): (Probe, Option<Probe>)) -> bool {
         other.take();
@@ -144,7 +144,7 @@ fn without_a_path_the_function_has_a_lock_of_its_own() {
         #[lockfast::locked(timeout = "1m")]
         pub(super) fn of_its_own() -> lockfast::Result<bool> {
             let name = "lockfast-macros::locked::one::of_its_own";
-            Ok(lockfast::named(name)?.try_lock().is_err())
+            Ok(lockfast::Lock::named(name)?.try_lock().is_err())
         }
     }
     mod other {
@@ -172,14 +172,14 @@ fn a_name_may_be_given() {
     #[locked(name = format!("{prefix}-{}", std::process::id()))]
     fn named(prefix: &str) -> bool {
         let name = format!("lockfast-test-attribute-{}", std::process::id());
-        let lock = lockfast::named(name).expect("a lock");
+        let lock = lockfast::Lock::named(name).expect("a lock");
         let held = lock.try_lock().is_err();
         std::fs::remove_file(lock.path()).expect("removed");
         held
     }
     #[locked(name = "lockfast-test-attribute")]
     fn literal() -> bool {
-        let lock = lockfast::named("lockfast-test-attribute").expect("a lock");
+        let lock = lockfast::Lock::named("lockfast-test-attribute").expect("a lock");
         lock.try_lock().is_err()
     }
     assert!(named("lockfast-test-attribute"));
@@ -187,7 +187,7 @@ fn a_name_may_be_given() {
 }
 
 #[test]
-fn readers_are_beside_each_other_and_writers_alone() {
+fn readers_run_together_and_writers_alone() {
     #[read_locked(path)]
     fn read(path: &Path, inside: impl FnOnce()) {
         inside();
@@ -307,7 +307,7 @@ fn a_function_without_a_result_panics_with_the_error() {
 
 #[test]
 fn an_async_function_holds_the_lock_until_it_is_done() {
-    /// Pending once.
+    /// A future that is pending once.
     struct Pause(bool);
 
     impl Future for Pause {
@@ -398,7 +398,7 @@ fn an_async_function_waits_as_a_task() {
     }
 }
 
-/// Of several that wait by one handle, only the first is in the kernel's queue; the others wait for it.
+/// Only the first waiter of a handle is in the kernel's queue; the others wait for it.
 #[test]
 fn each_task_whose_time_is_over_names_the_holder() {
     #[locked(lock = lock, timeout = "1h")]
@@ -432,7 +432,7 @@ fn each_task_whose_time_is_over_names_the_holder() {
     block_on(first).expect("it is free");
 }
 
-/// Polls it again whenever it is woken.
+/// Polls a future to its end, each time it is woken.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -544,7 +544,7 @@ fn signatures_of_all_sorts() {
     #[rustfmt::skip]
     #[locked(path)]
     fn in_one_line(path: &Path) -> bool { is_held(path) }
-    // The names of the attribute's own variables are free for the function.
+    // The attribute's own variables do not clash with those of the function.
     #[locked(path, timeout = timeout)]
     fn same_names(path: &Path, timeout: Duration, guard: u32, lock: u32) -> io::Result<u32> {
         let value = guard + lock;

@@ -1,4 +1,4 @@
-//! What an attribute refuses, and in which words.
+//! Compile errors of the attributes.
 
 #[test]
 fn mistakes_are_explained() {

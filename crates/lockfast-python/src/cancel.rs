@@ -1,16 +1,16 @@
-//! Ending waits from elsewhere.
+//! Tokens that cancel waits.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 
 use pyo3::prelude::*;
 
-/// Ends waits from another thread: each one that was given it.
+/// A token that ends the waits that it was passed to, from any thread.
 #[pyclass(frozen, weakref, module = "lockfast")]
 #[derive(Debug, Default)]
 pub(crate) struct CancelToken {
     token: lockfast::CancelToken,
-    /// The waiters that are not in the kernel's queue themselves.
+    /// The waiters whose helpers are in the kernel's queue.
     parked: Mutex<Vec<Thread>>,
 }
 
@@ -21,7 +21,7 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Ends the waits that were given the token, now and from now on; it stays cancelled.
+    /// Ends the waits that the token was passed to, now and in future: the token stays cancelled.
     fn cancel(&self) {
         self.token.cancel();
         let parked = self.parked().clone();
@@ -30,7 +30,7 @@ impl CancelToken {
         }
     }
 
-    /// Whether it was cancelled.
+    /// Whether the token was cancelled.
     #[getter]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
@@ -50,7 +50,7 @@ impl CancelToken {
         self.token.run(wait)
     }
 
-    /// This thread is unparked when it is cancelled, until what this returns is dropped.
+    /// Unparks this thread when the token is cancelled, until the result is dropped.
     pub(crate) fn wake_this_thread(&self) -> Woken<'_> {
         self.parked().push(thread::current());
         Woken(self)

@@ -1,4 +1,4 @@
-//! Errors of lockfast as the exceptions of `lockfast._errors`.
+//! Errors of the library, as the exceptions of `lockfast._errors`.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,11 +10,11 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// The objects of Python's part of the package, also for a `__del__` when the interpreter ends and nothing
-/// can be imported any more.
+/// The objects of Python's part of the package. A `__del__` needs them too when the interpreter ends and
+/// nothing can be imported any more.
 static KNOWN: PyOnceLock<HashMap<String, Py<PyAny>>> = PyOnceLock::new();
 
-/// Looks for what is needed while it is there.
+/// Collects these objects when the module is imported.
 pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     let module = py.import("lockfast._errors")?;
     let mut known = HashMap::new();
@@ -23,19 +23,19 @@ pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     }
     let fspath = py.import("os")?.getattr("fspath")?;
     known.insert("fspath".to_owned(), fspath.unbind());
-    // It is prepared once.
+    // A second import of the module finds the same.
     let _ = KNOWN.set(py, known);
     Ok(())
 }
 
-/// That class or function.
+/// Returns the class or function with that name.
 pub(crate) fn known<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     let known = KNOWN.get(py).and_then(|known| known.get(name));
     let known = known.ok_or_else(|| PyRuntimeError::new_err(format!("there is no {name}")))?;
     Ok(known.bind(py).clone())
 }
 
-/// The exception for an error, with path, `errno` and holder.
+/// Makes the exception of an error, with path, `errno` and holder.
 #[cold]
 pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
     let class = class_of(&error);
@@ -46,18 +46,18 @@ pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
     build(py, class, code, &text, &path, holder)
 }
 
-/// The wait would never end: whoever asks holds it.
+/// Makes the exception of a wait that would never end, as the caller holds the lock.
 #[cold]
 pub(crate) fn deadlock(py: Python<'_>, path: &Path, who: &str) -> PyErr {
     let text = format!(
-        "cannot take lock {}: this {who} holds it already, and would wait for itself; if another \
-         one has the guard now, call its hand_over() before",
+        "cannot take lock {}: this {who} holds it already, and would wait for itself; if it has passed \
+         the guard to another one, call the guard's hand_over() first",
         path.display()
     );
     build(py, "Deadlock", libc::EDEADLK, &text, path, None)
 }
 
-/// A token ended the wait.
+/// Makes the exception of a wait that a token ended.
 #[cold]
 pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr {
     let text = format!(
@@ -69,16 +69,18 @@ pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr 
 
 /// Whether the wait failed because the system has no thread for it.
 pub(crate) fn is_without_thread(error: &Error) -> bool {
-    source_of(error).is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
+    error
+        .io_error()
+        .is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
 }
 
-/// Whether the exception is that of a wait that took too long.
+/// Whether the exception is that of a wait that timed out.
 pub(crate) fn is_timeout(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     let class = known(py, "Timeout")?;
     Ok(error.is_instance(py, &class))
 }
 
-/// What was released can't be used any more.
+/// Makes the exception of a release or a use of what is not held.
 #[cold]
 pub(crate) fn not_held(py: Python<'_>, path: &Path, why: &str) -> PyErr {
     let text = format!("cannot release lock {}: {why}", path.display());
@@ -105,7 +107,7 @@ fn build(
     build().unwrap_or_else(|error| error)
 }
 
-/// The holder, as an object of Python.
+/// Makes the object of a holder.
 pub(crate) fn holder(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
     let since = holder.since().map(seconds);
     let parts = (holder.pid(), holder.label(), since);
@@ -113,7 +115,7 @@ pub(crate) fn holder(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
     Ok(class.call1(parts)?.unbind())
 }
 
-/// As `time.time()` counts.
+/// Converts an instant into seconds as `time.time()` counts them.
 pub(crate) fn seconds(instant: SystemTime) -> f64 {
     let since = instant.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0.0, |since| since.as_secs_f64())
@@ -135,28 +137,25 @@ fn class_of(error: &Error) -> &'static str {
     } else if error.is_invalid_path() {
         "InvalidPath"
     } else {
-        match source_of(error).map(io::Error::kind) {
+        match error.io_error().map(io::Error::kind) {
             Some(io::ErrorKind::NotFound) => "NotFound",
             Some(_) => "LockError",
-            // Nothing was asked of the system: what was wanted can't be.
+            // No call failed: the options are wrong.
             None => "InvalidOption",
         }
     }
-}
-
-fn source_of(error: &Error) -> Option<&io::Error> {
-    std::error::Error::source(error)?.downcast_ref()
 }
 
 fn code_of(error: Error) -> i32 {
     if error.is_cancelled() {
         return libc::ECANCELED;
     }
-    let source = source_of(&error).and_then(io::Error::raw_os_error);
-    source.unwrap_or_else(|| libc_code(io::Error::from(error).kind()))
+    error
+        .raw_os_error()
+        .unwrap_or_else(|| libc_code(io::Error::from(error).kind()))
 }
 
-/// The number that Python's own exceptions of that sort have.
+/// Returns the number that Python's own exceptions of that kind have.
 fn libc_code(kind: io::ErrorKind) -> i32 {
     use io::ErrorKind as Kind;
     match kind {
@@ -171,7 +170,7 @@ fn libc_code(kind: io::ErrorKind) -> i32 {
     }
 }
 
-/// A record of an owner, as Python has it.
+/// Makes the object of an owner record.
 pub(crate) fn owner(py: Python<'_>, owner: &lockfast::Owner) -> PyResult<Py<PyAny>> {
     let parts = (
         owner.token(),
@@ -183,4 +182,21 @@ pub(crate) fn owner(py: Python<'_>, owner: &lockfast::Owner) -> PyResult<Py<PyAn
     );
     let class = known(py, "Owner")?;
     Ok(class.call1(parts)?.unbind())
+}
+
+/// Returns the name of the object's class.
+pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
+    let name = object.get_type().name();
+    name.map_or_else(|_| "?".to_owned(), |name| name.to_string())
+}
+
+/// Returns the name of the object's class with its module, as `repr()` shows it.
+pub(crate) fn qualified_class_name(object: &Bound<'_, PyAny>) -> String {
+    let class = object.get_type();
+    let name = class.qualname().map(|name| name.to_string());
+    let name = name.unwrap_or_else(|_| "?".to_owned());
+    match class.module() {
+        Ok(module) if module != "builtins" && module != "__main__" => format!("{module}.{name}"),
+        _ => name,
+    }
 }

@@ -1,4 +1,4 @@
-//! Several locks at once: all or none. (The object that has their guards is Python's, in `_group.py`.)
+//! Several locks at once: all or none. (The object of their guards is Python's, in `_group.py`.)
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,26 +8,31 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use crate::acquire::{Attempt, Request, acquire};
+use crate::any_guard::KeptFor;
+use crate::caller::Caller;
 use crate::cancel::CancelToken;
+use crate::errors::class_name;
+use crate::guard_class::keep;
 use crate::handle::Handle;
-use crate::holding::{Holding, Who};
+use crate::holding::{Holding, Taken};
 use crate::hooks::Hooks;
+use crate::limit::{Timeout, WaitLimit};
 use crate::lock::{Lock, LockGuard};
-use crate::patience::{Ask, Taken, Timeout, Want, acquire};
-use crate::pending::{Pending, TaskAsk};
+use crate::pending::{Pending, TaskRequest};
+use crate::primitive::Primitive;
 use crate::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::semaphore::{Semaphore, SemaphorePermit};
 
-/// A lock, how it is to be taken, and the handle that keeps it.
-struct Wanted {
-    way: Way,
+/// A lock, how to take it, and the handle that keeps its guard.
+struct MemberRequest {
+    member: OwnedMember,
     holding: Arc<Holding>,
-    is_quick: bool,
     is_fifo: bool,
 }
 
 #[derive(Clone)]
-enum Way {
+enum OwnedMember {
     Lock(lockfast::Lock),
     Read(lockfast::RwLock),
     Upgradable(lockfast::RwLock),
@@ -35,7 +40,7 @@ enum Way {
     Permit(lockfast::Semaphore),
 }
 
-/// Takes all of them, and gives their guards in the order of the locks.
+/// Takes all of the locks, and returns their guards in the order of the locks.
 #[pyfunction]
 #[pyo3(signature = (members, blocking, timeout, cancel))]
 pub(crate) fn take_all<'py>(
@@ -45,80 +50,87 @@ pub(crate) fn take_all<'py>(
     timeout: Timeout,
     cancel: Option<Bound<'py, CancelToken>>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let want = Want::new(blocking, timeout, cancel)?;
-    let wanted = all_wanted(members)?;
-    let members = || wanted.iter().map(|wanted| wanted.way.member());
-    let alone: Vec<_> = wanted.iter().filter_map(Wanted::alone).collect();
+    let limit = WaitLimit::new(blocking, timeout, cancel)?;
+    let requests = parse_all(members)?;
+    let members = || requests.iter().map(|request| request.member.borrow());
+    let exclusive: Vec<_> = requests
+        .iter()
+        .filter_map(MemberRequest::exclusive)
+        .collect();
     let hooks = Hooks::default();
-    let ask = Ask {
+    let request = Request {
         hooks: &hooks,
-        is_quick: wanted.iter().all(|wanted| wanted.is_quick),
-        is_fifo: wanted.iter().any(|wanted| wanted.is_fifo),
-        alone: &alone,
-        except: 0,
+        is_local: are_local(&requests),
+        is_fifo: requests.iter().any(|request| request.is_fifo),
+        exclusive: &exclusive,
+        upgraded: None,
     };
     let taken = acquire(
         py,
-        &ask,
-        want,
+        &request,
+        limit,
         || Ok(lockfast::try_lock_all(members())?),
         |moment| Ok(lockfast::try_lock_all_for(members(), moment)?),
         || async { Ok(lockfast::lock_all_async(members().collect::<Vec<_>>()).await?) },
     )?;
-    objects(py, taken, &keepers(&wanted), &Who::this_thread())
+    objects(py, taken, &holdings(&requests), &Caller::this_thread())
 }
 
-/// The same as a wait of a task.
+/// Takes all of the locks as a task.
 #[pyfunction]
 pub(crate) fn take_all_async(members: &Bound<'_, PyAny>, timeout: Timeout) -> PyResult<Pending> {
-    let wanted = all_wanted(members)?;
-    let ask = TaskAsk {
+    let requests = parse_all(members)?;
+    let exclusive = requests.iter().filter_map(MemberRequest::exclusive);
+    let request = TaskRequest {
         timeout,
-        is_quick: wanted.iter().all(|wanted| wanted.is_quick),
+        is_local: are_local(&requests),
         hooks: Hooks::default(),
-        alone: wanted
-            .iter()
-            .filter_map(Wanted::alone)
-            .map(Path::to_path_buf)
-            .collect(),
-        except: 0,
+        exclusive: exclusive.map(Path::to_path_buf).collect(),
+        upgraded: None,
     };
-    let keepers = keepers(&wanted);
-    let ways: Vec<_> = wanted.into_iter().map(|wanted| wanted.way).collect();
-    let later = ways.clone();
+    let holdings = holdings(&requests);
+    let members: Vec<_> = requests.into_iter().map(|request| request.member).collect();
+    let later = members.clone();
     Ok(Pending::new(
-        ask,
-        move || -> Taken<_> { Ok(lockfast::try_lock_all(ways.iter().map(Way::member))?) },
+        request,
+        move || -> Attempt<_> {
+            let members = members.iter().map(OwnedMember::borrow);
+            Ok(lockfast::try_lock_all(members)?)
+        },
         move || async move {
-            let members: Vec<_> = later.iter().map(Way::member).collect();
+            let members: Vec<_> = later.iter().map(OwnedMember::borrow).collect();
             Ok(lockfast::lock_all_async(members).await?)
         },
-        move |py, guards, who, _| Ok(objects(py, guards, &keepers, &who)?.into_any().unbind()),
+        move |py, guards, caller, _| {
+            let objects = objects(py, guards, &holdings, &caller)?;
+            Ok(objects.into_any().unbind())
+        },
     ))
 }
 
-/// The keepers of the guards, in the order of the locks.
-type Keepers = Vec<(Arc<Holding>, bool)>;
-
-fn keepers(wanted: &[Wanted]) -> Keepers {
-    let keeper = |wanted: &Wanted| (Arc::clone(&wanted.holding), wanted.is_quick);
-    wanted.iter().map(keeper).collect()
+fn are_local(requests: &[MemberRequest]) -> bool {
+    requests.iter().all(|request| request.holding.is_local())
 }
 
-fn all_wanted(members: &Bound<'_, PyAny>) -> PyResult<Vec<Wanted>> {
+fn holdings(requests: &[MemberRequest]) -> Vec<Arc<Holding>> {
+    let holdings = requests.iter().map(|request| Arc::clone(&request.holding));
+    holdings.collect()
+}
+
+fn parse_all(members: &Bound<'_, PyAny>) -> PyResult<Vec<MemberRequest>> {
     members
         .try_iter()?
-        .map(|member| Wanted::parse(&member?))
+        .map(|member| MemberRequest::parse(&member?))
         .collect()
 }
 
-impl Wanted {
+impl MemberRequest {
     fn parse(member: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(lock) = member.cast::<Lock>() {
-            return Self::of(lock.get().handle(), Way::Lock);
+            return Self::of(&lock.get().handle, OwnedMember::Lock);
         }
-        if let Ok(pool) = member.cast::<Semaphore>() {
-            return Self::of(pool.get().handle(), Way::Permit);
+        if let Ok(semaphore) = member.cast::<Semaphore>() {
+            return Self::of(&semaphore.get().handle, OwnedMember::Permit);
         }
         let pair = member.cast::<PyTuple>().ok();
         let Some((lock, way)) = pair.and_then(|pair| pair.extract().ok()) else {
@@ -131,81 +143,74 @@ impl Wanted {
         let Ok(lock) = lock.cast::<RwLock>() else {
             return Err(wrong_type(lock));
         };
-        let handle = lock.get().handle();
+        let handle = &lock.get().handle;
         match &*way.extract::<String>()? {
-            "read" => Self::of(handle, Way::Read),
-            "upgradable_read" => Self::of(handle, Way::Upgradable),
-            "write" => Self::of(handle, Way::Write),
+            "read" => Self::of(handle, OwnedMember::Read),
+            "upgradable_read" => Self::of(handle, OwnedMember::Upgradable),
+            "write" => Self::of(handle, OwnedMember::Write),
             word => Err(PyValueError::new_err(format!(
-                "a RwLock is taken by 'read', 'upgradable_read' or 'write', not {word:?}"
+                "an RwLock must be taken by 'read', 'upgradable_read' or 'write', not {word:?}"
             ))),
         }
     }
 
-    fn of<L: Clone + crate::handle::Primitive>(
+    fn of<L: Primitive>(
         handle: &Handle<L>,
-        way: impl FnOnce(L) -> Way,
+        member: impl FnOnce(L) -> OwnedMember,
     ) -> PyResult<Self> {
         let opened = handle.get()?;
         Ok(Self {
-            way: way(opened.lock.clone()),
-            holding: Arc::clone(&handle.holding),
-            is_quick: opened.is_quick,
+            member: member(opened.lock.clone()),
+            holding: Arc::clone(&opened.holding),
             is_fifo: opened.is_fifo,
         })
     }
 
-    /// The path, if nobody can wait there who holds it.
-    fn alone(&self) -> Option<&Path> {
-        match &self.way {
-            Way::Lock(lock) => Some(lock.path()),
-            Way::Read(lock) | Way::Upgradable(lock) | Way::Write(lock) => Some(lock.path()),
-            Way::Permit(_) => None,
+    /// The path, if a holder that waited for it would wait for itself.
+    fn exclusive(&self) -> Option<&Path> {
+        match &self.member {
+            OwnedMember::Lock(lock) => Some(lock.path()),
+            OwnedMember::Read(lock) | OwnedMember::Upgradable(lock) | OwnedMember::Write(lock) => {
+                Some(lock.path())
+            }
+            OwnedMember::Permit(_) => None,
         }
     }
 }
 
-impl Way {
-    fn member(&self) -> Member<'_> {
+impl OwnedMember {
+    fn borrow(&self) -> Member<'_> {
         match self {
             Self::Lock(lock) => Member::Lock(lock),
             Self::Read(lock) => Member::Read(lock),
             Self::Upgradable(lock) => Member::Upgradable(lock),
             Self::Write(lock) => Member::Write(lock),
-            Self::Permit(pool) => Member::Permit(pool),
+            Self::Permit(semaphore) => Member::Permit(semaphore),
         }
     }
 }
 
 #[cold]
 fn wrong_type(member: &Bound<'_, PyAny>) -> PyErr {
-    let class = member.get_type();
-    let name = class
-        .name()
-        .map_or_else(|_| "?".to_owned(), |name| name.to_string());
     PyTypeError::new_err(format!(
-        "a Lock, a Semaphore, or a RwLock with how it is to be taken, (lock, 'read'), is wanted, \
-         not {name}"
+        "a member must be a Lock, a Semaphore, or an RwLock with the way to take it, as (lock, 'read'), \
+         not {}",
+        class_name(member)
     ))
 }
 
 fn objects<'py>(
     py: Python<'py>,
     guards: Guards,
-    keepers: &Keepers,
-    who: &Who,
+    holdings: &[Arc<Holding>],
+    caller: &Caller,
 ) -> PyResult<Bound<'py, PyList>> {
     let objects = PyList::empty(py);
-    for (guard, (holding, is_quick)) in guards.into_guards().into_iter().zip(keepers) {
+    for (guard, holding) in guards.into_guards().into_iter().zip(holdings) {
+        let taken = Taken::new(caller.clone_ref(py), KeptFor::Release);
         macro_rules! kept {
             ($guard:expr, $class:ident) => {
-                objects.append(holding.keep::<$class>(
-                    py,
-                    $guard,
-                    *is_quick,
-                    who.clone_ref(py),
-                    false,
-                )?)?
+                objects.append(keep::<$class>(py, holding, $guard, taken)?)?
             };
         }
         match guard {

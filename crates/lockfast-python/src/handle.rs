@@ -1,116 +1,149 @@
-//! The common part of the objects of all primitives: a handle that is opened by `__init__`, and what it
-//! holds.
+//! The part that the objects of all primitives share: a handle that `__init__` opens, and the guards that
+//! it keeps.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
 use std::sync::{Arc, OnceLock};
 
-use lockfast::binding_support::AnyHandle;
-use lockfast::{Lock, Result, RwLock, Semaphore};
+use lockfast::Result;
 use pyo3::PyClass;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::choices::{self, Choices};
+use crate::acquire::{Attempt, Request, acquire};
+use crate::any_guard::KeptFor;
+use crate::caller::{Caller, CallerId};
 use crate::errors;
-use crate::holding::Holding;
+use crate::guard_class::{GuardClass, keep};
+use crate::holding::{Choice, Holding, Taken};
 use crate::hooks::Hooks;
+use crate::limit::{Timeout, WaitLimit};
+use crate::options::{self, OptionKwargs};
+use crate::pending::{Pending, TaskRequest};
+use crate::primitive::{Origin, Primitive, Way};
 
-/// A handle, once it is open, and what it holds.
+/// A handle, once `__init__` has opened it.
 #[derive(Debug)]
-pub(crate) struct Handle<L> {
-    opened: OnceLock<Opened<L>>,
-    pub(crate) holding: Arc<Holding>,
-}
+pub(crate) struct Handle<L>(OnceLock<Opened<L>>);
 
 /// An open handle.
 #[derive(Debug)]
 pub(crate) struct Opened<L> {
     pub(crate) lock: L,
+    pub(crate) holding: Arc<Holding>,
     origin: Origin,
     permits: Option<u32>,
     keywords: Option<Py<PyDict>>,
-    pub(crate) hooks: Hooks,
-    /// Whether the kernel of this machine keeps the locks, and so an attempt takes no time.
-    pub(crate) is_quick: bool,
-    /// Whether there is a strict order, in which whoever gives up loses its place.
+    hooks: Hooks,
+    /// Whether a waiter that gives up loses its place in the FIFO order.
     pub(crate) is_fifo: bool,
 }
 
-/// How it was opened, so that a copy in another process is opened in the same way.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    Path(PathBuf),
-    Name { name: String, scope: String },
-    File,
-}
-
-/// The primitives, as they are opened.
-pub(crate) trait Primitive: AnyHandle + Send + Sync + Sized {
-    fn open(origin: &Origin, choices: &Choices, permits: Option<u32>) -> PyResult<Result<Self>>;
-    fn path(&self) -> &Path;
-}
-
-impl Primitive for Lock {
-    fn open(origin: &Origin, choices: &Choices, _permits: Option<u32>) -> PyResult<Result<Self>> {
-        let options = choices.options(Self::options());
-        Ok(match origin {
-            Origin::Path(path) => options.open(path),
-            Origin::Name { name, scope } => options.scope(choices::scope(scope)?).open_named(name),
-            Origin::File => unreachable!("a file is taken, not opened"),
-        })
-    }
-
-    fn path(&self) -> &Path {
-        self.path()
-    }
-}
-
-impl Primitive for RwLock {
-    fn open(origin: &Origin, choices: &Choices, _permits: Option<u32>) -> PyResult<Result<Self>> {
-        let options = choices.options(Self::options());
-        Ok(match origin {
-            Origin::Path(path) => options.open(path),
-            Origin::Name { name, scope } => options.scope(choices::scope(scope)?).open_named(name),
-            Origin::File => unreachable!("a file is taken, not opened"),
-        })
-    }
-
-    fn path(&self) -> &Path {
-        self.path()
-    }
-}
-
-impl Primitive for Semaphore {
-    fn open(origin: &Origin, choices: &Choices, permits: Option<u32>) -> PyResult<Result<Self>> {
-        let options = choices.options(Self::options());
-        Ok(match origin {
-            Origin::Path(path) => options.open(path, permits.unwrap_or_default()),
-            Origin::Name { name, scope } => options
-                .scope(choices::scope(scope)?)
-                .open_named(name, permits.unwrap_or_default()),
-            Origin::File => unreachable!("a file is taken, not opened"),
-        })
-    }
-
-    fn path(&self) -> &Path {
-        self.path()
+impl<L> Default for Handle<L> {
+    fn default() -> Self {
+        Self(OnceLock::new())
     }
 }
 
 impl<L: Primitive> Handle<L> {
-    /// A place for the handle that `__init__` opens.
-    pub(crate) fn new() -> Self {
-        Self {
-            opened: OnceLock::new(),
-            holding: Holding::new(),
-        }
-    }
-
     /// The open handle.
     #[inline]
     pub(crate) fn get(&self) -> PyResult<&Opened<L>> {
-        self.opened.get().ok_or_else(not_open)
+        self.0.get().ok_or_else(not_open)
+    }
+
+    pub(crate) fn path(&self) -> PyResult<&OsStr> {
+        Ok(self.get()?.lock.path().as_os_str())
+    }
+
+    /// Takes the library's lock. The caller keeps the guard.
+    #[inline]
+    pub(crate) fn acquire<W: Way<Primitive = L>>(
+        &self,
+        py: Python<'_>,
+        way: W,
+        limit: WaitLimit<'_>,
+    ) -> PyResult<W::Guard> {
+        let opened = self.get()?;
+        let lock = &opened.lock;
+        let exclusive = [lock.path()];
+        let request = Request {
+            hooks: &opened.hooks,
+            is_local: opened.holding.is_local(),
+            is_fifo: opened.is_fifo,
+            exclusive: if W::EXCLUDES_ITSELF { &exclusive } else { &[] },
+            upgraded: None,
+        };
+        acquire(
+            py,
+            &request,
+            limit,
+            || Ok(way.attempt(lock)?),
+            |moment| Ok(way.within(lock, moment)?),
+            || {
+                let future = way.as_task(lock.clone());
+                async { Ok(future.await?) }
+            },
+        )
+    }
+
+    /// Takes the lock, and keeps the object of the guard.
+    #[inline]
+    pub(crate) fn take<W: Way<Primitive = L>, C: GuardClass<Guard = W::Guard>>(
+        &self,
+        py: Python<'_>,
+        way: W,
+        limit: WaitLimit<'_>,
+        kept_for: KeptFor,
+    ) -> PyResult<Py<C>> {
+        let guard = self.acquire(py, way, limit)?;
+        let holding = &self.get()?.holding;
+        let taken = Taken::new(Caller::this_thread(), kept_for);
+        keep(py, holding, guard, taken)
+    }
+
+    /// Takes the lock as a task.
+    pub(crate) fn pending<W: Way<Primitive = L>, C: GuardClass<Guard = W::Guard>>(
+        &self,
+        py: Python<'_>,
+        way: W,
+        timeout: Timeout,
+    ) -> PyResult<Pending> {
+        let opened = self.get()?;
+        let path = W::EXCLUDES_ITSELF.then(|| opened.lock.path().to_path_buf());
+        let request = TaskRequest {
+            timeout,
+            is_local: opened.holding.is_local(),
+            hooks: opened.hooks.clone_ref(py),
+            exclusive: path.into_iter().collect(),
+            upgraded: None,
+        };
+        let (lock, later) = (opened.lock.clone(), opened.lock.clone());
+        let holding = Arc::clone(&opened.holding);
+        Ok(Pending::new(
+            request,
+            move || -> Attempt<_> { Ok(way.attempt(&lock)?) },
+            move || async move { Ok(way.as_task(later).await?) },
+            move |py, guard, caller, kept_for| {
+                let object = keep::<C>(py, &holding, guard, Taken::new(caller, kept_for))?;
+                Ok(object.into_any())
+            },
+        ))
+    }
+
+    pub(crate) fn release(&self, py: Python<'_>, choice: Choice) -> PyResult<()> {
+        let holding = &self.get()?.holding;
+        holding.release(py, CallerId::this_thread(), choice)
+    }
+
+    /// Ends the caller's `with` block.
+    pub(crate) fn leave_block(&self, py: Python<'_>, caller: CallerId) -> PyResult<()> {
+        let opened = self.get()?;
+        if opened.holding.leave_block(py, caller)? {
+            return Ok(());
+        }
+        let why = "no `with` block of it is running";
+        Err(errors::not_held(py, opened.lock.path(), why))
     }
 
     pub(crate) fn open_path(
@@ -119,7 +152,7 @@ impl<L: Primitive> Handle<L> {
         permits: Option<u32>,
         options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        let origin = Origin::Path(choices::path(path)?);
+        let origin = Origin::Path(options::path(path)?);
         self.open(path.py(), origin, permits, options)
     }
 
@@ -142,63 +175,62 @@ impl<L: Primitive> Handle<L> {
         py: Python<'_>,
         origin: Origin,
         permits: Option<u32>,
-        options: Option<Bound<'_, PyDict>>,
+        keywords: Option<Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        let choices = Choices::parse(options.as_ref())?;
-        let opened = py.detach(|| L::open(&origin, &choices, permits))?;
+        let options = OptionKwargs::parse(keywords.as_ref())?;
+        let opened = py.detach(|| L::open(&origin, &options, permits))?;
         let lock = opened.map_err(|error| errors::raised(py, error))?;
-        self.opened_as(lock, origin, choices, permits, options)
+        self.opened_as(lock, origin, options, permits, keywords)
     }
 
     pub(crate) fn open_file(
         &self,
         py: Python<'_>,
-        options: Option<Bound<'_, PyDict>>,
-        take: impl FnOnce(&Choices) -> Result<L> + Send,
+        keywords: Option<Bound<'_, PyDict>>,
+        take: impl FnOnce(&OptionKwargs) -> Result<L> + Send,
     ) -> PyResult<()> {
-        let choices = Choices::parse(options.as_ref())?;
-        let taken = py.detach(|| take(&choices));
+        let options = OptionKwargs::parse(keywords.as_ref())?;
+        let taken = py.detach(|| take(&options));
         let lock = taken.map_err(|error| errors::raised(py, error))?;
-        self.opened_as(lock, Origin::File, choices, None, options)
+        self.opened_as(lock, Origin::File, options, None, keywords)
     }
 
     fn opened_as(
         &self,
         lock: L,
         origin: Origin,
-        choices: Choices,
+        options: OptionKwargs,
         permits: Option<u32>,
-        options: Option<Bound<'_, PyDict>>,
+        keywords: Option<Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let opened = Opened {
-            is_quick: lock.answers_at_once(),
-            is_fifo: choices.fairness == lockfast::Fairness::Fifo,
+            holding: Holding::new(lock.path().to_path_buf(), lock.answers_at_once()),
+            is_fifo: options.fairness == lockfast::Fairness::Fifo,
             lock,
             origin,
             permits,
-            keywords: options.map(Bound::unbind),
-            hooks: choices.hooks,
+            keywords: keywords.map(Bound::unbind),
+            hooks: options.hooks,
         };
-        let opened = self.opened.set(opened);
-        opened.map_err(|_| PyRuntimeError::new_err("__init__() was called before: it is open"))
+        let opened = self.0.set(opened);
+        opened
+            .map_err(|_| PyRuntimeError::new_err("the lock is open: __init__() was called before"))
     }
 
-    /// The error of a block that is left without having been entered.
-    pub(crate) fn no_block(&self, py: Python<'_>) -> PyResult<PyErr> {
-        let why = "no `with` block of it is running";
-        Ok(errors::not_held(py, self.get()?.lock.path(), why))
-    }
-
-    /// Its text for those who debug.
+    /// The text for `repr()`.
     pub(crate) fn shown(&self, object: &Bound<'_, PyAny>) -> String {
-        let name = class_name(object);
-        match self.opened.get() {
-            Some(opened) => format!("<{name} {}>", opened.lock.path().display()),
-            None => format!("<{name}, not open>"),
+        let name = errors::qualified_class_name(object);
+        let Some(opened) = self.0.get() else {
+            return format!("<{name}, not open>");
+        };
+        let path = opened.lock.path().display();
+        match opened.permits {
+            Some(permits) => format!("<{name} {path}, {permits} permits>"),
+            None => format!("<{name} {path}>"),
         }
     }
 
-    /// How it is made again, in another process.
+    /// The parts of which `pickle` makes the object again, in another process.
     pub(crate) fn reduced<'py>(
         &self,
         object: &Bound<'py, PyAny>,
@@ -211,8 +243,7 @@ impl<L: Primitive> Handle<L> {
             Origin::Name { name, scope } => (name, scope).into_pyobject(py)?.into_any(),
             Origin::File => {
                 return Err(PyTypeError::new_err(format!(
-                    "a lock of a file that the program opened can't be copied into another \
-                     process: {}",
+                    "cannot copy the lock into another process, as the program opened its file: {}",
                     opened.lock.path().display()
                 )));
             }
@@ -227,25 +258,16 @@ impl<L: Primitive> Handle<L> {
 
 impl<L> Drop for Handle<L> {
     fn drop(&mut self) {
-        self.holding.clear();
+        if let Some(opened) = self.0.get() {
+            opened.holding.clear();
+        }
     }
 }
 
-/// An object of that class which is not open yet.
-pub(crate) fn made<'py, T: PyClass>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, T>> {
-    let made = class.getattr("__new__")?.call1((class,))?;
-    Ok(made.cast_into::<T>()?)
-}
-
-/// The name of the object's class, which may be a program's own.
-fn class_name(object: &Bound<'_, PyAny>) -> String {
-    let class = object.get_type();
-    let name = class.qualname().map(|name| name.to_string());
-    let name = name.unwrap_or_else(|_| "?".to_owned());
-    match class.module() {
-        Ok(module) if module != "builtins" && module != "__main__" => format!("{module}.{name}"),
-        _ => name,
-    }
+/// Makes an object of that class, which is not open yet.
+pub(crate) fn new_object<'py, T: PyClass>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, T>> {
+    let object = class.getattr("__new__")?.call1((class,))?;
+    Ok(object.cast_into::<T>()?)
 }
 
 #[cold]

@@ -1,4 +1,4 @@
-//! Receivers of news about a wait: the program's `on_wait`, and the logger `lockfast`.
+//! Reports of waits to the program's `on_wait` and to the logger `lockfast`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,21 +7,21 @@ use pyo3::prelude::*;
 
 use crate::errors;
 
-/// The program's wishes for news about the waits for a handle.
+/// The reports that the program wants of the waits for a handle.
 #[derive(Debug, Default)]
 pub(crate) struct Hooks {
     pub(crate) on_wait: Option<Py<PyAny>>,
     pub(crate) wait_interval: Option<Duration>,
 }
 
-/// A wait that somebody may be told of.
+/// A wait that may be reported.
 #[derive(Debug)]
 pub(crate) struct Report {
     path: PathBuf,
     pub(crate) begun: Instant,
     on_wait: Option<Py<PyAny>>,
     wait_interval: Option<Duration>,
-    /// The logger, if it wants to know.
+    /// The logger, if its level is low enough.
     logger: Option<Py<PyAny>>,
 }
 
@@ -35,7 +35,7 @@ impl Hooks {
 }
 
 impl Report {
-    /// Tells that the wait begins; what the hook raises ends it.
+    /// Reports that the wait begins. An exception of the hook ends it.
     pub(crate) fn begin(py: Python<'_>, hooks: &Hooks, error: &lockfast::Error) -> PyResult<Self> {
         let hooks = hooks.clone_ref(py);
         let report = Self {
@@ -43,7 +43,7 @@ impl Report {
             begun: Instant::now(),
             on_wait: hooks.on_wait,
             wait_interval: hooks.wait_interval,
-            // While the interpreter ends there is none.
+            // There is none while the interpreter ends.
             logger: logger(py).unwrap_or(None),
         };
         let holder = match error.holder() {
@@ -57,12 +57,12 @@ impl Report {
             let holder = holder.as_ref().map(|holder| holder.clone_ref(py));
             waits.call_method1("begins", (logger, report.path.as_os_str(), holder))?;
         }
-        report.tell(py, Duration::ZERO, holder)?;
+        report.notify(py, Duration::ZERO, holder)?;
         Ok(report)
     }
 
     /// Calls the hook, if there is one.
-    fn tell(&self, py: Python<'_>, waited: Duration, holder: Option<Py<PyAny>>) -> PyResult<()> {
+    fn notify(&self, py: Python<'_>, waited: Duration, holder: Option<Py<PyAny>>) -> PyResult<()> {
         let Some(hook) = &self.on_wait else {
             return Ok(());
         };
@@ -72,12 +72,12 @@ impl Report {
     }
 
     /// Calls the hook again, in a thread without the interpreter's lock.
-    pub(crate) fn tell_again(&self) -> PyResult<()> {
-        let told = Python::try_attach(|py| self.tell(py, self.begun.elapsed(), None));
-        told.unwrap_or(Ok(()))
+    pub(crate) fn notify_again(&self) -> PyResult<()> {
+        let notified = Python::try_attach(|py| self.notify(py, self.begun.elapsed(), None));
+        notified.unwrap_or(Ok(()))
     }
 
-    /// How long after a call of the hook the next one is due.
+    /// The time between two calls of the hook.
     pub(crate) fn interval(&self) -> Option<Duration> {
         self.on_wait.as_ref()?;
         self.wait_interval
@@ -87,17 +87,17 @@ impl Report {
         self.on_wait.is_some()
     }
 
-    /// Tells how it ended.
+    /// Reports how the wait ended.
     pub(crate) fn end(&self, py: Python<'_>, failed: Option<&PyErr>) {
         let Some(logger) = &self.logger else {
             return;
         };
         let waited = self.begun.elapsed().as_secs_f64();
         let why = failed.map(|error| error.value(py).clone());
-        let told = py.import("lockfast._waits").and_then(|waits| {
+        let reported = py.import("lockfast._waits").and_then(|waits| {
             waits.call_method1("ended", (logger, self.path.as_os_str(), waited, why))
         });
-        if let Err(error) = told {
+        if let Err(error) = reported {
             error.write_unraisable(py, None);
         }
     }
@@ -107,7 +107,7 @@ impl Report {
     }
 }
 
-/// The logger, if it is to be told. A program that never imported `logging` has none.
+/// Returns the logger, if its level is low enough. A program that never imported `logging` has none.
 fn logger(py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
     let modules = py.import("sys")?.getattr("modules")?;
     if !modules.contains("logging")? {

@@ -1,20 +1,20 @@
-//! Who holds, and who waits: what the library tells, as the objects of `lockfast._inspect`.
+//! Reports of holders and waiters, as the objects of `lockfast._inspect`.
 
 use lockfast::inspect::{Deadlock, Incomplete, LockView, LockedFile, Process, Report};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::choices;
 use crate::errors::{raised, seconds};
+use crate::options;
 
-/// Of the file at the path, or of the whole machine.
+/// Reports the locks of the file at the path, or of the whole machine.
 #[pyfunction]
 #[pyo3(signature = (path = None))]
 pub(crate) fn inspect<'py>(
     py: Python<'py>,
     path: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let path = path.map(choices::path).transpose()?;
+    let path = path.map(options::path).transpose()?;
     // It reads the kernel's tables, which takes some time.
     let report = py.detach(|| match path {
         Some(path) => lockfast::inspect::path(path),
@@ -24,7 +24,7 @@ pub(crate) fn inspect<'py>(
     Classes(py.import("lockfast._inspect")?).report(&report)
 }
 
-/// The module that has the classes.
+/// The module of the classes.
 struct Classes<'py>(Bound<'py, PyModule>);
 
 impl<'py> Classes<'py> {
@@ -48,6 +48,8 @@ impl<'py> Classes<'py> {
             lock.range,
             processes,
             lock.since.map(seconds),
+            lock.label.as_ref(),
+            lock.is_record_unread,
         );
         self.make("LockView", parts)
     }
@@ -67,6 +69,7 @@ impl<'py> Classes<'py> {
             &process.command,
             process.started.map(seconds),
             process.threads,
+            process.is_stopped,
         );
         self.make("Process", parts)
     }
@@ -88,6 +91,7 @@ impl<'py> Classes<'py> {
             why.hidden_processes,
             why.other_pid_namespaces,
             why.other_machines,
+            why.unread_records,
             why.to_string(),
         );
         self.make("Incomplete", parts)
@@ -96,11 +100,11 @@ impl<'py> Classes<'py> {
     fn all<T>(
         &self,
         things: &[T],
-        told: impl Fn(&T) -> PyResult<Bound<'py, PyAny>>,
+        make: impl Fn(&T) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let all = PyList::empty(self.0.py());
         for thing in things {
-            all.append(told(thing)?)?;
+            all.append(make(thing)?)?;
         }
         Ok(all)
     }

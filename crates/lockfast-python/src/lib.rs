@@ -1,25 +1,47 @@
 //! The extension module of the Python package `lockfast`.
 //!
-//! Python code of the package (`python/lockfast`) has what Rust need not do: decorators, the glue to
-//! asyncio, the exceptions, and what `lockfast.fasteners` looks like. What waits is here.
+//! The Python code of the package (`python/lockfast`) does what Rust need not do: decorators, the glue to
+//! asyncio, the exceptions, and the interface of `lockfast.fasteners`. All waits are here.
+//!
+//! | file | is |
+//! |---|---|
+//! | `lock`, `rwlock`, `reentrant`, `semaphore`, `group` | the classes and functions of the package |
+//! | `handle`, `handle_class`, `primitive` | what the handles share: the object's content, the methods, how the library's lock is opened and taken |
+//! | `guard`, `guard_class`, `library_guard`, `held`, `conversion` | the same of the guards |
+//! | `holding`, `any_guard`, `caller`, `deadlock` | the guards that a handle keeps, which thread or task took them, and whether it would wait for itself |
+//! | `acquire`, `sleep`, `interrupt`, `pending`, `hooks`, `limit`, `cancel` | waits of threads and tasks, what ends them, and who is notified |
+//! | `process_lock`, `file_lock`, `open_file_cache` | the files of `lockfast.fasteners` |
 
+mod acquire;
+mod any_guard;
+mod caller;
 mod cancel;
-mod choices;
+mod conversion;
+mod deadlock;
 mod errors;
+mod file_lock;
 mod group;
+mod guard;
+mod guard_class;
 mod handle;
+mod handle_class;
 mod held;
 mod holding;
 mod hooks;
 mod inspect;
+mod interrupt;
+mod library_guard;
+mod limit;
 mod lock;
-mod patience;
+mod open_file_cache;
+mod options;
 mod pending;
+mod primitive;
 mod process_lock;
 mod reentrant;
-mod rhythm;
 mod rwlock;
 mod semaphore;
+mod sleep;
 
 use pyo3::prelude::*;
 
@@ -30,9 +52,9 @@ mod _lockfast {
     #[pymodule_export]
     use super::cancel::CancelToken;
     #[pymodule_export]
-    use super::group::{take_all, take_all_async};
+    use super::file_lock::Mode;
     #[pymodule_export]
-    use super::held::forks;
+    use super::group::{take_all, take_all_async};
     #[pymodule_export]
     use super::inspect::inspect;
     #[pymodule_export]
@@ -40,7 +62,7 @@ mod _lockfast {
     #[pymodule_export]
     use super::pending::Pending;
     #[pymodule_export]
-    use super::process_lock::{Hold, Opener};
+    use super::process_lock::{Hold, Opener, generation};
     #[pymodule_export]
     use super::reentrant::{ReentrantLock, ReentrantLockGuard};
     #[pymodule_export]
@@ -52,17 +74,11 @@ mod _lockfast {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::errors::prepare(module.py())?;
         lockfast::binding_support::speak(lockfast::binding_support::Words::Python);
-        let ending = pyo3::wrap_pyfunction!(crate::held::ending, module)?;
+        let ending = pyo3::wrap_pyfunction!(crate::guard::ending, module)?;
         module
             .py()
             .import("atexit")?
             .call_method1("register", (ending,))?;
-        // A fork of a program that does not tell Python is not noticed here, as nowhere in Python.
-        let hooks = pyo3::types::PyDict::new(module.py());
-        let forked = pyo3::wrap_pyfunction!(crate::held::forked, module)?;
-        hooks.set_item("after_in_child", forked)?;
-        let register = module.py().import("os")?.getattr("register_at_fork")?;
-        register.call((), Some(&hooks))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,73 +1,73 @@
-//! A wait of a task of asyncio: a future of lockfast, polled by Python.
+//! A wait of a task of asyncio: a future of the library that Python polls.
 
 use std::fmt;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::acquire::{Attempt, Failure, attempt_once, last_attempt};
+use crate::any_guard::KeptFor;
+use crate::caller::Caller;
+use crate::deadlock::would_wait_for_itself;
 use crate::errors;
-use crate::holding::Who;
 use crate::hooks::{Hooks, Report};
-use crate::patience::{self, Taken, Timeout, Trouble};
+use crate::limit::Timeout;
 
-/// Gives the guard as an object of Python, which that one holds, maybe for a block of the handle.
-type Finish = Box<dyn FnOnce(Python<'_>, Who, bool) -> PyResult<Py<PyAny>> + Send>;
+/// Makes the object of the guard, and keeps it for that caller.
+type Finish = Box<dyn FnOnce(Python<'_>, Caller, KeptFor) -> PyResult<Py<PyAny>> + Send>;
 
-type Attempt = Box<dyn Fn() -> Taken<Finish> + Send + Sync>;
-type Waiting = Pin<Box<dyn Future<Output = Taken<Finish>> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = Attempt<Finish>> + Send>>;
 
-/// A wait that is not over; closing or dropping it ends the wait and leaves nothing behind.
+/// A wait of a task. Closing or dropping it ends the wait and leaves nothing behind.
 #[pyclass(frozen, module = "lockfast._lockfast")]
 pub(crate) struct Pending {
-    timeout: Option<Duration>,
-    is_quick: bool,
-    hooks: Hooks,
-    /// The files for which nobody can wait who holds them.
-    alone: Vec<PathBuf>,
-    except: usize,
-    attempt: Attempt,
+    request: TaskRequest,
+    attempt: Box<dyn Fn() -> Attempt<Finish> + Send + Sync>,
     state: Mutex<State>,
     report: OnceLock<Report>,
 }
 
 enum State {
-    /// Nothing was done yet.
+    /// No attempt was made yet.
     Fresh(Box<dyn FnOnce() -> Waiting + Send>),
     Waiting(Waiting),
     Over,
 }
 
-/// How a lock is asked for by a task.
-pub(crate) struct TaskAsk {
+/// A request of a task for a lock.
+pub(crate) struct TaskRequest {
     pub(crate) timeout: Timeout,
-    pub(crate) is_quick: bool,
+    /// Whether the kernel of this machine keeps the lock, so that an attempt takes no time.
+    pub(crate) is_local: bool,
     pub(crate) hooks: Hooks,
-    pub(crate) alone: Vec<PathBuf>,
-    /// The guard, by its address, that is no obstacle: what is to be upgraded.
-    pub(crate) except: usize,
+    /// The files whose holder must not wait for them: it would wait for itself.
+    pub(crate) exclusive: Vec<PathBuf>,
+    /// The address of the guard to upgrade, which is no obstacle.
+    pub(crate) upgraded: Option<usize>,
 }
 
 impl Pending {
     pub(crate) fn new<G, F>(
-        ask: TaskAsk,
-        attempt: impl Fn() -> Taken<G> + Send + Sync + 'static,
+        request: TaskRequest,
+        attempt: impl Fn() -> Attempt<G> + Send + Sync + 'static,
         start: impl FnOnce() -> F + Send + 'static,
-        finish: impl Fn(Python<'_>, G, Who, bool) -> PyResult<Py<PyAny>> + Send + Sync + 'static,
+        finish: impl Fn(Python<'_>, G, Caller, KeptFor) -> PyResult<Py<PyAny>> + Send + Sync + 'static,
     ) -> Self
     where
         G: Send + 'static,
-        F: Future<Output = Taken<G>> + Send + 'static,
+        F: Future<Output = Attempt<G>> + Send + 'static,
     {
         let finish = Arc::new(finish);
         let boxed = move |guard| {
             let finish = Arc::clone(&finish);
-            let finish = move |py: Python<'_>, who, is_block| finish(py, guard, who, is_block);
+            let finish =
+                move |py: Python<'_>, caller, kept_for| finish(py, guard, caller, kept_for);
             Box::new(finish) as Finish
         };
         let later = boxed.clone();
@@ -76,43 +76,41 @@ impl Pending {
             Box::pin(async move { future.await.map(later) }) as Waiting
         };
         Self {
-            timeout: ask.timeout.0,
-            is_quick: ask.is_quick,
-            hooks: ask.hooks,
-            alone: ask.alone,
-            except: ask.except,
+            request,
             attempt: Box::new(move || attempt().map(&boxed)),
             state: Mutex::new(State::Fresh(Box::new(start))),
             report: OnceLock::new(),
         }
     }
 
-    /// To be awaited, entered by `async with`, or made into a task.
+    /// Makes the object to await, to enter by `async with`, or to make into a task.
     pub(crate) fn awaitable<'py>(self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let class = py.import("lockfast._tasks")?.getattr("Acquiring")?;
         class.call1((Py::new(py, self)?, name))
     }
 
-    /// The result of `__aenter__` of a handle.
+    /// Makes the result of `__aenter__` of a handle.
     pub(crate) fn enter(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         let enter = py.import("lockfast._tasks")?.getattr("enter")?;
         enter.call1((Py::new(py, self)?,))
     }
 
-    /// Makes the first attempt; reports the wait that begins if it fails.
+    /// Makes the first attempt. If it finds the lock held, reports that the wait begins.
     fn begin(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> PyResult<Option<Finish>> {
-        let error = match patience::first(py, self.is_quick, true, &*self.attempt) {
+        let request = &self.request;
+        let error = match attempt_once(py, request.is_local, true, &*self.attempt) {
             Ok(finish) => return Ok(Some(finish)),
-            Err(Trouble::Lock(error)) if error.is_contended() => error,
-            Err(trouble) => return Err(trouble.raised(py)),
+            Err(Failure::Lock(error)) if error.is_contended() => error,
+            Err(failure) => return Err(failure.raised(py)),
         };
-        let alone: Vec<_> = self.alone.iter().map(PathBuf::as_path).collect();
-        let may_end = self.timeout.is_some() || self.hooks.on_wait.is_some();
-        if !may_end && Who::task(task).would_wait_for_itself(py, &alone, self.except)? {
+        let exclusive: Vec<_> = request.exclusive.iter().map(PathBuf::as_path).collect();
+        let may_end = request.timeout.0.is_some() || request.hooks.on_wait.is_some();
+        let caller = Caller::task(task);
+        if !may_end && would_wait_for_itself(py, &caller, &exclusive, request.upgraded)? {
             return Err(errors::deadlock(py, error.path(), "task"));
         }
-        let report = Report::begin(py, &self.hooks, &error)?;
-        // It begins once.
+        let report = Report::begin(py, &request.hooks, &error)?;
+        // A wait begins once.
         let _ = self.report.set(report);
         Ok(None)
     }
@@ -132,7 +130,7 @@ impl Pending {
     }
 }
 
-/// What `__aexit__` of that lock returns.
+/// Makes the result of `__aexit__` of that lock.
 pub(crate) fn leave<'py>(lock: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let leave = lock.py().import("lockfast._tasks")?.getattr("leave")?;
     leave.call1((lock,))
@@ -140,8 +138,7 @@ pub(crate) fn leave<'py>(lock: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>
 
 #[pymethods]
 impl Pending {
-    /// Gives the guard, or None; then the function is called, by whichever thread, when it is time to
-    /// poll again.
+    /// Returns the guard, or None; then a thread calls the function when it is time to poll again.
     fn poll(
         &self,
         py: Python<'_>,
@@ -149,15 +146,16 @@ impl Pending {
         task: &Bound<'_, PyAny>,
         is_block: bool,
     ) -> PyResult<Option<Py<PyAny>>> {
+        let kept_for = KeptFor::block_if(is_block);
         let mut future = match self.take() {
             State::Over => return Err(PyRuntimeError::new_err("this wait is over")),
             State::Waiting(future) => future,
             State::Fresh(start) => match self.begin(py, task)? {
-                Some(finish) => return finish(py, Who::task(task), is_block).map(Some),
+                Some(finish) => return finish(py, Caller::task(task), kept_for).map(Some),
                 None => start(),
             },
         };
-        let waker = Waker::from(Arc::new(Alarm(wake)));
+        let waker = Waker::from(Arc::new(PyWaker(wake)));
         // The first poll may do the work of an acquire.
         let polled = py.detach(|| {
             let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
@@ -169,10 +167,10 @@ impl Pending {
         match polled {
             Poll::Ready(Ok(finish)) => {
                 self.ended(py, None);
-                finish(py, Who::task(task), is_block).map(Some)
+                finish(py, Caller::task(task), kept_for).map(Some)
             }
-            Poll::Ready(Err(trouble)) => {
-                let error = trouble.raised(py);
+            Poll::Ready(Err(failure)) => {
+                let error = failure.raised(py);
                 self.ended(py, Some(&error));
                 Err(error)
             }
@@ -180,7 +178,7 @@ impl Pending {
         }
     }
 
-    /// Ends the wait, because of that exception if there is one. When this returns, nothing is left of it.
+    /// Ends the wait, because of the exception if there is one. When this returns, nothing is left of it.
     #[pyo3(signature = (error = None))]
     fn close(&self, py: Python<'_>, error: Option<Bound<'_, PyAny>>) {
         let state = self.take();
@@ -191,13 +189,13 @@ impl Pending {
         py.detach(|| drop(state));
     }
 
-    /// In seconds.
+    /// The longest time of the wait, in seconds.
     #[getter]
     fn timeout(&self) -> Option<f64> {
-        self.timeout.map(|timeout| timeout.as_secs_f64())
+        self.request.timeout.0.map(|timeout| timeout.as_secs_f64())
     }
 
-    /// Ends a wait that took too long: gives the guard if the lock is free by now, or raises `Timeout`.
+    /// Ends a wait that timed out: returns the guard if the lock is free by now, or else raises `Timeout`.
     fn expire(
         &self,
         py: Python<'_>,
@@ -210,35 +208,30 @@ impl Pending {
             .report
             .get()
             .map_or_else(Instant::now, |report| report.begun);
-        let taken = patience::last(py, self.is_quick, begun, &*self.attempt);
+        let taken = last_attempt(py, self.request.is_local, begun, &*self.attempt);
         self.ended(py, taken.as_ref().err());
-        taken?(py, Who::task(task), is_block)
+        taken?(py, Caller::task(task), KeptFor::block_if(is_block))
     }
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending")
-            .field("alone", &self.alone)
+            .field("exclusive", &self.request.exclusive)
             .finish_non_exhaustive()
     }
 }
 
-/// Calls a function of Python.
-struct Alarm(Py<PyAny>);
+/// A waker that calls a function of Python.
+struct PyWaker(Py<PyAny>);
 
-impl Wake for Alarm {
+impl Wake for PyWaker {
     fn wake(self: Arc<Self>) {
-        // While the interpreter is shut down there is nobody left to wake.
+        // While the interpreter shuts down there is no task left to wake.
         Python::try_attach(|py| {
             if let Err(error) = self.0.call0(py) {
                 error.write_unraisable(py, None);
             }
         });
     }
-}
-
-/// The path of a lock, for which whoever holds it can't wait.
-pub(crate) fn alone(path: &Path) -> Vec<PathBuf> {
-    vec![path.to_path_buf()]
 }

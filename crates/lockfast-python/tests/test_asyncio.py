@@ -70,7 +70,7 @@ def test_a_cancelled_task_leaves_nothing_behind(path, there, enter):
         lock = lockfast.Lock(path)
         there.do("guard = lock.write()")
         before = descriptors(path)
-        for _ in range(20):
+        for _ in range(5):
             task = asyncio.ensure_future(visit(lock))
             await until_task_waits(path, os.getpid())
             task.cancel()

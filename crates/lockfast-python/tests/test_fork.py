@@ -101,30 +101,36 @@ def test_what_is_run_inherits_nothing(path, there):
         os.kill(pid, 9)
 
 
-def worker(lock, path, times):
-    for _ in range(times):
-        with lock.write() if isinstance(lock, lockfast.RwLock) else lock:
-            with open(path) as file:
-                count = int(file.read())
-            with open(path, "w") as file:
-                file.write(str(count + 1))
+def worker(locks, times):
+    for lock in locks:
+        counter = lock.path + ".count"
+        for _ in range(times):
+            with lock.write() if isinstance(lock, lockfast.RwLock) else lock:
+                with open(counter) as file:
+                    count = int(file.read())
+                with open(counter, "w") as file:
+                    file.write(str(count + 1))
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-@pytest.mark.parametrize("primitive", ["Lock", "RwLock", "ReentrantLock", "Semaphore"])
-def test_multiprocessing(tmp_path, method, primitive):
+def test_multiprocessing(tmp_path, method):
     context = multiprocessing.get_context(method)
-    permits = (1,) if primitive == "Semaphore" else ()
-    lock = getattr(lockfast, primitive)(tmp_path / "a.lock", *permits)
-    counter = tmp_path / "count"
-    counter.write_text("0")
-    processes = [context.Process(target=worker, args=(lock, counter, 50)) for _ in range(3)]
+    locks = [
+        lockfast.Lock(tmp_path / "lock"),
+        lockfast.RwLock(tmp_path / "rw"),
+        lockfast.ReentrantLock(tmp_path / "reentrant"),
+        lockfast.Semaphore(tmp_path / "semaphore", 1),
+    ]
+    counters = [tmp_path / (lock.path + ".count") for lock in locks]
+    for counter in counters:
+        counter.write_text("0")
+    processes = [context.Process(target=worker, args=(locks, 50)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
-    assert counter.read_text() == "150"
+    assert [counter.read_text() for counter in counters] == 4 * ["150"]
 
 
 def test_handles_are_pickled_with_their_options(path):

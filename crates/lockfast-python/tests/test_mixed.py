@@ -60,10 +60,11 @@ READERS = {
 
 
 class Peer:
-    def __init__(self, actors, path, opened, attempt, release):
+    def __init__(self, actors, path, opened, attempt, release, actor=None):
         if opened.startswith("import fasteners"):
             needs("fasteners")
-        self.actor = actors(opened.format(path=path))
+        self.actor = actor or actors()
+        self.actor.do(opened.format(path=path))
         self.attempt, self.release_by = attempt, release
 
     def gets_in(self):
@@ -97,8 +98,9 @@ def test_those_who_are_alone(path, actors, one, other):
 def test_readers_share(path, actors, reader, other):
     reader, other = Peer(actors, path, *READERS[reader]), Peer(actors, path, *READERS[other])
     assert reader.gets_in() and other.gets_in()
+    asker = actors()
     for writer in ALONE.values():
-        assert not Peer(actors, path, *writer).gets_in()
+        assert not Peer(actors, path, *writer, asker).gets_in()
     reader.release()
     other.release()
 

@@ -1,4 +1,4 @@
-//! Who holds which lock, and who waits: for a path or for the whole machine.
+//! Finds the holders and waiters of locks: of one file or of the whole machine.
 //!
 //! It shows the locks of lockfast and those of all other programs (flock(1), fasteners, Java, dpkg,
 //! cargo, ...), costs the holders nothing, and neither takes nor tries a lock. With the feature
@@ -27,353 +27,49 @@
 //! # #[cfg(not(target_os = "linux"))] fn main() {}
 //! ```
 //!
-//! # What a report is worth
+//! # Reports are snapshots
 //!
-//! Locks come and go while the kernel's tables are read, so a report is a picture of a moment that
-//! may be over. Do not decide by it whether to go on: take the lock, with
-//! [`try_lock`](crate::Lock::try_lock).
+//! Locks come and go while the kernel's tables are read, so a report is a picture of a moment that may be
+//! over. Do not use it to decide whether to go on: take the lock, with [`try_lock`](crate::Lock::try_lock).
 //!
 //! # Platform-specific behaviour
 //!
-//! On Linux and Android, from `/proc`. What is not shown to users without privileges and in containers is
-//! in [`Incomplete`].
+//! On Linux and Android, a report is read from `/proc`. [`Incomplete`] has the reasons why users without
+//! privileges and processes in containers may not see everything.
 //!
-//! On Windows less can be known. The Restart Manager tells who has a file open ([`Report::openers`]);
-//! nothing tells who of them has a lock. That somebody has the lock alone shows, because then a byte of
-//! the file can't be read; a shared lock does not. So a report says *held*, *free* if nobody has the file
-//! open, or neither. The holder is named if nobody else has the file open, or by its owner record. There
-//! is no report of the whole machine, and no deadlock is found.
+//! Windows reports less. The Restart Manager names the processes that have a file open
+//! ([`Report::openers`]), but nothing says which of them holds a lock. An exclusive lock shows, because a byte
+//! of the file can't be read then; a shared lock does not. So a report says *held*, or *free* if nobody has
+//! the file open, or neither. The holder is named if no other process has the file open, or by its owner
+//! record. There is no report of the whole machine, and no deadlock is found.
 //!
-//! Elsewhere it is an error with [`is_unsupported`](crate::Error::is_unsupported).
+//! On other systems it is an error with [`is_unsupported`](crate::Error::is_unsupported).
 
-#[cfg_attr(
+#![cfg_attr(
     any(
         not(any(target_os = "linux", target_os = "android")),
         lockfast_unsupported
     ),
-    allow(dead_code, reason = "only a side that finds locks asks what they mean")
+    allow(
+        dead_code,
+        reason = "where the system tells less, some of the vocabulary is not used"
+    )
 )]
-pub(crate) mod bytes;
+
+mod bytes;
 mod deadlock;
 mod explain;
-mod opened;
+mod openers;
 mod records;
-pub(crate) mod snapshot;
+mod report;
+mod snapshot;
+mod system;
 mod view;
 
-use std::collections::HashMap;
-use std::io;
-use std::path::Path;
-
-use self::bytes::Meaning;
 pub use self::deadlock::{Deadlock, DeadlockStep};
 pub use self::explain::Explained;
-use self::snapshot::{Description, FileKey, KernelLock, Request, Snapshot, end};
+pub use self::report::{Report, machine, path};
+pub(crate) use self::system::key_of;
 pub use self::view::{
     Incomplete, Kind, LockView, LockedFile, Mode, Opener, Permits, Process, Role, State,
 };
-use crate::sys;
-use crate::types::error::{Error, Operation, Result};
-
-/// The locks on the file at that path: of a symbolic link, on the file that it leads to.
-///
-/// Nobody can have a lock on a file that does not exist: then the report is empty, and
-/// [`is_free`](Report::is_free).
-///
-/// Circles of processes that wait for each other are found only if all their locks are on this file;
-/// for others look at the [`machine`].
-///
-/// # Errors
-///
-/// [`is_unsupported`](Error::is_unsupported) on a platform where this is not known;
-/// [`is_permission_denied`](Error::is_permission_denied) if a directory on the way may not be
-/// entered; when `/proc` can't be read.
-///
-/// # Examples
-///
-/// ```
-/// # #[cfg(target_os = "linux")]
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("cache.lock");
-/// let cache = lockfast::RwLock::open(&path)?;
-/// let reader = cache.read()?;
-/// let report = lockfast::inspect::path(&path)?;
-/// assert_eq!(report.locks[0].mode, lockfast::inspect::Mode::Shared);
-/// assert_eq!(report.waiters().count(), 0);
-/// # drop(reader);
-/// # Ok(())
-/// # }
-/// # #[cfg(not(target_os = "linux"))] fn main() {}
-/// ```
-pub fn path(path: impl AsRef<Path>) -> Result<Report> {
-    let path = crate::file::absolute(path.as_ref())?;
-    match sys::locks::snapshot(Some(&path)) {
-        Ok(snapshot) => Ok(Report::new(&snapshot)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(Report::new(&Snapshot::default()))
-        }
-        Err(error) => Err(Error::system(&path, Operation::Inspect, error)),
-    }
-}
-
-/// The locks of the machine: of all files, as far as this process may see them.
-///
-/// # Errors
-///
-/// [`is_unsupported`](Error::is_unsupported) on a platform where this is not known; when `/proc`
-/// can't be read.
-///
-/// # Examples
-///
-/// ```
-/// # #[cfg(target_os = "linux")]
-/// # fn main() -> Result<(), lockfast::Error> {
-/// let report = lockfast::inspect::machine()?;
-/// for lock in &report.locks {
-///     println!("{} {} {}", lock.state, lock.mode, lock.file);
-/// }
-/// for deadlock in &report.deadlocks {
-///     println!("{deadlock}");
-/// }
-/// if let Some(incomplete) = &report.incomplete {
-///     println!("{incomplete}");
-/// }
-/// # Ok(())
-/// # }
-/// # #[cfg(not(target_os = "linux"))] fn main() {}
-/// ```
-pub fn machine() -> Result<Report> {
-    match sys::locks::snapshot(None) {
-        Ok(snapshot) => Ok(Report::new(&snapshot)),
-        Err(error) => Err(Error::system(Path::new("/"), Operation::Inspect, error)),
-    }
-}
-
-/// Who holds, and who waits.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Report {
-    /// By file, the holders first. A process that waits may hold something too.
-    pub locks: Vec<LockView>,
-    /// The processes that have the file open, where that is all that is known of them (Windows): each
-    /// may hold the lock, wait for it, or neither.
-    pub openers: Vec<Opener>,
-    /// The processes that wait for each other in a circle.
-    pub deadlocks: Vec<Deadlock>,
-    /// Why this may not be everything; `None` if it is.
-    pub incomplete: Option<Incomplete>,
-}
-
-impl Report {
-    /// The locks that are held.
-    pub fn holders(&self) -> impl Iterator<Item = &LockView> {
-        self.locks
-            .iter()
-            .filter(|lock| lock.state == State::Holding)
-    }
-
-    /// The locks that somebody waits for.
-    pub fn waiters(&self) -> impl Iterator<Item = &LockView> {
-        self.locks
-            .iter()
-            .filter(|lock| lock.state == State::Waiting)
-    }
-
-    /// Was nothing held, as far as could be seen?
-    ///
-    /// # Platform-specific behaviour
-    ///
-    /// On Windows, where shared locks can't be seen, only if no process has the file open, this one
-    /// included. If it is not free and there are no [`holders`](Self::holders), it is not known.
-    pub fn is_free(&self) -> bool {
-        self.holders().next().is_none() && self.openers.is_empty()
-    }
-
-    fn new(snapshot: &Snapshot) -> Self {
-        let mut permits = HashMap::new();
-        for description in &snapshot.descriptions {
-            let number = description.locks.iter().find_map(bytes::permits_of);
-            permits.extend(number.map(|number| (description.file, number)));
-        }
-        let mut locks = Vec::new();
-        for description in &snapshot.descriptions {
-            let permits = permits.get(&description.file).copied();
-            add_views(description, permits, snapshot, &mut locks);
-        }
-        let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
-        for description in &snapshot.descriptions {
-            let all = on_file.entry(description.file).or_default();
-            all.push(description);
-        }
-        locks.extend(snapshot.requests.iter().map(|request| {
-            let permits = permits.get(&request.file).copied();
-            let on_file = on_file.get(&request.file).map_or(&[][..], Vec::as_slice);
-            awaited(request, permits, on_file, snapshot)
-        }));
-        let records = records::read(snapshot);
-        for lock in &mut locks {
-            let is_alone = lock.state == State::Holding && lock.mode == Mode::Exclusive;
-            lock.is_record_unread = is_alone && records::is_withheld(key(lock), snapshot);
-            if let Some(owner) = records.get(&key(lock)) {
-                lock.add_record(owner);
-            }
-        }
-        let (seen, openers) = opened::views(snapshot, &records);
-        locks.extend(seen);
-        locks.sort_by_cached_key(|lock| {
-            let pid = lock.processes.first().map(|process| process.pid);
-            let file = &lock.file;
-            let file = (
-                file.path.is_none(),
-                file.path.clone(),
-                file.device,
-                file.inode,
-            );
-            (file, lock.state, lock.since, pid, lock.range)
-        });
-        let gaps = snapshot.gaps;
-        let unnamed = locks
-            .iter()
-            .filter(|lock| lock.processes.is_empty())
-            .count();
-        let unread_records = locks.iter().filter(|lock| lock.is_record_unread).count();
-        let is_incomplete =
-            unnamed > 0 || unread_records > 0 || gaps.outside || gaps.remote || gaps.shared;
-        Self {
-            locks,
-            openers,
-            deadlocks: deadlock::find(snapshot),
-            incomplete: is_incomplete.then_some(Incomplete {
-                unnamed,
-                unreadable_processes: gaps.unreadable,
-                hidden_processes: gaps.hidden,
-                other_pid_namespaces: gaps.outside,
-                other_machines: gaps.remote,
-                shared_unseen: gaps.shared,
-                unread_records,
-            }),
-        }
-    }
-}
-
-/// What a description holds: as one lock if it is lockfast's, else each lock of it.
-fn add_views(
-    description: &Description,
-    permits: Option<u32>,
-    snapshot: &Snapshot,
-    views: &mut Vec<LockView>,
-) {
-    let (flocks, ranges): (Vec<_>, Vec<_>) = description
-        .locks
-        .iter()
-        .copied()
-        .partition(|lock| lock.kind == Kind::Flock);
-    let view = |lock| view(description.file, lock, &description.owners, snapshot);
-    views.extend(flocks.iter().map(view));
-    let Some(first) = ranges.first().map(view) else {
-        return;
-    };
-    match bytes::meaning(&ranges, permits) {
-        None => views.extend(ranges.iter().map(view)),
-        Some(Meaning::OnTheWay) => {}
-        Some(Meaning::Holds { role, exclusive }) => views.push(LockView {
-            mode: mode(exclusive),
-            role: Some(role),
-            ..first
-        }),
-        Some(Meaning::HasPermits { count, of }) => views.push(LockView {
-            mode: Mode::Exclusive,
-            role: Some(Role::Permit),
-            permits: Some(Permits { count, of }),
-            ..first
-        }),
-        Some(Meaning::LeadsLine) => views.push(LockView {
-            mode: Mode::Exclusive,
-            role: Some(Role::Permit),
-            state: State::Waiting,
-            ..first
-        }),
-    }
-}
-
-/// The lock that somebody waits for, on a file that others have these locks of.
-fn awaited(
-    request: &Request,
-    permits: Option<u32>,
-    on_file: &[&Description],
-    snapshot: &Snapshot,
-) -> LockView {
-    let processes: Vec<u32> = request.pid.into_iter().collect();
-    let view = view(request.file, &request.lock, &processes, snapshot);
-    let own = on_file
-        .iter()
-        .filter(|description| {
-            request
-                .pid
-                .is_some_and(|pid| description.owners.contains(&pid))
-        })
-        .find_map(|own| bytes::awaited_in_line(&request.lock, &own.locks, permits));
-    let (mode, role) = own.unwrap_or_else(|| (view.mode, bytes::awaited(&request.lock)));
-    LockView {
-        mode,
-        role,
-        state: State::Waiting,
-        since: request.since,
-        ..view
-    }
-}
-
-fn view(file: FileKey, lock: &KernelLock, owners: &[u32], snapshot: &Snapshot) -> LockView {
-    let processes = owners.iter().filter_map(|pid| snapshot.processes.get(pid));
-    let range = lock.range;
-    LockView {
-        file: located(file, snapshot),
-        kind: lock.kind,
-        mode: mode(lock.exclusive),
-        role: None,
-        state: State::Holding,
-        permits: None,
-        range: (range.start, (range.len > 0).then(|| end(range) - 1)),
-        processes: processes.cloned().collect(),
-        since: None,
-        label: None,
-        is_record_unread: false,
-    }
-}
-
-fn key(lock: &LockView) -> FileKey {
-    let (major, minor) = lock.file.device;
-    let inode = lock.file.inode;
-    FileKey {
-        major,
-        minor,
-        inode,
-    }
-}
-
-fn mode(exclusive: bool) -> Mode {
-    if exclusive {
-        Mode::Exclusive
-    } else {
-        Mode::Shared
-    }
-}
-
-fn located(file: FileKey, snapshot: &Snapshot) -> LockedFile {
-    let place = snapshot.places.get(&file);
-    LockedFile {
-        path: place.and_then(|place| place.path.clone()),
-        is_deleted: place.is_some_and(|place| place.deleted),
-        device: (file.major, file.minor),
-        inode: file.inode,
-    }
-}
-
-#[cfg(test)]
-mod tests;

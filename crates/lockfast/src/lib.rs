@@ -70,9 +70,11 @@ mod types;
 mod wait;
 
 pub use api::conversion::ConversionError;
+pub use api::engine;
+pub use api::engine::HoldState;
 pub use api::group::{
-    Guards, Member, MemberGuard, lock_all, lock_all_async, try_lock_all, try_lock_all_for,
-    try_lock_all_until,
+    Guards, Member, MemberGuard, lock_all, lock_all_async, lock_all_async_for,
+    lock_all_async_until, try_lock_all, try_lock_all_for, try_lock_all_until,
 };
 pub use api::lock::{Lock, LockGuard};
 #[cfg(feature = "macros")]
@@ -90,29 +92,10 @@ pub use lockfast_macros::{locked, read_locked, write_locked};
 pub use protocol::Protocol;
 pub use types::cancel::CancelToken;
 pub use types::error::{Error, Result};
+pub use types::error_kind::ErrorKind;
 pub use types::fairness::Fairness;
 pub use types::holder::Holder;
+pub use types::resource::Resource;
 pub use types::scope::Scope;
 pub use types::verify::Verify;
 pub use types::waiting::Waiting;
-
-/// Opens the exclusive lock with that name, which the user's processes share.
-///
-/// The same as [`Lock::named`].
-///
-/// # Errors
-///
-/// As [`Lock::named`].
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), lockfast::Error> {
-/// let guard = lockfast::named("lockfast-docs-nightly")?.lock()?;
-/// # drop(guard);
-/// # Ok(())
-/// # }
-/// ```
-pub fn named(name: impl AsRef<str>) -> Result<Lock> {
-    Lock::named(name)
-}

@@ -3,8 +3,10 @@
 pub(crate) mod cancel;
 pub(crate) mod directory;
 pub(crate) mod error;
+pub(crate) mod error_kind;
 pub(crate) mod fairness;
 pub(crate) mod holder;
+pub(crate) mod resource;
 pub(crate) mod scope;
 pub(crate) mod settings;
 pub(crate) mod text;

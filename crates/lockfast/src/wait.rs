@@ -7,6 +7,7 @@
 //! [`run_blocking`], because its sleeps block and so nothing is ever pending. For a task a helper thread
 //! blocks in the kernel's queue ([`offload`]).
 
+mod block_on;
 mod context;
 mod forked;
 mod granted;
@@ -25,6 +26,7 @@ mod wake_sources;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+pub(crate) use block_on::{WaitEnd, block_on};
 pub(crate) use context::WaitContext;
 pub(crate) use forked::in_one_process;
 pub(crate) use helper_pool::no_thread;

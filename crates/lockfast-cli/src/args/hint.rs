@@ -1,4 +1,4 @@
-//! Hints for mistakes on the command line that clap has no words for.
+//! Hints for mistakes that clap's messages do not explain.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-/// Returns a hint for a `lockfast run` that was refused, if the mistake is a known one.
+/// Returns a hint for a rejected `lockfast run`, if the mistake is a known one.
 pub(crate) fn of_mistake(words: &[OsString], error: &clap::Error) -> Option<String> {
     let words = words.get(1..)?;
     let known = matches!(
@@ -25,7 +25,7 @@ pub(crate) fn of_mistake(words: &[OsString], error: &clap::Error) -> Option<Stri
             .get(at + 1)
             .map_or("'COMMAND'".into(), |word| quoted(word));
         return Some(format!(
-            "for a command line of the shell write: lockfast run LOCK -- sh -c {script}"
+            "to run a shell command line, write: lockfast run LOCK -- sh -c {script}"
         ));
     }
     let definition = super::command();
@@ -53,7 +53,7 @@ pub(crate) fn of_mistake(words: &[OsString], error: &clap::Error) -> Option<Stri
     Some(hint)
 }
 
-/// Whether the word behind this option is its value.
+/// Whether the word after this option is its value.
 fn takes_next(run: &Command, option: &str) -> bool {
     let is_meant = |argument: &&Arg| match option.strip_prefix("--") {
         Some(long) => {
@@ -67,7 +67,7 @@ fn takes_next(run: &Command, option: &str) -> bool {
         .is_some_and(|known| known.get_action().takes_values() && !known.is_require_equals_set())
 }
 
-/// As a shell reads it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_dashes_is_told_where_they_go() {
+    fn a_missing_double_dash_gets_a_hint() {
         let told = hint("lockfast run a.lock echo hi").expect("a hint");
         assert!(told.ends_with("lockfast run a.lock -- echo hi"), "{told}");
         let told = hint("lockfast run -n a.lock ls -l").expect("a hint");

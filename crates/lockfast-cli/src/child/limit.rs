@@ -1,4 +1,4 @@
-//! A limit of the time that the command may run, in the words of timeout(1).
+//! The time limit of the command, which behaves as timeout(1).
 
 use std::io;
 use std::process::ExitStatus;
@@ -12,20 +12,20 @@ use crate::args;
 use crate::exit::{Exit, say};
 use crate::sys::{self, Sentinel};
 
-/// How long the command may run, and how it is ended then.
+/// A limit on the run time of the command.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) time: Duration,
-    /// Sent when the time is over.
+    /// Sent at the time limit.
     pub(crate) signal: Signal,
-    /// How long after that SIGKILL is sent; never, if it is 0.
+    /// Time from `signal` to SIGKILL; 0 for no SIGKILL.
     pub(crate) kill_after: Duration,
-    /// Whether the command alone is signalled, and not its process group.
+    /// Whether only the command is signalled, and not its process group.
     pub(crate) foreground: bool,
 }
 
 impl Limit {
-    /// The one that is asked for, or why that makes no sense.
+    /// Returns the requested limit, or the reason why it is invalid.
     pub(crate) fn of(arguments: &args::Run) -> Result<Option<Self>, String> {
         let Some(time) = arguments.time_limit else {
             return Ok(None);
@@ -43,13 +43,13 @@ impl Limit {
     }
 }
 
-/// A limit that runs.
+/// A time limit in progress.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     limit: Limit,
-    /// When the next signal is due, and which. `None` when there is nothing more to do.
+    /// The next signal and its time. `None` once there is nothing left to send.
     next: Option<(Instant, Signal)>,
-    /// The last signal that was sent because the time was over.
+    /// The last signal that was sent because of the limit.
     sent: Option<Signal>,
 }
 
@@ -63,7 +63,7 @@ impl Countdown {
         }
     }
 
-    /// Has the alarm ring when the next signal is due.
+    /// Schedules an alarm for the next signal.
     pub(super) fn next_ring(&self) -> io::Result<()> {
         match self.next {
             Some((due, _)) => sys::ring_after(due.saturating_duration_since(Instant::now())),
@@ -71,7 +71,7 @@ impl Countdown {
         }
     }
 
-    /// Sends what is due.
+    /// Sends the signal that is due.
     pub(super) fn ring(&mut self, command: Pid, sentinel: Option<&Sentinel>) -> io::Result<()> {
         if let Some((due, signal)) = self.next
             && due <= Instant::now()
@@ -89,22 +89,22 @@ impl Countdown {
                 self.kill(command, sentinel);
             } else {
                 self.send(command, signal);
-                // A stopped process would not hear it.
+                // A stopped process would not handle the signal.
                 self.send(command, Signal::SIGCONT);
             }
         }
         self.next_ring()
     }
 
-    /// Sends a signal to the command, and to all of its group if that is to be signalled as well.
+    /// Sends a signal to the command, and to its whole group unless `foreground` is set.
     ///
-    /// It fails when the command runs as another user (sudo): then it can't be signalled.
+    /// Fails if the command runs as another user (sudo): then it can't be signalled.
     pub(super) fn send(&self, command: Pid, signal: Signal) {
         if self.limit.foreground || !is_in_own_group(command) {
             let _ = signal::kill(command, signal);
         }
         if !self.limit.foreground {
-            // This process is one of the group.
+            // This process belongs to the group.
             sys::ignore_unless_caught(signal);
             let _ = signal::kill(Pid::from_raw(0), signal);
         }
@@ -116,7 +116,8 @@ impl Countdown {
         if self.limit.foreground {
             return;
         }
-        // So as to live on and tell; where it can't leave, this process is killed with the others.
+        // Leaves the group to survive and report. If that fails, this process is killed with the
+        // group.
         if let Some(sentinel) = sentinel {
             let _ = sys::leave_group(sentinel.pid());
         }
@@ -132,7 +133,7 @@ impl Countdown {
     }
 }
 
-/// `TERM`, `SIGTERM`, `term` or `15`.
+/// Parses a signal: `TERM`, `SIGTERM`, `term` or `15`.
 fn named(text: &str) -> Result<Signal, String> {
     let name = text.to_ascii_uppercase();
     let found = match text.parse::<i32>() {
@@ -140,7 +141,7 @@ fn named(text: &str) -> Result<Signal, String> {
         Err(_) if name.starts_with("SIG") => name.parse(),
         Err(_) => format!("SIG{name}").parse(),
     };
-    found.map_err(|_| format!("--signal {text}: there is no such signal; `kill -l` lists them"))
+    found.map_err(|_| format!("--signal {text}: no such signal; `kill -l` lists them"))
 }
 
 fn is_in_own_group(command: Pid) -> bool {

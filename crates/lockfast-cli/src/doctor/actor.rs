@@ -1,4 +1,5 @@
-//! A process that does with a lock what it is told, line by line, and says what came of it.
+//! A child process that takes and releases a lock as its standard input says, and reports the
+//! results.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
@@ -13,10 +14,10 @@ use lockfast::{
 use crate::exit::Exit;
 use crate::sys;
 
-/// The word by which the program starts itself as an actor.
+/// First argument of the program when it starts itself as an actor.
 pub(super) const NAME: &str = "\u{1}doctor";
 
-/// What it is told.
+/// Commands for an actor.
 pub(super) mod word {
     pub(in super::super) const WRITE: &str = "write";
     pub(in super::super) const TRY_WRITE: &str = "try-write";
@@ -36,7 +37,7 @@ enum Guard {
     Write(RwLockWriteGuard),
 }
 
-/// The words of an actor, if the program is called as one.
+/// Returns the arguments of an actor, if the program was started as one.
 pub(crate) fn is_called(words: &[OsString]) -> Option<&[OsString]> {
     match words.get(1..) {
         Some([first, rest @ ..]) if first == NAME => Some(rest),
@@ -44,7 +45,7 @@ pub(crate) fn is_called(words: &[OsString]) -> Option<&[OsString]> {
     }
 }
 
-/// Plays until nobody directs it any more.
+/// Runs an actor until its input ends.
 pub(crate) fn play(words: &[OsString]) -> Exit {
     let [path, protocol, verify] = words else {
         return Exit::USAGE;
@@ -64,17 +65,17 @@ pub(crate) fn play(words: &[OsString]) -> Exit {
             .protocol(protocol)
             .verify(verify)
             .on_wait(|_| {
-                tell("waiting");
+                report("waiting");
                 ControlFlow::Continue(())
             });
     let lock = match options.open(path) {
         Ok(lock) => lock,
         Err(error) => {
-            tell(&refusal(&error));
+            report(&refusal(&error));
             return Exit::SUCCESS;
         }
     };
-    tell("open");
+    report("open");
     let mut guard = Guard::None;
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -82,16 +83,16 @@ pub(crate) fn play(words: &[OsString]) -> Exit {
         match obey(&line, &lock, guard) {
             Ok((now, at)) => {
                 guard = now;
-                tell(&format!("done {}", at.as_nanos()));
+                report(&format!("done {}", at.as_nanos()));
             }
             Err((before, error)) => {
                 guard = before;
                 if error.is_contended() {
-                    tell("held");
+                    report("held");
                 } else if error.is_timed_out() {
-                    tell(&format!("late {}", since.elapsed().as_nanos()));
+                    report(&format!("late {}", since.elapsed().as_nanos()));
                 } else {
-                    tell(&refusal(&error));
+                    report(&refusal(&error));
                 }
             }
         }
@@ -99,7 +100,8 @@ pub(crate) fn play(words: &[OsString]) -> Exit {
     Exit::SUCCESS
 }
 
-/// What is held then, and the time by a clock that all processes share.
+/// Executes a command. Returns the guard that is held afterwards, and the time by a clock that all
+/// processes share.
 fn obey(
     line: &str,
     lock: &RwLock,
@@ -134,7 +136,7 @@ fn obey(
             }
         },
         (word::RELEASE, held) => {
-            // Before, so that what the waiter says is never earlier.
+            // Read before the release, so that it is never later than the waiter's time.
             let at = sys::monotonic_time();
             drop(held);
             Ok((Guard::None, at))
@@ -152,7 +154,7 @@ fn refusal(error: &Error) -> String {
     format!("{kind} {}", error.to_string().replace('\n', " "))
 }
 
-fn tell(line: &str) {
-    // When nobody listens, the input ends too.
+fn report(line: &str) {
+    // If nobody reads the output, the input has ended too.
     let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }

@@ -1,4 +1,4 @@
-//! The promises, each tried.
+//! The checks of `lockfast doctor`.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::verdict::{
 };
 use crate::sys;
 
-/// Do `flock` and `fcntl` locks see each other?
+/// Whether `flock` and `fcntl` locks conflict with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Families {
     Apart,
@@ -25,7 +25,7 @@ pub(super) struct Checks {
     pub(super) families: Option<Families>,
 }
 
-/// A promise's name, what it says, and how it is tried.
+/// A promise: its name, its meaning and its test.
 type Check = (&'static str, &'static str, fn(&Stage) -> Outcome);
 
 const FIRST: Check = ("exclusion", "one holder at a time (fcntl locks)", |stage| {
@@ -39,25 +39,21 @@ const OTHERS: [Check; 7] = [
         |stage| exclusion(stage, Kind::Flock),
     ),
     ("shared", "readers together, writers alone", shared),
-    (
-        "upgrade",
-        "from reader to writer and back, nobody in between",
-        upgrade,
-    ),
-    ("deadline", "a wait ends when its time is over", deadline),
+    ("upgrade", "upgrade and downgrade are atomic", upgrade),
+    ("deadline", "a wait ends at its deadline", deadline),
     (
         "wake-after-release",
-        "a waiter goes on when the holder releases",
+        "a waiter wakes when the holder releases",
         wake_after_release,
     ),
     (
         "wake-after-kill",
-        "a waiter goes on when the holder is killed",
+        "a waiter wakes when the holder is killed",
         wake_after_kill,
     ),
     (
         "identity",
-        "a lock file that was deleted or renamed is noticed",
+        "a deleted or renamed lock file is noticed",
         identity,
     ),
 ];
@@ -67,11 +63,11 @@ pub(super) fn all(stage: &Stage) -> Checks {
     let has_locks = first.verdict == Verdict::Kept;
     let mut findings = vec![first];
     findings.extend(OTHERS.map(|check| {
-        // By itself it says what flock locks do.
+        // The flock check does not depend on fcntl locks.
         if has_locks || check.0 == "exclusion-flock" {
             return find(check, stage);
         }
-        let why = "it builds upon exclusion".to_owned();
+        let why = "it depends on exclusion".to_owned();
         finding(check, Err(Trouble::Untested(why)))
     }));
     let families = has_locks.then(|| families(stage).ok()).flatten();
@@ -171,7 +167,7 @@ fn wake_after_release(stage: &Stage) -> Outcome {
     done(holder.ask(word::TRY_WRITE))?;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
-        has_begun_to_wait(&mut waiter)?;
+        begin_wait(&mut waiter)?;
         let released = done(holder.ask(word::RELEASE))?;
         let woken = done(waiter.hear())?;
         times.push(woken.saturating_sub(released));
@@ -188,7 +184,7 @@ fn wake_after_kill(stage: &Stage) -> Outcome {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let mut waiter = actor(stage, &path, Kind::Fcntl)?;
-        has_begun_to_wait(&mut waiter)?;
+        begin_wait(&mut waiter)?;
         let killed = sys::monotonic_time();
         holder.kill();
         let woken = done(waiter.hear())?;
@@ -198,11 +194,11 @@ fn wake_after_kill(stage: &Stage) -> Outcome {
     Ok(Kept::after(times))
 }
 
-fn has_begun_to_wait(waiter: &mut Actor) -> Result<(), Trouble> {
+fn begin_wait(waiter: &mut Actor) -> Result<(), Trouble> {
     waiter.tell(word::WRITE);
     match waiter.hear() {
-        // What is measured is how long it takes to be woken, not to fall asleep. Nothing is wrong
-        // if it does not sleep yet.
+        // The check measures the wake-up, not the time to fall asleep. A waiter that does not sleep
+        // yet does no harm.
         Answer::Waiting => {
             thread::sleep(Duration::from_millis(5));
             Ok(())
@@ -224,7 +220,7 @@ fn identity(stage: &Stage) -> Outcome {
     if !notices(stage, Kind::Careful, rename)? {
         return Err(Trouble::Broken("a renamed file goes unnoticed".to_owned()));
     }
-    let detail = "a renamed one after a wait, or with Verify::Path".to_owned();
+    let detail = "a renamed file only after a wait, or with Verify::Path".to_owned();
     Ok(Kept {
         detail,
         times: None,
@@ -233,13 +229,13 @@ fn identity(stage: &Stage) -> Outcome {
 
 type Change = fn(&Path, &Path) -> std::io::Result<()>;
 
-/// Does somebody who had the file open see that another one is at its path?
+/// Whether a process that has the file open notices that another file took its place.
 fn notices(stage: &Stage, kind: Kind, change: Change) -> Result<bool, Trouble> {
     let path = stage.new_path();
     let mut early = actor(stage, &path, kind)?;
     done(early.ask(word::TRY_WRITE))?;
     change(&path, &stage.new_path())
-        .map_err(|error| Trouble::Untested(format!("the file stays: {error}")))?;
+        .map_err(|error| Trouble::Untested(format!("cannot change the file: {error}")))?;
     let mut late = actor(stage, &path, kind)?;
     done(late.ask(word::TRY_WRITE))?;
     done(early.ask(word::RELEASE))?;

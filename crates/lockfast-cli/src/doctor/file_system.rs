@@ -1,4 +1,4 @@
-//! Which file system it is, and what is known of its locks.
+//! The file system of a directory, and the known limits of its locks.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,30 +6,24 @@ use std::path::Path;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::{fs, os::fd::AsRawFd, os::unix::ffi::OsStringExt};
 
+use super::warning::{self, Warning};
+
 /// A mounted file system.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileSystem {
-    /// What the kernel calls its type, for example `ext4`, `fuse.sshfs` or `NTFS`.
+    /// Type, as the kernel names it, for example `ext4`, `fuse.sshfs` or `NTFS`.
     pub(super) kind: String,
     pub(super) source: OsString,
     pub(super) mounted_on: OsString,
-    /// Those of the mount and those of the file system.
+    /// Options of the mount and of the file system.
     pub(super) options: Vec<String>,
 }
 
-/// Something that can't be tried from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Warning {
-    /// Its name, the same in every version.
-    pub(super) about: &'static str,
-    pub(super) text: &'static str,
-}
-
 impl FileSystem {
-    /// The one that the directory is on, where the system tells.
+    /// Finds the mount of the directory.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn of(directory: &Path) -> Option<Self> {
-        // By the number of the mount: device numbers are not those of the mount on some.
+        // By mount id: on some file systems the device number differs from that of the mount.
         let directory = fs::File::open(directory).ok()?;
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd()));
         let info = info.ok()?;
@@ -38,7 +32,7 @@ impl FileSystem {
         Self::in_table(&mounts, number.trim())
     }
 
-    /// The volume that the directory is on.
+    /// Finds the volume of the directory.
     #[cfg(windows)]
     pub(super) fn of(directory: &Path) -> Option<Self> {
         let volume = crate::sys::volume(directory)?;
@@ -56,7 +50,7 @@ impl FileSystem {
         None
     }
 
-    /// The mount with that number in a table like /proc/self/mountinfo.
+    /// Finds a mount by its id in a table like /proc/self/mountinfo.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn in_table(table: &[u8], number: &str) -> Option<Self> {
         let line = table.split(|&byte| byte == b'\n').find(|line| {
@@ -64,7 +58,7 @@ impl FileSystem {
                 .is_some_and(|rest| rest.starts_with(b" "))
         })?;
         let words: Vec<_> = line.split(|&byte| byte == b' ').collect();
-        // Between the two parts is a dash, and before it any number of other words.
+        // A dash separates the two parts, after any number of optional fields.
         let dash = words.iter().skip(6).position(|word| *word == b"-")? + 6;
         let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
         let [kind, source, of_system] = *words.get(dash + 1..dash + 4)? else {
@@ -83,81 +77,48 @@ impl FileSystem {
         })
     }
 
-    /// What is known of its locks and can't be tried from one machine.
+    /// Returns the known limits that can't be tested from one machine.
     pub(super) fn warnings(&self) -> Vec<Warning> {
-        let has = |wanted: &str| self.options.iter().any(|option| option == wanted);
-        let mut warnings = Vec::new();
-        let mut warn = |about, text| warnings.push(Warning { about, text });
         match self.kind.as_str() {
-            "nfs" | "nfs4" => {
-                let local = ["local_lock=all", "local_lock=posix", "local_lock=flock"];
-                if has("nolock") || local.into_iter().any(has) {
-                    warn(
-                        "nfs-nolock",
-                        "locks stay on this machine (nolock or local_lock): other clients are not \
-                         excluded. Mount it without that option.",
-                    );
-                }
-                if has("vers=3") {
-                    warn(
-                        "nfs-3",
-                        "NFS 3 frees the locks of a machine that was lost only when that machine \
-                         starts again. Version 4 does so when its lease ends.",
-                    );
-                }
-                warn(
-                    "nfs-flock",
-                    "flock and fcntl locks are one kind here, but a flock taken on the server itself \
-                     excludes no client.",
-                );
-            }
-            "9p" => warn(
-                "9p",
-                "locks are granted and stay in this guest: neither the host nor other guests are \
-                 excluded, unless the server has locks.",
-            ),
-            "virtiofs" => warn(
-                "virtiofs",
-                "locks are granted and stay in this guest: neither the host nor other guests are \
-                 excluded, unless the server was told to pass them on.",
-            ),
-            "cifs" | "smb3" => {
-                if has("nobrl") {
-                    warn(
-                        "smb-nobrl",
-                        "locks stay on this machine (nobrl): other clients are not excluded. Mount \
-                         it without that option.",
-                    );
-                }
-                warn(
-                    "smb-mandatory",
-                    "locks are mandatory here: others can not even read what is locked. A wait may \
-                     not be ended by a signal, and so not by its time limit.",
-                );
-            }
-            "overlay" => warn(
-                "overlay-lower",
-                "a lock excludes those who come through this overlay, not those who open the file in \
-                 its lower or upper directory.",
-            ),
-            // Of fuseblk nothing else is behind it: the device is mounted once.
-            kind if kind == "fuse" || kind.starts_with("fuse.") => warn(
-                "fuse",
-                "the kernel may keep the locks itself: then they exclude those who come through this \
-                 mount, not other machines nor those who use the directory behind it.",
-            ),
-            // On Windows a drive tells that it is a server's, and what file system the server has.
-            _ if has("remote") => warn(
-                "server",
-                "a server keeps the locks: what other machines see of them depends on it.",
-            ),
-            _ => {}
+            "nfs" | "nfs4" => self.of_nfs(),
+            "cifs" | "smb3" => self.of_smb(),
+            "9p" => vec![warning::PLAN_9],
+            "virtiofs" => vec![warning::VIRTIOFS],
+            "overlay" => vec![warning::OVERLAY],
+            // Not fuseblk: its device can only be mounted once.
+            kind if kind == "fuse" || kind.starts_with("fuse.") => vec![warning::FUSE],
+            // On Windows the type of a remote drive is that of the server's file system.
+            _ if self.has("remote") => vec![warning::SERVER],
+            _ => Vec::new(),
         }
-        warnings
+    }
+
+    fn of_nfs(&self) -> Vec<Warning> {
+        let local = [
+            "nolock",
+            "local_lock=all",
+            "local_lock=posix",
+            "local_lock=flock",
+        ];
+        let is_local = local.into_iter().any(|option| self.has(option));
+        let local = is_local.then_some(warning::NFS_LOCAL);
+        let version = self.has("vers=3").then_some(warning::NFS_3);
+        let warnings = [local, version, Some(warning::NFS_FLOCK)];
+        warnings.into_iter().flatten().collect()
+    }
+
+    fn of_smb(&self) -> Vec<Warning> {
+        let local = self.has("nobrl").then_some(warning::SMB_LOCAL);
+        let warnings = [local, Some(warning::SMB_MANDATORY)];
+        warnings.into_iter().flatten().collect()
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.options.iter().any(|option| option == wanted)
     }
 }
 
-/// Spaces and the like stand there as `\040`.
+/// Decodes `\040` and the like.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn unescape(word: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(word.len());
@@ -211,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_tried_is_warned_of() {
+    fn limits_that_cannot_be_tested_are_warnings() {
         assert_eq!(about("ext4", &["rw"]), [""; 0]);
         assert_eq!(about("tmpfs", &["nolock"]), [""; 0]);
         assert_eq!(about("fuseblk", &[]), [""; 0]);

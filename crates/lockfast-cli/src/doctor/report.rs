@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The report of `lockfast doctor`, as text and as JSON.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -10,13 +10,14 @@ use lockfast::command_support::Shown;
 use serde_json::{Value, json};
 
 use super::checks::{Checks, Families};
-use super::file_system::{FileSystem, Warning};
+use super::file_system::FileSystem;
 use super::verdict::{Finding, Verdict};
+use super::warning::{self, Warning};
 
-/// The version of the JSON: larger when something in it means something else, or is gone.
+/// Version of the JSON format. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
-/// A waiter that is woken later than this was not woken by a kernel's queue.
+/// A slower wake-up does not come from a kernel queue.
 const SLOW: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -40,11 +41,7 @@ impl Report {
             .unwrap_or_default();
         let is_slow = |finding: &Finding| finding.times.is_some_and(|times| times.worst > SLOW);
         if findings.iter().any(is_slow) {
-            warnings.push(Warning {
-                about: "slow",
-                text: "waiters are woken late: the machine is busy, or a server is asked now and \
-                       then.",
-            });
+            warnings.push(warning::SLOW);
         }
         Self {
             directory,
@@ -55,7 +52,7 @@ impl Report {
         }
     }
 
-    /// Is every promise kept?
+    /// Whether every promise is kept.
     pub(super) fn is_well(&self) -> bool {
         let mut findings = self.findings.iter();
         findings.all(|finding| finding.verdict == Verdict::Kept)
@@ -148,7 +145,7 @@ impl Report {
     }
 }
 
-/// Codes of a terminal.
+/// Colours of a terminal.
 #[derive(Clone, Copy, Debug)]
 enum Color {
     Red = 31,
@@ -159,9 +156,9 @@ enum Color {
 fn families(families: Families) -> impl Display {
     match families {
         Families::Apart => {
-            "flock and fcntl locks do not see each other here (Protocol::Both takes both)"
+            "flock and fcntl locks do not conflict with each other here (Protocol::Both takes both)"
         }
-        Families::One => "flock and fcntl locks exclude each other here",
+        Families::One => "flock and fcntl locks conflict with each other here",
     }
 }
 
@@ -192,7 +189,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// JSON has Unicode only: what is none is replaced.
+/// Converts to Unicode, as JSON requires; replaces invalid parts.
 fn text(path: &OsStr) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -205,7 +202,7 @@ mod tests {
     fn report(verdicts: &[Verdict], worst: Duration) -> Report {
         let finding = |&verdict| Finding {
             promise: "wake-after-release",
-            meaning: "a waiter goes on",
+            meaning: "a waiter wakes",
             verdict,
             detail: String::new(),
             times: Some(Times {

@@ -1,4 +1,4 @@
-//! The directory that is examined, and the processes that play in it.
+//! The directory under test, and the child processes that use it.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
@@ -13,21 +13,21 @@ use std::time::Duration;
 use super::actor;
 use crate::sys;
 
-/// Who has not answered by then does not answer any more.
+/// Time limit for an answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The files are removed at the end, also when the program is interrupted.
+/// A test directory. Its files are removed on drop, and when a signal ends the program.
 #[derive(Debug)]
 pub(super) struct Stage {
     directory: PathBuf,
     traces: Arc<Mutex<Traces>>,
 }
 
-/// What must be gone at the end.
+/// Files and processes to clean up.
 #[derive(Debug, Default)]
 struct Traces {
     files: Vec<PathBuf>,
-    /// Those that were not waited for yet, by their pids.
+    /// Children that were not reaped yet, by pid.
     processes: HashMap<u32, Child>,
 }
 
@@ -38,13 +38,13 @@ impl Stage {
             traces: Arc::default(),
         };
         let path = stage.new_path();
-        // Before there is anything to remove.
+        // Installed before there is anything to remove.
         stage.clean_when_interrupted()?;
         OpenOptions::new().write(true).create_new(true).open(path)?;
         Ok(stage)
     }
 
-    /// The path of a file that is not there yet.
+    /// Returns the path of a new file.
     pub(super) fn new_path(&self) -> PathBuf {
         let mut traces = lock(&self.traces);
         let (pid, number) = (std::process::id(), traces.files.len());
@@ -60,14 +60,14 @@ impl Stage {
         sys::before_being_ended(move || {
             let mut traces = lock(&traces);
             traces.remove();
-            // Locked to the end: no process is started any more.
+            // Stays locked, so that no process is started any more.
             std::mem::forget(traces);
         })
     }
 }
 
 impl Traces {
-    /// Nobody makes a file again who is gone.
+    /// Ends the processes first, so that none of them can create a file again.
     fn remove(&mut self) {
         for (_, mut process) in self.processes.drain() {
             // It may have ended already.
@@ -75,7 +75,7 @@ impl Traces {
             let _ = process.wait();
         }
         for file in self.files.drain(..) {
-            // Some were renamed or removed already.
+            // Some files were renamed or removed by a check.
             let _ = fs::remove_file(file);
         }
     }
@@ -91,23 +91,23 @@ fn lock(traces: &Mutex<Traces>) -> MutexGuard<'_, Traces> {
     traces.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an actor answers.
+/// An answer of an actor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Open,
-    /// When it was done, by a clock that all processes share.
+    /// Time of completion, by a clock that all processes share.
     Done(Duration),
     Held,
-    /// It gave up after so long.
+    /// Timed out after this long.
     Late(Duration),
     Waiting,
     Unsupported(String),
     Failed(String),
-    /// Nothing, in ten seconds.
+    /// No answer within the deadline.
     Silent,
 }
 
-/// A process; it is killed when this is dropped.
+/// A child process, which is killed on drop.
 #[derive(Debug)]
 pub(super) struct Actor {
     pid: u32,
@@ -116,12 +116,12 @@ pub(super) struct Actor {
     answers: Receiver<String>,
 }
 
-/// What an actor uses beside the path.
+/// Lock options of an actor.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Fcntl,
     Flock,
-    /// `fcntl`, and looks the path up at each acquire.
+    /// `fcntl` with a look-up of the path at each acquire.
     Careful,
 }
 
@@ -142,11 +142,11 @@ impl Actor {
         let pid = child.id();
         traces.processes.insert(pid, child);
         drop(traces);
-        let (tell, answers) = mpsc::channel();
+        let (sender, answers) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines() {
                 let Ok(line) = line else { break };
-                if tell.send(line).is_err() {
+                if sender.send(line).is_err() {
                     break;
                 }
             }
@@ -159,7 +159,7 @@ impl Actor {
         })
     }
 
-    /// Tells it something and hears what came of it.
+    /// Sends a command and waits for the result.
     pub(super) fn ask(&mut self, line: &str) -> Answer {
         self.tell(line);
         match self.hear() {
@@ -169,7 +169,7 @@ impl Actor {
     }
 
     pub(super) fn tell(&mut self, line: &str) {
-        // When it is gone it says nothing any more, which is noticed.
+        // A dead actor is noticed by its silence.
         let _ = writeln!(self.input, "{line}");
     }
 
@@ -187,11 +187,11 @@ impl Actor {
             "waiting" => Answer::Waiting,
             "unsupported" => Answer::Unsupported(rest.to_owned()),
             "failed" => Answer::Failed(rest.to_owned()),
-            _ => Answer::Failed(format!("it was not expected: {line}")),
+            _ => Answer::Failed(format!("unexpected answer: {line}")),
         }
     }
 
-    /// As the system kills; returns at once.
+    /// Kills the process without waiting for its end.
     pub(super) fn kill(&self) {
         if let Some(process) = lock(&self.traces).processes.get_mut(&self.pid) {
             // It may have ended already.

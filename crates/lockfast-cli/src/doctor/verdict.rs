@@ -1,18 +1,18 @@
-//! What an answer says of a promise.
+//! Verdicts on promises, from the answers of actors.
 
 use std::time::Duration;
 
 use super::stage::Answer;
 
-/// What came of a promise.
+/// The result of a check.
 #[derive(Debug)]
 pub(super) struct Finding {
-    /// Its name, the same in every version.
+    /// Name of the promise, the same in every version.
     pub(super) promise: &'static str,
-    /// What it says.
+    /// Meaning of the promise.
     pub(super) meaning: &'static str,
     pub(super) verdict: Verdict,
-    /// More about it, or why not.
+    /// Details, or the reason for the verdict.
     pub(super) detail: String,
     pub(super) times: Option<Times>,
 }
@@ -21,13 +21,13 @@ pub(super) struct Finding {
 pub(super) enum Verdict {
     Kept,
     Broken,
-    /// The file system says that it has no such locks.
+    /// The file system reports that it has no such locks.
     Unsupported,
-    /// Something else went wrong, or what it builds upon is not there.
+    /// Another error, or a check it depends on failed.
     Untested,
 }
 
-/// How long something took, in some rounds.
+/// Durations over several rounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) rounds: usize,
@@ -35,14 +35,14 @@ pub(super) struct Times {
     pub(super) worst: Duration,
 }
 
-/// What is good to know about a promise that is kept.
+/// Details of a promise that is kept.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) detail: String,
     pub(super) times: Option<Times>,
 }
 
-/// Why it is not kept.
+/// Reason why a promise is not kept.
 #[derive(Debug)]
 pub(super) enum Trouble {
     Broken(String),
@@ -55,9 +55,7 @@ pub(super) type Outcome = Result<Kept, Trouble>;
 pub(super) fn done(answer: Answer) -> Result<Duration, Trouble> {
     match answer {
         Answer::Done(at) => Ok(at),
-        Answer::Held => Err(Trouble::Broken(
-            "it is refused though nobody is in the way".to_owned(),
-        )),
+        Answer::Held => Err(Trouble::Broken("refused although it is free".to_owned())),
         answer => Err(trouble(answer)),
     }
 }
@@ -70,7 +68,7 @@ pub(super) fn held(answer: Answer) -> Result<(), Trouble> {
     }
 }
 
-/// The answer to a wait that nobody could end but its limit.
+/// Judges a wait that only its time limit can end.
 pub(super) fn ended(answer: Answer, limit: Duration) -> Outcome {
     const ENDLESS: Duration = Duration::from_secs(1);
     match answer {
@@ -87,7 +85,7 @@ pub(super) fn ended(answer: Answer, limit: Duration) -> Outcome {
     }
 }
 
-/// The answer to an attempt that may succeed or not.
+/// Judges an attempt that may succeed or not.
 pub(super) fn is_excluded(answer: Answer) -> Result<bool, Trouble> {
     match answer {
         Answer::Held => Ok(true),
@@ -97,7 +95,7 @@ pub(super) fn is_excluded(answer: Answer) -> Result<bool, Trouble> {
 }
 
 pub(super) fn twice() -> Trouble {
-    Trouble::Broken("two processes hold it at once".to_owned())
+    Trouble::Broken("two processes hold it at the same time".to_owned())
 }
 
 pub(super) fn trouble(answer: Answer) -> Trouble {
@@ -106,7 +104,7 @@ pub(super) fn trouble(answer: Answer) -> Trouble {
         Answer::Failed(why) => Trouble::Untested(why),
         Answer::Silent => Trouble::Broken("no answer in ten seconds".to_owned()),
         Answer::Open | Answer::Waiting | Answer::Held | Answer::Done(_) | Answer::Late(_) => {
-            Trouble::Untested(format!("it was not expected: {answer:?}"))
+            Trouble::Untested(format!("unexpected answer: {answer:?}"))
         }
     }
 }
@@ -127,7 +125,7 @@ impl Kept {
     }
 }
 
-/// A time, as a person reads it.
+/// Formats a duration for people.
 fn show(time: Duration) -> String {
     let micros = time.as_micros();
     match micros {
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_in_beside_a_holder_breaks_the_promise() {
+    fn a_second_holder_breaks_the_promise() {
         assert!(held(Answer::Held).is_ok());
         assert!(is_broken(&held(Answer::Done(AT))));
         assert!(is_broken(&ended(Answer::Done(AT), LIMIT)));
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_kept_out_of_a_free_lock_breaks_it_too() {
+    fn a_refused_free_lock_breaks_the_promise() {
         assert!(matches!(done(Answer::Done(AT)), Ok(AT)));
         assert!(is_broken(&done(Answer::Held)));
     }
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_by_the_middle_and_the_worst() {
+    fn times_have_a_median_and_a_worst() {
         let times = [9, 30, 10, 11, 2].map(Duration::from_millis).to_vec();
         let kept = Kept::after(times);
         assert_eq!(kept.detail, "10 ms (median), 30 ms at worst");

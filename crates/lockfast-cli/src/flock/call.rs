@@ -1,17 +1,17 @@
-//! What is asked for on the command line, and the help for it.
+//! The parsed command line of `lockfast flock`.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgGroup, Command, ValueHint, value_parser};
 use lockfast::command_support::KernelLock;
 
 use super::numbers::{self, NoNumber};
-use super::words::{Grammar, Name, Words};
+use super::options::Key;
+use super::output::reason;
+use super::words::{Words, Wrong};
 
-/// A call that makes sense.
+/// A valid call.
 #[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -36,25 +36,25 @@ pub(super) enum Operation {
     Unlock,
 }
 
-/// How long to wait.
+/// The limit of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     None,
     After(Duration),
-    /// A time that no timer can be set to.
+    /// A time that can't be set as a timer.
     Impossible,
 }
 
-/// What is locked.
+/// The file to lock.
 #[derive(Debug)]
 pub(super) enum Subject {
-    /// What stands at a path, for a command.
+    /// A path, and the command to run.
     Path(OsString, Vec<OsString>),
-    /// What the caller has open.
+    /// A descriptor of the caller.
     Descriptor(i32),
 }
 
-/// What a command line comes to.
+/// The meaning of a command line.
 #[derive(Debug)]
 pub(super) enum Parsed {
     Call(Call),
@@ -62,12 +62,12 @@ pub(super) enum Parsed {
     Version,
 }
 
-/// Why it makes no sense.
+/// The reason why a command line is invalid.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The options, and `--help` tells of them.
+    /// An invalid option; `--help` helps.
     Options(Option<String>),
-    /// What was given to them.
+    /// An invalid value.
     Meaning(String),
 }
 
@@ -80,70 +80,8 @@ impl Subject {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
-    Shared,
-    Exclusive,
-    Unlock,
-    NoWait,
-    Timeout,
-    ConflictExitCode,
-    Close,
-    NoFork,
-    Verbose,
-    Fcntl,
-    Start,
-    Length,
-    Help,
-    Version,
-    Question,
-}
-
-const fn name(long: &'static str, key: Key, has_value: bool) -> Name<Key> {
-    Name {
-        long,
-        key,
-        has_value,
-    }
-}
-
-const GRAMMAR: Grammar<Key> = Grammar {
-    long: &[
-        name("shared", Key::Shared, false),
-        name("exclusive", Key::Exclusive, false),
-        name("unlock", Key::Unlock, false),
-        name("nonblocking", Key::NoWait, false),
-        name("nb", Key::NoWait, false),
-        name("timeout", Key::Timeout, true),
-        name("wait", Key::Timeout, true),
-        name("conflict-exit-code", Key::ConflictExitCode, true),
-        name("close", Key::Close, false),
-        name("no-fork", Key::NoFork, false),
-        name("verbose", Key::Verbose, false),
-        name("fcntl", Key::Fcntl, false),
-        name("start", Key::Start, true),
-        name("length", Key::Length, true),
-        name("help", Key::Help, false),
-        name("version", Key::Version, false),
-    ],
-    short: &[
-        (b's', Key::Shared, false),
-        (b'e', Key::Exclusive, false),
-        (b'x', Key::Exclusive, false),
-        (b'n', Key::NoWait, false),
-        (b'o', Key::Close, false),
-        (b'F', Key::NoFork, false),
-        (b'u', Key::Unlock, false),
-        (b'w', Key::Timeout, true),
-        (b'E', Key::ConflictExitCode, true),
-        (b'h', Key::Help, false),
-        (b'V', Key::Version, false),
-        (b'?', Key::Question, false),
-    ],
-};
-
 impl Call {
-    /// Reads the words that follow the program's name.
+    /// Parses the arguments after the program's name.
     pub(super) fn parse(words: Vec<OsString>) -> Result<Parsed, Refusal> {
         if words.is_empty() {
             return Err(Refusal::Options(Some("not enough arguments".to_owned())));
@@ -159,10 +97,12 @@ impl Call {
             verbose: false,
             subject: Subject::Descriptor(-1),
         };
-        let mut words = Words::new(GRAMMAR, words);
+        let mut words = Words::new(words);
         loop {
-            let option = words.option();
-            let option = option.map_err(|wrong| Refusal::Options(Some(wrong.to_string())))?;
+            let option = words.option().map_err(|wrong| match wrong {
+                Wrong::Question => Refusal::Options(None),
+                wrong => Refusal::Options(Some(wrong.to_string())),
+            })?;
             match option {
                 Some((Key::Help, _)) => return Ok(Parsed::Help),
                 Some((Key::Version, _)) => return Ok(Parsed::Version),
@@ -209,8 +149,7 @@ impl Call {
                 let length = size("invalid as length of lock range", value)?;
                 self.lock_bytes(None, Some(length));
             }
-            Key::Help | Key::Version => {}
-            Key::Question => return Err(Refusal::Options(None)),
+            Key::Help | Key::Version | Key::Command => {}
         }
         Ok(())
     }
@@ -261,171 +200,17 @@ fn no_number(what: &str, text: &OsStr, why: NoNumber) -> Refusal {
     if why == NoNumber::Range {
         message.push_str(": ");
         let error = std::io::Error::from_raw_os_error(libc::ERANGE);
-        message.push_str(&super::reason(&error));
+        message.push_str(&reason(&error));
     }
     Refusal::Meaning(message)
 }
 
-/// An offset; one that the kernel has no number for is refused by it, and so here.
+/// Parses an offset. -1, which the kernel rejects, stands for one that is too large.
 fn size(what: &str, text: &OsStr) -> Result<i64, Refusal> {
     numbers::size(text)
         .map(|size| i64::try_from(size).unwrap_or(-1))
         .map_err(|error| {
-            let (text, why) = (Path::new(text).display(), super::reason(&error));
+            let (text, why) = (Path::new(text).display(), reason(&error));
             Refusal::Meaning(format!("{what}: '{text}': {why}"))
         })
-}
-
-/// Each option of the help: how it is written, and what it does.
-const HELP: [(&str, &str); 15] = [
-    ("-s, --shared", "take a shared lock"),
-    ("-x, -e, --exclusive", "take an exclusive lock, the default"),
-    ("-u, --unlock", "give up the lock of an open file"),
-    ("-n, --nb, --nonblock", "do not wait"),
-    ("-w, --wait, --timeout <secs>", "wait for that long at most"),
-    (
-        "-E, --conflict-exit-code <number>",
-        "exit code when the lock was not obtained, else 1",
-    ),
-    ("-o, --close", "do not let the command inherit the lock"),
-    (
-        "-c, --command <command>",
-        "after the file: a command for the shell",
-    ),
-    ("-F, --no-fork", "become the command instead of starting it"),
-    (
-        "    --fcntl",
-        "use a lock of bytes (F_OFD_SETLK) rather than flock(2)",
-    ),
-    (
-        "    --start <offset>",
-        "first byte of the lock; implies --fcntl",
-    ),
-    (
-        "    --length <number>",
-        "how many bytes, 0 for all; implies --fcntl",
-    ),
-    ("    --verbose", "tell how long it took, or why it failed"),
-    ("-h, --help", "show this"),
-    ("-V, --version", "show the version"),
-];
-
-pub(super) fn help(name: &str) -> String {
-    let mut text = format!(
-        "\nUsage:\n \
-         {name} [options] <file>|<directory> <command> [<argument>...]\n \
-         {name} [options] <file>|<directory> -c <command>\n \
-         {name} [options] <file descriptor number>\n\n\
-         Locks for shell scripts, as util-linux' flock(1) has them.\n\nOptions:\n"
-    );
-    for (option, what) in HELP {
-        writeln!(text, " {option:<34} {what}").expect("a string takes it all");
-    }
-    text
-}
-
-/// The same for clap, which makes completions and man pages of it and never reads a call.
-pub(crate) fn definition() -> Command {
-    let flag = |id: &'static str, short: char, what: &'static str| {
-        Arg::new(id)
-            .short(short)
-            .long(id)
-            .action(ArgAction::SetTrue)
-            .help(what)
-    };
-    let value = |id: &'static str, name: &'static str, what: &'static str| {
-        Arg::new(id).long(id).value_name(name).help(what)
-    };
-    Command::new("flock")
-        .about("Lock as flock(1) does: the same options, exit codes and words")
-        .long_about(
-            "Lock as util-linux' flock(1) does: the same options, exit codes and words, also when the \
-             program is called by the name `flock`. By default it takes a lock of flock(2), which \
-             the command inherits.\n\nOther than flock(1), it cannot miss the alarm of --timeout, \
-             and passes the signals TERM, INT, HUP, QUIT, USR1 and USR2 on to the command.",
-        )
-        .disable_version_flag(true)
-        .args([
-            flag("shared", 's', "Take a shared lock"),
-            flag("exclusive", 'x', "Take an exclusive lock, the default; also as -e").short_alias('e'),
-            flag("unlock", 'u', "Give up the lock of an open file"),
-            flag("nonblock", 'n', "Do not wait; also as --nb").visible_alias("nb"),
-            value("timeout", "SECONDS", "Wait for that long at most, which may have a fraction; also as --wait")
-                .short('w')
-                .visible_alias("wait"),
-            value("conflict-exit-code", "NUMBER", "Exit code when the lock was not obtained, else 1")
-                .short('E'),
-            flag("close", 'o', "Do not let the command inherit the lock"),
-            value("command", "COMMAND", "After the file: a command for the shell").short('c'),
-            flag("no-fork", 'F', "Become the command instead of starting it"),
-            Arg::new("fcntl")
-                .long("fcntl")
-                .action(ArgAction::SetTrue)
-                .help("Use a lock of bytes (F_OFD_SETLK) rather than flock(2)"),
-            value("start", "OFFSET", "First byte of the lock; implies --fcntl"),
-            value("length", "NUMBER", "How many bytes, 0 for all; implies --fcntl"),
-            Arg::new("verbose")
-                .long("verbose")
-                .action(ArgAction::SetTrue)
-                .help("Tell how long it took, or why it failed"),
-            Arg::new("version")
-                .short('V')
-                .long("version")
-                .action(ArgAction::SetTrue)
-                .help("Show the version"),
-            Arg::new("FILE")
-                .value_name("FILE|DIRECTORY|DESCRIPTOR")
-                .required(true)
-                .value_hint(ValueHint::AnyPath)
-                .help("What to lock; a number without a command is an open file of the caller"),
-            Arg::new("COMMAND")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .value_parser(value_parser!(OsString))
-                .value_hint(ValueHint::CommandWithArguments)
-                .help("The command and its arguments"),
-        ])
-        .group(ArgGroup::new("operation").args(["shared", "exclusive", "unlock"]))
-        .after_help(
-            "Exit code: the command's; 128+N when signal N killed it; 1 (or -E) when the lock was not \
-             obtained; 64 usage, 65 the lock is refused, 66 the file cannot be opened, 69 the \
-             command cannot be executed, 71 system error, 73 the file cannot be created.",
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The names of an option in the definition for clap.
-    fn names(argument: &Arg) -> Vec<String> {
-        let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
-        longs.into_iter().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn help_and_definition_have_every_option() {
-        let definition = definition();
-        let defined: Vec<_> = definition.get_arguments().flat_map(names).collect();
-        let help = help("flock");
-        for known in GRAMMAR.long {
-            let option = known.long;
-            // flock(1) documents an abbreviation.
-            let documented = if option == "nonblocking" {
-                "nonblock"
-            } else {
-                option
-            };
-            assert!(help.contains(&format!("--{documented}")), "{option}");
-            let is_help = documented == "help";
-            assert!(
-                is_help || defined.contains(&documented.to_owned()),
-                "{option}"
-            );
-        }
-        for (letter, key, _) in GRAMMAR.short {
-            let option = format!("-{}", char::from(*letter));
-            assert!(*key == Key::Question || help.contains(&option), "{option}");
-        }
-    }
 }

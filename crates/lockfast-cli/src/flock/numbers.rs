@@ -1,4 +1,4 @@
-//! Numbers as flock(1) reads them.
+//! Numbers in the syntax of flock(1).
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::sys;
 
-/// Why it is no number: it has another form, or the number is too large.
+/// The reason why a text is no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoNumber {
     Form,
     Range,
 }
 
-/// A decimal integer of 32 bits; spaces may precede it.
+/// Parses a decimal 32-bit integer; leading spaces are allowed.
 pub(super) fn integer(text: &OsStr) -> Result<i32, NoNumber> {
     let text = after_spaces(text.as_bytes());
     let (negative, digits) = match text {
@@ -30,10 +30,11 @@ pub(super) fn integer(text: &OsStr) -> Result<i32, NoNumber> {
     i32::try_from(number).map_err(|_| NoNumber::Range)
 }
 
-/// Seconds, in any form that the C library reads. `None` is a time that no timer can be set to.
+/// Parses seconds in any form that the C library reads. `None` is a time that can't be set as a
+/// timer.
 pub(super) fn seconds(text: &OsStr) -> Result<Option<Duration>, NoNumber> {
     let seconds = sys::float(text).ok_or(NoNumber::Form)?;
-    // In microseconds, as there: what is less than one is no time at all.
+    // As in flock(1), less than a microsecond is zero.
     let micros = (seconds * 1e6).trunc();
     if micros == 0.0 {
         return Ok(Some(Duration::ZERO));
@@ -51,8 +52,8 @@ pub(super) fn seconds(text: &OsStr) -> Result<Option<Duration>, NoNumber> {
     Ok(time)
 }
 
-/// A number of bytes: decimal, octal or hexadecimal, with a fraction if there is a unit, which is a
-/// power of 1024 (`K`, `KiB`) or 1000 (`KB`).
+/// Parses a number of bytes: decimal, octal or hexadecimal. With a unit it may have a fraction; the
+/// unit is a power of 1024 (`K`, `KiB`) or 1000 (`KB`).
 pub(super) fn size(text: &OsStr) -> io::Result<u64> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     let too_large = || io::Error::from_raw_os_error(libc::ERANGE);
@@ -91,7 +92,7 @@ pub(super) fn size(text: &OsStr) -> io::Result<u64> {
     }
     let factor = base.checked_pow(power).ok_or_else(too_large)?;
     let whole = whole.checked_mul(factor).ok_or_else(too_large)?;
-    // Digit by digit, each rounded down.
+    // Digit by digit, each rounded down, as in flock(1).
     let mut divisor: u64 = 1;
     let parts = fraction.iter().map(|digit| {
         divisor = divisor.saturating_mul(10);
@@ -104,7 +105,7 @@ pub(super) fn size(text: &OsStr) -> io::Result<u64> {
 }
 
 fn after_spaces(text: &[u8]) -> &[u8] {
-    // The vertical tab is a space to the C library.
+    // The C library counts the vertical tab as a space.
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let spaces = text.iter().take_while(|byte| is_space(byte)).count();
     &text[spaces..]

@@ -1,41 +1,29 @@
-//! Options and operands, as `getopt_long` tells them apart.
+//! Options and operands in the syntax of `getopt_long`.
 //!
-//! clap can't: it knows no abbreviations by the part that is unambiguous among different options,
-//! reads `-E-1` otherwise, and says other things about what is wrong. Scripts see all of that.
+//! clap is not compatible: it rejects abbreviations that `getopt_long` accepts, reads `-E-1`
+//! differently and has other error messages. Scripts depend on all of these.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// An option and what it is called.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Name<K> {
-    pub(super) long: &'static str,
-    pub(super) key: K,
-    pub(super) has_value: bool,
-}
+use super::options::{Definition, Key, OPTIONS};
 
-/// What may stand on the command line.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grammar<K: 'static> {
-    pub(super) long: &'static [Name<K>],
-    pub(super) short: &'static [(u8, K, bool)],
-}
-
-/// The command line, from the front.
+/// The rest of the command line.
 #[derive(Debug)]
-pub(super) struct Words<K: 'static> {
-    grammar: Grammar<K>,
+pub(super) struct Words {
     rest: std::vec::IntoIter<OsString>,
-    /// What is left of a word of short options.
+    /// The rest of a word of short options.
     bundle: Vec<u8>,
 }
 
-/// What is wrong with an option, in the C library's words.
+/// An invalid option. Its message is that of the C library.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
     UnknownShort(u8),
+    /// `-?`, which `getopt_long` does not tell apart from an unknown option.
+    Question,
     UnknownLong(OsString),
     Ambiguous(OsString, Vec<&'static str>),
     ShortNeedsValue(u8),
@@ -43,17 +31,16 @@ pub(super) enum Wrong {
     TakesNoValue(&'static str),
 }
 
-impl<K: Copy + PartialEq> Words<K> {
-    pub(super) fn new(grammar: Grammar<K>, words: Vec<OsString>) -> Self {
+impl Words {
+    pub(super) fn new(words: Vec<OsString>) -> Self {
         Self {
-            grammar,
             rest: words.into_iter(),
             bundle: Vec::new(),
         }
     }
 
-    /// The next option, with its value if it has one; `None` before the first operand.
-    pub(super) fn option(&mut self) -> Result<Option<(K, OsString)>, Wrong> {
+    /// Returns the next option, with its value if it has one; `None` before the first operand.
+    pub(super) fn option(&mut self) -> Result<Option<(Key, OsString)>, Wrong> {
         if !self.bundle.is_empty() {
             return self.short().map(Some);
         }
@@ -79,64 +66,75 @@ impl<K: Copy + PartialEq> Words<K> {
         }
     }
 
-    /// What follows the options.
+    /// Returns the words after the options.
     pub(super) fn operands(self) -> Vec<OsString> {
         self.rest.collect()
     }
 
-    fn short(&mut self) -> Result<(K, OsString), Wrong> {
+    fn short(&mut self) -> Result<(Key, OsString), Wrong> {
         let letter = self.bundle.remove(0);
-        let known = self.grammar.short.iter().find(|known| known.0 == letter);
-        let &(_, key, has_value) = known.ok_or(Wrong::UnknownShort(letter))?;
-        if !has_value {
-            return Ok((key, OsString::new()));
+        let has_letter = |option: &&Definition| option.short.bytes().any(|known| known == letter);
+        let Some(found) = OPTIONS.iter().find(has_letter) else {
+            return Err(match letter {
+                b'?' => Wrong::Question,
+                letter => Wrong::UnknownShort(letter),
+            });
+        };
+        if found.value.is_none() {
+            return Ok((found.key, OsString::new()));
         }
         let value = match std::mem::take(&mut self.bundle) {
             empty if empty.is_empty() => self.rest.next(),
             rest => Some(OsString::from_vec(rest)),
         };
-        Ok((key, value.ok_or(Wrong::ShortNeedsValue(letter))?))
+        Ok((found.key, value.ok_or(Wrong::ShortNeedsValue(letter))?))
     }
 
-    fn long(&mut self, text: &OsStr) -> Result<(K, OsString), Wrong> {
+    fn long(&mut self, text: &OsStr) -> Result<(Key, OsString), Wrong> {
         let bytes = text.as_bytes();
         let (name, value) = match bytes.iter().position(|&byte| byte == b'=') {
             Some(equals) => (&bytes[..equals], Some(&bytes[equals + 1..])),
             None => (bytes, None),
         };
-        let found = self.find(name, text)?;
-        let value = match (found.has_value, value) {
-            (false, Some(_)) => return Err(Wrong::TakesNoValue(found.long)),
+        let (long, option) = find(name, text)?;
+        let value = match (option.value.is_some(), value) {
+            (false, Some(_)) => return Err(Wrong::TakesNoValue(long)),
             (false, None) => OsString::new(),
             (true, Some(value)) => OsStr::from_bytes(value).to_owned(),
-            (true, None) => self.rest.next().ok_or(Wrong::LongNeedsValue(found.long))?,
+            (true, None) => self.rest.next().ok_or(Wrong::LongNeedsValue(long))?,
         };
-        Ok((found.key, value))
+        Ok((option.key, value))
     }
+}
 
-    fn find(&self, name: &[u8], text: &OsStr) -> Result<Name<K>, Wrong> {
-        let long = self.grammar.long;
-        if let Some(exact) = long.iter().find(|known| known.long.as_bytes() == name) {
-            return Ok(*exact);
-        }
-        let mut candidates = long
-            .iter()
-            .filter(|known| known.long.as_bytes().starts_with(name));
-        let Some(first) = candidates.next() else {
-            return Err(Wrong::UnknownLong(text.to_owned()));
-        };
-        let others: Vec<_> = candidates.filter(|other| other.key != first.key).collect();
-        if others.is_empty() {
-            return Ok(*first);
-        }
-        let names = std::iter::once(first).chain(others).map(|known| known.long);
-        Err(Wrong::Ambiguous(text.to_owned(), names.collect()))
+/// Finds the option with this long name, or with an abbreviation of it.
+fn find(name: &[u8], text: &OsStr) -> Result<(&'static str, &'static Definition), Wrong> {
+    const ALL: &[Definition] = &OPTIONS;
+    let names = ALL
+        .iter()
+        .flat_map(|option| [Some(option.long), option.alias].map(|long| (long, option)));
+    let names = names.filter_map(|(long, option)| Some((long?, option)));
+    if let Some(exact) = names.clone().find(|(long, _)| long.as_bytes() == name) {
+        return Ok(exact);
     }
+    let mut candidates = names.filter(|(long, _)| long.as_bytes().starts_with(name));
+    let Some(first) = candidates.next() else {
+        return Err(Wrong::UnknownLong(text.to_owned()));
+    };
+    let others: Vec<_> = candidates
+        .filter(|(_, other)| other.key != first.1.key)
+        .collect();
+    if others.is_empty() {
+        return Ok(first);
+    }
+    let names = std::iter::once(first).chain(others).map(|(long, _)| long);
+    Err(Wrong::Ambiguous(text.to_owned(), names.collect()))
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Question => write!(f, "invalid option -- '?'"),
             Self::UnknownShort(letter) => {
                 write!(f, "invalid option -- '{}'", char::from(*letter))
             }

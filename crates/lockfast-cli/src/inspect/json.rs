@@ -1,4 +1,4 @@
-//! The documents that `--json` prints; docs/json.md describes them.
+//! JSON documents of `--json`; docs/json.md describes them.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{is_free, user};
 use crate::exit::put;
 
-/// What is printed as a whole.
+/// A whole document.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Document {
     schema: u32,
@@ -52,7 +52,7 @@ struct Lock {
     processes: Vec<Process>,
 }
 
-/// A process that has a file open, where no more is known.
+/// A process that has a file open, where the system shows no more.
 #[derive(Debug, Serialize)]
 struct Opener {
     #[serde(flatten)]
@@ -69,7 +69,7 @@ struct File {
     inode: u64,
 }
 
-/// A path, which may not be UTF-8: then its bytes are beside it.
+/// A path. If it is not UTF-8, its bytes are given too.
 #[derive(Debug, Serialize)]
 struct Text {
     path: String,

@@ -1,4 +1,4 @@
-//! Which part of the machine is asked about.
+//! The part of the machine to look at.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,20 +10,20 @@ use lockfast::inspect::{self, Deadlock, LockedFile, Report};
 use crate::exit::{Exit, say};
 use crate::sys;
 
-/// Where the locks must be that are shown.
+/// The places whose locks are shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    /// Files, and directories with everything below; `None` for the whole machine.
+    /// Files, and directories with everything below them; `None` for the whole machine.
     roots: Option<Vec<PathBuf>>,
 }
 
 impl Scope {
-    /// Everywhere.
+    /// Covers the whole machine.
     pub(crate) fn machine() -> Self {
         Self { roots: None }
     }
 
-    /// At these paths and below; says so if there is nothing at one.
+    /// Covers these paths and everything below them. Reports a path that does not exist.
     pub(crate) fn below(paths: &[PathBuf]) -> Result<Self, Exit> {
         let real = |path: &PathBuf| {
             sys::real_path(path).map_err(|error| {
@@ -35,7 +35,7 @@ impl Scope {
         Ok(Self { roots: Some(roots) })
     }
 
-    /// Is the file in it?
+    /// Whether the file is within the scope.
     pub(crate) fn has(&self, file: &LockedFile) -> bool {
         match (&self.roots, &file.path) {
             (None, _) => true,
@@ -44,13 +44,13 @@ impl Scope {
         }
     }
 
-    /// Is one of the locks in it that these processes wait for?
+    /// Whether these processes wait for a lock within the scope.
     pub(crate) fn concerns(&self, deadlock: &Deadlock) -> bool {
         let mut files = deadlock.steps.iter().filter_map(|step| step.file.as_ref());
         files.any(|file| self.has(file))
     }
 
-    /// Everything that the machine tells, with the names of files in here that only others have open.
+    /// Inspects the machine, and names files within the scope that only other users have open.
     pub(crate) fn look_around(&self) -> lockfast::Result<Report> {
         match (inspect::machine(), &self.roots) {
             (Err(error), Some(roots)) if error.is_unsupported() => look_at_each_file(roots),
@@ -62,7 +62,7 @@ impl Scope {
         }
     }
 
-    /// Leaves out what is elsewhere, and what is not known of that.
+    /// Removes everything outside the scope.
     pub(crate) fn narrow(&self, report: &mut Report) {
         report.locks.retain(|lock| self.has(&lock.file));
         report.openers.retain(|opener| self.has(&opener.file));
@@ -84,7 +84,7 @@ impl Scope {
     }
 }
 
-/// Where the system tells of single files only: what it tells of all that are there and below.
+/// Inspects each file at and below the roots, on systems that report single files only.
 fn look_at_each_file(roots: &[PathBuf]) -> lockfast::Result<Report> {
     let mut paths = roots.to_vec();
     let mut all: Option<Report> = None;
@@ -114,7 +114,7 @@ fn look_at_each_file(roots: &[PathBuf]) -> lockfast::Result<Report> {
     all.map_or_else(inspect::machine, Ok)
 }
 
-/// Finds the names of files that only others have open, among those that were asked for.
+/// Finds the names of files that only other users have open, among the given paths.
 fn name_files(report: &mut Report, roots: &[PathBuf]) {
     let mut nameless = HashMap::<u64, Vec<&mut LockedFile>>::new();
     for file in report.locks.iter_mut().map(|lock| &mut lock.file) {
@@ -126,7 +126,7 @@ fn name_files(report: &mut Report, roots: &[PathBuf]) {
         return;
     }
     let mut name = |inode: Option<u64>, path: &Path| {
-        // Of a name with another number it is not asked which file that is.
+        // A different inode number needs no stat.
         if inode.is_some_and(|inode| !nameless.contains_key(&inode)) {
             return;
         }

@@ -1,4 +1,4 @@
-//! The first process of a pid namespace, as in a container.
+//! Signals in the first process of a pid namespace, as in a container.
 
 use std::io;
 use std::process;
@@ -8,12 +8,12 @@ use nix::sys::signal::Signal;
 use nix::unistd;
 use signal_hook::iterator::{Handle, Signals};
 
-use super::{begin_to_catch, is_ignored};
+use super::signals::{begin_to_catch, is_ignored};
 
-/// Signals that end this process as they end any other, while this exists.
+/// Makes signals end this process as they end any other, until dropped.
 ///
-/// The kernel does not apply the defaults of signals to the first process of a pid namespace, which
-/// would wait for a lock on and on, whoever asks it to end.
+/// The kernel does not apply default actions of signals to the first process of a pid namespace.
+/// Without this it would wait for a lock and ignore requests to end.
 #[derive(Debug)]
 pub(crate) struct Mortality {
     /// `None` if this is not the first process.

@@ -1,4 +1,4 @@
-//! Where no process can be had that ends when this one is killed.
+//! Systems on which no process can end together with its parent.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-/// Not to be had here: what is sent to each process of a group may reach the command twice.
+/// Not available: a signal to each process of a group may reach the command twice.
 #[derive(Debug)]
 pub(crate) struct Sentinel(Infallible);
 

@@ -8,7 +8,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::refused::Obstacle;
 
-/// Returns what is in the way; `None` if nothing seems to be.
+/// Returns the obstacle; `None` if there seems to be none.
 pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
     let Ok(metadata) = path.metadata() else {
         let directory = path.parent()?;
@@ -30,7 +30,7 @@ pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
     })
 }
 
-/// Looks for an attribute that `chattr` has set.
+/// Returns an attribute that `chattr` has set.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn attribute(path: &Path) -> Option<Obstacle> {
     use std::ffi::CString;

@@ -1,4 +1,4 @@
-//! A process that shows what is sent to all of a group.
+//! A process that shows which signals were sent to a whole group.
 
 use std::fs;
 use std::io;
@@ -8,16 +8,16 @@ use nix::sys::signal::{self, SigSet, SigmaskHow, Signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{self, ForkResult, Pid};
 
-/// A process in the group and the cgroup of this one, in which the signals that it gets stay pending for a
+/// A process in the same process group and cgroup, which keeps the signals it gets pending for a
 /// second.
 ///
-/// Nothing in a signal tells whether it was sent to one process or to each of a group, except for those of
-/// the keyboard. A signal that the sentinel got as well was sent to the group. The kernel shows it as
-/// pending from that instant on, however busy the machine is.
+/// A signal does not show whether it was sent to one process or to each of a group, except if it
+/// comes from the keyboard. A signal that the sentinel got too was sent to the group. The kernel
+/// shows it as pending from that moment on, however busy the machine is.
 #[derive(Debug)]
 pub(crate) struct Sentinel {
     pid: Pid,
-    /// Signals that a former one got and that were not asked for yet, by their bits.
+    /// Bits of signals that an earlier sentinel got and nobody has asked for yet.
     carried: u64,
 }
 
@@ -52,7 +52,7 @@ impl Sentinel {
         if got & bit == 0 {
             return false;
         }
-        // Another one, as nobody but itself could take the signal from it.
+        // Replaced by a new one, as only the sentinel itself could consume the signal.
         if let Ok(next) = Self::start() {
             let carried = got & !bit;
             std::mem::replace(self, Self { carried, ..next }).end();
@@ -60,21 +60,21 @@ impl Sentinel {
         true
     }
 
-    /// Ends it. It must not have been reaped yet.
+    /// Ends and reaps it. It must not have been reaped yet.
     pub(crate) fn end(self) {
         let _ = signal::kill(self.pid, Signal::SIGKILL);
         let _ = waitpid(self.pid, None);
     }
 }
 
-/// The signals that are pending for a process, a bit for each. `None` where there is no `/proc`.
+/// Returns the pending signals of a process as bits; `None` without `/proc`.
 fn pending(pid: Pid) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
     u64::from_str_radix(line?.trim(), 16).ok()
 }
 
-/// Runs the sentinel. It closes everything, so as to keep no lock or pipe open when its parent ends.
+/// Runs the sentinel. It closes all files, so as to keep no lock or pipe open when its parent ends.
 fn keep_watch(parent: Pid) -> ! {
     // SAFETY: takes numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -88,7 +88,7 @@ fn keep_watch(parent: Pid) -> ! {
         tv_sec: 1,
         tv_nsec: 0,
     };
-    // It may have ended before the kernel knew what to do then.
+    // The parent may have ended before the request.
     while unistd::getppid() == parent && signals != -1 {
         let mut pending = libc::pollfd {
             fd: signals,
@@ -112,7 +112,7 @@ fn close_all() {
     if unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) } == 0 {
         return;
     }
-    // Before Linux 5.9.
+    // Linux before 5.9 has no close_range.
     for descriptor in 0..4096 {
         // SAFETY: as above.
         unsafe { libc::close(descriptor) };

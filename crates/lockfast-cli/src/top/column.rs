@@ -1,4 +1,4 @@
-//! What the locks can be sorted by.
+//! Columns of the table, and their sort orders.
 
 use std::cmp::Ordering;
 
@@ -40,14 +40,15 @@ impl Column {
         }
     }
 
-    /// The one so many further to the right, or to the left.
-    pub(super) fn beside(self, columns: usize) -> Self {
+    /// Returns the column that many places to the right, cyclically.
+    pub(super) fn shifted(self, columns: usize) -> Self {
         let at = Self::ALL.iter().position(|&column| column == self);
         let at = at.expect("it is one of them") + columns;
         Self::ALL[at % Self::ALL.len()]
     }
 
-    /// What matters more comes first: who waits most, or longest, and then names by the alphabet.
+    /// Compares two locks. The most important comes first: most waiters, longest wait, then names
+    /// in alphabetical order.
     pub(super) fn compare(self, one: &Lock, other: &Lock) -> Ordering {
         fn role(lock: &Lock) -> Option<&str> {
             Some(&lock.holder()?.role)

@@ -1,4 +1,4 @@
-//! What happens: keys, signals and finished looks, each awaited by a thread of its own.
+//! Keys, signals and finished updates, each awaited by a thread of its own.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -13,23 +13,23 @@ use signal_hook::iterator::Signals;
 use crate::inspect::Scope;
 use crate::sys;
 
-/// Something that happened.
+/// An event.
 #[derive(Debug)]
 pub(super) enum Event {
     Key(KeyEvent),
-    /// The terminal has another size.
+    /// The terminal changed its size.
     Resized,
-    /// What was found, and how long that took.
+    /// The result of an update, and the time it took.
     Looked(lockfast::Result<Report>, Duration),
-    /// A signal that ends programs.
+    /// A signal that should end the program.
     Signal(u8),
-    /// The program goes on after it was stopped.
+    /// The program was stopped and continues.
     Continued,
-    /// A thread has ended that should not.
+    /// A thread ended unexpectedly.
     Lost,
 }
 
-/// Where they arrive.
+/// Receiver of the events.
 #[derive(Debug)]
 pub(super) struct Events {
     happened: Receiver<Event>,
@@ -37,7 +37,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Signals are caught from now on.
+    /// Starts the threads, and catches signals from now on.
     pub(super) fn listen(scope: Scope) -> io::Result<Self> {
         let ends = [
             Signal::SIGTERM,
@@ -47,9 +47,9 @@ impl Events {
         ];
         let wanted = ends.into_iter().chain([Signal::SIGCONT]);
         let mut signals = sys::begin_to_catch(wanted, Signals::new)?;
-        let (tell, happened) = mpsc::channel();
+        let (sender, happened) = mpsc::channel();
         let (look, looks) = mpsc::channel();
-        start("signals", &tell, move |tell| {
+        start("signals", &sender, move |sender| {
             for signal in signals.forever() {
                 let event = match u8::try_from(signal) {
                     Ok(signal) if i32::from(signal) != Signal::SIGCONT as i32 => {
@@ -57,20 +57,20 @@ impl Events {
                     }
                     _ => Event::Continued,
                 };
-                if tell.send(event).is_err() {
+                if sender.send(event).is_err() {
                     return;
                 }
             }
         })?;
-        start("keys", &tell, read_keys)?;
-        start("looks", &tell, move |tell| {
+        start("keys", &sender, read_keys)?;
+        start("looks", &sender, move |sender| {
             while looks.recv().is_ok() {
                 let begin = Instant::now();
                 let report = scope.look_around().map(|mut report| {
                     scope.narrow(&mut report);
                     report
                 });
-                if tell.send(Event::Looked(report, begin.elapsed())).is_err() {
+                if sender.send(Event::Looked(report, begin.elapsed())).is_err() {
                     return;
                 }
             }
@@ -78,7 +78,7 @@ impl Events {
         Ok(Self { happened, look })
     }
 
-    /// The next one, unless nothing happens before that instant.
+    /// Returns the next event, or `None` if there is none before that time.
     pub(super) fn next(&self, until: Option<Instant>) -> Option<Event> {
         let next = match until {
             None => self.happened.recv().map_err(Into::into),
@@ -94,17 +94,17 @@ impl Events {
         }
     }
 
-    /// Has somebody look.
+    /// Requests an update.
     pub(super) fn look(&self) {
-        // If that thread has ended it has said so.
+        // If the thread has ended, it has sent an event.
         let _ = self.look.send(());
     }
 }
 
-/// Starts a thread, and tells when it ends, in whatever way.
+/// Starts a thread that sends an event when it ends, even by a panic.
 fn start(
     name: &str,
-    tell: &Sender<Event>,
+    sender: &Sender<Event>,
     act: impl FnOnce(&Sender<Event>) + Send + 'static,
 ) -> io::Result<()> {
     struct Farewell(Sender<Event>);
@@ -113,20 +113,20 @@ fn start(
             let _ = self.0.send(Event::Lost);
         }
     }
-    let farewell = Farewell(tell.clone());
+    let farewell = Farewell(sender.clone());
     let act = move || act(&farewell.0);
     thread::Builder::new().name(name.to_owned()).spawn(act)?;
     Ok(())
 }
 
-fn read_keys(tell: &Sender<Event>) {
+fn read_keys(sender: &Sender<Event>) {
     while let Ok(event) = event::read() {
         let event = match event {
             event::Event::Key(key) if key.kind != KeyEventKind::Release => Event::Key(key),
             event::Event::Resize(..) => Event::Resized,
             _ => continue,
         };
-        if tell.send(event).is_err() {
+        if sender.send(event).is_err() {
             return;
         }
     }

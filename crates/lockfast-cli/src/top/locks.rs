@@ -1,4 +1,4 @@
-//! What a look found: each lock with those who hold it and those who wait for it.
+//! The result of one update: each lock with its holders and waiters.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,68 +7,68 @@ use lockfast::inspect::{LockView, Process, Report, State};
 use super::memory::Memory;
 use crate::inspect::{is_stopped, manner, place};
 
-/// A lock file that somebody has locked, or waits for.
+/// A lock file with at least one holder or waiter.
 #[derive(Clone, Debug)]
 pub(super) struct Lock {
     pub(super) id: LockId,
-    /// Where it is, in one line.
+    /// Path or numbers, in one line.
     pub(super) place: String,
     pub(super) holders: Vec<Party>,
     pub(super) waiters: Vec<Party>,
 }
 
-/// Tells a lock from others, also in the next look.
+/// Identity of a lock across updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LockId {
     pub(super) device: (u32, u32),
     pub(super) inode: u64,
 }
 
-/// Somebody who holds a lock or waits for it: the processes that share a descriptor.
+/// A holder or waiter: the processes that share a descriptor.
 #[derive(Clone, Debug)]
 pub(super) struct Party {
     pub(super) manner: String,
-    /// The same in a word.
+    /// Short form of `manner`.
     pub(super) role: String,
     pub(super) kind: &'static str,
     pub(super) processes: Vec<Program>,
     pub(super) span: Span,
 }
 
-/// A process that runs a program.
+/// A process and its program.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     pub(super) pid: u32,
     pub(super) user: Option<u32>,
-    /// In one line.
+    /// Command line, in one line.
     pub(super) command: String,
 }
 
-/// How long it has been so.
+/// Duration of a hold or wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     pub(super) length: Duration,
-    /// Only since it was seen first: it may be longer.
+    /// Whether it may be longer, as it counts from when it was first seen.
     pub(super) is_least: bool,
 }
 
 impl Lock {
-    /// Of the one that waits longest.
+    /// Returns the duration of the longest wait.
     pub(super) fn longest_wait(&self) -> Option<Span> {
         self.waiters.iter().map(|party| party.span).max()
     }
 
-    /// Of the one that has held it longest.
+    /// Returns the duration of the longest hold.
     pub(super) fn longest_hold(&self) -> Option<Span> {
         self.holders.iter().map(|party| party.span).max()
     }
 
-    /// The one that is named where there is room for one.
+    /// Returns the holder to name where there is room for one.
     pub(super) fn holder(&self) -> Option<&Party> {
         self.holders.iter().max_by_key(|party| party.span)
     }
 
-    /// Does anything that is shown of it have this in it, in whatever case?
+    /// Whether the path, a command or a pid matches the text, ignoring case.
     pub(super) fn matches(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let has = |shown: &str| shown.to_lowercase().contains(&text);
@@ -80,7 +80,7 @@ impl Lock {
 }
 
 impl Party {
-    /// The program that is named where there is room for one.
+    /// Returns the program to name where there is room for one.
     pub(super) fn command(&self) -> &str {
         self.processes
             .first()
@@ -88,11 +88,11 @@ impl Party {
     }
 }
 
-/// The locks of a report.
+/// Groups the locks of a report by file.
 pub(super) fn of(report: &Report, memory: &mut Memory, now: SystemTime) -> Vec<Lock> {
     let mut meeting = memory.look(now);
     let mut locks: Vec<Lock> = Vec::new();
-    // They come by file.
+    // The report is sorted by file.
     for view in &report.locks {
         let id = LockId {
             device: view.file.device,
@@ -146,12 +146,13 @@ fn party(view: &LockView, seen: SystemTime, now: SystemTime) -> Party {
     }
 }
 
-/// Locks that tests make up.
+/// Locks for tests.
 #[cfg(test)]
 pub(super) mod samples {
     use super::*;
 
-    /// It has been held for 10 seconds, by pid 1000 + `number`; others have waited that many seconds.
+    /// Makes a lock held for 10 seconds by pid 1000 + `number`, with waiters of the given
+    /// durations.
     pub(in crate::top) fn lock(number: u32, place: &str, holder: u32, waits: &[u64]) -> Lock {
         Lock {
             place: place.to_owned(),
@@ -165,7 +166,7 @@ pub(super) mod samples {
         }
     }
 
-    /// Nobody holds it; of the waits, whether they are known since they were seen only.
+    /// Makes a lock without holders. Waits are given as duration and `is_least`.
     pub(in crate::top) fn waited(waits: &[(u64, bool)]) -> Lock {
         let party = |&(seconds, is_least): &(u64, bool)| party(7, seconds, is_least);
         Lock {

@@ -1,18 +1,18 @@
-//! When somebody was seen first.
+//! The times at which holders and waiters were first seen.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
 
 use lockfast::inspect::{Kind, LockView, State};
 
-/// The kernel does not record when a lock was taken, so what is in each look since then was there all the
-/// time, as far as can be seen.
+/// The kernel does not record when a lock was taken. A holder that was in every update since then
+/// counts as having held it all the time.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     seen: HashMap<Who, SystemTime>,
 }
 
-/// Somebody who holds or waits, as it can be told from others in the next look.
+/// Identity of a holder or waiter across updates.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Who {
     device: (u32, u32),
@@ -22,7 +22,7 @@ struct Who {
     pids: Vec<u32>,
 }
 
-/// The first time that each of these was seen.
+/// An update in progress. On drop it replaces the previous one.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
     before: &'a mut Memory,
@@ -31,7 +31,7 @@ pub(super) struct Look<'a> {
 }
 
 impl Memory {
-    /// Those who are not met in this look are forgotten after it.
+    /// Begins an update. Holders and waiters that it does not meet are forgotten.
     pub(super) fn look(&mut self, now: SystemTime) -> Look<'_> {
         Look {
             before: self,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_was_in_every_look_was_there_since_the_first() {
+    fn a_holder_in_every_update_counts_from_the_first() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("job.lock");
         let lock = lockfast::RwLock::open(&path).expect("a lock");
@@ -79,7 +79,7 @@ mod tests {
         let at = |seconds| first + Duration::from_secs(seconds);
         assert_eq!(memory.look(at(0)).meet(held), at(0));
         assert_eq!(memory.look(at(5)).meet(held), at(0));
-        // In one look it was not there.
+        // One update without it.
         drop(memory.look(at(6)));
         assert_eq!(memory.look(at(7)).meet(held), at(7));
     }

@@ -1,4 +1,4 @@
-//! What is shown, and what the keys do to it.
+//! The state on display, and the effects of keys.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,11 +9,11 @@ use super::column::Column;
 use super::locks::{self, Lock, LockId};
 use super::memory::Memory;
 
-/// Everything that a picture is made of.
+/// Everything that the screen shows.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     memory: Memory,
-    /// All, in the order in which they are shown.
+    /// All locks, in display order.
     locks: Vec<Lock>,
     selected: Option<LockId>,
     sorting: Column,
@@ -23,11 +23,11 @@ pub(super) struct Model {
     is_paused: bool,
     hides_detail: bool,
     looked: Option<Looked>,
-    /// The processes that seemed to wait for each other then.
+    /// Pids of the deadlocks in the last update.
     circles: Vec<Vec<u32>>,
 }
 
-/// The last look.
+/// The last update.
 #[derive(Debug)]
 pub(super) struct Looked {
     pub(super) interval: Duration,
@@ -35,33 +35,33 @@ pub(super) struct Looked {
     pub(super) incomplete: Option<Incomplete>,
 }
 
-/// What keys mean.
+/// The meaning of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mode {
     #[default]
     Table,
-    /// They are the filter's text.
+    /// Keys edit the filter.
     Filter,
     Help,
 }
 
-/// What is to be done that is not the model's.
+/// A task for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     GoOn,
-    /// Draw everything again.
+    /// Redraw the whole screen.
     Redraw,
     Suspend,
     Quit,
 }
 
 impl Model {
-    /// A look found this.
+    /// Takes in the result of an update.
     pub(super) fn update(&mut self, report: &Report, interval: Duration, now: SystemTime) {
         let locks = locks::of(report, &mut self.memory, now);
         let certain = report.deadlocks.iter().filter(|found| found.is_certain);
         let circles: Vec<Vec<u32>> = certain.map(circle).collect();
-        // What is put together of several moments is not there again.
+        // A circle in only one update may be an artefact of reading at several moments.
         let lasting = |found: &&Vec<u32>| self.circles.contains(found);
         let looked = Looked {
             interval,
@@ -78,18 +78,18 @@ impl Model {
         self.sort();
     }
 
-    /// The last look; `None` before the first.
+    /// Returns the last update; `None` before the first.
     pub(super) fn looked(&self) -> Option<&Looked> {
         self.looked.as_ref()
     }
 
-    /// The locks that match, in order.
+    /// Returns the locks that match the filter, in order.
     pub(super) fn locks(&self) -> Vec<&Lock> {
         let matching = |lock: &&Lock| self.filter.is_empty() || lock.matches(&self.filter);
         self.locks.iter().filter(matching).collect()
     }
 
-    /// Where the selected one is among these; the first, if it is gone.
+    /// Returns the position of the selected lock among these; the first if it is gone.
     pub(super) fn selection(&self, locks: &[&Lock]) -> Option<usize> {
         if locks.is_empty() {
             return None;
@@ -118,7 +118,7 @@ impl Model {
         !self.hides_detail
     }
 
-    /// A key was pressed.
+    /// Handles a key.
     pub(super) fn press(&mut self, key: KeyEvent) -> Action {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return match key.code {
@@ -149,9 +149,9 @@ impl Model {
             KeyCode::PageDown => self.select(|at, _| at + PAGE),
             KeyCode::Home => self.select(|_, _| 0),
             KeyCode::End => self.select(|_, last| last),
-            KeyCode::Char('>') | KeyCode::Right => self.sort_by(self.sorting.beside(1)),
+            KeyCode::Char('>') | KeyCode::Right => self.sort_by(self.sorting.shifted(1)),
             KeyCode::Char('<') | KeyCode::Left => {
-                self.sort_by(self.sorting.beside(Column::ALL.len() - 1));
+                self.sort_by(self.sorting.shifted(Column::ALL.len() - 1));
             }
             KeyCode::Char('r') => {
                 self.is_reversed = !self.is_reversed;

@@ -1,24 +1,24 @@
-//! When to look next.
+//! The time of the next update.
 
 use std::time::{Duration, Instant};
 
-/// Looks take no more than one part in so many of the time.
+/// Updates take at most one part in this many of the time.
 const SHARE: u32 = 10;
 
-/// Nobody reads faster.
+/// Faster updates could not be read.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Looks follow each other at an interval that is longer where a look takes long.
+/// An interval between updates, which grows if they are slow.
 #[derive(Debug)]
 pub(super) struct Pace {
     wanted: Duration,
     interval: Duration,
-    /// `None` while one is under way.
+    /// `None` during an update.
     due: Option<Instant>,
 }
 
 impl Pace {
-    /// The first one is due at once.
+    /// Creates a pace whose first update is due at once.
     pub(super) fn new(wanted: Duration) -> Self {
         let wanted = wanted.max(SHORTEST);
         Self {
@@ -36,7 +36,7 @@ impl Pace {
         self.due
     }
 
-    /// From one look to the next.
+    /// Returns the time between two updates.
     pub(super) fn interval(&self) -> Duration {
         self.interval
     }
@@ -45,10 +45,10 @@ impl Pace {
         self.due = None;
     }
 
-    /// It took that long.
+    /// Ends an update that took this long.
     pub(super) fn end(&mut self, now: Instant, took: Duration) {
         self.interval = self.wanted.max(took.saturating_mul(SHARE));
-        // An instant that no clock knows does not come.
+        // A time beyond the clock's range never comes.
         self.due = now.checked_add(self.interval.saturating_sub(took));
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal: taken, drawn on, and always given back.
+//! The terminal, which is always restored.
 
 use std::io;
 
@@ -7,8 +7,7 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, enable_raw_mode};
 use ratatui::{DefaultTerminal, Frame, Terminal};
 
-/// The terminal while the program has it. When this is dropped, or when the program panics, it is as it
-/// was before.
+/// The terminal, in use by the program. It is restored on drop, and if the program panics.
 #[derive(Debug)]
 pub(crate) struct Screen {
     terminal: DefaultTerminal,
@@ -16,11 +15,11 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn open() -> io::Result<Self> {
-        // It also has a panic give the terminal back before it says anything.
+        // Also installs a panic hook that restores the terminal before the message.
         match ratatui::try_init() {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
-                // Half of it may be done.
+                // It may have succeeded in part.
                 let _ = ratatui::try_restore();
                 Err(error)
             }
@@ -31,7 +30,7 @@ impl Screen {
         self.terminal.draw(picture).map(|_| ())
     }
 
-    /// Gives the terminal back for a while.
+    /// Restores the terminal for a while.
     #[allow(
         dead_code,
         reason = "the tests take this file for themselves, without its user"
@@ -41,7 +40,7 @@ impl Screen {
         let _ = ratatui::try_restore();
     }
 
-    /// Takes it again, whatever others did to it.
+    /// Takes the terminal again, whatever other programs did to it.
     #[allow(
         dead_code,
         reason = "the tests take this file for themselves, without its user"
@@ -49,8 +48,8 @@ impl Screen {
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All))?;
-        // A new one draws everything. `Terminal::clear` would ask the terminal where the cursor is, and
-        // the answer goes to the thread that reads the keys.
+        // A new `Terminal` draws everything. `Terminal::clear` would ask the terminal for its
+        // cursor position, and the answer would go to the thread that reads the keys.
         self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         Ok(())
     }
@@ -58,7 +57,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Nobody is left to tell if the terminal is gone.
+        // Nobody is left to report to if the terminal is gone.
         let _ = self.terminal.show_cursor();
         let _ = ratatui::try_restore();
     }

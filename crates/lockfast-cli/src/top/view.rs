@@ -1,4 +1,4 @@
-//! How it is drawn, on screens of any size.
+//! Drawing, for screens of any size.
 
 mod detail;
 mod help;
@@ -13,15 +13,15 @@ use ratatui::widgets::{Paragraph, TableState};
 
 use super::model::{Mode, Model};
 
-/// What a picture has of the one before it, and whether it has colours.
+/// Drawing state that outlives a frame.
 #[derive(Debug)]
 pub(super) struct View {
     colours: bool,
-    /// How far the table is scrolled.
+    /// Scroll position of the table.
     table: TableState,
 }
 
-/// With fewer lines there is no room for more than the table.
+/// Smaller screens show the table only.
 const LINES_FOR_DETAIL: u16 = 14;
 
 impl View {
@@ -80,7 +80,7 @@ impl View {
     fn head(&self, model: &Model) -> Paragraph<'static> {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         let Some(looked) = model.looked() else {
-            return Paragraph::new("lockfast top: looking ...").style(bold);
+            return Paragraph::new("lockfast top: updating ...").style(bold);
         };
         let locks = model.locks();
         let waiters: usize = locks.iter().map(|lock| lock.waiters.len()).sum();
@@ -104,8 +104,8 @@ impl View {
         if looked.deadlocks > 0 {
             let count = text::count(looked.deadlocks, "deadlock");
             let alarm = self.style(Color::Red).add_modifier(Modifier::BOLD);
-            let told = format!("  {count}: see lockfast ls --deadlocks");
-            spans.push(Span::styled(told, alarm));
+            let text = format!("  {count}: see lockfast ls --deadlocks");
+            spans.push(Span::styled(text, alarm));
         }
         Paragraph::new(Line::from(spans))
     }

@@ -1,4 +1,4 @@
-//! The command: its start, and its end.
+//! The child process that runs the command: its start and its end.
 
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -7,10 +7,10 @@ use crate::args;
 use crate::exit::{Exit, say};
 use crate::sys;
 
-/// The events of the console, which do not end this process from now on.
+/// Makes this process survive console events.
 ///
-/// Whatever is sent to this process is sent to the command too, as both are of one console and one
-/// group: it decides, and its end is this one's.
+/// The command gets the same events, as both share the console and the group. The command decides
+/// what to do, and this process ends when it ends.
 #[derive(Debug)]
 pub(crate) struct Signals(());
 
@@ -20,10 +20,10 @@ impl Signals {
     }
 }
 
-/// The signals that are passed on: there are none.
+/// Signals that are passed on: there are none.
 pub(crate) const PASSED_ON: [u32; 0] = [];
 
-/// How long the command may run: nobody can be asked to end here, so there is no limit.
+/// The time limit, which is not available: there is no way to ask a process to end.
 #[derive(Debug)]
 pub(crate) enum Limit {}
 
@@ -36,18 +36,18 @@ impl Limit {
     }
 }
 
-/// Runs the command until its end.
+/// Runs the command until it ends.
 ///
 /// # Errors
 ///
-/// When it can't be started.
+/// If it cannot be started.
 pub(crate) fn run(
     command: &mut Command,
     _signals: &mut Signals,
     _limit: Option<&Limit>,
 ) -> io::Result<Exit> {
     let status = command.spawn()?.wait();
-    // It has ended, and what it left running may go on.
+    // The command has ended; processes that it left running may continue.
     sys::let_live();
     Ok(match status {
         Ok(status) => exit_of(status),
@@ -58,7 +58,7 @@ pub(crate) fn run(
     })
 }
 
-/// Codes have 32 bits here, and ours have 8: what does not fit is the greatest.
+/// Converts a 32-bit exit code; larger ones become 255.
 fn exit_of(status: ExitStatus) -> Exit {
     let code = status.code().map(u8::try_from);
     match code {

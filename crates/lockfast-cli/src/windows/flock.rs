@@ -1,16 +1,16 @@
-//! `lockfast flock` where there is nothing that it could stand in for.
+//! `lockfast flock` on Windows, where flock(1) does not exist.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::exit::{Exit, say};
 
-/// For the help, and the man page.
+/// Returns the definition for help and man pages.
 pub(crate) fn definition() -> clap::Command {
-    clap::Command::new("flock").about("Stand in for flock(1); not available on this system")
+    clap::Command::new("flock").about("Replace flock(1); not available on Windows")
 }
 
-/// The arguments, if this is what was called.
+/// Returns the arguments of `flock`, if it was called.
 pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsString>)> {
     let own = words.first().map(Path::new).and_then(Path::file_stem);
     if own.is_some_and(|name| name == "flock") {
@@ -20,10 +20,10 @@ pub(crate) fn is_called(words: &[OsString]) -> Option<(&'static str, Vec<OsStrin
     is_called.then(|| ("lockfast flock", words[2..].to_vec()))
 }
 
-/// Says what to use instead.
+/// Reports the alternative.
 pub(crate) fn run(name: &'static str, _words: Vec<OsString>) -> Exit {
     say(format_args!(
-        "{name} is not available on Windows, which has no descriptors that a command could be given: \
+        "{name} is not available on Windows, which has no file descriptors to inherit: \
          use `lockfast run`"
     ));
     Exit::USAGE

@@ -1,8 +1,8 @@
-//! Holders that the protocol does not see: there are none, as all locks are of one family here.
+//! Holders with another kind of lock: there are none, as Windows has only one kind.
 
 use lockfast::MemberGuard;
 
 use crate::args;
 
-/// Warns of nobody.
+/// Does nothing.
 pub(crate) fn warn(_arguments: &args::Run, _guards: &[MemberGuard]) {}

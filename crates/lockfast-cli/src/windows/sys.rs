@@ -1,13 +1,14 @@
-//! The system calls that need `unsafe`, and what differs among systems.
+//! System calls that need `unsafe`, and differences between systems.
 #![allow(
     unsafe_code,
     reason = "system calls; nothing outside this file has any"
 )]
 
-use std::ffi::{OsStr, OsString, c_void};
+mod volume;
+
+use std::ffi::{OsStr, c_void};
 use std::fs::{self, DirEntry, File};
 use std::io;
-use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,10 +16,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::ERROR_TOO_MANY_OPEN_FILES;
-use windows_sys::Win32::Storage::FileSystem::{
-    GetDriveTypeW, GetVolumeInformationW, GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
+use windows_sys::Win32::System::Console::{
+    CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_VIRTUAL_TERMINAL_PROCESSING,
+    GetConsoleMode, GetConsoleScreenBufferInfo, SetConsoleCtrlHandler, SetConsoleMode,
 };
-use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
 use windows_sys::Win32::System::JobObjects::{
     AssignProcessToJobObject, CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
@@ -26,24 +27,24 @@ use windows_sys::Win32::System::JobObjects::{
 };
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
-use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 use windows_sys::core::BOOL;
 
+pub(crate) use self::volume::volume;
 use crate::refused::Obstacle;
 
-/// Can a command be killed by the system when this process ends?
+/// Whether the system can kill a command when this process ends.
 pub(crate) const CAN_KILL_WITH_PARENT: bool = true;
 
 /// Whether a command can inherit locks.
 pub(crate) const CAN_INHERIT: bool = false;
 
-/// A job that ends with this process, as nobody else has its handle.
+/// A job that ends with this process, which has its only handle.
 static JOB: OnceLock<OwnedHandle> = OnceLock::new();
 
-/// Has the system kill what this process starts when it ends: it joins a job, and so does what it starts,
-/// from its first instant on.
+/// Makes the system kill everything that this process starts when it ends: this process joins a
+/// job, to which its children belong from the start.
 pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
-    // SAFETY: no attributes, no name; the call answers a new handle, or null.
+    // SAFETY: no attributes, no name; the call returns a new handle, or null.
     let job = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
     if job.is_null() {
         return Err(io::Error::last_os_error());
@@ -51,7 +52,7 @@ pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
     // SAFETY: the handle is new, and nobody else's.
     let job = unsafe { OwnedHandle::from_raw_handle(job) };
     limit(&job, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)?;
-    // SAFETY: takes nothing, and answers a number that means this process.
+    // SAFETY: takes nothing, and returns a number that means this process.
     let this = unsafe { GetCurrentProcess() };
     // SAFETY: both handles are open.
     check(unsafe { AssignProcessToJobObject(job.as_raw_handle(), this) })?;
@@ -60,10 +61,10 @@ pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
     Ok(())
 }
 
-/// What was started may live longer than this process.
+/// Lets the processes of the job outlive this process.
 pub(crate) fn let_live() {
     if let Some(job) = JOB.get() {
-        // It was set before, so it can be taken back.
+        // The limit was set before, so it can be removed.
         let _ = limit(job, 0);
     }
 }
@@ -78,14 +79,14 @@ fn limit(job: &OwnedHandle, flags: u32) -> io::Result<()> {
     check(unsafe { SetInformationJobObject(job.as_raw_handle(), class, from, size) })
 }
 
-/// This process goes on when the console is told to interrupt what runs in it.
+/// Makes this process survive interrupts from the console.
 pub(crate) fn outlive_console_events() -> io::Result<()> {
     // SAFETY: the handler is a function of this program, and may run on any thread.
     check(unsafe { SetConsoleCtrlHandler(Some(go_on), 1) })
 }
 
-/// Answers that the event has been dealt with. When the console is closed, or the session ends, the
-/// system ends this process as soon as this returns: so it gives the command as long as the system does.
+/// Handles an event. If the console closes or the session ends, the system ends this process as
+/// soon as this function returns, so it waits to give the command all the time there is.
 unsafe extern "system" fn go_on(event: u32) -> BOOL {
     if ![CTRL_C_EVENT, CTRL_BREAK_EVENT].contains(&event) {
         std::thread::sleep(Duration::MAX);
@@ -93,10 +94,10 @@ unsafe extern "system" fn go_on(event: u32) -> BOOL {
     1
 }
 
-/// What is to be done before an event of the console ends this process.
+/// Called before a console event ends this process.
 static BEFORE_THE_END: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
-/// Has something done before an event of the console ends this process.
+/// Calls a function before a console event ends this process.
 pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut before = BEFORE_THE_END
         .lock()
@@ -107,7 +108,7 @@ pub(crate) fn before_being_ended(clean: impl FnOnce() + Send + 'static) -> io::R
     check(unsafe { SetConsoleCtrlHandler(Some(clean_up), 1) })
 }
 
-/// Leaves the event to the system, which ends this process.
+/// Cleans up and leaves the event to the system, which ends this process.
 unsafe extern "system" fn clean_up(_event: u32) -> BOOL {
     let clean = BEFORE_THE_END
         .lock()
@@ -124,7 +125,24 @@ pub(crate) fn is_in_foreground(_console: impl AsHandle) -> bool {
     true
 }
 
-/// A time that all processes of the machine count alike.
+/// Returns the width of a console, and makes it understand escape sequences; `None` if it can't.
+pub(crate) fn columns(console: impl AsHandle) -> Option<usize> {
+    let console = console.as_handle();
+    let mut mode = 0;
+    // SAFETY: the handle is open, and the call writes a number.
+    check(unsafe { GetConsoleMode(console.as_raw_handle(), &raw mut mode) }).ok()?;
+    mode |= ENABLE_VIRTUAL_TERMINAL_PROCESSING;
+    // SAFETY: the handle is open.
+    check(unsafe { SetConsoleMode(console.as_raw_handle(), mode) }).ok()?;
+    let mut screen = CONSOLE_SCREEN_BUFFER_INFO::default();
+    // SAFETY: the handle is open, and the call writes one structure.
+    check(unsafe { GetConsoleScreenBufferInfo(console.as_raw_handle(), &raw mut screen) }).ok()?;
+    usize::try_from(screen.dwSize.X)
+        .ok()
+        .filter(|columns| *columns > 0)
+}
+
+/// Returns the time of a clock that all processes of the machine share.
 pub(crate) fn monotonic_time() -> Duration {
     let (mut count, mut of_a_second) = (0, 0);
     // SAFETY: writes a number, and can't fail on a system that runs this program.
@@ -135,87 +153,30 @@ pub(crate) fn monotonic_time() -> Duration {
     Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX))
 }
 
-/// Where files are kept.
-#[derive(Debug)]
-pub(crate) struct Volume {
-    /// For example `NTFS`.
-    pub(crate) file_system: String,
-    pub(crate) name: OsString,
-    /// For example `C:\`.
-    pub(crate) root: OsString,
-    /// Is it a server's?
-    pub(crate) is_remote: bool,
-}
-
-/// The volume that a directory is on.
-pub(crate) fn volume(directory: &Path) -> Option<Volume> {
-    const LONGEST: u32 = 1 << 15;
-    let directory: Vec<u16> = directory.as_os_str().encode_wide().chain([0]).collect();
-    let mut root = vec![0; LONGEST as usize];
-    // SAFETY: the path ends with 0, and the buffer is as long as the call is told.
-    check(unsafe { GetVolumePathNameW(directory.as_ptr(), root.as_mut_ptr(), LONGEST) }).ok()?;
-    let (mut system, none) = ([0; 64], std::ptr::null_mut());
-    // SAFETY: the path ends with 0, the buffer is as long as the call is told, and nothing else is asked.
-    let answer = unsafe {
-        GetVolumeInformationW(
-            root.as_ptr(),
-            std::ptr::null_mut(),
-            0,
-            none,
-            none,
-            none,
-            system.as_mut_ptr(),
-            64,
-        )
-    };
-    check(answer).ok()?;
-    // SAFETY: the path ends with 0.
-    let is_remote = unsafe { GetDriveTypeW(root.as_ptr()) } == DRIVE_REMOTE;
-    let mut name = [0; 64];
-    // SAFETY: the path ends with 0, and the buffer is as long as the call is told.
-    let answer = unsafe { GetVolumeNameForVolumeMountPointW(root.as_ptr(), name.as_mut_ptr(), 64) };
-    let root = text(&root);
-    Some(Volume {
-        file_system: text(&system).to_string_lossy().into_owned(),
-        // A drive of a server has none.
-        name: check(answer).map_or_else(|_| root.clone(), |()| text(&name)),
-        root,
-        is_remote,
-    })
-}
-
-/// Up to the first 0.
-fn text(units: &[u16]) -> OsString {
-    OsString::from_wide(units.split(|&unit| unit == 0).next().unwrap_or_default())
-}
-
-/// Open files that a command inherits: none, as of a lock that two processes have, neither could say when
-/// it is free.
+/// Open files that a command inherits: none. If two processes shared a lock, neither would know
+/// when it is free.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited(());
 
 #[allow(clippy::unused_self, reason = "as on the other side")]
 impl Inherited {
-    /// Not called here, see [`CAN_INHERIT`].
+    /// Never called, see [`CAN_INHERIT`].
     pub(crate) fn add(&mut self, _file: &File) -> io::Result<u32> {
         Err(io::ErrorKind::Unsupported.into())
     }
-
-    /// Nothing.
-    pub(crate) fn give(&self, _command: &mut Command) {}
 }
 
-/// Not called here, see [`CAN_INHERIT`].
+/// Never called, see [`CAN_INHERIT`].
 pub(crate) fn let_go(_file: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Not called here, see [`CAN_INHERIT`].
+/// Never called, see [`CAN_INHERIT`].
 pub(crate) fn become_command(_command: &mut Command) -> io::Error {
     io::ErrorKind::Unsupported.into()
 }
 
-/// Every process can be ended here.
+/// Does nothing: any process can be ended on Windows.
 #[derive(Debug)]
 pub(crate) struct Mortality(());
 
@@ -227,63 +188,63 @@ impl Mortality {
 }
 
 impl Drop for Mortality {
-    /// Signals would be handled as before here.
+    /// Restores signal handling on other systems.
     fn drop(&mut self) {}
 }
 
-/// There are no signals.
+/// Does nothing: there are no signals.
 pub(crate) fn die_of(_number: u8) {}
 
-/// Not known.
+/// Returns nothing: not implemented.
 pub(crate) fn obstacle(_path: &Path) -> Option<Obstacle> {
     None
 }
 
-/// Not known.
+/// Returns nothing: not implemented.
 pub(crate) fn ancestors() -> Vec<u32> {
     Vec::new()
 }
 
-/// No command inherits one.
+/// Returns `false`: commands inherit no lock.
 pub(crate) fn has_open(_number: u32, _key: &Path) -> bool {
     false
 }
 
-/// Whether this process has no more handles.
+/// Whether this process is out of handles.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     const TOO_MANY_OPEN_FILES: i32 = ERROR_TOO_MANY_OPEN_FILES.cast_signed();
     error.raw_os_error() == Some(TOO_MANY_OPEN_FILES)
 }
 
-/// There is no shell that would run what is no program.
+/// Returns `false`: there is no shell that could run the file.
 pub(crate) fn is_for_shell(_error: &io::Error) -> bool {
     false
 }
 
-/// The paths in a text of lines.
+/// Splits a text into lines, each a path.
 pub(crate) fn lines(text: &OsStr) -> Vec<PathBuf> {
     let text = text.to_string_lossy();
     text.split('\n').map(PathBuf::from).collect()
 }
 
-/// The path from the root, as the library has it; links are not looked for, as a path without them would be
-/// in a form that few programs show.
+/// Returns the absolute path, as the library does. Links are kept: without them the path would have
+/// a form that few programs show.
 pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     fs::metadata(path)?;
     std::path::absolute(path)
 }
 
-/// What tells a file from all others, as far as their paths do.
+/// Returns the identity of a file, as far as its path shows it.
 pub(crate) fn file_key(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
-/// The number of a file that was found in a directory; not known without opening it.
+/// Returns nothing: the number of a file is not known without opening it.
 pub(crate) fn number(_entry: &DirEntry) -> Option<u64> {
     None
 }
 
-/// The name of a user; users have no numbers here.
+/// Returns nothing: users have no numbers.
 pub(crate) fn user_name(_number: u32) -> Option<String> {
     None
 }

@@ -1,4 +1,4 @@
-//! `lockfast doctor`: its findings on file systems that have locks, have none, or lie.
+//! `lockfast doctor` on file systems with locks, without locks, and with locks that do not work.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +13,7 @@ use crate::lockless;
 use crate::stage::{Actor, DEADLINE, Outcome, Stage, outcome};
 use crate::terminal::Terminal;
 
-/// The schema that users are told of.
+/// The published schema.
 const SCHEMA: &str = include_str!("../../../../docs/doctor.schema.json");
 
 const PROMISES: [&str; 8] = [
@@ -33,7 +33,7 @@ fn doctor(directory: &Path) -> Command {
     command
 }
 
-/// Its exit code and its JSON, which is as the schema says.
+/// Returns the exit code and the JSON, after checking it against the schema.
 fn examined(directory: &Path) -> (Option<i32>, Value) {
     let Outcome {
         code,
@@ -47,7 +47,7 @@ fn examined(directory: &Path) -> (Option<i32>, Value) {
     (code, findings)
 }
 
-/// Checks what that schema uses of the language of schemas.
+/// Checks a value against the part of JSON Schema that the file uses.
 fn assert_conforms(value: &Value, schema: &Value, place: &str) {
     let types: Vec<_> = match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
@@ -162,8 +162,7 @@ fn an_overlay_keeps_them_and_is_warned_of() {
         errors,
     } = outcome(&mut command);
     if code == Some(99) || output.is_empty() {
-        eprintln!("skipped: no overlay can be mounted here: {errors}");
-        return;
+        lockfast_testing::skip!("no overlay can be mounted here: {errors}");
     }
     let findings: Value = serde_json::from_str(&output.join("\n")).expect("JSON");
     assert_eq!(verdicts(&findings), all_kept(), "{findings}");
@@ -188,7 +187,7 @@ fn a_file_system_without_locks_is_named() {
     assert_eq!(findings["warnings"][0]["about"], "fuse");
     assert_eq!(findings["flock_and_fcntl"], Value::Null);
 
-    // The file that is there now can't be made anew.
+    // The file that is there now can't be created again.
     drop(session);
     let session = lockless::mount(&directory, libc::ENOLCK).expect("a file system");
     let Outcome { code, output, .. } = outcome(&mut doctor(&directory));
@@ -205,12 +204,12 @@ fn a_file_system_that_grants_every_lock_is_caught() {
     let stage = Stage::new();
     let directory = stage.path("mounted");
     fs::create_dir(&directory).expect("a directory");
-    // No error is a grant.
+    // An error must not count as a grant.
     let session = lockless::mount(&directory, 0).expect("a file system");
     let (code, findings) = examined(&directory);
     assert_eq!(code, Some(1));
     let verdicts = verdicts(&findings);
-    // That is noticed by a trial when a file is opened, which there is for locks of bytes alone.
+    // A probe at the open of a file notices it, but only for byte locks.
     assert_eq!(verdicts[0], ("exclusion", "unsupported"), "{findings}");
     assert_eq!(verdicts[1], ("exclusion-flock", "broken"), "{findings}");
     let [of_bytes, of_files] = [0, 1].map(|number| &findings["promises"][number]["detail"]);
@@ -219,7 +218,7 @@ fn a_file_system_that_grants_every_lock_is_caught() {
         of_bytes.contains("grants a lock that is held already"),
         "{of_bytes}"
     );
-    assert_eq!(of_files, "two processes hold it at once");
+    assert_eq!(of_files, "two processes hold it at the same time");
     drop(session);
 }
 

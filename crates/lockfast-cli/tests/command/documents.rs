@@ -9,7 +9,7 @@ fn lockfast(words: &[&str]) -> Outcome {
     outcome(Command::new(env!("CARGO_BIN_EXE_lockfast")).args(words))
 }
 
-/// Its subcommands, as the help has them.
+/// Returns the subcommands that the help lists.
 fn subcommands() -> Vec<String> {
     let help = lockfast(&["--help"]).output;
     let listed = help.iter().skip_while(|line| *line != "Commands:").skip(1);
@@ -84,4 +84,12 @@ fn each_subcommand_has_a_man_page() {
     let refused = lockfast(&["man", "/nonexistent"]);
     assert_eq!(refused.code, Some(73), "{refused:?}");
     assert!(refused.errors.contains("/nonexistent"));
+}
+
+/// A macro crate can't export functions, so each crate has a copy of the parser.
+#[test]
+fn attributes_and_command_parse_durations_alike() {
+    let of_command = include_str!("../../src/duration.rs");
+    let of_attributes = include_str!("../../../lockfast-macros/src/duration.rs");
+    assert_eq!(of_command, of_attributes);
 }

@@ -1,4 +1,4 @@
-//! `lockfast` ends as its command did: shells go by that.
+//! `lockfast` ends as its command ends, which shells rely on.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -36,7 +36,7 @@ fn it_dies_of_the_signal_that_killed_the_command() {
             assert!(!status.core_dumped(), "{name}");
         }
     }
-    // As shells have it, also where the signal was ignored at the start.
+    // As in shells, even if the signal was ignored at the start.
     let text =
         "trap '' TERM; \"$0\" run \"$1\" -- env --default-signal=TERM sh -c 'kill $$'; echo $?";
     let mut command = Command::new("sh");
@@ -79,7 +79,8 @@ fn the_keyboard_ends_the_script_around_it() {
         let mut terminal = Terminal::run(command.arg(&lock));
         terminal.shows("ready\r\n");
         terminal.types("\u{3}");
-        // It dies of the signal too. If it went on with the next command it would never end.
+        // It dies of the signal too. Otherwise it would continue with the next command and never
+        // end.
         assert_eq!(terminal.end(), None, "{wrapper}");
         assert!(!terminal.seen().contains("next"), "{}", terminal.seen());
     }

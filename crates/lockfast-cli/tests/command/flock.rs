@@ -1,4 +1,4 @@
-//! `lockfast flock`: what scripts expect of flock(1).
+//! `lockfast flock` as a replacement for flock(1).
 
 mod bytes;
 mod compared;
@@ -16,7 +16,7 @@ fn flock(words: &[&str]) -> Command {
     command
 }
 
-/// A script with `$flock` in the directory of the stage.
+/// Runs a script with `$flock` in the directory of the stage.
 fn script(stage: &Stage, text: &str) -> Outcome {
     let mut command = Command::new("sh");
     command

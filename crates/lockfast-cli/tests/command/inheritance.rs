@@ -6,21 +6,13 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::stage::{Actor, HOLD, Stage, is_free, outcome, run};
+use crate::stage::{Actor, HOLD, Stage, becomes_free, is_free, outcome, run};
 
-/// A worker that ends when the input is closed. The command waits for it.
+/// A worker that ends when its input is closed. The command waits for it.
 const WORKER: &str = "exec 3<&0; cat <&3 & echo ready; wait";
 
-/// Starts a command that ends at once, and leaves a process running.
+/// Starts a command that ends at once and leaves a process running.
 const BACKGROUND: &str = "exec 3<&0; cat <&3 & echo ready";
-
-/// The lock is free now, or soon: the output of its last holder was closed before its lock.
-#[track_caller]
-fn becomes_free(protocol: &str, lock: &Path) {
-    let mut command = run(["-w", "60", "--protocol", protocol]);
-    let next = outcome(command.arg(lock).args(["--", "true"]));
-    assert_eq!(next.code, Some(0), "{next:?}");
-}
 
 /// How an attempt with that protocol ends.
 fn attempt(protocol: &str, lock: &Path) -> Option<i32> {
@@ -41,7 +33,7 @@ fn nobody_gets_in_while_the_work_of_an_ended_wrapper_goes_on() {
         for signal in signals {
             let lock = stage.path(format!("{protocol}-{signal}"));
             let mut command = run(["--protocol", protocol]);
-            // Shells have their background processes ignore SIGINT, so it is bash that is signalled.
+            // Shells make their background processes ignore SIGINT, so bash is signalled.
             command.arg(&lock).args(["--", "bash", "-c", WORKER]);
             let mut actor = Actor::start(&mut command);
             actor.says("ready");
@@ -55,7 +47,7 @@ fn nobody_gets_in_while_the_work_of_an_ended_wrapper_goes_on() {
             actor.says("alive");
             actor.close_input();
             actor.falls_silent();
-            becomes_free(protocol, &lock);
+            becomes_free(&lock, &["--protocol", protocol]);
         }
     }
 }
@@ -77,7 +69,7 @@ fn a_background_process_keeps_the_locks() {
             actor.close_input();
             actor.falls_silent();
             for lock in &locks {
-                becomes_free(protocol, lock);
+                becomes_free(lock, &["--protocol", protocol]);
             }
         }
     }
@@ -117,8 +109,7 @@ fn a_background_process_keeps_a_permit() {
     assert_eq!(refused.code, Some(75), "{refused:?}");
     actor.close_input();
     actor.falls_silent();
-    let next = outcome(permit(&["-w", "60"]).args(["--", "true"]));
-    assert_eq!(next.code, Some(0), "{next:?}");
+    becomes_free(&lock, &["--permits", "1"]);
 }
 
 #[test]
@@ -135,7 +126,7 @@ fn shared_locks_are_kept_too() {
     assert_eq!(outcome(other.arg(&lock).args(["--", "true"])).code, Some(0));
 }
 
-/// Whoever removed it would let the next one in beside the background process.
+/// Removing the file would let the next process in while the background process holds the lock.
 #[test]
 fn a_file_that_a_background_process_keeps_locked_is_not_removed() {
     let stage = Stage::new();
@@ -176,10 +167,10 @@ fn a_command_that_ended_has_not_abandoned_its_record() {
     assert_eq!((next.code, next.errors.as_str()), (Some(0), ""));
 }
 
-/// The processes that keep the lock are named, though the one that took it is gone.
+/// The processes that keep the lock are named, although the one that took it is gone.
 #[cfg(target_os = "linux")]
 #[test]
-fn who_keeps_the_lock_is_told() {
+fn processes_that_keep_the_lock_are_named() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut command = run([&lock]);
@@ -205,7 +196,7 @@ fn who_keeps_the_lock_is_told() {
     assert!(told.contains(&wrapper), "{told}");
 }
 
-/// A script that uses low numbers for files of its own does not close the lock by that.
+/// A script that uses low descriptor numbers itself does not close the lock.
 #[test]
 fn numbers_that_scripts_use_are_left_alone() {
     let stage = Stage::new();

@@ -23,8 +23,8 @@ use serde_json::Value;
 
 use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, outcome, run};
 
-/// Locks files in turn, each when it is told how: `flock FILE`, `classic FILE` or `ofd FILE`, shared
-/// with an `s` behind it.
+/// Locks files one after the other, each on request: `flock FILE`, `classic FILE` or `ofd FILE`,
+/// shared with an `s` appended.
 const LOCKER: &str = r#"
 import fcntl, os, struct, sys
 print("ready", flush=True)
@@ -65,7 +65,7 @@ fn json(command: &mut Command) -> Value {
     serde_json::from_str(&told.output.join("\n")).expect("it is JSON")
 }
 
-/// Where a lock shows: its state, kind, mode and role.
+/// An entry for a lock: its state, kind, mode and role.
 fn entries(path: &Path) -> Vec<(String, String, String, String, Option<u64>)> {
     let document = json(lockfast(["ls"]).arg(path));
     let locks = document["locks"].as_array().expect("locks").clone();
@@ -79,7 +79,7 @@ fn entries(path: &Path) -> Vec<(String, String, String, String, Option<u64>)> {
     locks.iter().map(entry).collect()
 }
 
-/// Looks until that is so.
+/// Repeats the look until the condition holds.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
@@ -110,13 +110,13 @@ fn file(stage: &Stage, name: impl AsRef<OsStr>) -> std::path::PathBuf {
 }
 
 #[test]
-fn status_tells_free_from_held_and_takes_nothing() {
+fn status_distinguishes_free_from_held_and_takes_nothing() {
     let stage = Stage::new();
     let (lock, other) = (stage.path("job.lock"), stage.path("other.lock"));
     let status = |paths: &[&Path]| outcome(lockfast(["status"]).args(paths));
     let free = status(&[&lock]);
     assert_eq!((free.code, free.errors.as_str()), (Some(0), ""));
-    let free_and_missing = |path: &Path| format!("{}: free, there is no such file", path.display());
+    let free_and_missing = |path: &Path| format!("{}: free (no such file)", path.display());
     assert_eq!(free.output, [free_and_missing(&lock)]);
     assert!(!lock.exists(), "it was created");
 
@@ -162,7 +162,7 @@ fn every_kind_of_holder_and_waiter_is_shown() {
 }
 
 #[test]
-fn what_lockfast_itself_holds_has_a_role() {
+fn locks_of_lockfast_have_a_role() {
     let stage = Stage::new();
     let start = |command: &mut Command| {
         let actor = Actor::start(command.args(["--", "sh", "-c", HOLD]));
@@ -216,7 +216,7 @@ fn what_lockfast_itself_holds_has_a_role() {
 }
 
 #[test]
-fn the_bytes_of_a_lock_are_told() {
+fn the_bytes_of_a_lock_are_shown() {
     let stage = Stage::new();
     let path = stage.path("bytes.lock");
     let hold = |options: &[&str]| {
@@ -246,7 +246,7 @@ fn the_bytes_of_a_lock_are_told() {
 fn a_lock_that_was_inherited_shows_all_who_have_it() {
     let stage = Stage::new();
     let path = file(&stage, "job.lock");
-    // As it was inherited, and by other numbers.
+    // Inherited, and under another number.
     for number in [3, 7, 255, 200] {
         let text = format!("[ {number} = 3 ] || exec {number}>&3 3>&-; {HOLD}");
         let mut command = Command::new("flock");
@@ -264,7 +264,7 @@ fn a_lock_that_was_inherited_shows_all_who_have_it() {
             assert_eq!(processes[1]["command"][0], "bash");
         }
         drop(holder);
-        // The other one ends when nobody can tell it anything.
+        // The other process ends when its input is closed.
         until("it is free", || {
             outcome(lockfast(["status"]).arg(&path)).code == Some(0)
         });

@@ -8,11 +8,11 @@ use nix::libc;
 
 use crate::stage::{Actor, Stage, outcome, run, script};
 
-/// A lease that is given up when the file is closed. Whoever opens the file otherwise has to wait.
+/// A lease that ends when the file is closed. Other processes that open the file have to wait.
 #[allow(unsafe_code, reason = "signal, and fcntl")]
 #[allow(clippy::disallowed_methods, reason = "not a lock call")]
 fn lease(path: &Path) -> File {
-    // The kernel asks for it by a signal, which would end the tests.
+    // The kernel requests the lease with a signal, which would end the tests.
     // SAFETY: to ignore a signal runs nothing.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
     let mut options = OpenOptions::new();

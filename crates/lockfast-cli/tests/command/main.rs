@@ -1,4 +1,4 @@
-//! `lockfast` as its users see it: real processes, ordered by what they say.
+//! Tests of `lockfast` with real processes, ordered by their output.
 
 mod doctor;
 mod documents;
@@ -14,6 +14,7 @@ mod leases;
 #[path = "../../../lockfast/tests/processes/lockless.rs"]
 mod lockless;
 mod mistakes;
+mod named;
 mod nested;
 #[cfg(target_os = "linux")]
 mod once;
@@ -26,7 +27,7 @@ mod signals;
 mod stage;
 mod terminal;
 mod time_limit;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "top"))]
 mod tmux;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "top"))]
 mod top;

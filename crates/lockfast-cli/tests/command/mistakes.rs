@@ -1,4 +1,4 @@
-//! Mistakes of the hand, and what is said about them.
+//! Common mistakes, and the messages about them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ fn lockfast(words: &[&str]) -> Command {
 }
 
 #[test]
-fn a_command_without_dashes_is_told_where_they_go() {
+fn a_missing_double_dash_gets_a_hint() {
     for (words, hint) in [
         (
             &["a.lock", "echo", "hi"][..],
@@ -64,10 +64,9 @@ fn the_words_of_flock_are_understood() {
 
 /// Each obstacle to locking a file ends with one code, and with advice.
 #[test]
-fn a_file_that_cannot_be_written_to_is_told_with_what_helps() {
+fn an_unwritable_file_gets_advice() {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: only root can make files that others may not write to");
-        return;
+        lockfast_testing::skip!("only root can make files that others may not write to");
     }
     let stage = Stage::new();
     let program = stage.program_for_everybody();
@@ -100,7 +99,7 @@ fn a_file_that_cannot_be_written_to_is_told_with_what_helps() {
 }
 
 #[test]
-fn attributes_of_a_file_are_told_with_what_helps() {
+fn attributes_of_a_file_get_advice() {
     let stage = Stage::new();
     for (attribute, word) in [("i", "immutable"), ("a", "append-only")] {
         let lock = stage.path(word);
@@ -111,11 +110,7 @@ fn attributes_of_a_file_are_told_with_what_helps() {
         };
         let set = change("+");
         if set.code != Some(0) {
-            println!(
-                "skipped: the file system here has no such attribute: {}",
-                set.errors
-            );
-            return;
+            lockfast_testing::skip!("the file system here has no such attribute: {}", set.errors);
         }
         let refused = outcome(run([&lock]).args(["--", "true"]));
         let _ = change("-");
@@ -128,7 +123,7 @@ fn attributes_of_a_file_are_told_with_what_helps() {
 }
 
 #[test]
-fn a_read_only_file_system_is_told_with_what_helps() {
+fn a_read_only_file_system_gets_advice() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     fs::write(&lock, "").expect("a file");
@@ -147,8 +142,7 @@ fn a_read_only_file_system_is_told_with_what_helps() {
     };
     let refused = attempt(&[]);
     if refused.output != ["mounted"] {
-        println!("skipped: nothing can be mounted here: {}", refused.errors);
-        return;
+        lockfast_testing::skip!("nothing can be mounted here: {}", refused.errors);
     }
     assert_eq!(refused.code, Some(73), "{refused:?}");
     assert!(
@@ -160,7 +154,7 @@ fn a_read_only_file_system_is_told_with_what_helps() {
     assert_eq!(attempt(&["--protocol", "flock"]).output, ["mounted", "in"]);
 }
 
-/// Whenever the descriptors are used up, it is the system that has none.
+/// Running out of descriptors is a system error at any point.
 #[test]
 fn too_few_descriptors_are_a_system_error() {
     let stage = Stage::new();
@@ -208,17 +202,17 @@ fn the_status_of_a_file_that_is_not_there_says_so() {
     let path = stage.path("nosuch.lock");
     let told = outcome(lockfast(&["status"]).arg(&path));
     assert_eq!(told.code, Some(0), "{told:?}");
-    let line = format!("{}: free, there is no such file", path.display());
+    let line = format!("{}: free (no such file)", path.display());
     assert_eq!(told.output, [line]);
     fs::write(&path, "").expect("a file");
     let told = outcome(lockfast(&["status"]).arg(&path));
     assert_eq!(told.output, [format!("{}: free", path.display())]);
 }
 
-/// A crontab of which one line was moved to lockfast has no exclusion any more, and nothing fails.
+/// A crontab with only one line moved to lockfast has no exclusion any more, and nothing fails.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_holder_by_the_other_kind_of_lock_is_told() {
+fn a_holder_with_the_other_kind_of_lock_is_a_warning() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let warned = |options: &[&str]| {
@@ -248,7 +242,7 @@ fn a_holder_by_the_other_kind_of_lock_is_told() {
     ours.tell("end");
     ours.end();
 
-    // Who takes both kinds by two programs knows what it does.
+    // A user of both kinds of locks knows about both.
     let mut both = Command::new("flock");
     both.arg(&lock)
         .args([env!("CARGO_BIN_EXE_lockfast"), "run"]);

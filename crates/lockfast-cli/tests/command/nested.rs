@@ -1,4 +1,4 @@
-//! A `lockfast run` in another one.
+//! A `lockfast run` within another one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::stage::{Actor, Stage, outcome, run, script};
 
 const LOCKFAST: &str = env!("CARGO_BIN_EXE_lockfast");
 
-/// Runs a command in another one, with these options.
+/// Runs a command within another one, with these options.
 fn nested(outer: &[&str], inner: &[&str], lock: &Path) -> Command {
     let mut command = run(outer);
     command.arg(lock).args(["--", LOCKFAST, "run"]).args(inner);
@@ -36,7 +36,7 @@ fn a_wait_for_the_lock_of_an_outer_command_is_an_error() {
         assert!(refused.output.is_empty(), "{refused:?}");
         assert!(refused.errors.contains(&path), "{refused:?}");
         assert!(
-            refused.errors.contains("around this command"),
+            refused.errors.contains("the enclosing `lockfast run`"),
             "{refused:?}"
         );
     }
@@ -46,7 +46,7 @@ fn a_wait_for_the_lock_of_an_outer_command_is_an_error() {
 }
 
 #[test]
-fn what_need_not_be_waited_for_is_no_error() {
+fn a_lock_that_needs_no_wait_is_no_error() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let shared = outcome(&mut nested(&["--shared"], &["--shared"], &lock));
@@ -58,9 +58,9 @@ fn what_need_not_be_waited_for_is_no_error() {
     assert_eq!(refused.code, Some(9), "{refused:?}");
 }
 
-/// Through programs that know nothing of it, and after the outer command's process is gone.
+/// Through programs that are not from lockfast, and after the outer command's process is gone.
 #[test]
-fn descendants_are_told_as_well() {
+fn descendants_are_refused_as_well() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let text =
@@ -77,7 +77,7 @@ fn descendants_are_told_as_well() {
     actor.says("71");
 }
 
-/// A daemon has the variables long after the lock is free.
+/// A daemon keeps the variables long after the lock is free.
 #[test]
 fn variables_of_a_lock_that_is_free_do_no_harm() {
     let stage = Stage::new();
@@ -144,7 +144,7 @@ fn a_script_can_lock_itself() {
     assert!(busy.errors.contains("--protocol flock"), "{busy:?}");
 }
 
-/// A program that runs can't be opened for writing.
+/// A running program can't be opened for writing.
 #[test]
 fn a_program_that_runs_can_be_locked() {
     let stage = Stage::new();

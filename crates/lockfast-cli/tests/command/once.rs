@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 
 use crate::stage::{Actor, DEADLINE, Stage, children, run};
 
-/// Prints a line for each signal until the file exists. It does not block, because a signal that comes just
-/// before a shell blocks is handled only after that.
+/// Prints a line for each signal until the file exists. It does not block: a shell handles a signal
+/// that arrives just before it blocks only after that.
 const TELLER: &str = "trap 'echo TERM' TERM; trap 'echo USR1' USR1; echo ready
     until [ -e \"$0\" ]; do :; done";
 
@@ -21,7 +21,7 @@ fn end_file(stage: &Stage) -> PathBuf {
     stage.path("end")
 }
 
-/// Starts lockfast as the leader of a process group. When this returns, the command and the sentinel run.
+/// Starts lockfast as the leader of a process group. On return, the command and the sentinel run.
 fn start(stage: &Stage) -> (Actor, Vec<Pid>) {
     let mut command = run([stage.path("job.lock")]);
     command.args(["--", "bash", "-c", TELLER]);
@@ -46,7 +46,7 @@ fn until_watched(lockfast: Pid) -> Vec<Pid> {
     }
 }
 
-/// Returns how often the command got the signal, once lockfast has passed on all that it would pass on.
+/// Returns how often the command got the signal, after lockfast has passed on all signals.
 fn told(stage: &Stage, actor: Actor, what: &str) -> usize {
     let lockfast = actor.pid();
     told_by(stage, actor, lockfast, what)
@@ -54,10 +54,10 @@ fn told(stage: &Stage, actor: Actor, what: &str) -> usize {
 
 fn told_by(stage: &Stage, mut actor: Actor, lockfast: Pid, what: &str) -> usize {
     let mut lines = vec![actor.hear()];
-    // If it was stopped, it passes on only now, when the command has handled its own signal: a shell runs a
-    // trap once for two signals that come together.
+    // A stopped lockfast passes the signal on only now, after the command has handled its own: a
+    // shell runs a trap once for two signals that arrive together.
     signal::kill(lockfast, Signal::SIGCONT).expect("it lives");
-    // Each is passed on after what came before, and only then the next one is sent: none is merged.
+    // Each signal is sent after the previous one was passed on, so that none are merged.
     for _ in 0..2 {
         signal::kill(lockfast, Signal::SIGUSR1).expect("it lives");
         loop {
@@ -86,7 +86,7 @@ fn a_signal_to_the_group_reaches_the_command_once() {
     }
 }
 
-/// As a service manager signals what is in a unit: the main process, and then all others.
+/// A service manager signals the main process of a unit and then all others.
 #[test]
 fn a_signal_to_each_process_of_a_unit_reaches_the_command_once() {
     for _ in 0..5 {
@@ -130,7 +130,7 @@ fn the_sentinel_and_the_command_end_with_lockfast() {
     actor.end();
     let deadline = Instant::now() + DEADLINE;
     for pid in started {
-        // It is gone, or a zombie that its new parent does not care for.
+        // It is gone, or a zombie that its new parent does not reap.
         while state(pid).is_some_and(|state| state != 'Z') {
             assert!(Instant::now() < deadline, "{pid} is left");
             thread::yield_now();
@@ -152,7 +152,7 @@ fn until_in_state(pid: Pid, wanted: char) {
     }
 }
 
-/// As `/proc` has it; `None` if it is gone.
+/// Returns the state from `/proc`; `None` if the process is gone.
 fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
@@ -175,10 +175,10 @@ fn timeout_around_it_reaches_the_command_once() {
         .arg(end_file(&stage));
     let actor = Actor::start(&mut command);
     actor.says("ready");
-    // As when its time is over, and for those who end it before that.
+    // At its timeout, and if it is signalled before.
     let lockfast = children(actor.pid())[0];
     until_watched(lockfast);
-    // Until it waits, timeout(1) does not know its child, and exits when it is signalled.
+    // Before timeout(1) waits it does not know its child, and exits if it is signalled.
     until_in_state(actor.pid(), 'S');
     stop(lockfast);
     actor.signal(Signal::SIGTERM);

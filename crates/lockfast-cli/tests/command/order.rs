@@ -1,4 +1,4 @@
-//! Who gets in before whom: `--shared` beside those that want to be alone, and `--fifo`.
+//! Order of waiters: `--shared` with exclusive waiters, and `--fifo`.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
 use crate::stage::{Actor, HOLD, Stage, outcome, run};
 
-/// Runs until it is told to end; it holds the lock when this returns.
+/// Runs until told to end; it holds the lock when this returns.
 fn holder(lock: &Path, options: &[&str]) -> Actor {
     let holder = begin(lock, options);
     holder.says("ready");
     holder
 }
 
-/// The same, when it has told that it waits.
+/// Returns once the process has reported that it waits.
 fn waiter(lock: &Path, options: &[&str]) -> Actor {
     let waiter = begin(lock, options);
     let complaint = waiter.complaint();
@@ -36,7 +36,7 @@ fn end(mut actor: Actor) {
 }
 
 #[test]
-fn who_shares_does_not_overtake_one_that_waits_to_be_alone() {
+fn a_shared_lock_does_not_overtake_an_exclusive_waiter() {
     let stage = Stage::new();
     for more in [&[][..], &["--protocol", "both"], &["--fifo"]] {
         let lock = stage.path("data.lock");
@@ -54,7 +54,8 @@ fn who_shares_does_not_overtake_one_that_waits_to_be_alone() {
 #[test]
 fn nobody_overtakes_one_that_waits_in_strict_order() {
     let stage = Stage::new();
-    // The free lock is the first one's, although it does not run; otherwise it is anybody's.
+    // The free lock is reserved for the first waiter, although it does not run; otherwise anyone
+    // could take it.
     for (options, newcomer) in [(&["--fifo"][..], Some(75)), (&[], Some(0))] {
         let lock = stage.path(format!("{newcomer:?}"));
         let first = holder(&lock, options);

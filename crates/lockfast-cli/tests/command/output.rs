@@ -1,4 +1,4 @@
-//! Output that can't be written, and text of others in it.
+//! Output that can't be written, and foreign text in it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::stage::{Actor, HOLD, Outcome, Stage, hold, outcome, run};
 
-/// The program, with its output where nothing can be written.
+/// Runs the program with an output that can't be written.
 fn into_full(words: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" >/dev/full"]);
@@ -18,10 +18,8 @@ fn output_that_is_lost_is_an_error_of_every_subcommand() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let _holder = hold(&lock);
-    let trace = stage.path("a.trace");
-    fs::write(&trace, "[]").expect("a file");
-    let [lock, trace, directory] =
-        [lock, trace, stage.path("")].map(|path| path.to_str().expect("plain").to_owned());
+    let [lock, directory] =
+        [lock, stage.path("")].map(|path| path.to_str().expect("plain").to_owned());
     for words in [
         &["--help"][..],
         &["--version"],
@@ -35,7 +33,6 @@ fn output_that_is_lost_is_an_error_of_every_subcommand() {
         &["doctor", &directory],
         &["doctor", "--json", &directory],
         &["completions", "bash"],
-        &["trace-merge", &trace],
     ] {
         let told = into_full(words);
         assert_eq!(told.code, Some(71), "{words:?}: {told:?}");
@@ -44,7 +41,7 @@ fn output_that_is_lost_is_an_error_of_every_subcommand() {
     }
 }
 
-/// A reader that has seen enough ends nothing by an error.
+/// A reader that closes its pipe early causes no error.
 #[test]
 fn a_reader_that_is_gone_is_no_error() {
     let text =
@@ -57,13 +54,13 @@ fn a_reader_that_is_gone_is_no_error() {
     );
 }
 
-/// Names, labels, paths and command lines of others can't reach the terminal as they are.
+/// Foreign names, labels, paths and command lines are escaped before they reach the terminal.
 #[test]
 fn text_of_others_is_escaped_and_cut_in_every_output() {
     let hostile = "\u{1b}]0;x\u{7}\u{202e}\n\t";
     let stage = Stage::new();
     let lock = stage.path(format!("a{hostile}.lock"));
-    // Its name, its path and its arguments are as hostile as they can be.
+    // Hostile name, path and arguments.
     let program = stage.path("p\u{1b}[2J\nq");
     let text = format!("#!/bin/sh\n{HOLD}\n");
     fs::write(&program, text).expect("a script");
@@ -104,7 +101,7 @@ fn text_of_others_is_escaped_and_cut_in_every_output() {
     }
 }
 
-/// A record that another program wrote may have anything in its label.
+/// A record that another program wrote may have any label.
 #[test]
 fn a_label_of_another_program_is_escaped() {
     let stage = Stage::new();
@@ -128,11 +125,11 @@ fn a_label_of_another_program_is_escaped() {
     holder.end();
     let told = attempt(&["--record"]);
     assert_eq!(told.code, Some(0), "{told:?}");
-    assert!(told.errors.contains("died while it held it"), "{told:?}");
+    assert!(told.errors.contains("died while holding it"), "{told:?}");
     assert!(told.errors.contains(shown), "{told:?}");
 }
 
-/// The records with another label, and with the checksums that fit it.
+/// Returns the records with another label and matching checksums.
 fn relabelled(content: &[u8], old: &str, new: &str) -> Vec<u8> {
     const LENGTH: usize = 384;
     let head = content

@@ -115,7 +115,7 @@ fn several_locks_are_taken_all_or_none() {
     assert!(is_free(&first) && is_free(&second));
 }
 
-/// Whoever waits for the first in the order holds none of the later ones, however they were named.
+/// A waiter for the first lock in the order holds none of the later ones, however they were named.
 #[test]
 fn the_order_is_that_of_the_real_paths() {
     let stage = Stage::new();
@@ -218,7 +218,7 @@ fn a_path_that_cannot_be_a_lock_gives_73() {
         assert!(refused.output.is_empty(), "{refused:?}");
         let path = path.display().to_string();
         assert!(refused.errors.contains(&path), "{refused:?}");
-        // It speaks of options of the command, not of methods of the library.
+        // Messages name options of the command, not methods of the library.
         for of_rust in ["(true)", "::", "`open`"] {
             assert!(!refused.errors.contains(of_rust), "{refused:?}");
         }
@@ -228,7 +228,7 @@ fn a_path_that_cannot_be_a_lock_gives_73() {
     symlink(&file, stage.path("link.lock")).expect("a link");
     refused(&stage.path("link.lock"));
 
-    // Root may write everywhere, but not even root in the file system of the processes.
+    // Root may write everywhere except in procfs.
     let unwritable = stage.path("unwritable");
     fs::create_dir(&unwritable).expect("a directory");
     fs::set_permissions(&unwritable, fs::Permissions::from_mode(0o500)).expect("its mode");
@@ -265,9 +265,9 @@ fn a_command_that_cannot_run_gives_126_or_127() {
     assert!(is_free(&lock));
 }
 
-/// Nobody can prevent that, but those who did it by mistake should know.
+/// It can't be prevented, but should be reported to those who did it by mistake.
 #[test]
-fn a_lock_file_that_was_deleted_while_it_was_held_is_told() {
+fn deleting_a_held_lock_file_is_reported() {
     let stage = Stage::new();
     let path = stage.path("job.lock");
     let command = |options: &[&str], text: &str| {
@@ -275,7 +275,7 @@ fn a_lock_file_that_was_deleted_while_it_was_held_is_told() {
         outcome(command.arg(&path).args(["--", "sh", "-c", text]).arg(&path))
     };
     let expected = format!(
-        "lockfast: lock file {} was deleted or replaced while it was held",
+        "lockfast: lock file {} was deleted or replaced while held",
         path.display()
     );
     for options in [&[][..], &["--shared"], &["--permits", "2"]] {

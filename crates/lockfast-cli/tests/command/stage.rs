@@ -1,4 +1,4 @@
-//! A stage with lock files, and actors that speak lines. Order comes from what they say.
+//! A stage with lock files, and actors that print lines. The lines order the tests.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,13 +14,13 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// No wait of a test lasts longer: then it fails.
+/// Limit of every wait of a test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Says that it runs, and ends when it is told something or its input is closed.
+/// Prints that it runs, and ends on a line of input or at its end.
 pub(crate) const HOLD: &str = "echo ready; read line; exit 0";
 
-/// A directory of its own for a test.
+/// A temporary directory of a test.
 #[derive(Debug)]
 pub(crate) struct Stage {
     directory: TempDir,
@@ -37,7 +37,7 @@ impl Stage {
         directory.join(name.as_ref())
     }
 
-    /// The program where everybody may run it, in the directory that everybody may look into from now on.
+    /// Returns a copy of the program that every user may run, and makes the directory accessible.
     pub(crate) fn program_for_everybody(&self) -> PathBuf {
         let program = self.path("lockfast");
         fs::copy(env!("CARGO_BIN_EXE_lockfast"), &program).expect("a copy");
@@ -49,7 +49,7 @@ impl Stage {
     }
 }
 
-/// In front of a command that root starts: it runs as somebody who has no rights.
+/// Returns a prefix that runs a command of root as a user without rights.
 pub(crate) const AS_NOBODY: [&str; 6] = [
     "setpriv",
     "--reuid",
@@ -59,7 +59,7 @@ pub(crate) const AS_NOBODY: [&str; 6] = [
     "--clear-groups",
 ];
 
-/// `lockfast run` with these arguments, and with no signal ignored, whoever runs the tests.
+/// Returns `lockfast run` with these arguments, and with no signal ignored.
 pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new("env");
     command
@@ -68,22 +68,22 @@ pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Co
     command
 }
 
-/// `lockfast run LOCK -- sh -c SCRIPT`.
+/// Returns `lockfast run LOCK -- sh -c SCRIPT`.
 pub(crate) fn script(lock: impl AsRef<OsStr>, script: &str) -> Command {
     let mut command = run([lock]);
     command.args(["--", "sh", "-c", script]);
     command
 }
 
-/// Somebody who holds the lock; it is held when this returns.
+/// Starts a holder, which has the lock when this returns.
 pub(crate) fn hold(lock: impl AsRef<OsStr>) -> Actor {
     let holder = Actor::start(&mut script(lock, HOLD));
     holder.says("ready");
     holder
 }
 
-/// Two that hold one of the locks each and wait for the other, by a `lockfast run` with these options,
-/// which does not inherit the first.
+/// Starts two processes that each hold one lock and wait for the other, with a `lockfast run` with
+/// these options, which does not inherit the first lock.
 pub(crate) fn deadlocked([one, other]: [&Path; 2], options: &[&str]) -> [Actor; 2] {
     let mut actors = [(one, other), (other, one)].map(|(outer, inner)| {
         let text = "echo ready; read line; exec \"$0\" run \"$@\" -- true";
@@ -100,7 +100,9 @@ pub(crate) fn deadlocked([one, other]: [&Path; 2], options: &[&str]) -> [Actor; 
     actors
 }
 
-/// Can the lock be had at once?
+/// Whether the lock can be had at once.
+///
+/// A process that was killed closes its output before its locks: see [`becomes_free`].
 pub(crate) fn is_free(lock: impl AsRef<OsStr>) -> bool {
     let mut attempt = run([OsStr::new("-n"), lock.as_ref()]);
     match Actor::start(attempt.args(["--", "true"])).end().code() {
@@ -108,6 +110,15 @@ pub(crate) fn is_free(lock: impl AsRef<OsStr>) -> bool {
         Some(75) => false,
         other => panic!("the attempt ended with {other:?}"),
     }
+}
+
+/// Waits until the lock can be had. A process that was killed, or that inherited the lock, may still be
+/// about to close it.
+#[track_caller]
+pub(crate) fn becomes_free(lock: impl AsRef<OsStr>, options: &[&str]) {
+    let mut next = run(["-w", "60"]);
+    let next = outcome(next.args(options).arg(lock).args(["--", "true"]));
+    assert_eq!(next.code, Some(0), "{options:?}: {next:?}");
 }
 
 /// How a command ended and what it said.
@@ -118,7 +129,7 @@ pub(crate) struct Outcome {
     pub(crate) errors: String,
 }
 
-/// Runs it to its end, with nothing to read.
+/// Runs a command to its end, without input.
 pub(crate) fn outcome(command: &mut Command) -> Outcome {
     let mut actor = Actor::start(command);
     actor.close_input();
@@ -130,7 +141,7 @@ pub(crate) fn outcome(command: &mut Command) -> Outcome {
     }
 }
 
-/// The children of a process.
+/// Returns the children of a process.
 pub(crate) fn children(pid: Pid) -> Vec<Pid> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let list = fs::read_to_string(path).unwrap_or_default();
@@ -140,7 +151,7 @@ pub(crate) fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// A process that is killed when the test is over.
+/// A process that is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Actor {
     pid: Pid,
@@ -171,25 +182,25 @@ impl Actor {
         self.pid
     }
 
-    /// Its next line.
+    /// Returns its next line.
     #[track_caller]
     pub(crate) fn hear(&self) -> String {
         self.output.recv_timeout(DEADLINE).expect("a line")
     }
 
-    /// Its next line is this one.
+    /// Waits for this line.
     #[track_caller]
     pub(crate) fn says(&self, line: &str) {
         assert_eq!(self.hear(), line);
     }
 
-    /// Its next line on standard error.
+    /// Returns its next line on standard error.
     #[track_caller]
     pub(crate) fn complaint(&self) -> String {
         self.errors.recv_timeout(DEADLINE).expect("a complaint")
     }
 
-    /// Nobody has its output open any more, and nothing more was said.
+    /// Waits until its output is closed, and expects no further line.
     #[track_caller]
     pub(crate) fn falls_silent(&self) {
         let more = self.output.recv_timeout(DEADLINE);
@@ -209,7 +220,7 @@ impl Actor {
         signal::kill(self.pid, signal).expect("it lives");
     }
 
-    /// How it ended; its descendants may go on.
+    /// Waits for its end; its descendants may continue.
     #[track_caller]
     pub(crate) fn end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it ends once");
@@ -222,7 +233,7 @@ impl Actor {
         status.expect("its status")
     }
 
-    /// What it said on standard error that was not heard yet, to the end.
+    /// Returns the rest of its standard error.
     pub(crate) fn complaints(&self) -> String {
         rest(&self.errors).join("\n")
     }
@@ -253,7 +264,7 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     told
 }
 
-/// All lines up to the end.
+/// Returns all lines up to the end.
 #[track_caller]
 fn rest(lines: &Receiver<String>) -> Vec<String> {
     let deadline = Instant::now() + DEADLINE;
@@ -267,7 +278,7 @@ fn rest(lines: &Receiver<String>) -> Vec<String> {
     }
 }
 
-/// Returns when the kernel has the process in the queue of some lock.
+/// Waits until the kernel has queued the process for a lock.
 #[track_caller]
 pub(crate) fn until_waiting(pid: Pid) {
     let deadline = Instant::now() + DEADLINE;

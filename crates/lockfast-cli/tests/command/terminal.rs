@@ -1,4 +1,4 @@
-//! What is seen while waiting, and the keyboard.
+//! Progress on a terminal, and the keyboard.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 #[test]
-fn without_a_terminal_a_line_tells_of_the_wait() {
+fn without_a_terminal_a_line_reports_the_wait() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut holder = hold(&lock);
@@ -33,7 +33,7 @@ fn without_a_terminal_a_line_tells_of_the_wait() {
 }
 
 #[test]
-fn on_a_terminal_a_spinner_tells_of_the_wait_and_is_cleared() {
+fn on_a_terminal_a_spinner_reports_the_wait_and_is_cleared() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut holder = hold(&lock);
@@ -70,9 +70,9 @@ fn a_permit_is_not_called_a_lock() {
     assert_eq!(waiter.end().code(), Some(0));
 }
 
-/// Nothing is painted over what runs in the foreground.
+/// Nothing is painted over the program in the foreground.
 #[test]
-fn in_the_background_a_line_tells_of_the_wait() {
+fn in_the_background_a_line_reports_the_wait() {
     let stage = Stage::new();
     let lock = stage.path("job.lock");
     let mut holder = hold(&lock);
@@ -117,7 +117,7 @@ fn the_keyboard_interrupts_the_command_once() {
         until [ \"$line\" = end ]; do read line; done";
     let mut terminal = Terminal::run(&script(stage.path("job.lock"), text));
     terminal.shows("ready\r\n");
-    // When this has been passed on, lockfast is past the start of the command.
+    // Once this is passed on, lockfast has started the command.
     terminal.signal(Signal::SIGUSR1);
     terminal.shows("signalled\r\n");
     // While lockfast is stopped the command handles the interrupt; a second one would show.
@@ -125,7 +125,7 @@ fn the_keyboard_interrupts_the_command_once() {
     terminal.types("\u{3}");
     terminal.shows("interrupted\r\n");
     terminal.signal(Signal::SIGCONT);
-    // When these have been passed on, one after the other, lockfast has seen the interrupt too.
+    // Once these are passed on, one after the other, lockfast has handled the interrupt too.
     for _ in 0..2 {
         terminal.signal(Signal::SIGUSR1);
         terminal.shows("signalled\r\n");
@@ -180,15 +180,15 @@ fn a_hangup_of_the_terminal_reaches_the_command_of_a_session_leader() {
     drop(open);
 }
 
-/// A terminal, and a program that is the leader of its session.
+/// A terminal and a program that leads its session.
 pub(crate) struct Terminal {
     keyboard: Option<File>,
     screen: Receiver<Vec<u8>>,
-    /// Reads the screen, until the socket beside it is closed.
+    /// Reads the screen until the socket is closed.
     reader: Option<(UnixStream, JoinHandle<()>)>,
     /// Everything that was shown.
     seen: String,
-    /// How much of it was looked at.
+    /// Length of the part that was checked.
     looked: usize,
     pid: Pid,
     child: Option<Child>,
@@ -237,7 +237,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until this is on the screen, behind what was waited for before.
+    /// Waits until the text is on the screen, after the texts of earlier waits.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
         let deadline = Instant::now() + DEADLINE;
@@ -254,7 +254,7 @@ impl Terminal {
         }
     }
 
-    /// Everything that was shown.
+    /// Returns everything that was shown.
     pub(crate) fn seen(&self) -> &str {
         &self.seen
     }
@@ -264,7 +264,7 @@ impl Terminal {
         keyboard.write_all(text.as_bytes()).expect("it takes keys");
     }
 
-    /// Closes the side of the user, as a terminal emulator does when its window is closed.
+    /// Closes the user's side, as a terminal emulator does with its window.
     fn hang_up(&mut self) {
         let (stop, reader) = self.reader.take().expect("it hangs up once");
         drop(stop);
@@ -272,7 +272,7 @@ impl Terminal {
         self.keyboard = None;
     }
 
-    /// Stops the program, and waits until it is stopped.
+    /// Stops the program, and waits until it has stopped.
     fn stop(&self) {
         self.signal(Signal::SIGSTOP);
         let status = format!("/proc/{}/status", self.pid);
@@ -290,7 +290,7 @@ impl Terminal {
         signal::kill(self.pid, signal).expect("it lives");
     }
 
-    /// The code that it ended with; all that was shown is in `seen` then.
+    /// Waits for the exit code; `seen` then has everything that was shown.
     #[track_caller]
     pub(crate) fn end(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("it ends once");
@@ -316,7 +316,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The two ends of a new terminal, wide enough for long paths. No other process inherits them.
+/// Opens a new terminal, wide enough for long paths. No other process inherits its ends.
 fn open_terminal() -> (File, File) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let user = posix_openpt(flags).expect("a terminal");
@@ -336,7 +336,7 @@ fn open_terminal() -> (File, File) {
     (File::from(OwnedFd::from(user)), program)
 }
 
-/// Is there something to read, before the other one is closed?
+/// Whether there is something to read before the other side is closed.
 fn is_readable_before(file: &File, other: &UnixStream) -> bool {
     let wanted = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut both = [wanted(file.as_fd()), wanted(other.as_fd())];

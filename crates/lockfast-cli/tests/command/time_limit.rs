@@ -1,8 +1,8 @@
-//! `--time-limit`: how long the command may run.
+//! `--time-limit`: the limit of the command's run time.
 
 use std::process::Command;
 
-use crate::stage::{Actor, Outcome, Stage, is_free, outcome, run};
+use crate::stage::{Actor, Outcome, Stage, becomes_free, is_free, outcome, run};
 
 fn limited(stage: &Stage, options: &[&str], command: &[&str]) -> Command {
     let mut limited = run(["--time-limit", "200ms"]);
@@ -27,20 +27,20 @@ fn all_of_its_group_are_ended_and_nobody_else() {
     let stage = Stage::new();
     let text = "sh -c 'sleep 1000' & sh -c 'sleep 1000'; echo next";
     let command = limited(&stage, &[], &["sh", "-c", text]);
-    // Of the group in which lockfast is started.
+    // In the group that lockfast was started in.
     let mut around = Command::new("sh");
     around.args(["-c", "\"$@\"; echo $?", "sh"]);
     around.arg(command.get_program()).args(command.get_args());
     let mut actor = Actor::start(&mut around);
     actor.says("124");
     assert_eq!(actor.end().code(), Some(0));
-    // Nobody has its output open any more.
+    // All copies of its output are closed.
     actor.falls_silent();
-    assert!(is_free(stage.path("job.lock")));
+    becomes_free(stage.path("job.lock"), &[]);
 }
 
 #[test]
-fn what_does_not_end_is_killed_with_137() {
+fn a_command_that_does_not_end_is_killed_with_137() {
     let stage = Stage::new();
     let text = "trap '' TERM; sleep 1000 & sleep 1000; sleep 1000";
     for option in ["-k", "--kill-after"] {
@@ -72,7 +72,7 @@ fn the_signal_can_be_chosen() {
     assert_eq!(alone.code, Some(64), "{alone:?}");
 }
 
-/// In the foreground the command alone is signalled, as with timeout(1).
+/// With `--foreground` only the command is signalled, as in timeout(1).
 #[test]
 fn in_the_foreground_the_command_alone_is_ended() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! A real terminal: a window of `tmux`, whose keys are pressed and whose screen is read.
+//! A real terminal: a window of `tmux`, with key presses and a readable screen.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use crate::stage::{DEADLINE, Stage};
 
-/// A window with a shell in it. Its server is this one's alone, and ends with it.
+/// A window with a shell. Its server is private and ends with it.
 #[derive(Debug)]
 pub(crate) struct Tmux {
     name: String,
-    /// Where the server's socket is.
+    /// Path of the server's socket.
     directory: PathBuf,
 }
 
 impl Tmux {
-    /// `$LOCKFAST` is the program there.
+    /// Opens a window in which `$LOCKFAST` is the program.
     pub(crate) fn open(stage: &Stage, environment: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -30,7 +30,7 @@ impl Tmux {
         command.env("LOCKFAST", env!("CARGO_BIN_EXE_lockfast"));
         command.env_remove("NO_COLOR");
         command.envs(environment.iter().copied());
-        // As users have it, whatever the one who runs the tests ignores.
+        // As for users, regardless of the signals that the test runner ignores.
         command.arg("exec env --default-signal sh -i");
         succeed(&mut command);
         tmux.shows_when("a prompt", |screen| !screen.trim().is_empty());
@@ -43,17 +43,17 @@ impl Tmux {
         self.press("Enter");
     }
 
-    /// Presses a key by its name, or types text that is no name.
+    /// Presses a key by its name, or types other text.
     pub(crate) fn press(&self, key: &str) {
         succeed(self.command().args(["send-keys", "--", key]));
     }
 
-    /// What can be seen.
+    /// Returns the visible text.
     pub(crate) fn screen(&self) -> String {
         self.captured(&[])
     }
 
-    /// The same, with what makes colours.
+    /// Returns the visible text with colour codes.
     pub(crate) fn coloured_screen(&self) -> String {
         self.captured(&["-e"])
     }
@@ -64,13 +64,13 @@ impl Tmux {
         String::from_utf8(output.stdout).expect("tmux speaks UTF-8")
     }
 
-    /// Waits until this can be seen.
+    /// Waits until the text is visible.
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) -> String {
         self.shows_when(text, |screen| screen.contains(text))
     }
 
-    /// Waits until the screen is like that.
+    /// Waits until the screen meets the condition.
     #[track_caller]
     pub(crate) fn shows_when(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + DEADLINE;
@@ -80,12 +80,12 @@ impl Tmux {
                 return screen;
             }
             assert!(Instant::now() < deadline, "no {what:?} in:\n{screen}");
-            // Only so that asking does not take the processor from those who are asked about.
+            // Leaves the processor to the programs under test.
             thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// What tmux knows of the window, for example `alternate_on`.
+    /// Returns a property of the window, for example `alternate_on`.
     pub(crate) fn property(&self, name: &str) -> String {
         let mut command = self.command();
         let format = format!("#{{{name}}}");
@@ -120,7 +120,8 @@ impl Drop for Tmux {
     }
 }
 
-/// Is there a `tmux`? Without it these tests can't run, and `cargo xtask test` installs it.
+/// Whether `tmux` is installed, without which these tests can't run; `cargo xtask test` installs
+/// it.
 #[track_caller]
 fn succeed(command: &mut Command) -> Output {
     let output = command
@@ -130,7 +131,7 @@ fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// For the shell of a window.
+/// Quotes a text for the shell of a window.
 pub(crate) fn quoted(path: &Path) -> String {
     format!("'{}'", path.to_str().expect("a plain path"))
 }

@@ -6,19 +6,19 @@ use crate::page::Page;
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) page: &'static str,
-    /// The line of the page on which the block begins.
+    /// Line of the page on which the block begins.
     pub(crate) line: usize,
     pub(crate) lines: Vec<&'static str>,
 }
 
 impl Block {
-    /// Its name as a test.
+    /// Returns its name as a test.
     pub(crate) fn name(&self, kind: &str) -> String {
         format!("{kind}::{}:{}", self.page, self.line)
     }
 }
 
-/// The blocks of a page that are in that language.
+/// Returns the blocks of a page in that language.
 pub(crate) fn blocks(page: &Page, language: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut lines = page.text.lines().zip(1..);

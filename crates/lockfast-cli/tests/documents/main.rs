@@ -1,9 +1,11 @@
-//! The examples of the documents work as they are shown: commands, their output, and programs in Rust.
+//! The examples of the documents work as shown: commands, their output, and Rust programs.
 //!
-//! Each block of a page is a test of its own, which runs in a fresh directory. The blocks in Python are
-//! run by the tests of the Python package.
+//! Each block of a page is a separate test, which runs in a fresh directory. The tests of the
+//! Python package run the Python blocks.
 
 mod block;
+mod links;
+mod map;
 mod normal;
 mod page;
 mod promises;
@@ -14,10 +16,12 @@ mod works_with;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let trials = [
+        links::trials(),
+        map::trials(),
         promises::trials(),
         shell::trials(),
         rust::trials(),
@@ -25,26 +29,6 @@ fn main() -> ExitCode {
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// A test by its name; it fails by panicking.
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-}
-
-/// A test that is left out where it lacks something that it needs.
-fn trial_needing(
-    name: &str,
-    needed: Result<(), &str>,
-    test: impl FnOnce() + Send + 'static,
-) -> Trial {
-    match needed {
-        Ok(()) => trial(name, test),
-        Err(reason) => left_out(name, reason),
-    }
 }
 
 /// Fails with the reason why programs are not built by Cargo for this build of the command.
@@ -56,17 +40,11 @@ fn cargo_builds() -> Result<(), &'static str> {
     }
 }
 
-/// Fails with the reason why the sessions of the pages can't be had here.
+/// Fails with the reason why the sessions of the pages can't run.
 fn sessions() -> Result<(), &'static str> {
     if cfg!(target_os = "linux") {
         Ok(())
     } else {
         Err("what `lockfast ls` shows is read from the kernel of Linux")
     }
-}
-
-/// A test that is left out, and counted, for that reason.
-fn left_out(name: &str, reason: &str) -> Trial {
-    eprintln!("{name} is left out: {reason}");
-    trial(name, || {}).with_ignored_flag(true)
 }

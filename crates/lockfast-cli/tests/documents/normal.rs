@@ -1,23 +1,23 @@
-//! Texts without what differs from run to run: process numbers, times, users, the directory.
+//! Texts without the parts that differ from run to run: pids, times, users, the directory.
 
 use std::path::Path;
 
-/// The directory in which the pages' examples are run.
+/// Directory in which the examples run.
 const DIRECTORY: &str = "/srv/jobs";
 
-/// Units of the times that are printed.
+/// Units of printed times.
 const UNITS: [&str; 4] = ["µs", "ms", "s", "seconds"];
 
-/// A line of output as it is compared: one space for any number of them, `N` for a number of several
+/// Normalizes a line of output: one space for any number of them, `N` for a number of several
 /// digits, `T` for a time.
 pub(crate) fn normal(line: &str, directory: &Path) -> String {
     let line = without_escapes(line).replace(&*directory.to_string_lossy(), DIRECTORY);
-    // The shell's words for a command that was killed differ between a script and a terminal.
+    // The shell reports a killed command differently in a script and on a terminal.
     if line.contains(" Killed ") {
         return "Killed".to_owned();
     }
     let line = match line.split_once(": ") {
-        // The file system of the directory, and where it is mounted.
+        // The directory's file system and mount point.
         Some((path, system)) if path == DIRECTORY && system.ends_with(')') => {
             format!("{path}: FILE SYSTEM")
         }
@@ -37,7 +37,7 @@ pub(crate) fn normal(line: &str, directory: &Path) -> String {
     normal.join(" ")
 }
 
-/// Whether it is a number of one digit, or what stands for others.
+/// Whether it is a number of one digit, or the placeholder for others.
 fn is_number(word: &str) -> bool {
     word == "N" || matches!(word.as_bytes(), [digit] if digit.is_ascii_digit())
 }
@@ -48,7 +48,7 @@ fn user() -> String {
     name.unwrap_or_default()
 }
 
-/// A word with its numbers made alike.
+/// Normalizes the numbers of a word.
 fn number_or_time(word: &str) -> String {
     let mut normal = String::new();
     let mut rest = word;
@@ -81,7 +81,7 @@ fn number_or_time(word: &str) -> String {
     normal
 }
 
-/// The text without what makes a terminal show it in colours.
+/// Removes the colour codes from a text.
 fn without_escapes(line: &str) -> String {
     let mut plain = String::new();
     let mut chars = line.chars();

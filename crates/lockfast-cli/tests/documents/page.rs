@@ -26,9 +26,34 @@ pub(crate) const PAGES: [Page; 4] = [
     page!("crates/lockfast-python/README.md"),
 ];
 
+/// The documents of the design.
+pub(crate) const DESIGN: [Page; 21] = [
+    page!("docs/design/README.md"),
+    page!("docs/design/kernel-locks.md"),
+    page!("docs/design/protocol.md"),
+    page!("docs/design/waiting.md"),
+    page!("docs/design/async.md"),
+    page!("docs/design/hand-off.md"),
+    page!("docs/design/linger.md"),
+    page!("docs/design/fifo.md"),
+    page!("docs/design/semaphore.md"),
+    page!("docs/design/identity.md"),
+    page!("docs/design/opening.md"),
+    page!("docs/design/fork.md"),
+    page!("docs/design/deadlocks.md"),
+    page!("docs/design/names.md"),
+    page!("docs/design/owner-record.md"),
+    page!("docs/design/windows.md"),
+    page!("docs/design/inspect.md"),
+    page!("docs/design/macros.md"),
+    page!("docs/design/command.md"),
+    page!("docs/design/python.md"),
+    page!("docs/design/tests.md"),
+];
+
 pub(crate) const WORKS_WITH: Page = PAGES[2];
 
-/// Other texts that promise something.
+/// Other texts that make promises.
 pub(crate) const OTHERS: [Page; 9] = [
     page!("DESIGN.md"),
     page!("PLATFORM.md"),
@@ -41,7 +66,7 @@ pub(crate) const OTHERS: [Page; 9] = [
     page!("crates/lockfast-cli/src/args.rs"),
 ];
 
-/// The clone that the pages belong to.
+/// Returns the clone that the pages belong to.
 pub(crate) fn clone() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.join("../..").canonicalize().expect("the repository")

@@ -1,12 +1,12 @@
-//! Sentences and examples that were once in the pages and mislead.
+//! Sentences and examples that were once in the pages and were misleading.
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial;
 
 use crate::block::{Block, blocks};
-use crate::page::{OTHERS, PAGES, Page, WORKS_WITH};
-use crate::trial;
+use crate::page::{DESIGN, OTHERS, PAGES, Page, WORKS_WITH};
 
-/// Each with the reason.
+/// The sentences, each with the reason.
 const UNTRUE: [(&str, &str); 9] = [
     (
         "nothing polls",
@@ -47,12 +47,12 @@ const UNTRUE: [(&str, &str); 9] = [
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let pages = PAGES.iter().chain(&OTHERS);
+    let pages = PAGES.iter().chain(&DESIGN).chain(&OTHERS);
     let sentences = pages.map(|page| {
         let name = format!("promises::{}", page.name);
         trial(&name, || has_no_untrue_sentence(page))
     });
-    // Where what happens then is shown.
+    // Unless the page shows the result.
     let pages = PAGES.iter().filter(|page| page.name != WORKS_WITH.name);
     let examples = pages.map(|page| {
         let name = format!("promises::{} run and flock", page.name);
@@ -62,7 +62,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn has_no_untrue_sentence(page: &Page) {
-    // A sentence may go over several lines, of a comment too.
+    // A sentence may span several lines, also in comments.
     let words = page.text.split_whitespace();
     let words = words.filter(|word| !matches!(*word, "//!" | "///" | "#"));
     let text = words.collect::<Vec<_>>().join(" ").to_lowercase();
@@ -84,7 +84,7 @@ fn run_and_flock_are_not_on_one_file(page: &Page) {
     }
 }
 
-/// The lock files that a block uses by that command with its own kind of lock.
+/// Returns the lock files that a block uses with that command and its default kind of lock.
 fn locks(block: &Block, command: &str) -> Vec<&'static str> {
     let lines = block
         .lines

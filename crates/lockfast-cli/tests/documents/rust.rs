@@ -1,6 +1,6 @@
-//! Programs in Rust that the pages show: each is compiled as it stands, and run.
+//! Rust programs of the pages: each is compiled as it stands, and run.
 //!
-//! A block without a `main` is what a user pastes into a function that returns a `Result`.
+//! A block without a `main` is code for a function that returns a `Result`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,20 +9,21 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 use serde_json::Value;
 
 use crate::block::{Block, blocks};
+use crate::cargo_builds;
 use crate::normal::normal;
 use crate::page::{self, PAGES};
 use crate::session::{Session, until_the_end};
-use crate::{cargo_builds, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     all()
         .into_iter()
         .map(|block| {
             let name = block.name("rust");
-            trial_needing(&name, cargo_builds(), move || compiles_and_runs(&block))
+            trial_needing!(&name, cargo_builds(), move || compiles_and_runs(&block))
         })
         .collect()
 }
@@ -39,7 +40,7 @@ fn compiles_and_runs(block: &Block) {
     let mut command = Command::new(program);
     let (output, succeeds) = until_the_end(command.current_dir(&directory));
     assert!(succeeds, "{output}");
-    // What is printed stands beside the line that prints it.
+    // The expected output is in a comment on the line that prints it.
     let shown = block.lines.iter().filter(|line| line.contains("println!("));
     let shown = shown.filter_map(|line| line.split_once(" // "));
     let shown: Vec<_> = shown.map(|(_, text)| normal(text, &directory)).collect();
@@ -57,7 +58,7 @@ fn program_name(block: &Block) -> String {
     format!("{}-{}", page.to_string_lossy().to_lowercase(), block.line)
 }
 
-/// The programs that could be compiled, of all blocks, by their names.
+/// Compiles the programs of all blocks and returns those that succeeded, by name.
 fn programs() -> &'static HashMap<String, PathBuf> {
     static PROGRAMS: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
     PROGRAMS.get_or_init(compile)
@@ -66,7 +67,7 @@ fn programs() -> &'static HashMap<String, PathBuf> {
 fn compile() -> HashMap<String, PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents");
     let sources = folder.join("src/bin");
-    // Those of an earlier text of the pages are not meant.
+    // Ignores programs of earlier versions of the pages.
     let _ = fs::remove_dir_all(&sources);
     fs::create_dir_all(&sources).expect("a directory");
     let library = page::clone().join("crates/lockfast");
@@ -102,7 +103,7 @@ fn compile() -> HashMap<String, PathBuf> {
         .collect()
 }
 
-/// The program that was built, if the message is about one: its name and its path.
+/// Returns the name and path of the program, if the message is about a built one.
 fn program(message: &Value) -> Option<(String, PathBuf)> {
     let path = PathBuf::from(message["executable"].as_str()?);
     Some((message["target"]["name"].as_str()?.to_owned(), path))
@@ -110,7 +111,7 @@ fn program(message: &Value) -> Option<(String, PathBuf)> {
 
 fn whole(block: &Block) -> String {
     let text = block.lines.join("\n");
-    // Guards are bound to be held.
+    // Guards are bound to variables to hold them.
     let allowed = "#![allow(unused)]\n";
     if text.contains("fn main()") {
         format!("{allowed}{text}\n")

@@ -1,4 +1,4 @@
-//! A shell on a terminal, in a fresh directory with all that the pages' commands need.
+//! A shell on a terminal, in a fresh directory with everything that the pages' commands need.
 
 use std::fs;
 use std::io::Read;
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 
 use crate::page;
 
-/// A session that lasts longer hangs.
+/// Limit after which a session counts as hanging.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Stands before the code of a command that has ended.
+/// Printed before the code of a command that has ended.
 const MARK: char = '\u{1e}';
 
-/// The jobs of the pages. They end at once, unless they are to go on.
+/// The jobs of the pages. They end at once, unless they are to continue.
 const JOBS: [&str; 6] = ["backup", "sync", "report", "train", "print", "deploy"];
 
 /// A directory for one block.
@@ -43,7 +43,7 @@ impl Session {
             session.add_script(job, "if [ -e go-on ]; then exec sleep 600; fi");
         }
         for lock in ["a", "b"] {
-            // Once somebody else has it, it waits for it.
+            // If another process holds the lock, it waits for it.
             let text = format!(
                 "while lockfast status {lock}.lock >/dev/null; do sleep 0.02; done\n\
                  exec lockfast run -q {lock}.lock -- true"
@@ -80,13 +80,13 @@ impl Session {
         self
     }
 
-    /// Runs the commands one after the other. One that ends in `&` goes on; the next one begins when it
-    /// holds its lock, or waits for it.
+    /// Runs the commands one after the other. A command that ends in `&` continues; the next one
+    /// begins when it holds its lock or waits for it.
     pub(crate) fn run(&self, commands: &[String]) -> Vec<Told> {
         let directory = self.path();
         let script = directory.join(".session");
         fs::write(&script, text(commands)).expect("a script");
-        // It gives the shell a terminal, where a table is drawn.
+        // Gives the shell a terminal, on which tables are drawn.
         let mut terminal = Command::new("script");
         terminal
             .args(["--quiet", "--command"])
@@ -132,20 +132,20 @@ fn text(commands: &[String]) -> String {
                 "until [ $(locks) -gt $before ]; do sleep 0.02; done; rm go-on; true\n",
             )
         } else if command.contains("--deadlocks .") {
-            // Those who are to wait for each other need some time.
+            // Processes that deadlock need some time to do so.
             let until_found = "until ! lockfast ls --deadlocks . >/dev/null; do sleep 0.02; done\n";
             (until_found, "")
         } else {
             ("", "")
         };
-        // The next command may ask for the code of this one.
+        // The next command may read this one's code.
         let end = format!("code=$?; printf '{MARK}%s\\n' $code; (exit $code)\n");
         [before, command, "\n", after, &end].concat()
     });
     std::iter::once(begin.to_owned()).chain(commands).collect()
 }
 
-/// A search path with the command that was built, and with Cargo.
+/// Returns a search path with the built command and Cargo.
 fn programs() -> std::ffi::OsString {
     let own = Path::new(env!("CARGO_BIN_EXE_lockfast"));
     let cargo = Path::new(env!("CARGO"));
@@ -155,10 +155,10 @@ fn programs() -> std::ffi::OsString {
     std::env::join_paths(all).expect("they were separated before")
 }
 
-/// All that the program prints, and whether it succeeded. It is killed if it hangs.
+/// Returns the program's output, and whether it succeeded. A hanging program is killed.
 pub(crate) fn until_the_end(command: &mut Command) -> (String, bool) {
     let mut child = command
-        // Open, so that the terminal goes on.
+        // Open, so that the terminal stays open.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -1,15 +1,16 @@
-//! Commands of the pages: `sh` blocks, whose lines must succeed, and `console` blocks, whose output must be
-//! the real one.
+//! Commands of the pages: `sh` blocks must succeed, and `console` blocks must also have the shown
+//! output.
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Completion, Trial};
+use lockfast_testing::trial_needing;
 
 use crate::block::{Block, blocks};
 use crate::normal::normal;
 use crate::page::PAGES;
 use crate::session::{Session, Told};
-use crate::{left_out, sessions, trial_needing};
+use crate::sessions;
 
-/// Lines that are not run, by how they begin, and why.
+/// Lines that are not run: their beginnings, and the reasons.
 const NOT_RUN: [(&str, &str); 3] = [
     ("cargo xtask test", "it is what runs this test"),
     (
@@ -35,16 +36,21 @@ pub(crate) fn trials() -> Vec<Trial> {
             let name = block.name("shell");
             if block.lines.iter().any(|line| not_run(line).is_none()) {
                 let test = move || lines_succeed(&block);
-                trials.push(trial_needing(&name, sessions(), test));
+                trials.push(trial_needing!(&name, sessions(), test));
             }
         }
         for block in blocks(page, "console") {
             let name = block.name("console");
             let test = move || prints_what_is_shown(&block);
-            trials.push(trial_needing(&name, sessions(), test));
+            trials.push(trial_needing!(&name, sessions(), test));
         }
     }
     trials
+}
+
+/// A line that is no test: it shows as ignored, with the reason.
+fn left_out(name: &str, reason: &'static str) -> Trial {
+    Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
 }
 
 fn not_run(line: &str) -> Option<&'static str> {
@@ -52,17 +58,16 @@ fn not_run(line: &str) -> Option<&'static str> {
     found.map(|(_, reason)| *reason)
 }
 
-/// The line without its comment.
+/// Removes the comment from a line.
 fn command(line: &str) -> &str {
     line.split_once(" # ")
         .map_or(line, |(command, _)| command)
         .trim_end()
 }
 
-/// The command that is run for a line of a page.
+/// Returns the command to run for a line of a page.
 ///
-/// Instead of building the command again, the one that was built is used. Commands for a crate run in
-/// one.
+/// The built command is used instead of building it again. Commands for a crate run within one.
 fn as_run(line: &str) -> String {
     let command = command(line);
     if let Some(arguments) = command.strip_prefix("cargo run --release -- ") {
@@ -79,7 +84,7 @@ fn lines_succeed(block: &Block) {
     let commands: Vec<_> = lines.map(|line| as_run(line)).collect();
     let session = Session::new().with_a_crate();
     for (Told { lines, code }, command) in session.run(&commands).iter().zip(&commands) {
-        // It looks at the whole machine, where another program may have one.
+        // It looks at the whole machine, where another program may have a deadlock.
         let is_told = command == "lockfast ls --deadlocks" && *code == 75;
         assert!(
             *code == 0 || is_told,
@@ -111,7 +116,7 @@ fn prints_what_is_shown(block: &Block) {
             .collect();
         let mut shown: Vec<_> = shown.iter().map(|line| normal(line, &directory)).collect();
         if command.contains("--deadlocks") {
-            // A circle may be told from each of its members on.
+            // A circle may be printed from any of its members.
             printed.sort_unstable();
             shown.sort_unstable();
         }

@@ -1,5 +1,5 @@
-//! The rows of the table in `docs/works-with.md` that are about the command, and about Cargo. The others
-//! are tested with the library.
+//! Rows of the table in `docs/works-with.md` about the command and Cargo. The library's tests have
+//! the others.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,13 +8,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use libtest_mimic::Trial;
+use lockfast_testing::{trial, trial_needing};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
+use crate::cargo_builds;
 use crate::page::WORKS_WITH;
 use crate::session::until_the_end;
-use crate::{cargo_builds, trial, trial_needing};
 
 const PROTOCOLS: [&str; 3] = ["fcntl", "flock", "both"];
 
@@ -34,12 +35,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     for (protocol, together) in row("cargo") {
         let name = format!("works_with::{protocol}_cargo");
         let test = move || cargo_is_met(protocol, together);
-        trials.push(trial_needing(&name, cargo_builds(), test));
+        trials.push(trial_needing!(&name, cargo_builds(), test));
     }
     trials
 }
 
-/// Whether each protocol works together with that program, as the page says.
+/// Whether each protocol works together with that program, according to the page.
 fn row(program: &str) -> Vec<(&'static str, bool)> {
     let mut lines = WORKS_WITH.text.lines();
     let cells = lines.find_map(|line| line.strip_prefix(&format!("| {program} | ")));
@@ -59,7 +60,7 @@ fn lockfast<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Command {
     command
 }
 
-/// `lockfast run` on that file, which does not wait.
+/// Runs `lockfast run` on that file, without waiting.
 fn run(protocol: &str, lock: &Path) -> Command {
     let mut command = lockfast(["run", "-n", "-q", "--protocol", protocol]);
     command.arg(lock).arg("--");
@@ -90,7 +91,7 @@ fn commands_meet(protocol: &str, words: &[&str], together: bool) {
     holder.leaves();
 }
 
-/// Cargo builds under a lock in the directory of what it builds.
+/// Cargo builds under a lock in its target directory.
 fn cargo_is_met(protocol: &str, together: bool) {
     let place = tempfile::tempdir().expect("a directory");
     let lock = place.path().join("target/debug/.cargo-lock");
@@ -121,7 +122,7 @@ fn cargo_is_met(protocol: &str, together: bool) {
     assert!(build.wait().expect("its status").success());
 }
 
-/// A crate whose build script reads a pipe, by the path of the pipe.
+/// Creates a crate whose build script reads a pipe, and returns the path of the pipe.
 fn crate_that_waits(place: &TempDir) -> std::path::PathBuf {
     let at = |name: &str| place.path().join(name);
     let pipe = at("pipe");

@@ -1,7 +1,7 @@
 """Locks between processes: released when a holder crashes, waited for in the kernel, with time-outs.
 
 lock = lockfast.Lock("nightly.lock")
-with lock:                              # waits as long as it takes
+with lock:                              # waits until it is acquired
     ...
 with lock.acquire(timeout=5):           # lockfast.Timeout after five seconds
     ...

@@ -5,35 +5,37 @@ from functools import wraps
 from lockfast._lockfast import Lock, ReentrantLock, RwLock, Semaphore
 from lockfast._names import name_of
 
-# What the compiler notes of a function; the module `inspect` would take as long to import as all else.
+# Flags of code objects. Importing `inspect` for them would take as long as importing the whole package.
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
 
 def locked(path=None, *, timeout=None, **options):
-    """Runs the function alone.
+    """Runs the function while it holds an exclusive lock.
 
-    `@locked` names the lock after module and function; `@locked("state.lock", timeout=5)` by a path.
+    `@locked` names the lock after the module and the function; `@locked("state.lock", timeout=5)` opens it
+    at a path.
 
-    A function of a script, or of a module outside of packages, has the lock of its file's directory:
-    scripts of one name in two directories do not share it. A function of a package has one lock wherever
-    the package lies, and so do packages of one name. Where that is not meant, and where a script moves
-    to another directory with each release, give a path, or a lock: `@locked(Lock.named("nightly"))`.
+    The name of a function of a script, or of a module outside packages, depends on the directory of the
+    file: two scripts of one name in different directories have different locks. A function of a package
+    has the same lock wherever the package is installed, and shares it with packages of the same name. Pass
+    a path or a lock if you need something else, for example because a script moves to another directory
+    with each release: `@locked(Lock.named("nightly"))`.
     """
     return _decorated(path, timeout, options, Lock, "acquire")
 
 
 def read_locked(path=None, *, timeout=None, **options):
-    """Runs the function beside other readers."""
+    """Runs the function while it holds a lock to read, together with other readers."""
     return _decorated(path, timeout, options, RwLock, "read")
 
 
 def write_locked(path=None, *, timeout=None, **options):
-    """Runs the function alone, where others are `read_locked`."""
+    """Runs the function while it holds a lock to write, alone. The readers are `read_locked`."""
     return _decorated(path, timeout, options, RwLock, "write")
 
 
 class _Under:
-    """The lock, opened by the first call, and how it is taken."""
+    """A lock that the first call opens, and the way to take it."""
 
     def __init__(self, path, timeout, options, primitive, way):
         self._path = path
@@ -45,7 +47,7 @@ class _Under:
         self._name = None
 
     def for_function(self, function):
-        """The same for one function: without a path it is named after that."""
+        """Returns a copy for one function. Without a path, its lock is named after the function."""
         under = _Under(self._path, self._timeout, self._options, self._primitive, self._way)
         if self._path is None:
             under._name = name_of(function)
@@ -74,14 +76,14 @@ def _decorated(path, timeout, options, primitive, way):
     if isinstance(path, (Lock, ReentrantLock, RwLock, Semaphore)):
         if options or not hasattr(path, way):
             what = "options" if options else f"{way}()"
-            raise TypeError(f"{what} is not for a {type(path).__name__} that is open")
+            raise TypeError(f"cannot use {what} with an open {type(path).__name__}")
     elif path is None and options:
         raise TypeError("options need a path")
     under = _Under(path, timeout, options, primitive, way)
 
     def decorate(function):
         if not _is_function(function):
-            raise TypeError(f"a function is to be decorated, not {type(function).__name__}")
+            raise TypeError(f"only functions can be decorated, not {type(function).__name__}")
         return _wrapped(function, under)
 
     return decorate
@@ -120,7 +122,7 @@ def _coroutine(function, under):
 
 
 def _generator(function, under):
-    # Held from the first item to the last.
+    # Holds the lock from the first item to the last.
     def run(*arguments, **keywords):
         with under.take():
             return (yield from function(*arguments, **keywords))

@@ -1,4 +1,4 @@
-"""The exceptions, and what they tell."""
+"""The exceptions, and the objects in them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
 
 
 class Holder:
-    """Who holds a lock, as far as it is known."""
+    """The holder of a lock, as far as it is known."""
 
     __slots__ = ("label", "pid", "since")
 
     def __init__(self, pid: int | None, label: str | None, since: float | None) -> None:
         self.pid: int | None = pid
         self.label: str | None = label
-        #: As `time.time()` counts.
+        #: The time of the acquire, as `time.time()` counts.
         self.since: float | None = since
 
     def __repr__(self) -> str:
@@ -26,7 +26,7 @@ class Holder:
 
 
 class Owner:
-    """Somebody who held a lock, as it wrote into the lock file."""
+    """An owner of a lock, by the record that it wrote into the lock file."""
 
     __slots__ = ("host", "is_running", "label", "pid", "since", "token")
 
@@ -43,9 +43,9 @@ class Owner:
         self.pid: int = pid
         self.host: str = host
         self.label: str | None = label
-        #: As `time.time()` counts.
+        #: The time of the acquire, as `time.time()` counts.
         self.since: float = since
-        #: Does that very process still run here? None if it ran elsewhere, or before a reboot.
+        #: Whether that process still runs here; None if it ran elsewhere, or before a reboot.
         self.is_running: bool | None = is_running
 
     def __repr__(self) -> str:
@@ -57,52 +57,52 @@ class Owner:
 class LockError(OSError):
     """A lock could not be opened, taken or released."""
 
-    #: Who holds it, if that is why and it is known.
+    #: The holder, if the lock is held and it is known.
     holder: Holder | None = None
 
     def __str__(self) -> str:
-        # The text names the path already.
+        # The text already names the path.
         return str(self.strerror) if self.strerror is not None else super().__str__()
 
 
 class Timeout(LockError, TimeoutError):
-    """The time has passed, and somebody else still holds it."""
+    """The time has passed, and the lock is still held."""
 
 
 class WouldBlock(LockError, BlockingIOError):
-    """Somebody else holds it, and the attempt was not to wait."""
+    """The lock is held, and the attempt does not wait."""
 
 
 class Cancelled(LockError):
-    """The wait was ended by a `CancelToken`."""
+    """A `CancelToken` ended the wait."""
 
 
 class Deadlock(LockError, RuntimeError):
-    """The thread or the task holds it already, and would wait for itself for ever."""
+    """The thread or the task already holds the lock, and would wait for itself forever."""
 
 
 class NotHeld(LockError, RuntimeError):
-    """What is to be released is not held."""
+    """The lock to release is not held."""
 
 
 class Unsupported(LockError):
-    """The platform or the file system can't give what was asked for."""
+    """The platform or the file system does not support what was asked for."""
 
 
 class PermissionDenied(LockError, PermissionError):
-    """The user may not open, create or lock the file."""
+    """The user has no permission to open, create or lock the file."""
 
 
 class InvalidPath(LockError, ValueError):
-    """The path can't be a lock's: what stands there is a link, a directory, a device or a FIFO."""
+    """The path is no lock file: there is a link, a directory, a device or a FIFO."""
 
 
 class InvalidOption(LockError, ValueError):
-    """What was chosen about the lock can't be, or does not go together."""
+    """An option has a value that is not allowed, or options exclude each other."""
 
 
 class NotFound(LockError, FileNotFoundError):
-    """A directory of the path is not there."""
+    """A directory of the path does not exist."""
 
 
 def rebuild(
@@ -112,7 +112,7 @@ def rebuild(
     permits: int | None,
     options: dict[str, Any] | None,
 ) -> Any:
-    """Opens a handle again, in the process that unpickles it, whatever `__init__` of its class takes."""
+    """Opens a handle in the process that unpickles it, whatever arguments `__init__` of its class has."""
     if isinstance(origin, tuple):
         name, scope = origin
         positional = (name,) if permits is None else (name, permits)
@@ -124,4 +124,4 @@ def rebuild(
 
 
 def step() -> None:
-    """Lets the interpreter do what it does between two steps: handle signals, and raise exceptions."""
+    """Lets the interpreter run signal handlers and raise exceptions, as between any two steps."""

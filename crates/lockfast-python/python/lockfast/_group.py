@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 
 class Guards(tuple["MemberGuard", ...]):
-    """The guards of several locks, in the order of the locks; held until they are released."""
+    """The guards of several locks, in the order of the locks. The locks are held until `release()`."""
 
     __slots__ = ()
 
     def release(self) -> None:
-        """Releases all of them; the first error is raised when that is done."""
+        """Releases all of them, and then raises the first error."""
         first = None
         for guard in self:
             try:
@@ -67,23 +67,23 @@ def lock_all(
     timeout: float | timedelta | None = None,
     cancel: CancelToken | None = None,
 ) -> Guards:
-    """Takes all of these locks and holds them until release(); if one can't be had, none is held.
+    """Takes all of these locks and holds them until `release()`. If it can't take all, it holds none.
 
-    They are taken in the order of their paths, so two that take the same locks never wait for each other.
-    A `RwLock` comes with how it is taken: `lock_all([lock, (cache, "read")])`.
+    Takes them in the order of their paths, so that two callers that take the same locks never deadlock.
+    An `RwLock` comes with the way to take it: `lock_all([lock, (cache, "read")])`.
     """
     return Guards(take_all(members, blocking, timeout, cancel))
 
 
 def try_lock_all(members: Iterable[Member]) -> Guards:
-    """Takes all of them if that needs no wait; else it raises WouldBlock."""
+    """Takes all of these locks if that needs no wait; else raises WouldBlock."""
     return Guards(take_all(members, False, None, None))
 
 
 def lock_all_async(
     members: Iterable[Member], *, timeout: float | timedelta | None = None
 ) -> Acquiring[Guards]:
-    """Takes all of them, as a task of asyncio."""
+    """Takes all of these locks, as a task of asyncio."""
     from lockfast._tasks import Acquiring
 
     return Acquiring(take_all_async(members, timeout), "lock_all_async", Guards)

@@ -1,4 +1,4 @@
-"""What `lockfast.inspect` returns. (Imported by the first call of it.)"""
+"""The classes of the report of `lockfast.inspect`. (Imported by its first call.)"""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Literal
 class LockedFile:
     """A file that has locks."""
 
-    #: Where it is, or was; None if only its number is known.
+    #: Its path, maybe a former one; None if only its number is known.
     path: str | None
-    #: It has no name any more: who comes to the path now gets another file.
+    #: Whether it was deleted: the path now leads to another file, or to none.
     is_deleted: bool
-    #: The major and minor number of its file system.
+    #: The major and minor numbers of its file system.
     device: tuple[int, int]
     #: Its number in the file system.
     inode: int
@@ -26,54 +26,61 @@ class Process:
 
     pid: int
     parent: int | None
-    #: The number of the user, if that may be known.
+    #: The number of its user, if it is known.
     user: int | None
     #: Its short name.
     name: str
     #: The program and its arguments.
     command: list[str]
-    #: When it began, as `time.time()` counts.
+    #: The time of its start, as `time.time()` counts.
     started: float | None
-    #: How many threads it has.
+    #: The number of its threads.
     threads: int
+    #: Whether a signal or a debugger stopped it: it releases nothing until it continues.
+    is_stopped: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class LockView:
-    """A lock that is held, or waited for."""
+    """A lock that a process holds or waits for."""
 
     file: LockedFile
-    #: Which of the kernel's locks it is.
+    #: The kind of kernel lock.
     kind: Literal["ofd", "classic", "flock"]
     mode: Literal["shared", "exclusive"]
-    #: What it is used as, if it is a lock of lockfast's own and its bytes tell.
+    #: The use of the lock, if lockfast took it and its bytes show the use.
     role: Literal["reader", "upgradable", "writer", "permit"] | None
     state: Literal["holding", "waiting"]
-    #: Of a semaphore: how many permits are held, and how many there are.
+    #: The permits of a semaphore: the number that is held, and the number in all.
     permits: tuple[int, int] | None
-    #: The first byte that is locked, and the last one unless all that follow are.
+    #: The first and the last locked byte; without a last one, all that follow are locked.
     range: tuple[int, int | None]
-    #: Those that hold it together, by a descriptor that was inherited, or that wait.
+    #: The processes that hold it, together if they inherited the descriptor, or that wait for it.
     processes: list[Process]
-    #: Since when, as `time.time()` counts, where it can be known.
+    #: The time since when, as `time.time()` counts, if it is known.
     since: float | None
+    #: The label of the holder, by its owner record.
+    label: str | None
+    #: Whether the file may have an owner record that was not read, as a server would have to answer or a
+    #: lease would be broken.
+    is_record_unread: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class DeadlockStep:
-    """A process in a circle."""
+    """A process in a circle of waits."""
 
     process: Process
-    #: For which file of the next process it waits; None if it waits for that one, its child, to end.
+    #: The file of the next process that it waits for; None if it waits for that process, its child, to exit.
     file: LockedFile | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Deadlock:
-    """Processes that wait for each other in a circle: each for the next, and the last for the first."""
+    """Processes that wait for each other: each for the next one, and the last one for the first."""
 
     steps: list[DeadlockStep]
-    #: False if another thread of one of them might release what the others wait for.
+    #: False if another thread of a process may release the lock that the others wait for.
     is_certain: bool
     text: str
 
@@ -83,18 +90,20 @@ class Deadlock:
 
 @dataclasses.dataclass(frozen=True)
 class Incomplete:
-    """Why a report may not show everything."""
+    """The reasons why a report may not show everything."""
 
-    #: Locks whose process was not found.
+    #: The number of locks whose process was not found.
     unnamed: int
-    #: Processes of other users, which may not be looked into.
+    #: The number of processes that could not be read, as they run as other users.
     unreadable_processes: int
-    #: `/proc` hides the processes of other users.
+    #: Whether `/proc` hides the processes of other users.
     hidden_processes: bool
-    #: This is a container: processes outside are not shown.
+    #: Whether this is a container, so that processes outside it are not shown.
     other_pid_namespaces: bool
-    #: A server keeps the locks, and those of other machines are not shown.
+    #: Whether a server keeps the locks, so that those of other machines are not shown.
     other_machines: bool
+    #: The number of locks whose owner record was not read.
+    unread_records: int
     text: str
 
     def __str__(self) -> str:
@@ -103,13 +112,13 @@ class Incomplete:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Who holds, and who waits: a picture of a moment that may be over."""
+    """A report of holders and waiters. It may be out of date at once."""
 
-    #: By file, the holders first.
+    #: The locks, ordered by file, the holders first.
     locks: list[LockView]
-    #: The processes that wait for each other in a circle.
+    #: The circles of processes that wait for each other.
     deadlocks: list[Deadlock]
-    #: Why this may not be everything; None if it is.
+    #: The reasons why this may not be everything; None if it is.
     incomplete: Incomplete | None
 
     @property
@@ -119,10 +128,10 @@ class Report:
 
     @property
     def waiters(self) -> list[LockView]:
-        """The locks that somebody waits for."""
+        """The locks that processes wait for."""
         return [lock for lock in self.locks if lock.state == "waiting"]
 
     @property
     def is_free(self) -> bool:
-        """Was nothing held, as far as could be seen?"""
+        """Whether nothing was held, as far as could be seen."""
         return not self.holders

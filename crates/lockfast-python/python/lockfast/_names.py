@@ -1,4 +1,4 @@
-"""How a lock is named after a function."""
+"""Names of locks, after functions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Module and function, the same in every process that runs it.
+    """Returns the name of module and function, the same in every process that runs it.
 
-    A module outside of packages has nothing but its directory to tell it from others of its name.
+    Outside packages, the directory is part of the name, as nothing else tells modules of one name apart.
     """
     name = str(function.__module__)
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
     file = os.path.realpath(file) if file else None
     if name in ("__main__", "__mp_main__"):
-        # The same whether the file is run, imported, or run again by multiprocessing.
+        # Gives one name whether the file is run, imported, or run again by multiprocessing.
         spec = getattr(module, "__spec__", None)
         stem = os.path.basename(file or "interactive")
         name = spec.name if spec is not None else stem[:-3] if stem.endswith(".py") else stem
     if getattr(sys, "frozen", False):
-        # Its files may be in another directory each time that it is started.
+        # A frozen program may unpack its files into another directory each time.
         file = sys.executable
     if "." not in name and file:
         directory = os.fsencode(os.path.dirname(file))

@@ -1,4 +1,4 @@
-"""Waits of tasks of asyncio. (Imported by the first of them: asyncio takes its time.)"""
+"""Waits of tasks of asyncio. (Imported by the first one, as asyncio takes long to import.)"""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ G = TypeVar("G")
 
 
 class Acquiring(Coroutine[Any, Any, G]):
-    """A wait for a lock: a coroutine that gives the guard, and a context manager for `async with`.
+    """A wait for a lock: a coroutine that returns the guard, and a context manager for `async with`.
 
-    As with any coroutine, Python warns if it is never awaited: nothing is locked then.
+    As with any coroutine, Python warns if it is never awaited. Then nothing is locked.
     """
 
     __slots__ = ("_coroutine", "_guard")
@@ -51,7 +51,7 @@ class Acquiring(Coroutine[Any, Any, G]):
         self._guard.__exit__(*exception)
 
     def __getattr__(self, name: str) -> Any:
-        # For those who debug: `__name__`, `cr_frame` and the like.
+        # For debuggers: `__name__`, `cr_frame` and the like.
         if name == "_coroutine":
             raise AttributeError(name)
         return getattr(self._coroutine, name)
@@ -63,24 +63,24 @@ async def _acquire(pending: Pending[Any], finish: Callable[[Any], G] | None) -> 
 
 
 async def wait(pending: Pending[G], is_block: bool) -> G:
-    """The guard. However this ends, nothing of the wait is left behind."""
+    """Returns the guard. However this ends, nothing is left of the wait."""
     loop = asyncio.get_running_loop()
-    # Whoever is no task of asyncio is nobody else.
+    # A caller that is no task of asyncio is a task of its own.
     task: Any = asyncio.current_task() or object()
     timer: asyncio.TimerHandle | None = None
     is_over = False
     failed: BaseException | None = None
-    turn: asyncio.Future[None]
+    woken: asyncio.Future[None]
 
     def go_on() -> None:
-        if not turn.done():
-            turn.set_result(None)
+        if not woken.done():
+            woken.set_result(None)
 
     def wake() -> None:
         try:
             loop.call_soon_threadsafe(go_on)
         except RuntimeError:
-            pass  # The loop is closed: nobody waits any more.
+            pass  # The loop is closed: no task waits any more.
 
     def expire() -> None:
         nonlocal is_over
@@ -89,7 +89,7 @@ async def wait(pending: Pending[G], is_block: bool) -> G:
 
     try:
         while True:
-            turn = loop.create_future()
+            woken = loop.create_future()
             guard = pending.poll(wake, task, is_block)
             if guard is not None:
                 return guard
@@ -97,7 +97,7 @@ async def wait(pending: Pending[G], is_block: bool) -> G:
                 return pending.expire(task, is_block)
             if timer is None and pending.timeout is not None:
                 timer = loop.call_later(pending.timeout, expire)
-            await turn
+            await woken
     except BaseException as error:
         failed = error
         raise
@@ -109,10 +109,10 @@ async def wait(pending: Pending[G], is_block: bool) -> G:
 
 
 async def enter(pending: Pending[G]) -> G:
-    """What `async with lock` does at its begin."""
+    """Enters the block of `async with lock`."""
     return await wait(pending, True)
 
 
 async def leave(lock: Any) -> None:
-    """What `async with lock` does at its end."""
-    lock._left(id(asyncio.current_task()))
+    """Leaves the block of `async with lock`."""
+    lock._leave_block(asyncio.current_task())

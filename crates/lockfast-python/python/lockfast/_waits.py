@@ -1,4 +1,4 @@
-"""Reports of waits to the program, and the threads that surely hold a lock."""
+"""Reports of waits to the program, and whether a thread that waits would wait for itself."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _DEBUG = 10
 
 
 class Waiting:
-    """A wait for a lock, as `on_wait` gets it."""
+    """A wait for a lock, the argument of `on_wait`."""
 
     __slots__ = ("holder", "path", "waited")
 
     def __init__(self, path: str, waited: float, holder: Holder | None) -> None:
         #: The path of the lock file.
         self.path: str = path
-        #: How many seconds the wait has lasted; 0 in the first call.
+        #: The time that the wait has lasted, in seconds; 0 in the first call.
         self.waited: float = waited
-        #: Who holds the lock, if it is known; in the first call only.
+        #: The holder of the lock, if it is known; in the first call only.
         self.holder: Holder | None = holder
 
     def __repr__(self) -> str:
@@ -34,7 +34,7 @@ class Waiting:
 
 
 def logger() -> logging.Logger | None:
-    """The logger `lockfast`, if it wants to know of waits."""
+    """Returns the logger `lockfast`, if its level is DEBUG or lower."""
     module = sys.modules.get("logging")
     if module is None:
         return None
@@ -57,41 +57,41 @@ def ended(log: logging.Logger, path: str, waited: float, error: BaseException | 
         log.debug("no lock %s after %.3f s: %s: %s", path, waited, name, error)
 
 
-def is_sure(guards: list[Any]) -> bool:
+def only_this_thread_releases(guards: list[Any]) -> bool:
     """Whether only this thread can release these guards, which it took.
 
-    That is so if there is no other thread, or if a function of it that still runs has one of them in a
-    variable of its own. A thread of a pool has neither, when it comes to its next work.
+    That is certain if there is no other thread, or if a function of this thread that still runs has one of
+    them in a local variable. A thread of a pool has none when it starts its next work.
     """
 
-    def is_one(value: Any) -> bool:
+    def is_guard(value: Any) -> bool:
         return any(value is guard for guard in guards) or (
             isinstance(value, tuple) and any(item is guard for item in value for guard in guards)
         )
 
-    return _is_alone() or any(map(is_one, _variables()))
+    return _is_only_thread() or any(map(is_guard, _local_variables()))
 
 
-def is_sure_of_path(path: bytes) -> bool:
-    """The same of a lock of `lockfast.fasteners`."""
+def only_this_thread_releases_path(path: bytes) -> bool:
+    """Whether only this thread can release the lock of `lockfast.fasteners` at that path."""
     from lockfast.fasteners._file_lock import FileLock
 
-    def is_one(value: Any) -> bool:
+    def is_lock(value: Any) -> bool:
         return (
             isinstance(value, FileLock) and value.path == path and value._current_hold() is not None
         )
 
-    return _is_alone() or any(map(is_one, _variables()))
+    return _is_only_thread() or any(map(is_lock, _local_variables()))
 
 
-def _is_alone() -> bool:
+def _is_only_thread() -> bool:
     return _thread._count() == 0
 
 
-def _variables() -> Iterator[Any]:
+def _local_variables() -> Iterator[Any]:
     frame = sys._getframe()
     while frame is not None:
-        # What a module has, all threads have.
+        # All threads share the variables of a module.
         if frame.f_locals is not frame.f_globals:
             yield from list(frame.f_locals.values())
         frame = frame.f_back  # type: ignore[assignment]

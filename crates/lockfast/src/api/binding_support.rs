@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::sys::fork;
+use crate::types::thread::ThreadToken;
 use crate::wait;
 use crate::{
     ConversionError, Error, Lock, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard, Semaphore,
@@ -47,6 +49,16 @@ impl AnyHandle for Semaphore {
     fn is_this_threads(&self) -> bool {
         self.handle().is_this_threads()
     }
+}
+
+/// Returns a number that differs between a process and its forked children.
+pub fn generation() -> u64 {
+    fork::generation()
+}
+
+/// Returns the number of this thread, which no other thread of this process gets.
+pub fn this_thread() -> u64 {
+    ThreadToken::current().number()
 }
 
 /// Makes a single attempt that does not wait for a process that keeps the lock without using it

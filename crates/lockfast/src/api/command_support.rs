@@ -10,9 +10,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::sys::alarm::Alarm;
+use crate::sys::naps::Naps;
 use crate::sys::{self, Target, Waited};
 use crate::sys::{Access, Range};
 use crate::types::error::Result;
@@ -52,30 +53,18 @@ pub enum Until {
 /// As the system has them.
 #[cfg(feature = "inspect")]
 pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
-    let key = sys::locks::key_of(path)?;
+    let key = crate::inspect::key_of(path)?;
     Ok(((key.major, key.minor), key.inode))
 }
 
 /// The file that a guard holds locked.
 pub fn file(guard: &MemberGuard) -> &File {
-    match guard {
-        MemberGuard::Lock(guard) => guard.file(),
-        MemberGuard::Read(guard) => guard.file(),
-        MemberGuard::Upgradable(guard) => guard.file(),
-        MemberGuard::Write(guard) => guard.file(),
-        MemberGuard::Permit(permit) => permit.file(),
-    }
+    guard.file()
 }
 
 /// The path of its lock file, absolute.
 pub fn path(guard: &MemberGuard) -> &Path {
-    match guard {
-        MemberGuard::Lock(guard) => guard.path(),
-        MemberGuard::Read(guard) => guard.path(),
-        MemberGuard::Upgradable(guard) => guard.path(),
-        MemberGuard::Write(guard) => guard.path(),
-        MemberGuard::Permit(permit) => permit.path(),
-    }
+    guard.path()
 }
 
 /// Writes into the owner record, if there is one, that the lock is released, though it is not yet.
@@ -156,7 +145,7 @@ impl KernelLock {
 
 /// Where nothing ends a wait in the kernel.
 fn polled(file: &File, access: Access, target: Target, deadline: Instant) -> io::Result<bool> {
-    let mut nap = Duration::from_millis(1);
+    let mut naps = Naps::new();
     loop {
         if sys::lock::try_lock(file, access, target)? {
             return Ok(true);
@@ -165,7 +154,6 @@ fn polled(file: &File, access: Access, target: Target, deadline: Instant) -> io:
         if left.is_zero() {
             return Ok(false);
         }
-        thread::sleep(nap.min(left));
-        nap = (nap * 2).min(Duration::from_millis(10));
+        thread::sleep(naps.next().min(left));
     }
 }

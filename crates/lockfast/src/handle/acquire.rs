@@ -17,7 +17,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-#[cfg(feature = "macros")]
 use std::time::Instant;
 
 use super::hold::Hold;
@@ -113,7 +112,6 @@ impl Handle {
     }
 
     /// Acquires the lock if that needs no wait; none when it is held.
-    #[cfg(feature = "macros")]
     fn try_acquire(self: &Arc<Self>, mode: Mode, thread: ThreadToken) -> Result<Option<Hold>> {
         let stage = match self.fast_path(mode, thread) {
             Ok(hold) => return Ok(Some(hold)),
@@ -143,7 +141,6 @@ impl Handle {
 
     /// Acquires the lock as a task, waiting until that instant at most. A task has no clock, so a helper thread
     /// does all of the wait.
-    #[cfg(feature = "macros")]
     pub(crate) async fn acquire_async_until(
         self: &Arc<Self>,
         mode: Mode,
@@ -176,7 +173,7 @@ impl Handle {
         };
         let file = &held.file;
         let locked = match self.ensure_allows(file, mode) {
-            Ok(()) => file.attempt(Goal::Enter(mode)).ok(),
+            Ok(()) => file.try_acquire(Goal::Enter(mode)).ok(),
             Err(_) => None,
         };
         let is_current = locked == Some(true) && matches!(self.is_current(file, false), Ok(true));
@@ -288,7 +285,7 @@ impl<'h> Acquire<'h> {
 
     fn lock(&mut self, turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
         self.handle.ensure_allows(&file, self.mode)?;
-        match file.attempt(Goal::Enter(self.mode)) {
+        match file.try_acquire(Goal::Enter(self.mode)) {
             Ok(true) => Ok(Stage::Locked(turn, file)),
             Ok(false) => Ok(Stage::Contended(turn, file)),
             Err(error) => self.failed(turn, &file, self.system(error)),
@@ -299,7 +296,7 @@ impl<'h> Acquire<'h> {
     async fn contend(&mut self, turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
         let goal = Goal::Enter(self.mode);
         for _ in 0..self.wait.more_attempts() {
-            match file.attempt(goal) {
+            match file.try_acquire(goal) {
                 Ok(true) => return Ok(Stage::Locked(turn, file)),
                 Ok(false) => {}
                 Err(error) => return self.failed(turn, &file, self.system(error)),
@@ -374,7 +371,7 @@ impl<'h> Acquire<'h> {
     /// Opens a file that is of no use any more again; any other error ends the acquire.
     fn failed(&mut self, mut turn: Turn<'h>, file: &LockFile, error: Error) -> Result<Stage<'h>> {
         give_back(&mut turn, file);
-        let is_void = error.of_system().is_some_and(|error| file.is_void(error));
+        let is_void = error.io_error().is_some_and(|error| file.is_void(error));
         if !is_void || self.voids == MAX_VOIDS {
             return Err(error);
         }

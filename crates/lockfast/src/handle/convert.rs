@@ -46,7 +46,7 @@ impl Hold {
         };
         let file = self.file();
         let upgraded = file
-            .attempt(Goal::Upgrade)
+            .try_acquire(Goal::Upgrade)
             .map_err(|error| self.failed(Operation::Upgrade, error))?;
         if !upgraded {
             wait.in_kernel(file, Goal::Upgrade).await?;
@@ -114,7 +114,7 @@ impl Hold {
 
     fn ensure_own(&self, operation: Operation) -> Result<()> {
         if self.file().is_own() {
-            return self.file().must_be_there(self.path(), operation);
+            return self.file().ensure_there(self.path(), operation);
         }
         let why = "this is a forked child's copy of the guard, which holds nothing";
         Err(Error::new(self.path(), operation, Cause::NotHeld(why)))

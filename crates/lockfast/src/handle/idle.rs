@@ -11,12 +11,28 @@ use super::rest::Reason;
 use super::shared::{HANDLES, Handle};
 use super::watcher::Listener;
 use crate::sys::{self, fork};
+use crate::types::error::{Error, Result};
 
 /// Fewer than these leave room enough under any limit.
 const FEW: usize = 16;
 
+/// Opens a file. If the process has no descriptor left, closes idle files and tries again.
+pub(super) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
+    make_room();
+    loop {
+        match open() {
+            Err(error) if is_table_full(&error) && close(usize::MAX) > 0 => {}
+            opened => return opened,
+        }
+    }
+}
+
+fn is_table_full(error: &Error) -> bool {
+    error.io_error().is_some_and(sys::file::is_table_full)
+}
+
 /// Closes some, if many are open.
-pub(crate) fn make_room() {
+fn make_room() {
     let open = fork::private_files();
     if open < FEW {
         return;
@@ -26,11 +42,6 @@ pub(crate) fn make_room() {
         // Not one by one: to look for them takes its time.
         close(open - share + share / 8);
     }
-}
-
-/// Closes all that nobody uses; `false` when there are none.
-pub(crate) fn close_all() -> bool {
-    close(usize::MAX) > 0
 }
 
 /// Closes up to that number; returns how many it closed.

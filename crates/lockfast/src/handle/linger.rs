@@ -62,7 +62,7 @@ impl Handle {
             return Ok(());
         }
         let refuse = |cause| Err(Error::new(self.path(), Operation::Open, cause));
-        if !file.is_heard() {
+        if !file.traits().supports_watch {
             let why = "linger needs Linux and a local file system, where every program that opens the \
                        lock file is noticed: leave it out";
             return refuse(Cause::Unsupported(why, None));
@@ -70,7 +70,7 @@ impl Handle {
         let listener = Arc::downgrade(self);
         match watcher::watch(listener, file) {
             Ok(watched) => {
-                file.set_watched(watched);
+                file.set_watch(Box::new(watched));
                 Ok(())
             }
             Err(error) => {
@@ -94,12 +94,12 @@ impl Handle {
         if !matches!(self.is_at_path(file), Ok(true)) {
             return None;
         }
-        if !file.begin_to_keep() {
+        if !file.show_cached() {
             process.rest.pause();
             return None;
         }
         let until = Instant::now() + linger.min(LONGEST);
-        file.keep_until(until).then_some(revocations)
+        file.cache_until(until).then_some(revocations)
     }
 
     /// Nothing is kept any more: nobody is there to take it again.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::idle;
 use super::linger::ensure_may_linger;
 use super::shared::{HANDLES, Handle, ProcessState};
-use crate::file::{self, LockFile, owner};
+use crate::file::{self, LockFile, OpenFile, owner};
 use crate::protocol::Protocol;
 use crate::sys::FileId;
 use crate::sys::per_process::PerProcess;
@@ -57,7 +58,7 @@ impl Handle {
         }
         ensure_has_order(&path, &settings)?;
         ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = match LockFile::open(&path, &settings) {
+        let file = match idle::with_room(|| LockFile::open(&path, &settings)) {
             // The acquire has the limit of the wait until it can be opened.
             Err(error) if error.is_leased() => None,
             opened => Some(opened?),
@@ -78,7 +79,7 @@ impl Handle {
         ensure_has_order(&path, &settings)?;
         settings.verify = Verify::Off;
         ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = LockFile::new(file::Opened::given(file, &path)?, &path, &settings)?;
+        let file = LockFile::new(OpenFile::given(file, &path)?, &path, &settings)?;
         let id = file.id();
         Self::new(path, settings, Some(id), Some(file))
     }
@@ -106,10 +107,10 @@ impl Handle {
 
     /// Opens the file, as it was opened when the handle was made.
     pub(crate) fn open_file(&self) -> Result<LockFile> {
-        match self.given {
+        idle::with_room(|| match self.given {
             None => LockFile::open(&self.path, &self.settings),
             Some(given) => self.reopen_given(given),
-        }
+        })
     }
 
     /// Never creates: a new file would not be the one that the user gave.
@@ -122,7 +123,7 @@ impl Handle {
                     }
                     Error::system(&self.path, Operation::Open, error)
                 })
-                .and_then(|file| file::Opened::given(file, &self.path))
+                .and_then(|file| OpenFile::given(file, &self.path))
         };
         let reopened = LockFile::open_by(&self.path, &self.settings, open)?;
         if reopened.id() == given {

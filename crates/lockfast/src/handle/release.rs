@@ -106,9 +106,9 @@ fn remove_if_last(handle: &Handle, file: &LockFile, mode: Mode) -> Result<bool> 
         return Ok(false);
     }
     let is_last = mode.is_alone()
-        || (file.can_be_alone()
+        || (file.can_lock_exclusively()
             && file
-                .attempt_to_be_last()
+                .try_to_be_last()
                 .map_err(|error| failed(handle, Operation::Remove, error))?);
     if is_last {
         remove(handle, file)?;

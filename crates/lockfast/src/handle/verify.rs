@@ -17,7 +17,7 @@ impl Handle {
         if mode == Mode::Upgradable && !file.converts() {
             return Err(self.unsupported(Operation::Lock));
         }
-        if mode != Mode::Read && !file.can_be_alone() {
+        if mode != Mode::Read && !file.can_lock_exclusively() {
             return Err(self.read_only());
         }
         Ok(())
@@ -67,7 +67,7 @@ impl Handle {
     /// file is not the one at the path.
     pub(super) fn join(&self, file: &Arc<LockFile>, mode: Mode) -> Result<bool> {
         self.ensure_allows(file, mode)?;
-        match file.attempt(Goal::Join(mode)) {
+        match file.try_acquire(Goal::Join(mode)) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             // To be opened again, once those inside have left.

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::rest::Reason;
-use crate::file::LockFile;
+use crate::file::{CacheWatch, LockFile};
 use crate::sys::alarm::without_signals;
 use crate::sys::made_once::MadeOnce;
 use crate::sys::per_process::PerProcess;
@@ -32,7 +32,7 @@ pub(super) trait Listener: Send + Sync {
 }
 
 /// A file that is watched, until dropped.
-pub(crate) struct Watched {
+pub(super) struct Watched {
     watcher: &'static Watcher,
     watch: Watch,
     number: u64,
@@ -124,10 +124,8 @@ pub(super) fn watch(listener: Weak<dyn Listener>, file: &LockFile) -> io::Result
     started.map(|()| owned)
 }
 
-impl Watched {
-    /// Revokes what is kept when that instant has come, unless it was kept anew; `false` when nobody
-    /// would do that, nor hear who wants it.
-    pub(crate) fn revoke_at(&self, until: Instant) -> bool {
+impl CacheWatch for Watched {
+    fn revoke_at(&self, until: Instant) -> bool {
         let mut table = self.watcher.table();
         let Some(entry) = table.entry(self.watch, self.number) else {
             return false;

@@ -1,29 +1,30 @@
-//! What locked bytes mean, when lockfast locked them.
+//! The meaning of bytes that lockfast has locked.
 
-use super::snapshot::{KernelLock, end};
-use super::{Kind, Mode, Role};
+use super::snapshot::RawLock;
+use super::view::{Kind, Mode, Role};
 use crate::protocol::plan::Part;
+use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
-use crate::protocol::{self, Blocker, linger, permits};
+use crate::protocol::{Blocker, linger, permits};
 use crate::sys::Range;
 
-/// What an open file description has of a lock file.
+/// The meaning of the locks of one open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It has the lock, in that role.
+    /// It has the lock, in this role.
     Holds { role: Role, exclusive: bool },
-    /// It has so many permits.
+    /// It has `count` permits.
     HasPermits { count: u64, of: u32 },
-    /// It is the first in the line for permits. What it has found is not enough yet.
+    /// It is the first in the queue for permits, and has not found enough yet.
     LeadsLine,
-    /// It is on its way, or has the file open: no hold.
+    /// It is on its way, or only has the file open: it holds nothing.
     OnTheWay,
 }
 
-/// What the locks of one description mean; `None` when they are not lockfast's.
+/// Returns the meaning of the locks of one description; `None` when they are not lockfast's.
 ///
-/// The number of permits is that of the file.
-pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Meaning> {
+/// `permits` is the capacity of the file's semaphore, if it is one.
+pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning> {
     if locks.iter().any(|lock| lock.kind != Kind::Ofd) {
         return None;
     }
@@ -35,11 +36,11 @@ pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Mean
         let (role, exclusive) = (Role::Writer, true);
         return Some(Meaning::Holds { role, exclusive });
     }
-    let reads = |lock: &&KernelLock| {
-        let ends = end(lock.range);
+    let reads = |lock: &&RawLock| {
+        let ends = lock.range.end();
         !lock.exclusive
             && lock.range.start == 0
-            && (end(main)..=end(Part::Upgrade.range(0))).contains(&ends)
+            && (main.end()..=Part::Upgrade.range(0).end()).contains(&ends)
     };
     if locks.iter().any(|lock| reads(&lock)) {
         let upgrade = Part::Upgrade.range(0).start;
@@ -60,8 +61,7 @@ pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Mean
         return Some(Meaning::LeadsLine);
     }
     if let Some(of) = permits {
-        let within =
-            |lock: &&KernelLock| lock.exclusive && end(lock.range) <= end(permits::all(of));
+        let within = |lock: &&RawLock| lock.exclusive && lock.range.end() <= permits::all(of).end();
         let count = locks
             .iter()
             .filter(within)
@@ -71,12 +71,12 @@ pub(super) fn meaning(locks: &[KernelLock], permits: Option<u32>) -> Option<Mean
             return Some(Meaning::HasPermits { count, of });
         }
     }
-    let beside = |lock: &KernelLock| is_beside(lock.range);
+    let beside = |lock: &RawLock| is_beside(lock.range);
     locks.iter().all(beside).then_some(Meaning::OnTheWay)
 }
 
-/// What somebody waits to become who waits for these bytes.
-pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
+/// Returns the role that a waiter for these bytes will have.
+pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
     if lock.kind != Kind::Ofd {
         return None;
     }
@@ -88,17 +88,17 @@ pub(super) fn awaited(lock: &KernelLock) -> Option<Role> {
         }
         return is(Part::Head).then_some(Role::Permit);
     }
-    (is(Part::Entrance) || is(Part::Main)).then_some(Role::Reader)
+    (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
 }
 
-/// What somebody waits to become who waits for an earlier ticket, and has these locks itself: shared or
-/// not, and the role if its ticket tells.
+/// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
+/// `None` if its ticket does not show it.
 pub(super) fn awaited_in_line(
-    lock: &KernelLock,
-    own: &[KernelLock],
+    lock: &RawLock,
+    own: &[RawLock],
     permits: Option<u32>,
 ) -> Option<(Mode, Option<Role>)> {
-    let side = |lock: &KernelLock| match lock.kind {
+    let side = |lock: &RawLock| match lock.kind {
         Kind::Ofd => tickets::side_of(lock.range),
         _ => None,
     };
@@ -106,117 +106,119 @@ pub(super) fn awaited_in_line(
     Some(match own.iter().find_map(side)? {
         Side::Readers => (Mode::Shared, Some(Role::Reader)),
         Side::Writers if permits.is_some() => (Mode::Exclusive, Some(Role::Permit)),
-        // A writer, or an upgradable reader.
+        // A writer or an upgradable reader: the ticket is the same.
         Side::Writers => (Mode::Exclusive, None),
     })
 }
 
-/// With how many permits somebody has the file open, if this lock says so.
-pub(super) fn permits_of(lock: &KernelLock) -> Option<u32> {
+/// Returns the capacity of the semaphore that somebody has open, if this lock shows it.
+pub(super) fn permits_of(lock: &RawLock) -> Option<u32> {
     if lock.kind != Kind::Ofd || lock.exclusive || lock.range.len != 1 {
         return None;
     }
     permits::number_of(lock.range.start)
 }
 
-/// Is it the first in the line for permits?
-pub(crate) fn leads_line(locks: &[KernelLock]) -> bool {
+/// Whether these are the locks of the first in the queue for permits.
+pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
     let head = Part::Head.range(0);
     locks
         .iter()
         .any(|lock| lock.kind == Kind::Ofd && lock.exclusive && lock.range == head)
 }
 
-/// Does it have a permit, if that is a semaphore's file? Whoever leads the line has not, whatever it has found.
-pub(super) fn has_permits(locks: &[KernelLock]) -> bool {
-    let all = end(permits::all(permits::MAX));
+/// Whether these locks are permits, if the file is a semaphore's. The first in the queue has none yet, whatever
+/// it has found.
+pub(super) fn has_permits(locks: &[RawLock]) -> bool {
+    let all = permits::all(permits::MAX).end();
     let is_permit =
-        |lock: &KernelLock| lock.kind == Kind::Ofd && lock.exclusive && end(lock.range) <= all;
+        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
     !leads_line(locks) && locks.iter().any(is_permit)
 }
 
-/// Who a lock says that it belongs to, in the pid namespace with this fingerprint.
-pub(crate) fn named_pid(lock: &KernelLock, namespace: u64) -> Option<u32> {
+/// Returns the pid in the tag of a lock, if it is one of the pid namespace with this fingerprint.
+pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
     if lock.kind != Kind::Ofd || !names_writer(lock) {
         return None;
     }
     let blocker = Blocker {
         start: 0,
-        len: end(lock.range),
+        len: lock.range.end(),
         pid: None,
     };
-    protocol::holder(blocker, namespace)?.pid()
+    let tag = Tag::of(blocker)?;
+    tag.is_of(namespace).then_some(tag.pid)
 }
 
-/// Who waits with this sign, if it is one and its pid is of this namespace.
-pub(crate) fn sign_of(lock: &KernelLock) -> Option<u32> {
+/// Returns the pid in a waiter mark, if the lock is one and the pid is one of this namespace.
+pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
     let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
     is_taken
-        .then(|| linger::owner_of_sign(lock.range))
+        .then(|| linger::owner_of_mark(lock.range))
         .flatten()
 }
 
-/// Are these locks of somebody who holds nothing?
-pub(crate) fn is_on_the_way(locks: &[KernelLock]) -> bool {
+/// Whether the owner of these locks holds nothing.
+pub(crate) fn is_on_the_way(locks: &[RawLock]) -> bool {
     meaning(locks, None) == Some(Meaning::OnTheWay)
 }
 
-/// A range that ends with the largest offset has no end, to the kernel.
-pub(crate) fn to_the_end(mut lock: KernelLock) -> KernelLock {
-    const BEHIND: u64 = 1 << 63;
-    if end(lock.range) >= BEHIND {
+/// Returns the lock with a range without end if it includes the largest offset, as the kernel shows it.
+pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
+    if lock.range.end() >= Range::LIMIT {
         lock.range.len = 0;
     }
     lock
 }
 
-/// Does it reach into the bytes that name their holder?
-fn is_tagged(lock: &KernelLock) -> bool {
-    let ends = end(lock.range);
-    lock.exclusive && (end(Part::Upgrade.range(0))..=Part::Rooms.range(0).start).contains(&ends)
+/// Whether the lock reaches into the tag.
+fn is_tagged(lock: &RawLock) -> bool {
+    let ends = lock.range.end();
+    lock.exclusive && (Part::Upgrade.range(0).end()..=Part::Rooms.range(0).start).contains(&ends)
 }
 
-/// Is it a writer's lock, or what one asks for that waits to be the next?
-fn names_writer(lock: &KernelLock) -> bool {
+/// Whether it is a writer's lock, or the one that the next writer waits for.
+fn names_writer(lock: &RawLock) -> bool {
     let upgrade = Part::Upgrade.range(0);
     let starts = lock.range.start == 0 || lock.range.start == upgrade.start;
     starts && is_tagged(lock) && lock.range != upgrade
 }
 
-/// Are these none of the bytes that exclude anybody?
+/// Whether the range has none of the bytes that conflict with holders.
 fn is_beside(range: Range) -> bool {
     range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
-fn covers(lock: &KernelLock, byte: u64) -> bool {
-    (lock.range.start..end(lock.range)).contains(&byte)
+fn covers(lock: &RawLock, byte: u64) -> bool {
+    (lock.range.start..lock.range.end()).contains(&byte)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::tag::exclusive_len;
 
-    fn lock(exclusive: bool, range: Range) -> KernelLock {
+    fn lock(exclusive: bool, range: Range) -> RawLock {
         let kind = Kind::Ofd;
-        KernelLock {
+        RawLock {
             kind,
             exclusive,
             range,
         }
     }
 
-    fn part(exclusive: bool, part: Part) -> KernelLock {
-        lock(exclusive, part.range(protocol::exclusive_len(4711, 7)))
+    fn part(exclusive: bool, part: Part) -> RawLock {
+        lock(exclusive, part.range(exclusive_len(4711, 7)))
     }
 
     #[test]
     fn each_way_to_hold_a_lock_is_known_by_its_bytes() {
         let holds = |role, exclusive| Some(Meaning::Holds { role, exclusive });
-        let writer = part(true, Part::Whole);
+        let writer = part(true, Part::MainToTag);
         assert_eq!(meaning(&[writer], None), holds(Role::Writer, true));
         assert_eq!(named_pid(&writer, 7), Some(4711));
         assert_eq!(named_pid(&writer, 8), None);
-        let next = part(true, Part::Tagged);
+        let next = part(true, Part::UpgradeAndTag);
         assert_eq!(named_pid(&next, 7), Some(4711));
         let reader = part(false, Part::Main);
         assert_eq!(meaning(&[reader], None), holds(Role::Reader, false));
@@ -230,7 +232,7 @@ mod tests {
         assert_eq!(permits_of(&permits[2]), Some(4));
         let has = Meaning::HasPermits { count: 2, of: 4 };
         assert_eq!(meaning(&permits, Some(4)), Some(has));
-        // Without the number it is a program that locks bytes.
+        // Without the capacity they are bytes of another program.
         assert_eq!(meaning(&permits[..2], None), None);
     }
 
@@ -240,7 +242,7 @@ mod tests {
         for locks in [
             &[part(false, Part::FirstRoom)][..],
             &[part(true, Part::Upgrade), part(true, Part::Gate)],
-            &[part(false, Part::Waiting), presence],
+            &[part(false, Part::PermitQueue), presence],
             &[presence],
         ] {
             assert_eq!(
@@ -260,10 +262,10 @@ mod tests {
     #[test]
     fn who_waits_is_known_by_what_for() {
         for (lock, role) in [
-            (part(true, Part::Whole), Some(Role::Writer)),
+            (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
-            (part(true, Part::Tagged), Some(Role::Writer)),
-            (part(false, Part::Entrance), Some(Role::Reader)),
+            (part(true, Part::UpgradeAndTag), Some(Role::Writer)),
+            (part(false, Part::MainAndGate), Some(Role::Reader)),
             (part(true, Part::Head), Some(Role::Permit)),
             // An upgradable reader, or a writer whose pid is not known.
             (part(true, Part::Upgrade), None),
@@ -283,7 +285,10 @@ mod tests {
             };
             range
         };
-        let own = [lock(true, ticket(8)), lock(true, linger::sign(4711, 3))];
+        let own = [
+            lock(true, ticket(8)),
+            lock(true, linger::waiter_mark(4711, 3)),
+        ];
         assert_eq!(meaning(&own, None), Some(Meaning::OnTheWay));
         assert_eq!(sign_of(&own[1]), Some(4711));
         let earlier = lock(false, ticket(7));
@@ -292,9 +297,12 @@ mod tests {
         let permit = Some((Mode::Exclusive, Some(Role::Permit)));
         assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
         assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
-        assert_eq!(awaited_in_line(&part(true, Part::Whole), &own, None), None);
-        // One that keeps a lock has it.
-        let keeper = [part(true, Part::Whole), lock(false, linger::signs())];
+        assert_eq!(
+            awaited_in_line(&part(true, Part::MainToTag), &own, None),
+            None
+        );
+        // A cached lock counts as held.
+        let keeper = [part(true, Part::MainToTag), lock(false, linger::marks())];
         let (role, exclusive) = (Role::Writer, true);
         let holds = Some(Meaning::Holds { role, exclusive });
         assert_eq!(meaning(&keeper, None), holds);
@@ -309,22 +317,22 @@ mod tests {
                 assert_eq!(meaning(&[lock(exclusive, range)], None), None, "{range:?}");
             }
         }
-        let whole = part(true, Part::Whole);
+        let whole = part(true, Part::MainToTag);
         let kind = Kind::Classic;
-        assert_eq!(meaning(&[KernelLock { kind, ..whole }], None), None);
-        // One that ends where a tag would, but is shared, or does not begin as one of lockfast's.
+        assert_eq!(meaning(&[RawLock { kind, ..whole }], None), None);
+        // Ends where a tag would, but is shared, or does not begin as lockfast's do.
         let (exclusive, mut later) = (false, whole);
         (later.range.start, later.range.len) = (1, whole.range.len - 1);
-        for foreign in [KernelLock { exclusive, ..whole }, later] {
+        for foreign in [RawLock { exclusive, ..whole }, later] {
             assert_eq!(meaning(&[foreign], None), None, "{foreign:?}");
             assert_eq!(named_pid(&foreign, 7), None, "{foreign:?}");
             assert_eq!(awaited(&foreign), None, "{foreign:?}");
         }
-        // Shared, where lockfast has permits.
+        // Shared, on the bytes of permits.
         assert_eq!(meaning(&[lock(false, permits::permit(0))], Some(4)), None);
     }
 
-    /// Somebody asks for the very last byte too; the table says of that lock that it has no end.
+    /// A request for the last byte too: the table shows such a lock without an end.
     #[test]
     fn up_to_the_last_byte_is_without_an_end() {
         let range = |len| Range { start: 5, len };

@@ -1,122 +1,106 @@
-//! How one who keeps a lock that it does not use learns that others want it.
+//! Cached locks: how a process that keeps a lock it does not use learns that others want it.
 //!
 //! With [`Options::linger`](crate::Options::linger) a process keeps the kernel's lock after a release,
-//! idle, and takes it again without a system call. Who finds a lock held can't tell an idle holder
-//! from one that is inside, so it has to say that it wants the lock, and a keeper has to listen.
+//! idle, and takes it again without a system call. A waiter can't tell such a *cached* lock from one that is
+//! in use, so it has to show that it wants the lock, and the process that caches it has to listen. The
+//! bytes are in [`layout`](super::layout): wanted, cache mark, waiter marks.
 //!
-//! | bytes | name | meaning |
-//! |---|---|---|
-//! | `L = 2^62 + 2^61 + 2^60 + 2^57` | wanted | shared by those who wait beside a keeper |
-//! | `[L + 1, L + 2 + 2^42)` | signs | shared, all of them, by each keeper |
-//! | one of `[L + 2, L + 2 + 2^42)` | a sign | exclusive: the one whose it is waits |
+//! # The waiter
 //!
-//! # Who waits
+//! Before it waits in the kernel, it locks its own waiter mark. If that succeeds, nobody caches the lock,
+//! and nobody can begin to before the mark is released: one call, and the mark is released with the rest. If
+//! it fails, somebody may cache the lock. Then the waiter shares the wanted byte and notifies: it opens and
+//! closes the file, which wakes those that watch it.
 //!
-//! Before it waits in the kernel, it locks its own sign. If that can be had, nobody keeps the lock,
-//! and nobody can begin to before the sign is gone: one call, and it is released with the rest. If
-//! not, there may be a keeper. Then it shares the wanted byte, and rings: it opens and closes the
-//! file, which wakes those who watch it.
+//! # The process that caches the lock
 //!
-//! # Who keeps
+//! It watches the file all the time. After a release it first shares all marks, and then looks whether the
+//! wanted byte is locked. If either shows a waiter, it releases everything in the kernel. Otherwise it keeps
+//! main bytes and marks until it is notified, or until its time is over. Whatever it hears, it does not
+//! cache the lock again for a while, so that the waiter gets in.
 //!
-//! It watches the file all the time. After a release it first shares all signs, and then looks whether
-//! the wanted byte is taken. If either tells that somebody waits, it gives everything back to the
-//! kernel. Else it keeps main bytes and signs until it is rung, or until its time is over; and whatever
-//! it hears, it does not keep again for a while, so that the one who waits gets in.
+//! # Why no waiter is overlooked
 //!
-//! # Why nobody who waits is overheard
+//! A waiter mark that is locked keeps everybody from sharing all of them. A mark that could not be locked is
+//! followed by wanted byte and notification, in this order; and the process that caches the lock shares the
+//! marks and then looks for the wanted byte. So if that look misses the wanted byte, the notification comes
+//! later than the look, and the watch sees it.
 //!
-//! A sign that is locked keeps everybody from sharing all of them. One that could not be locked is
-//! followed by wanted byte and ring, in this order; and a keeper shares the signs and then looks for
-//! the wanted byte. So if the look does not find the wanted byte, the ring comes later than the look,
-//! and the watch hears it.
+//! A waiter mark is found by the pid of its owner and the number of its descriptor. Two processes of
+//! different pid namespaces may have the same mark: then the second one notifies in vain.
 //!
-//! A sign is found by the pid of its owner and the number of its descriptor. Two processes of
-//! different pid namespaces may have the same: then the second one rings in vain.
-//!
-//! Programs that know nothing of this open the file when they want the lock, as a rule, and are heard.
-//! But one that was heard may lose the race for the lock, and one that has opened the file long ago may
-//! begin to wait at any time. So whoever keeps the lock looks into the kernel's table of locks now and then,
-//! at least once a second, and gives it up when somebody waits.
+//! Programs that know nothing of this mostly open the file when they want the lock, and are noticed. But such
+//! a program may lose the race for the lock, or may have opened the file long ago and begin to wait at any
+//! time. So the process that caches the lock looks into the kernel's table of locks at least once a second,
+//! and gives the lock up when somebody waits.
 
+use super::layout::{CACHE_MARK, WAITER_MARKS, WANTED};
 use crate::sys::Range;
 
-const WANTED: u64 = (1 << 62) + (1 << 61) + (1 << 60) + (1 << 57);
-const SIGN_BITS: u32 = 42;
 const DESCRIPTOR_BITS: u32 = 20;
 
-/// Shared by those who wait beside a keeper.
+/// Shared by those who wait while the lock may be cached.
 pub(crate) fn wanted() -> Range {
-    range(WANTED, 1)
+    WANTED
 }
 
-/// All signs, which a keeper shares.
-pub(crate) fn signs() -> Range {
-    range(WANTED + 1, 1 + (1 << SIGN_BITS))
+/// The cache mark and all waiter marks: shared by the process that caches the lock.
+pub(crate) fn marks() -> Range {
+    Range::between(CACHE_MARK.start, WAITER_MARKS.end())
 }
 
-/// A byte among them that is nobody's sign: if it is locked, there is a keeper.
-pub(crate) fn kept() -> Range {
-    range(WANTED + 1, 1)
+/// Locked if somebody caches the lock, and never by a waiter.
+pub(crate) fn cache_mark() -> Range {
+    CACHE_MARK
 }
 
-/// That of one who waits.
-pub(crate) fn sign(pid: u32, descriptor: u32) -> Range {
+/// The mark of one waiter.
+pub(crate) fn waiter_mark(pid: u32, descriptor: u32) -> Range {
     let number = (u64::from(pid) << DESCRIPTOR_BITS) | u64::from(descriptor);
-    range(WANTED + 2 + (number & ((1 << SIGN_BITS) - 1)), 1)
+    Range::new(WAITER_MARKS.start + number % WAITER_MARKS.len, 1)
 }
 
-/// Whose sign that is: the pid, in its namespace.
+/// The pid that the mark is of, in its namespace.
 #[cfg_attr(
     not(feature = "inspect"),
     allow(dead_code, reason = "only that feature asks")
 )]
-pub(crate) fn owner_of_sign(sign: Range) -> Option<u32> {
-    let number = sign.start.checked_sub(WANTED + 2)?;
-    let is_sign = sign.len == 1 && number < 1 << SIGN_BITS;
-    let pid = u32::try_from(number >> DESCRIPTOR_BITS).ok()?;
-    (is_sign && pid > 0).then_some(pid)
+pub(crate) fn owner_of_mark(mark: Range) -> Option<u32> {
+    if mark.len != 1 || !WAITER_MARKS.contains(mark) {
+        return None;
+    }
+    let pid = u32::try_from((mark.start - WAITER_MARKS.start) >> DESCRIPTOR_BITS).ok()?;
+    (pid > 0).then_some(pid)
 }
 
-/// Everything that this is about.
+/// All bytes of this protocol.
 pub(crate) fn all() -> Range {
-    range(WANTED, 2 + (1 << SIGN_BITS))
-}
-
-fn range(start: u64, len: u64) -> Range {
-    Range { start, len }
+    Range::between(WANTED.start, WAITER_MARKS.end())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{permits, tickets};
-
-    fn end(range: Range) -> u64 {
-        range.start + range.len
-    }
 
     #[test]
-    fn signs_lie_among_the_signs_and_apart_from_all_else() {
-        assert!(end(permits::presence(permits::MAX)) <= wanted().start);
-        assert_eq!(end(wanted()), signs().start);
+    fn a_mark_tells_its_owner_and_lies_among_the_marks() {
+        let mark = waiter_mark;
         for (pid, descriptor) in [
             (0, 0),
             (1, 3),
             ((1 << 22) - 1, (1 << 20) - 1),
             (u32::MAX, 7),
         ] {
-            let sign = sign(pid, descriptor);
-            assert!(sign.start > kept().start && end(sign) <= end(signs()));
+            assert!(WAITER_MARKS.contains(mark(pid, descriptor)));
         }
-        assert_eq!(owner_of_sign(sign((1 << 22) - 1, 7)), Some((1 << 22) - 1));
-        assert_eq!(owner_of_sign(sign(1, (1 << 20) - 1)), Some(1));
-        for other in [kept(), wanted(), signs(), range(end(signs()), 1)] {
-            assert_eq!(owner_of_sign(other), None);
+        assert_eq!(owner_of_mark(mark((1 << 22) - 1, 7)), Some((1 << 22) - 1));
+        assert_eq!(owner_of_mark(mark(1, (1 << 20) - 1)), Some(1));
+        let beyond = Range::new(marks().end(), 1);
+        for other in [cache_mark(), wanted(), marks(), beyond] {
+            assert_eq!(owner_of_mark(other), None);
         }
-        assert_ne!(sign(1, 3), sign(1, 4));
-        assert_ne!(sign(1, 3), sign(2, 3));
-        assert_eq!(end(signs()), end(all()));
-        assert!(end(all()) <= tickets::START);
+        assert_ne!(mark(1, 3), mark(1, 4));
+        assert_ne!(mark(1, 3), mark(2, 3));
+        assert!(all().contains(marks()) && all().contains(wanted()));
     }
 }

@@ -1,23 +1,27 @@
-//! The one error type: what was tried, on which path, and why it failed.
+//! The error type: what was tried, on which resource, and why it failed.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::Holder;
-use crate::types::text::Shown;
+use crate::types::error_kind::ErrorKind;
+use crate::types::holder::Holder;
+use crate::types::resource::Resource;
 use crate::types::words::Words;
 
 /// The result of every operation of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a lock could not be opened, taken or released.
+/// The reason why a lock could not be opened, taken or released.
 ///
-/// The type is opaque: ask it with the `is_…` predicates. Its text names the path, what was tried,
-/// the cause and what to do about it; when a lock is held, also the holder, where the kernel tells.
-/// With the feature `inspect`, `explain` has more of the holder.
+/// The type is opaque: match on its [`kind`](Self::kind), or use the `is_…` predicates. Its text names the
+/// path, the operation, the cause and the remedy; when a lock is held, also the holder, where the kernel
+/// names it. With the feature `inspect`, `explain` finds more about the holder.
+///
+/// The text includes the error of the operating system, so [`source`](StdError::source) does not return it;
+/// [`io_error`](Self::io_error) does.
 ///
 /// An error converts into an [`io::Error`] of the matching kind, so that it passes through `?` in
 /// functions that return [`io::Result`].
@@ -33,6 +37,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// let error = lock.try_lock().unwrap_err();
 /// assert!(error.is_contended());
+/// assert_eq!(error.kind(), lockfast::ErrorKind::Contended);
 /// assert_eq!(error.path(), path);
 /// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::WouldBlock);
 /// # drop(guard);
@@ -44,38 +49,51 @@ pub struct Error {
 }
 
 struct Inner {
-    path: PathBuf,
+    resource: Resource,
     operation: Operation,
     cause: Cause,
 }
 
-/// What was being done when it failed.
+/// An operation that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+pub enum Operation {
+    /// Opening the lock.
     Open,
     /// Opening a file on which another program has a lease.
     OpenLeased,
+    /// Turning a name into a path.
     Name,
+    /// Using the directory of named locks.
     UseDirectory,
+    /// Creating the directory of the lock file.
     CreateDirs,
+    /// Taking the lock.
     Lock,
+    /// Acquiring permits.
     Acquire,
+    /// Turning an upgradable reader into the writer.
     Upgrade,
+    /// Turning a writer into a reader.
     Downgrade,
+    /// Checking whether the file is still at its path.
     Check,
+    /// Searching for holders and waiters.
     #[cfg_attr(
         not(feature = "inspect"),
         allow(dead_code, reason = "only that feature inspects")
     )]
     Inspect,
+    /// Removing the lock file.
     Remove,
+    /// Releasing the lock.
     Release,
+    /// Writing the owner record.
     Record,
 }
 
-/// What went wrong.
+/// The cause of an error.
 #[derive(Debug)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// A single attempt found the lock held.
     Contended(Option<Holder>),
     /// The file can't be opened as long as another program has a lease on it.
@@ -86,7 +104,7 @@ pub(crate) enum Cause {
     Cancelled(Duration),
     /// The platform or the file system does not have what was asked for.
     Unsupported(&'static str, Option<io::Error>),
-    /// The path, or what stands there, can't be a lock file.
+    /// A lock can't have that path or name, or something other than a regular file is there.
     InvalidPath(&'static str),
     /// The wait would never end.
     Deadlock(&'static str),
@@ -99,17 +117,31 @@ pub(crate) enum Cause {
     /// An option has a value that can't be used.
     InvalidOption(&'static str),
     /// Others have the semaphore open with another number of permits.
-    OtherPermits { wanted: u32, theirs: u32 },
-    /// So many permits can't be had at once.
-    NotSoMany { wanted: u32, permits: u32 },
+    OtherPermits {
+        /// The number here.
+        wanted: u32,
+        /// The number of the others.
+        theirs: u32,
+    },
+    /// More permits were asked for than there are.
+    TooManyPermits {
+        /// The number that was asked for.
+        wanted: u32,
+        /// The number that the semaphore has.
+        permits: u32,
+    },
+    /// An engine failed in its own way.
+    Engine(ErrorKind, Box<dyn StdError + Send + Sync>),
     /// The operating system refused.
     System(io::Error),
 }
 
 impl Error {
-    pub(crate) fn new(path: &Path, operation: Operation, cause: Cause) -> Self {
+    /// Returns the error of an operation on that resource; for engines.
+    #[doc(hidden)]
+    pub fn new(resource: impl Into<Resource>, operation: Operation, cause: Cause) -> Self {
         let inner = Inner {
-            path: path.to_path_buf(),
+            resource: resource.into(),
             operation,
             cause,
         };
@@ -118,7 +150,7 @@ impl Error {
         }
     }
 
-    /// Sorts an error of the operating system: a file system without locks is not just any error.
+    /// Classifies an error of the operating system: a file system without locks is not just any error.
     #[cold]
     pub(crate) fn system(path: &Path, operation: Operation, error: io::Error) -> Self {
         let locking = matches!(
@@ -139,8 +171,7 @@ impl Error {
         Self::new(path, operation, cause)
     }
 
-    /// A failed attempt, or the last part of a wait, as the end of one that lasted that long; another error as
-    /// it is.
+    /// Turns the failed attempt that ended a wait into a time-out after that long; leaves other errors alone.
     #[must_use]
     pub(crate) fn after_waiting(mut self, waited: Duration) -> Self {
         if let Cause::Contended(holder) | Cause::TimedOut(_, holder) = &mut self.inner.cause {
@@ -149,12 +180,55 @@ impl Error {
         self
     }
 
-    /// The path of the lock that the error is about, absolute where it could be made so.
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    /// The kind of error.
+    pub fn kind(&self) -> ErrorKind {
+        match &self.inner.cause {
+            Cause::Contended(_) | Cause::Leased => ErrorKind::Contended,
+            Cause::TimedOut(..) => ErrorKind::TimedOut,
+            Cause::Cancelled(_) => ErrorKind::Cancelled,
+            Cause::Unsupported(..) => ErrorKind::Unsupported,
+            Cause::InvalidPath(_) => ErrorKind::InvalidPath,
+            Cause::Deadlock(_) => ErrorKind::Deadlock,
+            Cause::ReadOnly(_) | Cause::OfAnotherUser(_) => ErrorKind::PermissionDenied,
+            Cause::NotHeld(_) => ErrorKind::NotHeld,
+            Cause::InvalidOption(_) => ErrorKind::InvalidOption,
+            Cause::OtherPermits { .. } => ErrorKind::OtherPermits,
+            Cause::TooManyPermits { .. } => ErrorKind::TooManyPermits,
+            Cause::Engine(kind, _) => *kind,
+            Cause::System(error) => match error.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                io::ErrorKind::Deadlock => ErrorKind::Deadlock,
+                _ => ErrorKind::System,
+            },
+        }
     }
 
-    /// Who holds the lock, where that is known without a search.
+    /// The lock that the error is about.
+    pub fn resource(&self) -> &Resource {
+        &self.inner.resource
+    }
+
+    /// The path of the lock that the error is about, absolute where it could be made so.
+    ///
+    /// For a lock of another engine than files, the name of the lock.
+    pub fn path(&self) -> &Path {
+        self.inner.resource.as_path()
+    }
+
+    /// The error of the operating system, if a call failed.
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match &self.inner.cause {
+            Cause::System(error) | Cause::Unsupported(_, Some(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The number of the operating system's error (`errno`), if a call failed.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.io_error().and_then(io::Error::raw_os_error)
+    }
+
+    /// The holder of the lock, where it is known without a search.
     ///
     /// Only an error with [`is_contended`](Self::is_contended) or
     /// [`is_timed_out`](Self::is_timed_out) has a holder.
@@ -165,71 +239,66 @@ impl Error {
         }
     }
 
-    /// A single attempt found the lock held by somebody else, or its file leased by another program.
+    /// Whether an attempt without a wait found the lock held, or its file leased by another program.
     pub fn is_contended(&self) -> bool {
-        matches!(self.inner.cause, Cause::Contended(_) | Cause::Leased)
+        self.kind() == ErrorKind::Contended
     }
 
-    /// The file can't be opened as long as another program has a lease on it.
+    /// Whether another program has a lease on the file, so that it can't be opened yet.
     pub(crate) fn is_leased(&self) -> bool {
         matches!(self.inner.cause, Cause::Leased)
     }
 
-    /// The deadline passed before the lock was free.
+    /// Whether the deadline passed before the lock was free.
     pub fn is_timed_out(&self) -> bool {
-        matches!(self.inner.cause, Cause::TimedOut(..))
+        self.kind() == ErrorKind::TimedOut
     }
 
-    /// A callback ([`on_wait`](crate::Options::on_wait) or
-    /// [`on_interrupt`](crate::Options::on_interrupt)) ended the wait.
+    /// Whether the program ended the wait: by a [`CancelToken`](crate::CancelToken) or a callback
+    /// ([`on_wait`](crate::Options::on_wait), [`on_interrupt`](crate::Options::on_interrupt)).
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.inner.cause, Cause::Cancelled(_))
+        self.kind() == ErrorKind::Cancelled
     }
 
-    /// Waiting would never have ended: the thread that asks holds the lock itself.
+    /// Whether the wait would never have ended, because the calling thread holds the lock itself.
     pub fn is_deadlock(&self) -> bool {
-        self.io_kind() == io::ErrorKind::Deadlock
+        self.kind() == ErrorKind::Deadlock
     }
 
-    /// The platform or the file system can't give what was asked for.
+    /// Whether the platform or the file system does not have what was asked for.
     pub fn is_unsupported(&self) -> bool {
-        matches!(self.inner.cause, Cause::Unsupported(..))
+        self.kind() == ErrorKind::Unsupported
     }
 
-    /// The user that the process runs as may not open, create or lock the file.
+    /// Whether the user that the process runs as may not open, create or lock the file.
     pub fn is_permission_denied(&self) -> bool {
-        self.io_kind() == io::ErrorKind::PermissionDenied
+        self.kind() == ErrorKind::PermissionDenied
     }
 
-    /// The path can't be a lock's: it is empty, has a NUL byte, or what stands there is a symbolic
-    /// link, directory, device, FIFO or socket.
+    /// Whether a lock can't have this path: it is empty, has a NUL byte, or a symbolic link, directory,
+    /// device, FIFO or socket is there.
     pub fn is_invalid_path(&self) -> bool {
-        matches!(self.inner.cause, Cause::InvalidPath(_))
-    }
-
-    /// The error of the operating system, if a call failed.
-    pub(crate) fn of_system(&self) -> Option<&io::Error> {
-        match &self.inner.cause {
-            Cause::System(error) | Cause::Unsupported(_, Some(error)) => Some(error),
-            _ => None,
-        }
+        self.kind() == ErrorKind::InvalidPath
     }
 
     fn io_kind(&self) -> io::ErrorKind {
-        match &self.inner.cause {
-            Cause::Contended(_) | Cause::Leased => io::ErrorKind::WouldBlock,
-            Cause::TimedOut(..) => io::ErrorKind::TimedOut,
+        match self.kind() {
+            ErrorKind::Contended => io::ErrorKind::WouldBlock,
+            ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             // Not `Interrupted`: the standard library retries on that kind.
-            Cause::Cancelled(_) => io::ErrorKind::Other,
-            Cause::Unsupported(..) => io::ErrorKind::Unsupported,
-            Cause::Deadlock(_) => io::ErrorKind::Deadlock,
-            Cause::ReadOnly(_) | Cause::OfAnotherUser(_) => io::ErrorKind::PermissionDenied,
-            Cause::InvalidPath(_)
-            | Cause::InvalidOption(_)
-            | Cause::NotHeld(_)
-            | Cause::OtherPermits { .. }
-            | Cause::NotSoMany { .. } => io::ErrorKind::InvalidInput,
-            Cause::System(error) => error.kind(),
+            ErrorKind::Cancelled => io::ErrorKind::Other,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Deadlock => io::ErrorKind::Deadlock,
+            ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
+            ErrorKind::InvalidPath
+            | ErrorKind::InvalidOption
+            | ErrorKind::NotHeld
+            | ErrorKind::OtherPermits
+            | ErrorKind::TooManyPermits => io::ErrorKind::InvalidInput,
+            ErrorKind::Unreachable => io::ErrorKind::NotConnected,
+            ErrorKind::System => self
+                .io_error()
+                .map_or(io::ErrorKind::Other, io::Error::kind),
         }
     }
 }
@@ -241,18 +310,17 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// Its text, with those who hold the lock if somebody has looked.
+    /// Writes the text, with the holders if a search has found them.
     pub(crate) fn tell(
         &self,
         f: &mut fmt::Formatter<'_>,
         found: Option<&dyn fmt::Display>,
     ) -> fmt::Result {
         let Inner {
-            path,
+            resource: path,
             operation,
             cause,
         } = &*self.inner;
-        let path = Shown::path(path);
         let words = Words::spoken();
         match cause {
             Cause::TimedOut(waited, _) => {
@@ -284,9 +352,10 @@ impl Error {
                  directory, have the file removed, or allow it if you trust that user (`any_owner`, \
                  `run --any-owner`)"
             ),
-            Cause::NotSoMany { wanted, permits } => {
+            Cause::TooManyPermits { wanted, permits } => {
                 write!(f, ": {wanted} at once, of {permits}, can never be had")
             }
+            Cause::Engine(_, error) => write!(f, ": {error}"),
             Cause::Leased => write!(f, ": {}", Operation::OpenLeased.in_the_way()),
             Cause::Cancelled(_) => Ok(()),
             Cause::Unsupported(why, Some(error)) => {
@@ -309,7 +378,7 @@ impl Error {
     }
 }
 
-/// The system's text. Python's errors have the number apart.
+/// Returns the system's text. Python's errors carry the number separately.
 fn plain(words: Words, error: &io::Error) -> String {
     let text = error.to_string();
     match text.rfind(" (os error ") {
@@ -326,21 +395,15 @@ impl fmt::Debug for Error {
             return fmt::Display::fmt(self, f);
         }
         f.debug_struct("Error")
-            .field("path", &self.inner.path)
+            .field("resource", &self.inner.resource)
             .field("operation", &self.inner.operation)
             .field("cause", &self.inner.cause)
             .finish()
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.inner.cause {
-            Cause::System(error) | Cause::Unsupported(_, Some(error)) => Some(error),
-            _ => None,
-        }
-    }
-}
+// The text has the cause in it, and an error gives its cause either as text or as its source.
+impl StdError for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
@@ -367,7 +430,7 @@ impl Operation {
         }
     }
 
-    /// Why it could not be had at once.
+    /// The reason why it could not be had at once.
     fn in_the_way(self) -> &'static str {
         match self {
             Self::Acquire => "too few are free, or others wait for one",
@@ -379,7 +442,7 @@ impl Operation {
         }
     }
 
-    /// What somebody does who is in the way.
+    /// The reason, before the name of a holder.
     fn held(self) -> &'static str {
         match self {
             Self::Acquire => "too few are free, permits are held",
@@ -387,7 +450,7 @@ impl Operation {
         }
     }
 
-    /// What a wait was for.
+    /// The object of a wait.
     fn awaited(self) -> &'static str {
         match self {
             Self::Upgrade => "the upgrade to a writer of lock",
@@ -400,7 +463,7 @@ impl Operation {
 const NO_LOCKS_HERE: &str = "the file system or system has no locks of this kind: \
      put the lock file on a local file system, or use another protocol";
 
-/// What the user can do about an error of the operating system.
+/// Advice for the user about an error of the operating system.
 fn advice(operation: Operation, error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
     match (operation, error.kind()) {

@@ -34,6 +34,11 @@ impl ThreadToken {
         Self(u64::MAX - number)
     }
 
+    /// The number of the thread, for other languages.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The thread that asks.
     #[inline]
     pub(crate) fn current() -> Self {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::types::holder::Holder;
+use crate::types::resource::Resource;
 
-/// What a function given to [`Options::on_wait`](crate::Options::on_wait) is told.
+/// The state of a wait, for a function given to [`Options::on_wait`](crate::Options::on_wait).
 ///
 /// # Examples
 ///
@@ -17,7 +18,7 @@ use crate::types::holder::Holder;
 /// use lockfast::{Lock, Waiting};
 ///
 /// fn report(waiting: &Waiting<'_>) -> ControlFlow<()> {
-///     eprint!("{} is held", waiting.path().display());
+///     eprint!("{} is held", waiting.resource());
 ///     if let Some(holder) = waiting.holder() {
 ///         eprint!(" by {holder}");
 ///     }
@@ -31,23 +32,42 @@ use crate::types::holder::Holder;
 /// ```
 #[derive(Debug)]
 pub struct Waiting<'a> {
-    pub(crate) path: &'a Path,
-    pub(crate) waited: Duration,
-    pub(crate) holder: Option<&'a Holder>,
+    resource: Resource,
+    waited: Duration,
+    holder: Option<&'a Holder>,
 }
 
-impl Waiting<'_> {
-    /// The path of the lock.
-    pub fn path(&self) -> &Path {
-        self.path
+impl<'a> Waiting<'a> {
+    /// Returns the state of a wait; for engines.
+    #[doc(hidden)]
+    pub fn new(
+        resource: impl Into<Resource>,
+        waited: Duration,
+        holder: Option<&'a Holder>,
+    ) -> Self {
+        Self {
+            resource: resource.into(),
+            waited,
+            holder,
+        }
     }
 
-    /// How long the wait has lasted; zero in the first call.
+    /// The lock that is waited for.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// The path of the lock; for a lock of another engine than files, its name.
+    pub fn path(&self) -> &Path {
+        self.resource.as_path()
+    }
+
+    /// The time that the wait has lasted; zero in the first call.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// Who holds the lock, if the kernel tells in one call.
+    /// The holder of the lock, if it is known without a search.
     pub fn holder(&self) -> Option<&Holder> {
         self.holder
     }

@@ -12,16 +12,16 @@ impl<C: WaitContext> Wait<'_, C> {
     /// An attempt failed, but the holder may only be keeping the lock: gives it up to a millisecond to
     /// release it.
     pub(crate) fn is_let_in(file: &LockFile, goal: Goal) -> bool {
-        if !file.may_be_kept() || KEEPERS.replace(Keepers::WereMet) != Keepers::Given {
+        if !file.may_be_cached() || KEEPERS.replace(Keepers::WereMet) != Keepers::Given {
             return false;
         }
         KEEPERS.set(Keepers::Given);
-        let asking = file.ask_for(goal);
+        let interest = file.show_wanted(goal);
         let until = Instant::now() + KEEPERS_TIME;
         while Instant::now() < until {
             Parker::default().park(Some(Instant::now() + KEEPERS_TIME / 20));
-            if matches!(file.attempt(goal), Ok(true)) {
-                asking.has_got_it();
+            if matches!(file.try_acquire(goal), Ok(true)) {
+                interest.acquired();
                 return true;
             }
         }

@@ -12,7 +12,7 @@ use super::limits::{Wait, WaiterKind};
 use super::poll::Naps;
 use super::wake_sources::WakeSources;
 use super::{offload, ticker};
-use crate::file::fifo::InOrder;
+use crate::file::fifo_place::FifoPlace;
 use crate::file::{Goal, Line, LockFile};
 use crate::sys::{self, Waited};
 use crate::types::error::{Error, Result};
@@ -37,11 +37,11 @@ impl<C: WaitContext> Wait<'_, C> {
 
     /// Takes a place in the line of the processes, if there is such a line, before anybody is told
     /// of the wait.
-    pub(crate) fn place(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<InOrder> {
+    pub(crate) fn place(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<FifoPlace> {
         if self.is_impatient() {
-            return Ok(InOrder::nowhere());
+            return Ok(FifoPlace::none());
         }
-        InOrder::of(file, goal, &mut self.number).map_err(|error| self.system(error))
+        FifoPlace::of(file, goal, &mut self.number).map_err(|error| self.system(error))
     }
 
     /// Runs a function that blocks: here, or for a task aside, in that line.
@@ -61,7 +61,6 @@ impl<C: WaitContext> Wait<'_, C> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
-    #[cfg(feature = "macros")]
     pub(crate) async fn offload<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_, C>) -> Result<R> + Send + 'static,
@@ -101,13 +100,13 @@ impl<C: WaitContext> Wait<'_, C> {
     #[cold]
     fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
         self.ensure_no_deadlock(|| self.context.is_held_elsewhere_by(self.thread, file))?;
-        let asking = file.ask_for(goal);
+        let interest = file.show_wanted(goal);
         // A function of the program may panic before the plan is through, or while it is granted.
         let unless_panic = Granted::new(file, goal);
         let locked = self.until_locked(file, goal);
         unless_panic.keep();
         let sources = locked?;
-        asking.has_got_it();
+        interest.acquired();
         Ok(sources)
     }
 
@@ -183,7 +182,7 @@ impl<C: WaitContext> Wait<'_, C> {
                 }
             }
         };
-        match file.pursue(goal, wait, &|error| self.system(error)) {
+        match file.acquire_blocking(goal, wait, &|error| self.system(error)) {
             Err(_) if !file.has_waits() => Ok(false),
             done => done.map(|()| true),
         }
@@ -193,7 +192,7 @@ impl<C: WaitContext> Wait<'_, C> {
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let (context, operation) = (self.context, self.operation);
         let system = |error| Error::system(context.path(), operation, error);
-        let attempt = || Ok(file.attempt(goal).map_err(system)?.then_some(()));
+        let attempt = || Ok(file.try_acquire(goal).map_err(system)?.then_some(()));
         self.poll_until(NAPS, || file.holder(goal.access()), attempt)
     }
 

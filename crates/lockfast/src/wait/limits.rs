@@ -205,11 +205,11 @@ impl<'h, C: WaitContext> Wait<'h, C> {
         let Some(hook) = &self.context.settings().on_wait else {
             return ControlFlow::Continue(());
         };
-        hook(&Waiting {
-            path: self.context.path(),
-            waited: self.waited(),
-            holder: holder().as_ref(),
-        })
+        hook(&Waiting::new(
+            self.context.path(),
+            self.waited(),
+            holder().as_ref(),
+        ))
     }
 
     /// The instant at which `on_wait` is due again.

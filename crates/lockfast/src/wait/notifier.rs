@@ -8,9 +8,9 @@ use super::limits::Wait;
 use super::poll::Naps;
 use super::wake_sources::WakeSources;
 use crate::file::LockFile;
-use crate::sys::Rung;
-use crate::sys::bell::Bell;
+use crate::sys::Notified;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::notifier::Notifier;
 use crate::sys::per_process::PerProcess;
 use crate::types::error::Result;
 
@@ -40,8 +40,8 @@ impl<C: WaitContext> Wait<'_, C> {
                 return Ok(true);
             }
             let until = self.before_nap(&sources, naps, || None)?;
-            let rung = match watching.as_ref().map(|watching| watching.wait(until)) {
-                Some(Ok(rung)) => rung,
+            let outcome = match watching.as_ref().map(|watching| watching.wait(until)) {
+                Some(Ok(outcome)) => outcome,
                 Some(Err(_)) => {
                     // The program may have closed its descriptor.
                     watching = None;
@@ -50,44 +50,44 @@ impl<C: WaitContext> Wait<'_, C> {
                 }
                 None => {
                     self.park_until(until)?;
-                    Rung::TimedOut
+                    Notified::TimedOut
                 }
             };
-            must_look = rung == Rung::Changed;
-            match rung {
-                Rung::Closed | Rung::Changed => naps.restart(),
-                Rung::Interrupted => self.ensure_not_interrupted()?,
-                Rung::TimedOut => must_look = !naps.lengthen(),
+            must_look = outcome == Notified::Changed;
+            match outcome {
+                Notified::Closed | Notified::Changed => naps.restart(),
+                Notified::Interrupted => self.ensure_not_interrupted()?,
+                Notified::TimedOut => must_look = !naps.lengthen(),
             }
         }
     }
 }
 
 /// A notifier that watches a file; kept for the next wait when dropped.
-struct Watching(Option<Bell>);
+struct Watching(Option<Notifier>);
 
 impl Watching {
     /// Returns none where none is to be had.
     fn begin(file: &LockFile) -> Option<Self> {
         let spare = spare().lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut bell = match spare {
-            Some(bell) => bell,
-            None => Bell::new().ok()?,
+        let mut notifier = match spare {
+            Some(notifier) => notifier,
+            None => Notifier::new().ok()?,
         };
-        bell.hang(file, file.pool().all()).ok()?;
-        Some(Self(Some(bell)))
+        notifier.watch(file, file.permits().all()).ok()?;
+        Some(Self(Some(notifier)))
     }
 
-    fn wait(&self, until: Instant) -> std::io::Result<Rung> {
-        let bell = self.0.as_ref().expect("it is there until dropped");
-        bell.listen(until)
+    fn wait(&self, until: Instant) -> std::io::Result<Notified> {
+        let notifier = self.0.as_ref().expect("it is there until dropped");
+        notifier.wait(until)
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(bell) = &mut self.0 {
-            bell.take_down();
+        if let Some(notifier) = &mut self.0 {
+            notifier.unwatch();
         }
         let mut spare = spare().lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < MAX_SPARE {
@@ -97,8 +97,8 @@ impl Drop for Watching {
 }
 
 /// Notifiers for the next waits: closing one takes milliseconds.
-fn spare() -> &'static Mutex<Vec<Bell>> {
-    static SPARE: MadeOnce<PerProcess<Mutex<Vec<Bell>>>> = MadeOnce::new();
+fn spare() -> &'static Mutex<Vec<Notifier>> {
+    static SPARE: MadeOnce<PerProcess<Mutex<Vec<Notifier>>>> = MadeOnce::new();
     SPARE
         .get_or_make(|| PerProcess::new(Mutex::default()))
         .get(Mutex::default)

@@ -11,7 +11,7 @@ use std::thread;
 
 use super::helper_pool::{HelperPool, InLine, NAME};
 use crate::file::Line;
-use crate::sys::{fork, process};
+use crate::sys::{STAND_IN, fork, process};
 use crate::types::cancel::CancelToken;
 
 /// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
@@ -90,7 +90,7 @@ struct StandIn;
 
 impl StandIn {
     fn begin() -> Self {
-        process::name_this_thread(process::STAND_IN);
+        process::name_this_thread(STAND_IN);
         Self
     }
 }

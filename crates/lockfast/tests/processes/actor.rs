@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
+use lockfast::{Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
 
 use crate::actor_descriptors::{self as descriptors, Owned};
 use crate::actor_forks as forks;
@@ -86,21 +86,18 @@ fn say(to: &Speaker, text: &str) {
 }
 
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let kind = error.downcast_ref::<Error>().map_or("other", |error| {
-        let kinds = [
-            (error.is_deadlock(), "deadlock"),
-            (error.is_contended(), "contended"),
-            (error.is_timed_out(), "timed-out"),
-            (error.is_cancelled(), "cancelled"),
-            (error.is_unsupported(), "unsupported"),
-            (error.is_permission_denied(), "permission-denied"),
-            (error.is_invalid_path(), "invalid-path"),
-        ];
-        kinds
-            .iter()
-            .find(|(is, _)| *is)
-            .map_or("system", |(_, kind)| kind)
-    });
+    let kind = error.downcast_ref::<Error>().map(Error::kind);
+    let kind = match kind {
+        None => "other",
+        Some(ErrorKind::Deadlock) => "deadlock",
+        Some(ErrorKind::Contended) => "contended",
+        Some(ErrorKind::TimedOut) => "timed-out",
+        Some(ErrorKind::Cancelled) => "cancelled",
+        Some(ErrorKind::Unsupported) => "unsupported",
+        Some(ErrorKind::PermissionDenied) => "permission-denied",
+        Some(ErrorKind::InvalidPath) => "invalid-path",
+        Some(_) => "system",
+    };
     format!("{kind}: {error}")
 }
 

@@ -16,8 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use lockfast::{
-    CancelToken, Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, RwLockReadGuard,
-    RwLockUpgradableReadGuard, RwLockWriteGuard, Scope, Semaphore, SemaphorePermit, Verify,
+    CancelToken, Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, RwLock,
+    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Scope, Semaphore,
+    SemaphorePermit, Verify,
 };
 
 use crate::foreign::Foreign;
@@ -76,19 +77,18 @@ fn say(text: &str) {
 }
 
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let kind = error.downcast_ref::<Error>().map_or("other", |error| {
-        let kinds = [
-            (error.is_deadlock(), "deadlock"),
-            (error.is_contended(), "contended"),
-            (error.is_timed_out(), "timed-out"),
-            (error.is_cancelled(), "cancelled"),
-            (error.is_unsupported(), "unsupported"),
-            (error.is_permission_denied(), "permission-denied"),
-            (error.is_invalid_path(), "invalid-path"),
-        ];
-        let kind = kinds.iter().find(|(is, _)| *is);
-        kind.map_or("system", |(_, kind)| kind)
-    });
+    let kind = error.downcast_ref::<Error>().map(Error::kind);
+    let kind = match kind {
+        None => "other",
+        Some(ErrorKind::Deadlock) => "deadlock",
+        Some(ErrorKind::Contended) => "contended",
+        Some(ErrorKind::TimedOut) => "timed-out",
+        Some(ErrorKind::Cancelled) => "cancelled",
+        Some(ErrorKind::Unsupported) => "unsupported",
+        Some(ErrorKind::PermissionDenied) => "permission-denied",
+        Some(ErrorKind::InvalidPath) => "invalid-path",
+        Some(_) => "system",
+    };
     format!("{kind}: {error}")
 }
 
@@ -165,7 +165,7 @@ fn perform(words: &[&str], props: &Mutex<Props>) -> Answer {
             let permit = semaphore(name).try_acquire_for(millis(time)?)?;
             keep(guard, Guard::Permit(permit));
         }
-        ["available", name] => return Ok(semaphore(name).available()?.to_string()),
+        ["available", name] => return Ok(semaphore(name).available_permits()?.to_string()),
         ["convert", how, guard, ref time @ ..] => {
             let (converted, outcome) = convert(take(guard)?, how, time)?;
             keep(guard, converted);

@@ -74,7 +74,7 @@ fn a_selected_lock_stays_selected_wherever_it_moves() {
     assert_eq!(selected(&model).as_deref(), Some("/srv/slow.lock"));
     press(&mut model, "jjjjjj");
     assert_eq!(selected(&model).as_deref(), Some("/srv/busy.lock"));
-    // When it is gone it is the first one.
+    // The first is selected once it is gone.
     model.show(vec![lock(1, "/srv/quiet.lock", 1, &[])], looked());
     assert_eq!(selected(&model).as_deref(), Some("/srv/quiet.lock"));
     model.show(Vec::new(), looked());
@@ -89,14 +89,14 @@ fn a_filter_is_typed_changed_kept_and_cleared() {
     assert_eq!((model.mode(), names(&model).len()), (Mode::Filter, 0));
     press(&mut model, "\u{8}W");
     assert_eq!(names(&model), ["slow"]);
-    // In the filter this is a letter, and not the end.
+    // In the filter `q` is a letter.
     assert_eq!(press(&mut model, "q"), Action::GoOn);
     press(&mut model, "\u{8}\n");
     assert_eq!((model.mode(), model.filter()), (Mode::Table, "SLOW"));
     assert_eq!(names(&model), ["slow"]);
     press(&mut model, "\u{1b}");
     assert_eq!(names(&model).len(), 4);
-    // By a pid and by a command.
+    // Match by pid and by command.
     press(&mut model, "/1002\n");
     assert_eq!(names(&model), ["busy"]);
     press(&mut model, "\u{1b}/command-4\n");
@@ -133,7 +133,7 @@ fn keys_end_pause_and_help() {
 }
 
 #[test]
-fn what_is_longest_is_told() {
+fn the_longest_duration_is_shown() {
     let lock = waited(&[(5, false), (5, true), (2, true)]);
     let longest = lock.longest_wait().expect("three wait");
     assert_eq!((longest.length.as_secs(), longest.is_least), (5, true));

@@ -1,10 +1,10 @@
-//! Who holds the selected lock, and who waits for it.
+//! Holders and waiters of the selected lock.
 
 use super::text;
 use crate::inspect::user_name;
 use crate::top::locks::{Lock, Party};
 
-/// A line of it.
+/// A line of the detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DetailLine {
     Title(String),
@@ -13,7 +13,7 @@ pub(super) enum DetailLine {
     More(String),
 }
 
-/// In at most so many lines. Those who have waited longest come first.
+/// Returns at most `height` lines, with the longest waits first.
 pub(super) fn lines(lock: &Lock, height: u16) -> Vec<DetailLine> {
     let mut waiters: Vec<&Party> = lock.waiters.iter().collect();
     waiters.sort_by_key(|party| std::cmp::Reverse(party.span));
@@ -34,7 +34,7 @@ pub(super) fn lines(lock: &Lock, height: u16) -> Vec<DetailLine> {
     lines
 }
 
-/// As in `holding exclusive writer (ofd) for ≥12s: pid 4711 of root: ./backup.sh`.
+/// Formats a line: `holding exclusive writer (ofd) for ≥12s: pid 4711 of root: ./backup.sh`.
 fn line(state: &str, party: &Party) -> String {
     let who: Vec<String> = party
         .processes
@@ -45,7 +45,7 @@ fn line(state: &str, party: &Party) -> String {
         })
         .collect();
     let who = if who.is_empty() {
-        "a process that was not found".to_owned()
+        "an unknown process".to_owned()
     } else {
         who.join("; ")
     };

@@ -9,7 +9,7 @@ use super::text;
 use crate::top::column::Column;
 use crate::top::locks::{Lock, Party};
 
-/// Those for which there is room, the more important ones first to stay.
+/// Returns the columns that fit, by importance.
 fn columns(width: u16) -> &'static [Column] {
     match width {
         70.. => &Column::ALL,
@@ -97,7 +97,7 @@ fn cell(lock: &Lock, column: Column, all: u16) -> Cell<'static> {
     Cell::new(Text::from(text))
 }
 
-/// Of the holder, and how many more there are.
+/// Formats the pid of a holder, and the number of other holders.
 fn pids(lock: &Lock) -> String {
     let Some(holder) = lock.holder() else {
         return "-".to_owned();

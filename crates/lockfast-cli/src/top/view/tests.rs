@@ -98,7 +98,7 @@ fn every_size_is_drawn() {
 }
 
 #[test]
-fn a_deadlock_is_told_before_all_else() {
+fn a_deadlock_is_shown_in_the_first_line() {
     let lines = drawn(&model(1), 80, 24);
     assert!(
         lines[0].contains("1 deadlock: see lockfast ls --deadlocks"),

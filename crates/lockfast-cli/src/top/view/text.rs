@@ -1,4 +1,4 @@
-//! Words and times for little room.
+//! Short forms of durations and texts.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use ratatui::text::Span;
 
 use crate::top::locks;
 
-/// As in `≥12s` for what may be longer.
+/// Formats a duration, with `≥` if it may be longer.
 pub(super) fn span(span: locks::Span) -> String {
     let least = if span.is_least { "≥" } else { "" };
     format!("{least}{}", brief(span.length))
 }
 
-/// In at most six characters, for a hundred days.
+/// Formats a duration of up to a hundred days in at most six characters.
 pub(super) fn brief(length: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -25,7 +25,7 @@ pub(super) fn brief(length: Duration) -> String {
     }
 }
 
-/// As in `0.5s`.
+/// Formats an interval, for example `0.5s`.
 pub(super) fn interval(length: Duration) -> String {
     let tenths = (length.as_millis() + 50) / 100;
     match (tenths / 10, tenths % 10) {
@@ -39,7 +39,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{ending}")
 }
 
-/// The end of a text that is too wide, because that of a path tells more than its beginning.
+/// Shortens a text to its end, which is the more telling part of a path.
 pub(super) fn tail(text: &str, width: usize) -> String {
     if Span::raw(text).width() <= width {
         return text.to_owned();
@@ -78,7 +78,7 @@ mod tests {
     fn the_end_of_a_path_is_kept() {
         assert_eq!(tail("/srv/a.lock", 11), "/srv/a.lock");
         assert_eq!(tail("/srv/a.lock", 7), "…a.lock");
-        // Two columns each.
+        // Each character takes two columns.
         assert_eq!(tail("日本語", 5), "…本語");
         assert_eq!(tail("日本語", 4), "…語");
         assert_eq!(tail("abc", 1), "…");

@@ -1,4 +1,4 @@
-//! Locks of bytes: what newer versions of flock(1) have, as their documentation says it.
+//! Byte locks, as the documentation of newer versions of flock(1) describes them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::stage::{AS_NOBODY, Stage, outcome};
 #[test]
 fn locks_of_bytes() {
     let cases = [
-        // They exclude each other, and flock(2) does not see them.
+        // They exclude each other, and flock(2) locks do not affect them.
         ("$flock --fcntl f $flock --fcntl -n f echo in", 1, ""),
         ("$flock --fcntl f $flock -n f echo in", 0, "in"),
         ("$flock f $flock --fcntl -n f echo in", 0, "in"),
@@ -22,7 +22,7 @@ fn locks_of_bytes() {
             "",
         ),
         ("$flock --fcntl new echo in", 0, "in"),
-        // Ranges imply them.
+        // `--start` and `--length` imply `--fcntl`.
         (
             "$flock --length 10 f $flock --start 10 -n f echo in",
             0,
@@ -49,7 +49,7 @@ fn locks_of_bytes() {
             0,
             "in",
         ),
-        // By descriptor, given up too.
+        // By descriptor, with a release.
         (
             "exec 9>f; $flock --fcntl 9; $flock --fcntl -n f echo in",
             1,
@@ -60,7 +60,7 @@ fn locks_of_bytes() {
             0,
             "in",
         ),
-        // Exclusive ones demand a file that is open for writing.
+        // Exclusive byte locks need a file that is open for writing.
         ("exec 9<f; $flock --fcntl 9", 65, ""),
         ("$flock --fcntl . echo in", 65, ""),
         ("$flock --fcntl -s . echo in", 0, "in"),

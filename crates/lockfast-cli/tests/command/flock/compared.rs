@@ -1,4 +1,4 @@
-//! Beside the flock(1) of the system: the same scripts, the same outcome.
+//! Comparison with the system's flock(1): the same scripts must have the same results.
 
 mod scripts;
 
@@ -13,18 +13,12 @@ use crate::lockless;
 use crate::stage::{Outcome, Stage, outcome};
 
 /// The texts of errors are those of the C library, and so is what it does with a program that is none.
-fn has_the_c_library_of_flock() -> bool {
-    let has = !cfg!(target_env = "musl");
-    if !has {
-        println!("left out: this system's flock(1) has another C library than this command");
-    }
-    has
-}
+const ANOTHER_C_LIBRARY: bool = cfg!(target_env = "musl");
 
 #[test]
 fn does_what_flock_does() {
-    if !has_the_c_library_of_flock() {
-        return;
+    if ANOTHER_C_LIBRARY {
+        lockfast_testing::skip!("this system's flock(1) has another C library");
     }
     let mut differences = Vec::new();
     for script in SCRIPTS {
@@ -36,11 +30,11 @@ fn does_what_flock_does() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The kernel's refusals, which network file systems and odd ones have.
+/// Errors of the kernel that network file systems and unusual ones return.
 #[test]
 fn refusals_end_as_they_do_with_flock() {
-    if !has_the_c_library_of_flock() {
-        return;
+    if ANOTHER_C_LIBRARY {
+        lockfast_testing::skip!("this system's flock(1) has another C library");
     }
     let errors = [
         libc::ENOLCK,
@@ -61,12 +55,13 @@ fn refusals_end_as_they_do_with_flock() {
             assert_eq!(ours, theirs, "{script} {errno}");
         }
     }
-    // Newer versions than those of today's systems take this for a conflict, as SMB clients mean it.
+    // Newer versions count this as a conflict, as SMB clients mean it; the versions of today's
+    // systems do not.
     let conflict = refused(libc::EACCES, "flock -E 9 f echo in", true);
     assert_eq!(conflict, "Some(9) [] \"\"");
 }
 
-/// What the script comes to where the kernel answers every attempt with that.
+/// Returns the result of the script if the kernel answers every attempt with that error.
 fn refused(errno: i32, script: &str, ours: bool) -> String {
     let stage = Stage::new();
     let directory = stage.path("mounted");
@@ -77,7 +72,7 @@ fn refused(errno: i32, script: &str, ours: bool) -> String {
     performed
 }
 
-/// What the script comes to with the system's flock(1), or ours in its place.
+/// Returns the result of the script with the system's flock(1), or with ours.
 fn performed(script: &str, ours: bool) -> String {
     let stage = Stage::new();
     fs::write(stage.path("f"), "").expect("a file");
@@ -89,15 +84,15 @@ fn performed_in(stage: &Stage, directory: &Path, script: &str, ours: bool) -> St
     let mut command = Command::new("sh");
     command.args(["-c", script]).current_dir(directory);
     command.env("SHELL", "/bin/sh").env("LC_ALL", "C");
-    // Set in both cases: how the standard library starts a process, and so which signals that finds
-    // ignored, depends on it.
+    // Set in both cases, because it affects how the standard library starts a process, and so which
+    // signals the process finds ignored.
     command.env("PATH", path(stage, ours));
     let Outcome {
         code,
         mut output,
         errors,
     } = outcome(&mut command);
-    // flock(1) writes its lines when it ends, if no terminal reads them, and a time is a time.
+    // flock(1) buffers its lines until it ends, unless a terminal reads them. Times differ.
     for line in &mut output {
         if line.contains("getting lock took") {
             *line = line.replace(|digit: char| digit.is_ascii_digit(), "0");
@@ -107,7 +102,7 @@ fn performed_in(stage: &Stage, directory: &Path, script: &str, ours: bool) -> St
     format!("{code:?} {output:?} {errors:?}")
 }
 
-/// The path of programs; with ours as `flock`, if it is wanted.
+/// Returns the search path, with ours as `flock` if requested.
 fn path(stage: &Stage, ours: bool) -> OsString {
     let usual = std::env::var_os("PATH").expect("a path of programs");
     if !ours {

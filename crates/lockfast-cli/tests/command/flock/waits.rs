@@ -17,13 +17,13 @@ fn a_time_limit_is_never_missed() {
     let lock = lock.to_str().expect("a plain name");
     let mut holder = Actor::start(&mut flock(&[lock, "sh", "-c", HOLD]));
     holder.says("ready");
-    // So short that the alarm comes before, during and after the way into the kernel's queue.
+    // So short that the alarm comes before, during and after the entry into the kernel's queue.
     for round in 0..ROUNDS {
         let limit = format!("{}e-6", 1 + round % 50);
         let gave_up = outcome(&mut flock(&["-w", &limit, lock, "true"]));
         assert_eq!(gave_up.code, Some(1), "{gave_up:?}");
     }
-    // Whatever its caller did to signals.
+    // With any signal setting of the caller.
     for state in ["--block-signal", "--ignore-signal"] {
         let mut command = Command::new("env");
         command.args([state, env!("CARGO_BIN_EXE_lockfast"), "flock"]);

@@ -53,7 +53,7 @@ fn three_processes_in_a_circle_are_named() {
         }
         let elsewhere = outcome(lockfast(["ls", "--deadlocks"]).arg(file(&stage, "elsewhere")));
         assert_eq!(elsewhere.code, Some(0), "{elsewhere:?}");
-        // When one of them dies there is none.
+        // If one of them dies, there is none.
         drop(actors);
         let after = outcome(lockfast(["ls", "--deadlocks"]).args(&paths));
         assert_eq!(after.code, Some(0), "{after:?}");
@@ -65,7 +65,7 @@ fn three_processes_in_a_circle_are_named() {
 fn a_circle_through_nested_commands_is_found() {
     let stage = Stage::new();
     let (a, b) = (stage.path("a.lock"), stage.path("b.lock"));
-    // They tell of their waits by another thread each, which releases nothing.
+    // A second thread of each reports the wait; it releases nothing.
     let actors = deadlocked([&a, &b], &[]);
     let mut found = None;
     until("it is found", || {
@@ -80,11 +80,11 @@ fn a_circle_through_nested_commands_is_found() {
         let parent = format!("  pid {} (", actor.pid());
         let line = found.output.iter().find(|line| line.starts_with(&parent));
         let line = line.unwrap_or_else(|| panic!("{found:?}"));
-        assert!(line.contains("waits for the end of its child"), "{found:?}");
+        assert!(line.contains("waits for its child to end"), "{found:?}");
     }
 }
 
-/// The same with a program that knows nothing of lockfast: that it waits for its child is the kernel's word.
+/// A program that is not from lockfast: the kernel shows that it waits for its child.
 #[test]
 fn a_circle_through_the_children_of_other_programs_is_found() {
     let stage = Stage::new();
@@ -92,7 +92,7 @@ fn a_circle_through_the_children_of_other_programs_is_found() {
     let nested = |outer: &Path, inner: &Path| {
         let text = "echo ready; read line; exec flock \"$0\" true";
         let mut command = Command::new("flock");
-        // Closed, so that it is the parent's alone.
+        // Closed, so that only the parent has it.
         let actor = Actor::start(
             command
                 .arg("-o")
@@ -117,7 +117,7 @@ fn a_circle_through_the_children_of_other_programs_is_found() {
     for actor in &actors {
         let is_told = |line: &&String| {
             line.starts_with(&format!("  pid {} (flock -o ", actor.pid()))
-                && line.contains("waits for the end of its child")
+                && line.contains("waits for its child to end")
         };
         assert!(last.iter().any(|line| is_told(&line)), "{last:?}");
     }

@@ -1,4 +1,4 @@
-//! The JSON is as its page says.
+//! The JSON matches its documentation.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::inspect::{json, lockfast, until_waiting};
 use crate::stage::{Actor, HOLD, Stage, run, script};
 
-/// What users are told of it.
+/// The documentation.
 const PAGE: &str = include_str!("../../../../../docs/json.md");
 
-/// The names of all fields, at whatever depth.
+/// Returns the names of all fields, at any depth.
 fn fields(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
@@ -47,7 +47,7 @@ fn every_field_is_documented_and_a_lock_has_what_is_promised() {
         fields(&json(lockfast(words).arg(&path)), &mut found);
     }
     for field in &found {
-        // Those of permits stand in an example.
+        // Fields of permits are in an example.
         let forms = [format!("`{field}`"), format!("\"{field}\"")];
         let is_told = forms.iter().any(|form| PAGE.contains(form));
         assert!(is_told, "docs/json.md does not tell of {field}");

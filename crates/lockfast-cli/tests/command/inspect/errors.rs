@@ -1,12 +1,12 @@
-//! Who stands in the way, in errors of attempts and waits.
+//! Holders in the errors of attempts and waits.
 
 use std::path::Path;
 
 use crate::inspect::{file, locker};
 use crate::stage::{Actor, HOLD, Stage, outcome, run};
 
-/// Who holds it is in the error of an attempt and of a wait, whatever program that is: also where
-/// `F_GETLK` says -1, and where there are several.
+/// The errors of an attempt and of a wait name the holder, whichever program it is: also if
+/// `F_GETLK` returns -1, and if there are several.
 #[test]
 fn an_error_names_every_kind_of_holder_with_its_command() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! Processes that wait for the lock of an ancestor of theirs, which waits for them.
+//! Processes that wait for the lock of an ancestor, which waits for them.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::inspect::{file, json, lockfast, until};
 use crate::stage::{Actor, Outcome, Stage, deadlocked, outcome};
 
-/// Locks the first file and runs a program in the way that is named.
+/// Locks the first file and runs a program in the named way.
 const ANCESTOR: &str = r#"
 import fcntl, subprocess, sys
 path, how, words = sys.argv[1], sys.argv[2], sys.argv[3:]
@@ -25,7 +25,7 @@ fn look(path: &Path) -> Outcome {
     outcome(lockfast(["ls", "--deadlocks"]).arg(path))
 }
 
-/// Looks until it is found, or for as long as a test may take.
+/// Repeats the look until the deadlock is found, or the time of a test is over.
 fn found(path: &Path) -> Outcome {
     let mut last = None;
     until("it is found", || {
@@ -47,7 +47,7 @@ fn a_descendant_that_waits_for_its_ancestors_lock_is_found() {
     let other = file(&stage, "other.lock");
     let other = other.to_str().expect("plain");
     let substitution = "x=$(flock \"$0\" true); echo \"$x\"";
-    // How it is run, and whether it is certain that the ancestor waits.
+    // The way to run it, and whether the ancestor's wait is certain.
     let ways: [(&str, &str, &[&str], bool); 8] = [
         ("run", "wait4", &["flock", "FILE", "true"], true),
         ("check_output", "pipe", &["flock", "FILE", "true"], true),
@@ -85,7 +85,7 @@ fn a_descendant_that_waits_for_its_ancestors_lock_is_found() {
                 command.arg(word);
             }
         }
-        // All of them end with it.
+        // They all end with it.
         let ancestor = Actor::start(&mut command);
         ancestor.says("ready");
         let told = found(&path);
@@ -105,7 +105,7 @@ fn a_descendant_that_waits_for_its_ancestors_lock_is_found() {
     }
 }
 
-/// Both give up when their time is over.
+/// Both waits have a timeout.
 #[test]
 fn waits_with_a_limit_are_no_certain_deadlock() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! What can't be seen is told: of other users, and from inside a container.
+//! Reports name what could not be seen: other users' processes, and those outside a container.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,12 +10,12 @@ use crate::inspect::{file, locker};
 use crate::lockless;
 use crate::stage::{AS_NOBODY, Stage, hold, outcome};
 
-/// Somebody else can't look into the holder, is told so, and is told everything that is no secret.
+/// Another user can't look into the holder. The report says so, and shows everything that is
+/// public.
 #[test]
-fn another_user_is_told_what_could_not_be_seen() {
+fn another_user_learns_what_could_not_be_seen() {
     if !nix::unistd::geteuid().is_root() {
-        println!("left out: to become another user takes root");
-        return;
+        lockfast_testing::skip!("to become another user takes root");
     }
     let stage = Stage::new();
     let program = stage.program_for_everybody();
@@ -23,7 +23,7 @@ fn another_user_is_told_what_could_not_be_seen() {
         let mut command = Command::new("env");
         outcome(command.args(AS_NOBODY).arg(&program).args(arguments))
     };
-    // The bytes of an exclusive lock of lockfast name the holder.
+    // An exclusive lock of lockfast names its holder in the locked bytes.
     let named = stage.path("named.lock");
     let holder = hold(&named);
     let told = as_nobody(&["status".as_ref(), named.as_ref()]);
@@ -38,10 +38,7 @@ fn another_user_is_told_what_could_not_be_seen() {
     holder.says("locked");
     let told = as_nobody(&["status".as_ref(), unnamed.as_ref()]);
     assert_eq!(told.code, Some(75), "{told:?}");
-    assert_eq!(
-        told.output[1],
-        "  holding exclusive: a process that was not found"
-    );
+    assert_eq!(told.output[1], "  holding exclusive: an unknown process");
     assert!(
         told.output[2].contains("not everything could be seen"),
         "{told:?}"
@@ -50,7 +47,7 @@ fn another_user_is_told_what_could_not_be_seen() {
         told.output[2].contains("of other users may not"),
         "{told:?}"
     );
-    // The file is found by its number.
+    // The file is found by its inode number.
     let listed = as_nobody(&["ls".as_ref(), stage.path("").as_os_str()]);
     let line = format!("{}\tholding\texclusive\tofd\t?", unnamed.display());
     assert!(
@@ -80,7 +77,7 @@ fn another_user_is_told_what_could_not_be_seen() {
     }
 }
 
-/// What hides the processes of other users is told apart from what they hide.
+/// The report tells hidden processes of other users apart from unreadable ones.
 #[test]
 fn a_proc_that_hides_processes_is_named() {
     let stage = Stage::new();
@@ -104,8 +101,7 @@ fn a_proc_that_hides_processes_is_named() {
     };
     let plain = status("hidepid=0");
     if plain.code != Some(75) {
-        println!("left out: it takes root to mount /proc anew: {plain:?}");
-        return;
+        lockfast_testing::skip!("it takes root to mount /proc anew: {plain:?}");
     }
     let hidden = status("hidepid=2");
     for (told, is_hidden) in [(plain, false), (hidden, true)] {
@@ -127,18 +123,17 @@ fn without_proc_nothing_is_said_to_be_free() {
         unshare.args(["--mount", "sh", "-c", text, env!("CARGO_BIN_EXE_lockfast")]);
         let told = outcome(unshare.arg(command).arg(&path));
         if told.code == Some(99) || told.errors.contains("unshare") {
-            println!("left out: it takes root to be without /proc: {told:?}");
-            return;
+            lockfast_testing::skip!("it takes root to be without /proc: {told:?}");
         }
         assert_eq!((told.code, told.output.len()), (Some(71), 0), "{told:?}");
-        let expected = "/proc, which tells it, cannot be read: ";
+        let expected = "/proc, which shows the locks, cannot be read: ";
         assert!(told.errors.contains(expected), "{told:?}");
     }
 }
 
-/// In a pid namespace of its own, as in a container: the locks from outside are there, not named.
+/// In a separate pid namespace, as in a container, locks from outside are listed without names.
 #[test]
-fn a_container_shows_its_own_and_tells_of_others() {
+fn a_container_shows_its_own_locks_and_mentions_others() {
     let inner = |arguments: &[&OsStr]| {
         let mut command = Command::new("unshare");
         command.args([
@@ -156,15 +151,14 @@ fn a_container_shows_its_own_and_tells_of_others() {
             !nix::unistd::geteuid().is_root(),
             "root may have namespaces"
         );
-        println!("left out: a namespace of pids takes root");
-        return;
+        lockfast_testing::skip!("a namespace of pids takes root");
     }
     let _holder = hold(&path);
     let told = inner(&["status".as_ref(), path.as_ref()]);
     assert_eq!(told.code, Some(75), "{told:?}");
     assert_eq!(
         told.output[1],
-        "  holding exclusive writer: a process that was not found"
+        "  holding exclusive writer: an unknown process"
     );
     assert!(
         told.output[2].contains("outside of this container"),
@@ -184,7 +178,7 @@ fn a_container_shows_its_own_and_tells_of_others() {
         told.output[1].contains("holding exclusive writer: pid 1 ("),
         "{told:?}"
     );
-    // That is all that could be seen, which need not be all there is.
+    // That is everything that can be seen; there may be more.
     for subject in [&own, &stage.path("")] {
         for command in ["status", "ls"] {
             let told = inner(&[command.as_ref(), subject.as_os_str()]);
@@ -214,13 +208,13 @@ fn locks_of_other_machines_are_not_thought_to_be_free() {
 }
 
 #[test]
-fn what_can_not_be_looked_at_gives_71_and_the_others_are_told() {
+fn a_path_that_cannot_be_inspected_gives_71_and_the_others_are_shown() {
     let stage = Stage::new();
     let (lock, impossible) = (stage.path("job.lock"), stage.path("x".repeat(300)));
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
     let told = outcome(command.arg("status").args([&impossible, &lock]));
     assert_eq!(told.code, Some(71), "{told:?}");
     assert!(told.errors.contains(impossible.to_str().expect("text")));
-    let missing = format!("{}: free, there is no such file", lock.display());
+    let missing = format!("{}: free (no such file)", lock.display());
     assert_eq!(told.output, [missing]);
 }

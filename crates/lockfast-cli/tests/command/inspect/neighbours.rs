@@ -1,4 +1,4 @@
-//! A look is not held up by files, memory and leases of others.
+//! Files, memory and leases of other processes do not delay a report.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn python(script: &str) -> Command {
     command
 }
 
-/// A file of the length of one with records, locked, on a file system that does not answer any more.
+/// A locked file as long as one with records, on a file system that no longer answers.
 #[test]
 fn a_file_system_that_does_not_answer_holds_up_nobody() {
     const SCRIPT: &str = r#"
@@ -30,8 +30,7 @@ sys.stdin.readline()
     let (session, is_silent) = match silent::mount(&directory) {
         Ok(mounted) => mounted,
         Err(error) => {
-            println!("left out: no file system in user space can be mounted: {error}");
-            return;
+            lockfast_testing::skip!("no file system in user space can be mounted: {error}");
         }
     };
     let path = directory.join(silent::NAME);
@@ -60,7 +59,7 @@ sys.stdin.readline()
     drop(session);
 }
 
-/// A waiter that has what it asks for in memory that such a file system backs.
+/// A waiter whose lock request is in memory that such a file system backs.
 #[test]
 fn memory_that_does_not_answer_holds_up_nobody() {
     const SCRIPT: &str = r#"
@@ -92,8 +91,7 @@ sys.stdin.readline()
     let (session, is_silent) = match silent::mount(&directory) {
         Ok(mounted) => mounted,
         Err(error) => {
-            println!("left out: no file system in user space can be mounted: {error}");
-            return;
+            lockfast_testing::skip!("no file system in user space can be mounted: {error}");
         }
     };
     let path = stage.path("job.lock");
@@ -119,7 +117,7 @@ sys.stdin.readline()
     drop(session);
 }
 
-/// A look waits for nobody who has a lease of a file, and breaks none.
+/// A report does not wait for the holder of a lease, and does not break the lease.
 #[test]
 fn a_lease_is_left_alone() {
     const SCRIPT: &str = r#"
@@ -147,8 +145,8 @@ sys.stdin.readline()
     holder.says("True");
 }
 
-/// As many locks as a busy machine has, of processes that may not be looked into. Each look at one of the
-/// files takes about as long as a look at the machine, so that none must be made for each of them.
+/// Locks as numerous as on a busy machine, of processes that may not be read. Looking at one file takes
+/// about as long as looking at the machine, so it must not be done for each file.
 #[test]
 fn many_locks_without_a_name_are_listed_by_one_look() {
     const LOCKS: usize = 3000;
@@ -163,8 +161,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 "#;
     if !nix::unistd::geteuid().is_root() {
-        println!("left out: to become another user takes root");
-        return;
+        lockfast_testing::skip!("to become another user takes root");
     }
     let stage = Stage::new();
     let program = stage.program_for_everybody();
@@ -180,7 +177,7 @@ sys.stdin.readline()
     let start = format!("{}/", directory.display());
     let locks = listed.output.iter().filter(|line| line.starts_with(&start));
     let count = locks.count();
-    // Where locks of others come and go, a table of so many pages is never read twice alike, and those of
-    // processes that may not be looked into can be left out.
+    // While other locks come and go, two reads of a table of this size never agree, and locks of
+    // processes that may not be read can be missing.
     assert!(count > LOCKS / 10 * 9, "{count}");
 }

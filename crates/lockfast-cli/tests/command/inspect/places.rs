@@ -1,4 +1,4 @@
-//! Which files are shown, and how.
+//! The files that are shown, and the form of their paths.
 
 use std::ffi::OsString;
 use std::fs;
@@ -55,7 +55,7 @@ fn a_file_without_a_name_any_more_is_called_deleted() {
     assert_eq!(document["locks"][0]["path"], path.to_str().expect("plain"));
 }
 
-/// As the kernel marks files that have no name any more.
+/// The kernel's mark on files without a name.
 #[test]
 fn a_name_that_ends_with_deleted_is_a_name() {
     let stage = Stage::new();

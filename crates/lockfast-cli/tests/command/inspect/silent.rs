@@ -1,4 +1,4 @@
-//! A file system with one file, that stops answering when it is told to.
+//! A file system with one file, which stops answering on request.
 
 use std::ffi::OsStr;
 use std::io;
@@ -27,7 +27,7 @@ struct Silent {
     is_silent: Arc<AtomicBool>,
 }
 
-/// Mounts it there until the session is dropped. It does not answer while the flag is set.
+/// Mounts the file system until the session is dropped. It does not answer while the flag is set.
 pub(crate) fn mount(directory: &Path) -> io::Result<(BackgroundSession, Arc<AtomicBool>)> {
     let is_silent = Arc::new(AtomicBool::new(false));
     let silent = Silent {
@@ -90,7 +90,8 @@ impl Filesystem for Silent {
         reply.opened(FileHandle(0), FopenFlags::empty());
     }
 
-    /// Its content is what a program gives to the kernel that wants an exclusive lock of a whole file.
+    /// The content is the structure that a program passes to the kernel to request an exclusive
+    /// lock of a whole file.
     fn read(
         &self,
         _: &Request,

@@ -1,4 +1,4 @@
-//! Reports are true: of locks among many others, of holders that are hard to see.
+//! Reports are true, also with many other locks and holders that are hard to see.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 use crate::inspect::{file, json, locker, lockfast, number, until};
 use crate::stage::{Actor, HOLD, Stage, hold, outcome, run};
 
-/// Holds the lock of the first file, has many threads wait for it, and has others come and go on other
-/// files without an end.
+/// Locks the first file, with many waiting threads, while other threads lock and unlock other files
+/// without end.
 const CROWD: &str = r#"
 import fcntl, os, sys, threading
 path, others = sys.argv[1], sys.argv[2]
@@ -103,7 +103,7 @@ fn a_holder_that_is_stopped_is_shown_as_stopped() {
     until("it goes on", || is_stopped() == Some(false));
 }
 
-/// The descriptors and the command line are those of another thread then.
+/// The descriptors and the command line belong to another thread then.
 #[test]
 fn a_holder_whose_first_thread_has_ended_is_found() {
     const SCRIPT: &str = r#"
@@ -137,7 +137,7 @@ ctypes.CDLL(None).syscall(exit, 0)
     );
 }
 
-/// A file that was made without a name, so that it has its mode from the beginning.
+/// A file created without a name, so that it has its mode from the start.
 #[test]
 fn a_lock_file_with_a_mode_of_its_own_has_its_name() {
     let stage = Stage::new();
@@ -148,7 +148,7 @@ fn a_lock_file_with_a_mode_of_its_own_has_its_name() {
     shows_holder(&path);
 }
 
-/// A file that got its name by another program, whose descriptor never shows that name.
+/// A file named by another program, whose descriptor never shows that name.
 #[test]
 fn a_file_that_got_its_name_after_it_was_opened_is_found_by_it() {
     const SCRIPT: &str = r#"
@@ -180,7 +180,7 @@ fn shows_holder(path: &Path) {
     }
 }
 
-/// The label and the beginning of a hold, seen from outside and from inside of a pid namespace.
+/// Label and start of a hold, seen from outside and inside a pid namespace.
 #[test]
 fn a_record_is_shown_across_pid_namespaces() {
     let stage = Stage::new();
@@ -194,8 +194,7 @@ fn a_record_is_shown_across_pid_namespaces() {
     };
     let probe = outcome(&mut inner(&["--version".as_ref()]));
     if probe.code != Some(0) {
-        println!("left out: a namespace of pids takes root: {probe:?}");
-        return;
+        lockfast_testing::skip!("a namespace of pids takes root: {probe:?}");
     }
     let held = ["run", "--record", "--label", "nightly backup"].map(OsStr::new);
     let command = ["--", "sh", "-c", HOLD].map(OsStr::new);
@@ -213,7 +212,7 @@ fn a_record_is_shown_across_pid_namespaces() {
     );
     let told = outcome(&mut lockfast(&attempt));
     assert!(told.errors.contains("nightly backup"), "{told:?}");
-    // It has pid 1 there, which is somebody else here.
+    // Its pid there is 1, which is another process here.
     assert!(!told.errors.contains("pid 1 "), "{told:?}");
     holder.tell("end");
     holder.end();
@@ -227,7 +226,7 @@ fn a_record_is_shown_across_pid_namespaces() {
     );
     let told = outcome(&mut inner(&attempt));
     assert!(told.errors.contains("(nightly backup)"), "{told:?}");
-    // The record of one that died says nothing of the next one.
+    // The record of a dead holder does not describe the next one.
     holder.signal(Signal::SIGKILL);
     holder.end();
     let _next = hold(&path);
@@ -247,14 +246,12 @@ fn the_beginning_of_a_wait_does_not_depend_on_the_processor() {
         lines.next()?.split(':').nth(1)?.trim().parse::<f64>().ok()
     };
     let (Some(one), Some(other)) = (clock("0"), clock("1")) else {
-        println!("left out: it takes two processors and the scheduler's statistics");
-        return;
+        lockfast_testing::skip!("it takes two processors and the scheduler's statistics");
     };
-    // In milliseconds; what is asked in between takes some, too.
+    // In milliseconds. The calls in between take time too.
     let apart = (one - other).abs();
     if apart < 40.0 {
-        println!("left out: the clocks of the processors are only {apart} ms apart");
-        return;
+        lockfast_testing::skip!("the clocks of the processors are only {apart} ms apart");
     }
     let stage = Stage::new();
     let path = stage.path("job.lock");

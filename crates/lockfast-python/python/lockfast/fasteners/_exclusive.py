@@ -7,16 +7,9 @@ import os
 import threading
 import time
 
-from lockfast import _errors
-from lockfast._lockfast import forks
+from lockfast._lockfast import Mode, generation
 from lockfast.fasteners import _utils
-from lockfast.fasteners._file_lock import (
-    ALONE,
-    FileLock,
-    is_about_opening,
-    refused,
-    unfit,
-)
+from lockfast.fasteners._file_lock import FileLock, retry_or_refuse
 from lockfast.fasteners.process_mechanism import _interprocess_mechanism
 
 TYPE_CHECKING = False
@@ -25,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from lockfast._lockfast import Hold
+    from lockfast.fasteners._file_lock import Limit
 
 _CONTENDED = (errno.EACCES, errno.EAGAIN)
 _get_ident = threading.get_ident
@@ -34,7 +28,7 @@ class InterProcessLock(FileLock):
     """An exclusive lock between processes."""
 
     acquired: bool
-    #: By hand, the file is opened, tried and closed by one thread at a time: thread and number of forks.
+    #: The thread and the process that open, try and close the file by hand: one at a time.
     _claim: tuple[int, int]
 
     def __init__(
@@ -46,7 +40,7 @@ class InterProcessLock(FileLock):
         super().__init__(path, sleep_func, logger)
         self.acquired = False
         self._hold: Hold | None = None
-        self._forks = self._thread = -1
+        self._generation = self._thread = -1
 
     def acquire(
         self,
@@ -55,10 +49,10 @@ class InterProcessLock(FileLock):
         max_delay: float = FileLock.MAX_DELAY,
         timeout: float | None = None,
     ) -> bool:
-        """Acquires it; False if somebody else holds it until the time has passed."""
-        if delay < 0 or (timeout is not None and timeout < 0):
-            raise unfit(delay)
-        # What a program may have its own of has to be called.
+        """Acquires the lock. Returns False if another holder keeps it until the time has passed."""
+        limit = (blocking, delay, max_delay, timeout)
+        self._check(limit)
+        # Methods that a program has replaced have to be called.
         cls = type(self)
         own = self.__dict__
         if (
@@ -69,43 +63,34 @@ class InterProcessLock(FileLock):
             or "trylock" in own
             or "unlock" in own
         ):
-            return self._acquire_by_hand(blocking, delay, max_delay, timeout)
+            return self._acquire_by_hand(Mode.Exclusive, limit)
         if self.acquired and self._is_mine():
             return True
-        # Before the wait: what comes after it makes the next one wait.
-        thread, count = _get_ident(), forks()
-        try:
-            hold = self._take(ALONE, blocking, delay, max_delay, timeout)
-        except _errors.LockError as error:
-            if is_about_opening(error, self.path):
-                return self._acquire_by_hand(blocking, delay, max_delay, timeout)
-            raise refused(self.path, error, "") from error
-        if hold is None:
-            return False
+        # Asked before the wait: what runs after it keeps the next waiter waiting.
+        thread, process = _get_ident(), generation()
+        hold = self._acquire_file(Mode.Exclusive, limit)
+        if isinstance(hold, bool):
+            return hold
         self._hold = hold
-        self._forks = count
+        self._generation = process
         self._thread = thread
         self.acquired = True
         return True
 
-    def _acquire_by_hand(
-        self, blocking: bool, delay: float, max_delay: float, timeout: float | None
-    ) -> bool:
-        watch = _utils.StopWatch(duration=timeout).start()
-        retry = self._retry(delay, max_delay, watch)
+    def _acquire_by_hand(self, mode: Mode, limit: Limit) -> bool:
         got = False
         try:
-            got = retry(self._try_acquire, blocking, watch)
+            got, watch, attempts = self._retry(limit, self._try_acquire)
         finally:
             if not got and not self._is_mine() and self._claims():
                 self._close_unless_given()
                 del self._claim
         if not got:
             return False
-        self._forks = forks()
+        self._generation = generation()
         self._thread = _get_ident()
         self.acquired = True
-        self._log_acquired(watch.elapsed(), retry.attempts)
+        self._log_acquired(watch.elapsed(), attempts)
         return True
 
     def _try_acquire(self, blocking: bool, watch: _utils.StopWatch) -> bool:
@@ -117,39 +102,37 @@ class InterProcessLock(FileLock):
                 return True
             except OSError as error:
                 if error.errno not in _CONTENDED:
-                    raise refused(self.path, error, "") from error
-        if not blocking or watch.expired():
-            return False
-        raise _utils.RetryAgain
+                    raise self._refused(error) from error
+        return retry_or_refuse(blocking, watch)
 
     def _claims(self) -> bool:
-        """No other thread of this process has the file, nor gets it from now on."""
-        me = _get_ident(), forks()
-        if self.acquired and self._forks == me[1] and self._thread != me[0]:
+        """Whether no other thread of this process has the file. Then none gets it from now on."""
+        me = _get_ident(), generation()
+        if self.acquired and self._generation == me[1] and self._thread != me[0]:
             return False
-        # This is one step, whatever other threads do.
+        # Atomic: of several threads, one sets it.
         claim = self.__dict__.setdefault("_claim", me)
         if claim[1] != me[1]:
-            # A forked child has its parent's file, with which goes its parent's lock.
+            # The file is a forked child's copy of its parent's, and so is the lock.
             self._close_unless_given()
             self._claim = claim = me
         return bool(claim == me)
 
     def _is_mine(self) -> bool:
-        """Does this thread hold it? A forked child does not hold what its parent does."""
-        return self.acquired and self._thread == _get_ident() and self._forks == forks()
+        """Whether this thread holds the lock. A forked child does not hold what its parent does."""
+        return self.acquired and self._thread == _get_ident() and self._generation == generation()
 
     def _current_hold(self) -> Hold | None:
         return self._hold
 
     def release(self) -> None:
-        """Releases it, however often it was acquired."""
+        """Releases the lock, however often it was acquired."""
         if not self.acquired:
             raise threading.ThreadError("Unable to release an unaquired lock")
         hold = self._hold
         if hold is not None:
             file = self._file
-            # Whoever is granted it next writes these.
+            # Before the release: the next holder sets them.
             self._file = self._hold = None
             self.acquired = False
             if file is not None:
@@ -158,7 +141,7 @@ class InterProcessLock(FileLock):
             self._log_released()
             return
         try:
-            if self._forks == forks():
+            if self._generation == generation():
                 self.unlock()
         except Exception as error:
             text = "Could not unlock the acquired lock opened on `%s`"
@@ -171,13 +154,13 @@ class InterProcessLock(FileLock):
         else:
             self._log_released()
         finally:
-            # Another thread opens the file then.
+            # Last: another thread may open the file from now on.
             self.acquired = False
             self.__dict__.pop("_claim", None)
 
     def __enter__(self) -> InterProcessLock:
         if not self.acquire():
-            # It waits for ever, so there is no other end.
+            # Without a timeout, only an overridden method ends like this.
             raise threading.ThreadError(f"Unable to acquire lock on `{self.path!r}`")
         return self
 
@@ -185,15 +168,15 @@ class InterProcessLock(FileLock):
         self.release()
 
     def exists(self) -> bool:
-        """Is there a lock file?"""
+        """Whether there is a lock file."""
         return os.path.exists(self.path)
 
     def trylock(self) -> None:
-        """One attempt on `lockfile`, which must be open."""
+        """Makes one attempt to lock `lockfile`, which must be open."""
         _interprocess_mechanism.trylock(self.lockfile)
 
     def unlock(self) -> None:
-        """Unlocks `lockfile`, and leaves it open."""
+        """Unlocks `lockfile` and leaves it open."""
         _interprocess_mechanism.unlock(self.lockfile)
 
 

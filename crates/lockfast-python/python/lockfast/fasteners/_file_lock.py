@@ -1,4 +1,4 @@
-"""What both locks between processes have: the file, and what programs may look at."""
+"""The part that both locks between processes share: the file, and the attributes that programs look at."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ import threading
 import time
 
 from lockfast import _errors
-from lockfast._lockfast import Opener
+from lockfast._lockfast import Mode, Opener
 from lockfast.fasteners import _utils
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, Optional
 
     from lockfast._lockfast import Hold
 
+    #: The arguments of an acquire: blocking, delay, max_delay and timeout.
+    Limit = tuple[bool, float, float, Optional[float]]
+
 LOG = logging.getLogger("fasteners.process_lock")
 
-#: For `Opener.take`: how the file is locked, and that nobody waits for it.
-ALONE, READS, WRITES = 0, 1, 2
-NOT_AT_ALL = -1.0
-
-# A program that was made green (eventlet, gevent) has another `time.sleep`, which must be the one that
-# sleeps.
+# Where eventlet or gevent has replaced `time.sleep`, the replacement has to be called.
 KERNEL_SLEEP: Any = time.sleep if isinstance(time.sleep, type(len)) else None
 
 
 def _ensure_tree(path: bytes) -> bool:
-    """Creates the directories; was there anything to create?"""
+    """Creates the directories. Returns whether there was anything to create."""
     try:
         os.makedirs(path)
     except OSError as error:
@@ -41,14 +39,8 @@ def _ensure_tree(path: bytes) -> bool:
     return True
 
 
-def unfit(delay: float) -> ValueError:
-    """Why a delay and a time-out that can't be are refused."""
-    what = "Delay" if delay < 0 else "Timeout"
-    return ValueError(f"{what} must be greater than or equal to zero")
-
-
 def is_about_opening(error: _errors.LockError, path: bytes) -> bool:
-    """Will opening the file in Python tell what is wrong, in its words?"""
+    """Whether opening the file in Python fails too, with the message that fasteners has."""
     if isinstance(error, (_errors.Deadlock, _errors.Unsupported)):
         return False
     if isinstance(error, _errors.InvalidPath):
@@ -61,20 +53,23 @@ def is_about_opening(error: _errors.LockError, path: bytes) -> bool:
     return True
 
 
-def refused(path: bytes, error: BaseException, end: str) -> RuntimeError:
-    text: Any = error
-    if isinstance(error, _errors.LockError) and error.errno is not None:
-        text = OSError(error.errno, os.strerror(error.errno))
-    return threading.ThreadError(f"Unable to acquire lock on `{path!r}` due to {text}{end}")
+def retry_or_refuse(blocking: bool, watch: _utils.StopWatch) -> bool:
+    """Ends an attempt that found the lock held: by another attempt, or by False if the time has passed."""
+    if blocking and not watch.expired():
+        raise _utils.RetryAgain
+    return False
 
 
 class FileLock:
-    """What both locks have."""
+    """The part that both locks share."""
 
     MAX_DELAY = 0.1
     DELAY_INCREMENT = 0.01
 
-    _MODE = "a"
+    #: How Python opens the file.
+    _FILE_MODE = "a"
+    #: The last character of the message of a failed acquire.
+    _END = ""
 
     path: bytes
     sleep_func: Callable[[float], Any]
@@ -98,12 +93,12 @@ class FileLock:
 
     @property
     def lockfile(self) -> Any:
-        """The file as Python has it, while it is locked; or the one that the program put here."""
+        """The locked file as an object of Python, or the file that the program assigned."""
         if self._file is None:
             hold = self._current_hold()
             if hold is not None:
                 # A copy of the descriptor: closing it does nothing to the lock.
-                self._file = os.fdopen(os.dup(hold.fileno()), self._MODE)
+                self._file = os.fdopen(os.dup(hold.fileno()), self._FILE_MODE)
         return self._file
 
     @lockfile.setter
@@ -111,52 +106,74 @@ class FileLock:
         self._file = file
         self._is_given = file is not None
 
-    def _take(
-        self,
-        sort: int,
-        blocking: bool,
-        delay: float,
-        max_delay: float,
-        timeout: float | None,
-    ) -> Hold | None:
-        """The file open and locked; None if somebody else has it until the time has passed."""
+    def _check(self, limit: Limit) -> None:
+        _, delay, _, timeout = limit
+        if delay < 0 or (timeout is not None and timeout < 0):
+            what = "Delay" if delay < 0 else "Timeout"
+            raise ValueError(f"{what} must be greater than or equal to zero")
+
+    def _acquire_file(self, mode: Mode, limit: Limit) -> Hold | bool:
+        """Returns the open and locked file, or whether it was acquired by hand."""
+        try:
+            return self._take(mode, limit) or False
+        except _errors.LockError as error:
+            if not is_about_opening(error, self.path):
+                raise self._refused(error) from error
+        return self._acquire_by_hand(mode, limit)
+
+    def _acquire_by_hand(self, mode: Mode, limit: Limit) -> bool:
+        raise NotImplementedError
+
+    def _take(self, mode: Mode, limit: Limit) -> Hold | None:
+        """Returns the open and locked file; None if the lock is held until the wait ends."""
+        blocking, _, _, timeout = limit
         is_logged = self.logger.isEnabledFor(_utils.BLATHER)
-        if not is_logged and (not blocking or self.sleep_func is KERNEL_SLEEP):
-            return self._opener.take(self.path, sort, timeout if blocking else NOT_AT_ALL)
+        waits_in_kernel = not blocking or self.sleep_func is KERNEL_SLEEP
+        if waits_in_kernel and not is_logged:
+            return self._opener.take(self.path, mode, blocking, timeout)
         directory = os.path.dirname(self.path)
         is_new = is_logged and directory and not os.path.isdir(directory)
-        watch = _utils.StopWatch(duration=timeout).start()
-
-        def attempt() -> Hold | None:
-            hold = self._opener.take(self.path, sort, NOT_AT_ALL)
-            if hold is None and blocking and not watch.expired():
-                raise _utils.RetryAgain
-            return hold
-
-        hold: Hold | None
-        if blocking and self.sleep_func is KERNEL_SLEEP:
-            attempts = 1
-            hold = self._opener.take(self.path, sort, timeout)
+        hold: Any
+        if waits_in_kernel:
+            watch, attempts = _utils.StopWatch(duration=timeout).start(), 1
+            hold = self._opener.take(self.path, mode, blocking, timeout)
         else:
-            retry = self._retry(delay, max_delay, watch)
-            hold = retry(attempt)
-            attempts = retry.attempts
+
+            def attempt(blocking: bool, watch: _utils.StopWatch) -> Any:
+                hold = self._opener.take(self.path, mode, False)
+                return hold if hold is not None else retry_or_refuse(blocking, watch)
+
+            hold, watch, attempts = self._retry(limit, attempt)
         if is_new:
             self.logger.log(_utils.BLATHER, "Created lock base path `%s`", directory)
-        if hold is not None:
+        if hold:
             self._log_acquired(watch.elapsed(), attempts)
-        return hold
+        return hold or None
 
-    def _retry(self, delay: float, max_delay: float, watch: _utils.StopWatch) -> _utils.Retry:
+    def _retry(
+        self, limit: Limit, attempt: Callable[..., Any], *arguments: Any
+    ) -> tuple[Any, _utils.StopWatch, int]:
+        """Repeats the attempt until it raises no `RetryAgain`. Returns the number of attempts too."""
+        blocking, delay, max_delay, timeout = limit
+        watch = _utils.StopWatch(duration=timeout).start()
         longest = max(delay, max_delay)
-        return _utils.Retry(delay, longest, sleep_func=self.sleep_func, watch=watch)
+        retry = _utils.Retry(delay, longest, sleep_func=self.sleep_func, watch=watch)
+        return retry(attempt, blocking, watch, *arguments), watch, retry.attempts
+
+    def _refused(self, error: BaseException) -> RuntimeError:
+        text: Any = error
+        if isinstance(error, _errors.LockError) and error.errno is not None:
+            text = OSError(error.errno, os.strerror(error.errno))
+        return threading.ThreadError(
+            f"Unable to acquire lock on `{self.path!r}` due to {text}{self._END}"
+        )
 
     def _do_open(self) -> None:
         directory = os.path.dirname(self.path)
         if directory and _ensure_tree(directory):
             self.logger.log(_utils.BLATHER, "Created lock base path `%s`", directory)
         if self._file is None or self._file.closed:
-            self._file = open(self.path, self._MODE)
+            self._file = open(self.path, self._FILE_MODE)
             self._is_given = False
 
     def _do_close(self) -> None:
@@ -166,7 +183,7 @@ class FileLock:
             self._is_given = False
 
     def _close_unless_given(self) -> None:
-        """After an acquire that failed."""
+        """Closes the file after an acquire that failed."""
         if not self._is_given:
             self._do_close()
 

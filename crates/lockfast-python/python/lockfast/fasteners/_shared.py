@@ -6,18 +6,9 @@ import threading
 import time
 from contextlib import contextmanager
 
-from lockfast import _errors
-from lockfast._lockfast import forks
+from lockfast._lockfast import Mode, generation
 from lockfast.fasteners import _utils
-from lockfast.fasteners._file_lock import (
-    KERNEL_SLEEP,
-    READS,
-    WRITES,
-    FileLock,
-    is_about_opening,
-    refused,
-    unfit,
-)
+from lockfast.fasteners._file_lock import KERNEL_SLEEP, FileLock, retry_or_refuse
 from lockfast.fasteners.process_mechanism import _interprocess_reader_writer_mechanism
 
 TYPE_CHECKING = False
@@ -27,25 +18,27 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from lockfast._lockfast import Hold
+    from lockfast.fasteners._file_lock import Limit
 
 _get_ident = threading.get_ident
 
 
 class _Share:
-    """What a thread holds of a readers-writer lock."""
+    """A thread's hold of a readers-writer lock."""
 
-    __slots__ = ("exclusive", "forks", "hold")
+    __slots__ = ("exclusive", "generation", "hold")
 
     def __init__(self, hold: Hold, exclusive: bool) -> None:
         self.hold = hold
         self.exclusive = exclusive
-        self.forks = forks()
+        self.generation = generation()
 
 
 class InterProcessReaderWriterLock(FileLock):
     """A readers-writer lock between processes."""
 
-    _MODE = "a+"
+    _FILE_MODE = "a+"
+    _END = "!"
 
     def __init__(
         self,
@@ -54,7 +47,7 @@ class InterProcessReaderWriterLock(FileLock):
         logger: logging.Logger | None = None,
     ) -> None:
         super().__init__(path, sleep_func, logger)
-        # By thread, so that each releases its own.
+        # By thread, so that each thread releases its own.
         self._shares: dict[int, _Share] = {}
 
     def acquire_read_lock(
@@ -64,7 +57,7 @@ class InterProcessReaderWriterLock(FileLock):
         max_delay: float = FileLock.MAX_DELAY,
         timeout: float | None = None,
     ) -> bool:
-        """Acquires it beside other readers; False if the time has passed."""
+        """Acquires the lock to read, together with other readers. Returns False if the time has passed."""
         return self._acquire(blocking, delay, max_delay, timeout, exclusive=False)
 
     def acquire_write_lock(
@@ -74,7 +67,7 @@ class InterProcessReaderWriterLock(FileLock):
         max_delay: float = FileLock.MAX_DELAY,
         timeout: float | None = None,
     ) -> bool:
-        """Acquires it alone; False if the time has passed."""
+        """Acquires the lock to write, alone. Returns False if the time has passed."""
         return self._acquire(blocking, delay, max_delay, timeout, exclusive=True)
 
     def _acquire(
@@ -85,90 +78,65 @@ class InterProcessReaderWriterLock(FileLock):
         timeout: float | None = None,
         exclusive: bool = True,
     ) -> bool:
-        if delay < 0 or (timeout is not None and timeout < 0):
-            raise unfit(delay)
+        limit = (blocking, delay, max_delay, timeout)
+        self._check(limit)
         share = self._own_share()
         if share is not None:
-            return self._convert(share, blocking, delay, max_delay, timeout, exclusive)
+            return self._convert(share, limit, exclusive)
+        mode = Mode.Write if exclusive else Mode.Read
         if self._is_given:
-            return self._acquire_by_hand(blocking, delay, max_delay, timeout, exclusive)
-        sort = WRITES if exclusive else READS
-        try:
-            hold = self._take(sort, blocking, delay, max_delay, timeout)
-        except _errors.LockError as error:
-            if is_about_opening(error, self.path):
-                return self._acquire_by_hand(blocking, delay, max_delay, timeout, exclusive)
-            raise refused(self.path, error, "!") from error
-        if hold is None:
-            return False
+            return self._acquire_by_hand(mode, limit)
+        hold = self._acquire_file(mode, limit)
+        if isinstance(hold, bool):
+            return hold
         self._shares[_get_ident()] = _Share(hold, exclusive)
         return True
 
-    def _convert(
-        self,
-        share: _Share,
-        blocking: bool,
-        delay: float,
-        max_delay: float,
-        timeout: float | None,
-        exclusive: bool,
-    ) -> bool:
-        """From reader to writer or back; what is held stays held if that fails."""
+    def _convert(self, share: _Share, limit: Limit, exclusive: bool) -> bool:
+        """Converts a reader into a writer or back. If that fails, the lock stays held as it was."""
         if share.exclusive == exclusive:
             return True
+        blocking, _, _, timeout = limit
+        descriptor = share.hold.fileno()
         if blocking and timeout is None and self.sleep_func is KERNEL_SLEEP:
-            _interprocess_reader_writer_mechanism.lock(share.hold.fileno(), exclusive)
+            _interprocess_reader_writer_mechanism.lock(descriptor, exclusive)
+            got = True
+        else:
+            got, _, _ = self._retry(limit, self._try_lock, descriptor, exclusive)
+        if got:
             share.exclusive = exclusive
-            return True
-        watch = _utils.StopWatch(duration=timeout).start()
+        return got
 
-        def attempt() -> bool:
-            descriptor = share.hold.fileno()
-            if _interprocess_reader_writer_mechanism.trylock(descriptor, exclusive):
-                share.exclusive = exclusive
-                return True
-            if not blocking or watch.expired():
-                return False
-            raise _utils.RetryAgain
-
-        return bool(self._retry(delay, max_delay, watch)(attempt))
-
-    def _acquire_by_hand(
-        self,
-        blocking: bool,
-        delay: float,
-        max_delay: float,
-        timeout: float | None,
-        exclusive: bool,
-    ) -> bool:
+    def _acquire_by_hand(self, mode: Mode, limit: Limit) -> bool:
         was_open = self._file is not None
         self._do_open()
-        watch = _utils.StopWatch(duration=timeout).start()
-        retry = self._retry(delay, max_delay, watch)
         got = False
         try:
-            got = retry(self._try_acquire, blocking, watch, exclusive)
+            got, watch, attempts = self._retry(limit, self._try_acquire, mode == Mode.Write)
         finally:
             if not got and not was_open:
                 self._close_unless_given()
         if got:
-            self._log_acquired(watch.elapsed(), retry.attempts)
+            self._log_acquired(watch.elapsed(), attempts)
         return bool(got)
 
     def _try_acquire(self, blocking: bool, watch: _utils.StopWatch, exclusive: bool) -> bool:
         try:
-            got = _interprocess_reader_writer_mechanism.trylock(self.lockfile, exclusive)
+            return self._try_lock(blocking, watch, self.lockfile, exclusive)
+        except _utils.RetryAgain:
+            raise
         except Exception as error:
-            raise refused(self.path, error, "!") from error
-        if got:
-            return True
-        if not blocking or watch.expired():
-            return False
-        raise _utils.RetryAgain
+            raise self._refused(error) from error
+
+    def _try_lock(
+        self, blocking: bool, watch: _utils.StopWatch, file: Any, exclusive: bool
+    ) -> bool:
+        got = _interprocess_reader_writer_mechanism.trylock(file, exclusive)
+        return got or retry_or_refuse(blocking, watch)
 
     def _own_share(self) -> _Share | None:
         share = self._shares.get(_get_ident())
-        if share is not None and share.forks != forks():
+        if share is not None and share.generation != generation():
             # A forked child does not hold what its parent does.
             return None
         return share
@@ -180,7 +148,7 @@ class InterProcessReaderWriterLock(FileLock):
     def _take_share(self) -> _Share | None:
         share = self._shares.pop(_get_ident(), None)
         if share is None and self._shares:
-            # Released by another thread than the one that acquired it.
+            # Another thread than the one that acquired it releases it.
             share = self._shares.pop(next(iter(self._shares)))
         return share
 
@@ -201,11 +169,11 @@ class InterProcessReaderWriterLock(FileLock):
         self._log_released()
 
     def release_read_lock(self) -> None:
-        """Releases what this thread holds."""
+        """Releases the lock that this thread holds."""
         self._release()
 
     def release_write_lock(self) -> None:
-        """Releases what this thread holds."""
+        """Releases the lock that this thread holds."""
         self._release()
 
     @contextmanager
@@ -214,7 +182,7 @@ class InterProcessReaderWriterLock(FileLock):
         delay: float = FileLock.DELAY_INCREMENT,
         max_delay: float = FileLock.MAX_DELAY,
     ) -> Iterator[None]:
-        """Reads in the block."""
+        """Holds the lock to read in the block."""
         self.acquire_read_lock(blocking=True, delay=delay, max_delay=max_delay)
         try:
             yield
@@ -227,7 +195,7 @@ class InterProcessReaderWriterLock(FileLock):
         delay: float = FileLock.DELAY_INCREMENT,
         max_delay: float = FileLock.MAX_DELAY,
     ) -> Iterator[None]:
-        """Writes in the block."""
+        """Holds the lock to write in the block."""
         if not self.acquire_write_lock(blocking=True, delay=delay, max_delay=max_delay):
             raise threading.ThreadError(f"Unable to acquire lock on `{self.path!r}`")
         try:

@@ -1,4 +1,4 @@
-"""What the modules of fasteners share, and its tests use."""
+"""Names that the modules of fasteners share and that its tests use."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("fasteners._utils")
 
-#: The level of the messages on acquires and releases: below `DEBUG`.
+#: The level of the messages of acquires and releases, below `DEBUG`.
 BLATHER = 5
 
 
 def pick_first_not_none(*values: Any) -> Any:
-    """The first of these that is something."""
+    """Returns the first value that is not None."""
     return next((value for value in values if value is not None), None)
 
 
 def canonicalize_path(path: Any) -> bytes:
-    """The path as bytes, whatever it was."""
+    """Returns the path as bytes."""
     if isinstance(path, bytes):
         return path
     return os.fsencode(path if isinstance(path, str) else str(path))
 
 
 class StopWatch:
-    """Measures how long something takes, and whether that is too long."""
+    """Measures the time since its start, and whether that is more than a duration."""
 
     def __init__(self, duration: float | None = None) -> None:
         self.duration = duration
@@ -48,7 +48,7 @@ class StopWatch:
         return max(0.0, end - self.started_at)
 
     def leftover(self) -> float | None:
-        """What is left of the duration, or None if there is none."""
+        """Returns the rest of the duration, or None without a duration."""
         if self.duration is None:
             return None
         return max(0.0, self.duration - self.elapsed())
@@ -64,11 +64,11 @@ class StopWatch:
 
 
 class RetryAgain(Exception):
-    """The attempt failed, and the next one may not."""
+    """The attempt failed, but the next one may succeed."""
 
 
 class Retry:
-    """Calls something until it does not say `RetryAgain`, sleeping longer each time."""
+    """Calls a function until it does not raise `RetryAgain`, and sleeps longer each time."""
 
     def __init__(
         self,
@@ -98,14 +98,14 @@ class Retry:
 
 
 class LockStack:
-    """Several locks, released in the reverse order."""
+    """Several locks, which are released in reverse order."""
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = pick_first_not_none(logger, LOG)
         self._stack: list[Any] = []
 
     def acquire_lock(self, lock: Any) -> bool:
-        """Acquires it if it can be had; what came before stays acquired in any case."""
+        """Acquires the lock. If that fails, the locks before it stay acquired."""
         got = lock.acquire()
         if got:
             self._stack.append(lock)

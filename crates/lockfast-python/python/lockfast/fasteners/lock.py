@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class ReaderWriterLock:
-    """A readers-writer lock among threads, which each may take again.
+    """A reentrant readers-writer lock among threads.
 
-    Writers come in the order in which they asked, and before readers that ask later. A writer may read
-    too, and go on reading when it no longer writes; a reader may not come to write.
+    Writers get the lock in the order of their calls, and before readers that call later. A writer may also
+    read, and go on reading after it has released the write lock. A reader can't become a writer.
     """
 
-    #: Somebody writes.
+    #: A thread writes.
     WRITER = "w"
-    #: Somebody reads.
+    #: Threads read.
     READER = "r"
 
     def __init__(
@@ -44,31 +44,31 @@ class ReaderWriterLock:
 
     @property
     def has_pending_writers(self) -> bool:
-        """Does anybody wait to write?"""
+        """Whether a thread waits to write."""
         return bool(self._pending_writers)
 
     def is_writer(self, check_pending: bool = True) -> bool:
-        """Does the caller write, or wait to?"""
+        """Whether the caller writes, or with `check_pending` waits to write."""
         me = self._current_thread()
         with self._cond:
             return self._writer == me or (check_pending and me in self._pending_writers)
 
     def is_reader(self) -> bool:
-        """Does the caller read?"""
+        """Whether the caller reads."""
         me = self._current_thread()
         with self._cond:
             return me in self._readers
 
     @property
     def owner(self) -> str | None:
-        """How it is held, by whomever."""
+        """How the lock is held: `WRITER`, `READER` or None."""
         with self._cond:
             if self._writer is not None:
                 return self.WRITER
             return self.READER if self._readers else None
 
     def acquire_read_lock(self) -> None:
-        """Reads, beside other readers."""
+        """Acquires the lock to read, together with other readers."""
         me = self._current_thread()
         with self._cond:
             if me in self._pending_writers:
@@ -85,7 +85,7 @@ class ReaderWriterLock:
         return me in self._readers or not self._pending_writers
 
     def release_read_lock(self) -> None:
-        """Reads once less."""
+        """Releases one read lock of the caller."""
         me = self._current_thread()
         with self._cond:
             if me not in self._readers:
@@ -96,7 +96,7 @@ class ReaderWriterLock:
             self._cond.notify_all()
 
     def acquire_write_lock(self) -> None:
-        """Writes, alone, when those who asked before have done so."""
+        """Acquires the lock to write, alone, after the writers that called before."""
         me = self._current_thread()
         with self._cond:
             if self._writer == me:
@@ -109,7 +109,7 @@ class ReaderWriterLock:
                 while self._readers or self._writer is not None or self._pending_writers[0] != me:
                     self._cond.wait()
             except BaseException:
-                # Readers would wait for it for ever.
+                # Readers would wait for this writer forever.
                 self._pending_writers.remove(me)
                 self._cond.notify_all()
                 raise
@@ -118,7 +118,7 @@ class ReaderWriterLock:
             self._writer_entries = 1
 
     def release_write_lock(self) -> None:
-        """Writes once less."""
+        """Releases one write lock of the caller."""
         me = self._current_thread()
         with self._cond:
             if self._writer is None or self._writer != me:
@@ -130,7 +130,7 @@ class ReaderWriterLock:
 
     @contextmanager
     def read_lock(self) -> Iterator[ReaderWriterLock]:
-        """Reads in the block."""
+        """Holds the lock to read in the block."""
         self.acquire_read_lock()
         try:
             yield self
@@ -140,7 +140,7 @@ class ReaderWriterLock:
 
     @contextmanager
     def write_lock(self) -> Iterator[ReaderWriterLock]:
-        """Writes in the block."""
+        """Holds the lock to write in the block."""
         self.acquire_write_lock()
         try:
             yield self
@@ -150,7 +150,7 @@ class ReaderWriterLock:
 
 
 def locked(*args: Any, **kwargs: Any) -> Any:
-    """The method runs under the lock, or the list of locks, that is the object's `_lock`."""
+    """Runs the method while it holds the lock, or the list of locks, in the object's `_lock`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         attribute = kwargs.get("lock", "_lock")
@@ -174,12 +174,12 @@ def locked(*args: Any, **kwargs: Any) -> Any:
 
 
 def read_locked(*args: Any, **kwargs: Any) -> Any:
-    """The method reads: `read_lock()` of the object's `_lock`."""
+    """Runs the method in `read_lock()` of the object's `_lock`."""
     return _with_or_without_call(_under("read_lock", kwargs), args, kwargs)
 
 
 def write_locked(*args: Any, **kwargs: Any) -> Any:
-    """The method writes: `write_lock()` of the object's `_lock`."""
+    """Runs the method in `write_lock()` of the object's `_lock`."""
     return _with_or_without_call(_under("write_lock", kwargs), args, kwargs)
 
 
@@ -211,7 +211,7 @@ def _with_or_without_call(
 
 @contextmanager
 def try_lock(lock: Any) -> Iterator[bool]:
-    """Tries to acquire it, and tells whether it did; releases it then."""
+    """Tries to acquire the lock for the block. The value says whether it did."""
     got = lock.acquire(False)
     try:
         yield got

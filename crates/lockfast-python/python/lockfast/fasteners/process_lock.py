@@ -1,8 +1,8 @@
 """Locks between processes, with the interface of fasteners.
 
-The file is opened by each acquire and closed by each release, as there. Waiting is different: the kernel
-wakes a waiter, unless the program has a way to sleep of its own or overrides how the lock is tried; then
-that is called, at the intervals that fasteners has.
+Each acquire opens the file and each release closes it, as in fasteners. Waits are different: the kernel
+wakes the waiter. If the program has its own function to sleep or overrides how the lock is tried, these are
+called instead, at the intervals of fasteners.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _named(function: Callable[..., Any]) -> str:
 
 
 def _decorator(path: Any, around: Callable[[Any], Callable[[], Any]]) -> Any:
-    """For a path, what decorates; for a function, the function under a lock named after it."""
+    """Returns a decorator for a path; decorates a function by a lock that is named after it."""
 
     def decorate(function: Callable[..., Any], path: Any = path) -> Callable[..., Any]:
         enter = around(path)
@@ -61,7 +61,7 @@ def _decorator(path: Any, around: Callable[[Any], Callable[[], Any]]) -> Any:
 
 
 def interprocess_locked(path: Any) -> Any:
-    """The function runs alone."""
+    """Runs the function while it holds an exclusive lock."""
 
     def around(path: Any) -> Callable[[], Any]:
         lock = InterProcessLock(path)
@@ -71,10 +71,10 @@ def interprocess_locked(path: Any) -> Any:
 
 
 def interprocess_read_locked(path: Any) -> Any:
-    """The function runs beside other readers."""
+    """Runs the function while it holds the lock to read, together with other readers."""
     return _decorator(path, lambda path: InterProcessReaderWriterLock(path).read_lock)
 
 
 def interprocess_write_locked(path: Any) -> Any:
-    """The function runs alone, where others read."""
+    """Runs the function while it holds the lock to write, alone."""
     return _decorator(path, lambda path: InterProcessReaderWriterLock(path).write_lock)

@@ -1,4 +1,4 @@
-"""Locks on files that are open in Python, for those who call these themselves."""
+"""Locks of files that are open in Python, for programs that call these functions themselves."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# The lock belongs to the open file, where there is such a thing: not to the process, which would lose
-# it with any close of the file. It excludes those of processes, and they exclude it.
+# On Linux the lock belongs to the open file description, not to the process, which would lose it with any
+# close of the file. The two kinds conflict with each other.
 _HAS_OFD = sys.platform == "linux"
 
 
-def _set(file: Any, kind: int, is_patient: bool = False) -> None:
+def _set(file: Any, kind: int, waits: bool = False) -> None:
     if _HAS_OFD:
-        command = fcntl.F_OFD_SETLKW if is_patient else fcntl.F_OFD_SETLK
+        command = fcntl.F_OFD_SETLKW if waits else fcntl.F_OFD_SETLK
         # type, whence, start, length (0: to the end, wherever it will be), pid
         fcntl.fcntl(file, command, struct.pack("@hhqqi0q", kind, 0, 0, 0, 0))
         return
@@ -26,11 +26,11 @@ def _set(file: Any, kind: int, is_patient: bool = False) -> None:
         fcntl.F_RDLCK: fcntl.LOCK_SH,
         fcntl.F_UNLCK: fcntl.LOCK_UN,
     }
-    fcntl.lockf(file, flags[kind] | (0 if is_patient else fcntl.LOCK_NB))
+    fcntl.lockf(file, flags[kind] | (0 if waits else fcntl.LOCK_NB))
 
 
 class _InterProcessMechanism:
-    """Exclusive."""
+    """Exclusive locks."""
 
     @staticmethod
     def trylock(lockfile: Any) -> None:
@@ -42,7 +42,7 @@ class _InterProcessMechanism:
 
 
 class _InterProcessReaderWriterLockMechanism:
-    """Exclusive or shared; one on the same open file becomes the other."""
+    """Exclusive or shared locks. On the same open file, one is converted into the other."""
 
     @staticmethod
     def trylock(lockfile: Any, exclusive: bool) -> bool:
@@ -54,8 +54,8 @@ class _InterProcessReaderWriterLockMechanism:
 
     @staticmethod
     def lock(lockfile: Any, exclusive: bool) -> None:
-        """Waits as long as it takes."""
-        _set(lockfile, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK, is_patient=True)
+        """Waits until the lock is acquired."""
+        _set(lockfile, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK, waits=True)
 
     @staticmethod
     def unlock(lockfile: Any) -> None:

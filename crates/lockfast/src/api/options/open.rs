@@ -262,4 +262,31 @@ impl Options<ReentrantLock> {
             .map(Lock::from_handle)
             .map(ReentrantLock::from_lock)
     }
+
+    /// Locks a file that is already open. Nothing is locked yet. See [`Lock::from_file`].
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file, or with [`remove_on_release`](Self::remove_on_release).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lockfast::{Protocol, ReentrantLock};
+    /// let file = tempfile::tempfile()?;
+    /// let lock = ReentrantLock::options().protocol(Protocol::Flock).from_file(file)?;
+    /// drop(lock.lock()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the fixed name; this is a builder"
+    )]
+    pub fn from_file(&self, file: File) -> Result<ReentrantLock> {
+        Handle::from_file(file, self.settings.clone())
+            .map(Lock::from_handle)
+            .map(ReentrantLock::from_lock)
+    }
 }

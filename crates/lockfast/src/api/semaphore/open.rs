@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Semaphore;
+use crate::api::files::FileSemaphore;
 use crate::api::options::Options;
 use crate::file::named;
 use crate::handle::Handle;
@@ -43,7 +44,7 @@ impl Semaphore {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("gpu.lock");
     /// let pool = lockfast::Semaphore::open(&path, 4)?;
-    /// assert_eq!(pool.available()?, 4);
+    /// assert_eq!(pool.available_permits()?, 4);
     /// # Ok(())
     /// # }
     /// ```
@@ -68,7 +69,7 @@ impl Semaphore {
     ///
     /// let encoders = Semaphore::named("lockfast-docs-encoders", 2)?;
     /// let both = encoders.acquire_many(2)?;
-    /// assert_eq!(Semaphore::named("lockfast-docs-encoders", 2)?.available()?, 0);
+    /// assert_eq!(Semaphore::named("lockfast-docs-encoders", 2)?.available_permits()?, 0);
     /// # drop(both);
     /// # Ok(())
     /// # }
@@ -165,7 +166,7 @@ fn open(path: &Path, settings: Settings, permits: u32) -> Result<Semaphore> {
         ..settings
     };
     let handle = Handle::open(path, settings)?;
-    Ok(Semaphore { handle, permits })
+    Ok(Semaphore::from_raw(FileSemaphore::new(handle, permits)))
 }
 
 /// Why it can't be opened like that.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::inspect::Kind;
-use crate::inspect::snapshot::{Description, FamilyWait, KernelLock, Request};
+use crate::inspect::snapshot::{Description, FamilyWait, RawLock, Request};
+use crate::inspect::view::Kind;
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
 use crate::sys::Range;
@@ -17,17 +17,17 @@ fn file(inode: u64) -> FileKey {
     }
 }
 
-fn lock(exclusive: bool) -> KernelLock {
+fn lock(exclusive: bool) -> RawLock {
     let (kind, range) = (Kind::Flock, Range { start: 0, len: 0 });
-    KernelLock {
+    RawLock {
         kind,
         exclusive,
         range,
     }
 }
 
-fn ofd(exclusive: bool, range: Range) -> KernelLock {
-    KernelLock {
+fn ofd(exclusive: bool, range: Range) -> RawLock {
+    RawLock {
         kind: Kind::Ofd,
         exclusive,
         range,
@@ -50,7 +50,7 @@ impl Scene {
         });
     }
 
-    fn held(mut self, inode: u64, owners: &[u32], locks: &[KernelLock]) -> Self {
+    fn held(mut self, inode: u64, owners: &[u32], locks: &[RawLock]) -> Self {
         for &pid in owners {
             self.add(pid, 1);
         }
@@ -63,7 +63,7 @@ impl Scene {
         self
     }
 
-    fn waits(mut self, pid: u32, inode: u64, lock: KernelLock) -> Self {
+    fn waits(mut self, pid: u32, inode: u64, lock: RawLock) -> Self {
         self.add(pid, 1);
         let (file, pid, since) = (file(inode), Some(pid), None);
         self.0.requests.push(Request {
@@ -82,7 +82,7 @@ impl Scene {
     }
 }
 
-const ALONE: KernelLock = KernelLock {
+const ALONE: RawLock = RawLock {
     kind: Kind::Flock,
     exclusive: true,
     range: Range { start: 0, len: 0 },
@@ -165,7 +165,7 @@ fn one_that_converts_its_lock_is_not_in_its_own_way() {
     assert_eq!(itself.circles(), [[1]]);
     // The record locks of a process never stand in its own way.
     let kind = Kind::Classic;
-    let classic = KernelLock { kind, ..ALONE };
+    let classic = RawLock { kind, ..ALONE };
     let converts = Scene::default()
         .held(10, &[1], &[classic])
         .waits(1, 10, classic);

@@ -1,25 +1,26 @@
-//! What each process waits for, and who could end that.
+//! The waits of each process, and the processes that can end them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::inspect::bytes;
 use crate::inspect::snapshot::{Description, FileKey, Snapshot};
-use crate::inspect::{Kind, bytes};
+use crate::inspect::view::Kind;
 
-/// What a process waits for.
+/// A wait of a process: an edge of the wait-for graph.
 #[derive(Clone, Debug)]
-pub(super) struct Wait {
-    /// `None` for the end of a child.
+pub(super) struct WaitEdge {
+    /// The file with the lock; `None` for the wait for a child.
     pub(super) file: Option<FileKey>,
-    /// The processes of each lock in the way: any of them can release it.
+    /// The processes that have each lock in the way. Each of them can release it.
     blockers: Vec<Vec<u32>>,
-    /// Is one of the locks enough?
+    /// Whether the release of one of the locks is enough.
     any: bool,
-    /// Whether it ends by nothing else.
+    /// Whether nothing else can end it.
     is_certain: bool,
 }
 
-impl Wait {
-    pub(super) fn is_in_vain(&self, stuck: &BTreeSet<u32>) -> bool {
+impl WaitEdge {
+    pub(super) fn is_endless(&self, stuck: &BTreeSet<u32>) -> bool {
         let kept = |owners: &Vec<u32>| {
             !owners.is_empty() && owners.iter().all(|owner| stuck.contains(owner))
         };
@@ -30,16 +31,16 @@ impl Wait {
         }
     }
 
-    /// Those because of whom it is in vain.
+    /// Returns the processes that keep it from ending.
     pub(super) fn stuck<'a>(&'a self, stuck: &'a BTreeSet<u32>) -> impl Iterator<Item = u32> + 'a {
         let kept = |owners: &&Vec<u32>| owners.iter().all(|owner| stuck.contains(owner));
         self.blockers.iter().filter(kept).flatten().copied()
     }
 }
 
-/// Of these waits those that end by nothing else.
-pub(super) fn certain(all: &BTreeMap<u32, Vec<Wait>>) -> BTreeMap<u32, Vec<Wait>> {
-    let certain = |waits: &[Wait]| -> Vec<Wait> {
+/// Returns the waits that nothing else can end.
+pub(super) fn certain(all: &BTreeMap<u32, Vec<WaitEdge>>) -> BTreeMap<u32, Vec<WaitEdge>> {
+    let certain = |waits: &[WaitEdge]| -> Vec<WaitEdge> {
         waits
             .iter()
             .filter(|wait| wait.is_certain)
@@ -50,8 +51,8 @@ pub(super) fn certain(all: &BTreeMap<u32, Vec<Wait>>) -> BTreeMap<u32, Vec<Wait>
     all.filter(|(_, waits)| !waits.is_empty()).collect()
 }
 
-/// All waits, by who waits.
-pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
+/// Returns all waits by the pid that waits.
+pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<WaitEdge>> {
     let mut on_file = HashMap::<FileKey, Vec<&Description>>::new();
     for description in &snapshot.descriptions {
         on_file
@@ -59,8 +60,8 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
             .or_default()
             .push(description);
     }
-    let mut waits = BTreeMap::<u32, Vec<Wait>>::new();
-    // Another thread may release what others wait for, and so may one that gives up.
+    let mut waits = BTreeMap::<u32, Vec<WaitEdge>>::new();
+    // Another thread may release what others wait for, and so may a thread that gives up its wait.
     let is_certain = |pid: u32| {
         let process = snapshot.processes.get(&pid);
         process.is_some_and(|process| process.acts_as_one) && !snapshot.may_give_up.contains(&pid)
@@ -84,15 +85,15 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
             })
             .copied()
             .collect();
-        // A description that converts its lock is not in its own way; if nobody else is, the
-        // process has it open twice.
+        // A description that converts its lock is not in its own way. If nobody else is in the way, the
+        // process has the file open twice.
         let others = in_the_way.iter().any(|other| !other.owners.contains(&pid));
         let blockers = in_the_way
             .iter()
             .filter(|description| !others || !description.owners.contains(&pid))
             .map(|description| description.owners.clone())
             .collect();
-        waits.entry(pid).or_default().push(Wait {
+        waits.entry(pid).or_default().push(WaitEdge {
             file: Some(request.file),
             blockers,
             any: false,
@@ -107,7 +108,7 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
         let permits = on_file.filter(|description| bytes::has_permits(&description.locks));
         let blockers: Vec<Vec<u32>> = permits.map(|holder| holder.owners.clone()).collect();
         for &pid in &leader.owners {
-            waits.entry(pid).or_default().push(Wait {
+            waits.entry(pid).or_default().push(WaitEdge {
                 file: Some(leader.file),
                 blockers: blockers.clone(),
                 any: true,
@@ -116,14 +117,14 @@ pub(super) fn all(snapshot: &Snapshot) -> BTreeMap<u32, Vec<Wait>> {
         }
     }
     for family in &snapshot.families {
-        waits.entry(family.parent).or_default().push(Wait {
+        waits.entry(family.parent).or_default().push(WaitEdge {
             file: None,
             blockers: vec![family.others.clone()],
             any: false,
             is_certain: family.is_certain && is_certain(family.parent),
         });
     }
-    // That a thread waits for another one of its process is no deadlock.
+    // A thread that waits for another thread of its process is no deadlock.
     for (pid, waits) in &mut waits {
         let alone = snapshot
             .processes

@@ -1,4 +1,4 @@
-//! What the model says of the plans, and of plans from which something was left out.
+//! The plans in the model, and plans from which something was left out.
 
 use stateright::{Checker, Model};
 
@@ -87,14 +87,14 @@ fn a_reader_that_does_not_pass_the_gate_overtakes() {
             if mode == Mode::Read {
                 READ
             } else {
-                plan::quick(mode)
+                plan::try_plan(mode)
             }
         },
         patient: |mode| {
             if mode == Mode::Read {
                 READ
             } else {
-                plan::patient(mode)
+                plan::wait_plan(mode)
             }
         },
         ..Plans::REAL
@@ -107,9 +107,9 @@ fn a_reader_that_does_not_pass_the_gate_overtakes() {
 fn writers_that_do_not_empty_the_rooms_starve_readers() {
     const WRITE: Plan = Plan {
         steps: &[
-            Step::Lock(Access::Exclusive, Part::Tagged),
+            Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
             Step::Lock(Access::Exclusive, Part::Gate),
-            Step::Lock(Access::Exclusive, Part::Whole),
+            Step::Lock(Access::Exclusive, Part::MainToTag),
         ],
         undo: Part::All,
     };
@@ -118,7 +118,7 @@ fn writers_that_do_not_empty_the_rooms_starve_readers() {
             if mode == Mode::Write {
                 WRITE
             } else {
-                plan::patient(mode)
+                plan::wait_plan(mode)
             }
         },
         ..Plans::REAL
@@ -133,7 +133,7 @@ fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
         upgrade: Plan {
             steps: &[
                 Step::Lock(Access::Exclusive, Part::Gate),
-                Step::Lock(Access::Exclusive, Part::Whole),
+                Step::Lock(Access::Exclusive, Part::MainToTag),
             ],
             undo: Part::Gate,
         },
@@ -147,11 +147,11 @@ fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
 fn with_one_room_a_reader_can_starve() {
     const WRITE: Plan = Plan {
         steps: &[
-            Step::Lock(Access::Exclusive, Part::Tagged),
+            Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
             Step::Lock(Access::Exclusive, Part::FirstRoom),
             Step::Unlock(Part::FirstRoom),
             Step::Lock(Access::Exclusive, Part::Gate),
-            Step::Lock(Access::Exclusive, Part::Whole),
+            Step::Lock(Access::Exclusive, Part::MainToTag),
         ],
         undo: Part::All,
     };
@@ -160,7 +160,7 @@ fn with_one_room_a_reader_can_starve() {
             if mode == Mode::Write {
                 WRITE
             } else {
-                plan::patient(mode)
+                plan::wait_plan(mode)
             }
         },
         ..Plans::REAL
@@ -173,14 +173,14 @@ fn with_one_room_a_reader_can_starve() {
 fn without_the_upgrade_byte_two_upgraders_block_each_other() {
     const UPGRADABLE: Plan = Plan {
         steps: &[
-            Step::Lock(Access::Shared, Part::Entrance),
+            Step::Lock(Access::Shared, Part::MainAndGate),
             Step::Unlock(Part::Gate),
         ],
         undo: Part::All,
     };
     let plan_of = |mode| match mode {
         Mode::Upgradable => UPGRADABLE,
-        mode => plan::quick(mode),
+        mode => plan::try_plan(mode),
     };
     let plans = Plans {
         quick: plan_of,
@@ -198,7 +198,7 @@ fn an_upgrade_that_lets_go_is_not_atomic() {
         upgrade: Plan {
             steps: &[
                 Step::Unlock(Part::All),
-                Step::Lock(Access::Exclusive, Part::Whole),
+                Step::Lock(Access::Exclusive, Part::MainToTag),
             ],
             undo: Part::Gate,
         },
@@ -213,7 +213,7 @@ fn a_plan_that_undoes_too_little_leaves_locks() {
     let plans = Plans {
         patient: |mode| Plan {
             undo: Part::Gate,
-            ..plan::patient(mode)
+            ..plan::wait_plan(mode)
         },
         ..Plans::REAL
     };
@@ -235,7 +235,7 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
             if mode == Mode::Read {
                 READ
             } else {
-                plan::quick(mode)
+                plan::try_plan(mode)
             }
         },
         ..Plans::REAL

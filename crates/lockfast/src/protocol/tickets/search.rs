@@ -1,16 +1,19 @@
-//! Which is the latest ticket in a range of numbers?
+//! The search for the latest ticket in a range of numbers.
 
 use std::ops::ControlFlow;
 
-use super::{Call, MIDDLE, Side, bytes};
+use super::places::{Call, Side, bytes};
 use crate::protocol::Blocker;
+use crate::protocol::layout::WRITER_TICKETS;
 
-/// Looks for the highest number of one side in a range of them. The kernel tells any lock there, so it
-/// asks for the whole range and then for the upper half of what is left, until nothing is.
+/// Looks for the highest number of one side in a range of numbers.
+///
+/// The kernel names any of the locks in a range. So the search asks for the whole range, and then for the
+/// upper half of what is left, until nothing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Search {
     pub(super) side: Side,
-    /// Everything from `low` to `high` is unknown, and nothing is above.
+    /// Invariant: `low..high` is unknown, nothing is locked from `high` on, and `latest` is below `low`.
     low: u64,
     high: u64,
     asks_upper_half: bool,
@@ -41,7 +44,7 @@ impl Search {
         Call::Find(self.side.finding(), asked)
     }
 
-    /// Goes on asking, or knows it.
+    /// Goes on with the answer, or ends with the latest number.
     pub(super) fn answered(mut self, blocker: Option<Blocker>) -> ControlFlow<Option<u64>, Self> {
         let asked = self.lowest_asked();
         if let Some(blocker) = blocker {
@@ -63,15 +66,12 @@ impl Search {
     }
 }
 
-/// The highest of these numbers that the lock covers: programs that know nothing of tickets lock
-/// more than one byte.
+/// The highest number in `low..high` that the lock covers. Programs that know nothing of tickets lock more
+/// than one byte.
 pub(super) fn last_covered(side: Side, low: u64, high: u64, blocker: Blocker) -> u64 {
     let last = match side {
-        Side::Writers => match blocker.len {
-            0 => high - 1,
-            len => (blocker.start.saturating_add(len) - 1).saturating_sub(MIDDLE),
-        },
-        Side::Readers => (MIDDLE - 1).saturating_sub(blocker.start),
+        Side::Writers => (blocker.range().end() - 1).saturating_sub(WRITER_TICKETS.start),
+        Side::Readers => (WRITER_TICKETS.start - 1).saturating_sub(blocker.start),
     };
     last.clamp(low, high - 1)
 }
@@ -80,10 +80,6 @@ pub(super) fn last_covered(side: Side, low: u64, high: u64, blocker: Blocker) ->
 mod tests {
     use super::*;
     use crate::sys::Range;
-
-    fn end(start: u64, len: u64) -> u64 {
-        if len == 0 { u64::MAX } else { start + len }
-    }
 
     fn blocker(Range { start, len }: Range) -> Blocker {
         let pid = None;
@@ -97,9 +93,7 @@ mod tests {
             let Call::Find(_, range) = search.call() else {
                 panic!("it asks")
             };
-            let overlaps = |lock: &&Range| {
-                lock.start < end(range.start, range.len) && range.start < end(lock.start, lock.len)
-            };
+            let overlaps = |lock: &&Range| lock.overlaps(range);
             let in_the_way: Vec<_> = locks.iter().filter(overlaps).collect();
             let named = in_the_way.get(pick % in_the_way.len().max(1));
             match search.answered(named.map(|&&lock| blocker(lock))) {
@@ -145,9 +139,8 @@ mod tests {
 
     #[test]
     fn a_lock_of_everything_covers_the_latest() {
-        let everything = Range { start: 0, len: 0 };
         for side in [Side::Readers, Side::Writers] {
-            assert_eq!(latest(side, 5, 9, &[everything], 0).0, Some(8));
+            assert_eq!(latest(side, 5, 9, &[Range::ALL], 0).0, Some(8));
             let some = bytes(side, 3, 7);
             assert_eq!(latest(side, 0, 1 << 58, &[some], 0).0, Some(6));
             assert_eq!(latest(side, 0, 5, &[some], 0).0, Some(4));

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
+use crate::protocol::model::kernel::Kernel as _;
 use crate::protocol::plan::{self, Mode, Part, Plan};
 use crate::queue::wait_list::Position;
 use crate::queue::{Enqueued, Leave, Queue, QueuedWaiter, TryEnter, Turn};
@@ -105,7 +106,7 @@ impl<'q> Party<'q> {
                 Ok(turn) => begin(turn),
                 Err(called_off) => Waits(called_off),
             },
-            Joins(turn, run) => match self.call(plan::join(mode), run) {
+            Joins(turn, run) => match self.call(plan::join_plan(mode), run) {
                 Called::Next(run) => Joins(turn, run),
                 Called::Done => Looks(turn),
                 Called::Failed | Called::Blocked => {
@@ -322,7 +323,7 @@ fn upgrade(run: Run) -> Plan {
     if run.waits {
         plan::UPGRADE
     } else {
-        plan::UPGRADE_QUICK
+        plan::UPGRADE_TRY
     }
 }
 

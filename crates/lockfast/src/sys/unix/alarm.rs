@@ -1,386 +1,300 @@
-//! Making the blocked kernel call of one thread come back.
+//! Ends the blocked kernel call of one thread.
 //!
-//! A blocked lock call ends early only by a signal. On Linux each wait that needs it owns a kernel
-//! timer that signals its own thread, first at the deadline and then every millisecond until the
-//! wait is over, because a signal that comes just before the call blocks would be lost. The signal
-//! is a real-time signal for which the program has no handler; it is let through for the thread
-//! only while the wait lasts. Another thread ends the wait by setting the same timer to "now". No
-//! thread serves the deadlines, and nothing is left when the wait is over.
+//! Only a signal ends a blocked lock call early. So each wait that needs it owns a kernel timer that signals
+//! the waiting thread, first at the deadline and then every millisecond until the wait is over: a signal that
+//! comes just before the call blocks is lost. It is a real-time signal for which the program has no handler,
+//! and the thread unmasks it only while the wait lasts. Another thread ends the wait by setting the same timer
+//! to "now". No thread serves the deadlines, and nothing is left when the wait is over.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use timer::{Alarm, AlarmId, prepare};
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use none::{Alarm, AlarmId, prepare};
-
+use std::io;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
-/// A signal makes the thread that handles it come back from its sleep.
-pub(crate) const SIGNALS_INTERRUPT: bool = true;
+use super::{check, timespec};
 
-/// Runs a function with all signals masked: a thread that it starts handles none of the program's.
-pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the call writes the set.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: the first set was written; the call writes the second. It fails only for a wrong
-    // first argument.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-    let result = run();
-    // SAFETY: the set was written by the call above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
-    result
+pub(crate) use super::signal::{SIGNALS_INTERRUPT, without_signals};
+
+/// A signal that comes just before the call blocks is lost, so more follow.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// Ends the blocked calls of the thread that made it, until it is dropped there.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: Timer,
+    mask: Unmasked,
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod timer {
-    use std::io;
-    use std::marker::PhantomData;
-    use std::mem::MaybeUninit;
-    use std::ptr;
-    use std::sync::atomic::{AtomicI32, Ordering};
-    use std::time::{Duration, Instant};
+/// A handle of an alarm, by which another thread or a signal handler can ring it while it exists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AlarmId(libc::timer_t);
 
-    use super::super::{check, timespec};
+#[derive(Debug)]
+struct Timer(libc::timer_t);
 
-    /// A signal that comes just before the call blocks is lost, so more follow.
-    const AGAIN: Duration = Duration::from_millis(1);
+// SAFETY: a timer's id may be used by every thread of the process.
+unsafe impl Sync for Timer {}
 
-    /// Ends the blocked calls of the thread that made it, until it is dropped there.
-    #[derive(Debug)]
-    pub(crate) struct Alarm {
-        timer: Timer,
-        mask: Unmasked,
+/// Keeps the signal unmasked for this thread. The mask belongs to the thread, so this can't be sent to another.
+#[derive(Debug)]
+struct Unmasked {
+    signal: libc::c_int,
+    was_masked: bool,
+    this_thread: PhantomData<*const ()>,
+}
+
+// SAFETY: a shared reference gives access to nothing; only `drop` uses the fields.
+unsafe impl Sync for Unmasked {}
+
+impl Alarm {
+    /// Ends blocked calls of this thread from the instant on; without one, when it is rung.
+    ///
+    /// # Errors
+    ///
+    /// When the program uses every real-time signal itself, or the system has no timers left.
+    pub(crate) fn set(until: Option<Instant>) -> io::Result<Self> {
+        let signal = signal()?;
+        let timer = Timer::new(signal)?;
+        let mask = Unmasked::new(signal)?;
+        if let Some(until) = until {
+            let left = until.saturating_duration_since(Instant::now());
+            start(timer.0, left, AGAIN)?;
+        }
+        Ok(Self { timer, mask })
     }
 
-    /// An alarm that another thread, or a signal's handler, can ring while it exists.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) struct AlarmId(libc::timer_t);
-
-    #[derive(Debug)]
-    struct Timer(libc::timer_t);
-
-    // SAFETY: a timer's id may be used by every thread of the process.
-    unsafe impl Sync for Timer {}
-
-    /// The signal is let through for this thread; the mask belongs to it, so this can't be sent.
-    #[derive(Debug)]
-    struct Unmasked {
-        signal: libc::c_int,
-        was_masked: bool,
-        this_thread: PhantomData<*const ()>,
+    /// Ends blocked calls of this thread once in each interval.
+    pub(crate) fn every(interval: Duration) -> io::Result<Self> {
+        let alarm = Self::set(None)?;
+        start(alarm.timer.0, interval, interval)?;
+        Ok(alarm)
     }
 
-    // SAFETY: a shared reference gives access to nothing; only `drop` uses the fields.
-    unsafe impl Sync for Unmasked {}
-
-    impl Alarm {
-        /// Ends blocked calls of this thread from that instant on; without one, when told to.
-        ///
-        /// # Errors
-        ///
-        /// When the program uses every real-time signal itself, or the system has no timers left.
-        pub(crate) fn set(until: Option<Instant>) -> io::Result<Self> {
-            let signal = signal()?;
-            let timer = Timer::new(signal)?;
-            let mask = Unmasked::new(signal)?;
-            if let Some(until) = until {
-                let left = until.saturating_duration_since(Instant::now());
-                start(timer.0, left, AGAIN)?;
-            }
-            Ok(Self { timer, mask })
-        }
-
-        /// Ends blocked calls of this thread once in each interval.
-        pub(crate) fn every(interval: Duration) -> io::Result<Self> {
-            let alarm = Self::set(None)?;
-            start(alarm.timer.0, interval, interval)?;
-            Ok(alarm)
-        }
-
-        /// Ends the blocked call of the thread now; any thread may say so.
-        pub(crate) fn ring(&self) {
-            debug_assert!(self.mask.signal > 0);
-            // The timer exists, and "now" is a time that can be set: it can't fail.
-            let _ = start(self.timer.0, Duration::ZERO, AGAIN);
-        }
-
-        /// What others ring it by.
-        pub(crate) fn id(&self) -> AlarmId {
-            AlarmId(self.timer.0)
-        }
+    /// Ends the blocked call of its thread now. May be called by any thread.
+    pub(crate) fn ring(&self) {
+        debug_assert!(self.mask.signal > 0);
+        // The timer exists, and "now" is a time that can be set: it can't fail.
+        let _ = start(self.timer.0, Duration::ZERO, AGAIN);
     }
 
-    impl AlarmId {
-        /// As a number, which can be kept in an atomic.
-        pub(crate) fn to_number(self) -> usize {
-            self.0.expose_provenance()
-        }
+    /// Returns its handle.
+    pub(crate) fn id(&self) -> AlarmId {
+        AlarmId(self.timer.0)
+    }
+}
 
-        /// That of a number.
-        pub(crate) fn from_number(number: usize) -> Self {
-            Self(ptr::with_exposed_provenance_mut(number))
-        }
-
-        /// Ends the blocked call of its thread now. May be called in a signal's handler.
-        pub(crate) fn ring(self) {
-            // SAFETY: the place of this thread's errno, which a handler must leave as it was.
-            let errno = unsafe { &mut *errno() };
-            let before = *errno;
-            // The timer exists, and "now" is a time that can be set: it can't fail.
-            let _ = start(self.0, Duration::ZERO, AGAIN);
-            *errno = before;
-        }
+impl AlarmId {
+    /// Returns it as a number, which can be kept in an atomic.
+    pub(crate) fn to_number(self) -> usize {
+        self.0.expose_provenance()
     }
 
-    impl Timer {
-        fn new(signal: libc::c_int) -> io::Result<Self> {
-            // SAFETY: the structure is made of integers and a pointer, for which zeros are a value.
-            let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
-            event.sigev_notify = libc::SIGEV_THREAD_ID;
-            event.sigev_signo = signal;
-            // SAFETY: the call only answers.
-            event.sigev_notify_thread_id = unsafe { libc::gettid() };
-            let mut timer = MaybeUninit::uninit();
-            // SAFETY: both structures live longer than the call.
-            let answer = unsafe {
-                libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr())
-            };
-            check(answer)?;
-            // SAFETY: written by the call above.
-            Ok(Self(unsafe { timer.assume_init() }))
-        }
+    /// Returns the handle of the number.
+    pub(crate) fn from_number(number: usize) -> Self {
+        Self(ptr::with_exposed_provenance_mut(number))
     }
 
-    /// Rings in that time and then at each interval.
-    fn start(timer: libc::timer_t, first: Duration, interval: Duration) -> io::Result<()> {
-        let spec = libc::itimerspec {
-            // Zero would stop the timer.
-            it_value: timespec(first.max(Duration::from_nanos(1))),
-            it_interval: timespec(interval),
+    /// Ends the blocked call of its thread now. May be called in a signal's handler.
+    pub(crate) fn ring(self) {
+        // SAFETY: the place of this thread's errno, which a handler must leave as it was.
+        let errno = unsafe { &mut *errno() };
+        let before = *errno;
+        // The timer exists, and "now" is a time that can be set: it can't fail.
+        let _ = start(self.0, Duration::ZERO, AGAIN);
+        *errno = before;
+    }
+}
+
+impl Timer {
+    fn new(signal: libc::c_int) -> io::Result<Self> {
+        // SAFETY: the structure is made of integers and a pointer, for which zeros are a value.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        // SAFETY: the call only answers.
+        event.sigev_notify_thread_id = unsafe { libc::gettid() };
+        let mut timer = MaybeUninit::uninit();
+        // SAFETY: both structures live longer than the call.
+        let answer = unsafe {
+            libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr())
         };
-        // SAFETY: the structure lives longer than the call; of a timer that does not exist the kernel
-        // says so.
-        check(unsafe { libc::timer_settime(timer, 0, &raw const spec, ptr::null_mut()) })?;
-        Ok(())
+        check(answer)?;
+        // SAFETY: written by the call above.
+        Ok(Self(unsafe { timer.assume_init() }))
     }
+}
 
-    #[cfg(target_os = "linux")]
-    fn errno() -> *mut libc::c_int {
-        // SAFETY: takes nothing, and answers where this thread has it.
-        unsafe { libc::__errno_location() }
+/// Starts the timer: it signals after `first`, and then at each interval.
+fn start(timer: libc::timer_t, first: Duration, interval: Duration) -> io::Result<()> {
+    let spec = libc::itimerspec {
+        // Zero would stop the timer.
+        it_value: timespec(first.max(Duration::from_nanos(1))),
+        it_interval: timespec(interval),
+    };
+    // SAFETY: the structure lives longer than the call; of a timer that does not exist the kernel
+    // says so.
+    check(unsafe { libc::timer_settime(timer, 0, &raw const spec, ptr::null_mut()) })?;
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn errno() -> *mut libc::c_int {
+    // SAFETY: takes nothing, and answers where this thread has it.
+    unsafe { libc::__errno_location() }
+}
+
+#[cfg(target_os = "android")]
+fn errno() -> *mut libc::c_int {
+    // SAFETY: takes nothing, and answers where this thread has it.
+    unsafe { libc::__errno() }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // SAFETY: the timer is this one's and was not deleted before.
+        unsafe { libc::timer_delete(self.0) };
     }
+}
 
-    #[cfg(target_os = "android")]
-    fn errno() -> *mut libc::c_int {
-        // SAFETY: takes nothing, and answers where this thread has it.
-        unsafe { libc::__errno() }
-    }
-
-    impl Drop for Timer {
-        fn drop(&mut self) {
-            // SAFETY: the timer is this one's and was not deleted before.
-            unsafe { libc::timer_delete(self.0) };
-        }
-    }
-
-    impl Unmasked {
-        fn new(signal: libc::c_int) -> io::Result<Self> {
-            let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-            change_mask(libc::SIG_UNBLOCK, signal, before.as_mut_ptr())?;
-            // SAFETY: written by the call above.
-            let before = unsafe { before.assume_init() };
-            Ok(Self {
-                signal,
-                was_masked: is_in(&before, signal),
-                this_thread: PhantomData,
-            })
-        }
-    }
-
-    impl Drop for Unmasked {
-        fn drop(&mut self) {
-            if self.was_masked {
-                // It was unmasked with the same arguments, so it can be masked.
-                let _ = change_mask(libc::SIG_BLOCK, self.signal, ptr::null_mut());
-            }
-        }
-    }
-
-    fn change_mask(
-        how: libc::c_int,
-        signal: libc::c_int,
-        before: *mut libc::sigset_t,
-    ) -> io::Result<()> {
-        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: the call writes the set.
-        unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-        // SAFETY: the set was written; the signal's number is one of the system's.
-        unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
-        // SAFETY: the set was written, and `before` is null or may be written.
-        match unsafe { libc::pthread_sigmask(how, set.as_ptr(), before) } {
-            0 => Ok(()),
-            errno => Err(io::Error::from_raw_os_error(errno)),
-        }
-    }
-
-    /// Chooses the signal, which threads of our own that mask all of them can't do well.
-    pub(crate) fn prepare() {
-        // Should there be none, the wait finds that too.
-        let _ = signal();
-    }
-
-    /// Which signals this thread has masked.
-    fn mask() -> io::Result<libc::sigset_t> {
-        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: asks only, and the set lives longer than the call.
-        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr()) } {
-            // SAFETY: written by the call above.
-            0 => Ok(unsafe { mask.assume_init() }),
-            errno => Err(io::Error::from_raw_os_error(errno)),
-        }
-    }
-
-    #[allow(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "it is a number on Android, and large elsewhere"
-    )]
-    fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
-        // SAFETY: the set was written, and the signal's number is one of the system's.
-        unsafe { libc::sigismember(set, signal) == 1 }
-    }
-
-    /// The signal that is ours, chosen again if the program has taken it since.
-    fn signal() -> io::Result<libc::c_int> {
-        static CHOSEN: AtomicI32 = AtomicI32::new(0);
-        let chosen = CHOSEN.load(Ordering::Relaxed);
-        if chosen != 0 && handler_of(chosen)? == ours() {
-            return Ok(chosen);
-        }
-        // One that the thread has masked may be one that the program reads (`sigwait`, `signalfd`). But a
-        // thread that has all of them masked reads none.
-        let masked = mask()?;
-        let all = || (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
-        let unread = all().filter(|&signal| !is_in(&masked, signal));
-        for signal in unread.chain(all()) {
-            // Some can't be had under emulators.
-            if has_timers(signal) && matches!(claim(signal), Ok(true)) {
-                CHOSEN.store(signal, Ordering::Relaxed);
-                return Ok(signal);
-            }
-        }
-        Err(io::Error::other(
-            "no real-time signal is left: the program has handlers for all of them",
-        ))
-    }
-
-    /// Can a timer send it? Where the system has none left, that is no fault of the signal's.
-    fn has_timers(signal: libc::c_int) -> bool {
-        match Timer::new(signal) {
-            Ok(_) => true,
-            Err(error) => error.raw_os_error() != Some(libc::EINVAL),
-        }
-    }
-
-    /// Installs the handler where none is; `false` where the program has one.
-    fn claim(signal: libc::c_int) -> io::Result<bool> {
-        let before = handler_of(signal)?;
-        if before == ours() {
-            return Ok(true);
-        }
-        if before != libc::SIG_DFL {
-            return Ok(false);
-        }
-        // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = ours();
-        // Without SA_RESTART, so that the blocked call comes back.
-        action.sa_flags = libc::SA_ONSTACK;
-        let mut before = MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: the handler does nothing, which is allowed at every moment.
-        check(unsafe { libc::sigaction(signal, &raw const action, before.as_mut_ptr()) })?;
+impl Unmasked {
+    fn new(signal: libc::c_int) -> io::Result<Self> {
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        change_mask(libc::SIG_UNBLOCK, signal, before.as_mut_ptr())?;
         // SAFETY: written by the call above.
         let before = unsafe { before.assume_init() };
-        if before.sa_sigaction == libc::SIG_DFL || before.sa_sigaction == ours() {
-            return Ok(true);
-        }
-        // Another thread of the program installed its own in between: it keeps the signal.
-        // SAFETY: gives back what was there.
-        check(unsafe { libc::sigaction(signal, &raw const before, ptr::null_mut()) })?;
-        Ok(false)
+        Ok(Self {
+            signal,
+            was_masked: is_in(&before, signal),
+            this_thread: PhantomData,
+        })
     }
+}
 
-    fn handler_of(signal: libc::c_int) -> io::Result<libc::sighandler_t> {
-        let mut action = MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: asks only, and the structure lives longer than the call.
-        check(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) })?;
+impl Drop for Unmasked {
+    fn drop(&mut self) {
+        if self.was_masked {
+            // It was unmasked with the same arguments, so it can be masked.
+            let _ = change_mask(libc::SIG_BLOCK, self.signal, ptr::null_mut());
+        }
+    }
+}
+
+fn change_mask(
+    how: libc::c_int,
+    signal: libc::c_int,
+    before: *mut libc::sigset_t,
+) -> io::Result<()> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call writes the set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set was written; the signal's number is one of the system's.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    // SAFETY: the set was written, and `before` is null or may be written.
+    match unsafe { libc::pthread_sigmask(how, set.as_ptr(), before) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Chooses the signal. The library's own threads mask all signals, so they can't choose well.
+pub(crate) fn prepare() {
+    // If there is none, the wait will report it.
+    let _ = signal();
+}
+
+/// Returns the signals that this thread has masked.
+fn mask() -> io::Result<libc::sigset_t> {
+    let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: asks only, and the set lives longer than the call.
+    match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), mask.as_mut_ptr()) } {
         // SAFETY: written by the call above.
-        Ok(unsafe { action.assume_init() }.sa_sigaction)
-    }
-
-    fn ours() -> libc::sighandler_t {
-        interrupt as extern "C" fn(libc::c_int) as libc::sighandler_t
-    }
-
-    /// That it runs is all: the blocked call comes back with EINTR.
-    extern "C" fn interrupt(_signal: libc::c_int) {}
-}
-
-/// Elsewhere nothing of the kind is used yet, and the wait asks again and again (see `wait`).
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod none {
-    use std::io;
-    use std::time::{Duration, Instant};
-
-    /// Can't be made here.
-    #[derive(Debug)]
-    pub(crate) enum Alarm {}
-
-    impl Alarm {
-        /// Always refuses.
-        pub(crate) fn set(_until: Option<Instant>) -> io::Result<Self> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        /// Always refuses.
-        pub(crate) fn every(_interval: Duration) -> io::Result<Self> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        /// Can't be called.
-        pub(crate) fn ring(&self) {
-            match *self {}
-        }
-
-        /// Can't be called.
-        pub(crate) fn id(&self) -> AlarmId {
-            match *self {}
-        }
-    }
-
-    /// There is nothing to choose.
-    pub(crate) fn prepare() {}
-
-    /// Of nothing that rings.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) struct AlarmId(usize);
-
-    impl AlarmId {
-        /// As a number, which can be kept in an atomic.
-        pub(crate) fn to_number(self) -> usize {
-            self.0
-        }
-
-        /// That of a number.
-        pub(crate) fn from_number(number: usize) -> Self {
-            Self(number)
-        }
-
-        /// Does nothing.
-        pub(crate) fn ring(self) {
-            let Self(_nothing) = self;
-        }
+        0 => Ok(unsafe { mask.assume_init() }),
+        errno => Err(io::Error::from_raw_os_error(errno)),
     }
 }
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "it is a number on Android, and large elsewhere"
+)]
+fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
+    // SAFETY: the set was written, and the signal's number is one of the system's.
+    unsafe { libc::sigismember(set, signal) == 1 }
+}
+
+/// Returns the library's signal, and chooses another one if the program has taken it meanwhile.
+fn signal() -> io::Result<libc::c_int> {
+    static CHOSEN: AtomicI32 = AtomicI32::new(0);
+    let chosen = CHOSEN.load(Ordering::Relaxed);
+    if chosen != 0 && handler_of(chosen)? == ours() {
+        return Ok(chosen);
+    }
+    // The program may read a signal that the thread has masked (`sigwait`, `signalfd`), so unmasked ones
+    // come first. But a thread that has all of them masked reads none.
+    let masked = mask()?;
+    let all = || (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
+    let unread = all().filter(|&signal| !is_in(&masked, signal));
+    for signal in unread.chain(all()) {
+        // Emulators refuse some of them.
+        if has_timers(signal) && matches!(claim(signal), Ok(true)) {
+            CHOSEN.store(signal, Ordering::Relaxed);
+            return Ok(signal);
+        }
+    }
+    Err(io::Error::other(
+        "no real-time signal is left: the program has handlers for all of them",
+    ))
+}
+
+/// Whether a timer can send the signal. If the system has no timers left, the signal is not at fault.
+fn has_timers(signal: libc::c_int) -> bool {
+    match Timer::new(signal) {
+        Ok(_) => true,
+        Err(error) => error.raw_os_error() != Some(libc::EINVAL),
+    }
+}
+
+/// Installs the handler if there is none. Returns `false` if the program has one.
+fn claim(signal: libc::c_int) -> io::Result<bool> {
+    let before = handler_of(signal)?;
+    if before == ours() {
+        return Ok(true);
+    }
+    if before != libc::SIG_DFL {
+        return Ok(false);
+    }
+    // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = ours();
+    // Without SA_RESTART, so that the blocked call comes back.
+    action.sa_flags = libc::SA_ONSTACK;
+    let mut before = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: the handler does nothing, which is allowed at every moment.
+    check(unsafe { libc::sigaction(signal, &raw const action, before.as_mut_ptr()) })?;
+    // SAFETY: written by the call above.
+    let before = unsafe { before.assume_init() };
+    if before.sa_sigaction == libc::SIG_DFL || before.sa_sigaction == ours() {
+        return Ok(true);
+    }
+    // Another thread of the program installed its own in between: it keeps the signal.
+    // SAFETY: gives back what was there.
+    check(unsafe { libc::sigaction(signal, &raw const before, ptr::null_mut()) })?;
+    Ok(false)
+}
+
+fn handler_of(signal: libc::c_int) -> io::Result<libc::sighandler_t> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks only, and the structure lives longer than the call.
+    check(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) })?;
+    // SAFETY: written by the call above.
+    Ok(unsafe { action.assume_init() }.sa_sigaction)
+}
+
+fn ours() -> libc::sighandler_t {
+    interrupt as extern "C" fn(libc::c_int) as libc::sighandler_t
+}
+
+/// Does nothing. Because it runs, the blocked call returns EINTR.
+extern "C" fn interrupt(_signal: libc::c_int) {}

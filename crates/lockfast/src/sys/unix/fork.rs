@@ -1,4 +1,4 @@
-//! Telling a forked child from its parent, and taking the lock descriptors from the child.
+//! Tells a forked child from its parent, and takes the lock descriptors from the child.
 //!
 //! A child shares the open file descriptions of its parent, and with them the locks: they would
 //! outlive the parent for as long as the child lives. So the child, before `fork` returns in it,
@@ -23,7 +23,7 @@ use registry::{Registry, registry};
 
 pub(crate) use registry::{PrivateFile, private_files};
 
-/// Which process this is, counted along the line of its forefathers; never 0.
+/// Returns the number of this process in its line of forks; never 0.
 #[inline]
 pub(crate) fn generation() -> u64 {
     match known_generation() {
@@ -32,7 +32,7 @@ pub(crate) fn generation() -> u64 {
     }
 }
 
-/// The same, but 0 as long as nobody has asked in this process.
+/// Returns the number of this process, or 0 if nobody has asked for it in this process yet.
 #[inline]
 pub(crate) fn known_generation() -> u64 {
     let page = PAGE.load(Ordering::Acquire);
@@ -41,15 +41,17 @@ pub(crate) fn known_generation() -> u64 {
     page.load(Ordering::Relaxed)
 }
 
-/// How many times this process has forked since it was asked first.
+/// Returns how many times this process has forked since the first call.
 pub(crate) fn forks() -> u64 {
     // Installs the handlers that count.
     generation();
     FORKS.load(Ordering::SeqCst)
 }
 
+// `PAGE` points to `UNMAPPED` until the first call, then for good to a page that the kernel zeroes in
+// children, or to `ORDINARY`. What it points to is 0 until somebody asks in this process.
 static UNMAPPED: AtomicU64 = AtomicU64::new(0);
-/// Where the generation is if no page can be had.
+/// The place of the generation if no page can be had.
 static ORDINARY: AtomicU64 = AtomicU64::new(0);
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new((&raw const UNMAPPED).cast_mut());
 static HAS_HANDLERS: AtomicBool = AtomicBool::new(false);
@@ -57,12 +59,12 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// How many times the handlers are in the middle of a fork of this thread: each runs as often as it
-    /// was installed.
+    /// The number of handlers that are in the middle of a fork of this thread. Each runs as often as it was
+    /// installed.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Where the guard of the registry is kept while `fork` runs.
+/// The guard of the registry while `fork` runs.
 static DURING_FORK: DuringFork = DuringFork(UnsafeCell::new(None));
 
 struct DuringFork(UnsafeCell<Option<MutexGuard<'static, Registry>>>);
@@ -73,7 +75,7 @@ unsafe impl Sync for DuringFork {}
 
 #[cold]
 fn begin() -> u64 {
-    // Several threads may come by here, and a child whose parent was in the middle of it.
+    // Several threads may run this at once, and a child whose parent was in the middle of it.
     let unmapped = (&raw const UNMAPPED).cast_mut();
     if PAGE.load(Ordering::Acquire) == unmapped {
         let page = wiped_page();
@@ -102,7 +104,7 @@ fn begin() -> u64 {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PAGE_SIZE: usize = 4096;
 
-/// A page that the kernel zeroes in a forked child.
+/// Maps a page that the kernel zeroes in a forked child.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn wiped_page() -> Option<*mut AtomicU64> {
     // SAFETY: a new anonymous mapping at an address of the kernel's choice.
@@ -125,7 +127,7 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     Some(page.cast())
 }
 
-/// Gives back a page that nobody has seen.
+/// Unmaps a page that no other thread has seen.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn unmap(page: *mut AtomicU64) {
     // SAFETY: `wiped_page` mapped it, and nobody has the address.
@@ -140,7 +142,7 @@ fn wiped_page() -> Option<*mut AtomicU64> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn unmap(_page: *mut AtomicU64) {}
 
-/// Nobody changes the registry while the process is copied.
+/// Locks the registry, so that nobody changes it while the process is copied.
 extern "C" fn before() {
     if DEPTH.replace(DEPTH.get() + 1) > 0 {
         return;
@@ -164,9 +166,9 @@ extern "C" fn in_child() {
     registry::replace_inherited();
 }
 
-/// The guard, when the last handler of this fork runs in this thread.
+/// Returns the guard when the last handler of this fork runs in this thread.
 fn end_fork() -> Option<MutexGuard<'static, Registry>> {
-    // One that was installed in the middle of the fork did not run before it.
+    // A handler that was installed in the middle of the fork did not run before it.
     let depth = DEPTH.get().checked_sub(1)?;
     DEPTH.set(depth);
     if depth > 0 {

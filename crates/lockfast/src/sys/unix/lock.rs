@@ -1,25 +1,23 @@
-//! The kernel's locks: one attempt, one wait, one release, one question.
+//! Kernel locks: attempt, wait, release, and the question for the lock in the way.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
 use super::check;
-use crate::protocol::Blocker;
-use crate::sys::{Access, Range};
-use crate::sys::{Target, Waited};
+use crate::sys::{Access, Blocker, Range, Target, Waited};
 
-/// Are there locks of bytes that belong to the open file description?
+/// Whether there are locks of bytes that belong to the open file description.
 pub(crate) const HAS_RANGES: bool = cfg!(any(
     target_os = "linux",
     target_os = "android",
     target_vendor = "apple"
 ));
 
-/// Does the kernel tell which lock is in the way?
+/// Whether the kernel reports the lock in the way.
 pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
 
-/// Tries once; `false` when somebody else holds it.
+/// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut refusals = 0;
     loop {
@@ -30,7 +28,7 @@ pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Resul
         match answer {
             Ok(()) => return Ok(true),
             Err(error) if may_mean_refused(&error) && refusals < REFUSALS => {
-                // A lock that is in the way tells the two apart; it may be gone meanwhile.
+                // Only if it means "held" is there a lock in the way, unless that has gone meanwhile.
                 if is_in_the_way(file, access, target) {
                     return Ok(false);
                 }
@@ -56,7 +54,7 @@ pub(crate) fn wait(file: &File, access: Access, target: Target) -> io::Result<Wa
     }
 }
 
-/// Releases whatever the description holds there.
+/// Releases all locks of the description on the target.
 pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     loop {
         let answer = match target {
@@ -70,17 +68,17 @@ pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     }
 }
 
-/// Which lock of bytes stands in the way, if the kernel tells.
+/// Returns the lock of bytes in the way, if the kernel reports it.
 pub(crate) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
     find(file, access, range).ok().flatten()
 }
 
-/// The same, and why the kernel doesn't tell.
+/// Returns the lock of bytes in the way, or the kernel's error.
 pub(crate) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
     record::find(file, access, range)
 }
 
-/// Is this what a file system or a kernel without such locks answers to a lock call?
+/// Whether a file system or a kernel without such locks answers a lock call with this error.
 pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     match error.raw_os_error() {
         // EINVAL: a kernel without open-file-description locks, or a file that can't be locked.
@@ -90,7 +88,7 @@ pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     }
 }
 
-/// Advice on an error for which the standard library has no kind, or only a later one has.
+/// Returns advice on an error for which the standard library has no kind, or only a later version has.
 pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error()? {
         libc::EMFILE => Some("the process has too many open files: raise its limit (ulimit -n)"),
@@ -101,15 +99,16 @@ pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// EACCES is what some say of a lock that is held, and what others say of a user who may not lock.
+/// Whether the error is EACCES. Some systems mean by it that the lock is held, and others that the user may
+/// not lock.
 fn may_mean_refused(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EACCES)
 }
 
-/// How often a lock is refused by nobody until it is an error.
+/// The number of refusals without a lock in the way that count as an error.
 const REFUSALS: u32 = 3;
 
-/// The kernel names no holder of a `flock`.
+/// Whether a lock is in the way. The kernel reports none for `flock`, so there it counts as held.
 fn is_in_the_way(file: &File, access: Access, target: Target) -> bool {
     match target {
         Target::Bytes(range) => !matches!(find(file, access, range), Ok(None)),
@@ -139,122 +138,16 @@ fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
     check(unsafe { libc::flock(file.as_raw_fd(), operation) }).map(drop)
 }
 
-/// Record locks that belong to the open file description.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-mod record {
-    use std::fs::File;
-    use std::io;
-    use std::os::fd::{AsRawFd, RawFd};
+mod record;
 
-    use super::super::check;
-    use crate::protocol::Blocker;
-    use crate::sys::{Access, Range};
-
-    #[cfg(target_vendor = "apple")]
-    use libc::flock as Flock;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    use libc::flock64 as Flock;
-
-    pub(super) fn lock(file: &File, access: Access, range: Range, wait: bool) -> io::Result<()> {
-        let command = if wait {
-            libc::F_OFD_SETLKW
-        } else {
-            libc::F_OFD_SETLK
-        };
-        set(file, command, record(kind(access), range))
-    }
-
-    pub(super) fn unlock(file: &File, range: Range) -> io::Result<()> {
-        set(file, libc::F_OFD_SETLK, record(libc::F_UNLCK, range))
-    }
-
-    pub(super) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
-        let mut record = record(kind(access), range);
-        let fd = file.as_raw_fd();
-        check(call(fd, libc::F_OFD_GETLK, &mut record))?;
-        if is_none(&record) {
-            return Ok(None);
-        }
-        let offset = |offset| u64::try_from(offset).map_err(io::Error::other);
-        Ok(Some(Blocker {
-            start: offset(record.l_start)?,
-            len: offset(record.l_len)?,
-            pid: u32::try_from(record.l_pid).ok().filter(|&pid| pid > 0),
-        }))
-    }
-
-    fn set(file: &File, command: libc::c_int, mut record: Flock) -> io::Result<()> {
-        check(call(file.as_raw_fd(), command, &mut record)).map(drop)
-    }
-
-    /// Where offsets of the C library have 32 bits, its `fcntl` takes the record for one with such
-    /// offsets, so the kernel is called without it.
-    #[cfg(all(
-        target_os = "linux",
-        target_env = "gnu",
-        any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
-    ))]
-    #[allow(clippy::cast_possible_truncation, reason = "0, or -1")]
-    fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
-        // SAFETY: the descriptor is open and the record outlives the call.
-        unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, &raw mut *record) as libc::c_int }
-    }
-
-    #[cfg(not(all(
-        target_os = "linux",
-        target_env = "gnu",
-        any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
-    )))]
-    #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
-    fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
-        // SAFETY: the descriptor is open and the record outlives the call.
-        unsafe { libc::fcntl(fd, command, &raw mut *record) }
-    }
-
-    fn kind(access: Access) -> Kind {
-        match access {
-            Access::Shared => libc::F_RDLCK,
-            Access::Exclusive => libc::F_WRLCK,
-        }
-    }
-
-    fn is_none(record: &Flock) -> bool {
-        #[allow(clippy::useless_conversion, reason = "a short on some systems")]
-        let none = i32::from(libc::F_UNLCK);
-        i32::from(record.l_type) == none
-    }
-
-    #[cfg(target_vendor = "apple")]
-    type Kind = libc::c_short;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    type Kind = libc::c_int;
-
-    fn record(kind: Kind, range: Range) -> Flock {
-        // SAFETY: the structure is made of integers, for which zeros are a value.
-        let mut record: Flock = unsafe { std::mem::zeroed() };
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::unnecessary_cast,
-            reason = "0, 1, 2 or 3"
-        )]
-        let (kind, from_start) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
-        record.l_type = kind;
-        record.l_whence = from_start;
-        let offset = |offset| i64::try_from(offset).expect("the protocol stays below 2^63");
-        record.l_start = offset(range.start);
-        record.l_len = offset(range.len);
-        record
-    }
-}
-
-/// Elsewhere there are none (`HAS_RANGES`).
+/// Other systems have no record locks of open file descriptions (`HAS_RANGES`).
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 mod record {
     use std::fs::File;
     use std::io;
 
-    use crate::protocol::Blocker;
-    use crate::sys::{Access, Range};
+    use crate::sys::{Access, Blocker, Range};
 
     pub(super) fn lock(_: &File, _: Access, _: Range, _: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())

@@ -1,27 +1,38 @@
 //! Unix: open-file-description locks on Linux, Android and Apple systems, `flock` elsewhere.
 
-pub(crate) mod alarm;
-pub(crate) mod bell;
 mod descriptor;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod lock;
-#[cfg(all(feature = "inspect", any(target_os = "linux", target_os = "android")))]
-pub(crate) mod locks;
-#[cfg(all(
-    feature = "inspect",
-    not(any(target_os = "linux", target_os = "android"))
-))]
-#[path = "../unsupported/locks.rs"]
-pub(crate) mod locks;
 pub(crate) mod park;
 pub(crate) mod place;
 pub(crate) mod process;
+mod signal;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod alarm;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod inotify;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod notifier;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod watch;
+
+// Other systems have no such calls, or they are not used yet: a wait polls (see `wait`).
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "../unsupported/alarm.rs"]
+pub(crate) mod alarm;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "../unsupported/notifier.rs"]
+pub(crate) mod notifier;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "../unsupported/watch.rs"]
 pub(crate) mod watch;
 
 use std::io;
 
-/// A length of time as the kernel takes it; never more than it can count on any processor, 68 years.
+/// Converts a duration for the kernel. It is cut to 68 years, which the kernel can count on every processor.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn timespec(time: std::time::Duration) -> libc::timespec {
     // SAFETY: the structure is made of integers, for which zeros are a value.
@@ -38,16 +49,12 @@ fn timespec(time: std::time::Duration) -> libc::timespec {
     spec
 }
 
-/// Ends a watch of inotify; one that is gone already does no harm.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn unwatch(inotify: libc::c_int, watch: libc::c_int) {
-    #[cfg(target_os = "android")]
-    let watch = watch.unsigned_abs();
-    // SAFETY: takes two numbers.
-    unsafe { libc::inotify_rm_watch(inotify, watch) };
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unsupported() -> io::Error {
+    io::ErrorKind::Unsupported.into()
 }
 
-/// The result of a system call that answers -1 and sets `errno` on failure.
+/// Converts the answer of a system call that answers -1 and sets `errno` on failure.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 {
         Err(io::Error::last_os_error())

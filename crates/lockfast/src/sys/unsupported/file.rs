@@ -33,17 +33,17 @@ pub(crate) fn may_be_readable(_error: &io::Error) -> bool {
     false
 }
 
-/// No program has a lease that others have to wait for.
+/// Always `false`: there are no leases.
 pub(crate) fn is_leased(_error: &io::Error) -> bool {
     false
 }
 
-/// There is no limit that is soon reached.
+/// Always `false`: the limit is too high to be reached.
 pub(crate) fn is_table_full(_error: &io::Error) -> bool {
     false
 }
 
-/// None.
+/// Returns no limit.
 pub(crate) fn descriptor_limit() -> usize {
     usize::MAX
 }
@@ -56,29 +56,9 @@ pub(crate) fn path_of(_file: &File) -> Option<PathBuf> {
     None
 }
 
-pub(crate) fn has_one_lock_table(_file: &File) -> bool {
-    true
-}
-
-pub(crate) fn is_remote(_file: &File) -> bool {
-    false
-}
-
-pub(crate) fn signals_end_waits(_file: &File) -> bool {
-    true
-}
-
-pub(crate) fn has_ranges(_file: &File) -> bool {
-    true
-}
-
-/// None: it is of use where a file system is a process.
+/// Always `None`: only a file system that is a process is doubted.
 pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
-}
-
-pub(crate) fn renames_change_time(_file: &File) -> bool {
-    false
 }
 
 pub(crate) fn read_at(_file: &File, _buffer: &mut [u8], _start: u64) -> io::Result<usize> {
@@ -91,10 +71,6 @@ pub(crate) fn is_first_hidden(_error: &io::Error) -> bool {
 
 pub(crate) fn write_at(_file: &File, _bytes: &[u8], _start: u64) -> io::Result<()> {
     Err(unsupported())
-}
-
-pub(crate) fn is_heard(_file: &File) -> bool {
-    false
 }
 
 pub(crate) fn number(_file: &File) -> u32 {

@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io;
 
 use super::unsupported;
-use crate::protocol::Blocker;
-use crate::sys::{Access, Range};
-use crate::sys::{Target, Waited};
+use crate::sys::{Access, Blocker, Range, Target, Waited};
 
 pub(crate) const HAS_RANGES: bool = false;
 pub(crate) const TELLS_BLOCKERS: bool = false;

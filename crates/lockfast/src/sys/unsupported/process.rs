@@ -1,11 +1,11 @@
 //! No lock names its holder.
 
-/// Unknown.
+/// Always 0: unknown.
 pub(crate) fn namespace() -> u64 {
     0
 }
 
-/// There are none.
+/// Always `None`: there are no namespaces.
 pub(crate) fn pid_namespace() -> Option<u64> {
     None
 }
@@ -25,8 +25,5 @@ pub(crate) fn boot() -> Option<String> {
 pub(crate) fn host() -> String {
     String::new()
 }
-
-/// The name of a helper that stands in for a thread; not shown here.
-pub(crate) const STAND_IN: &str = "lockfast-block";
 
 pub(crate) fn name_this_thread(_name: &str) {}

@@ -1,8 +1,8 @@
-//! The scripts in which two programs called `flock` are compared.
+//! Scripts for the comparison of two programs called `flock`.
 
 /// Each runs in a directory of its own, where `f` is a file and `d` a directory.
 pub(super) const SCRIPTS: &[&str] = &[
-    // What is asked for.
+    // The operation.
     "flock",
     "flock --",
     "flock -n",
@@ -41,7 +41,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "flock --close --no-fork f echo in",
     "flock --unlock f flock --nonblock f echo in",
     "flock --exclusiv f true; flock --cl f echo in; flock --no- f echo in; flock --c f true",
-    // Of several the last one counts.
+    // The last of several options counts.
     "flock -s -x f flock -sn f echo in",
     "flock -x -s f flock -sn f echo in",
     "flock -u -x f flock -sn f echo in",
@@ -74,7 +74,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     // The command, and its end.
     "flock f echo a 'b c'",
     "flock f sh -c 'exit 42'",
-    // Ours ends by the same signal, of which the shell tells.
+    // Ours ends by the same signal, which the shell reports.
     "(flock f sh -c 'kill -9 $$'; echo $?) 2>/dev/null",
     "(flock f sh -c 'kill -TERM $$'; echo $?) 2>/dev/null",
     "flock -F f sh -c 'exit 42'",
@@ -104,7 +104,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "env --ignore-signal=CHLD,HUP flock f sed -n 's/^SigIgn:.*\\(........\\)$/\\1/p' /proc/self/status",
     "env --ignore-signal=CHLD,HUP flock -F f sed -n 's/^SigIgn:.*\\(........\\)$/\\1/p' /proc/self/status",
     "env --block-signal=TERM,CHLD flock f grep SigBlk /proc/self/status",
-    // What is locked.
+    // The locked file.
     "flock new echo in; ls -l new | cut -c1-10",
     "umask 077; flock new echo in; ls -l new | cut -c1-10",
     "flock d echo in",
@@ -120,7 +120,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "flock f cat f; echo text >f; flock f cat f",
     "flock /proc/self/status echo in",
     "flock /proc/new true",
-    // Who gets in.
+    // Conflicts.
     "flock f flock -n f echo in",
     "flock f flock -n -E 0 f echo in",
     "flock f flock -n -E 255 f echo in",
@@ -141,7 +141,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "flock d flock -n d echo in",
     "flock f sh -c 'exec 9>f; flock -n 9; echo $?'",
     "ln f g; flock f flock -n g echo in",
-    // Who keeps it.
+    // Inheritance.
     "mkfifo p; flock f sh -c 'exec 3<>p; cat <&3 >/dev/null 2>&1 & echo $! >pid'; flock -n f echo free; kill $(cat pid)",
     "mkfifo p; flock -o f sh -c 'exec 3<>p; cat <&3 >/dev/null 2>&1 & echo $! >pid'; flock -n f echo free; kill $(cat pid)",
     "flock f sh -c 'ls -l /proc/self/fd | grep -c /f$'",
@@ -150,7 +150,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "flock -F f flock -n f echo in",
     "flock -o f flock -n f echo in",
     "flock f flock -u 3; flock f sh -c 'flock -u 3; flock -n f echo in'",
-    // The descriptor's form.
+    // Forms of the descriptor.
     "exec 9>f; flock 9; flock -n f echo in; flock -u 9; flock -n f echo in",
     "exec 9>f; flock -n 9 && echo mine; flock -n 9 && echo still",
     "exec 9<f; flock 9; flock -n f echo in",
@@ -177,7 +177,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "exec 9>f; flock -n 9 -c 'echo in'",
     "exec 9>f; flock 9 -n",
     "exec 9>f 8>f; flock -s 9; flock -s 8; flock -xn 9; echo $?; flock -u 8; flock -xn 9; echo $?",
-    // What is told.
+    // Messages.
     "flock --verbose f echo in",
     "flock --verb f flock --verbose -n f echo in",
     "flock f flock --verbose -w 0.01 f echo in",
@@ -185,7 +185,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "exec 9>f; flock --verbose 9",
     "flock --verbose -u f echo in",
     "flock --verbose f -c 'exit 5'",
-    // Not with -F: what flock(1) says into a pipe is lost when it becomes the command.
+    // Not with -F: flock(1) loses its output to a pipe when it becomes the command.
     "flock --verbose -o f echo in",
     "flock --verbose -s f flock --verbose -n f echo in",
     "exec 9>f 8>f; flock 9; flock --verbose -n 8; echo $?; flock --verbose -w 0.01 8; echo $?",

@@ -1,8 +1,8 @@
-//! What the kernel and the processes have, and what becomes of it.
+//! The state of the kernel and of the processes.
 
 use super::{Doing, PROCESSES, Role};
 use crate::protocol::Blocker;
-use crate::protocol::model::{BYTES, bytes};
+use crate::protocol::model::kernel::{Kernel, Locks, bytes, conflicts};
 use crate::protocol::plan::{Mode, Part};
 use crate::sys::{Access, Range};
 
@@ -11,13 +11,13 @@ pub(super) struct Process {
     pub(super) role: Role,
     pub(super) rounds: u8,
     pub(super) doing: Doing,
-    pub(super) locks: [Option<Access>; BYTES],
+    pub(super) locks: Locks,
     /// Above those bytes.
-    pub(super) tickets: Vec<(u64, u64, Access)>,
-    /// Who had a ticket when this one began, and has not got in or given up since.
+    pub(super) tickets: Vec<(Range, Access)>,
+    /// The processes that had a ticket when this one began, and have not got in or given up since.
     pub(super) before: [bool; PROCESSES],
     pub(super) overtook: bool,
-    /// Did somebody else write since this one was upgradable?
+    /// Whether another process wrote since this one was upgradable.
     pub(super) outdated: bool,
 }
 
@@ -26,21 +26,13 @@ pub(super) struct Machine {
     pub(super) processes: Vec<Process>,
 }
 
-fn end(start: u64, len: u64) -> u64 {
-    if len == 0 { u64::MAX } else { start + len }
-}
-
-fn conflicts(one: Access, other: Access) -> bool {
-    one == Access::Exclusive || other == Access::Exclusive
-}
-
 impl Process {
     pub(super) fn new(role: Role, rounds: u8) -> Self {
         Self {
             role,
             rounds,
             doing: Doing::Nothing,
-            locks: [None; BYTES],
+            locks: Locks::default(),
             tickets: Vec::new(),
             before: [false; PROCESSES],
             overtook: false,
@@ -48,26 +40,17 @@ impl Process {
         }
     }
 
-    pub(super) fn unlock(&mut self, part: Part) {
-        for &byte in bytes(part) {
-            self.locks[byte] = None;
-        }
-        if matches!(part, Part::All | Part::BeyondMain | Part::BeyondUpgrade) {
-            self.tickets.clear();
-        }
-    }
-
     pub(super) fn unlock_ticket(&mut self, range: Range) {
-        self.tickets.retain(|&(start, ..)| start != range.start);
+        self.tickets.retain(|(held, _)| held.start != range.start);
     }
 
     pub(super) fn lock_ticket(&mut self, range: Range, access: Access) {
         self.unlock_ticket(range);
-        self.tickets.push((range.start, range.len, access));
-        self.tickets.sort_by_key(|&(start, ..)| start);
+        self.tickets.push((range, access));
+        self.tickets.sort_by_key(|(held, _)| held.start);
     }
 
-    /// Does it have a ticket, and is not inside yet?
+    /// Whether it has a ticket and is not inside yet.
     pub(super) fn is_in_line(&self) -> bool {
         match self.doing {
             Doing::LiningUp(_, ticket, _) => ticket.is_taken(),
@@ -99,9 +82,33 @@ impl Process {
             )
     }
 
-    /// Is it for sharing with readers?
+    /// Whether it reads only.
     pub(super) fn is_reader(&self) -> bool {
         self.role == Role::Reader
+    }
+}
+
+impl Kernel for Machine {
+    fn processes(&self) -> usize {
+        self.processes.len()
+    }
+
+    fn locks(&self, who: usize) -> &Locks {
+        &self.processes[who].locks
+    }
+
+    fn locks_mut(&mut self, who: usize) -> &mut Locks {
+        &mut self.processes[who].locks
+    }
+
+    fn unlock(&mut self, who: usize, part: Part) {
+        let process = &mut self.processes[who];
+        for &byte in bytes(part) {
+            process.locks[byte] = None;
+        }
+        if part.reaches_tickets() {
+            process.tickets.clear();
+        }
     }
 }
 
@@ -113,22 +120,13 @@ impl Machine {
             .map(|(_, other)| other)
     }
 
-    /// Would the kernel grant it?
-    pub(super) fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
-        !self.others(who).any(|other| {
-            let mut locks = bytes(part).iter().filter_map(|&byte| other.locks[byte]);
-            locks.any(|lock| conflicts(lock, access))
-        })
-    }
-
-    /// Which locks of others the kernel may name.
+    /// The locks of others that the kernel may name.
     pub(super) fn in_the_way(&self, who: usize, access: Access, range: Range) -> Vec<Blocker> {
         let mut found = Vec::new();
         for other in self.others(who) {
-            for &(start, len, lock) in &other.tickets {
-                let overlaps = start < end(range.start, range.len) && range.start < end(start, len);
-                if overlaps && conflicts(lock, access) {
-                    let pid = None;
+            for &(held, lock) in &other.tickets {
+                if held.overlaps(range) && conflicts(lock, access) {
+                    let (Range { start, len }, pid) = (held, None);
                     found.push(Blocker { start, len, pid });
                 }
             }
@@ -136,21 +134,14 @@ impl Machine {
         found
     }
 
-    pub(super) fn lock(&mut self, who: usize, access: Access, part: Part) {
-        for &byte in bytes(part) {
-            self.processes[who].locks[byte] = Some(access);
-        }
-    }
-
     /// In one call, and without a ticket.
     pub(super) fn lock_everything(&mut self, who: usize, access: Access, mode: Mode) -> Option<()> {
-        let everything = Range { start: 0, len: 0 };
         let is_free = self.is_free(who, access, Part::All)
-            && self.in_the_way(who, access, everything).is_empty();
+            && self.in_the_way(who, access, Range::ALL).is_empty();
         is_free.then_some(())?;
         self.lock(who, access, Part::All);
         let process = &mut self.processes[who];
-        process.lock_ticket(everything, access);
+        process.lock_ticket(Range::ALL, access);
         process.rounds -= 1;
         process.doing = Doing::Inside(mode);
         Some(())
@@ -188,8 +179,8 @@ impl Machine {
     }
 
     pub(super) fn leave(&mut self, who: usize, doing: Doing) {
+        self.unlock(who, Part::All);
         let process = &mut self.processes[who];
-        process.unlock(Part::All);
         process.doing = doing;
         process.before = [false; PROCESSES];
         self.leave_line(who);

@@ -10,21 +10,24 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::super::descriptor;
 use super::super::file::status;
 use super::generation;
-use crate::sys::FileId;
 use crate::sys::made_once::MadeOnce;
 use crate::sys::per_process::PerProcess;
+use crate::sys::{FileId, mutex};
 
-/// How many such files this process has open.
+/// Returns how many of these files this process has open.
 pub(crate) fn private_files() -> usize {
     registry().len()
 }
 
 /// A file that forked children do not share.
+///
+/// Its descriptor is registered from before it is used until after it is closed, so that a fork at any
+/// moment takes it from the child.
 #[derive(Debug)]
 pub(crate) struct PrivateFile {
     file: ManuallyDrop<File>,
@@ -32,24 +35,24 @@ pub(crate) struct PrivateFile {
     generation: u64,
 }
 
-/// How a descriptor is recognised.
+/// The identity of a registered descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registered {
     id: FileId,
     is_marked: bool,
-    /// Tells it from others of the same number.
+    /// Tells it from others that had or will have the same number.
     serial: u64,
-    /// Set before it is closed: then its number may be another one's at any moment.
+    /// Set before it is closed: from then on its number may be another file's at any moment.
     is_closing: bool,
 }
 
 impl PrivateFile {
-    /// Takes a file that has that identity. From now on, children lose its descriptor.
+    /// Registers a file that has this identity. From now on, children lose its descriptor.
     pub(crate) fn new(file: File, id: FileId) -> io::Result<Self> {
         Self::registered(file, id, false)
     }
 
-    /// Takes a descriptor of the library's own that has no file (inotify, eventfd).
+    /// Registers a descriptor of the library's own that has no file (inotify, eventfd).
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn without_file(file: File) -> io::Result<Self> {
         let file = descriptor::above_standard(file)?;
@@ -68,8 +71,9 @@ impl PrivateFile {
         };
         let generation = generation();
         let mut registry = registry();
-        // If a file is registered by that number that nobody here is closing, the program has closed it.
-        // Whoever still has that file must not lock or release this one.
+        // If this number is registered for a file that is not being closed here, the program has closed that
+        // file. Its owner still uses the number, and must not lock or release the new file by it. So the new
+        // file moves to another number, and a tombstone takes the old one.
         let is_taken = |registered: &Registered| !registered.is_closing;
         while registry.get(&file.as_raw_fd()).is_some_and(is_taken) {
             let moved = descriptor::moved(&file)?;
@@ -86,7 +90,7 @@ impl PrivateFile {
         })
     }
 
-    /// Whether it was opened by this process, and is no child's copy.
+    /// Whether this process opened it, so that it is not a child's copy.
     #[inline]
     pub(crate) fn is_own(&self) -> bool {
         self.generation == generation()
@@ -97,7 +101,7 @@ impl PrivateFile {
         self.registered.is_behind(&self.file)
     }
 
-    /// Whether it may be closed: not if its number belongs to somebody else by now. It is going to be.
+    /// Marks it as being closed. Returns whether it may be closed: not if its number is another file's now.
     fn begin_to_close(&self) -> bool {
         match registry().get_mut(&self.file.as_raw_fd()) {
             Some(registered) if registered.serial == self.registered.serial => {
@@ -126,7 +130,7 @@ impl Drop for PrivateFile {
             // SAFETY: dropped here only, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.file) };
         }
-        // It was registered until it was closed: a child that is forked in between must not keep it.
+        // It stays registered until it is closed: a child that is forked in between must not keep it.
         let mut registry = registry();
         let is_registered = |registered: &Registered| registered.serial == self.registered.serial;
         if registry.get(&number).is_some_and(is_registered) {
@@ -144,33 +148,30 @@ impl Registered {
 
 pub(super) type Registry = BTreeMap<RawFd, Registered>;
 
-/// A descriptor in the place of one that must not be used any more.
+/// Device and inode of the tombstones: descriptors in the place of those that must not be used any more.
 static TOMBSTONE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 static REGISTRY: MadeOnce<PerProcess<Mutex<Registry>>> = MadeOnce::new();
 
 pub(super) fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY
-        .get_or_make(|| PerProcess::new(Mutex::default()))
-        .get(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+    let registries = REGISTRY.get_or_make(|| PerProcess::new(Mutex::default()));
+    mutex::lock(registries.get(Mutex::default))
 }
 
 /// Replaces the descriptors that a child has inherited: from its parent, and from the processes before it
-/// if one was forked without handlers.
+/// if one of these was forked without handlers.
 pub(super) fn replace_inherited() {
     for registry in REGISTRY.get().into_iter().flat_map(PerProcess::inherited) {
         match registry.try_lock() {
             Ok(registry) => replace_all(&registry),
             Err(TryLockError::Poisoned(poisoned)) => replace_all(&poisoned.into_inner()),
-            // A thread that does not exist here was changing it.
+            // A thread that does not exist in this process was changing it.
             Err(TryLockError::WouldBlock) => {}
         }
     }
 }
 
-/// Replaces each descriptor by one that can do nothing.
+/// Replaces each descriptor by a tombstone.
 fn replace_all(registry: &Registry) {
     let is_ours = |&(&fd, registered): &(&RawFd, &Registered)| {
         // SAFETY: only looked at, and not closed.
@@ -182,12 +183,12 @@ fn replace_all(registry: &Registry) {
         let other = match tombstone {
             Some(tombstone) => Ok(tombstone),
             None => open_root().or_else(|_| {
-                // The table of descriptors is full: give one back and use its number.
+                // The table of descriptors is full: close this one and use its number.
                 close(fd);
                 open_root()
             }),
         };
-        // Else it is closed, and the table full again.
+        // If even that fails, the descriptor is closed, and another thread has filled the table again.
         if let Ok(other) = other {
             tombstone = Some(other);
             if other != fd {
@@ -208,7 +209,7 @@ fn is_tombstone(file: &File) -> bool {
         && status(file).is_ok_and(|status| (status.id.device, status.id.inode) == (device, inode))
 }
 
-/// Opens the root directory, so that nothing can be done with it.
+/// Opens a tombstone: the root directory, in a way that allows nothing but to close it.
 fn open_root() -> io::Result<RawFd> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const ACCESS: libc::c_int = libc::O_PATH;

@@ -1,0 +1,80 @@
+//! The signals that are caught on behalf of the command.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use signal_hook::iterator::backend::{Pending, SignalDelivery};
+use signal_hook::iterator::exfiltrator::origin::WithOrigin;
+
+use super::Limit;
+use crate::sys;
+
+/// Signals that are passed on to the command.
+pub(crate) const PASSED_ON: [Signal; 6] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// Signals that are caught on behalf of the command.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    caught: SignalDelivery<UnixStream, WithOrigin>,
+    /// Signals that were ignored before. The command must start with them ignored.
+    ignored: Vec<Signal>,
+}
+
+impl Signals {
+    /// Catches the signals to pass on, and those that a time limit needs.
+    pub(crate) fn catch(limit: Option<&Limit>) -> io::Result<Self> {
+        let alarm = limit.map(|_| Signal::SIGALRM);
+        let wanted = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).chain(alarm);
+        let ignored = wanted
+            .clone()
+            .filter(|&signal| sys::is_ignored(signal))
+            .collect();
+        let (read, write) = UnixStream::pair()?;
+        let caught = sys::begin_to_catch(wanted, |signals| {
+            SignalDelivery::with_pipe(read, write, WithOrigin::default(), signals)
+        })?;
+        Ok(Self { caught, ignored })
+    }
+
+    /// Has the command start with the signal's default action, even if it was ignored.
+    pub(crate) fn start_with_default(&mut self, signal: Signal) {
+        self.ignored.retain(|&ignored| ignored != signal);
+    }
+
+    pub(super) fn ignored(&self) -> Vec<Signal> {
+        self.ignored.clone()
+    }
+
+    /// Returns the signals since the last call, without waiting.
+    pub(super) fn pending(&mut self) -> Pending<WithOrigin> {
+        self.caught.pending()
+    }
+
+    /// Waits for signals, and returns them; `None` if there is none within that time.
+    pub(super) fn wait(
+        &mut self,
+        time: Option<Duration>,
+    ) -> io::Result<Option<Pending<WithOrigin>>> {
+        let stream = self.caught.get_read_mut();
+        if stream.read_timeout()? != time {
+            stream.set_read_timeout(time)?;
+        }
+        loop {
+            return match stream.read(&mut [0]) {
+                Ok(_) => Ok(Some(self.caught.pending())),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Processes: children, ancestors, groups, and the replacement of this process.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::{self, Pid};
+
+/// Makes the kernel kill the command when the thread that starts it ends, which must be the main
+/// thread.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[allow(clippy::unnecessary_wraps, reason = "other systems can refuse")]
+pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
+    use nix::errno::Errno;
+
+    let parent = unistd::getpid();
+    let set = move || {
+        // SAFETY: takes a number. (`nix` has it for Linux alone.)
+        Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, Signal::SIGKILL) })?;
+        // The parent may have ended before the request.
+        if unistd::getppid() != parent {
+            signal::raise(Signal::SIGKILL)?;
+        }
+        Ok(())
+    };
+    // SAFETY: prctl, getppid and raise are plain system calls.
+    unsafe { command.pre_exec(set) };
+    Ok(())
+}
+
+/// Never called, see [`CAN_KILL_WITH_PARENT`].
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Reaps any child that has ended, and returns its status; `None` if none has. In the first process
+/// of a container that includes orphans.
+pub(crate) fn reap() -> io::Result<Option<(Pid, ExitStatus)>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: writes a number.
+        match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+            0 => return Ok(None),
+            -1 => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+            pid => {
+                return Ok(Some((Pid::from_raw(pid), ExitStatus::from_raw(status))));
+            }
+        }
+    }
+}
+
+/// Replaces this process with the command; returns only on failure.
+pub(crate) fn become_command(command: &mut Command) -> io::Error {
+    command.exec()
+}
+
+/// Whether the file is no program of this system, though it may be a shell script.
+pub(crate) fn is_for_shell(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOEXEC)
+}
+
+/// Makes this process a process group leader, so that it can signal everything that it starts. A
+/// session leader is one already.
+pub(crate) fn lead_group() -> io::Result<()> {
+    if unistd::getpgrp() == unistd::getpid() {
+        return Ok(());
+    }
+    unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(Into::into)
+}
+
+/// Moves this process to a new process group that its child leads. A session leader can't leave its
+/// group.
+pub(crate) fn leave_group(child: Pid) -> io::Result<()> {
+    unistd::setpgid(child, child)?;
+    Ok(unistd::setpgid(Pid::from_raw(0), child)?)
+}
+
+/// Returns the parent, its parent and so on, as far as they are known.
+pub(crate) fn ancestors() -> Vec<u32> {
+    let mut ancestors = Vec::new();
+    let mut next = u32::try_from(unistd::getppid().as_raw()).ok();
+    while let Some(pid) = next.filter(|pid| *pid > 1 && !ancestors.contains(pid)) {
+        ancestors.push(pid);
+        next = parent(pid);
+    }
+    ancestors
+}
+
+/// Returns the parent; `None` without a Linux-like `/proc`.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may contain parentheses and spaces.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(1)?.parse().ok()
+}

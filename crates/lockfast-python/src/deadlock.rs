@@ -1,0 +1,89 @@
+//! Waits that would never end, as the caller holds the lock itself.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::any_guard::{Block, KeptFor};
+use crate::caller::{Caller, CallerId};
+use crate::holding::{Entry, all_holdings};
+
+/// Whether the caller would wait for itself, if it waited for these files. The guard at the address of
+/// `upgraded` is not in its way.
+pub(crate) fn would_wait_for_itself(
+    py: Python<'_>,
+    caller: &Caller,
+    paths: &[&Path],
+    upgraded: Option<usize>,
+) -> PyResult<bool> {
+    let wanted: Vec<_> = paths
+        .iter()
+        .filter_map(|path| fs::metadata(path).ok())
+        .map(|file| (file.dev(), file.ino()))
+        .collect();
+    let uncertain = PyList::empty(py);
+    for holding in all_holdings() {
+        for entry in &*holding.entries() {
+            if Some(entry.address) == upgraded {
+                continue;
+            }
+            let Some(object) = entry.held(py) else {
+                continue;
+            };
+            let guard = entry.guard(&object);
+            let relation = relation(caller, entry, guard.block());
+            let is_wanted = |file| wanted.contains(&file);
+            if relation == Relation::None || !guard.file_id().is_some_and(is_wanted) {
+                continue;
+            }
+            if relation == Relation::Certain {
+                return Ok(true);
+            }
+            uncertain.append(object)?;
+        }
+    }
+    if uncertain.is_empty() {
+        return Ok(false);
+    }
+    let waits = py.import("lockfast._waits")?;
+    let certain = waits.call_method1("only_this_thread_releases", (uncertain,))?;
+    certain.extract()
+}
+
+/// The relation of a caller to a holder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    None,
+    /// The caller took the guard, but may have given it away.
+    Uncertain,
+    Certain,
+}
+
+fn relation(caller: &Caller, entry: &Entry, block: Block) -> Relation {
+    let holder = &entry.taken.caller;
+    let is_block = entry.taken.kept_for == KeptFor::Block;
+    if block == Block::HandedOver {
+        Relation::None
+    } else if matches!(block, Block::Of(thread) if caller.id == CallerId::Thread(thread))
+        || (is_block && holder.id == caller.id)
+    {
+        Relation::Certain
+    } else if caller.is_task() {
+        // A task does one thing, while a thread of a pool does one after the other.
+        if holder.id == caller.id {
+            Relation::Certain
+        } else {
+            Relation::None
+        }
+    } else if holder.is_task() && is_block && holder.thread == caller.thread {
+        // This thread runs the event loop that would let that task go on.
+        Relation::Certain
+    } else if holder.id == caller.id && block == Block::None {
+        Relation::Uncertain
+    } else {
+        Relation::None
+    }
+}

@@ -1,0 +1,74 @@
+//! The bytes that the plans lock together, by name.
+
+use super::layout;
+use crate::sys::Range;
+
+/// Bytes that are locked or released by one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    All,
+    /// All that a writer holds: main, gate, upgrade and its tag.
+    MainToTag,
+    /// All that a reader locks on its way in.
+    MainAndGate,
+    Main,
+    Gate,
+    Upgrade,
+    /// By these a process that waits to write is known.
+    UpgradeAndTag,
+    /// Everything but main.
+    GateAndAbove,
+    /// Everything but main, gate and upgrade.
+    TagAndAbove,
+    /// Both waiting rooms.
+    Rooms,
+    FirstRoom,
+    SecondRoom,
+    /// Shared by everybody in the queue for permits.
+    PermitQueue,
+    /// The place of the first in that queue.
+    Head,
+    /// From the head to the queue. A semaphore's file has nothing else locked between them.
+    HeadToQueue,
+}
+
+impl Part {
+    /// The range of these bytes, for an exclusive holder whose range is that long.
+    pub(crate) const fn range(self, exclusive_len: u64) -> Range {
+        use layout::{
+            FIRST_ROOM, GATE, MAIN, PERMIT_HEAD, PERMIT_QUEUE, SECOND_ROOM, TAG, UPGRADE,
+        };
+        match self {
+            Self::All => Range::ALL,
+            Self::MainToTag => Range::new(0, exclusive_len),
+            Self::MainAndGate => Range::between(MAIN.start, GATE.end()),
+            Self::Main => MAIN,
+            Self::Gate => GATE,
+            Self::Upgrade => UPGRADE,
+            Self::UpgradeAndTag => Range::between(UPGRADE.start, exclusive_len),
+            Self::GateAndAbove => Range::from_start(GATE.start),
+            Self::TagAndAbove => Range::from_start(TAG.start),
+            Self::Rooms => Range::between(FIRST_ROOM.start, SECOND_ROOM.end()),
+            Self::FirstRoom => FIRST_ROOM,
+            Self::SecondRoom => SECOND_ROOM,
+            Self::PermitQueue => PERMIT_QUEUE,
+            Self::Head => PERMIT_HEAD,
+            Self::HeadToQueue => Range::between(PERMIT_HEAD.start, PERMIT_QUEUE.end()),
+        }
+    }
+
+    /// The range of these bytes without the tickets.
+    pub(crate) const fn below_tickets(self, exclusive_len: u64) -> Range {
+        let range = self.range(exclusive_len);
+        if self.reaches_tickets() {
+            Range::between(range.start, layout::READER_TICKETS.start)
+        } else {
+            range
+        }
+    }
+
+    /// Whether the tickets, which lie above all other bytes, are a part of it.
+    pub(crate) const fn reaches_tickets(self) -> bool {
+        matches!(self, Self::All | Self::GateAndAbove | Self::TagAndAbove)
+    }
+}
