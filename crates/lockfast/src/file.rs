@@ -37,7 +37,7 @@ use std::time::Instant;
 
 use crate::protocol::Protocol;
 use crate::protocol::tag;
-use crate::sys::{self, FsTraits, fork};
+use crate::sys::{self, fork};
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
@@ -118,7 +118,7 @@ impl LockFile {
     }
 
     pub(crate) fn new(file: OpenFile, path: &Path, settings: &Settings) -> Result<Self> {
-        open::refuse_unless_regular(path, file.sort())?;
+        open::refuse_unless_regular(path, file.sort)?;
         let (bytes, flock) = locks_of(&file, path, settings)?;
         let author = settings
             .owner_record
@@ -162,7 +162,7 @@ impl LockFile {
 
     /// Whether it is open for writing, as an exclusive lock of bytes demands it.
     pub(crate) fn can_lock_exclusively(&self) -> bool {
-        self.is_writable() || !self.bytes
+        self.writable || !self.bytes
     }
 
     /// Whether a lock can be converted without giving it up in between.
@@ -172,7 +172,7 @@ impl LockFile {
 
     /// Whether a signal ends a wait for it in the kernel.
     pub(crate) fn signals_end_waits(&self) -> bool {
-        self.traits().signals_end_waits
+        !self.traits.ignores_signals
     }
 
     /// Whether a thread can wait for a lock in the kernel, as far as is known.
@@ -253,12 +253,12 @@ impl LockFile {
 
     /// Whether another process may have the lock cached.
     pub(crate) fn may_be_cached(&self) -> bool {
-        self.traits().supports_watch && marks::is_cached(self)
+        self.traits.supports_watch && marks::is_cached(self)
     }
 
     /// Shows that the lock is wanted, until what this returns is dropped.
     pub(crate) fn show_wanted(&self, goal: Goal) -> Interest<'_> {
-        if self.traits().supports_watch && goal != Goal::LeadLine {
+        if self.traits.supports_watch && goal != Goal::LeadLine {
             self.marks.show_wanted(self);
         }
         Interest::new(self, &self.marks, goal.access())
@@ -274,26 +274,21 @@ fn locks_of(file: &OpenFile, path: &Path, settings: &Settings) -> Result<(bool, 
             Cause::Unsupported(why, None),
         ))
     };
-    let &FsTraits {
-        has_ranges,
-        has_one_lock_table,
-        is_process,
-        ..
-    } = file.traits();
+    let traits = file.traits;
     let needs_ranges = settings.fairness == Fairness::Fifo || settings.permits.is_some();
-    if needs_ranges && !has_ranges {
+    if needs_ranges && !traits.has_ranges {
         return unsupported(
             "Fairness::Fifo and semaphores need locks of single bytes, which this file system does not \
              have: use a local one, or NFS",
         );
     }
     let (bytes, flock) = match settings.protocol {
-        Protocol::Fcntl | Protocol::Both if !has_ranges => (false, true),
+        Protocol::Fcntl | Protocol::Both if !traits.has_ranges => (false, true),
         Protocol::Fcntl => (true, false),
         Protocol::Flock => (false, true),
-        Protocol::Both => (true, !has_one_lock_table),
+        Protocol::Both => (true, !traits.has_one_lock_table),
     };
-    if bytes && is_process && trial::grants_what_is_held(file) {
+    if bytes && traits.is_process && trial::grants_what_is_held(file) {
         return unsupported(
             "this file system grants a lock that is held already (it passes all locks on as its own): \
              use Protocol::Flock, which it may pass on rightly, or a directory on another file system",

@@ -36,18 +36,20 @@ pub(crate) fn is_current(
     let Some(status) = status_at(file, path, follow)? else {
         return Ok(false);
     };
-    file.verified()
-        .remember(&status, file.traits().rename_updates_ctime);
+    file.verified
+        .remember(&status, file.traits.rename_updates_ctime);
     Ok(true)
 }
 
 /// Whether the descriptor alone shows that the file is still at its path.
 fn is_unchanged(file: &OpenFile, waited: bool) -> io::Result<bool> {
-    let traits = file.traits();
+    let OpenFile {
+        traits, verified, ..
+    } = file;
     // A client of a server renames what is deleted while it is open, and such a file keeps its links (so does
     // FUSE).
     let may_tell = traits.rename_updates_ctime || (!waited && !traits.is_remote);
-    if !may_tell || !file.verified().is_known() {
+    if !may_tell || !verified.is_known() {
         return Ok(false);
     }
     let status = match sys::file::status(file) {
@@ -57,10 +59,7 @@ fn is_unchanged(file: &OpenFile, waited: bool) -> io::Result<bool> {
     };
     // The program may have given the number of the descriptor to another file.
     let is_same = status.id == file.id();
-    Ok(is_same
-        && file
-            .verified()
-            .is_unchanged(&status, traits.rename_updates_ctime))
+    Ok(is_same && verified.is_unchanged(&status, traits.rename_updates_ctime))
 }
 
 /// Whether the file, locked or not, is the one at the path.

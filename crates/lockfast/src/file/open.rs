@@ -45,7 +45,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<OpenFile> {
             Ok(opened) if !may_be_anybodys => opened,
             opened => return Ok(opened),
         };
-        let owner = opened.owner();
+        let owner = opened.owner;
         match is_planted(path, owner, settings.follow_symlinks) {
             Ok(false) => Ok(Ok(opened)),
             Ok(true) => Err(Error::new(

@@ -15,12 +15,13 @@ use crate::types::error::{Error, Operation, Result};
 pub(crate) struct OpenFile {
     file: PrivateFile,
     id: FileId,
-    sort: FileSort,
-    owner: u32,
-    traits: FsTraits,
+    pub(super) sort: FileSort,
+    /// The number of the user that it belonged to when it was opened.
+    pub(super) owner: u32,
+    pub(crate) traits: FsTraits,
     /// Whether it is open for writing, as far as is known.
-    writable: bool,
-    verified: VerifiedStat,
+    pub(super) writable: bool,
+    pub(super) verified: VerifiedStat,
 }
 
 impl OpenFile {
@@ -47,30 +48,9 @@ impl OpenFile {
         self.id
     }
 
-    pub(super) fn sort(&self) -> FileSort {
-        self.sort
-    }
-
-    /// The number of the user that it belonged to when it was opened.
-    pub(super) fn owner(&self) -> u32 {
-        self.owner
-    }
-
-    pub(crate) fn traits(&self) -> &FsTraits {
-        &self.traits
-    }
-
     /// Whether a server keeps its locks, so that a grant can come late.
     pub(crate) fn is_remote(&self) -> bool {
         self.traits.is_remote
-    }
-
-    pub(super) fn is_writable(&self) -> bool {
-        self.writable
-    }
-
-    pub(super) fn verified(&self) -> &VerifiedStat {
-        &self.verified
     }
 
     /// Whether it was opened by this process, and is no forked child's copy.

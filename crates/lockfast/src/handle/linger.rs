@@ -62,7 +62,7 @@ impl Handle {
             return Ok(());
         }
         let refuse = |cause| Err(Error::new(self.path(), Operation::Open, cause));
-        if !file.traits().supports_watch {
+        if !file.traits.supports_watch {
             let why = "linger needs Linux and a local file system, where every program that opens the \
                        lock file is noticed: leave it out";
             return refuse(Cause::Unsupported(why, None));

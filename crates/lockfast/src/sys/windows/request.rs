@@ -1,4 +1,4 @@
-//! One call to the kernel: lock or unlock a range, or transfer bytes, and wait until it is complete.
+//! Calls to the kernel that lock or unlock a range or transfer bytes, and wait until that is complete.
 
 use std::cell::OnceCell;
 use std::fs::File;
