@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::context::WaitContext;
 use super::limits::Wait;
-use super::poll::Naps;
+use super::poll::Backoff;
 use super::wake_sources::WakeSources;
 use crate::file::LockFile;
 use crate::sys::Notified;
@@ -105,5 +105,5 @@ fn spare() -> &'static Mutex<Vec<Notifier>> {
 }
 
 const MAX_SPARE: usize = 4;
-const NAPS: Naps = Naps::new(Duration::from_millis(1), Duration::from_millis(100));
-const BLIND_NAPS: Naps = Naps::new(Duration::from_millis(1), Duration::from_millis(10));
+const NAPS: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(100));
+const BLIND_NAPS: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(10));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::context::WaitContext;
 use super::limits::Wait;
-use super::poll::Naps;
+use super::poll::Backoff;
 use crate::file::LockFile;
 use crate::types::error::{Operation, Result};
 
@@ -37,5 +37,5 @@ impl<C: WaitContext> Wait<'_, C> {
     }
 }
 
-/// Whoever has a lease needs some time to give it up.
-const NAPS: Naps = Naps::new(Duration::from_millis(5), Duration::from_millis(5));
+/// The holder of a lease needs some time to give it up.
+const NAPS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(5));

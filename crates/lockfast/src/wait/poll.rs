@@ -10,15 +10,15 @@ use crate::sys::park::Parker;
 use crate::types::error::Result;
 use crate::types::holder::Holder;
 
-/// Naps between two attempts; each is longer than the one before, up to a limit.
+/// Backoff between two attempts; each is longer than the one before, up to a limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Naps {
+pub(super) struct Backoff {
     next: Duration,
     shortest: Duration,
     longest: Duration,
 }
 
-impl Naps {
+impl Backoff {
     pub(super) const fn new(shortest: Duration, longest: Duration) -> Self {
         Self {
             next: shortest,
@@ -49,7 +49,7 @@ impl<C: WaitContext> Wait<'_, C> {
     /// Attempts until it succeeds, with naps in between.
     pub(super) fn poll_until<R>(
         &mut self,
-        mut naps: Naps,
+        mut naps: Backoff,
         holder: impl Fn() -> Option<Holder>,
         mut attempt: impl FnMut() -> Result<Option<R>>,
     ) -> Result<R> {
@@ -68,7 +68,7 @@ impl<C: WaitContext> Wait<'_, C> {
     pub(super) fn before_nap(
         &mut self,
         sources: &WakeSources,
-        naps: Naps,
+        naps: Backoff,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Instant> {
         self.ensure_not_cancelled()?;
