@@ -52,8 +52,8 @@ impl<P> Slot<P> {
             match self.change(word, alone(word.addr() & FLAGS), Ordering::Acquire) {
                 Ok(()) => {
                     let value = word.map_addr(|address| address & !FLAGS);
-                    // SAFETY: the address came from a box in `leave_by`, and no other thread
-                    // has changed the word from it to null since.
+                    // SAFETY: the address came from a box in `leave_by`, and no other thread has changed the
+                    // word from it to null since.
                     return Some(unsafe { Box::from_raw(value) });
                 }
                 Err(now) => word = now,

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::context::WaitContext;
 use super::granted::Granted;
 use super::limits::{Wait, WaiterKind};
-use super::poll::Backoff;
 use super::wake_sources::WakeSources;
 use super::{offload, ticker};
 use crate::file::fifo_place::FifoPlace;
 use crate::file::{Goal, Line, LockFile};
+use crate::sys::naps::Naps;
 use crate::sys::{self, Waited};
 use crate::types::error::{Error, Result};
 
@@ -205,4 +205,4 @@ impl<C: WaitContext> Wait<'_, C> {
 /// Some lock managers tell of a grant tens of seconds late, while a new request succeeds at once.
 const ASK_SERVER_AGAIN: Duration = Duration::from_secs(1);
 
-const NAPS: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(10));
+const NAPS: Naps = Naps::SHORT;

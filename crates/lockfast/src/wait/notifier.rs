@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::context::WaitContext;
 use super::limits::Wait;
-use super::poll::Backoff;
 use super::wake_sources::WakeSources;
 use crate::file::LockFile;
 use crate::sys::Notified;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::naps::Naps;
 use crate::sys::notifier::Notifier;
 use crate::sys::per_process::PerProcess;
 use crate::types::error::Result;
@@ -105,5 +105,5 @@ fn spare() -> &'static Mutex<Vec<Notifier>> {
 }
 
 const MAX_SPARE: usize = 4;
-const NAPS: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(100));
-const BLIND_NAPS: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(10));
+const NAPS: Naps = Naps::new(Duration::from_millis(1), Duration::from_millis(100));
+const BLIND_NAPS: Naps = Naps::SHORT;

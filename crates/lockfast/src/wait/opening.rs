@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::context::WaitContext;
 use super::limits::Wait;
-use super::poll::Backoff;
 use crate::file::LockFile;
+use crate::sys::naps::Naps;
 use crate::types::error::{Operation, Result};
 
 impl<C: WaitContext> Wait<'_, C> {
@@ -38,4 +38,4 @@ impl<C: WaitContext> Wait<'_, C> {
 }
 
 /// The holder of a lease needs some time to give it up.
-const NAPS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(5));
+const NAPS: Naps = Naps::new(Duration::from_millis(5), Duration::from_millis(5));

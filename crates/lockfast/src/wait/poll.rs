@@ -1,55 +1,21 @@
 //! Asking again and again, where nothing tells a waiter that it may go on.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::context::WaitContext;
 use super::limits::{Wait, earlier};
 use super::wake_sources::WakeSources;
 use crate::sys::Parked;
+use crate::sys::naps::Naps;
 use crate::sys::park::Parker;
 use crate::types::error::Result;
 use crate::types::holder::Holder;
-
-/// Backoff between two attempts; each is longer than the one before, up to a limit.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
-    next: Duration,
-    shortest: Duration,
-    longest: Duration,
-}
-
-impl Backoff {
-    pub(super) const fn new(shortest: Duration, longest: Duration) -> Self {
-        Self {
-            next: shortest,
-            shortest,
-            longest,
-        }
-    }
-
-    /// Begins with the shortest nap again.
-    pub(super) fn restart(&mut self) {
-        self.next = self.shortest;
-    }
-
-    /// Returns the length of the nap that comes now.
-    pub(super) fn current(&self) -> Duration {
-        self.next
-    }
-
-    /// Makes the next nap longer; `false` when it is as long as it gets.
-    pub(super) fn lengthen(&mut self) -> bool {
-        let before = self.next;
-        self.next = (2 * before).min(self.longest);
-        self.next > before
-    }
-}
 
 impl<C: WaitContext> Wait<'_, C> {
     /// Attempts until it succeeds, with naps in between.
     pub(super) fn poll_until<R>(
         &mut self,
-        mut naps: Backoff,
+        mut naps: Naps,
         holder: impl Fn() -> Option<Holder>,
         mut attempt: impl FnMut() -> Result<Option<R>>,
     ) -> Result<R> {
@@ -68,7 +34,7 @@ impl<C: WaitContext> Wait<'_, C> {
     pub(super) fn before_nap(
         &mut self,
         sources: &WakeSources,
-        naps: Backoff,
+        naps: Naps,
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Instant> {
         self.ensure_not_cancelled()?;
