@@ -13,7 +13,7 @@
 mod acquire;
 mod convert;
 pub(crate) mod hold;
-pub(crate) mod idle;
+mod idle;
 mod linger;
 mod open;
 mod registry;
@@ -21,7 +21,7 @@ mod release;
 mod rest;
 mod shared;
 mod verify;
-pub(crate) mod watcher;
+mod watcher;
 
 pub(crate) use open::Opened;
 pub(crate) use shared::Handle;

@@ -19,14 +19,16 @@ mod shared;
 mod sleeper;
 mod state;
 mod turn;
+mod unlock;
 mod wait_list;
 mod waiter;
 
 pub(crate) use enter::{Enqueued, TryEnter};
 pub(crate) use handoff::Handoff;
 pub(crate) use leave::Leave;
-pub(crate) use shared::{Queue, Unlock};
+pub(crate) use shared::Queue;
 pub(crate) use turn::Turn;
+pub(crate) use unlock::Unlock;
 pub(crate) use waiter::{QueuedWaiter, SpinOutcome};
 
 #[cfg(all(test, lockfast_model))]

@@ -171,7 +171,8 @@ impl LockFile {
             if !matches!(done, Ok(true)) {
                 if number > 0 {
                     let undone = self.unlock_but_ticket(plan.undo);
-                    // The first error is the one to report.
+                    // Nobody releases the file after a failed attempt. After an error the caller does, and
+                    // that first error is the one to report.
                     if let (Ok(false), Err(error)) = (&done, undone) {
                         return Err(fail(error));
                     }

@@ -3,14 +3,14 @@
 //! | stage | has the turn | next |
 //! |---|---|---|
 //! | [fast path](Handle::fast_path) | takes it | held, or the stage that its attempt has reached |
-//! | [`Enter`](Stage::Enter) | asks for it | `Join`, `Open`, `Queued`, or held: by hand-off, or because the thread reads already |
-//! | [`Queued`](Stage::Queued) | waits for it | `Join`, `Open`, or held by hand-off |
-//! | [`Join`](Stage::Join) | yes, and readers of this handle are inside | held, or back to `Queued` |
-//! | [`Open`](Stage::Open) | yes | `Lock` |
-//! | [`Lock`](Stage::Lock) | yes | `Locked`, or `Contended` |
-//! | [`Contended`](Stage::Contended) | yes, waits in the kernel's queue | `Locked` |
-//! | [`Locked`](Stage::Locked) | yes, and the kernel lock | `Verified`, or `Open` if the file is stale |
-//! | [`Verified`](Stage::Verified) | yes, and the kernel lock | held, after the owner record was written |
+//! | [`Enter`](AcquireStage::Enter) | asks for it | `Join`, `Open`, `Queued`, or held: by hand-off, or because the thread reads already |
+//! | [`Queued`](AcquireStage::Queued) | waits for it | `Join`, `Open`, or held by hand-off |
+//! | [`Join`](AcquireStage::Join) | yes, and readers of this handle are inside | held, or back to `Queued` |
+//! | [`Open`](AcquireStage::Open) | yes | `Lock` |
+//! | [`Lock`](AcquireStage::Lock) | yes | `Locked`, or `Contended` |
+//! | [`Contended`](AcquireStage::Contended) | yes, waits in the kernel's queue | `Locked` |
+//! | [`Locked`](AcquireStage::Locked) | yes, and the kernel lock | `Verified`, or `Open` if the file is stale |
+//! | [`Verified`](AcquireStage::Verified) | yes, and the kernel lock | held, after the owner record was written |
 //!
 //! Only `Queued`, `Open` and `Contended` wait. Dropped anywhere, a wait passes the turn on with nothing locked.
 
@@ -32,18 +32,18 @@ use crate::types::trace;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Admission, Wait, in_one_process, run_blocking};
 
-type Turn<'q> = queue::Turn<'q, LockFile>;
+type FileTurn<'q> = queue::Turn<'q, LockFile>;
 
 /// The progress of an acquire; the table above has what comes after each.
-enum Stage<'q> {
+enum AcquireStage<'q> {
     Enter,
     Queued(Enqueued<'q, LockFile>),
-    Join(Turn<'q>),
-    Open(Turn<'q>),
-    Lock(Turn<'q>, Arc<LockFile>),
-    Contended(Turn<'q>, Arc<LockFile>),
-    Locked(Turn<'q>, Arc<LockFile>),
-    Verified(Turn<'q>, Arc<LockFile>),
+    Join(FileTurn<'q>),
+    Open(FileTurn<'q>),
+    Lock(FileTurn<'q>, Arc<LockFile>),
+    Contended(FileTurn<'q>, Arc<LockFile>),
+    Locked(FileTurn<'q>, Arc<LockFile>),
+    Verified(FileTurn<'q>, Arc<LockFile>),
     Held(Hold),
     /// A single attempt was all, and it failed.
     Refused(Refusal),
@@ -104,7 +104,7 @@ impl Handle {
         mode: Mode,
         limit: WaitLimit,
         thread: ThreadToken,
-        stage: Stage<'h>,
+        stage: AcquireStage<'h>,
     ) -> Result<Hold> {
         let wait = Wait::new(self, thread, limit, Operation::Lock);
         let mut acquire = Acquire::new(self, mode, thread, wait);
@@ -166,10 +166,10 @@ impl Handle {
         self: &Arc<Self>,
         mode: Mode,
         thread: ThreadToken,
-    ) -> std::result::Result<Hold, Stage<'_>> {
+    ) -> std::result::Result<Hold, AcquireStage<'_>> {
         let process = self.process();
         let Some((mut turn, held)) = process.queue.try_enter_free(mode, thread) else {
-            return Err(Stage::Enter);
+            return Err(AcquireStage::Enter);
         };
         let file = &held.file;
         let locked = match self.ensure_allows(file, mode) {
@@ -186,10 +186,10 @@ impl Handle {
         let file = Arc::clone(file);
         turn.leave_spare(held);
         Err(match locked {
-            None => Stage::Lock(turn, file),
-            Some(false) => Stage::Contended(turn, file),
-            Some(true) if is_current => Stage::Verified(turn, file),
-            Some(true) => Stage::Locked(turn, file),
+            None => AcquireStage::Lock(turn, file),
+            Some(false) => AcquireStage::Contended(turn, file),
+            Some(true) if is_current => AcquireStage::Verified(turn, file),
+            Some(true) => AcquireStage::Locked(turn, file),
         })
     }
 }
@@ -211,24 +211,24 @@ impl<'h> Acquire<'h> {
     }
 
     /// Goes through the stages until the lock is held, or a single attempt was refused.
-    async fn run(&mut self, mut stage: Stage<'h>) -> Result<Answer> {
+    async fn run(&mut self, mut stage: AcquireStage<'h>) -> Result<Answer> {
         loop {
             stage = match stage {
-                Stage::Enter => self.enter(),
-                Stage::Queued(enqueued) => self.queued(enqueued).await?,
-                Stage::Join(turn) => self.join(turn)?,
-                Stage::Open(turn) => self.open(turn).await?,
-                Stage::Lock(turn, file) => self.lock(turn, file)?,
-                Stage::Contended(turn, file) => self.contend(turn, file).await?,
-                Stage::Locked(turn, file) => self.locked(turn, file)?,
-                Stage::Verified(turn, file) => self.record(turn, file)?,
-                Stage::Held(hold) => return Ok(Ok(hold)),
-                Stage::Refused(refusal) => return Ok(Err(refusal)),
+                AcquireStage::Enter => self.enter(),
+                AcquireStage::Queued(enqueued) => self.queued(enqueued).await?,
+                AcquireStage::Join(turn) => self.join(turn)?,
+                AcquireStage::Open(turn) => self.open(turn).await?,
+                AcquireStage::Lock(turn, file) => self.lock(turn, file)?,
+                AcquireStage::Contended(turn, file) => self.contend(turn, file).await?,
+                AcquireStage::Locked(turn, file) => self.locked(turn, file)?,
+                AcquireStage::Verified(turn, file) => self.record(turn, file)?,
+                AcquireStage::Held(hold) => return Ok(Ok(hold)),
+                AcquireStage::Refused(refusal) => return Ok(Err(refusal)),
             }
         }
     }
 
-    fn enter(&mut self) -> Stage<'h> {
+    fn enter(&mut self) -> AcquireStage<'h> {
         let queue = &self.handle.process().queue;
         match queue.try_enter(self.mode, self.thread) {
             TryEnter::Turn(turn) => begin(turn),
@@ -236,19 +236,19 @@ impl<'h> Acquire<'h> {
             TryEnter::Full if queue.has_idle_handoff(self.mode) => {
                 match queue.take_handoff(self.mode, self.thread) {
                     Some(held) => self.handed_off(held),
-                    None => Stage::Enter,
+                    None => AcquireStage::Enter,
                 }
             }
-            TryEnter::Full if self.wait.is_impatient() => Stage::Refused(Refusal::Inside),
+            TryEnter::Full if self.wait.is_impatient() => AcquireStage::Refused(Refusal::Inside),
             TryEnter::Full => {
                 let may_compete = self.mode.is_alone() && self.handle.may_hand_off;
                 let competes = may_compete && self.wait.may_compete();
-                Stage::Queued(queue.enqueue(self.mode, self.thread, competes))
+                AcquireStage::Queued(queue.enqueue(self.mode, self.thread, competes))
             }
         }
     }
 
-    async fn queued(&mut self, enqueued: Enqueued<'h, LockFile>) -> Result<Stage<'h>> {
+    async fn queued(&mut self, enqueued: Enqueued<'h, LockFile>) -> Result<AcquireStage<'h>> {
         let (process, access) = (self.handle.process(), self.mode.access());
         let holder = || process.holder(access);
         match self.wait.until_admitted(enqueued, holder).await? {
@@ -259,45 +259,51 @@ impl<'h> Acquire<'h> {
 
     /// Gets in beside the readers of this handle, unless the kernel holds it back for others: then it waits
     /// until those inside have left.
-    fn join(&mut self, turn: Turn<'h>) -> Result<Stage<'h>> {
+    fn join(&mut self, turn: FileTurn<'h>) -> Result<AcquireStage<'h>> {
         let file = Arc::clone(turn.value().expect("those inside share it"));
         if self.handle.join(&file, self.mode)? {
             turn.keep();
             return Ok(self.granted(HeldLock::new(file), None));
         }
         if self.wait.is_impatient() {
-            return Ok(Stage::Refused(Refusal::Waiters));
+            return Ok(AcquireStage::Refused(Refusal::Waiters));
         }
-        Ok(Stage::Queued(Enqueued::QueuedWaiter(turn.step_back())))
+        Ok(AcquireStage::Queued(Enqueued::QueuedWaiter(
+            turn.step_back(),
+        )))
     }
 
     /// Opens the file if it was stale or idle, or if this is a forked child.
-    async fn open(&mut self, mut turn: Turn<'h>) -> Result<Stage<'h>> {
+    async fn open(&mut self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h>> {
         if let Some(file) = turn.take() {
-            return Ok(Stage::Lock(turn, file));
+            return Ok(AcquireStage::Lock(turn, file));
         }
         let file = Arc::new(self.wait.opened().await?);
         // A lock whose file can't be watched is not kept.
         let _ = self.handle.watch(&file);
         turn.replace(Some(&file));
-        Ok(Stage::Lock(turn, file))
+        Ok(AcquireStage::Lock(turn, file))
     }
 
-    fn lock(&mut self, turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
+    fn lock(&mut self, turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h>> {
         self.handle.ensure_allows(&file, self.mode)?;
         match file.try_acquire(Goal::Enter(self.mode)) {
-            Ok(true) => Ok(Stage::Locked(turn, file)),
-            Ok(false) => Ok(Stage::Contended(turn, file)),
+            Ok(true) => Ok(AcquireStage::Locked(turn, file)),
+            Ok(false) => Ok(AcquireStage::Contended(turn, file)),
             Err(error) => self.failed(turn, &file, self.system(error)),
         }
     }
 
     /// A first attempt failed, and has left nothing locked.
-    async fn contend(&mut self, turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
+    async fn contend(
+        &mut self,
+        turn: FileTurn<'h>,
+        file: Arc<LockFile>,
+    ) -> Result<AcquireStage<'h>> {
         let goal = Goal::Enter(self.mode);
         for _ in 0..self.wait.more_attempts() {
             match file.try_acquire(goal) {
-                Ok(true) => return Ok(Stage::Locked(turn, file)),
+                Ok(true) => return Ok(AcquireStage::Locked(turn, file)),
                 Ok(false) => {}
                 Err(error) => return self.failed(turn, &file, self.system(error)),
             }
@@ -308,19 +314,19 @@ impl<'h> Acquire<'h> {
         }
         if self.wait.is_impatient() {
             if Wait::<Handle>::is_let_in(&file, goal) {
-                return Ok(Stage::Locked(turn, file));
+                return Ok(AcquireStage::Locked(turn, file));
             }
-            return Ok(Stage::Refused(Refusal::Holder(file)));
+            return Ok(AcquireStage::Refused(Refusal::Holder(file)));
         }
         match self.wait.in_kernel(&file, goal).await {
-            Ok(()) => Ok(Stage::Locked(turn, file)),
+            Ok(()) => Ok(AcquireStage::Locked(turn, file)),
             Err(error) => self.failed(turn, &file, error),
         }
     }
 
-    fn locked(&mut self, mut turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
+    fn locked(&mut self, mut turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h>> {
         match self.handle.is_current(&file, self.wait.has_begun()) {
-            Ok(true) => Ok(Stage::Verified(turn, file)),
+            Ok(true) => Ok(AcquireStage::Verified(turn, file)),
             // Dropping the file releases it too; but a descriptor that was copied would keep the lock.
             Ok(false) => match file.release() {
                 Err(error) if !file.is_void(&error) => {
@@ -338,7 +344,7 @@ impl<'h> Acquire<'h> {
         }
     }
 
-    fn record(&mut self, mut turn: Turn<'h>, file: Arc<LockFile>) -> Result<Stage<'h>> {
+    fn record(&mut self, mut turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h>> {
         let entry = match self.handle.begin_record(&file, self.mode) {
             Ok(entry) => entry,
             Err(error) => {
@@ -352,9 +358,9 @@ impl<'h> Acquire<'h> {
         Ok(self.granted(spare.unwrap_or_else(|| HeldLock::new(file)), entry))
     }
 
-    fn granted(&self, held: Box<HeldLock>, entry: Option<Box<Entry>>) -> Stage<'h> {
+    fn granted(&self, held: Box<HeldLock>, entry: Option<Box<Entry>>) -> AcquireStage<'h> {
         self.wait.acquired(self.mode.name());
-        Stage::Held(Hold::granted(
+        AcquireStage::Held(Hold::granted(
             held,
             self.handle,
             self.mode,
@@ -363,13 +369,18 @@ impl<'h> Acquire<'h> {
         ))
     }
 
-    fn handed_off(&self, held: Box<HeldLock>) -> Stage<'h> {
+    fn handed_off(&self, held: Box<HeldLock>) -> AcquireStage<'h> {
         self.wait.acquired(self.mode.name());
-        Stage::Held(Hold::handed_off(held, self.mode, self.thread))
+        AcquireStage::Held(Hold::handed_off(held, self.mode, self.thread))
     }
 
     /// Opens a file that is of no use any more again; any other error ends the acquire.
-    fn failed(&mut self, mut turn: Turn<'h>, file: &LockFile, error: Error) -> Result<Stage<'h>> {
+    fn failed(
+        &mut self,
+        mut turn: FileTurn<'h>,
+        file: &LockFile,
+        error: Error,
+    ) -> Result<AcquireStage<'h>> {
         give_back(&mut turn, file);
         let is_void = error.io_error().is_some_and(|error| file.is_void(error));
         if !is_void || self.voids == MAX_VOIDS {
@@ -380,10 +391,10 @@ impl<'h> Acquire<'h> {
     }
 
     /// Goes on with the file that is at the path now, however often it is replaced meanwhile.
-    fn again(&self, mut turn: Turn<'h>) -> Result<Stage<'h>> {
+    fn again(&self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h>> {
         turn.replace(None);
         self.wait.ensure_in_time(|| None)?;
-        Ok(Stage::Open(turn))
+        Ok(AcquireStage::Open(turn))
     }
 
     fn system(&self, error: io::Error) -> Error {
@@ -403,16 +414,16 @@ impl<'h> Acquire<'h> {
     }
 }
 
-fn begin(turn: Turn<'_>) -> Stage<'_> {
+fn begin(turn: FileTurn<'_>) -> AcquireStage<'_> {
     if turn.joins() {
-        Stage::Join(turn)
+        AcquireStage::Join(turn)
     } else {
-        Stage::Open(turn)
+        AcquireStage::Open(turn)
     }
 }
 
 /// Leaves a file on which a call failed to the next holder, if surely nothing is locked on it.
-fn give_back(turn: &mut Turn<'_>, file: &LockFile) {
+fn give_back(turn: &mut FileTurn<'_>, file: &LockFile) {
     if file.release().is_err() {
         turn.replace(None);
     }

@@ -17,7 +17,7 @@ use crate::types::error::{Error, Result};
 const FEW: usize = 16;
 
 /// Opens a file. If the process has no descriptor left, closes idle files and tries again.
-pub(crate) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
+pub(super) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
     make_room();
     loop {
         match open() {

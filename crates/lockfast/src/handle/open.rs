@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::idle;
 use super::linger::ensure_may_linger;
 use super::shared::{HANDLES, Handle, ProcessState};
-use crate::file::{self, LockFile, owner};
+use crate::file::{self, LockFile, OpenFile, owner};
 use crate::protocol::Protocol;
 use crate::sys::FileId;
 use crate::sys::per_process::PerProcess;
@@ -79,7 +79,7 @@ impl Handle {
         ensure_has_order(&path, &settings)?;
         settings.verify = Verify::Off;
         ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = LockFile::new(file::OpenFile::given(file, &path)?, &path, &settings)?;
+        let file = LockFile::new(OpenFile::given(file, &path)?, &path, &settings)?;
         let id = file.id();
         Self::new(path, settings, Some(id), Some(file))
     }
@@ -123,7 +123,7 @@ impl Handle {
                     }
                     Error::system(&self.path, Operation::Open, error)
                 })
-                .and_then(|file| file::OpenFile::given(file, &self.path))
+                .and_then(|file| OpenFile::given(file, &self.path))
         };
         let reopened = LockFile::open_by(&self.path, &self.settings, open)?;
         if reopened.id() == given {

@@ -8,9 +8,9 @@ use crate::sys::per_process::PerProcess;
 type Entries<T> = Mutex<Vec<Weak<T>>>;
 
 /// Values of this process that may still live. A forked child begins with none.
-pub(super) struct Registry<T>(MadeOnce<PerProcess<Entries<T>>>);
+pub(super) struct WeakRegistry<T>(MadeOnce<PerProcess<Entries<T>>>);
 
-impl<T> Registry<T> {
+impl<T> WeakRegistry<T> {
     pub(super) const fn new() -> Self {
         Self(MadeOnce::new())
     }

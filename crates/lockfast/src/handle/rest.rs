@@ -76,7 +76,7 @@ pub(super) const REST_PART: u32 = 16;
 /// ... but not for longer.
 pub(super) const LONGEST_REST: Duration = Duration::from_millis(100);
 
-/// What is longer is for ever, and within all clocks.
+/// A longer time is for ever, and within all clocks.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Rest {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::registry::Registry;
+use super::registry::WeakRegistry;
 use super::rest::Rest;
 use crate::file::LockFile;
 use crate::file::owner::Entry;
@@ -18,7 +18,7 @@ use crate::types::settings::Settings;
 use crate::types::thread::ThreadToken;
 use crate::types::verify::Verify;
 
-/// One lock of this process, shared by the clones of its handle.
+/// A lock of this process, shared by the clones of its handle.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(super) path: PathBuf,
@@ -60,7 +60,7 @@ pub(crate) struct HeldLock {
 }
 
 /// All handles of this process, to find a thread that would wait for itself.
-pub(super) static HANDLES: Registry<Handle> = Registry::new();
+pub(super) static HANDLES: WeakRegistry<Handle> = WeakRegistry::new();
 
 impl Handle {
     pub(crate) fn path(&self) -> &Path {

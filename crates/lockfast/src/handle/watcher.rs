@@ -32,7 +32,7 @@ pub(super) trait Listener: Send + Sync {
 }
 
 /// A file that is watched, until dropped.
-pub(crate) struct Watched {
+pub(super) struct Watched {
     watcher: &'static Watcher,
     watch: Watch,
     number: u64,

@@ -7,11 +7,12 @@ use crate::sys::Access;
 use crate::sys::primitive::Ordering;
 use crate::types::thread::ThreadToken;
 
-use super::shared::{Queue, Unlock};
+use super::shared::Queue;
 use super::sleeper::Sleeper;
-use super::state::State;
+use super::state::QueueState;
+use super::unlock::Unlock;
 
-/// What is left to do after a change; mostly nothing.
+/// The work that is left after a change; mostly nothing.
 #[must_use = "waiters sleep until it is run"]
 pub(crate) struct After<'q, T: Unlock>(Option<Todo<'q, T>>);
 
@@ -27,9 +28,12 @@ impl<T: Unlock> Queue<T> {
     /// Changes the state under the mutex.
     ///
     /// Whatever the change was, the hand-off slot is never left idle where nobody comes by (see
-    /// [`settle`](State::settle)), and `waiting` is up to date.
+    /// [`settle`](QueueState::settle)), and `waiting` is up to date.
     #[inline]
-    pub(super) fn update<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> (R, After<'_, T>) {
+    pub(super) fn update<R>(
+        &self,
+        change: impl FnOnce(&mut QueueState<T>) -> R,
+    ) -> (R, After<'_, T>) {
         let mut state = self.state();
         let result = change(&mut state);
         // Loom explores other orders before the last access to something, so a look that is not needed would
@@ -43,7 +47,7 @@ impl<T: Unlock> Queue<T> {
     }
 
     #[cold]
-    fn collect(&self, state: &mut State<T>) -> Todo<'_, T> {
+    fn collect(&self, state: &mut QueueState<T>) -> Todo<'_, T> {
         let unlock = state.settle(&self.handoff);
         self.waiting.store(state.waiting.len(), Ordering::Relaxed);
         Todo {

@@ -6,10 +6,11 @@ use crate::protocol::plan::Mode;
 use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
-use super::shared::{Queue, Unlock};
+use super::shared::Queue;
 use super::sleeper::Sleeper;
-use super::state::{Phase, State};
+use super::state::{Phase, QueueState};
 use super::turn::{Purpose, Turn};
+use super::unlock::Unlock;
 use super::wait_list::Waiter;
 use super::waiter::{Aim, QueuedWaiter};
 
@@ -25,9 +26,9 @@ pub(crate) enum TryEnter<'q, T: Unlock> {
 
 /// The answer to a request to wait.
 pub(crate) enum Enqueued<'q, T: Unlock> {
-    /// Nobody was there.
+    /// The lock was free.
     Turn(Turn<'q, T>),
-    /// Others were.
+    /// Others are inside or wait.
     QueuedWaiter(QueuedWaiter<'q, T>),
 }
 
@@ -131,7 +132,7 @@ impl<T: Unlock> Queue<T> {
         (fits && mode != Mode::Upgradable) || self.shut_idle_handoff()
     }
 
-    fn grant(&self, state: &mut State<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
+    fn grant(&self, state: &mut QueueState<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
         let joins = !state.is_empty();
         state.begin(mode, thread);
         let mut turn = Turn::new(self, state, thread, Purpose::Enter { mode, joins });

@@ -35,8 +35,8 @@ use crate::sys::primitive;
 use crate::sys::slot::Slot;
 use crate::types::thread::{AtomicThreadToken, ThreadToken};
 
-use super::shared::Unlock;
-use super::state::{Passing, State};
+use super::state::{Passing, QueueState};
+use super::unlock::Unlock;
 
 /// The slot, and the thread that took the lock from it.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ fn shared(access: Access) -> usize {
     }
 }
 
-impl<T: Unlock> State<T> {
+impl<T: Unlock> QueueState<T> {
     /// Whether the slot may be left open, for waiters or because the lock lingers.
     pub(super) fn may_stay_open(&mut self) -> bool {
         if self.upgrader.is_some() {

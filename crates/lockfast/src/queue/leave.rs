@@ -16,11 +16,12 @@ use crate::types::thread::ThreadToken;
 
 use super::after::After;
 use super::left_out::{Step, is_left_out};
-use super::shared::{Queue, Unlock};
+use super::shared::Queue;
 use super::state::Passing;
 use super::turn::{Purpose, Turn};
+use super::unlock::Unlock;
 
-/// What a holder that leaves has to do.
+/// The duty of a holder that leaves.
 #[must_use]
 pub(crate) enum Leave<'q, T: Unlock> {
     /// Nothing but that: others are inside, or one who runs with the turn unlocks for it.

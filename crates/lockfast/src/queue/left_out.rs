@@ -7,7 +7,7 @@ pub(super) enum Step {
     CallOff,
     /// A reader that fails to join lets go of the lock that the last one out left to it.
     LetGo,
-    /// Nobody joins once one had to step back.
+    /// Joining ends once a reader had to step back.
     Close,
     /// The thread of an upgradable guard is not let in beside the guard's upgrade.
     RefuseBesideUpgrade,

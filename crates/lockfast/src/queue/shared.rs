@@ -10,21 +10,13 @@ use crate::sys::primitive::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::types::thread::ThreadToken;
 
 use super::handoff::Handoff;
-use super::state::State;
-
-/// A value that the holders of a lock share, and that stands for its kernel lock.
-pub(crate) trait Unlock {
-    /// What a holder leaves to the next one in the hand-off slot.
-    type Held;
-
-    /// Releases the kernel lock; `false` when that fails.
-    fn unlock(&self) -> bool;
-}
+use super::state::QueueState;
+use super::unlock::Unlock;
 
 /// A queue for a `T` that the holders share.
 pub(crate) struct Queue<T: Unlock> {
     /// Never held while somebody is woken: a thread would run into it, and a task's waker may do anything.
-    pub(super) state: Mutex<State<T>>,
+    pub(super) state: Mutex<QueueState<T>>,
     /// The number of waiters, for a look without the mutex. Written under it.
     pub(super) waiting: AtomicUsize,
     /// Used without the mutex; opened, shut and cleared of its flags under it.
@@ -36,7 +28,7 @@ pub(crate) struct Queue<T: Unlock> {
 impl<T: Unlock> Queue<T> {
     pub(crate) fn new(value: Option<T>) -> Self {
         Self {
-            state: Mutex::new(State::new(value)),
+            state: Mutex::new(QueueState::new(value)),
             waiting: AtomicUsize::new(0),
             handoff: Handoff::new(),
             generation: fork::generation(),
@@ -51,7 +43,7 @@ impl<T: Unlock> Queue<T> {
 
     /// The state, to look at it. A change by which a waiter may get the turn, or after which nobody may come
     /// by at the slot, goes through `update`.
-    pub(super) fn state(&self) -> MutexGuard<'_, State<T>> {
+    pub(super) fn state(&self) -> MutexGuard<'_, QueueState<T>> {
         // Nothing panics while the state is inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What wakes the one who waits: a thread that sleeps, or a task that is polled.
+//! The sleep of a waiter: a thread that sleeps, or a task that is polled.
 
 use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::sys::Parked;
 use crate::sys::primitive::{Mutex, MutexGuard, Parker};
 
-/// One wait for the turn.
+/// A wait for the turn.
 #[derive(Debug, Default)]
 pub(super) struct Sleeper {
     parker: Parker,
@@ -20,17 +20,17 @@ impl Sleeper {
         self.parker.park(until)
     }
 
-    /// Was it woken since it last fell asleep?
+    /// Whether it was woken since it last fell asleep.
     pub(super) fn is_woken(&self) -> bool {
         self.parker.is_granted()
     }
 
-    /// It is about to sleep: forgets that it was woken.
+    /// Forgets that it was woken, before it sleeps.
     pub(super) fn reset(&self) {
         self.parker.reset();
     }
 
-    /// Is it granted? If not, the task is woken when it is.
+    /// Returns whether the turn is granted. If not, the task is woken when it is.
     pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
         let mut waker = self.waker();
         if self.parker.is_granted() {

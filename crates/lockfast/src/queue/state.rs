@@ -47,14 +47,14 @@ use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
 use super::left_out::{Step, is_left_out};
-use super::shared::Unlock;
 use super::sleeper::Sleeper;
+use super::unlock::Unlock;
 use super::wait_list::{Position, WaitList, Waiter};
 
-/// Who is inside and who waits. All of it is guarded by the queue's mutex.
-pub(super) struct State<T: Unlock> {
+/// The threads that are inside and that wait. All of it is guarded by the queue's mutex.
+pub(super) struct QueueState<T: Unlock> {
     value: Option<Arc<T>>,
-    /// What the last holder had of this value, for the next one.
+    /// The part of this value that the last holder left, for the next one.
     pub(super) spare: Option<Box<T::Held>>,
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
@@ -106,7 +106,7 @@ impl Passing {
     }
 }
 
-impl<T: Unlock> State<T> {
+impl<T: Unlock> QueueState<T> {
     pub(super) fn new(value: Option<T>) -> Self {
         Self {
             value: value.map(Arc::new),

@@ -7,8 +7,9 @@ use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
 use super::left_out::{Step, is_left_out};
-use super::shared::{Queue, Unlock};
-use super::state::{Passing, Phase, State};
+use super::shared::Queue;
+use super::state::{Passing, Phase, QueueState};
+use super::unlock::Unlock;
 
 /// The right to make the kernel calls; passes it on when dropped.
 pub(crate) struct Turn<'q, T: Unlock> {
@@ -34,7 +35,7 @@ pub(super) enum Purpose {
 impl<'q, T: Unlock> Turn<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
-        state: &State<T>,
+        state: &QueueState<T>,
         thread: ThreadToken,
         purpose: Purpose,
     ) -> Self {
@@ -176,7 +177,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
     }
 
     /// Passes the turn on, with nothing that was gained by it.
-    pub(super) fn give_up(&mut self, state: &mut State<T>) {
+    pub(super) fn give_up(&mut self, state: &mut QueueState<T>) {
         let spare = self.spare.take();
         match self.purpose {
             Purpose::Close(access) => return state.left(access, spare),

@@ -10,10 +10,11 @@ use crate::sys::primitive::spin_loop;
 use crate::types::thread::ThreadToken;
 
 use super::left_out::{Step, is_left_out};
-use super::shared::{Queue, Unlock};
+use super::shared::Queue;
 use super::sleeper::Sleeper;
-use super::state::{Phase, State};
+use super::state::{Phase, QueueState};
 use super::turn::{Purpose, Turn};
+use super::unlock::Unlock;
 use super::wait_list::{Position, Waiter};
 
 /// A place in the queue, given up when dropped.
@@ -51,7 +52,7 @@ pub(crate) enum SpinOutcome<P> {
 impl<'q, T: Unlock> QueuedWaiter<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
-        state: &State<T>,
+        state: &QueueState<T>,
         sleeper: Arc<Sleeper>,
         thread: ThreadToken,
         aim: Aim,
@@ -163,14 +164,14 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
         }
     }
 
-    fn update<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+    fn update<R>(&self, change: impl FnOnce(&mut QueueState<T>) -> R) -> R {
         let (result, after) = self.queue.update(change);
         after.run();
         result
     }
 
     /// Gives up the wait, or the turn that was not used.
-    fn leave(&self, state: &mut State<T>) {
+    fn leave(&self, state: &mut QueueState<T>) {
         match self.aim {
             Aim::Upgrade => {
                 if state.upgrader.take().is_none() {

@@ -1,4 +1,4 @@
-//! What the queue of the threads is made of: the standard library's, or, under the cfg
+//! The parts of the queue of the threads: the standard library's, or, under the cfg
 //! `lockfast_model`, those by which `loom` goes through all orders in which threads can run.
 
 #[cfg(not(lockfast_model))]

@@ -29,16 +29,16 @@ pub(super) type Work = Box<dyn FnOnce() + Send>;
 /// The helpers of this process.
 #[derive(Default)]
 pub(super) struct HelperPool {
-    state: Mutex<CrewState>,
+    state: Mutex<PoolState>,
     called: Condvar,
 }
 
 #[derive(Default)]
-struct CrewState {
+struct PoolState {
     work: VecDeque<Job>,
     idle: usize,
     all: usize,
-    lines: HashMap<Line, LineState>,
+    lines: HashMap<Line, LineWork>,
     last: u64,
 }
 
@@ -50,14 +50,14 @@ struct Job {
 
 /// The works that wait for the same; there while one of them is done.
 #[derive(Default)]
-struct LineState {
+struct LineWork {
     running: usize,
     waiting: BTreeMap<u64, Work>,
 }
 
 /// Work that waits in a line.
 #[derive(Debug)]
-pub(super) struct InLine {
+pub(super) struct QueuedWork {
     line: Line,
     number: u64,
 }
@@ -84,7 +84,7 @@ pub(crate) fn no_thread(error: io::Error) -> io::Error {
 const MAX_IDLE: usize = 4;
 const IDLE_FOR: Duration = Duration::from_secs(1);
 
-/// What a helper does needs little; of what is set aside here, only what is used takes memory.
+/// A helper needs little stack, and only the part that is used takes memory.
 const STACK_SIZE: usize = 128 * 1024;
 
 impl HelperPool {
@@ -100,7 +100,7 @@ impl HelperPool {
         &'static self,
         work: Work,
         line: Option<Line>,
-    ) -> io::Result<Option<InLine>> {
+    ) -> io::Result<Option<QueuedWork>> {
         let mut state = self.state();
         if let Some(line) = line {
             state.last += 1;
@@ -108,7 +108,7 @@ impl HelperPool {
             let in_line = state.lines.entry(line).or_default();
             if in_line.running >= MOST_IN_KERNEL {
                 in_line.waiting.insert(number, work);
-                return Ok(Some(InLine { line, number }));
+                return Ok(Some(QueuedWork { line, number }));
             }
             in_line.running += 1;
         }
@@ -128,13 +128,13 @@ impl HelperPool {
     }
 
     /// Takes work back that is still in its line; none when it was begun.
-    pub(super) fn withdraw(&self, place: &InLine) -> Option<Work> {
+    pub(super) fn withdraw(&self, place: &QueuedWork) -> Option<Work> {
         let mut state = self.state();
         let line = state.lines.get_mut(&place.line)?;
         line.waiting.remove(&place.number)
     }
 
-    fn hire(&'static self, state: &mut CrewState, job: Job) -> io::Result<()> {
+    fn hire(&'static self, state: &mut PoolState, job: Job) -> io::Result<()> {
         if state.all >= MAX_HELPERS {
             return Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
@@ -179,12 +179,12 @@ impl HelperPool {
         job
     }
 
-    fn state(&self) -> MutexGuard<'_, CrewState> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CrewState {
+impl PoolState {
     /// Work of that line is done; the next of it, if any waits.
     fn leaves(&mut self, line: Option<Line>) -> Option<Work> {
         let line = line?;

@@ -59,8 +59,8 @@ impl<C: WaitContext> Wait<'_, C> {
         }
     }
 
-    /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
-    /// came of it is dropped.
+    /// Runs a function that blocks on a helper thread. Dropped before that is done, it ends the function and
+    /// drops its result.
     pub(crate) async fn offload<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_, C>) -> Result<R> + Send + 'static,
@@ -69,7 +69,8 @@ impl<C: WaitContext> Wait<'_, C> {
             .await
     }
 
-    /// The same; what else comes of it is dropped by the helper when the task has been told.
+    /// Runs a function that blocks on a helper thread, which drops the rest of the result after the task was
+    /// woken: dropping must not come between the grant and the task.
     async fn offload_leaving<R: Send + 'static, Rest>(
         &self,
         line: Option<Line>,
@@ -140,7 +141,7 @@ impl<C: WaitContext> Wait<'_, C> {
         Ok(sources)
     }
 
-    /// What ends the kernel's call, or makes it be made again.
+    /// Returns the sources that end the kernel's call, or make it be made again.
     fn sources(&self, file: &LockFile) -> io::Result<WakeSources> {
         let deadline = self.limit.deadline();
         let sources = WakeSources::by(deadline, self.interval().is_some())?;
@@ -152,7 +153,7 @@ impl<C: WaitContext> Wait<'_, C> {
         }
     }
 
-    /// Is the kernel's call over when it has to be?
+    /// Whether the kernel's call can be ended when it has to be.
     fn can_be_ended(&self, sources: &WakeSources, file: &LockFile) -> bool {
         let may_have_to = sources.is_asked_for() || self.context.settings().on_interrupt.is_some();
         file.has_waits() && (!may_have_to || file.signals_end_waits())

@@ -1,4 +1,4 @@
-//! What a helper thread does for a task, seen from the task.
+//! The work of a helper thread for a task, seen from the task.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,27 +9,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::helper_pool::{HelperPool, InLine, NAME};
+use super::helper_pool::{HelperPool, NAME, QueuedWork};
 use crate::file::Line;
 use crate::sys::{STAND_IN, fork, process};
 use crate::types::cancel::CancelToken;
 
-/// What a helper does for a task. Dropped before it is done, it is cancelled, and it has ended when
+/// The work of a helper for a task. Dropped before it is done, it is cancelled, and it has ended when
 /// the drop is over.
 pub(super) struct Offload<R> {
-    shared: Arc<Shared<R>>,
+    shared: Arc<Promise<R>>,
     token: CancelToken,
     /// Its place, if it could not be begun at once.
-    place: Option<InLine>,
+    place: Option<QueuedWork>,
     generation: u64,
 }
 
-struct Shared<R> {
-    state: Mutex<State<R>>,
+struct Promise<R> {
+    state: Mutex<Progress<R>>,
     done: Condvar,
 }
 
-enum State<R> {
+enum Progress<R> {
     Pending(Option<Waker>),
     /// The task is gone, and whoever drops it waits until this is done.
     Abandoned,
@@ -38,7 +38,7 @@ enum State<R> {
 }
 
 /// Starts it. Waits in there are ended by the token that is cancelled on drop. What it has left beside
-/// its result is dropped when the task was told: it must not come between the grant and the task. Of a line,
+/// its result is dropped when the task was woken: it must not come between the grant and the task. Of a line,
 /// only so much is done at once.
 ///
 /// # Errors
@@ -48,8 +48,8 @@ pub(super) fn start<R: Send + 'static, Rest>(
     line: Option<Line>,
     work: impl FnOnce() -> (R, Rest) + Send + 'static,
 ) -> io::Result<Offload<R>> {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State::Pending(None)),
+    let shared = Arc::new(Promise {
+        state: Mutex::new(Progress::Pending(None)),
         done: Condvar::new(),
     });
     let token = CancelToken::new();
@@ -107,20 +107,20 @@ impl<R> Future for Offload<R> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         let mut state = self.shared.state();
         match &mut *state {
-            State::Pending(waker) => match waker {
+            Progress::Pending(waker) => match waker {
                 Some(waker) => waker.clone_from(context.waker()),
                 none => *none = Some(context.waker().clone()),
             },
-            State::Done(_) => {
-                let done = std::mem::replace(&mut *state, State::Taken);
+            Progress::Done(_) => {
+                let done = std::mem::replace(&mut *state, Progress::Taken);
                 drop(state);
                 match done {
-                    State::Done(Ok(result)) => return Poll::Ready(result),
-                    State::Done(Err(payload)) => panic::resume_unwind(payload),
+                    Progress::Done(Ok(result)) => return Poll::Ready(result),
+                    Progress::Done(Err(payload)) => panic::resume_unwind(payload),
                     _ => unreachable!("looked at just now"),
                 }
             }
-            State::Abandoned | State::Taken => panic!("polled after it was ready"),
+            Progress::Abandoned | Progress::Taken => panic!("polled after it was ready"),
         }
         Poll::Pending
     }
@@ -139,20 +139,20 @@ impl<R> Drop for Offload<R> {
             return;
         }
         let mut state = self.shared.state();
-        if let State::Pending(waker) = &mut *state {
+        if let Progress::Pending(waker) = &mut *state {
             // What the drop of a waker does is the program's, so no mutex may be held.
             let waker = waker.take();
-            *state = State::Abandoned;
+            *state = Progress::Abandoned;
             drop(state);
             drop(waker);
             self.token.cancel();
             state = self.shared.state();
         }
-        while matches!(*state, State::Abandoned) {
+        while matches!(*state, Progress::Abandoned) {
             let woken = self.shared.done.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
-        let left = std::mem::replace(&mut *state, State::Taken);
+        let left = std::mem::replace(&mut *state, Progress::Taken);
         drop(state);
         drop(left);
     }
@@ -164,27 +164,27 @@ impl<R> fmt::Debug for Offload<R> {
     }
 }
 
-impl<R> Shared<R> {
+impl<R> Promise<R> {
     fn finish<Rest>(&self, result: thread::Result<R>, rest: Rest) {
         let mut state = self.state();
-        if matches!(*state, State::Abandoned) {
+        if matches!(*state, Progress::Abandoned) {
             drop(state);
             // When whoever drops the task goes on, nothing is left.
             drop(rest);
-            *self.state() = State::Done(result);
+            *self.state() = Progress::Done(result);
             self.done.notify_all();
             return;
         }
-        let before = std::mem::replace(&mut *state, State::Done(result));
+        let before = std::mem::replace(&mut *state, Progress::Done(result));
         drop(state);
-        if let State::Pending(Some(waker)) = before {
+        if let Progress::Pending(Some(waker)) = before {
             // Should that panic, the helper goes on nevertheless: it is counted, and others rely on it.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
         drop(rest);
     }
 
-    fn state(&self) -> MutexGuard<'_, State<R>> {
+    fn state(&self) -> MutexGuard<'_, Progress<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

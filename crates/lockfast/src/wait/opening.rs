@@ -37,5 +37,5 @@ impl<C: WaitContext> Wait<'_, C> {
     }
 }
 
-/// Whoever has a lease needs some time to give it up.
+/// The holder of a lease needs some time to give it up.
 const NAPS: Naps = Naps::new(Duration::from_millis(5), Duration::from_millis(5));

@@ -48,7 +48,7 @@ pub(super) fn beside<R>(
     })
 }
 
-/// Is the wait over?
+/// Whether the wait is over.
 #[derive(Default)]
 struct Over {
     state: Mutex<bool>,

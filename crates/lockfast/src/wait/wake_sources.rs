@@ -1,4 +1,4 @@
-//! What makes the blocked calls of a thread come back before they are done.
+//! The sources that make the blocked calls of a thread come back before they are done.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ impl WakeSources {
         self
     }
 
-    /// May the call have to come back before it is done?
+    /// Whether the call may have to come back before it is done.
     pub(super) fn is_asked_for(&self) -> bool {
         self.0.as_ref().is_some_and(|sources| sources.is_asked_for)
     }
@@ -74,7 +74,7 @@ impl WakeSources {
         must.then(|| Instant::now() + COME_BACK)
     }
 
-    /// Makes the call come back now; any thread may say so.
+    /// Makes the call come back now. Any thread may call this.
     pub(super) fn ring(&self) {
         if let Some(alarm) = self.0.as_ref().and_then(|sources| sources.alarm.as_ref()) {
             alarm.ring();
