@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use lockfast::{Error, Holder};
+use lockfast::{Error, ErrorKind, Holder};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -69,9 +69,11 @@ pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr 
 
 /// Whether the wait failed because the system has no thread for it.
 pub(crate) fn is_without_thread(error: &Error) -> bool {
-    error
-        .io_error()
-        .is_some_and(|source| source.kind() == io::ErrorKind::OutOfMemory)
+    is_of_system(error, io::ErrorKind::OutOfMemory)
+}
+
+fn is_of_system(error: &Error, kind: io::ErrorKind) -> bool {
+    error.io_error().map(io::Error::kind) == Some(kind)
 }
 
 /// Whether the exception is that of a wait that timed out.
@@ -122,27 +124,20 @@ pub(crate) fn seconds(instant: SystemTime) -> f64 {
 }
 
 fn class_of(error: &Error) -> &'static str {
-    if error.is_timed_out() {
-        "Timeout"
-    } else if error.is_contended() {
-        "WouldBlock"
-    } else if error.is_cancelled() {
-        "Cancelled"
-    } else if error.is_deadlock() {
-        "Deadlock"
-    } else if error.is_unsupported() {
-        "Unsupported"
-    } else if error.is_permission_denied() {
-        "PermissionDenied"
-    } else if error.is_invalid_path() {
-        "InvalidPath"
-    } else {
-        match error.io_error().map(io::Error::kind) {
-            Some(io::ErrorKind::NotFound) => "NotFound",
-            Some(_) => "LockError",
-            // No call failed: the options are wrong.
-            None => "InvalidOption",
+    match error.kind() {
+        ErrorKind::TimedOut => "Timeout",
+        ErrorKind::Contended => "WouldBlock",
+        ErrorKind::Cancelled => "Cancelled",
+        ErrorKind::Deadlock => "Deadlock",
+        ErrorKind::NotHeld => "NotHeld",
+        ErrorKind::Unsupported => "Unsupported",
+        ErrorKind::PermissionDenied => "PermissionDenied",
+        ErrorKind::InvalidPath => "InvalidPath",
+        ErrorKind::InvalidOption | ErrorKind::OtherPermits | ErrorKind::TooManyPermits => {
+            "InvalidOption"
         }
+        _ if is_of_system(error, io::ErrorKind::NotFound) => "NotFound",
+        _ => "LockError",
     }
 }
 

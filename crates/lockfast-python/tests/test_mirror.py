@@ -82,6 +82,8 @@ MIRRORED = {
     "into_guards": ["Guards.__iter__"],
     # Errors, holders and owners.
     "holder": ["LockError.holder", "Waiting.holder"],
+    "kind": ["LockError"],
+    "raw_os_error": ["LockError.errno"],
     "is_contended": ["WouldBlock"],
     "is_timed_out": ["Timeout"],
     "is_deadlock": ["Deadlock"],
@@ -115,6 +117,7 @@ OPTIONS = [
 DEADLINES = "a timeout is the way in Python"
 CONVERSION = "a failed conversion raises, and the guard stays as it was"
 TEXT = "the values are strings"
+ENGINES = "all locks are files here, so the path is enough"
 LEFT_OUT = {
     "try_lock_until": DEADLINES,
     "try_read_until": DEADLINES,
@@ -130,6 +133,9 @@ LEFT_OUT = {
     "error": CONVERSION,
     "into_guard": CONVERSION,
     "into_parts": CONVERSION,
+    "io_error": "the exception is an OSError",
+    "resource": ENGINES,
+    "name": ENGINES,
     "as_str": TEXT,
     "explain": "inspect(error.filename) reports more",
     "command_line": "shlex.join(process.command) returns it",
@@ -145,13 +151,14 @@ FIELDS_LEFT_OUT = {
     ("Opener", "process"): "on Windows only",
 }
 
-# Parts for the bindings and the command, no part of the library's interface.
+# Parts for the bindings, the command and the engines, no part of the library's interface.
 HIDDEN = re.compile(r"_support|words\.rs|text\.rs")
+HIDDEN_FUNCTION = re.compile(r"#\[doc\(hidden\)\]\n(?:\s*#\[.*\n)*\s*pub fn \w+")
 
 
 def sources():
     paths = [path for path in SOURCES.rglob("*.rs") if not HIDDEN.search(str(path))]
-    return [path.read_text() for path in sorted(paths)]
+    return [HIDDEN_FUNCTION.sub("", path.read_text()) for path in sorted(paths)]
 
 
 def functions():

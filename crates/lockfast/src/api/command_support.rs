@@ -29,12 +29,12 @@ pub enum KernelLock {
     Bytes {
         /// The first byte.
         start: i64,
-        /// How many, 0 for all that follow.
+        /// The number of bytes, 0 for all that follow.
         len: i64,
     },
 }
 
-/// For how long it is waited.
+/// The limit of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// Not at all.
@@ -94,7 +94,7 @@ impl KernelLock {
     ///
     /// # Errors
     ///
-    /// What the kernel says, with its number.
+    /// The error of the kernel, with its number.
     pub fn acquire(self, file: &File, shared: bool, until: Until) -> io::Result<bool> {
         let target = self.target()?;
         let access = if shared {
@@ -123,11 +123,11 @@ impl KernelLock {
         }
     }
 
-    /// Gives up what the description has of it, if anything.
+    /// Releases the part that the description holds, if any.
     ///
     /// # Errors
     ///
-    /// What the kernel says, with its number.
+    /// The error of the kernel, with its number.
     pub fn release(self, file: &File) -> io::Result<()> {
         sys::lock::release(file, self.target()?)
     }
@@ -143,9 +143,9 @@ impl KernelLock {
     }
 }
 
-/// Where nothing ends a wait in the kernel.
+/// Asks again and again, on systems where nothing ends a wait in the kernel.
 fn polled(file: &File, access: Access, target: Target, deadline: Instant) -> io::Result<bool> {
-    let mut naps = Naps::new();
+    let mut naps = Naps::SHORT;
     loop {
         if sys::lock::try_lock(file, access, target)? {
             return Ok(true);

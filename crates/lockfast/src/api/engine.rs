@@ -192,6 +192,7 @@ pub trait RawPermits: Send + Sync + Unpin + Sized + 'static {
     fn release(&mut self) -> Result<()>;
 
     /// Takes that many out. There are more than that, and it is not 0.
+    #[must_use = "what is split off is given back when it is dropped"]
     fn split(&mut self, count: u32) -> Self;
 
     /// Adds the other permits, or returns them if they can't be kept together with these.

@@ -117,7 +117,7 @@ impl Lock {
         Self::options().open_named(name)
     }
 
-    /// Everything that can be chosen before the lock is opened.
+    /// Returns the builder that configures and opens a lock.
     ///
     /// # Examples
     ///

@@ -21,8 +21,8 @@ use crate::types::thread::{AtomicThreadToken, ThreadToken};
 
 /// An exclusive lock between processes and threads that the thread which holds it may take again.
 ///
-/// It is released when the last guard is dropped. Taking it again costs a few nanoseconds and asks
-/// nobody. Otherwise it is a [`Lock`], and the same as a `Lock` at the same path to others.
+/// It is released when the last guard is dropped. Taking it again costs a few nanoseconds and makes no system
+/// call. Otherwise it is a [`Lock`], and the same as a `Lock` at the same path to others.
 ///
 /// Its guards stay in the thread that took it, which is how it knows that thread. Clones of the
 /// handle are the same lock; two handles that were opened separately are not: a thread that holds
@@ -132,7 +132,7 @@ impl ReentrantLock {
         Self::options().open_named(name)
     }
 
-    /// Everything that can be chosen before the lock is opened.
+    /// Returns the builder that configures and opens a lock.
     ///
     /// # Examples
     ///

@@ -203,4 +203,5 @@ fn check(name: &str) -> Result<()> {
 mod tests;
 
 #[cfg(all(test, windows, not(lockfast_unsupported)))]
+#[path = "named/tests/windows.rs"]
 mod tests_on_windows;

@@ -105,12 +105,12 @@ impl fmt::Display for Holders<'_> {
     }
 }
 
-/// Displays openers, as in `one of those who have it open: pid 4711 (python.exe); this process (pid 4712)`.
+/// Displays openers, as in `one of the processes that have it open: pid 4711 (python.exe); this process (pid 4712)`.
 struct Openers<'a>(&'a [Opener]);
 
 impl fmt::Display for Openers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one of those who have it open: ")?;
+        f.write_str("one of the processes that have it open: ")?;
         for (number, opener) in self.0.iter().take(NAMED).enumerate() {
             if number > 0 {
                 f.write_str("; ")?;

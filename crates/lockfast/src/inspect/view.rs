@@ -123,7 +123,7 @@ pub enum Kind {
 pub enum Mode {
     /// Others can share it.
     Shared,
-    /// Nobody else can hold it.
+    /// No other holder is possible.
     Exclusive,
 }
 
@@ -137,7 +137,7 @@ pub enum Role {
     Upgradable,
     /// A [`Lock`](crate::Lock), or the writer of an [`RwLock`](crate::RwLock).
     Writer,
-    /// One or more permits of a [`Semaphore`](crate::Semaphore).
+    /// A holder of one or more permits of a [`Semaphore`](crate::Semaphore).
     Permit,
 }
 

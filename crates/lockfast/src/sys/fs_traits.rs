@@ -1,4 +1,4 @@
-//! The abilities of the file system of a lock file.
+//! Facts about the file system of a lock file.
 
 use std::fs::File;
 

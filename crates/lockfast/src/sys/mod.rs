@@ -200,7 +200,7 @@ pub(crate) enum Home {
         allow(dead_code, reason = "no such place is certain to exist")
     )]
     Certain(PathBuf),
-    /// One of these places. The set-up of the system alone decides which.
+    /// A directory in one of these places. The set-up of the system alone decides which.
     Possible(Places),
 }
 

@@ -24,17 +24,17 @@ impl Engine for Memory {
 
 /// A space of names, as a server has one.
 #[derive(Default)]
-pub(crate) struct Space(Mutex<HashMap<String, Arc<Name>>>);
+pub(crate) struct Space(Mutex<HashMap<String, Arc<Shared>>>);
 
 impl Space {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(crate) fn open(&self, name: &str, permits: u32) -> Arc<Name> {
+    pub(crate) fn open(&self, name: &str, permits: u32) -> Arc<Shared> {
         let mut names = self.0.lock().expect("no panic");
         let new = || {
-            Arc::new(Name {
+            Arc::new(Shared {
                 name: name.to_owned(),
                 permits,
                 state: Mutex::default(),
@@ -56,7 +56,7 @@ impl Space {
 }
 
 /// A lock or a semaphore.
-pub(crate) struct Name {
+pub(crate) struct Shared {
     name: String,
     permits: u32,
     state: Mutex<State>,
@@ -143,7 +143,7 @@ impl Holder {
     }
 }
 
-impl Name {
+impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic")
     }
@@ -171,13 +171,13 @@ impl Name {
 
 /// A wait, and what it was granted until it is taken out.
 struct Wait {
-    name: Arc<Name>,
+    name: Arc<Shared>,
     claim: Claim,
     id: Option<u64>,
 }
 
 impl Wait {
-    fn new(name: &Arc<Name>, claim: Claim) -> Self {
+    fn new(name: &Arc<Shared>, claim: Claim) -> Self {
         Self {
             name: Arc::clone(name),
             claim,
@@ -320,17 +320,17 @@ impl Future for Timer {
 
 /// An opened lock or semaphore.
 #[derive(Clone)]
-pub(crate) struct Opened(Arc<Name>);
+pub(crate) struct Opened(Arc<Shared>);
 
-impl From<Arc<Name>> for Opened {
-    fn from(name: Arc<Name>) -> Self {
+impl From<Arc<Shared>> for Opened {
+    fn from(name: Arc<Shared>) -> Self {
         Self(name)
     }
 }
 
 /// A lock or permits that are held.
 pub(crate) struct Held {
-    name: Arc<Name>,
+    name: Arc<Shared>,
     id: u64,
     count: u32,
 }

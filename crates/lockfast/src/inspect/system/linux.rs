@@ -54,11 +54,11 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
         Some(path) => Some(InspectedFile::find(path, &mut mounts)?),
         None => None,
     };
-    taken(path, target, mounts).map_err(scan::without_proc)
+    read(path, target, mounts).map_err(scan::without_proc)
 }
 
 /// Reads everything from `/proc`, once the file is known, if it is for one.
-fn taken(
+fn read(
     path: Option<&Path>,
     target: Option<InspectedFile>,
     mut mounts: Mounts,
@@ -66,7 +66,11 @@ fn taken(
     let file = target.as_ref().map(|target| target.key);
     let mut reader = TableReader::open()?;
     let mut before = reader.table(file)?;
-    let outside = !is_first_namespace();
+    let mut gaps = Gaps {
+        outside: !is_first_namespace(),
+        remote: target.as_ref().is_some_and(|target| target.is_remote),
+        ..Gaps::default()
+    };
     let is_held = before.lines.iter().any(|line| !line.waiting);
     let asked = match &target {
         Some(target) if !is_held => question::ask(target, &before),
@@ -76,13 +80,10 @@ fn taken(
         && before.lines.is_empty()
         && before.is_settled
         && asked.is_empty()
-        && !outside
+        && !gaps.outside
     {
         return Ok(Snapshot {
-            gaps: Gaps {
-                remote: target.is_some_and(|target| target.is_remote),
-                ..Gaps::default()
-            },
+            gaps,
             ..Snapshot::default()
         });
     }
@@ -104,11 +105,13 @@ fn taken(
     let mut after = reader.table(file)?.lines;
     after.extend(&asked);
     let lasting = reading::in_both(&before.lines, &after);
-    let hidden = Mounts::hides_processes();
-    let everybody = unreadable.is_empty() && !hidden && !outside;
+    gaps.unreadable = unreadable.len();
+    gaps.hidden = Mounts::hides_processes();
+    let everybody = gaps.unreadable == 0 && !gaps.hidden && !gaps.outside;
 
     let mut snapshot = Snapshot {
         descriptions: opened.descriptions(),
+        gaps,
         ..Snapshot::default()
     };
     let unclaimed = reading::unclaimed(&lasting, &snapshot.descriptions);
@@ -119,26 +122,27 @@ fn taken(
     );
     snapshot.requests = requests::requests(&lasting, waiters, everybody, &sleepers);
     snapshot.places = opened.places(&before, &mut mounts);
-    let gaps = &mut snapshot.gaps;
-    gaps.unreadable = unreadable.len();
-    gaps.hidden = hidden;
-    gaps.outside = outside;
-    gaps.remote = target.as_ref().is_some_and(|target| target.is_remote);
     if let (Some(target), Some(path)) = (target, path) {
-        let length = target.metadata.len();
-        let place = Place {
-            path: Some(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())),
-            deleted: false,
-            content: if before.leased.contains(&target.key) {
-                Content::Withheld(length)
-            } else {
-                Content::Kept(Arc::new(target.file))
-            },
-        };
-        snapshot.places.insert(target.key, place);
+        let is_leased = before.leased.contains(&target.key);
+        snapshot
+            .places
+            .insert(target.key, place(target, path, is_leased));
     }
     parties::add(&mut snapshot);
     Ok(snapshot)
+}
+
+/// Returns the place of the file that the caller named. Its content is read by the descriptor that found it.
+fn place(target: InspectedFile, path: &Path, is_leased: bool) -> Place {
+    Place {
+        path: Some(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())),
+        deleted: false,
+        content: if is_leased {
+            Content::Withheld(target.metadata.len())
+        } else {
+            Content::Kept(Arc::new(target.file))
+        },
+    }
 }
 
 /// Opens the file for reading, if it is still the same one, a regular file, and of such a length.

@@ -11,14 +11,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
 
 use super::descriptor;
-use super::inotify::{self, CHANGED, CLOSED, Inotify, Watch};
+use super::inotify::{self, CHANGED, CLOSED, Inotify, WatchDescriptor};
 use crate::sys::{Notified, Range};
 
 /// Wakes a thread when something happens to a file; one file at a time.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     inotify: Inotify,
-    watch: Option<Watch>,
+    watch: Option<WatchDescriptor>,
 }
 
 impl Notifier {

@@ -1,4 +1,4 @@
-//! One call to the kernel: lock or unlock a range, or transfer bytes, and wait until it is complete.
+//! Calls to the kernel that lock or unlock a range or transfer bytes, and wait until that is complete.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -265,7 +265,7 @@ fn lock(
 
 /// Polls. A wait by a handle that was opened without `FILE_FLAG_OVERLAPPED` could not be ended.
 fn poll(file: &File, access: Access, range: Range) -> io::Result<Waited> {
-    let mut naps = Naps::new();
+    let mut naps = Naps::SHORT;
     while !try_lock(file, access, range)? {
         if sleep(&[], Some(Instant::now() + naps.next()))? == Woken::Interrupted {
             return Ok(Waited::Interrupted);

@@ -28,7 +28,7 @@ pub(super) struct LockTable {
 /// So the table is read until it stays the same.
 #[derive(Debug)]
 pub(super) struct TableReader {
-    /// One descriptor for all readings: the kernel keeps the buffer that it has grown for a long line.
+    /// The descriptor for all readings: the kernel keeps the buffer that it has grown for a long line.
     file: File,
 }
 
