@@ -7,10 +7,11 @@
 //! | [`goal`], [`locking`] | what an acquire wants, and the kernel calls for it |
 //! | [`fifo`], [`fifo_place`] | the FIFO order |
 //! | [`permits`], [`held_permits`] | semaphores |
-//! | [`marks`] | cached locks, and waiters that want them |
+//! | [`marks`], [`caching`] | cached locks, and waiters that want them |
 //! | [`owner`], [`recording`] | owner records |
 //! | [`named`] | the files of locks that have a name |
 
+mod caching;
 mod fifo;
 pub(crate) mod fifo_place;
 mod goal;
@@ -27,13 +28,11 @@ mod recording;
 mod trial;
 mod verified;
 
-use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
 
 use crate::protocol::Protocol;
 use crate::protocol::tag;
@@ -43,18 +42,19 @@ use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
+pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
 pub(crate) use open_file::OpenFile;
 
 use fifo::FifoQueue;
-use marks::{Interest, Marks};
+use marks::Marks;
 use owner::Author;
 use permits::PermitSet;
 
 /// An open lock file.
 ///
-/// The threads of a process share it, and the kernel sees them as one owner: its locks change only in the
-/// thread that has the turn of the handle, but for permits.
+/// The threads of a process share it, and the kernel sees them as one owner. So only the thread with the turn
+/// of the handle changes its locks; for permits the claims of [`PermitSet`] keep threads apart.
 #[derive(Debug)]
 pub(crate) struct LockFile {
     file: OpenFile,
@@ -66,7 +66,7 @@ pub(crate) struct LockFile {
     /// The attempts to write so far: every [`QUICK_WRITES`](crate::protocol::plan::QUICK_WRITES)th one looks at
     /// the waiting rooms.
     quick_writes: AtomicU32,
-    kind: Kind,
+    kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
     marks: Marks,
@@ -76,19 +76,12 @@ pub(crate) struct LockFile {
 
 /// The options of a lock file that exclude each other.
 #[derive(Debug)]
-enum Kind {
+enum FileKind {
     Plain,
     Fifo(FifoQueue),
     Permits(PermitSet),
     /// Locks on it are cached, with the watch of the file once there is one.
     Cached(OnceLock<Box<dyn CacheWatch>>),
-}
-
-/// A watch of a file, which ends when this is dropped.
-pub(crate) trait CacheWatch: fmt::Debug + Send + Sync {
-    /// Revokes the cached lock at that instant, unless it was cached anew; `false` when nobody would do that,
-    /// nor see who wants it.
-    fn revoke_at(&self, until: Instant) -> bool;
 }
 
 impl LockFile {
@@ -126,10 +119,12 @@ impl LockFile {
             .transpose()?;
         let fifo = (settings.fairness == Fairness::Fifo).then(FifoQueue::default);
         let kind = match (settings.permits, fifo) {
-            (Some(permits), fifo) => Kind::Permits(PermitSet::join(&file, path, permits, fifo)?),
-            (None, Some(fifo)) => Kind::Fifo(fifo),
-            (None, None) if settings.linger.is_some() => Kind::Cached(OnceLock::new()),
-            (None, None) => Kind::Plain,
+            (Some(permits), fifo) => {
+                FileKind::Permits(PermitSet::join(&file, path, permits, fifo)?)
+            }
+            (None, Some(fifo)) => FileKind::Fifo(fifo),
+            (None, None) if settings.linger.is_some() => FileKind::Cached(OnceLock::new()),
+            (None, None) => FileKind::Plain,
         };
         Ok(Self {
             file,
@@ -199,9 +194,9 @@ impl LockFile {
 
     fn fifo(&self) -> Option<&FifoQueue> {
         match &self.kind {
-            Kind::Fifo(fifo) => Some(fifo),
-            Kind::Permits(permits) => permits.fifo.as_ref(),
-            Kind::Plain | Kind::Cached(_) => None,
+            FileKind::Fifo(fifo) => Some(fifo),
+            FileKind::Permits(permits) => permits.fifo.as_ref(),
+            FileKind::Plain | FileKind::Cached(_) => None,
         }
     }
 
@@ -214,8 +209,8 @@ impl LockFile {
     pub(crate) fn permits(&self) -> &PermitSet {
         static NONE: PermitSet = PermitSet::none();
         match &self.kind {
-            Kind::Permits(permits) => permits,
-            Kind::Plain | Kind::Fifo(_) | Kind::Cached(_) => &NONE,
+            FileKind::Permits(permits) => permits,
+            FileKind::Plain | FileKind::Fifo(_) | FileKind::Cached(_) => &NONE,
         }
     }
 
@@ -227,41 +222,6 @@ impl LockFile {
     /// The number of permits that nobody has.
     pub(crate) fn available_permits(&self) -> u32 {
         self.permits().available(self)
-    }
-
-    /// Keeps the watch of the file until the file is closed.
-    pub(crate) fn set_watch(&self, watch: Box<dyn CacheWatch>) {
-        if let Kind::Cached(kept) = &self.kind {
-            // The first one: each file is watched once, when it was opened.
-            let _ = kept.set(watch);
-        }
-    }
-
-    /// Shows that the lock is cached until that instant; `false` when somebody wants it, or when nobody would
-    /// see who does.
-    pub(crate) fn cache_until(&self, until: Instant) -> bool {
-        let Kind::Cached(watch) = &self.kind else {
-            return false;
-        };
-        watch.get().is_some_and(|watch| watch.revoke_at(until))
-    }
-
-    /// Shows that the lock is cached; `false` when somebody wants it.
-    pub(crate) fn show_cached(&self) -> bool {
-        self.marks.show_cached(self)
-    }
-
-    /// Whether another process may have the lock cached.
-    pub(crate) fn may_be_cached(&self) -> bool {
-        self.traits.supports_watch && marks::is_cached(self)
-    }
-
-    /// Shows that the lock is wanted, until what this returns is dropped.
-    pub(crate) fn show_wanted(&self, goal: Goal) -> Interest<'_> {
-        if self.traits.supports_watch && goal != Goal::LeadLine {
-            self.marks.show_wanted(self);
-        }
-        Interest::new(self, &self.marks, goal.access())
     }
 }
 

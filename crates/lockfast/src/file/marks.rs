@@ -1,12 +1,21 @@
 //! Waiter marks and cache marks of an open file (see [`crate::protocol::linger`]).
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::protocol::linger;
 use crate::sys::notifier;
 use crate::sys::{self, Access, Range, Target};
+
+/// A watch of a file, which ends when this is dropped.
+pub(crate) trait CacheWatch: fmt::Debug + Send + Sync {
+    /// Revokes the cached lock at that instant, unless it was cached anew; `false` when nobody would do that,
+    /// nor see who wants it.
+    fn revoke_at(&self, until: Instant) -> bool;
+}
 
 /// Whether this open file has locked some of these bytes.
 ///

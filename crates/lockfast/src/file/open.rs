@@ -99,7 +99,7 @@ fn found(file: File, writable: bool) -> Found {
 
 /// Finds the file at the path, or creates it.
 fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
-    let mut search = Search {
+    let mut search = FileSearch {
         path,
         settings,
         target: path.to_path_buf(),
@@ -115,7 +115,7 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
 }
 
 /// The search for a file that others may create and remove meanwhile. Its steps return `None` to go on.
-struct Search<'p> {
+struct FileSearch<'p> {
     path: &'p Path,
     settings: &'p Settings,
     /// The path, or the file that a dangling link there leads to, when links are followed.
@@ -125,7 +125,7 @@ struct Search<'p> {
     vanished: usize,
 }
 
-impl Search<'_> {
+impl FileSearch<'_> {
     fn look(&mut self) -> Result<Option<Found>> {
         // Looked at before it is opened: opening a device can do things.
         match sys::file::status_at(&self.target, self.settings.follow_symlinks) {

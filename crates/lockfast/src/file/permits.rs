@@ -16,7 +16,7 @@ pub(crate) struct PermitSet {
     permits: u32,
     /// The order in which processes get permits, if it is FIFO.
     pub(super) fifo: Option<FifoQueue>,
-    /// One bit for each permit that a thread has or tries to get: to the kernel all threads are one owner.
+    /// A bit for each permit that a thread has or tries to get: to the kernel all threads are one owner.
     ///
     /// Invariant: a permit is locked in the kernel only while its bit is set.
     claims: Vec<AtomicU64>,

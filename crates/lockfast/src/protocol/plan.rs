@@ -54,7 +54,7 @@ pub enum Mode {
     Exclusive,
 }
 
-/// One kernel call.
+/// A step of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Locks, or converts what is locked. A wait plan waits for it.

@@ -1,4 +1,4 @@
-//! Which directories are trusted, by their access control lists.
+//! Trust in directories, by their access control lists.
 
 use super::*;
 
