@@ -1,7 +1,7 @@
 //! A lock that a thread may take again.
 //!
 //! The library's guards of such a lock stay in their thread, as the compiler ensures. Python's objects may go
-//! anywhere, and be dropped anywhere. So the count is kept here, beside a plain lock.
+//! anywhere, and be dropped anywhere. So the count is kept here, together with a plain lock.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,7 @@ struct Holder {
     guard: LockGuard,
 }
 
-/// One of the guards of a reentrant lock; the last one that is released releases the lock.
+/// A guard of a reentrant lock; the last one that is released releases the lock.
 #[derive(Debug)]
 pub(crate) struct CountedGuard {
     shared: Arc<Shared>,
@@ -70,6 +70,7 @@ impl Shared {
     }
 
     fn taken(self: &Arc<Self>, guard: LockGuard) -> CountedGuard {
+        // A forked child replaces its copy of what the parent holds; dropping that does nothing.
         let before = self.holder().replace(Holder {
             thread: this_thread(),
             generation: generation(),

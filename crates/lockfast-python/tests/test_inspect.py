@@ -1,4 +1,4 @@
-"""Who holds, and who waits."""
+"""Reports of holders and waiters."""
 
 import os
 
@@ -7,7 +7,7 @@ from stage import until, until_waits
 
 
 def until_shown(path, count):
-    """A report with so many locks: the kernel's tables change while they are read."""
+    """Returns a report with that number of locks. The kernel's tables change while they are read."""
 
     def report():
         report = lockfast.inspect(path)
