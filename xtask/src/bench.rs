@@ -1,4 +1,4 @@
-//! lockfast against its peers.
+//! Benchmarks of lockfast and its peers.
 
 use clap::Args;
 
@@ -7,7 +7,7 @@ use crate::step::{self, Outcome, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What the benchmark is told beyond that, for example `--quick`
+    /// Arguments for the benchmark, for example `--quick`
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         "lockfast-cli",
     ]))?;
     if python::is_complete() {
-        python::install_package()?;
+        python::install_package(python::Build::Shipped)?;
     }
     let mut bench = cargo(&["bench", "--package", "lockfast", "--bench", "peers", "--"]);
     bench

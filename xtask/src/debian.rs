@@ -1,4 +1,4 @@
-//! Programs that the tests use, and others, from Debian's packages.
+//! Debian packages: of the programs that the tests use, and of others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::step::{self, Failure, Outcome};
 
-/// What the tests use: a program, and its package.
+/// Programs that the tests use, with their packages.
 const PROGRAMS: [(&str, &str); 12] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
@@ -32,8 +32,7 @@ pub(crate) fn install() -> Outcome {
     })
 }
 
-/// Installs the packages of what is missing: each a program, or the path of a file, and the package
-/// that has it.
+/// Installs the packages of the missing entries: each is a program or the path of a file, with its package.
 pub(crate) fn require(needed: &[(&str, &'static str)]) -> Outcome {
     install_all(missing(needed))
 }
@@ -57,7 +56,7 @@ fn install_all(mut packages: Vec<&'static str>) -> Outcome {
     })
 }
 
-/// Installs what Python needs to make environments, if it is missing.
+/// Installs the package that Python needs to create environments, if it is missing.
 pub(crate) fn require_python() -> Outcome {
     install_all(for_python().collect())
 }
@@ -84,7 +83,7 @@ pub(crate) fn unpack(packages: &[&str], into: &Path) -> Outcome {
     fs::remove_dir_all(&archives).map_err(fail)
 }
 
-/// Has apt learn which packages there are.
+/// Updates apt's list of packages.
 pub(crate) fn update() -> Outcome {
     if !is_installed("apt-get") {
         return Err(Failure("there is no apt-get here".to_owned()));
@@ -92,14 +91,14 @@ pub(crate) fn update() -> Outcome {
     step::run(&mut apt_get(&["update"]))
 }
 
-/// The versions of a package that apt can install.
+/// Returns the versions of a package that apt can install.
 pub(crate) fn versions(package: &str) -> Result<Vec<String>, Failure> {
     let table = step::output(Command::new("apt-cache").args(["madison", package]))?;
     let versions = table.lines().filter_map(|line| line.split('|').nth(1));
     Ok(versions.map(|version| version.trim().to_owned()).collect())
 }
 
-/// The packages on which that one depends whose names begin so.
+/// Returns the first package that this one depends on with this beginning of the name.
 pub(crate) fn dependency(package: &str, begin: &str) -> Result<String, Failure> {
     let depends = step::output(Command::new("apt-cache").args(["depends", package]))?;
     let names = depends
@@ -113,7 +112,7 @@ pub(crate) fn dependency(package: &str, begin: &str) -> Result<String, Failure> 
     })
 }
 
-/// Installs those packages, or newer versions of them.
+/// Installs the packages, or upgrades them.
 pub(crate) fn install_by(packages: &[&str]) -> Outcome {
     update()?;
     let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
@@ -129,7 +128,7 @@ fn apt_get(arguments: &[&str]) -> Command {
         sudo
     };
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
-    // Another one may be installing, and a mirror may be out of order for a moment.
+    // Another process may be installing, and a mirror may fail for a moment.
     command.args(["--option", "DPkg::Lock::Timeout=600"]);
     command.args(["--option", "Acquire::Retries=3"]);
     command.args(arguments);
@@ -141,12 +140,12 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout == b"0\n")
 }
 
-/// A program by its name, or any file by its path.
+/// Whether a program, by its name, or a file, by its path, exists.
 fn is_installed(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
     }
-    // Debian's users don't have the last two.
+    // The last two are not in the path of Debian's users.
     let directories = std::env::var_os("PATH").unwrap_or_default();
     let for_root = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&directories)
@@ -154,7 +153,7 @@ fn is_installed(program: &str) -> bool {
         .any(|directory| directory.join(program).is_file())
 }
 
-/// Debian has these two modules in a package of their own.
+/// Whether Python has two modules that are in a separate package of Debian.
 fn can_make_python_environments() -> bool {
     let tried = Command::new("python3")
         .args(["-c", "import ensurepip, venv"])

@@ -1,4 +1,4 @@
-//! The command with its man pages and completions, in a place where programs are looked for.
+//! Installs the command with its man pages and completions.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,16 +11,16 @@ use crate::step::{self, Failure, Outcome, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Where `bin` and `share` are; ~/.local unless said otherwise
+    /// Folder of `bin` and `share`; ~/.local by default
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
 
-    /// Also install it by the name `flock`, which may hide util-linux' own
+    /// Also install the command as `flock`, which may hide that of util-linux
     #[arg(long)]
     flock: bool,
 }
 
-/// Where each shell looks for completions below the prefix.
+/// The file of each shell's completions, below the prefix.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "share/bash-completion/completions/lockfast"),
     ("zsh", "share/zsh/site-functions/_lockfast"),
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     install(&built, &prefix, options.flock)
 }
 
-/// Installs what the tests were built with, and looks at what is there then.
+/// Installs the debug build of the tests, and checks the installed files.
 pub(crate) fn try_out() -> Outcome {
     let prefix = step::target().join("installed");
     if prefix.exists() {
@@ -51,7 +51,7 @@ pub(crate) fn try_out() -> Outcome {
     if flock.exists() {
         return Err(Failure(format!("{} was not asked for", flock.display())));
     }
-    // Over what is there, too.
+    // Once more, over the installed files.
     install(&built, &prefix, true)?;
     for file in ["bin/lockfast", "bin/flock", "share/man/man1/lockfast.1"]
         .into_iter()
@@ -104,14 +104,14 @@ fn create(directory: &Path) -> Outcome {
     fs::create_dir_all(directory).map_err(|error| step::failed("create", directory, &error))
 }
 
-/// Makes a new file and puts it in the place of an old one, which may be a program that runs.
+/// Replaces a file by a new one. The old one may be a program that runs.
 fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Outcome {
     create(path.parent().expect("it is below the prefix"))?;
     let new = path.with_extension(format!("new-{}", std::process::id()));
     make(&new)
         .and_then(|()| fs::rename(&new, path))
         .map_err(|error| {
-            // It is there only if the second step failed.
+            // Exists only if the rename failed.
             let _ = fs::remove_file(&new);
             step::failed("write", path, &error)
         })?;

@@ -1,6 +1,4 @@
-//! Format, lints and docs, on both sides of the seam to the system.
-
-use std::process::Command;
+//! Format, lints and API docs.
 
 use crate::step::{self, Outcome, cargo};
 
@@ -8,7 +6,10 @@ pub(crate) fn run() -> Outcome {
     step::run(&mut cargo(&["fmt", "--all", "--check"]))?;
     let warnings = ["--", "--deny", "warnings"];
     step::run(cargo(&["clippy", "--workspace", "--all-targets"]).args(warnings))?;
-    step::run(unsupported("clippy").arg("--lib").args(warnings))?;
+    // The library for platforms without locks.
+    let mut unsupported = cargo(&["clippy", "--package", "lockfast", "--lib"]);
+    unsupported.args(warnings);
+    step::run(unsupported.args(["--cfg", "lockfast_unsupported"]))?;
     step::run(
         cargo(&[
             "doc",
@@ -18,13 +19,4 @@ pub(crate) fn run() -> Outcome {
         ])
         .env("RUSTDOCFLAGS", "--deny warnings"),
     )
-}
-
-/// A command of Cargo for the library's side for platforms without locks, apart from other builds.
-pub(crate) fn unsupported(subcommand: &str) -> Command {
-    let mut command = cargo(&[subcommand, "--package", "lockfast", "--target-dir"]);
-    command
-        .arg(step::target().join("unsupported"))
-        .env("RUSTFLAGS", "--cfg lockfast_unsupported");
-    command
 }

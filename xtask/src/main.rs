@@ -1,4 +1,4 @@
-//! What developers and CI run: `cargo xtask test` and its kin.
+//! `cargo xtask`: the tasks of developers and CI.
 
 mod bench;
 mod debian;
@@ -6,7 +6,10 @@ mod install;
 mod lint;
 mod minimum;
 mod platforms;
+mod programs;
 mod python;
+mod side_by_side;
+mod skips;
 mod soak;
 mod step;
 mod structure;
@@ -20,39 +23,39 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Install what the tests and benchmarks need: Debian's packages and a Python environment
+    /// Install what tests and benchmarks need: Debian packages and a Python environment
     Setup,
     /// Install what is missing and run all tests
     Test(test::Options),
-    /// Kill processes at random for some minutes: 100,000 of them
+    /// Kill processes at random, many more than the tests do
     Soak(soak::Options),
-    /// Check the format, the lints and the docs
+    /// Check format, lints and API docs
     Lint,
     /// Print figures on the structure of the code; fail if it breaks a rule
     Structure(structure::Options),
     /// Take a free lock, for `structure --calls`
     #[command(hide = true)]
     FreeLock,
-    /// Compile each crate with the least version of Rust that it declares
+    /// Compile each crate with the oldest version of Rust that it declares
     Minimum(minimum::Options),
-    /// Verify what PLATFORM.md says of other systems, processors and file systems
+    /// Test other systems, processors and file systems, as PLATFORM.md describes them
     Platforms(platforms::Options),
-    /// Build the command and install it, with man pages and completions
+    /// Build the command and install it with man pages and completions
     Install(install::Options),
-    /// Measure lockfast against its peers; the report is in target/bench
+    /// Compare lockfast with its peers and write a report to target/bench
     Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup(),
-        Task::Test(options) => test::run(&options),
+        Task::Test(options) => counting_skips(|| test::run(&options)),
         Task::Soak(options) => soak::run(&options),
         Task::Lint => lint::run(),
         Task::Structure(options) => structure::run(&options),
         Task::FreeLock => structure::calls::run(),
-        Task::Minimum(options) => minimum::run(&options),
-        Task::Platforms(options) => platforms::run(&options),
+        Task::Minimum(options) => counting_skips(|| minimum::run(&options)),
+        Task::Platforms(options) => counting_skips(|| platforms::run(&options)),
         Task::Install(options) => install::run(&options),
         Task::Bench(options) => bench::run(&options),
     };
@@ -63,6 +66,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs tests, then prints those that were skipped.
+fn counting_skips(tests: impl FnOnce() -> step::Outcome) -> step::Outcome {
+    skips::begin()?;
+    let done = tests();
+    step::both(done, skips::report())
 }
 
 fn setup() -> step::Outcome {

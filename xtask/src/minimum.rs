@@ -1,6 +1,6 @@
-//! The least version of Rust that each crate declares (`rust-version`), tried with a compiler of that version.
+//! Compiles each crate with the oldest Rust that it declares (`rust-version`).
 //!
-//! A version for which there is no compiler is left out by name, and counted.
+//! A version for which there is no compiler is skipped.
 
 mod compiler;
 
@@ -11,20 +11,19 @@ use serde_json::Value;
 
 use compiler::Compiler;
 
+use crate::skips;
 use crate::step::{self, Failure, Outcome, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Install nothing; versions of which there is no compiler here are left out
+    /// Install nothing; skip the versions for which there is no compiler here
     #[arg(long)]
     pub(crate) no_setup: bool,
 }
 
-/// Compiles every crate of the workspace with the oldest compiler that it promises to work with.
 pub(crate) fn run(options: &Options) -> Outcome {
     let packages = Packages::read()?;
     packages.compare_with_dependencies()?;
-    let (mut checked, mut left_out) = (0, 0);
     for (version, crates) in packages.by_version() {
         let names = crates.join(", ");
         match Compiler::find(&version, !options.no_setup) {
@@ -33,15 +32,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
                     check(name, &compiler)?;
                 }
                 println!("minimum Rust {version}: checked: {names}");
-                checked += crates.len();
             }
             Err(Failure(why)) => {
-                println!("minimum Rust {version}: left out: {names}: {why}");
-                left_out += crates.len();
+                let reason = format!("{names} can't be compiled: {why}");
+                skips::skip(&format!("minimum::{version}"), &reason)?;
             }
         }
     }
-    println!("minimum Rust: {checked} crates checked, {left_out} left out");
     Ok(())
 }
 
@@ -57,14 +54,14 @@ fn check(name: &str, compiler: &Compiler) -> Outcome {
     step::run(&mut check("--no-default-features"))?;
     step::run(&mut check("--all-features"))?;
     if name == "lockfast" {
-        // The side for platforms without locks.
+        // The library for platforms without locks.
         let flags = "--cfg lockfast_unsupported";
         step::run(check("--no-default-features").env("RUSTFLAGS", flags))?;
     }
     Ok(())
 }
 
-/// The packages of the workspace and all that they are built from.
+/// The packages of the workspace and their dependencies.
 struct Packages {
     metadata: Value,
 }
@@ -78,7 +75,7 @@ impl Packages {
         Ok(Self { metadata })
     }
 
-    /// The names of the workspace's crates, by the version that they declare.
+    /// Returns the names of the workspace's crates by declared version.
     fn by_version(&self) -> BTreeMap<String, Vec<&str>> {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         let packages = self.packages();
@@ -90,7 +87,7 @@ impl Packages {
         all
     }
 
-    /// Fails if a crate declares less than a crate that it is built from, which needs no compiler to be seen.
+    /// Fails if a crate declares an older version than one of its dependencies. This needs no compiler.
     fn compare_with_dependencies(&self) -> Outcome {
         let packages = self.packages();
         for member in self.members() {
@@ -111,7 +108,7 @@ impl Packages {
         Ok(())
     }
 
-    /// The crates that this one is built from, without those that only its tests need.
+    /// Returns the dependencies of a crate, without those of its tests.
     fn built_from<'a>(&'a self, member: &'a str) -> HashSet<&'a str> {
         let nodes = array(&self.metadata["resolve"]["nodes"]);
         let nodes: HashMap<_, _> = nodes.map(|node| (text(&node["id"]), node)).collect();
@@ -141,7 +138,7 @@ impl Packages {
     }
 }
 
-/// A version in numbers, so that 1.9 is less than 1.85; a crate that declares none has the least.
+/// Splits a version into numbers, so that 1.9 is less than 1.85. No version is the least.
 fn numbers(version: &str) -> Vec<u32> {
     let parts = version.split('.').map_while(|part| part.parse().ok());
     let mut numbers: Vec<_> = parts.collect();

@@ -1,7 +1,7 @@
-//! What PLATFORM.md says of systems, processors and file systems, verified on a Debian machine.
+//! Tests of other systems, processors and file systems, on a Debian machine.
 //!
-//! Everything is made from Debian's packages, in a folder below `target` and in the user's cache; what
-//! is there already is used again.
+//! Everything comes from Debian packages. It is kept in a folder below `target` and in the user's cache, and
+//! used again by the next run.
 
 pub(crate) mod cache;
 mod check;
@@ -23,44 +23,44 @@ use crate::step::{self, Outcome};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What to verify; everything, unless said otherwise
+    /// Parts to test; all by default
     #[arg(value_name = "NAME")]
     parts: Vec<Part>,
 
-    /// What CI verifies on each push
+    /// Test what CI tests on each push
     #[arg(long, conflicts_with = "parts")]
     ci: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Only make the compiler that the others use
+    /// Only install the compiler that the other parts use
     Toolchain,
-    /// Types and lints on other systems and processors
+    /// Check types and lints for other systems and processors
     Check,
-    /// musl: built and run
+    /// Build for musl and run
     Musl,
-    /// 64 bits of ARM: built, and run by an emulator
+    /// Build for 64-bit ARM and run in an emulator
     Aarch64,
-    /// 32 bits of ARM: built, and run by an emulator
+    /// Build for 32-bit ARM and run in an emulator
     Armv7,
-    /// IBM Z, which has the other order of bytes: built, and run by an emulator
+    /// Build for IBM Z, which is big-endian, and run in an emulator
     S390x,
-    /// 32 bits of x86: built and run
+    /// Build for 32-bit x86 and run
     I686,
-    /// Windows: built, and run by Wine
+    /// Build for Windows and run in Wine
     Windows,
-    /// macOS and FreeBSD: linked
+    /// Link for macOS and FreeBSD
     Linked,
-    /// File systems of this machine
+    /// Test on the file systems of this machine
     Local,
-    /// NFS 3, 4.0 and 4.2, with kernels of their own
+    /// Test on NFS 3, 4.0 and 4.2, in virtual machines
     Nfs,
-    /// SMB, with kernels of their own
+    /// Test on SMB, in virtual machines
     Smb,
 }
 
-/// In the order in which they are quickest to fail.
+/// Ordered so that the quickest failures come first.
 const ALL: [Part; 11] = [
     Part::Local,
     Part::Check,
@@ -119,21 +119,21 @@ impl Part {
         match self {
             Self::Toolchain => Toolchain::install().map(drop),
             Self::Check => check::run(in_ci),
-            Self::Musl => linked::test_musl(),
+            Self::Musl => linked::test_musl(in_ci),
             Self::Aarch64 => processors::test(&processors::AARCH64, in_ci),
             Self::Armv7 => processors::test(&processors::ARMV7, in_ci),
             Self::S390x => processors::test(&processors::S390X, in_ci),
             Self::I686 => processors::test(&processors::I686, in_ci),
-            Self::Windows => windows::run(),
+            Self::Windows => windows::run(in_ci),
             Self::Linked => linked::link(),
-            Self::Local => local::run(),
+            Self::Local => local::run(in_ci),
             Self::Nfs => guests::nfs(),
             Self::Smb => guests::smb(),
         }
     }
 }
 
-/// Where everything is that is made for this clone.
+/// The folder of everything that is made for this clone.
 fn folder() -> PathBuf {
     step::target().join("platforms")
 }

@@ -1,4 +1,4 @@
-//! What is tested with, or made by, packages of Python, in environments of their own.
+//! Python environments: for the tests, for the Python package, and for the linker.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::process::Command;
 
 use crate::step::{self, Failure, Outcome};
 
-/// Makes the environment of the tests anew unless it has what is required.
+/// Creates the environment of the tests unless it has what is required.
 pub(crate) fn install() -> Outcome {
     make(&environment(), REQUIREMENTS)
 }
 
-/// Makes an environment anew unless it has what that file requires.
+/// Creates an environment unless it has what that file requires.
 pub(crate) fn make(environment: &Path, requirements: &str) -> Outcome {
     if has(environment, requirements) {
         return Ok(());
@@ -28,25 +28,47 @@ pub(crate) fn make(environment: &Path, requirements: &str) -> Outcome {
         .map_err(|error| Failure(format!("cannot write {}: {error}", installed.display())))
 }
 
-/// Its interpreter, if it is there.
+/// Names the interpreter for tests in Rust that need programs in Python, if it exists.
+pub(crate) fn name_interpreter(tests: &mut Command) {
+    if let Some(interpreter) = interpreter() {
+        tests.env("LOCKFAST_TEST_PYTHON", interpreter);
+    }
+}
+
+/// The interpreter of the tests' environment, if it exists.
 pub(crate) fn interpreter() -> Option<PathBuf> {
     let interpreter = environment().join("bin/python");
     interpreter.exists().then_some(interpreter)
 }
 
-/// Is everything there that the tests require?
+/// Whether the environment has everything that the tests require.
 pub(crate) fn is_complete() -> bool {
     has(&environment(), REQUIREMENTS)
 }
 
-/// Builds the package as its users get it, and installs it there.
-pub(crate) fn install_package() -> Outcome {
+/// How much the package is optimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// For tests: in a fraction of the time.
+    Fast,
+    /// For users.
+    Shipped,
+}
+
+/// Builds the package and installs it there.
+pub(crate) fn install_package(how: Build) -> Outcome {
     let wheels = step::target().join("wheels");
     if wheels.exists() {
         fs::remove_dir_all(&wheels)
             .map_err(|error| Failure(format!("cannot remove {}: {error}", wheels.display())))?;
     }
     let mut build = program("maturin");
+    if how == Build::Fast {
+        build
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    }
     build.args(["build", "--release", "--manifest-path"]);
     build.arg(package().join("Cargo.toml"));
     build
@@ -59,16 +81,24 @@ pub(crate) fn install_package() -> Outcome {
     step::run(install.arg(&wheels).arg("lockfast"))
 }
 
-/// Checks and tests the package that is installed there.
-pub(crate) fn test() -> Outcome {
+/// Checks the style and the types of the installed package.
+pub(crate) fn check() -> Outcome {
     lint()?;
-    check_types()?;
-    let mut tests = program("pytest");
-    tests.env("LOCKFAST_COMMAND", step::target().join("debug/lockfast"));
-    step::run_in(&package(), tests.arg("--quiet"))
+    check_types()
 }
 
-/// Format and lints.
+/// Tests the installed package; `quickly` leaves out the tests of fasteners.
+pub(crate) fn test(quickly: bool) -> Outcome {
+    let mut tests = program("pytest");
+    tests.env("LOCKFAST_COMMAND", step::target().join("debug/lockfast"));
+    tests.args(["--quiet", "-r", "s"]);
+    if quickly {
+        tests.args(["--ignore", "tests/test_dropin_suite.py"]);
+    }
+    step::run_in(&package(), &mut tests)
+}
+
+/// Checks format and lints.
 fn lint() -> Outcome {
     let scripts = step::root().join("crates/lockfast/benches/peers/python");
     for task in [["check", "--quiet"], ["format", "--check"]] {
@@ -80,7 +110,7 @@ fn lint() -> Outcome {
     Ok(())
 }
 
-/// The stubs: that they are right, complete, and of use.
+/// Checks that the stubs are right, complete, and usable.
 fn check_types() -> Outcome {
     let usage = package().join("tests/typed_usage.py");
     let mut strict = program("mypy");
@@ -91,11 +121,11 @@ fn check_types() -> Outcome {
     complete.args(["lockfast._lockfast", "lockfast._decorators", "--allowlist"]);
     step::run(complete.arg(package().join("tests/stubtest.txt")))?;
     step::run(pyright()?.arg(usage))?;
-    // Of all that can be reached from outside.
+    // All names that users can reach.
     step::run(pyright()?.args(["--verifytypes", "lockfast", "--ignoreexternal"]))
 }
 
-/// It looks into the environment of whichever `python` comes first.
+/// Pyright for the tests' environment: it examines that of the first `python` in the path.
 fn pyright() -> Result<Command, Failure> {
     let own = environment().join("bin");
     let others = std::env::var_os("PATH").unwrap_or_default();
@@ -121,7 +151,7 @@ fn has(environment: &Path, requirements: &str) -> bool {
         && environment.join("bin/python").exists()
 }
 
-/// A copy of what was required when it was made.
+/// A copy of the requirements that the environment was created from.
 fn installed(environment: &Path) -> PathBuf {
     environment.join("requirements.txt")
 }

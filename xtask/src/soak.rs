@@ -3,10 +3,11 @@
 use clap::Args;
 
 use crate::step::{self, Outcome, cargo};
+use crate::test::EXPLORED;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Number of processes to kill; each mixture kills a hundredth of it
+    /// Number of processes that the chaos tests kill together; each mixture kills a hundredth of it
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     kills: u32,
 }
@@ -17,5 +18,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         soak.args(["--test", "processes", "--", tests]);
         step::run(soak.env("LOCKFAST_KILLS", options.kills.to_string()))?;
     }
-    Ok(())
+    // The models that take minutes.
+    let mut models = cargo(&["test", "--release", "--package", "lockfast"]);
+    step::run(models.args(["--lib", "--", "--ignored", EXPLORED]))
 }

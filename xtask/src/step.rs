@@ -1,14 +1,16 @@
-//! One command that must succeed, shown before it runs.
+//! Commands that must succeed. Each is shown before it runs.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Done, or why not.
+use crate::skips;
+
+/// Success, or the reason of a failure.
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// What went wrong, for the person at the terminal.
+/// A message for the user.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
 
@@ -29,6 +31,7 @@ pub(crate) fn run_in(directory: &Path, command: &mut Command) -> Outcome {
     println!("\n$ {shown}");
     let status = command
         .current_dir(directory)
+        .env(skips::LOG, skips::log())
         .status()
         .map_err(|error| Failure(format!("cannot start `{shown}`: {error}")))?;
     if status.success() {
@@ -38,7 +41,7 @@ pub(crate) fn run_in(directory: &Path, command: &mut Command) -> Outcome {
     }
 }
 
-/// What a command prints that must succeed; it is not shown.
+/// Returns the output of a command that must succeed. The command is not shown.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     let shown = show(command);
     let output = command
@@ -53,12 +56,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
         .map_err(|_| Failure(format!("`{shown}` prints something else than text")))
 }
 
-/// What could not be done with that file or directory, and why.
+/// Returns the failure of an operation on a file or directory.
 pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure(format!("cannot {what} {}: {error}", path.display()))
 }
 
-/// What went wrong in either, or both.
+/// Returns the failures of both, in one.
 pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
     match (one, other) {
         (Err(Failure(one)), Err(Failure(other))) => Err(Failure(format!("{one}\n{other}"))),
@@ -66,7 +69,7 @@ pub(crate) fn both(one: Outcome, other: Outcome) -> Outcome {
     }
 }
 
-/// Cargo, the one that runs this.
+/// Returns a command of the Cargo that runs this program.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
@@ -79,7 +82,7 @@ pub(crate) fn root() -> PathBuf {
     own.parent().expect("xtask is a member").to_path_buf()
 }
 
-/// Where everything goes that is built.
+/// The folder of everything that is built.
 pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => root().join(directory),
@@ -90,7 +93,8 @@ pub(crate) fn target() -> PathBuf {
 fn show(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
-        let value = value.unwrap_or_default().to_string_lossy();
+        let Some(value) = value else { continue };
+        let value = value.to_string_lossy();
         words.push(format!("{}='{value}'", name.to_string_lossy()));
     }
     let program = PathBuf::from(command.get_program());

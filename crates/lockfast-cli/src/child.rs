@@ -10,7 +10,6 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
 use signal_hook::consts::{SIGALRM, SIGCHLD};
 
 use self::children::Children;
@@ -25,7 +24,8 @@ pub(crate) use self::signals::{PASSED_ON, Signals};
 /// reach the command twice, which is better than not at all.
 const SHORT: Duration = Duration::from_millis(10);
 
-/// Runs the command until it ends or its time limit expires.
+/// Runs the command until it ends or its time limit expires. With `dies_with_parent` the kernel kills it
+/// when this process ends.
 ///
 /// # Errors
 ///
@@ -34,16 +34,15 @@ pub(crate) fn run(
     command: &mut Command,
     signals: &mut Signals,
     limit: Option<&Limit>,
+    dies_with_parent: bool,
 ) -> io::Result<Exit> {
     if limit.is_some_and(Limit::is_of_group) {
         sys::lead_group()?;
     }
-    sys::let_through_for(command, limit.is_some())?;
-    sys::start_with_ignored(command, signals.ignored());
-    let started = command.spawn()?;
-    let pid = started.id().try_into().expect("pids are positive");
+    let mask = sys::let_through(limit.is_some())?;
+    let command = signals.start(mask, dies_with_parent).spawn(command)?;
     let mut child = Running {
-        children: Children::new(Pid::from_raw(pid)),
+        children: Children::new(command),
         countdown: limit.map(Countdown::start),
     };
     // A signal that arrived before the command existed did not reach it, not even one from the

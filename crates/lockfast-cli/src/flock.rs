@@ -244,8 +244,8 @@ impl Flock {
         }
         let mut command = Command::new(program);
         command.args(arguments);
-        sys::start_with_default(&mut command, Signal::SIGCHLD);
         if self.call.no_fork {
+            sys::start_with_default(&mut command, Signal::SIGCHLD);
             drop(mortality);
             let error = command.exec();
             return self.not_executed(program, &error);
@@ -254,7 +254,7 @@ impl Flock {
             Ok(mut signals) => {
                 drop(mortality);
                 signals.start_with_default(Signal::SIGCHLD);
-                child::run(&mut command, &mut signals, None)
+                child::run(&mut command, &mut signals, None, false)
             }
             Err(error) => return self.no_signals(&error),
         };

@@ -20,6 +20,11 @@ mod processes;
 )]
 mod sentinel;
 mod signals;
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    path = "sys/start_by_fork.rs"
+)]
+mod start;
 mod terminal;
 mod users;
 
@@ -32,15 +37,16 @@ pub(crate) use self::float::float;
 pub(crate) use self::inherited::{Inherited, let_go};
 pub(crate) use self::obstacle::obstacle;
 pub(crate) use self::processes::{
-    ancestors, become_command, is_for_shell, kill_with_parent, lead_group, leave_group, reap,
+    ancestors, become_command, is_for_shell, lead_group, leave_group, reap,
 };
 pub(crate) use self::sentinel::Sentinel;
 #[cfg(feature = "top")]
 pub(crate) use self::signals::suspend;
 pub(crate) use self::signals::{
-    before_being_ended, begin_to_catch, die_of, ignore_unless_caught, is_ignored, let_through_for,
-    ring_after, start_with_default, start_with_ignored,
+    before_being_ended, begin_to_catch, die_of, ignore_unless_caught, is_ignored, let_through,
+    ring_after, start_with_default,
 };
+pub(crate) use self::start::Start;
 pub(crate) use self::terminal::{columns, is_in_foreground};
 pub(crate) use self::users::user_name;
 

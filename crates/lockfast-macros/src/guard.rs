@@ -126,8 +126,8 @@ fn take(
             quote_spanned!(span=> #lock::#method(#reference, timeout))
         }
         (WaitLimit::For(..), Some(_)) => {
-            let function = name(&format!("{verb}_within"));
-            quote_spanned!(span=> #library::macro_support::#function(#reference, timeout).await)
+            let method = name(&format!("{verb}_async_for"));
+            quote_spanned!(span=> #lock::#method(#reference, timeout).await)
         }
     }
 }

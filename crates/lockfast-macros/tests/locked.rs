@@ -144,7 +144,7 @@ fn without_a_path_the_function_has_a_lock_of_its_own() {
         #[lockfast::locked(timeout = "1m")]
         pub(super) fn of_its_own() -> lockfast::Result<bool> {
             let name = "lockfast-macros::locked::one::of_its_own";
-            Ok(lockfast::named(name)?.try_lock().is_err())
+            Ok(lockfast::Lock::named(name)?.try_lock().is_err())
         }
     }
     mod other {
@@ -172,14 +172,14 @@ fn a_name_may_be_given() {
     #[locked(name = format!("{prefix}-{}", std::process::id()))]
     fn named(prefix: &str) -> bool {
         let name = format!("lockfast-test-attribute-{}", std::process::id());
-        let lock = lockfast::named(name).expect("a lock");
+        let lock = lockfast::Lock::named(name).expect("a lock");
         let held = lock.try_lock().is_err();
         std::fs::remove_file(lock.path()).expect("removed");
         held
     }
     #[locked(name = "lockfast-test-attribute")]
     fn literal() -> bool {
-        let lock = lockfast::named("lockfast-test-attribute").expect("a lock");
+        let lock = lockfast::Lock::named("lockfast-test-attribute").expect("a lock");
         lock.try_lock().is_err()
     }
     assert!(named("lockfast-test-attribute"));

@@ -98,7 +98,7 @@ handle_methods!(
         /// Returns the number of free permits, which may be out of date at once.
         fn available(&self, py: Python<'_>) -> PyResult<u32> {
             let opened = self.handle.get()?;
-            let available = opened.holding.run(py, || opened.lock.available());
+            let available = opened.holding.run(py, || opened.lock.available_permits());
             available.map_err(|error| errors::raised(py, error))
         }
 

@@ -9,7 +9,22 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import skips
 from stage import PATIENCE, Actor
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    skips.judge(f"{item.path.name}::{item.name}", report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    skips.judge(collector.path.name, report)
+    return report
 
 
 @pytest.fixture

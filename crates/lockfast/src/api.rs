@@ -3,7 +3,11 @@
 pub mod binding_support;
 pub mod command_support;
 pub(crate) mod conversion;
+pub mod engine;
+pub(crate) mod files;
+mod forms;
 pub(crate) mod group;
+mod guard;
 pub(crate) mod lock;
 #[cfg(feature = "macros")]
 pub mod macro_support;

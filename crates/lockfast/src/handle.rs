@@ -12,7 +12,6 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-#[cfg(feature = "macros")]
 use std::time::Instant;
 
 use crate::file::identity;
@@ -153,7 +152,7 @@ impl Handle {
         let (mut turn, parcel) = process.queue.try_enter_again(mode, thread)?;
         let file = parcel.file();
         let is_locked = self.must_allow(file, mode).is_ok()
-            && matches!(file.attempt(Goal::Enter(mode)), Ok(true));
+            && matches!(file.try_acquire(Goal::Enter(mode)), Ok(true));
         if is_locked && matches!(self.is_current(file, false), Ok(true)) {
             if let Ok(entry) = self.begin_record(file, mode) {
                 process.held.store(true, Ordering::Relaxed);
@@ -183,7 +182,6 @@ impl Handle {
     }
 
     /// The same until that instant at most. A task has no clock, so a helper thread does all of the wait.
-    #[cfg(feature = "macros")]
     pub(crate) async fn acquire_async_until(
         self: &Arc<Self>,
         mode: Mode,
@@ -296,7 +294,7 @@ impl Handle {
     fn join(&self, turn: &Turn<'_, LockFile>, mode: Mode) -> Result<Option<Arc<LockFile>>> {
         let file = turn.value().expect("those inside share it");
         self.must_allow(file, mode)?;
-        match file.attempt(Goal::Join(mode)) {
+        match file.try_acquire(Goal::Join(mode)) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             // To be opened again, once those inside have left.
@@ -332,7 +330,7 @@ impl Handle {
                 None => self.reopen(turn, wait).await?,
             };
             self.must_allow(&file, mode)?;
-            let locked = match wait.attempt(|| file.attempt(goal)) {
+            let locked = match wait.attempt(|| file.try_acquire(goal)) {
                 Ok(locked) => locked,
                 Err(error) if voids < MAX_VOIDS && file.is_void(&error) => {
                     voids += 1;
@@ -405,7 +403,7 @@ impl Handle {
         if mode == Mode::Upgradable && !file.converts() {
             return Err(self.unsupported(Operation::Lock));
         }
-        if mode != Mode::Read && !file.can_be_alone() {
+        if mode != Mode::Read && !file.can_lock_exclusively() {
             return Err(Error::new(
                 &self.path,
                 Operation::Lock,

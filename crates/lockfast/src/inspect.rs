@@ -1,4 +1,4 @@
-//! Who holds which lock, and who waits: for a path or for the whole machine.
+//! Finds the holders and waiters of locks: of one file or of the whole machine.
 //!
 //! It shows the locks of lockfast and those of all other programs (flock(1), fasteners, Java, dpkg,
 //! cargo, ...), costs the holders nothing, and neither takes nor tries a lock. With the feature
@@ -27,24 +27,23 @@
 //! # #[cfg(not(target_os = "linux"))] fn main() {}
 //! ```
 //!
-//! # What a report is worth
+//! # Reports are snapshots
 //!
-//! Locks come and go while the kernel's tables are read, so a report is a picture of a moment that
-//! may be over. Do not decide by it whether to go on: take the lock, with
-//! [`try_lock`](crate::Lock::try_lock).
+//! Locks come and go while the kernel's tables are read, so a report is a picture of a moment that may be
+//! over. Do not use it to decide whether to go on: take the lock, with [`try_lock`](crate::Lock::try_lock).
 //!
 //! # Platform-specific behaviour
 //!
-//! On Linux and Android, from `/proc`. What is not shown to users without privileges and in containers is
-//! in [`Incomplete`].
+//! On Linux and Android, a report is read from `/proc`. [`Incomplete`] has the reasons why users without
+//! privileges and processes in containers may not see everything.
 //!
-//! On Windows less can be known. The Restart Manager tells who has a file open ([`Report::openers`]);
-//! nothing tells who of them has a lock. That somebody has the lock alone shows, because then a byte of
-//! the file can't be read; a shared lock does not. So a report says *held*, *free* if nobody has the file
-//! open, or neither. The holder is named if nobody else has the file open, or by its owner record. There
-//! is no report of the whole machine, and no deadlock is found.
+//! Windows reports less. The Restart Manager names the processes that have a file open
+//! ([`Report::openers`]), but nothing says which of them holds a lock. An exclusive lock shows, because a byte
+//! of the file can't be read then; a shared lock does not. So a report says *held*, or *free* if nobody has
+//! the file open, or neither. The holder is named if no other process has the file open, or by its owner
+//! record. There is no report of the whole machine, and no deadlock is found.
 //!
-//! Elsewhere it is an error with [`is_unsupported`](crate::Error::is_unsupported).
+//! On other systems it is an error with [`is_unsupported`](crate::Error::is_unsupported).
 
 #![cfg_attr(
     any(

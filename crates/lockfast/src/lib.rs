@@ -17,9 +17,8 @@
 //! # }
 //! ```
 //!
-//! [`Lock`] keeps everybody else out, [`RwLock`] lets readers in together, [`ReentrantLock`] may be
-//! taken again by its thread, [`Semaphore`] has a number of permits, and [`lock_all`] takes several
-//! locks together.
+//! [`Lock`] is exclusive, [`RwLock`] admits readers together, [`ReentrantLock`] can be taken again by its thread,
+//! [`Semaphore`] admits up to N holders, and [`lock_all`] takes several locks together.
 //! All of them may use the same path: an exclusive holder keeps readers and permits out, and readers
 //! and permits keep each other out.
 //!
@@ -32,26 +31,34 @@
 //! * **Threads** of one process keep each other out too, first come, first served.
 //! * **No deadlock goes unnoticed** in a thread that would wait for itself.
 //! * **Lock files that were deleted, replaced or renamed** are noticed by the next acquire, which takes
-//!   the lock of the file that is at the path now. Whoever deletes the file while the lock is held lets
-//!   the next one in; [`LockGuard::is_current`] tells.
+//!   the lock of the file that is at the path now. A program that deletes the file while the lock is held lets
+//!   the next one in; [`LockGuard::is_current`] detects that.
 //! * **Nothing is harmed**: no truncation, no symbolic link followed, no FIFO or device opened.
 //!
 //! Locks are advisory: they keep out programs that ask for them, with the same kind of lock (see
-//! [`Protocol`]). A network file system is as good as its lock manager. What holds on which platform is
-//! in PLATFORM.md.
+//! [`Protocol`]). A network file system is as good as its lock manager. PLATFORM.md, in the
+//! repository, lists the behaviour on each platform.
+//!
+//! The primitives are written over an [engine]: files here, other systems in crates of their own.
+//!
+//! # Rust version
+//!
+//! Rust 1.85 or later. A minor release may raise it, with a line in the changelog.
+//!
+//! # Dependencies
 //!
 //! Without features the crate depends on nothing but the interface to the system: the crate `libc`, on
 //! Windows `windows-sys`.
 //!
 //! # Features
 //!
-//! `tracing` tells subscribers of the `tracing` crate of waits, acquires and releases, with path,
+//! `tracing` reports waits, acquires and releases to subscribers of the `tracing` crate, with path,
 //! mode, the time waited and the holder if it is known: each wait is a span named `wait`, and it and
 //! its end are events at the level `DEBUG`; acquires without a wait, and releases, are events at
 //! `TRACE`. It is off by default and then costs nothing.
 //!
-//! `inspect` adds the module of that name: who holds which lock of the machine, who waits, and which
-//! processes wait for each other in a circle. It is off by default.
+//! `inspect` adds the module of that name: holders and waiters of all locks of the machine, and processes that
+//! wait for each other in a circle. It is off by default.
 //!
 //! `macros` adds the attributes `#[lockfast::locked]`, `#[lockfast::read_locked]` and
 //! `#[lockfast::write_locked]`, which run a whole function under a lock. It is off by default.
@@ -70,9 +77,11 @@ mod types;
 mod wait;
 
 pub use api::conversion::ConversionError;
+pub use api::engine;
+pub use api::engine::HoldState;
 pub use api::group::{
-    Guards, Member, MemberGuard, lock_all, lock_all_async, try_lock_all, try_lock_all_for,
-    try_lock_all_until,
+    Guards, Member, MemberGuard, lock_all, lock_all_async, lock_all_async_for,
+    lock_all_async_until, try_lock_all, try_lock_all_for, try_lock_all_until,
 };
 pub use api::lock::{Lock, LockGuard};
 #[cfg(feature = "macros")]
@@ -97,24 +106,3 @@ pub use types::resource::Resource;
 pub use types::scope::Scope;
 pub use types::verify::Verify;
 pub use types::waiting::Waiting;
-
-/// Opens the exclusive lock with that name, which the user's processes share.
-///
-/// The same as [`Lock::named`].
-///
-/// # Errors
-///
-/// As [`Lock::named`].
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), lockfast::Error> {
-/// let guard = lockfast::named("lockfast-docs-nightly")?.lock()?;
-/// # drop(guard);
-/// # Ok(())
-/// # }
-/// ```
-pub fn named(name: impl AsRef<str>) -> Result<Lock> {
-    Lock::named(name)
-}

@@ -17,8 +17,6 @@ pub(crate) mod linger;
 pub(crate) mod model;
 mod part;
 pub(crate) mod permits;
-#[cfg(test)]
-mod pieces;
 pub(crate) mod plan;
 pub(crate) mod tag;
 pub(crate) mod tickets;
@@ -74,3 +72,6 @@ pub enum Protocol {
     /// kinds lock: it works together with all of them.
     Both,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
-//! Compilers of old versions: rustup's, or those in Debian's packages.
+//! Old compilers, from rustup or from Debian packages.
 //!
-//! Debian's packages are unpacked into the cache, not installed, so that they do not replace any other Rust.
+//! Packages are unpacked into the cache, not installed, so that they do not replace any other Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use crate::step::{self, Failure};
 #[derive(Debug)]
 pub(super) struct Compiler {
     program: PathBuf,
-    /// The directory of its libraries, if the system does not find them by itself.
+    /// The directory of the libraries, unless the system finds them by itself.
     libraries: Option<PathBuf>,
 }
 
 impl Compiler {
-    /// Finds one of that version, or fails with the reason why there is none.
+    /// Finds a compiler of that version, or fails with the reason why there is none.
     ///
-    /// Unless `may_install` is set, only those are found that are on this machine already.
+    /// Unless `may_install` is set, the compiler must be on this machine already.
     pub(super) fn find(version: &str, may_install: bool) -> Result<Self, Failure> {
         let compiler = match of_rustup(version) {
             Some(compiler) => compiler,
@@ -36,13 +36,13 @@ impl Compiler {
         }
     }
 
-    /// Has Cargo compile with it.
+    /// Makes Cargo use this compiler.
     pub(super) fn prepare(&self, command: &mut Command) {
         self.find_libraries(command);
         command
             .env("RUSTC", &self.program)
             .env_remove("RUSTUP_TOOLCHAIN")
-            // The package for Python is an extension for the stable ABI, which takes no interpreter.
+            // The Python package uses the stable ABI, which needs no interpreter.
             .env("PYO3_NO_PYTHON", "1")
             .env("PYO3_BUILD_EXTENSION_MODULE", "1");
     }
@@ -62,7 +62,7 @@ impl Compiler {
     }
 }
 
-/// The toolchain of that version that rustup has installed.
+/// Returns rustup's toolchain of that version, if it is installed.
 fn of_rustup(version: &str) -> Option<Compiler> {
     let list = Command::new("rustup").args(["toolchain", "list"]).output();
     let list = String::from_utf8(list.ok()?.stdout).ok()?;
@@ -79,7 +79,7 @@ fn of_rustup(version: &str) -> Option<Compiler> {
     })
 }
 
-/// The compiler of that version in Debian's packages.
+/// Returns the compiler of that version from Debian packages.
 fn of_debian(version: &str, may_install: bool) -> Result<Compiler, Failure> {
     let directory = cache::folder()?.join(format!("rust-{version}"));
     let complete = directory.join("complete");
@@ -89,7 +89,7 @@ fn of_debian(version: &str, may_install: bool) -> Result<Compiler, Failure> {
             return Err(Failure(why.to_owned()));
         }
         let making = cache::alone()?;
-        // Another run may have made it meanwhile.
+        // Another run may have unpacked it meanwhile.
         if !complete.exists() {
             unpack(version, &directory)?;
             fs::write(&complete, version)
@@ -114,7 +114,7 @@ fn unpack(version: &str, directory: &Path) -> Result<(), Failure> {
             fs::remove_dir_all(directory)
                 .map_err(|error| step::failed("remove", directory, &error))?;
         }
-        // The compiler's own library has the version in its name; it needs the code generator.
+        // The package of the compiler's library has the version in its name, and depends on the code generator.
         let own = format!("{library}-{version}");
         let generator = debian::dependency(&own, "libllvm")?;
         let packages = [
@@ -130,10 +130,10 @@ fn unpack(version: &str, directory: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Packages of compilers, and how the names of the packages of their libraries begin.
+/// Packages of compilers, with the beginning of the names of their libraries' packages.
 const FAMILIES: [(&str, &str); 2] = [("rustc", "libstd-rust"), ("rustc-web", "libstd-rust-web")];
 
-/// The directory that has the compiler's own library, and that of its code generator.
+/// Returns the directory of the libraries of the compiler and its code generator.
 fn libraries(directory: &Path) -> Result<PathBuf, Failure> {
     let all = directory.join("usr/lib");
     let fail = |error| step::failed("read", &all, &error);

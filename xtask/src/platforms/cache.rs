@@ -1,8 +1,7 @@
-//! What takes long to make and is the same for all clones of the repository: the compiler, the linker,
-//! and what CI builds of other people's code. A machine that has none of it makes it.
+//! The cache for all clones of the repository: the compiler, the linker, and third-party code that CI has built.
 //!
-//! Several runs may use it at once. What is made once is made by one of them under a lock, and then
-//! not changed any more. What was built is copied, never built in place: two clones have different
+//! Several runs may use it at once. One of them creates an entry, under a lock; after that the entry never
+//! changes. Built code is copied to and from the cache and never built in it, because two clones have different
 //! code under the same names.
 
 use std::collections::HashSet;
@@ -17,7 +16,7 @@ use lockfast::{Options, RwLock, RwLockWriteGuard};
 
 use crate::step::{self, Failure, Outcome};
 
-/// Where it is: in the user's cache.
+/// The folder of the cache.
 pub(crate) fn folder() -> Result<PathBuf, Failure> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let caches = set("XDG_CACHE_HOME").map(PathBuf::from);
@@ -28,14 +27,14 @@ pub(crate) fn folder() -> Result<PathBuf, Failure> {
     })
 }
 
-/// Keeps others from making the same thing until the guard is dropped.
+/// Locks the cache for a run that creates an entry, until the guard is dropped.
 pub(crate) fn alone() -> Result<RwLockWriteGuard, Failure> {
     let lock = lock()?;
     lock.try_write().or_else(|error| {
         if !error.is_contended() {
             return Err(Failure(error.to_string()));
         }
-        println!("another run is making something in the cache: waiting for it");
+        println!("waiting for another run that fills the cache");
         lock.write().map_err(|error| Failure(error.to_string()))
     })
 }
@@ -48,36 +47,33 @@ fn lock() -> Result<RwLock, Failure> {
         .map_err(|error| Failure(error.to_string()))
 }
 
-/// A short name for some content.
+/// Returns a short name for some content.
 pub(super) fn key(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// What was built of other people's code, by that version of the compiler.
+/// Third-party code that one version of the compiler has built.
 #[derive(Debug)]
 pub(super) struct Builds {
     folder: PathBuf,
 }
 
-/// Folders below those of the platforms that Cargo builds in.
+/// Folders that Cargo builds in, below the folder of the platforms.
 const BUILT_IN: [&str; 2] = ["build", "check"];
 
-/// What Cargo needs to use something again.
+/// Folders that Cargo needs to use built code again.
 const KEPT: [&str; 3] = [".fingerprint", "build", "deps"];
 
 impl Builds {
     pub(super) fn of(compiler: &str) -> Result<Self, Failure> {
-        let lock_file = step::root().join("Cargo.lock");
-        let versions =
-            fs::read(&lock_file).map_err(|error| step::failed("read", &lock_file, &error))?;
-        let key = key(&[compiler.as_bytes(), &versions].concat());
-        let folder = folder()?.join(format!("{PREFIX}{key}"));
+        // Not named after Cargo.lock too: a new dependency must not discard the standard libraries.
+        let folder = folder()?.join(format!("{PREFIX}{}", key(compiler.as_bytes())));
         Ok(Self { folder })
     }
 
-    /// Copies it to where nothing is built yet.
+    /// Copies the code to targets for which nothing is built yet.
     pub(super) fn restore(&self) -> Outcome {
         let reading = lock()?.read();
         let reading = reading.map_err(|error| Failure(error.to_string()))?;
@@ -93,7 +89,7 @@ impl Builds {
         Ok(())
     }
 
-    /// Adds what is new, and removes what other versions have built.
+    /// Adds new code, and removes code that other compilers have built.
     pub(super) fn keep(&self) -> Outcome {
         let making = alone()?;
         if !self.folder.exists() {
@@ -115,7 +111,7 @@ impl Builds {
     }
 }
 
-/// What their names begin with.
+/// The beginning of the folders' names.
 const PREFIX: &str = "builds-";
 
 fn remove_others() -> Outcome {
@@ -129,19 +125,19 @@ fn remove_others() -> Outcome {
     Ok(())
 }
 
-/// Copies what is not there yet and not the workspace's own.
+/// Copies entries that are new and do not belong to the workspace.
 fn add(from: &Path, into: &Path) -> Outcome {
     let present: HashSet<_> = names(into)?.into_iter().collect();
     let new = names(from)?.into_iter().filter(|name| {
         let text = name.to_string_lossy();
-        // Programs are tests, all others' code is in libraries.
+        // Programs are tests: third-party code is in libraries.
         let is_program = from.ends_with("deps") && !text.starts_with("lib");
         !present.contains(name) && !is_program && !text.contains("lockfast")
     });
     copy(from, &new.collect::<Vec<_>>(), into)
 }
 
-/// Copies files and folders, with the times by which Cargo knows that they are fresh.
+/// Copies files and folders with their times, by which Cargo knows that they are fresh.
 fn copy(from: &Path, names: &[OsString], into: &Path) -> Outcome {
     if names.is_empty() {
         return Ok(());
@@ -161,7 +157,7 @@ fn copy(from: &Path, names: &[OsString], into: &Path) -> Outcome {
     )))
 }
 
-/// What is in a directory; nothing, if there is none.
+/// Returns the names in a directory; none if there is no directory.
 fn names(directory: &Path) -> Result<Vec<OsString>, Failure> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,

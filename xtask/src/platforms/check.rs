@@ -1,9 +1,9 @@
-//! Types and lints on systems that nothing can be run on here.
+//! Types and lints for systems whose programs can't run here.
 
 use super::toolchain::Toolchain;
 use crate::step::{self, Outcome};
 
-/// Systems for which all of the workspace is compiled, tests and benchmarks too.
+/// Systems for which the whole workspace is checked, with tests and benchmarks.
 const WHOLE: [&str; 5] = [
     "x86_64-unknown-linux-musl",
     "aarch64-unknown-linux-gnu",
@@ -12,7 +12,7 @@ const WHOLE: [&str; 5] = [
     "s390x-unknown-linux-gnu",
 ];
 
-/// Systems for which the library and the command are: what the tests are made of is not for them.
+/// Systems for which the library and the command are checked: the tests need crates that do not support them.
 const PRODUCTS: [&str; 6] = [
     "x86_64-unknown-freebsd",
     "aarch64-apple-darwin",
@@ -22,10 +22,10 @@ const PRODUCTS: [&str; 6] = [
     "aarch64-linux-android",
 ];
 
-/// Systems without locks of files, for which there is the library alone.
+/// Systems without file locks, for which only the library is checked.
 const LIBRARY: [&str; 1] = ["wasm32-wasip1"];
 
-/// All of them, or those of which nothing is compiled otherwise.
+/// Checks all systems, or only those for which nothing else is compiled.
 pub(super) fn run(only_others: bool) -> Outcome {
     let toolchain = Toolchain::install()?;
     let library = ["--package", "lockfast", "--lib"];
@@ -46,9 +46,9 @@ fn clippy(toolchain: &Toolchain, targets: &[&str], what: &[&str]) -> Outcome {
     for target in targets {
         clippy.args(["--target", target]);
     }
-    // Nothing is linked, so of C nothing needs to be compiled, for which there is no compiler.
+    // There are no C compilers for these targets; nothing is linked, so none is needed.
     clippy.env("TARGET_CC", "true").env("TARGET_AR", "true");
     clippy.args(["--", "--deny", "warnings"]);
-    // Where the compiler makes them by hand (OpenBSD, Android) it is told of all, `const` or not.
+    // On OpenBSD and Android this lint complains about thread-locals that are `const` already.
     step::run(clippy.args(["--allow", "clippy::missing_const_for_thread_local"]))
 }

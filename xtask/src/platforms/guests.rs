@@ -1,4 +1,4 @@
-//! Machines in an emulator, with kernels of their own, that share a directory.
+//! Virtual machines that share a directory.
 
 mod image;
 mod machine;

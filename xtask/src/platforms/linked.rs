@@ -1,43 +1,45 @@
-//! musl, built and run; macOS and FreeBSD, linked. By a linker that has the libraries of all of them.
+//! Tests for musl, and programs linked for macOS and FreeBSD, by a linker that has the libraries of all three.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache;
-use super::processors;
 use super::toolchain::Toolchain;
 use crate::step::{self, Failure, Outcome};
+use crate::test::{EXPLORED, FEW_KILLS};
 use crate::{debian, python};
 
-/// What the linker is made of.
+/// The Python packages of the linker.
 const REQUIREMENTS: &str = "xtask/linker-requirements.txt";
 
 const MUSL: &str = "x86_64-unknown-linux-musl";
 
-/// Nothing runs them here; that they link proves that their libraries have what is called.
+/// Targets that nothing here can run. Linking proves that their libraries have the functions that are called.
 const LINKED: [&str; 2] = ["aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
-/// All tests of the library and of the command.
-pub(super) fn test_musl() -> Outcome {
+/// Runs all tests of the library and the command; in CI they kill fewer processes.
+pub(super) fn test_musl(in_ci: bool) -> Outcome {
     let mut tests = musl("test")?;
     tests.args(["--package", "lockfast", "--package", "lockfast-cli"]);
-    step::run(tests.args([
-        "--all-features",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--no-fail-fast",
-        "--",
-        "--skip",
-        processors::MODELS,
-    ]))
+    tests.args(["--all-features", "--lib", "--bins", "--tests"]);
+    if in_ci {
+        // The kernel releases the locks of a killed process, whatever its C library is.
+        tests.env("LOCKFAST_KILLS", FEW_KILLS);
+    }
+    python::name_interpreter(&mut tests);
+    tests.args(["--no-fail-fast", "--", "--skip", EXPLORED]);
+    if in_ci {
+        // Programs in other languages lock the same bytes; a Java machine takes seconds to start.
+        tests.args(["--skip", "java"]);
+    }
+    step::run(&mut tests)
 }
 
-/// The command, static: it runs on any Linux of this processor. Where it is.
+/// Builds the command statically, so that it runs on any Linux, and returns its path.
 pub(super) fn build_static() -> Result<PathBuf, Failure> {
     let mut build = musl("build")?;
-    // Optimised as it is shipped, but in a fraction of the time.
+    // Optimised like a release, in a fraction of the time.
     build
         .args(["--package", "lockfast-cli", "--release"])
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
@@ -46,7 +48,7 @@ pub(super) fn build_static() -> Result<PathBuf, Failure> {
     Ok(static_command())
 }
 
-/// Where that is.
+/// The path of the static command.
 pub(super) fn static_command() -> PathBuf {
     super::folder()
         .join("build")
@@ -54,13 +56,12 @@ pub(super) fn static_command() -> PathBuf {
         .join("release/lockfast")
 }
 
-/// The command, which has all of the library in it. What the tests are made of needs libraries of C for
-/// those systems.
+/// Links the command, which has all of the library in it. The tests need C libraries that are not here.
 pub(super) fn link() -> Outcome {
     for target in LINKED {
         let mut link = cargo("build", target)?;
         link.args(["--package", "lockfast-cli", "--all-features"])
-            // It would take programs that are not here.
+            // These need programs that are not here.
             .env("CARGO_PROFILE_DEV_STRIP", "none")
             .env("CARGO_PROFILE_DEV_SPLIT_DEBUGINFO", "off");
         step::run(&mut link)?;
@@ -70,7 +71,7 @@ pub(super) fn link() -> Outcome {
 
 fn musl(subcommand: &str) -> Result<Command, Failure> {
     let mut command = cargo(subcommand, MUSL)?;
-    // The C library is the linker's: that of the compiler's package is not there.
+    // The compiler's package has no C library; the linker's is used.
     let flags = "-Clink-self-contained=no";
     command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", flags);
     Ok(command)
@@ -89,7 +90,7 @@ fn cargo(subcommand: &str, target: &str) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Makes it, unless it is there; where it is.
+/// Installs the linker unless it is there, and returns its folder.
 fn install_linker() -> Result<PathBuf, Failure> {
     debian::require_python()?;
     let path = step::root().join(REQUIREMENTS);

@@ -1,17 +1,18 @@
-//! Other processors: built, and run by an emulator of one program (or, 32 bits of x86, as they are).
+//! Tests for other processors, in an emulator of single programs. This machine runs those for 32-bit x86.
 
 use super::toolchain::Toolchain;
 use crate::debian;
 use crate::step::{self, Outcome};
+use crate::test::EXPLORED;
 
-/// A processor that programs can be run for.
+/// A processor whose programs can run here.
 #[derive(Debug)]
 pub(super) struct Processor {
     target: &'static str,
-    /// Links for it, with its C library.
+    /// The linker, with the processor's C library.
     linker: &'static str,
     packages: &'static [(&'static str, &'static str)],
-    /// What runs its programs, if the machine does not.
+    /// The emulator, if this machine can't run the programs itself.
     runner: &'static str,
     flags: &'static str,
 }
@@ -46,7 +47,7 @@ pub(super) const ARMV7: Processor = Processor {
     flags: "",
 };
 
-/// The one with the other order of bytes.
+/// Big-endian.
 pub(super) const S390X: Processor = Processor {
     target: "s390x-unknown-linux-gnu",
     linker: "s390x-linux-gnu-gcc",
@@ -62,7 +63,7 @@ pub(super) const S390X: Processor = Processor {
     flags: "",
 };
 
-/// Of 32 bits; this machine runs it.
+/// 32 bits; this machine runs the programs.
 pub(super) const I686: Processor = Processor {
     target: "i686-unknown-linux-gnu",
     linker: "i686-linux-gnu-gcc",
@@ -74,16 +75,12 @@ pub(super) const I686: Processor = Processor {
         ),
     ],
     runner: "",
-    // Its C library is not where programs look for it.
+    // The C library is not where programs look for it.
     flags: "-Clink-arg=-Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2 \
             -Clink-arg=-Wl,-rpath,/usr/i686-linux-gnu/lib",
 };
 
-/// What the models explore is the same everywhere, and takes minutes: these tests are run by
-/// `cargo xtask test` alone.
-pub(super) const MODELS: &str = "explored::";
-
-/// Tests that can't be run by an emulator, and why.
+/// Tests that can't run in an emulator, with the reason.
 const NOT_EMULATED: &[(&str, &str)] = &[
     (
         "a_server_is_asked_again_and_again",
@@ -192,7 +189,7 @@ const NOT_EMULATED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Tests that an emulator runs reliably on a busy machine.
+/// Tests that run reliably in an emulator on a busy machine.
 const STEADY: [&str; 7] = [
     "--lib",
     "--test=descriptors",
@@ -203,7 +200,7 @@ const STEADY: [&str; 7] = [
     "--test=tracing",
 ];
 
-/// All tests, or those that an emulator runs reliably.
+/// Runs all tests, or only the steady ones.
 pub(super) fn test(processor: &Processor, only_steady: bool) -> Outcome {
     debian::require(processor.packages)?;
     let toolchain = Toolchain::install()?;
@@ -224,7 +221,7 @@ pub(super) fn test(processor: &Processor, only_steady: bool) -> Outcome {
             .env(format!("CARGO_TARGET_{name}_RUNNER"), processor.runner)
             .env("LOCKFAST_TEST_RUNNER", processor.runner);
     }
-    tests.args(["--", "--skip", MODELS]);
+    tests.args(["--", "--skip", EXPLORED]);
     if !processor.runner.is_empty() {
         for (name, reason) in NOT_EMULATED {
             println!("{name} is left out: {reason}");

@@ -1,8 +1,8 @@
-//! A compiler with the sources of the standard library, for systems and processors that this machine
-//! has no standard library of.
+//! A compiler with the sources of the standard library, for systems and processors without a standard library
+//! on this machine.
 //!
-//! Debian's security archive has a compiler for building browsers, with sources that match it. Its
-//! packages are unpacked, not installed: they go beside any other Rust.
+//! Debian's security archive has a compiler for building browsers, with matching sources. Its packages are
+//! unpacked, not installed, so that they do not replace any other Rust.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use super::cache;
 use crate::debian;
 use crate::step::{self, Failure};
 
-/// Where it is, and everything that is built by it.
+/// The compiler, in its folder of the cache.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
     directory: PathBuf,
@@ -27,19 +27,19 @@ const PACKAGES: [&str; 4] = [
     "libstd-rust-web-dev",
 ];
 
-/// Of 720 MB half is not needed.
+/// Folders that builds do not need: half of 720 MB.
 const NOT_NEEDED: [&str; 3] = ["usr/src/rustc/compiler", "usr/src/rustc/src", "usr/share"];
 
 impl Toolchain {
-    /// Makes it, unless it is there.
+    /// Installs the compiler, unless it is there.
     pub(crate) fn install() -> Result<Self, Failure> {
         let directory = cache::folder()?.join("toolchain");
         let toolchain = Self { directory };
-        // It names the package with the code generator, which is installed, not in the cache.
+        // The file names the package of the code generator, which is installed and not in the cache.
         let complete = toolchain.directory.join("complete");
         if !complete.exists() {
             let making = cache::alone()?;
-            // Another run may have made it meanwhile.
+            // Another run may have installed it meanwhile.
             if !complete.exists() {
                 let generator = toolchain.make()?;
                 fs::write(&complete, generator)
@@ -55,14 +55,14 @@ impl Toolchain {
         Ok(toolchain)
     }
 
-    /// What it says of itself.
+    /// Returns the version that the compiler reports.
     pub(crate) fn version(&self) -> Result<String, Failure> {
         let mut compiler = Command::new(self.directory.join("usr/bin/rustc"));
         compiler.env("LD_LIBRARY_PATH", self.directory.join("usr/lib"));
         step::output(compiler.arg("-vV"))
     }
 
-    /// The name of the package with the code generator.
+    /// Unpacks the compiler, and returns the name of the package of its code generator.
     fn make(&self) -> Result<String, Failure> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             let why = "the toolchain for other platforms is for Debian on x86-64";
@@ -92,7 +92,7 @@ impl Toolchain {
                 fs::remove_dir_all(path)?;
             }
         }
-        // Where the programs look for it, with all other libraries out of the way.
+        // The programs look for the library here, and must not find others.
         let beside = self.directory.join("usr/lib/x86_64-linux-gnu");
         for library in fs::read_dir(beside)? {
             let name = library?.file_name();
@@ -104,14 +104,14 @@ impl Toolchain {
         Ok(())
     }
 
-    /// Cargo with that compiler, which builds the standard library too.
+    /// Returns a command of Cargo with this compiler, which builds the standard library too.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = step::cargo(&[subcommand]);
         self.prepare(&mut command);
         command
     }
 
-    /// Clippy of that compiler.
+    /// Returns a command of this compiler's Clippy.
     pub(crate) fn clippy(&self) -> Command {
         let mut command = Command::new(self.directory.join("usr/bin/cargo-clippy"));
         command.arg("clippy");
@@ -119,7 +119,7 @@ impl Toolchain {
         command
     }
 
-    /// Has a command use that compiler.
+    /// Makes a command use this compiler.
     pub(crate) fn prepare(&self, command: &mut Command) {
         self.prepare_in("build", command);
     }
@@ -130,14 +130,14 @@ impl Toolchain {
             .arg("-Zbuild-std=std,panic_unwind")
             .arg("--target-dir")
             .arg(super::folder().join(folder))
-            // What is only for nightly compilers is needed for that.
+            // Building the standard library needs a flag of nightly compilers.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", programs.join("rustc"))
             .env("RUSTDOC", programs.join("rustdoc"))
             .env("LD_LIBRARY_PATH", self.directory.join("usr/lib"))
-            // It saves a fifth of the time and half of the disk.
+            // Saves a fifth of the time and half of the disk space.
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            // What it would keep is of use to those who build again after a small change.
+            // Incremental builds help only after a small change.
             .env("CARGO_INCREMENTAL", "0")
             .env_remove("RUSTUP_TOOLCHAIN");
     }

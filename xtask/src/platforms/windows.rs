@@ -1,19 +1,19 @@
-//! Windows: types and lints for both of its compilers, and the tests under Wine.
+//! Types and lints for both compilers of Windows, and the tests in Wine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::cache;
-use super::processors;
 use super::toolchain::Toolchain;
 use crate::debian;
 use crate::step::{self, Failure, Outcome};
+use crate::test::EXPLORED;
 
-/// What is run under Wine.
+/// The target that Wine runs.
 const TARGET: &str = "x86_64-pc-windows-gnu";
 
-/// What is checked only: nothing here links it.
+/// The target that is only checked, because nothing here links it.
 const CHECKED: &str = "x86_64-pc-windows-msvc";
 
 const NEEDED: [(&str, &str); 2] = [
@@ -21,17 +21,17 @@ const NEEDED: [(&str, &str); 2] = [
     (WINE, "wine64"),
 ];
 
-/// What Wine lacks, in C.
+/// The folder with C sources of functions that Wine lacks.
 const SOURCES: &str = "xtask/windows";
 
-/// What is checked beside the tests.
+/// Targets that are checked in addition to the tests.
 const COMMAND: &str = "--bins";
 
-/// Debian's `wine64` alone has no program of that name in the path.
+/// The package `wine64` alone puts no program of that name in the path.
 const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 
-/// What Wine does not do as Windows does, done so for the tests.
+/// Sources of functions that Wine implements differently from Windows.
 const STAND_INS: [&str; 4] = ["overlapped.c", "mandatory.c", "openers.c", "profiles.c"];
 
 /// The tests that are not about Unix.
@@ -45,57 +45,60 @@ const TESTS: [&str; 7] = [
     "--all-features",
 ];
 
-pub(crate) fn run() -> Outcome {
+pub(crate) fn run(in_ci: bool) -> Outcome {
     let toolchain = Toolchain::install()?;
     debian::require(&NEEDED)?;
     let wine = Wine::install()?;
-    clippy(&toolchain, TARGET)?;
     clippy(&toolchain, CHECKED)?;
+    if !in_ci {
+        // The same code: the tests compile it, too.
+        clippy(&toolchain, TARGET)?;
+    }
     let mut test = toolchain.cargo("test");
     test.args(TESTS)
         .args(["--target", TARGET, "--no-fail-fast"]);
     wine.prepare(&mut test)?;
-    // What the models explore is the same everywhere, and takes minutes here.
-    let tested = step::run(test.args(["--", "--skip", "model", "--skip", processors::MODELS]));
+    // The models give the same result everywhere, and take minutes here.
+    let tested = step::run(test.args(["--", "--skip", "model", "--skip", EXPLORED]));
     wine.stop();
     tested?;
     println!("{NOT_VERIFIED}");
     Ok(())
 }
 
-/// What no test here can show.
+/// Promises that no test here can verify.
 const NOT_VERIFIED: &str = "
 Not verified, because Wine is not Windows:
 - waits: Wine completes no overlapped lock request, so a stand-in does it in the tests
   (xtask/windows/overlapped.c). How fast Windows wakes a waiter, in which order, and what it does when a
   request is granted and cancelled in one instant, was not seen.
 - that others can't read or write what is locked: under Wine they can. A stand-in (mandatory.c) refuses
-  to read it, which is how lockfast sees that a lock is held.
-- the Restart Manager: Wine's knows of no process, so a stand-in (openers.c) tells who has a file open.
-- locks of the machine by name, and directories of other users: there all belongs to one.
+  to read it, which is how lockfast notices that a lock is held.
+- the Restart Manager: Wine's knows no process, so a stand-in (openers.c) reports who has a file open.
+- locks of the machine by name, and directories of other users: in Wine everything belongs to one user.
 - how soon the locks of a killed process are free.
 - files that are deleted while others have them open: Wine deletes them when all have closed them.
-- events of a console: there is none.
+- events of a console: Wine has none.
 - symbolic links and other reparse points, ids of files with 128 bits, locks of a file server.
 - the precision of deadlines: Wine's clock ticks like that of the system below.";
 
 fn clippy(toolchain: &Toolchain, target: &str) -> Outcome {
     let mut clippy = toolchain.clippy();
     clippy.args(TESTS).arg(COMMAND).args(["--target", target]);
-    // Nothing is linked, so of C nothing needs to be compiled, for which there is no compiler.
+    // There is no C compiler for this target; nothing is linked, so none is needed.
     clippy.env("TARGET_CC", "true").env("TARGET_AR", "true");
     clippy.args(["--", "--deny", "warnings"]);
-    // It takes what is const already for something that could be made so, on these targets.
+    // On these targets this lint complains about thread-locals that are const already.
     step::run(clippy.args(["--allow", "clippy::missing_const_for_thread_local"]))
 }
 
-/// Wine, with a Windows of its own below `target`.
+/// Wine, with its own Windows folder below `target`.
 struct Wine {
     directory: PathBuf,
 }
 
 impl Wine {
-    /// Makes that Windows, unless it is there.
+    /// Creates that folder, unless it exists.
     fn install() -> Result<Self, Failure> {
         let wine = Self {
             directory: super::folder().join("windows"),
@@ -116,8 +119,8 @@ impl Wine {
         Ok(wine)
     }
 
-    /// What takes the place of the functions that Wine lacks. Its path is one of the compiler's
-    /// flags, so it has to be the same in all clones, or nothing that was built could be used again.
+    /// Compiles the functions that Wine lacks, and returns the path of the object file. The path is one of
+    /// the compiler's flags: it is the same in all clones, so that they can share what they build.
     fn stand_ins() -> Result<PathBuf, Failure> {
         let mut sources = Vec::new();
         for name in STAND_INS {
@@ -137,7 +140,7 @@ impl Wine {
         Ok(object)
     }
 
-    /// Has cargo run by Wine what it builds, and link the stand-ins into it.
+    /// Makes cargo link the stand-ins into programs and run these in Wine.
     fn prepare(&self, cargo: &mut Command) -> Outcome {
         let link = format!("-Zpre-link-args={}", Self::stand_ins()?.display());
         self.set_up(cargo)
@@ -153,14 +156,14 @@ impl Wine {
             .env("WINELOADER", WINE)
             .env("WINESERVER", WINE_SERVER)
             .env("WINEDEBUG", "-all")
-            // It would ask whether to download them.
+            // Wine would ask whether to download these.
             .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
             .env_remove("DISPLAY")
     }
 
-    /// Ends what Wine has left running for the next program.
+    /// Ends the processes that Wine keeps for the next program.
     fn stop(&self) {
-        // There may be nothing to end.
+        // Fails if there are none.
         let _ = step::run(self.set_up(Command::new(WINE_SERVER).arg("--kill")));
     }
 }

@@ -4,12 +4,12 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::iterator::backend::{Pending, SignalDelivery};
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 
 use super::Limit;
-use crate::sys;
+use crate::sys::{self, Start};
 
 /// Signals that are passed on to the command.
 pub(crate) const PASSED_ON: [Signal; 6] = [
@@ -50,8 +50,14 @@ impl Signals {
         self.ignored.retain(|&ignored| ignored != signal);
     }
 
-    pub(super) fn ignored(&self) -> Vec<Signal> {
-        self.ignored.clone()
+    /// Returns the state that the command starts with.
+    pub(super) fn start(&self, mask: SigSet, dies_with_parent: bool) -> Start {
+        Start {
+            mask,
+            caught: PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect(),
+            ignored: self.ignored.clone(),
+            dies_with_parent,
+        }
     }
 
     /// Returns the signals since the last call, without waiting.

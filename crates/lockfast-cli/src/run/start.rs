@@ -27,11 +27,8 @@ pub(super) fn run_command(
         Err(exit) => return exit,
     };
     let start = |words: &[&OsStr]| {
-        let mut command = setup.command(words);
-        if sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true) {
-            sys::kill_with_parent(&mut command)?;
-        }
-        child::run(&mut command, &mut signals, limit)
+        let with_parent = sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true);
+        child::run(&mut setup.command(words), &mut signals, limit, with_parent)
     };
     let words = &arguments.command;
     with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))

@@ -5,36 +5,7 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
-use nix::sys::signal::{self, Signal};
 use nix::unistd::{self, Pid};
-
-/// Makes the kernel kill the command when the thread that starts it ends, which must be the main
-/// thread.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[allow(clippy::unnecessary_wraps, reason = "other systems can refuse")]
-pub(crate) fn kill_with_parent(command: &mut Command) -> io::Result<()> {
-    use nix::errno::Errno;
-
-    let parent = unistd::getpid();
-    let set = move || {
-        // SAFETY: takes a number. (`nix` has it for Linux alone.)
-        Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, Signal::SIGKILL) })?;
-        // The parent may have ended before the request.
-        if unistd::getppid() != parent {
-            signal::raise(Signal::SIGKILL)?;
-        }
-        Ok(())
-    };
-    // SAFETY: prctl, getppid and raise are plain system calls.
-    unsafe { command.pre_exec(set) };
-    Ok(())
-}
-
-/// Never called, see [`CAN_KILL_WITH_PARENT`].
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
 
 /// Reaps any child that has ended, and returns its status; `None` if none has. In the first process
 /// of a container that includes orphans.

@@ -28,34 +28,13 @@ pub(crate) fn begin_to_catch<C>(
 }
 
 /// Unblocks SIGCHLD, and SIGALRM if there is a time limit, in case this process was started with
-/// them blocked. The command starts with the original mask.
-pub(crate) fn let_through_for(command: &mut Command, alarm: bool) -> io::Result<()> {
+/// them blocked. Returns the mask before.
+pub(crate) fn let_through(alarm: bool) -> io::Result<SigSet> {
     let mut set = SigSet::from(Signal::SIGCHLD);
     if alarm {
         set.add(Signal::SIGALRM);
     }
-    let before = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK)?;
-    if set.iter().any(|signal| before.contains(signal)) {
-        // SAFETY: sigprocmask is async-signal-safe.
-        unsafe { command.pre_exec(move || Ok(before.thread_set_mask()?)) };
-    }
-    Ok(())
-}
-
-/// Has the command start with these signals ignored.
-pub(crate) fn start_with_ignored(command: &mut Command, signals: Vec<Signal>) {
-    if signals.is_empty() {
-        return;
-    }
-    let ignore = move || {
-        for &signal in &signals {
-            // SAFETY: no handler is installed.
-            unsafe { signal::signal(signal, SigHandler::SigIgn) }?;
-        }
-        Ok(())
-    };
-    // SAFETY: signal is async-signal-safe.
-    unsafe { command.pre_exec(ignore) };
+    Ok(set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK)?)
 }
 
 /// Has the command start with this signal's default action, even if this process ignores it.

@@ -36,7 +36,7 @@ impl Limit {
     }
 }
 
-/// Runs the command until it ends.
+/// Runs the command until it ends. With `dies_with_parent` the system kills it when this process ends.
 ///
 /// # Errors
 ///
@@ -45,7 +45,11 @@ pub(crate) fn run(
     command: &mut Command,
     _signals: &mut Signals,
     _limit: Option<&Limit>,
+    dies_with_parent: bool,
 ) -> io::Result<Exit> {
+    if dies_with_parent {
+        sys::kill_with_parent()?;
+    }
     let status = command.spawn()?.wait();
     // The command has ended; processes that it left running may continue.
     sys::let_live();

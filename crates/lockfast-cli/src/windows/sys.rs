@@ -43,7 +43,7 @@ static JOB: OnceLock<OwnedHandle> = OnceLock::new();
 
 /// Makes the system kill everything that this process starts when it ends: this process joins a
 /// job, to which its children belong from the start.
-pub(crate) fn kill_with_parent(_command: &mut Command) -> io::Result<()> {
+pub(crate) fn kill_with_parent() -> io::Result<()> {
     // SAFETY: no attributes, no name; the call returns a new handle, or null.
     let job = unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) };
     if job.is_null() {

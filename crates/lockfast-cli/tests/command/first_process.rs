@@ -7,17 +7,15 @@ use nix::sys::signal::{self, Signal};
 
 use crate::stage::{Actor, DEADLINE, HOLD, Stage, children, hold, outcome, until_waiting};
 
-/// Returns a prefix that makes a command the first process of a namespace; `None`, with the reason
-/// printed, if that is not permitted.
-fn unshared(subcommand: &str) -> Option<Command> {
+/// Returns the beginning of a command that becomes such a process, or the reason why none can.
+fn unshared(subcommand: &str) -> Result<Command, String> {
     let words = ["--pid", "--fork", "--kill-child"];
     let attempt = outcome(Command::new("unshare").args(words).arg("true"));
     if attempt.code != Some(0) {
-        println!(
-            "skipped: a pid namespace is not permitted: {}",
+        return Err(format!(
+            "a pid namespace is not permitted: {}",
             attempt.errors
-        );
-        return None;
+        ));
     }
     let mut command = Command::new("unshare");
     command.args(words).args([
@@ -26,7 +24,7 @@ fn unshared(subcommand: &str) -> Option<Command> {
         env!("CARGO_BIN_EXE_lockfast"),
         subcommand,
     ]);
-    Some(command)
+    Ok(command)
 }
 
 #[test]
@@ -40,8 +38,9 @@ fn a_signal_ends_its_wait() {
         (Signal::SIGHUP, 129),
         (Signal::SIGQUIT, 131),
     ] {
-        let Some(mut command) = unshared("run") else {
-            return;
+        let mut command = match unshared("run") {
+            Ok(command) => command,
+            Err(reason) => lockfast_testing::skip!("{reason}"),
         };
         let mut waiter = Actor::start(command.arg(&lock).args(["--", "true"]));
         assert!(waiter.complaint().contains("waiting for lock"));
@@ -61,8 +60,9 @@ fn a_signal_ends_the_wait_of_flock() {
     let mut command = Command::new("flock");
     let holder = Actor::start(command.arg(&lock).args(["sh", "-c", HOLD]));
     holder.says("ready");
-    let Some(mut command) = unshared("flock") else {
-        return;
+    let mut command = match unshared("flock") {
+        Ok(command) => command,
+        Err(reason) => lockfast_testing::skip!("{reason}"),
     };
     let waiter = &mut Actor::start(command.arg(&lock).arg("true"));
     let deadline = Instant::now() + DEADLINE;
@@ -80,8 +80,9 @@ fn a_signal_ends_the_wait_of_flock() {
 #[test]
 fn a_signal_reaches_its_command() {
     let stage = Stage::new();
-    let Some(mut command) = unshared("run") else {
-        return;
+    let mut command = match unshared("run") {
+        Ok(command) => command,
+        Err(reason) => lockfast_testing::skip!("{reason}"),
     };
     let text = "trap 'echo heard; exit 7' TERM; echo ready; while :; do read line; done";
     let mut actor = Actor::start(
@@ -100,8 +101,9 @@ fn a_signal_reaches_its_command() {
 #[test]
 fn a_command_that_a_signal_killed_gives_128_and_its_number() {
     let stage = Stage::new();
-    let Some(mut command) = unshared("run") else {
-        return;
+    let mut command = match unshared("run") {
+        Ok(command) => command,
+        Err(reason) => lockfast_testing::skip!("{reason}"),
     };
     let ended = outcome(
         command
@@ -114,8 +116,9 @@ fn a_command_that_a_signal_killed_gives_128_and_its_number() {
 #[test]
 fn orphans_are_reaped() {
     let stage = Stage::new();
-    let Some(mut command) = unshared("run") else {
-        return;
+    let mut command = match unshared("run") {
+        Ok(command) => command,
+        Err(reason) => lockfast_testing::skip!("{reason}"),
     };
     // A process exists for `kill -0` until it is reaped.
     let text = "exec 3<&0; orphan=$(sh -c 'cat <&3 >/dev/null & echo $!'); echo ready

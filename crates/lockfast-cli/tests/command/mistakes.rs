@@ -66,8 +66,7 @@ fn the_words_of_flock_are_understood() {
 #[test]
 fn an_unwritable_file_gets_advice() {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: only root can make files that others may not write to");
-        return;
+        lockfast_testing::skip!("only root can make files that others may not write to");
     }
     let stage = Stage::new();
     let program = stage.program_for_everybody();
@@ -111,11 +110,7 @@ fn attributes_of_a_file_get_advice() {
         };
         let set = change("+");
         if set.code != Some(0) {
-            println!(
-                "skipped: the file system here has no such attribute: {}",
-                set.errors
-            );
-            return;
+            lockfast_testing::skip!("the file system here has no such attribute: {}", set.errors);
         }
         let refused = outcome(run([&lock]).args(["--", "true"]));
         let _ = change("-");
@@ -147,8 +142,7 @@ fn a_read_only_file_system_gets_advice() {
     };
     let refused = attempt(&[]);
     if refused.output != ["mounted"] {
-        println!("skipped: nothing can be mounted here: {}", refused.errors);
-        return;
+        lockfast_testing::skip!("nothing can be mounted here: {}", refused.errors);
     }
     assert_eq!(refused.code, Some(73), "{refused:?}");
     assert!(

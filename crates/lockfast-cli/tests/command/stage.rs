@@ -100,7 +100,9 @@ pub(crate) fn deadlocked([one, other]: [&Path; 2], options: &[&str]) -> [Actor; 
     actors
 }
 
-/// Whether the lock is free.
+/// Whether the lock can be had at once.
+///
+/// A process that was killed closes its output before its locks: see [`becomes_free`].
 pub(crate) fn is_free(lock: impl AsRef<OsStr>) -> bool {
     let mut attempt = run([OsStr::new("-n"), lock.as_ref()]);
     match Actor::start(attempt.args(["--", "true"])).end().code() {
@@ -110,7 +112,16 @@ pub(crate) fn is_free(lock: impl AsRef<OsStr>) -> bool {
     }
 }
 
-/// The result of a command.
+/// Waits until the lock can be had. A process that was killed, or that inherited the lock, may still be
+/// about to close it.
+#[track_caller]
+pub(crate) fn becomes_free(lock: impl AsRef<OsStr>, options: &[&str]) {
+    let mut next = run(["-w", "60"]);
+    let next = outcome(next.args(options).arg(lock).args(["--", "true"]));
+    assert_eq!(next.code, Some(0), "{options:?}: {next:?}");
+}
+
+/// How a command ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,

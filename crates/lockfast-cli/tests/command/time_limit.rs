@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stage::{Actor, Outcome, Stage, is_free, outcome, run};
+use crate::stage::{Actor, Outcome, Stage, becomes_free, is_free, outcome, run};
 
 fn limited(stage: &Stage, options: &[&str], command: &[&str]) -> Command {
     let mut limited = run(["--time-limit", "200ms"]);
@@ -36,7 +36,7 @@ fn all_of_its_group_are_ended_and_nobody_else() {
     assert_eq!(actor.end().code(), Some(0));
     // All copies of its output are closed.
     actor.falls_silent();
-    assert!(is_free(stage.path("job.lock")));
+    becomes_free(stage.path("job.lock"), &[]);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use libtest_mimic::Trial;
 
-use crate::{page, trial};
+use lockfast_testing::trial;
+
+use crate::page;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let root = page::clone();

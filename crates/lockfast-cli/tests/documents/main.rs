@@ -16,7 +16,7 @@ mod works_with;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let trials = [
@@ -31,27 +31,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A test by its name; it fails by panicking.
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-}
-
-/// A test that is left out if a requirement is missing.
-fn trial_needing(
-    name: &str,
-    needed: Result<(), &str>,
-    test: impl FnOnce() + Send + 'static,
-) -> Trial {
-    match needed {
-        Ok(()) => trial(name, test),
-        Err(reason) => left_out(name, reason),
-    }
-}
-
-/// Fails with the reason why Cargo can't build programs for this build of the command.
+/// Fails with the reason why programs are not built by Cargo for this build of the command.
 fn cargo_builds() -> Result<(), &'static str> {
     if cfg!(target_env = "musl") {
         Err("Cargo's settings are those for musl; the same is tested with the usual C library")
@@ -67,10 +47,4 @@ fn sessions() -> Result<(), &'static str> {
     } else {
         Err("what `lockfast ls` shows is read from the kernel of Linux")
     }
-}
-
-/// A test that is left out and counted, with its reason.
-fn left_out(name: &str, reason: &str) -> Trial {
-    eprintln!("{name} is left out: {reason}");
-    trial(name, || {}).with_ignored_flag(true)
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 
-use crate::{page, trial};
+use lockfast_testing::trial;
+
+use crate::page;
 
 const PAGE: &str = include_str!("../../../../DESIGN.md");
 

@@ -1,10 +1,10 @@
 //! Sentences and examples that were once in the pages and were misleading.
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial;
 
 use crate::block::{Block, blocks};
 use crate::page::{DESIGN, OTHERS, PAGES, Page, WORKS_WITH};
-use crate::trial;
 
 /// The sentences, each with the reason.
 const UNTRUE: [(&str, &str); 9] = [

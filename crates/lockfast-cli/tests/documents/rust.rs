@@ -9,20 +9,21 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 use serde_json::Value;
 
 use crate::block::{Block, blocks};
+use crate::cargo_builds;
 use crate::normal::normal;
 use crate::page::{self, PAGES};
 use crate::session::{Session, until_the_end};
-use crate::{cargo_builds, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     all()
         .into_iter()
         .map(|block| {
             let name = block.name("rust");
-            trial_needing(&name, cargo_builds(), move || compiles_and_runs(&block))
+            trial_needing!(&name, cargo_builds(), move || compiles_and_runs(&block))
         })
         .collect()
 }

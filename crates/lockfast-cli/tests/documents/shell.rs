@@ -1,13 +1,14 @@
 //! Commands of the pages: `sh` blocks must succeed, and `console` blocks must also have the shown
 //! output.
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Completion, Trial};
+use lockfast_testing::trial_needing;
 
 use crate::block::{Block, blocks};
 use crate::normal::normal;
 use crate::page::PAGES;
 use crate::session::{Session, Told};
-use crate::{left_out, sessions, trial_needing};
+use crate::sessions;
 
 /// Lines that are not run: their beginnings, and the reasons.
 const NOT_RUN: [(&str, &str); 3] = [
@@ -35,16 +36,21 @@ pub(crate) fn trials() -> Vec<Trial> {
             let name = block.name("shell");
             if block.lines.iter().any(|line| not_run(line).is_none()) {
                 let test = move || lines_succeed(&block);
-                trials.push(trial_needing(&name, sessions(), test));
+                trials.push(trial_needing!(&name, sessions(), test));
             }
         }
         for block in blocks(page, "console") {
             let name = block.name("console");
             let test = move || prints_what_is_shown(&block);
-            trials.push(trial_needing(&name, sessions(), test));
+            trials.push(trial_needing!(&name, sessions(), test));
         }
     }
     trials
+}
+
+/// A line that is no test: it shows as ignored, with the reason.
+fn left_out(name: &str, reason: &'static str) -> Trial {
+    Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
 }
 
 fn not_run(line: &str) -> Option<&'static str> {

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use libtest_mimic::Trial;
+use lockfast_testing::{trial, trial_needing};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
+use crate::cargo_builds;
 use crate::page::WORKS_WITH;
 use crate::session::until_the_end;
-use crate::{cargo_builds, trial, trial_needing};
 
 const PROTOCOLS: [&str; 3] = ["fcntl", "flock", "both"];
 
@@ -34,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     for (protocol, together) in row("cargo") {
         let name = format!("works_with::{protocol}_cargo");
         let test = move || cargo_is_met(protocol, together);
-        trials.push(trial_needing(&name, cargo_builds(), test));
+        trials.push(trial_needing!(&name, cargo_builds(), test));
     }
     trials
 }

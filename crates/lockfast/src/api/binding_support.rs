@@ -17,7 +17,7 @@ pub use crate::types::words::{Words, speak};
 pub trait AnyHandle {
     /// Whether the kernel of this machine answers an attempt at once; a server may take its time.
     fn answers_at_once(&self) -> bool;
-    /// Whether this thread took the lock of that file last, by whichever handle.
+    /// Whether this thread took the lock of that file last, by any handle.
     fn is_this_threads(&self) -> bool;
 }
 
@@ -62,7 +62,7 @@ pub fn this_thread() -> u64 {
 }
 
 /// Makes a single attempt that does not wait for a process that keeps the lock without using it
-/// (`linger`). The flag tells whether there was one, so that another attempt may be worth its time.
+/// (`linger`). The flag is set if there was one, so that another attempt may be worth its time.
 pub fn at_once<R>(attempt: impl FnOnce() -> R) -> (R, bool) {
     wait::without_keepers(attempt)
 }

@@ -29,12 +29,12 @@ pub enum KernelLock {
     Bytes {
         /// The first byte.
         start: i64,
-        /// How many, 0 for all that follow.
+        /// The number of bytes, 0 for all that follow.
         len: i64,
     },
 }
 
-/// For how long it is waited.
+/// The limit of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// Not at all.
@@ -59,24 +59,12 @@ pub fn numbers_of(path: &std::path::Path) -> io::Result<((u32, u32), u64)> {
 
 /// The file that a guard holds locked.
 pub fn file(guard: &MemberGuard) -> &File {
-    match guard {
-        MemberGuard::Lock(guard) => guard.file(),
-        MemberGuard::Read(guard) => guard.file(),
-        MemberGuard::Upgradable(guard) => guard.file(),
-        MemberGuard::Write(guard) => guard.file(),
-        MemberGuard::Permit(permit) => permit.file(),
-    }
+    guard.file()
 }
 
 /// The path of its lock file, absolute.
 pub fn path(guard: &MemberGuard) -> &Path {
-    match guard {
-        MemberGuard::Lock(guard) => guard.path(),
-        MemberGuard::Read(guard) => guard.path(),
-        MemberGuard::Upgradable(guard) => guard.path(),
-        MemberGuard::Write(guard) => guard.path(),
-        MemberGuard::Permit(permit) => permit.path(),
-    }
+    guard.path()
 }
 
 /// Writes into the owner record, if there is one, that the lock is released, though it is not yet.
@@ -106,7 +94,7 @@ impl KernelLock {
     ///
     /// # Errors
     ///
-    /// What the kernel says, with its number.
+    /// The error of the kernel, with its number.
     pub fn acquire(self, file: &File, shared: bool, until: Until) -> io::Result<bool> {
         let target = self.target()?;
         let access = if shared {
@@ -135,11 +123,11 @@ impl KernelLock {
         }
     }
 
-    /// Gives up what the description has of it, if anything.
+    /// Releases the part that the description holds, if any.
     ///
     /// # Errors
     ///
-    /// What the kernel says, with its number.
+    /// The error of the kernel, with its number.
     pub fn release(self, file: &File) -> io::Result<()> {
         sys::lock::release(file, self.target()?)
     }
@@ -155,7 +143,7 @@ impl KernelLock {
     }
 }
 
-/// Where nothing ends a wait in the kernel.
+/// Asks again and again, on systems where nothing ends a wait in the kernel.
 fn polled(file: &File, access: Access, target: Target, deadline: Instant) -> io::Result<bool> {
     let mut naps = Naps::new();
     loop {

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::Error;
 
-/// A guard could not be upgraded or downgraded: why, and the guard, which still holds the lock as
+/// The error of a guard that could not be upgraded or downgraded, with the guard, which still holds the lock as
 /// before.
 ///
 /// It converts into the [`Error`], so `?` passes it on; the guard is dropped then.
@@ -43,7 +43,7 @@ impl<G> ConversionError<G> {
         Self { guard, error }
     }
 
-    /// Why it failed.
+    /// The reason of the failure.
     ///
     /// # Examples
     ///
@@ -61,7 +61,7 @@ impl<G> ConversionError<G> {
         self.guard
     }
 
-    /// Both.
+    /// The error and the guard.
     ///
     /// # Examples
     ///
@@ -96,11 +96,7 @@ impl<G> fmt::Display for ConversionError<G> {
     }
 }
 
-impl<G> StdError for ConversionError<G> {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.error.source()
-    }
-}
+impl<G> StdError for ConversionError<G> {}
 
 impl<G> From<ConversionError<G>> for Error {
     fn from(failed: ConversionError<G>) -> Self {

@@ -1,18 +1,22 @@
 //! Several locks at once: all or none.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
+use std::slice;
 use std::time::{Duration, Instant};
+use std::vec;
 
+use crate::api::engine::{Engine, Files, RawLock};
 use crate::api::lock::{Lock, LockGuard};
 use crate::api::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::api::semaphore::{Semaphore, SemaphorePermit};
+use crate::protocol::plan::Mode;
 use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::resource::Resource;
 use crate::types::wait_limit::WaitLimit;
 
-/// One of several locks, and how it is to be taken.
+/// A lock among several that are taken together, and the mode to take it in.
 ///
 /// # Examples
 ///
@@ -29,22 +33,23 @@ use crate::types::wait_limit::WaitLimit;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Member<'a> {
-    /// To lock it.
-    Lock(&'a Lock),
-    /// To read, beside other readers.
-    Read(&'a RwLock),
-    /// To read, and perhaps to become the writer later.
-    Upgradable(&'a RwLock),
-    /// To write, alone.
-    Write(&'a RwLock),
-    /// To have one of its permits.
-    Permit(&'a Semaphore),
+pub enum Member<'a, E: Engine = Files> {
+    /// Lock it.
+    Lock(&'a Lock<E>),
+    /// Read, together with other readers.
+    Read(&'a RwLock<E>),
+    /// Read, and perhaps become the writer later.
+    Upgradable(&'a RwLock<E>),
+    /// Write, alone.
+    Write(&'a RwLock<E>),
+    /// Acquire one permit.
+    Permit(&'a Semaphore<E>),
+    /// Acquire that many permits.
+    Permits(&'a Semaphore<E>, u32),
 }
 
-/// The guard of one of several locks.
+/// The guard of a lock that was taken together with others.
 ///
 /// # Examples
 ///
@@ -61,34 +66,53 @@ pub enum Member<'a> {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub enum MemberGuard {
+pub enum MemberGuard<E: Engine = Files> {
     /// Of [`Member::Lock`].
-    Lock(LockGuard),
+    Lock(LockGuard<E>),
     /// Of [`Member::Read`].
-    Read(RwLockReadGuard),
+    Read(RwLockReadGuard<E>),
     /// Of [`Member::Upgradable`].
-    Upgradable(RwLockUpgradableReadGuard),
+    Upgradable(RwLockUpgradableReadGuard<E>),
     /// Of [`Member::Write`].
-    Write(RwLockWriteGuard),
-    /// Of [`Member::Permit`].
-    Permit(SemaphorePermit),
+    Write(RwLockWriteGuard<E>),
+    /// Of [`Member::Permit`] and [`Member::Permits`].
+    Permit(SemaphorePermit<E>),
 }
 
 /// Several locks are held until this is dropped.
 ///
 /// Dropping never panics; use [`release`](Self::release) to see errors.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = |name: &str| dir.path().join(name);
+/// use lockfast::Lock;
+///
+/// let (a, b) = (Lock::open(path("a.lock"))?, Lock::open(path("b.lock"))?);
+/// let guards = lockfast::lock_all([&b, &a])?;
+/// assert_eq!((guards.len(), guards.is_empty()), (2, false));
+/// for (guard, lock) in guards.iter().zip([&b, &a]) {
+///     assert_eq!((guard.path(), guard.resource()), (lock.path(), lock.resource()));
+///     assert!(guard.is_current()? && guard.file().metadata()?.is_file());
+///     assert_eq!(guard.token(), None); // there is no owner record
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the locks are released when this is dropped, which is at once if it is not kept"]
-pub struct Guards {
+pub struct Guards<E: Engine = Files> {
     /// In the order in which the members were given.
-    guards: Vec<MemberGuard>,
+    guards: Vec<MemberGuard<E>>,
 }
 
 /// Takes all of these locks, waiting as long as it takes; if one can't be had, none is held.
 ///
-/// They are taken in one order, that of their paths, whatever order they are given in: two that
+/// They are taken in the order of their paths or names, whatever order they are given in: two callers that
 /// take the same locks this way never wait for each other. (Two *names* of one file, hard links,
 /// are two paths: give each file one name.)
 ///
@@ -117,8 +141,10 @@ pub struct Guards {
 /// # Ok(())
 /// # }
 /// ```
-pub fn lock_all<'a, M: Into<Member<'a>>>(members: impl IntoIterator<Item = M>) -> Result<Guards> {
-    take_all(members, WaitLimit::Forever)
+pub fn lock_all<'a, E: Engine, M: Into<Member<'a, E>>>(
+    members: impl IntoIterator<Item = M>,
+) -> Result<Guards<E>> {
+    take_all(&owned(members), WaitLimit::Forever)
 }
 
 /// As [`lock_all`], without waiting.
@@ -146,10 +172,10 @@ pub fn lock_all<'a, M: Into<Member<'a>>>(members: impl IntoIterator<Item = M>) -
 /// # Ok(())
 /// # }
 /// ```
-pub fn try_lock_all<'a, M: Into<Member<'a>>>(
+pub fn try_lock_all<'a, E: Engine, M: Into<Member<'a, E>>>(
     members: impl IntoIterator<Item = M>,
-) -> Result<Guards> {
-    take_all(members, WaitLimit::None)
+) -> Result<Guards<E>> {
+    take_all(&owned(members), WaitLimit::None)
 }
 
 /// As [`lock_all`], waiting for at most that long for all of them together.
@@ -175,11 +201,11 @@ pub fn try_lock_all<'a, M: Into<Member<'a>>>(
 /// # Ok(())
 /// # }
 /// ```
-pub fn try_lock_all_for<'a, M: Into<Member<'a>>>(
+pub fn try_lock_all_for<'a, E: Engine, M: Into<Member<'a, E>>>(
     members: impl IntoIterator<Item = M>,
     timeout: Duration,
-) -> Result<Guards> {
-    take_all(members, WaitLimit::lasting(timeout))
+) -> Result<Guards<E>> {
+    take_all(&owned(members), WaitLimit::lasting(timeout))
 }
 
 /// As [`lock_all`], waiting until that instant at most.
@@ -204,11 +230,11 @@ pub fn try_lock_all_for<'a, M: Into<Member<'a>>>(
 /// # Ok(())
 /// # }
 /// ```
-pub fn try_lock_all_until<'a, M: Into<Member<'a>>>(
+pub fn try_lock_all_until<'a, E: Engine, M: Into<Member<'a, E>>>(
     members: impl IntoIterator<Item = M>,
     deadline: Instant,
-) -> Result<Guards> {
-    take_all(members, WaitLimit::Until(deadline))
+) -> Result<Guards<E>> {
+    take_all(&owned(members), WaitLimit::Until(deadline))
 }
 
 /// As [`lock_all`], as a task, without blocking the thread that polls.
@@ -238,65 +264,114 @@ pub fn try_lock_all_until<'a, M: Into<Member<'a>>>(
 /// # })
 /// # }
 /// ```
-pub fn lock_all_async<'a, M: Into<Member<'a>>>(
+pub fn lock_all_async<'a, E: Engine, M: Into<Member<'a, E>>>(
     members: impl IntoIterator<Item = M>,
-) -> impl Future<Output = Result<Guards>> + Send {
-    let members: Vec<Member<'a>> = members.into_iter().map(Into::into).collect();
-    async move {
-        let mut guards = Vec::with_capacity(members.len());
-        for number in order(&members)? {
-            guards.push((number, members[number].take_async().await?));
-        }
-        Ok(Guards::new(guards))
+) -> impl Future<Output = Result<Guards<E>>> + Send + 'static {
+    take_all_async(owned(members), WaitLimit::Forever)
+}
+
+/// As [`lock_all_async`], waiting for at most that long for all of them together.
+///
+/// The time begins now, not with the first poll.
+///
+/// # Cancellation
+///
+/// As [`lock_all_async`].
+///
+/// # Errors
+///
+/// With [`is_timed_out`](crate::Error::is_timed_out) when the time has passed.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = |name: &str| dir.path().join(name);
+/// # smol::block_on(async {
+/// use lockfast::Lock;
+/// use std::time::Duration;
+///
+/// let (a, b) = (Lock::open(path("a.lock"))?, Lock::open(path("b.lock"))?);
+/// let guard = b.lock()?;
+/// let taken = lockfast::lock_all_async_for([&a, &b], Duration::from_millis(5)).await;
+/// assert!(taken.unwrap_err().is_timed_out());
+/// # drop(guard);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+pub fn lock_all_async_for<'a, E: Engine, M: Into<Member<'a, E>>>(
+    members: impl IntoIterator<Item = M>,
+    timeout: Duration,
+) -> impl Future<Output = Result<Guards<E>>> + Send + 'static {
+    take_all_async(owned(members), WaitLimit::lasting(timeout))
+}
+
+/// As [`lock_all_async`], waiting until that instant at most.
+///
+/// # Cancellation
+///
+/// As [`lock_all_async`].
+///
+/// # Errors
+///
+/// As [`lock_all_async_for`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = |name: &str| dir.path().join(name);
+/// # smol::block_on(async {
+/// use lockfast::Lock;
+/// use std::time::{Duration, Instant};
+///
+/// let (a, b) = (Lock::open(path("a.lock"))?, Lock::open(path("b.lock"))?);
+/// let deadline = Instant::now() + Duration::from_secs(10);
+/// let guards = lockfast::lock_all_async_until([&a, &b], deadline).await?;
+/// # drop(guards);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+pub fn lock_all_async_until<'a, E: Engine, M: Into<Member<'a, E>>>(
+    members: impl IntoIterator<Item = M>,
+    deadline: Instant,
+) -> impl Future<Output = Result<Guards<E>>> + Send + 'static {
+    take_all_async(owned(members), WaitLimit::Until(deadline))
+}
+
+impl<E: Engine> Clone for Member<'_, E> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-impl<'a> From<&'a Lock> for Member<'a> {
-    fn from(lock: &'a Lock) -> Self {
+impl<E: Engine> Copy for Member<'_, E> {}
+
+impl<'a, E: Engine> From<&'a Lock<E>> for Member<'a, E> {
+    fn from(lock: &'a Lock<E>) -> Self {
         Self::Lock(lock)
     }
 }
 
-impl Member<'_> {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Lock(lock) => lock.path(),
-            Self::Read(lock) | Self::Upgradable(lock) | Self::Write(lock) => lock.path(),
-            Self::Permit(semaphore) => semaphore.path(),
+/// Calls the method of the guard, whichever it is.
+macro_rules! every_member {
+    ($member:expr, $method:ident) => {
+        match $member {
+            Self::Lock(guard) => guard.$method(),
+            Self::Read(guard) => guard.$method(),
+            Self::Upgradable(guard) => guard.$method(),
+            Self::Write(guard) => guard.$method(),
+            Self::Permit(permit) => permit.$method(),
         }
-    }
-
-    /// May it be held beside the same again?
-    fn shares(&self) -> bool {
-        matches!(self, Self::Read(_))
-    }
-
-    fn take(&self, patience: WaitLimit) -> Result<MemberGuard> {
-        match self {
-            Self::Lock(lock) => lock.acquire(patience).map(MemberGuard::Lock),
-            Self::Read(lock) => lock.read_with(patience).map(MemberGuard::Read),
-            Self::Upgradable(lock) => lock.upgradable_with(patience).map(MemberGuard::Upgradable),
-            Self::Write(lock) => lock.write_with(patience).map(MemberGuard::Write),
-            Self::Permit(semaphore) => semaphore.acquire_by(1, patience).map(MemberGuard::Permit),
-        }
-    }
-
-    async fn take_async(&self) -> Result<MemberGuard> {
-        match self {
-            Self::Lock(lock) => lock.lock_async().await.map(MemberGuard::Lock),
-            Self::Read(lock) => lock.read_async().await.map(MemberGuard::Read),
-            Self::Upgradable(lock) => {
-                let guard = lock.upgradable_read_async().await;
-                guard.map(MemberGuard::Upgradable)
-            }
-            Self::Write(lock) => lock.write_async().await.map(MemberGuard::Write),
-            Self::Permit(semaphore) => semaphore.acquire_async().await.map(MemberGuard::Permit),
-        }
-    }
+    };
 }
 
-impl MemberGuard {
-    /// Releases the lock and tells of errors.
+impl<E: Engine> MemberGuard<E> {
+    /// Releases the lock and reports errors.
     ///
     /// # Errors
     ///
@@ -306,26 +381,71 @@ impl MemberGuard {
     ///
     /// See [`MemberGuard`].
     pub fn release(self) -> Result<()> {
-        match self {
-            Self::Lock(guard) => guard.release(),
-            Self::Read(guard) => guard.release(),
-            Self::Upgradable(guard) => guard.release(),
-            Self::Write(guard) => guard.release(),
-            Self::Permit(permit) => permit.release(),
-        }
+        every_member!(self, release)
+    }
+
+    /// The lock that is held: a file, or a name in its engine.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn resource(&self) -> Resource {
+        every_member!(self, resource)
+    }
+
+    /// The fencing token of this hold; see [`LockGuard::token`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn token(&self) -> Option<u64> {
+        every_member!(self, token)
     }
 }
 
-impl Guards {
-    /// Of guards that were taken in some order, with the number that each was given in.
-    fn new(mut guards: Vec<(usize, MemberGuard)>) -> Self {
+impl MemberGuard {
+    /// The path of the lock file, absolute.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn path(&self) -> &Path {
+        every_member!(self, path)
+    }
+
+    /// The file that is locked; see [`LockGuard::file`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn file(&self) -> &File {
+        every_member!(self, file)
+    }
+
+    /// Whether the locked file is still the one at the path; see [`LockGuard::is_current`].
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be looked up.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn is_current(&self) -> Result<bool> {
+        every_member!(self, is_current)
+    }
+}
+
+impl<E: Engine> Guards<E> {
+    /// Restores the order in which the members were given, from guards with the numbers of their members.
+    fn new(mut guards: Vec<(usize, MemberGuard<E>)>) -> Self {
         guards.sort_by_key(|(number, _)| *number);
         Self {
             guards: guards.into_iter().map(|(_, guard)| guard).collect(),
         }
     }
 
-    /// Releases all of them and tells of the first error; the others are released nevertheless.
+    /// Releases all of them and reports the first error; the others are released nevertheless.
     ///
     /// # Errors
     ///
@@ -339,62 +459,212 @@ impl Guards {
         released.fold(Ok(()), Result::and)
     }
 
-    /// The guards, in the order in which the locks were given.
+    /// Returns the guards, in the order in which the locks were given.
     ///
     /// # Examples
     ///
     /// See [`MemberGuard`].
-    pub fn into_guards(self) -> Vec<MemberGuard> {
+    pub fn into_guards(self) -> Vec<MemberGuard<E>> {
         self.guards
+    }
+
+    /// Iterates over the guards, in the order in which the locks were given.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn iter(&self) -> slice::Iter<'_, MemberGuard<E>> {
+        self.guards.iter()
+    }
+
+    /// The number of guards.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn len(&self) -> usize {
+        self.guards.len()
+    }
+
+    /// Whether no lock was given.
+    ///
+    /// # Examples
+    ///
+    /// See [`Guards`].
+    pub fn is_empty(&self) -> bool {
+        self.guards.is_empty()
     }
 }
 
-impl fmt::Debug for Guards {
+impl<E: Engine> IntoIterator for Guards<E> {
+    type Item = MemberGuard<E>;
+    type IntoIter = vec::IntoIter<MemberGuard<E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.guards.into_iter()
+    }
+}
+
+impl<'a, E: Engine> IntoIterator for &'a Guards<E> {
+    type Item = &'a MemberGuard<E>;
+    type IntoIter = slice::Iter<'a, MemberGuard<E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<E: Engine> fmt::Debug for Member<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, lock): (_, &dyn fmt::Debug) = match self {
+            Self::Lock(lock) => ("Lock", lock),
+            Self::Read(lock) => ("Read", lock),
+            Self::Upgradable(lock) => ("Upgradable", lock),
+            Self::Write(lock) => ("Write", lock),
+            Self::Permit(semaphore) => ("Permit", semaphore),
+            Self::Permits(semaphore, count) => {
+                let mut debug = f.debug_tuple("Permits");
+                return debug.field(semaphore).field(count).finish();
+            }
+        };
+        f.debug_tuple(name).field(lock).finish()
+    }
+}
+
+impl<E: Engine> fmt::Debug for MemberGuard<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, guard): (_, &dyn fmt::Debug) = match self {
+            Self::Lock(guard) => ("Lock", guard),
+            Self::Read(guard) => ("Read", guard),
+            Self::Upgradable(guard) => ("Upgradable", guard),
+            Self::Write(guard) => ("Write", guard),
+            Self::Permit(permit) => ("Permit", permit),
+        };
+        f.debug_tuple(name).field(guard).finish()
+    }
+}
+
+impl<E: Engine> fmt::Debug for Guards<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.guards).finish()
     }
 }
 
-fn take_all<'a, M: Into<Member<'a>>>(
+/// A member with a handle of its own, because a future borrows nothing.
+enum Owned<E: Engine> {
+    Lock(Lock<E>),
+    RwLock(RwLock<E>, Mode),
+    Semaphore(Semaphore<E>, u32),
+}
+
+impl<E: Engine> Owned<E> {
+    fn resource(&self) -> Resource {
+        match self {
+            Self::Lock(lock) => lock.resource(),
+            Self::RwLock(lock, _) => lock.resource(),
+            Self::Semaphore(semaphore, _) => semaphore.resource(),
+        }
+    }
+
+    /// Whether the caller can hold it twice.
+    fn shares(&self) -> bool {
+        matches!(self, Self::RwLock(_, Mode::Read))
+    }
+
+    fn take(&self, limit: WaitLimit) -> Result<MemberGuard<E>> {
+        Ok(match self {
+            Self::Lock(lock) => {
+                MemberGuard::Lock(LockGuard::new(lock.take(Mode::Exclusive, limit)?))
+            }
+            Self::RwLock(lock, mode) => MemberGuard::of(lock.take(*mode, limit)?, *mode),
+            Self::Semaphore(semaphore, count) => {
+                MemberGuard::Permit(SemaphorePermit::new(semaphore.take(*count, limit)?))
+            }
+        })
+    }
+
+    async fn take_async(&self, limit: WaitLimit) -> Result<MemberGuard<E>> {
+        Ok(match self {
+            Self::Lock(lock) => {
+                let hold = lock.take_async(Mode::Exclusive, limit).await?;
+                MemberGuard::Lock(LockGuard::new(hold))
+            }
+            Self::RwLock(lock, mode) => {
+                MemberGuard::of(lock.take_async(*mode, limit).await?, *mode)
+            }
+            Self::Semaphore(semaphore, count) => {
+                let permits = semaphore.take_async(*count, limit).await?;
+                MemberGuard::Permit(SemaphorePermit::new(permits))
+            }
+        })
+    }
+}
+
+impl<E: Engine> MemberGuard<E> {
+    /// Returns the guard of an `RwLock` that is held in this mode.
+    fn of(hold: <E::Lock as RawLock>::Hold, mode: Mode) -> Self {
+        match mode {
+            Mode::Read => Self::Read(RwLockReadGuard::new(hold)),
+            Mode::Upgradable => Self::Upgradable(RwLockUpgradableReadGuard::new(hold)),
+            Mode::Write | Mode::Exclusive => Self::Write(RwLockWriteGuard::new(hold)),
+        }
+    }
+}
+
+impl<'a, E: Engine> From<Member<'a, E>> for Owned<E> {
+    fn from(member: Member<'a, E>) -> Self {
+        match member {
+            Member::Lock(lock) => Self::Lock(lock.clone()),
+            Member::Read(lock) => Self::RwLock(lock.clone(), Mode::Read),
+            Member::Upgradable(lock) => Self::RwLock(lock.clone(), Mode::Upgradable),
+            Member::Write(lock) => Self::RwLock(lock.clone(), Mode::Write),
+            Member::Permit(semaphore) => Self::Semaphore(semaphore.clone(), 1),
+            Member::Permits(semaphore, count) => Self::Semaphore(semaphore.clone(), count),
+        }
+    }
+}
+
+fn owned<'a, E: Engine, M: Into<Member<'a, E>>>(
     members: impl IntoIterator<Item = M>,
-    patience: WaitLimit,
-) -> Result<Guards> {
-    let members: Vec<Member<'a>> = members.into_iter().map(Into::into).collect();
-    let guards = order(&members)?
+) -> Vec<Owned<E>> {
+    let members = members.into_iter().map(Into::into);
+    members.map(Owned::from).collect()
+}
+
+fn take_all<E: Engine>(members: &[Owned<E>], limit: WaitLimit) -> Result<Guards<E>> {
+    let guards = order(members)?
         .into_iter()
-        .map(|number| Ok((number, members[number].take(patience)?)))
+        .map(|number| Ok((number, members[number].take(limit)?)))
         .collect::<Result<_>>()?;
     Ok(Guards::new(guards))
 }
 
-/// In which order they are taken, if they can be taken together.
-fn order(members: &[Member<'_>]) -> Result<Vec<usize>> {
+async fn take_all_async<E: Engine>(members: Vec<Owned<E>>, limit: WaitLimit) -> Result<Guards<E>> {
+    let mut guards = Vec::with_capacity(members.len());
+    for number in order(&members)? {
+        guards.push((number, members[number].take_async(limit).await?));
+    }
+    Ok(Guards::new(guards))
+}
+
+/// Returns the order in which the members are taken, if they can be taken together.
+fn order<E: Engine>(members: &[Owned<E>]) -> Result<Vec<usize>> {
     let mut order: Vec<_> = members
         .iter()
         .enumerate()
-        .map(|(number, member)| (position(member.path()), number))
+        .map(|(number, member)| (member.resource().order_key(), number))
         .collect();
     order.sort();
     for pair in order.windows(2) {
-        let (one, other) = (members[pair[0].1], members[pair[1].1]);
+        let (one, other) = (&members[pair[0].1], &members[pair[1].1]);
         if pair[0].0 == pair[1].0 && !(one.shares() && other.shares()) {
             let why = "it is one of several locks twice, and would wait for itself";
             return Err(Error::new(
-                one.path(),
+                one.resource(),
                 Operation::Lock,
                 Cause::Deadlock(why),
             ));
         }
     }
     Ok(order.into_iter().map(|(_, number)| number).collect())
-}
-
-/// What a path is sorted by: the same for all ways to write it.
-///
-/// Paths decide, not files, as the file at a path may be replaced during a wait.
-fn position(path: &Path) -> (PathBuf, OsString) {
-    let parent = path.parent().unwrap_or(path);
-    let parent = fs::canonicalize(parent).unwrap_or_else(|_| parent.to_path_buf());
-    let name = path.file_name().unwrap_or_default().to_os_string();
-    (parent, name)
 }

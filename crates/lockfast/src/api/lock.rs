@@ -7,12 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::api::engine::{Capabilities, Engine, Files, HoldState, RawHold, RawLock};
+use crate::api::files::FileLock;
+use crate::api::forms::wait_forms;
+use crate::api::guard::{every_guard, exclusive_guard};
 use crate::api::options::Options;
-use crate::file::owner::{Entry, Owner};
-use crate::handle::hold::Hold;
-use crate::handle::{Handle, Opened};
+use crate::file::owner::Owner;
+use crate::handle::Handle;
 use crate::protocol::plan::Mode;
 use crate::types::error::Result;
+use crate::types::resource::Resource;
 use crate::types::wait_limit::WaitLimit;
 
 /// An exclusive lock between processes, and between the threads of each.
@@ -53,9 +57,8 @@ use crate::types::wait_limit::WaitLimit;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct Lock {
-    handle: Opened,
+pub struct Lock<E: Engine = Files> {
+    raw: E::Lock,
 }
 
 /// The lock is held until this is dropped.
@@ -63,8 +66,8 @@ pub struct Lock {
 /// It may be sent to another thread and dropped there. Dropping never panics; use
 /// [`release`](Self::release) to see errors.
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct LockGuard {
-    hold: Hold,
+pub struct LockGuard<E: Engine = Files> {
+    hold: <E::Lock as RawLock>::Hold,
 }
 
 impl Lock {
@@ -114,7 +117,7 @@ impl Lock {
         Self::options().open_named(name)
     }
 
-    /// Everything that can be chosen before the lock is opened.
+    /// Returns the builder that configures and opens a lock.
     ///
     /// # Examples
     ///
@@ -171,183 +174,6 @@ impl Lock {
         Self::options().from_file(file)
     }
 
-    /// Takes the lock, waiting as long as it takes.
-    ///
-    /// # Blocking
-    ///
-    /// The thread sleeps in the kernel's queue, or behind the threads of this process that came
-    /// earlier. A signal that the program handles does not end the wait.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system
-    /// without locks), when a stale file can't be opened again, or when a callback of the
-    /// [`Options`] gives up. With [`is_deadlock`](crate::Error::is_deadlock) when this thread holds
-    /// it already, by this handle or another one of this file, and has not
-    /// [handed the guard over](LockGuard::hand_over); but not with a
-    /// [`wait_interval`](Options::wait_interval), as the callback may end the wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let lock = lockfast::Lock::open(&path)?;
-    /// {
-    ///     let _guard = lock.lock()?;
-    ///     // Nobody else is here now.
-    /// }
-    /// assert!(lock.try_lock().is_ok());
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[inline]
-    pub fn lock(&self) -> Result<LockGuard> {
-        self.acquire(WaitLimit::Forever)
-    }
-
-    /// Takes the lock if it is free.
-    ///
-    /// # Errors
-    ///
-    /// With [`is_contended`](crate::Error::is_contended) when somebody holds it, or a thread of
-    /// this process waits for it; otherwise as [`lock`](Self::lock).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let lock = lockfast::Lock::open(&path)?;
-    /// let guard = lock.try_lock()?;
-    /// assert!(lock.try_lock().unwrap_err().is_contended());
-    /// # drop(guard);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_lock(&self) -> Result<LockGuard> {
-        self.acquire(WaitLimit::None)
-    }
-
-    /// Takes the lock, waiting for at most that long.
-    ///
-    /// # Blocking
-    ///
-    /// As [`lock`](Self::lock); the deadline is met within about a millisecond. A wait that timed
-    /// out leaves nothing behind: no thread, no descriptor, no place in a queue.
-    ///
-    /// # Errors
-    ///
-    /// With [`is_timed_out`](crate::Error::is_timed_out) when the time has passed; otherwise as
-    /// [`lock`](Self::lock). One attempt is made even if the time-out is zero.
-    ///
-    /// # Platform-specific behaviour
-    ///
-    /// On Linux the wait is ended by a real-time signal that the program does not use (see
-    /// PLATFORM.md), on Windows by cancelling the request. Elsewhere, and in a program that handles all
-    /// real-time signals itself, the lock is asked for at least every 10 ms instead of sleeping in the
-    /// kernel's queue.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// use std::time::Duration;
-    ///
-    /// let lock = lockfast::Lock::open(&path)?;
-    /// let guard = lock.try_lock_for(Duration::from_secs(10))?;
-    /// let error = lock.try_lock_for(Duration::from_millis(5)).unwrap_err();
-    /// assert!(error.is_timed_out());
-    /// # drop(guard);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_lock_for(&self, timeout: Duration) -> Result<LockGuard> {
-        self.acquire(WaitLimit::lasting(timeout))
-    }
-
-    /// Takes the lock, waiting until that instant at most.
-    ///
-    /// # Blocking
-    ///
-    /// As [`try_lock_for`](Self::try_lock_for).
-    ///
-    /// # Errors
-    ///
-    /// As [`try_lock_for`](Self::try_lock_for).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let (one, other) = (dir.path().join("one.lock"), dir.path().join("other.lock"));
-    /// use std::time::{Duration, Instant};
-    ///
-    /// // One deadline for two locks.
-    /// let deadline = Instant::now() + Duration::from_secs(10);
-    /// let one = lockfast::Lock::open(&one)?.try_lock_until(deadline)?;
-    /// let other = lockfast::Lock::open(&other)?.try_lock_until(deadline)?;
-    /// # drop((one, other));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_lock_until(&self, deadline: Instant) -> Result<LockGuard> {
-        self.acquire(WaitLimit::Until(deadline))
-    }
-
-    /// Takes the lock as a task, waiting as long as it takes, without blocking the thread that polls.
-    ///
-    /// The future needs no runtime of a certain kind, is `Send` and borrows nothing. Nothing happens
-    /// before it is polled. The guard is the same as that of [`lock`](Self::lock), and may be held
-    /// across `.await`.
-    ///
-    /// # Blocking
-    ///
-    /// A poll makes a few system calls of microseconds. When the lock is held by another handle or
-    /// process, a helper thread waits in the kernel's queue; of many tasks that wait for one handle
-    /// only the first has one, and the others wait without a thread. Of many handles of one file, 16 have
-    /// one at a time. A process can have 8,192 helper threads; each takes about 20 KiB of memory.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future ends the wait: when the drop is over, no thread waits, no place in a queue
-    /// is taken and the lock is not held. The drop takes some ten microseconds if a helper thread is in
-    /// the kernel's queue.
-    ///
-    /// # Errors
-    ///
-    /// As [`lock`](Self::lock), but a task that waits for itself is not found out: it may be polled by
-    /// any thread. When there is no thread to be had. [`on_wait`](Options::on_wait) is called once, by
-    /// the thread that polls, and never again at an interval.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// # smol::block_on(async {
-    /// let lock = lockfast::Lock::open(&path)?;
-    /// let guard = lock.lock_async().await?;
-    /// assert!(lock.try_lock().unwrap_err().is_contended());
-    /// # drop(guard);
-    /// # Ok(())
-    /// # })
-    /// # }
-    /// ```
-    pub fn lock_async(&self) -> impl Future<Output = Result<LockGuard>> + Send + use<> {
-        let handle = Arc::clone(&self.handle);
-        async move {
-            let hold = handle.acquire_async(Mode::Exclusive).await?;
-            Ok(LockGuard { hold })
-        }
-    }
-
     /// The path of the lock file, absolute.
     ///
     /// # Examples
@@ -361,227 +187,146 @@ impl Lock {
     /// # }
     /// ```
     pub fn path(&self) -> &Path {
-        self.handle.path()
+        self.handle().path()
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
-        &self.handle
+        self.raw.handle()
     }
 
     pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self {
-            handle: Opened::new(handle),
-        }
+        Self::from_raw(FileLock::new(handle))
+    }
+}
+
+impl<E: Engine> Lock<E> {
+    wait_forms! {
+        LockGuard, Mode::Exclusive, ();
+        examples: "let lock = lockfast::Lock::open(&path)?;", "lock", "", "", "lock.lock()";
+        /// Takes the lock, waiting as long as it takes.
+        ///
+        /// # Blocking
+        ///
+        /// The thread sleeps in the kernel's queue, or behind the threads of this process that came earlier.
+        /// A signal that the program handles does not end the wait.
+        ///
+        /// # Errors
+        ///
+        /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system without
+        /// locks), when a stale file can't be opened again, or when a callback of the [`Options`] gives up.
+        /// With [`is_deadlock`](crate::Error::is_deadlock) when this thread holds the lock already, by this
+        /// handle or another one of this file, and has not [handed the guard over](LockGuard::hand_over); but
+        /// not with a [`wait_interval`](Options::wait_interval), as the callback may end the wait.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let dir = tempfile::tempdir()?;
+        /// # let path = dir.path().join("demo.lock");
+        /// let lock = lockfast::Lock::open(&path)?;
+        /// {
+        ///     let _guard = lock.lock()?;
+        ///     // Nobody else is here now.
+        /// }
+        /// assert!(lock.try_lock().is_ok());
+        /// # Ok(())
+        /// # }
+        /// ```
+        lock;
+        /// Takes the lock if it is free and no thread of this process waits for it.
+        try_lock;
+        /// # Platform-specific behaviour
+        ///
+        /// On Linux the wait is ended by a real-time signal that the program does not use (see
+        /// PLATFORM.md), on Windows by cancelling the request. Elsewhere, and in a program that handles all
+        /// real-time signals itself, the lock is asked for at least every 10 ms instead of sleeping in the
+        /// kernel's queue.
+        try_lock_for, try_lock_until;
+        /// The future needs no runtime of a certain kind, is `Send` and borrows nothing. Nothing happens
+        /// before it is polled. The guard is the same as that of [`lock`](Self::lock), and may be held across
+        /// `.await`. [`on_wait`](Options::on_wait) is called once, by the thread that polls.
+        ///
+        /// # Blocking
+        ///
+        /// A poll makes a few system calls of microseconds. When another handle or process holds the lock, a
+        /// helper thread waits in the kernel's queue; of many tasks that wait for one handle only the first
+        /// has one, and the others wait without a thread. Of many handles of one file, 16 have one at a time.
+        /// A process can have 8,192 helper threads; each takes about 20 KiB of memory.
+        lock_async, lock_async_for, lock_async_until;
     }
 
-    #[cfg(feature = "macros")]
-    pub(crate) async fn lock_until_as_task(&self, deadline: Instant) -> Result<LockGuard> {
-        let hold = self.handle.acquire_async_until(Mode::Exclusive, deadline);
-        Ok(LockGuard { hold: hold.await? })
+    /// The lock: a file, or a name in its engine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// assert_eq!(lockfast::Lock::open(&path)?.resource().path(), Some(&*path));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resource(&self) -> Resource {
+        self.raw.resource()
+    }
+
+    /// The features that this lock has of those that not every [engine](crate::engine) has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("demo.lock");
+    /// assert!(!lockfast::Lock::open(&path)?.capabilities().lease);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn capabilities(&self) -> Capabilities {
+        self.raw.capabilities()
+    }
+
+    /// Returns the lock that an engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn from_raw(raw: E::Lock) -> Self {
+        Self { raw }
     }
 
     #[inline]
-    pub(crate) fn acquire(&self, patience: WaitLimit) -> Result<LockGuard> {
-        let hold = self.handle.acquire(Mode::Exclusive, patience)?;
-        Ok(LockGuard { hold })
+    pub(crate) fn take(&self, mode: Mode, limit: WaitLimit) -> Result<<E::Lock as RawLock>::Hold> {
+        self.raw.acquire(mode, limit)
+    }
+
+    pub(crate) fn take_async(
+        &self,
+        mode: Mode,
+        limit: WaitLimit,
+    ) -> impl Future<Output = Result<<E::Lock as RawLock>::Hold>> + Send + use<E> {
+        let raw = self.raw.clone();
+        async move { raw.acquire_async(mode, limit).await }
+    }
+}
+
+impl<E: Engine> Clone for Lock<E> {
+    fn clone(&self) -> Self {
+        Self::from_raw(self.raw.clone())
     }
 }
 
 // A panic while the lock is held, or in a callback, leaves every handle usable.
-impl UnwindSafe for Lock {}
-impl RefUnwindSafe for Lock {}
-impl UnwindSafe for LockGuard {}
-impl RefUnwindSafe for LockGuard {}
+impl<E: Engine> UnwindSafe for Lock<E> {}
+impl<E: Engine> RefUnwindSafe for Lock<E> {}
 
-impl fmt::Debug for Lock {
+impl<E: Engine> fmt::Debug for Lock<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lock")
-            .field("path", &self.path())
-            .finish_non_exhaustive()
+        self.resource().debug(f, "Lock").finish_non_exhaustive()
     }
 }
 
-impl LockGuard {
-    /// Releases the lock and tells of errors.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel could not release it, in which case its descriptor is closed, which releases
-    /// it too; when the program has closed the descriptor, which released the lock before; or when the
-    /// file could not be removed (see [`remove_on_release`](Options::remove_on_release)). The lock is
-    /// not held any more in any case.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let guard = lockfast::Lock::open(&path)?.lock()?;
-    /// guard.release()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[inline]
-    pub fn release(mut self) -> Result<()> {
-        self.hold.release()
-    }
-
-    /// The path of the lock file, absolute.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let guard = lockfast::Lock::open(&path)?.lock()?;
-    /// assert_eq!(guard.path(), path);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn path(&self) -> &Path {
-        self.hold.path()
-    }
-
-    /// The file that is locked, to read or change its content.
-    ///
-    /// A duplicate of it (`try_clone`) keeps the lock's description open, but releasing the guard
-    /// releases the lock nevertheless. In a forked child the descriptor leads to nothing: reading
-    /// and writing fail.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state");
-    /// use std::io::Write;
-    ///
-    /// let guard = lockfast::Lock::open(&path)?.lock()?;
-    /// guard.file().set_len(0)?;
-    /// guard.file().write_all(b"changed under the lock")?;
-    /// # drop(guard);
-    /// # assert_eq!(std::fs::read(&path)?, b"changed under the lock");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn file(&self) -> &File {
-        self.hold.file()
-    }
-
-    /// Says that another thread holds the lock from now on.
-    ///
-    /// Without that, a `lock` by the thread that took it is reported as a deadlock, because it would
-    /// wait for itself. Nothing else depends on it: a guard may be sent and dropped anywhere.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let lock = lockfast::Lock::open(&path)?;
-    /// let mut guard = lock.lock()?;
-    /// assert!(lock.lock().unwrap_err().is_deadlock());
-    ///
-    /// guard.hand_over();
-    /// let worker = std::thread::spawn(move || drop(guard));
-    /// lock.lock()?.release()?; // waits for the worker
-    /// # worker.join().unwrap();
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn hand_over(&mut self) {
-        self.hold.disown();
-    }
-
-    /// Is the locked file still the one at the path?
-    ///
-    /// `false` means that somebody deleted, replaced or renamed it while it was locked: whoever
-    /// comes now locks another file, and this guard does not exclude them. Nothing can prevent
-    /// that; a program whose lock directory is cleaned by others can ask before it commits. It is also
-    /// `false` when this program has closed or replaced the descriptor of the lock file, which
-    /// released the lock.
-    ///
-    /// # Errors
-    ///
-    /// When the path can't be looked up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let guard = lockfast::Lock::open(&path)?.lock()?;
-    /// assert!(guard.is_current()?);
-    /// # #[cfg(unix)] {
-    /// std::fs::remove_file(&path)?;
-    /// assert!(!guard.is_current()?);
-    /// # }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn is_current(&self) -> Result<bool> {
-        self.hold.is_current()
-    }
-
-    /// The fencing token of this hold: greater by one than that of the hold before, and never given
-    /// again; none without [`owner_record`](crate::Options::owner_record).
-    ///
-    /// A store that remembers the greatest token it has seen, and refuses smaller ones, is safe from a
-    /// holder that was stopped, lost the lock, and goes on later.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let lock = lockfast::Lock::options().owner_record(true).open(&path)?;
-    /// let first = lock.lock()?.token();
-    /// let second = lock.lock()?.token();
-    /// assert_eq!((first, second), (Some(1), Some(2)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn token(&self) -> Option<u64> {
-        self.hold.entry().map(Entry::token)
-    }
-
-    /// Whoever held it before, if it died while it held it, or let its guard be forgotten; needs
-    /// [`owner_record`](crate::Options::owner_record).
-    ///
-    /// What the lock protects may then be half changed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let lock = lockfast::Lock::options().owner_record(true).open(&path)?;
-    /// let guard = lock.lock()?;
-    /// if let Some(owner) = guard.abandoned() {
-    ///     eprintln!("pid {} died while it held the lock, since {:?}", owner.pid(), owner.since());
-    ///     // ... repair what it left ...
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn abandoned(&self) -> Option<&Owner> {
-        self.hold.entry().and_then(Entry::abandoned)
-    }
-}
-
-impl fmt::Debug for LockGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockGuard")
-            .field("path", &self.path())
-            .finish_non_exhaustive()
-    }
-}
+every_guard!(LockGuard, "lockfast::Lock::open(&path)?", "lock");
+exclusive_guard!(LockGuard);
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,7 @@
-//! What the code that the attributes write calls. It may change with any version.
-
-use std::time::{Duration, Instant};
+//! The functions that the code of the attributes calls. They may change with any version.
 
 use crate::sys::made_once::MadeOnce;
-use crate::{Error, Lock, LockGuard, Result, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::{Error, Result};
 
 /// The handle that all calls of a function share.
 #[derive(Debug)]
@@ -28,42 +26,6 @@ impl<L> Shared<L> {
         // Of two threads that open it at the same time, both go on with the handle of one.
         let lock = open()?;
         Ok(self.0.get_or_make(|| lock))
-    }
-}
-
-/// Takes the lock as a task, waiting at most that long.
-///
-/// # Errors
-///
-/// As [`Lock::try_lock_for`].
-pub async fn lock_within(lock: &Lock, timeout: Duration) -> Result<LockGuard> {
-    match Instant::now().checked_add(timeout) {
-        Some(deadline) => lock.lock_until_as_task(deadline).await,
-        None => lock.lock_async().await,
-    }
-}
-
-/// The same to read.
-///
-/// # Errors
-///
-/// As [`RwLock::try_read_for`].
-pub async fn read_within(lock: &RwLock, timeout: Duration) -> Result<RwLockReadGuard> {
-    match Instant::now().checked_add(timeout) {
-        Some(deadline) => lock.read_until_as_task(deadline).await,
-        None => lock.read_async().await,
-    }
-}
-
-/// The same to write.
-///
-/// # Errors
-///
-/// As [`RwLock::try_write_for`].
-pub async fn write_within(lock: &RwLock, timeout: Duration) -> Result<RwLockWriteGuard> {
-    match Instant::now().checked_add(timeout) {
-        Some(deadline) => lock.write_until_as_task(deadline).await,
-        None => lock.write_async().await,
     }
 }
 

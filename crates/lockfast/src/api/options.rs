@@ -1,7 +1,6 @@
-//! What can be chosen about a lock.
+//! The options of a lock.
 //!
-//! Options about its file are in `file`, about waits in `waiting`, and how they end, each primitive
-//! being opened, in `open`.
+//! Options for its file are in `file`, those for waits in `waiting`; `open` ends them, for each primitive.
 
 mod file;
 mod linger;
@@ -18,7 +17,7 @@ use crate::Lock;
 
 use crate::types::settings::Settings;
 
-/// Everything about a lock that can be chosen, ending in [`open`](Self::open).
+/// Builder that configures and opens a lock; finish with [`open`](Self::open).
 ///
 /// # Examples
 ///

@@ -1,6 +1,7 @@
 //! A lock that a thread may take again.
 
 use std::fmt;
+use std::fs::File;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
@@ -8,17 +9,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::api::engine::{Engine, Files};
 use crate::api::lock::{Lock, LockGuard};
 use crate::api::options::Options;
+use crate::file::owner::Owner;
 use crate::sys::fork;
 use crate::sys::per_process::PerProcess;
 use crate::types::error::Result;
+use crate::types::resource::Resource;
 use crate::types::thread::{AtomicThreadToken, ThreadToken};
 
 /// An exclusive lock between processes and threads that the thread which holds it may take again.
 ///
-/// It is released when the last guard is dropped. Taking it again costs a few nanoseconds and asks
-/// nobody. Otherwise it is a [`Lock`], and the same as a `Lock` at the same path to others.
+/// It is released when the last guard is dropped. Taking it again costs a few nanoseconds and makes no system
+/// call. Otherwise it is a [`Lock`], and the same as a `Lock` at the same path to others.
 ///
 /// Its guards stay in the thread that took it, which is how it knows that thread. Clones of the
 /// handle are the same lock; two handles that were opened separately are not: a thread that holds
@@ -48,33 +52,41 @@ use crate::types::thread::{AtomicThreadToken, ThreadToken};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct ReentrantLock {
-    shared: Arc<Shared>,
+pub struct ReentrantLock<E: Engine = Files> {
+    shared: Arc<Shared<E>>,
 }
 
-/// One of the times that the lock is held; the last one that is dropped releases it.
+/// The lock is held until the last of its guards is dropped.
 ///
 /// It stays in its thread. Dropping never panics; use [`release`](Self::release) to see errors.
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct ReentrantLockGuard {
-    shared: Arc<Shared>,
-    /// Which process took it: in a forked child its copy counts for nothing.
+pub struct ReentrantLockGuard<E: Engine = Files> {
+    shared: Arc<Shared<E>>,
+    /// The process that took it: in a forked child its copy counts for nothing.
     generation: u64,
     this_thread: PhantomData<*const ()>,
 }
 
-struct Shared {
-    lock: Lock,
-    process: PerProcess<OfProcess>,
+struct Shared<E: Engine> {
+    lock: Lock<E>,
+    process: PerProcess<OfProcess<E>>,
 }
 
-#[derive(Default)]
-struct OfProcess {
+struct OfProcess<E: Engine> {
     owner: AtomicThreadToken,
     /// Changed by the owner only.
     count: AtomicU32,
-    guard: Mutex<Option<LockGuard>>,
+    guard: Mutex<Option<LockGuard<E>>>,
+}
+
+impl<E: Engine> Default for OfProcess<E> {
+    fn default() -> Self {
+        Self {
+            owner: AtomicThreadToken::default(),
+            count: AtomicU32::new(0),
+            guard: Mutex::new(None),
+        }
+    }
 }
 
 impl ReentrantLock {
@@ -120,7 +132,7 @@ impl ReentrantLock {
         Self::options().open_named(name)
     }
 
-    /// Everything that can be chosen before the lock is opened.
+    /// Returns the builder that configures and opens a lock.
     ///
     /// # Examples
     ///
@@ -136,6 +148,44 @@ impl ReentrantLock {
         Options::new()
     }
 
+    /// Locks a file that is already open; see [`Lock::from_file`].
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let lock = lockfast::ReentrantLock::from_file(tempfile::tempfile()?)?;
+    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
+    /// # drop((outer, inner));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_file(file: File) -> Result<Self> {
+        Self::options().from_file(file)
+    }
+
+    /// The path of the lock file, absolute.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// assert_eq!(lockfast::ReentrantLock::open(&path)?.path(), path);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn path(&self) -> &Path {
+        self.shared.lock.path()
+    }
+}
+
+impl<E: Engine> ReentrantLock<E> {
     /// Takes the lock, waiting as long as it takes; at once if this thread holds it.
     ///
     /// # Blocking
@@ -163,7 +213,7 @@ impl ReentrantLock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn lock(&self) -> Result<ReentrantLockGuard> {
+    pub fn lock(&self) -> Result<ReentrantLockGuard<E>> {
         self.enter(Lock::lock)
     }
 
@@ -190,7 +240,7 @@ impl ReentrantLock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_lock(&self) -> Result<ReentrantLockGuard> {
+    pub fn try_lock(&self) -> Result<ReentrantLockGuard<E>> {
         self.enter(Lock::try_lock)
     }
 
@@ -212,7 +262,7 @@ impl ReentrantLock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_lock_for(&self, timeout: Duration) -> Result<ReentrantLockGuard> {
+    pub fn try_lock_for(&self, timeout: Duration) -> Result<ReentrantLockGuard<E>> {
         self.enter(|lock| lock.try_lock_for(timeout))
     }
 
@@ -235,11 +285,11 @@ impl ReentrantLock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_lock_until(&self, deadline: Instant) -> Result<ReentrantLockGuard> {
+    pub fn try_lock_until(&self, deadline: Instant) -> Result<ReentrantLockGuard<E>> {
         self.enter(|lock| lock.try_lock_until(deadline))
     }
 
-    /// The path of the lock file, absolute.
+    /// The lock: a file, or a name in its engine.
     ///
     /// # Examples
     ///
@@ -247,15 +297,17 @@ impl ReentrantLock {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("state.lock");
-    /// assert_eq!(lockfast::ReentrantLock::open(&path)?.path(), path);
+    /// assert_eq!(lockfast::ReentrantLock::open(&path)?.resource().path(), Some(&*path));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn path(&self) -> &Path {
-        self.shared.lock.path()
+    pub fn resource(&self) -> Resource {
+        self.shared.lock.resource()
     }
 
-    pub(crate) fn from_lock(lock: Lock) -> Self {
+    /// Returns a lock that its thread may take again, over one that it may not.
+    #[doc(hidden)]
+    pub fn from_lock(lock: Lock<E>) -> Self {
         let shared = Shared {
             lock,
             process: PerProcess::new(OfProcess::default()),
@@ -265,7 +317,10 @@ impl ReentrantLock {
         }
     }
 
-    fn enter(&self, take: impl FnOnce(&Lock) -> Result<LockGuard>) -> Result<ReentrantLockGuard> {
+    fn enter(
+        &self,
+        take: impl FnOnce(&Lock<E>) -> Result<LockGuard<E>>,
+    ) -> Result<ReentrantLockGuard<E>> {
         let process = self.shared.process();
         let thread = ThreadToken::current();
         if process.owner.load() == thread && thread != ThreadToken::NONE {
@@ -286,19 +341,19 @@ impl ReentrantLock {
     }
 }
 
-impl Shared {
-    fn process(&self) -> &OfProcess {
+impl<E: Engine> Shared<E> {
+    fn process(&self) -> &OfProcess<E> {
         self.process.get(OfProcess::default)
     }
 }
 
-impl OfProcess {
-    fn guard(&self) -> std::sync::MutexGuard<'_, Option<LockGuard>> {
+impl<E: Engine> OfProcess<E> {
+    fn guard(&self) -> std::sync::MutexGuard<'_, Option<LockGuard<E>>> {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One guard less; the lock's own guard, if that was the last one.
-    fn leave(&self) -> Option<LockGuard> {
+    /// Counts one guard less, and returns the lock's own guard if that was the last one.
+    fn leave(&self) -> Option<LockGuard<E>> {
         let count = self.count.load(Ordering::Relaxed) - 1;
         self.count.store(count, Ordering::Relaxed);
         if count > 0 {
@@ -309,8 +364,8 @@ impl OfProcess {
     }
 }
 
-impl ReentrantLockGuard {
-    /// Drops the guard and, if it is the last one, releases the lock and tells of errors.
+impl<E: Engine> ReentrantLockGuard<E> {
+    /// Drops the guard and, if it is the last one, releases the lock and reports errors.
     ///
     /// # Errors
     ///
@@ -337,6 +392,83 @@ impl ReentrantLockGuard {
         last.map_or(Ok(()), LockGuard::release)
     }
 
+    /// The lock that is held: a file, or a name in its engine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let guard = lockfast::ReentrantLock::open(&path)?.lock()?;
+    /// assert_eq!(guard.resource().path(), Some(&*path));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resource(&self) -> Resource {
+        self.shared.lock.resource()
+    }
+
+    /// The fencing token, the same for all guards of a hold; see [`LockGuard::token`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let lock = lockfast::ReentrantLock::options().owner_record(true).open(&path)?;
+    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
+    /// assert_eq!((outer.token(), inner.token()), (Some(1), Some(1)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn token(&self) -> Option<u64> {
+        self.guarded(LockGuard::token)?
+    }
+
+    /// The number of guards that this thread has of the lock; 0 in a forked child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let lock = lockfast::ReentrantLock::open(&path)?;
+    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
+    /// assert_eq!(outer.depth(), 2);
+    /// drop(inner);
+    /// assert_eq!(outer.depth(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn depth(&self) -> u32 {
+        if self.generation == fork::generation() {
+            self.shared.process().count.load(Ordering::Relaxed)
+        } else {
+            0
+        }
+    }
+
+    /// Reads something of the lock's own guard; `None` in a forked child.
+    fn guarded<R>(&self, read: impl FnOnce(&LockGuard<E>) -> R) -> Option<R> {
+        if self.generation != fork::generation() {
+            return None;
+        }
+        self.shared.process().guard().as_ref().map(read)
+    }
+
+    fn leave(&mut self) -> Option<LockGuard<E>> {
+        if self.generation == fork::generation() {
+            self.shared.process().leave()
+        } else {
+            None
+        }
+    }
+}
+
+impl ReentrantLockGuard {
     /// The path of the lock file, absolute.
     ///
     /// # Examples
@@ -354,39 +486,78 @@ impl ReentrantLockGuard {
         self.shared.lock.path()
     }
 
-    fn leave(&mut self) -> Option<LockGuard> {
-        if self.generation == fork::generation() {
-            self.shared.process().leave()
-        } else {
-            None
-        }
+    /// Whether the locked file is still the one at the path; see [`LockGuard::is_current`]. `false` in a forked
+    /// child.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be looked up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let guard = lockfast::ReentrantLock::open(&path)?.lock()?;
+    /// assert!(guard.is_current()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_current(&self) -> Result<bool> {
+        self.guarded(LockGuard::is_current).unwrap_or(Ok(false))
+    }
+
+    /// The holder before, if it died while it held the lock; see [`LockGuard::abandoned`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state.lock");
+    /// let lock = lockfast::ReentrantLock::options().owner_record(true).open(&path)?;
+    /// assert!(lock.lock()?.abandoned().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abandoned(&self) -> Option<Owner> {
+        self.guarded(|guard| guard.abandoned().cloned())?
     }
 }
 
-impl Drop for ReentrantLockGuard {
+impl<E: Engine> Drop for ReentrantLockGuard<E> {
     fn drop(&mut self) {
         drop(self.leave());
     }
 }
 
 // A panic while the lock is held leaves every handle usable.
-impl UnwindSafe for ReentrantLock {}
-impl RefUnwindSafe for ReentrantLock {}
-impl UnwindSafe for ReentrantLockGuard {}
-impl RefUnwindSafe for ReentrantLockGuard {}
+impl<E: Engine> UnwindSafe for ReentrantLock<E> {}
+impl<E: Engine> RefUnwindSafe for ReentrantLock<E> {}
+impl<E: Engine> UnwindSafe for ReentrantLockGuard<E> {}
+impl<E: Engine> RefUnwindSafe for ReentrantLockGuard<E> {}
 
-impl fmt::Debug for ReentrantLock {
+impl<E: Engine> Clone for ReentrantLock<E> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<E: Engine> fmt::Debug for ReentrantLock<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReentrantLock")
-            .field("path", &self.path())
+        self.resource()
+            .debug(f, "ReentrantLock")
             .finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for ReentrantLockGuard {
+impl<E: Engine> fmt::Debug for ReentrantLockGuard<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReentrantLockGuard")
-            .field("path", &self.path())
+        self.resource()
+            .debug(f, "ReentrantLockGuard")
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,8 @@
 //! A readers-writer lock.
 //!
-//! Each way to hold it has a module: how it is acquired, and the guard. How one guard becomes another
-//! is in `conversion`, and how the lock is opened in `open`.
+//! Each way to hold it has a module with its guard. Conversions of guards are in `conversion`, and opening is in
+//! `open`.
 
-mod guard;
 mod open;
 mod read;
 mod upgradable;
@@ -17,7 +16,13 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::handle::{Handle, Opened};
+use crate::api::engine::{Capabilities, Engine, Files, RawLock};
+use crate::api::files::FileLock;
+use crate::handle::Handle;
+use crate::protocol::plan::Mode;
+use crate::types::error::Result;
+use crate::types::resource::Resource;
+use crate::types::wait_limit::WaitLimit;
 
 pub use read::RwLockReadGuard;
 pub use upgradable::RwLockUpgradableReadGuard;
@@ -25,9 +30,9 @@ pub use write::RwLockWriteGuard;
 
 /// A readers-writer lock between processes, and between the threads of each.
 ///
-/// It is named by a path. Any number of readers hold it beside each other; a writer holds it alone.
-/// An *upgradable* reader is beside readers too, but there is one at a time, and it can become the
-/// writer without anybody else writing in between.
+/// A path names it. Any number of readers hold it together; a writer holds it alone. An *upgradable* reader
+/// holds it together with readers too, but there is one at a time, and it can become the writer without
+/// another writer in between.
 ///
 /// No reader overtakes a writer that waits, in any process, and writers do not starve readers:
 /// a reader that had to wait is overtaken by a bounded number of writers only. The kernel releases
@@ -71,9 +76,8 @@ pub use write::RwLockWriteGuard;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct RwLock {
-    handle: Opened,
+pub struct RwLock<E: Engine = Files> {
+    raw: E::Lock,
 }
 
 impl RwLock {
@@ -90,28 +94,84 @@ impl RwLock {
     /// # }
     /// ```
     pub fn path(&self) -> &Path {
-        self.handle.path()
+        self.handle().path()
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
-        &self.handle
+        self.raw.handle()
     }
 
     pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self {
-            handle: Opened::new(handle),
-        }
+        Self::from_raw(FileLock::new(handle))
+    }
+}
+
+impl<E: Engine> RwLock<E> {
+    /// The lock: a file, or a name in its engine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// assert_eq!(lockfast::RwLock::open(&path)?.resource().path(), Some(&*path));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resource(&self) -> Resource {
+        self.raw.resource()
+    }
+
+    /// The features that this lock has of those that not every [engine](crate::engine) has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("cache.lock");
+    /// assert!(lockfast::RwLock::open(&path)?.capabilities().shared);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn capabilities(&self) -> Capabilities {
+        self.raw.capabilities()
+    }
+
+    /// Returns the lock that an engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn from_raw(raw: E::Lock) -> Self {
+        Self { raw }
+    }
+
+    #[inline]
+    pub(crate) fn take(&self, mode: Mode, limit: WaitLimit) -> Result<<E::Lock as RawLock>::Hold> {
+        self.raw.acquire(mode, limit)
+    }
+
+    pub(crate) fn take_async(
+        &self,
+        mode: Mode,
+        limit: WaitLimit,
+    ) -> impl Future<Output = Result<<E::Lock as RawLock>::Hold>> + Send + use<E> {
+        let raw = self.raw.clone();
+        async move { raw.acquire_async(mode, limit).await }
+    }
+}
+
+impl<E: Engine> Clone for RwLock<E> {
+    fn clone(&self) -> Self {
+        Self::from_raw(self.raw.clone())
     }
 }
 
 // A panic while the lock is held, or in a callback, leaves every handle usable.
-impl UnwindSafe for RwLock {}
-impl RefUnwindSafe for RwLock {}
+impl<E: Engine> UnwindSafe for RwLock<E> {}
+impl<E: Engine> RefUnwindSafe for RwLock<E> {}
 
-impl fmt::Debug for RwLock {
+impl<E: Engine> fmt::Debug for RwLock<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RwLock")
-            .field("path", &self.path())
-            .finish_non_exhaustive()
+        self.resource().debug(f, "RwLock").finish_non_exhaustive()
     }
 }

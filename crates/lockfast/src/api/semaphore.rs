@@ -1,25 +1,23 @@
 //! A counting semaphore.
 //!
-//! What its bytes mean, and why it is right, is in `protocol::permits`; what the threads of a handle
-//! know of them in `pool`; how a permit is acquired in `acquire`. The ways to ask are in `one` and
-//! `many`.
+//! The meaning of its bytes, with the proof, is in `protocol::permits`; the permits that the threads of a handle
+//! know are in `file::permits`; acquiring a permit of a file is in `acquire`.
 
-mod acquire;
+pub(crate) mod acquire;
 mod open;
 mod permit;
-
-// The docs list methods in the order of these modules, and the simple ones come first.
-mod one;
-
-mod many;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::api::engine::{Engine, Files, RawSemaphore};
+use crate::api::forms::wait_forms;
 use crate::handle::Handle;
 use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::resource::Resource;
 use crate::types::wait_limit::WaitLimit;
 
 pub use permit::SemaphorePermit;
@@ -77,21 +75,126 @@ pub use permit::SemaphorePermit;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct Semaphore {
-    handle: Arc<Handle>,
-    permits: u32,
+pub struct Semaphore<E: Engine = Files> {
+    raw: E::Semaphore,
 }
 
 impl Semaphore {
-    pub(crate) fn handle(&self) -> &Arc<Handle> {
-        &self.handle
+    /// The path of the lock file, absolute.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// assert_eq!(lockfast::Semaphore::open(&path, 4)?.path(), path);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn path(&self) -> &Path {
+        self.handle().path()
     }
 
-    /// How many permits nobody has at the moment: an estimate.
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        self.raw.handle()
+    }
+}
+
+impl<E: Engine> Semaphore<E> {
+    wait_forms! {
+        SemaphorePermit, 1, ();
+        examples: "let pool = lockfast::Semaphore::open(&path, 1)?;", "pool", "", "", "pool.acquire()";
+        /// Takes a permit, waiting as long as it takes.
+        ///
+        /// # Blocking
+        ///
+        /// The thread sleeps: behind the threads of this handle that came earlier, then in the kernel's queue
+        /// behind other processes, and as the first in the line until a permit is given back. A signal that
+        /// the program handles does not end the wait.
+        ///
+        /// # Errors
+        ///
+        /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system without
+        /// locks), when a stale file can't be opened again or others have the new one open with another
+        /// number of permits, or when a callback of the [`Options`](crate::Options) gives up.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let dir = tempfile::tempdir()?;
+        /// # let path = dir.path().join("gpu.lock");
+        /// let pool = lockfast::Semaphore::open(&path, 1)?;
+        /// {
+        ///     let _permit = pool.acquire()?;
+        ///     assert_eq!(pool.available_permits()?, 0);
+        /// }
+        /// assert_eq!(pool.available_permits()?, 1);
+        /// # Ok(())
+        /// # }
+        /// ```
+        acquire;
+        /// Takes a permit if one is free and nobody waits for it.
+        try_acquire;
+        /// On Linux the process keeps the descriptor by which it noticed releases, for its next wait.
+        ///
+        /// # Platform-specific behaviour
+        ///
+        /// As [`Lock::try_lock_for`](crate::Lock::try_lock_for).
+        try_acquire_for, try_acquire_until;
+        /// A wait has a helper thread, if it is the first of this handle; see
+        /// [`Lock::lock_async`](crate::Lock::lock_async) for the cost.
+        acquire_async, acquire_async_for, acquire_async_until;
+    }
+
+    wait_forms! {
+        SemaphorePermit, count, (count: u32);
+        examples: "let pool = lockfast::Semaphore::open(&path, 3)?;", "pool", "2", "2, ", "pool.acquire_many(2)";
+        /// Takes that many permits, all or none, waiting as long as it takes.
+        ///
+        /// Only the first in the line collects, so two that need several never wait for each other's.
+        ///
+        /// # Blocking
+        ///
+        /// As [`acquire`](Self::acquire). While it is the first in the line, nobody can use the permits that
+        /// it has collected already.
+        ///
+        /// # Errors
+        ///
+        /// When the number is 0 or more than there are; otherwise as [`acquire`](Self::acquire).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let dir = tempfile::tempdir()?;
+        /// # let path = dir.path().join("gpu.lock");
+        /// let pool = lockfast::Semaphore::open(&path, 4)?;
+        /// let three = pool.acquire_many(3)?;
+        /// assert_eq!((three.count(), pool.available_permits()?), (3, 1));
+        /// # drop(three);
+        /// # Ok(())
+        /// # }
+        /// ```
+        acquire_many;
+        /// Takes that many permits if they are free and nobody waits, all or none.
+        ///
+        /// Of two that try at once for more than there are together, both may fail.
+        try_acquire_many;
+        /// # Platform-specific behaviour
+        ///
+        /// As [`Lock::try_lock_for`](crate::Lock::try_lock_for).
+        try_acquire_many_for, try_acquire_many_until;
+        /// A wait has a helper thread, if it is the first of this handle; see
+        /// [`Lock::lock_async`](crate::Lock::lock_async) for the cost.
+        acquire_many_async, acquire_many_async_for, acquire_many_async_until;
+    }
+
+    /// The number of permits that nobody has at the moment: an estimate.
     ///
-    /// Others take and give back while it counts, and those in the line may already have a claim to what is
-    /// free. To get a permit, ask for one.
+    /// Others take and give back while it counts, and those in the line may already have a claim to the free
+    /// ones. To get a permit, ask for one.
     ///
     /// # Errors
     ///
@@ -107,16 +210,16 @@ impl Semaphore {
     ///
     /// let (pool, other) = (Semaphore::open(&path, 4)?, Semaphore::open(&path, 4)?);
     /// let two = other.acquire_many(2)?;
-    /// assert_eq!(pool.available()?, 2);
+    /// assert_eq!(pool.available_permits()?, 2);
     /// # drop(two);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn available(&self) -> Result<u32> {
-        acquire::available(&self.handle)
+    pub fn available_permits(&self) -> Result<u32> {
+        self.raw.available_permits()
     }
 
-    /// How many permits there are, taken or not.
+    /// The number of permits, taken or not.
     ///
     /// # Examples
     ///
@@ -129,10 +232,10 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn permits(&self) -> u32 {
-        self.permits
+        self.raw.permits()
     }
 
-    /// The path of the lock file, absolute.
+    /// The semaphore: a file, or a name in its engine.
     ///
     /// # Examples
     ///
@@ -140,54 +243,68 @@ impl Semaphore {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("gpu.lock");
-    /// assert_eq!(lockfast::Semaphore::open(&path, 4)?.path(), path);
+    /// assert_eq!(lockfast::Semaphore::open(&path, 4)?.resource().path(), Some(&*path));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn path(&self) -> &Path {
-        self.handle.path()
+    pub fn resource(&self) -> Resource {
+        self.raw.resource()
     }
 
-    pub(crate) fn acquire_by(&self, count: u32, patience: WaitLimit) -> Result<SemaphorePermit> {
-        self.must_have(count)?;
-        let taken = acquire::acquire(&self.handle, count, patience)?;
-        Ok(SemaphorePermit::new(&self.handle, taken))
+    /// Returns the semaphore that an engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn from_raw(raw: E::Semaphore) -> Self {
+        Self { raw }
     }
 
-    pub(crate) async fn acquire_as_task(&self, count: u32) -> Result<SemaphorePermit> {
-        self.must_have(count)?;
-        let taken = acquire::acquire_async(&self.handle, count).await?;
-        Ok(SemaphorePermit::new(&self.handle, taken))
+    pub(crate) fn take(
+        &self,
+        count: u32,
+        limit: WaitLimit,
+    ) -> Result<<E::Semaphore as RawSemaphore>::Permits> {
+        self.ensure_has(count)?;
+        self.raw.acquire(count, limit)
     }
 
-    /// An error if so many can never be had.
-    fn must_have(&self, count: u32) -> Result<()> {
-        let fail = |cause| Err(Error::new(self.path(), Operation::Acquire, cause));
-        if count == 0 {
-            return fail(Cause::InvalidOption(
-                "none was asked for: at least 1 can be",
-            ));
+    pub(crate) fn take_async(
+        &self,
+        count: u32,
+        limit: WaitLimit,
+    ) -> impl Future<Output = Result<<E::Semaphore as RawSemaphore>::Permits>> + Send + use<E> {
+        let (checked, raw) = (self.ensure_has(count), self.raw.clone());
+        async move {
+            checked?;
+            raw.acquire_async(count, limit).await
         }
-        if count > self.permits {
-            let permits = self.permits;
-            return fail(Cause::TooManyPermits {
-                wanted: count,
-                permits,
-            });
-        }
-        Ok(())
+    }
+
+    /// Fails if that many can never be had.
+    fn ensure_has(&self, count: u32) -> Result<()> {
+        let permits = self.permits();
+        let cause = match count {
+            0 => Cause::InvalidOption("none was asked for: at least 1 can be"),
+            wanted if wanted > permits => Cause::TooManyPermits { wanted, permits },
+            _ => return Ok(()),
+        };
+        Err(Error::new(self.resource(), Operation::Acquire, cause))
+    }
+}
+
+impl<E: Engine> Clone for Semaphore<E> {
+    fn clone(&self) -> Self {
+        Self::from_raw(self.raw.clone())
     }
 }
 
 // A panic while a permit is held, or in a callback, leaves every handle usable.
-impl UnwindSafe for Semaphore {}
-impl RefUnwindSafe for Semaphore {}
+impl<E: Engine> UnwindSafe for Semaphore<E> {}
+impl<E: Engine> RefUnwindSafe for Semaphore<E> {}
 
-impl fmt::Debug for Semaphore {
+impl<E: Engine> fmt::Debug for Semaphore<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Semaphore")
-            .field("path", &self.path())
-            .field("permits", &self.permits)
+        self.resource()
+            .debug(f, "Semaphore")
+            .field("permits", &self.permits())
             .finish_non_exhaustive()
     }
 }

@@ -1,19 +1,19 @@
-//! Locks by name: which file that is, and whether its directory can be trusted.
+//! Locks by name: the path of a name, and whether its directory can be trusted.
 
-use crate::types::directory::Directory;
-use crate::types::scope::Scope;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::sys::place::{self, fault};
 use crate::sys::{FileSort, Home, Ownership, Places};
+use crate::types::directory::Directory;
 use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::scope::Scope;
 use crate::types::settings::Settings;
 
-/// How long a name may be, in bytes: with what is put around it, it is a file's name.
+/// The longest name, in bytes: with prefix and suffix it still is a file name.
 pub(crate) const MAX_NAME: usize = 200;
 
-/// The file of the lock with that name, and how it is to be opened.
+/// The path of the lock with that name, and the settings to open it.
 pub(crate) fn locate(name: &str, chosen: &Settings) -> Result<(PathBuf, Settings)> {
     check(name)?;
     let file = place::file_name(name);
@@ -35,7 +35,7 @@ pub(crate) fn locate(name: &str, chosen: &Settings) -> Result<(PathBuf, Settings
 }
 
 impl Directory {
-    /// Makes sure that only those can touch its files who may; creates it if it is the user's.
+    /// Makes sure that nobody else can touch its files; creates it if it is the user's.
     pub(crate) fn make_safe(&self) -> Result<()> {
         match self {
             Self::Own(path) => {
@@ -95,20 +95,20 @@ fn unknown(name: &str, error: io::Error) -> Error {
     Error::system(Path::new(name), Operation::Open, error)
 }
 
-/// The place by what the system has set up, so that all processes of the user agree.
+/// Chooses the place by the set-up of the system, so that all processes of the user agree.
 ///
-/// Whatever keeps one process from using the place that others use is an error, and no reason to go
-/// elsewhere. Nor is what stands at the chosen path: whoever plants something there must not decide
-/// where the user's locks are.
+/// An obstacle that keeps one process from using the place is an error, and no reason to go elsewhere, where
+/// other processes would not be. Nor is anything at the chosen path: a user who plants something there
+/// must not decide where the locks are.
 fn choose(places: Places) -> Result<PathBuf> {
     match place::ownership_at(&places.locks) {
         Ok(found) if may_create_in(found) => return Ok(places.locks.join(places.own)),
-        // Root's alone.
+        // Only root can create files in it.
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::system(&places.locks, Operation::UseDirectory, error)),
     }
-    // It may be reached by a link: on macOS it is.
+    // A link may lead to it: on macOS it does.
     let temporary = &places.temporary;
     let temporary = temporary
         .canonicalize()
@@ -134,7 +134,7 @@ fn refuse(path: &Path, fault: Option<&'static str>) -> Result<()> {
     }
 }
 
-/// Why a directory is not the user's alone.
+/// The reason why a directory is not the user's alone.
 fn own_fault(found: Ownership) -> Option<&'static str> {
     if found.sort == FileSort::Symlink {
         Some("a symbolic link stands there, which could lead anywhere: remove it")
@@ -149,7 +149,7 @@ fn own_fault(found: Ownership) -> Option<&'static str> {
     }
 }
 
-/// Why others could move away what a user has in a directory.
+/// The reason why others could move files of the user out of a directory.
 fn parent_fault(found: Ownership) -> Option<&'static str> {
     if found.sort != FileSort::Directory {
         Some("it is not a directory")
@@ -162,7 +162,7 @@ fn parent_fault(found: Ownership) -> Option<&'static str> {
     }
 }
 
-/// Why a file for everybody would not be safe in a directory.
+/// The reason why a file for everybody would not be safe in a directory.
 fn public_fault(found: Ownership) -> Option<&'static str> {
     if found.sort != FileSort::Directory {
         Some("it is not a directory")
@@ -173,7 +173,7 @@ fn public_fault(found: Ownership) -> Option<&'static str> {
     }
 }
 
-/// Can the user create something there that only the user can remove?
+/// Whether the user can create something there that only the user can remove.
 fn may_create_in(found: Ownership) -> bool {
     (found.is_users || found.others.create) && parent_fault(found).is_none()
 }
@@ -203,4 +203,5 @@ fn check(name: &str) -> Result<()> {
 mod tests;
 
 #[cfg(all(test, windows, not(lockfast_unsupported)))]
+#[path = "named/tests/windows.rs"]
 mod tests_on_windows;

@@ -1,12 +1,12 @@
-//! Opening a lock file: it is created if need be, and what is no regular file is refused.
+//! Opening a lock file. It is created if need be; anything but a regular file is refused.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::open_file::OpenFile;
 use crate::protocol::Protocol;
-use crate::sys::fork::PrivateFile;
-use crate::sys::{self, FileSort, FsTraits, Status, place};
+use crate::sys::{self, FileSort, FsTraits, place};
 use crate::types::directory::Directory;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::settings::Settings;
@@ -23,54 +23,29 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::system(path, Operation::Open, error))
 }
 
-/// How often a link may lead to the next, as in the kernel.
+/// The longest chain of links, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// How often the directory may vanish again after it was created.
+/// The number of times that the directory may vanish after it was created.
 const MAX_DIRECTORIES: usize = 16;
 
-/// How often it may be gone when it is looked at, and there again when it is to be created. A server
-/// of SMB says so until the last one has closed a file that was deleted.
+/// The number of times that the file may be gone for a look, and there again for a create. A server of SMB answers so until a deleted file was closed by everybody.
 const MAX_VANISHED: usize = 100;
 
-/// How often it may be gone once it is open.
+/// The number of times that the file may be gone once it is open.
 const MAX_GONE: usize = 100;
 
-/// A file that is open, and that children forked from now on do not share.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(super) file: PrivateFile,
-    pub(super) status: Status,
-    /// Is it open for writing, as far as is known?
-    pub(super) writable: bool,
-}
-
-impl Opened {
-    fn look_at(file: File, writable: bool) -> io::Result<Self> {
-        let status = sys::file::status(&file)?;
-        Ok(Self {
-            file: PrivateFile::new(file, status.id)?,
-            status,
-            writable,
-        })
-    }
-
-    /// One that the user has opened. Whether it can be written to, the kernel tells when it matters.
-    pub(crate) fn given(file: File, path: &Path) -> Result<Self> {
-        Self::look_at(file, true).map_err(|error| Error::system(path, Operation::Open, error))
-    }
-}
-
-pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened> {
+/// Opens the file at the path, and creates it if need be.
+pub(super) fn open(path: &Path, settings: &Settings) -> Result<OpenFile> {
     // A named lock's directory has rules of its own.
     let may_be_anybodys = settings.any_owner || settings.directory.is_some();
     unless_gone(path, || {
-        let (file, writable) = find_or_create(path, settings)?;
-        let opened = match Opened::look_at(file, writable) {
+        let (file, traits, writable) = find_or_create(path, settings)?;
+        let opened = match OpenFile::new(file, traits, writable) {
             Ok(opened) if !may_be_anybodys => opened,
             opened => return Ok(opened),
         };
-        let owner = opened.status.owner;
+        let owner = opened.owner;
         match is_planted(path, owner, settings.follow_symlinks) {
             Ok(false) => Ok(Ok(opened)),
             Ok(true) => Err(Error::new(
@@ -92,14 +67,14 @@ fn is_planted(path: &Path, owner: u32, follow: bool) -> io::Result<bool> {
     })
 }
 
-/// Opens again while what was opened is gone when it is looked at.
+/// Opens again while the file is gone once it is open.
 ///
-/// What others delete stays there for those who have it open; but where a program or a server looks up
-/// names (sshfs), that may come too late for who is just opening it.
+/// A deleted file stays there for everybody who has it open. But where a program or a server looks up names
+/// (sshfs), the look-up may come too late for an open that has just begun.
 fn unless_gone(
     path: &Path,
-    mut open: impl FnMut() -> Result<io::Result<Opened>>,
-) -> Result<Opened> {
+    mut open: impl FnMut() -> Result<io::Result<OpenFile>>,
+) -> Result<OpenFile> {
     use io::ErrorKind::{NotFound, StaleNetworkFileHandle};
     let mut gone = 0;
     loop {
@@ -114,96 +89,146 @@ fn unless_gone(
     }
 }
 
-/// The file, and whether it is open for writing.
-fn find_or_create(path: &Path, settings: &Settings) -> Result<(File, bool)> {
-    let follow = settings.follow_symlinks;
-    let fail = |operation, error| Error::system(path, operation, error);
-    // The file that a dangling link leads to, when links are followed.
-    let mut target = path.to_path_buf();
-    let (mut links, mut directories, mut vanished) = (0, 0, 0);
+/// An open file, with whether it is open for writing.
+type Found = (File, FsTraits, bool);
+
+fn found(file: File, writable: bool) -> Found {
+    let traits = FsTraits::of(&file);
+    (file, traits, writable)
+}
+
+/// Finds the file at the path, or creates it.
+fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
+    let mut search = Search {
+        path,
+        settings,
+        target: path.to_path_buf(),
+        links: 0,
+        directories: 0,
+        vanished: 0,
+    };
     loop {
-        // What exists is looked at first: opening a device can do things.
-        match sys::file::status_at(&target, follow) {
-            Ok(status) => {
-                refuse_unless_regular(path, status.sort)?;
-                match open_existing(&target, settings) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) if !follow && sys::file::refused_link(&error) => {
-                        refuse_unless_regular(path, FileSort::Symlink)?;
-                    }
-                    Err(error) if sys::file::is_leased(&error) => {
-                        return Err(Error::new(path, Operation::Open, Cause::Leased));
-                    }
-                    opened => return opened.map_err(|error| fail(Operation::Open, error)),
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let of_place = settings.directory.as_ref().map(Directory::mode);
-                match sys::file::create_new(&target, settings.mode.or(of_place)) {
-                    Err(error)
-                        if error.kind() == io::ErrorKind::AlreadyExists
-                            && vanished < MAX_VANISHED =>
-                    {
-                        vanished += 1;
-                        if follow && links < MAX_LINKS {
-                            if let Some(next) = link_target(&target) {
-                                target = next;
-                                links += 1;
-                            }
-                        }
-                    }
-                    Err(error)
-                        if error.kind() == io::ErrorKind::NotFound
-                            && settings.create_dirs
-                            && directories < MAX_DIRECTORIES =>
-                    {
-                        directories += 1;
-                        if let Some(parent) = target.parent() {
-                            fs::create_dir_all(parent)
-                                .map_err(|error| fail(Operation::CreateDirs, error))?;
-                        }
-                    }
-                    created => {
-                        return created
-                            .map(|file| (file, true))
-                            .map_err(|error| fail(Operation::Open, error));
-                    }
-                }
-            }
-            Err(error) => return Err(fail(Operation::Open, error)),
+        if let Some(found) = search.look()? {
+            return Ok(found);
         }
+    }
+}
+
+/// The search for a file that others may create and remove meanwhile. Its steps return `None` to go on.
+struct Search<'p> {
+    path: &'p Path,
+    settings: &'p Settings,
+    /// The path, or the file that a dangling link there leads to, when links are followed.
+    target: PathBuf,
+    links: usize,
+    directories: usize,
+    vanished: usize,
+}
+
+impl Search<'_> {
+    fn look(&mut self) -> Result<Option<Found>> {
+        // Looked at before it is opened: opening a device can do things.
+        match sys::file::status_at(&self.target, self.settings.follow_symlinks) {
+            Ok(status) => {
+                refuse_unless_regular(self.path, status.sort)?;
+                self.open()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(),
+            Err(error) => Err(self.failed(Operation::Open, error)),
+        }
+    }
+
+    fn open(&self) -> Result<Option<Found>> {
+        match open_existing(&self.target, self.settings) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if !self.settings.follow_symlinks && sys::file::refused_link(&error) => {
+                refuse_unless_regular(self.path, FileSort::Symlink).map(|()| None)
+            }
+            Err(error) if sys::file::is_leased(&error) => {
+                Err(Error::new(self.path, Operation::Open, Cause::Leased))
+            }
+            opened => opened
+                .map(Some)
+                .map_err(|error| self.failed(Operation::Open, error)),
+        }
+    }
+
+    fn create(&mut self) -> Result<Option<Found>> {
+        let mode_of_place = self.settings.directory.as_ref().map(Directory::mode);
+        let mode = self.settings.mode.or(mode_of_place);
+        match sys::file::create_new(&self.target, mode) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && self.vanished < MAX_VANISHED =>
+            {
+                self.vanished += 1;
+                self.follow_link();
+            }
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && self.settings.create_dirs
+                    && self.directories < MAX_DIRECTORIES =>
+            {
+                self.directories += 1;
+                if let Some(parent) = self.target.parent() {
+                    fs::create_dir_all(parent)
+                        .map_err(|error| self.failed(Operation::CreateDirs, error))?;
+                }
+            }
+            created => {
+                return created
+                    .map(|file| Some(found(file, true)))
+                    .map_err(|error| self.failed(Operation::Open, error));
+            }
+        }
+        Ok(None)
+    }
+
+    fn follow_link(&mut self) {
+        if !self.settings.follow_symlinks || self.links == MAX_LINKS {
+            return;
+        }
+        if let Some(next) = link_target(&self.target) {
+            self.target = next;
+            self.links += 1;
+        }
+    }
+
+    fn failed(&self, operation: Operation, error: io::Error) -> Error {
+        Error::system(self.path, operation, error)
     }
 }
 
 /// Opens for writing, as an exclusive lock of bytes demands it, or else for reading if that is
 /// enough.
-fn open_existing(path: &Path, settings: &Settings) -> io::Result<(File, bool)> {
+fn open_existing(path: &Path, settings: &Settings) -> io::Result<Found> {
     let follow = settings.follow_symlinks;
-    if let Some(file) = open_for_reading(path, settings) {
-        return Ok((file, false));
+    if let Some(found) = open_for_reading(path, settings) {
+        return Ok(found);
     }
     let reading_may_do = settings.shares || settings.protocol == Protocol::Flock;
     match sys::file::open_existing(path, follow, true) {
         Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
             sys::file::open_existing(path, follow, false)
-                .map(|file| (file, false))
+                .map(|file| found(file, false))
                 .map_err(|_| error)
         }
-        opened => opened.map(|file| (file, true)),
+        opened => opened.map(|file| found(file, true)),
     }
 }
 
-/// Opens for reading what never needs more, as nobody can execute a file that is open for writing, nor
-/// open a program for writing that runs. `None` where that does not succeed, or is not enough.
-fn open_for_reading(path: &Path, settings: &Settings) -> Option<File> {
+/// Opens for reading a file that never needs more: nobody can execute a file that is open for writing, nor
+/// open a running program for writing. `None` where that fails, or is not enough.
+fn open_for_reading(path: &Path, settings: &Settings) -> Option<Found> {
     let by_flock = settings.protocol == Protocol::Flock;
     let writes = settings.owner_record || settings.permits.is_some();
     if writes || !(settings.only_reads || by_flock) {
         return None;
     }
     let file = sys::file::open_existing(path, settings.follow_symlinks, false).ok()?;
-    // A server may make a lock of bytes of it, for which the file must be open for writing.
-    (settings.only_reads || !FsTraits::of(&file).is_remote).then_some(file)
+    let found = found(file, false);
+    // A server may turn a `flock` into a lock of bytes, for which the file must be open for writing.
+    let (_, traits, _) = &found;
+    (settings.only_reads || !traits.is_remote).then_some(found)
 }
 
 fn link_target(path: &Path) -> Option<PathBuf> {
@@ -241,15 +266,15 @@ mod tests {
         let mut rounds = 0;
         let opened = unless_gone(&path, || {
             rounds += 1;
-            let (file, writable) = find_or_create(&path, &settings)?;
+            let (file, traits, writable) = find_or_create(&path, &settings)?;
             if rounds < 3 {
                 fs::remove_file(&path).expect("removed");
                 return Ok(Err(io::ErrorKind::NotFound.into()));
             }
-            Ok(Opened::look_at(file, writable))
+            Ok(OpenFile::new(file, traits, writable))
         });
         let at_path = sys::file::status_at(&path, false).expect("the file");
-        assert_eq!(opened.expect("opened").status.id, at_path.id);
+        assert_eq!(opened.expect("opened").id(), at_path.id);
     }
 
     #[test]

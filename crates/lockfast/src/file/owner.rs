@@ -1,10 +1,9 @@
-//! Who has it, written into the lock file by those who want that.
+//! Owner records: the holder of a lock, written into the lock file.
 //!
-//! The file has two records, a line each, below a line that says what they are. An acquire reads both
-//! and writes its own over the older one, with a token that is greater by one; a release writes the
-//! same record again, as released. So a write that was torn by a crash, at whatever instant, leaves
-//! the record before it whole, and a checksum tells which one is torn. A token is told to the program
-//! after it was written, so one that was torn was never used.
+//! The file has two records, a line each, below a header line. An acquire reads both and writes its own over
+//! the older one, with a token that is greater by one; a release writes the same record again, as released.
+//! So a write that is torn by a crash, at any instant, leaves the other record whole, and a checksum shows
+//! which one is torn. The program gets a token after it was written, so a torn token was never used.
 
 mod author;
 mod record;
@@ -23,7 +22,7 @@ pub(crate) use author::Author;
 pub(crate) use record::MAX_LABEL;
 use record::{HEADER, LENGTH, Record};
 
-/// Somebody who held a lock, as it wrote into the lock file.
+/// A process that held a lock, by the owner record in the lock file.
 ///
 /// # Examples
 ///
@@ -38,12 +37,12 @@ pub struct Owner {
 pub(crate) struct Entry {
     record: Record,
     slot: u64,
-    /// Whoever held it before, and did not release it.
+    /// The holder before, if it did not release the lock.
     abandoned: Option<Owner>,
 }
 
 impl Owner {
-    /// The token of that hold.
+    /// The fencing token of that hold.
     pub fn token(&self) -> u64 {
         self.record.token
     }
@@ -58,18 +57,18 @@ impl Owner {
         &self.record.author.host
     }
 
-    /// The [label](crate::Options::label) that it was given.
+    /// The [label](crate::Options::label) of that hold.
     pub fn label(&self) -> Option<&str> {
         let label = &self.record.author.label;
         (!label.is_empty()).then_some(label)
     }
 
-    /// Since when it held the lock.
+    /// The instant from which on it held the lock.
     pub fn since(&self) -> SystemTime {
         self.record.since
     }
 
-    /// The same, as a holder of a lock; its pid only if it means something here.
+    /// The holder of a lock with this record. It has a pid only if that means this process here.
     pub(crate) fn as_holder(&self) -> Holder {
         let pid = (!self.is_elsewhere()).then(|| self.pid());
         Holder::with_record(pid, self.label(), self.since())
@@ -81,9 +80,8 @@ impl Owner {
         self.record.author.is_elsewhere()
     }
 
-    /// Whether that very process still runs here. Told by the instant at which it started, as a pid is
-    /// used again; `None` if it ran in another boot of the machine, in another pid namespace, or on
-    /// another machine.
+    /// Whether that process still runs here. Compares its start time as well, because pids are reused.
+    /// `None` if it ran in another boot of the machine, in another pid namespace, or on another machine.
     pub fn is_running(&self) -> Option<bool> {
         self.record.author.is_running()
     }
@@ -167,7 +165,7 @@ impl Entry {
     }
 }
 
-/// Whoever holds it now, by what is written; the lock need not be held to ask.
+/// The holder of the lock by the records. The caller need not hold the lock.
 pub(crate) fn holder(file: &File) -> Option<Owner> {
     let slots = read(file).ok()?;
     let newest = slots
@@ -175,11 +173,11 @@ pub(crate) fn holder(file: &File) -> Option<Owner> {
         .flatten()
         .max_by_key(|record| record.token)?;
     let owner = newest.is_held.then_some(Owner { record: newest })?;
-    // It is the record of one who died, and whoever holds it now writes none.
+    // A dead process left it, and the holder of today, if any, writes no records.
     (owner.is_running() != Some(false)).then_some(owner)
 }
 
-/// Is that the length of a file with records?
+/// Whether a file of that length can have records.
 #[cfg_attr(
     not(feature = "inspect"),
     allow(dead_code, reason = "only that feature looks for records")
@@ -199,7 +197,7 @@ pub(crate) fn author(file: &File, path: &Path, label: &str) -> Result<Author> {
     Ok(Author::this(label))
 }
 
-/// Can it be a label?
+/// Whether the text can be a label.
 pub(crate) fn is_label(text: &str) -> bool {
     text.len() <= MAX_LABEL && text.trim() == text && !text.contains(char::is_control)
 }
@@ -215,16 +213,16 @@ pub(crate) fn failed(path: &Path, error: io::Error) -> Error {
 const FOREIGN: &str =
     "the file has other content, and a record goes only into one that is empty or has records";
 
-/// A token that began again would be lower than those that were told before.
+/// A token that began again would be lower than earlier ones.
 const NO_TOKEN_LEFT: &str = "the file has the token 2^64-1 already, and a greater one does not exist: \
      take another lock file, or delete this one and whatever was stored with its tokens";
 
 /// The two records, where they are whole.
 fn read(file: &File) -> io::Result<[Option<Record>; 2]> {
-    // One more than there is to be, to see that there is no more.
+    // One byte more than the file may have, to see that it has no more.
     let mut content = vec![0; HEADER.len() + 2 * LENGTH + 1];
     let length = match sys::file::read_at(file, &mut content, 0) {
-        // What can't be read while somebody else holds the lock was read by the one who holds it.
+        // The byte that can't be read while somebody holds the lock was checked by the holder.
         Err(error) if sys::file::is_first_hidden(&error) => {
             content[..1].copy_from_slice(&HEADER.as_bytes()[..1]);
             1 + sys::file::read_at(file, &mut content[1..], 1)?

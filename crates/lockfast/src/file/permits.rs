@@ -1,57 +1,65 @@
-//! The permits of a semaphore's file, as far as this handle has to do with them.
+//! The permits of a semaphore's file, as far as this process knows them.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::file::LockFile;
-use crate::file::fifo::InOrder;
+use super::fifo::{self, FifoQueue};
 use crate::protocol::permits;
-use crate::sys::{self, Target};
-use crate::sys::{Access, Range};
+use crate::sys::{self, Access, Range, Target};
 use crate::types::error::{Cause, Error, Operation, Result};
 
-/// What the threads that share an open file know of its permits.
+/// The permits of an open file, shared by all threads that use it.
 #[derive(Debug)]
 pub(crate) struct PermitSet {
     permits: u32,
-    /// A bit for each permit that a thread has or asks for: to the kernel they are all one.
-    claims: Box<[AtomicU64]>,
-    /// Where to look first: what was given back last is likely to be free.
+    /// The order in which processes get permits, if it is FIFO.
+    pub(super) fifo: Option<FifoQueue>,
+    /// One bit for each permit that a thread has or tries to get: to the kernel all threads are one owner.
+    ///
+    /// Invariant: a permit is locked in the kernel only while its bit is set.
+    claims: Vec<AtomicU64>,
+    /// The permit to try first: the one that was given back last is likely to be free.
     next: AtomicU32,
-    /// What the last release saw, until an acquire has gone by it.
-    line: AtomicU8,
-    /// Is a thread of this handle the head of the line?
+    /// The answer of the last release about the queue, until an acquire has used it: a constant below.
+    seen: AtomicU8,
+    /// Whether a thread of this process is the head of the queue, so that releases notify it.
     leads: AtomicBool,
-    /// Could something not be given back? Then nothing more is taken from this file, and the kernel
+    /// Whether something could not be released. Then nothing more is taken from this file, and the kernel
     /// frees it all when the last permit is dropped.
     is_spoilt: AtomicBool,
-    /// Held while the sightings of the file are used.
-    sightings: Mutex<()>,
 }
 
-/// Permits that were taken; dropped, they are given back.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    file: Arc<LockFile>,
-    first: Option<u32>,
-    /// Those beyond the first: one is what most want, and needs no memory of its own.
-    more: Vec<u32>,
-}
-
-/// A place in the line; dropped, it is given back.
-#[derive(Debug)]
-pub(crate) struct InLine {
-    file: Arc<LockFile>,
-    /// In the line of all processes.
-    _place: InOrder,
-}
+const UNKNOWN: u8 = 0;
+const NOBODY: u8 = 1;
+const SOMEBODY: u8 = 2;
 
 impl PermitSet {
-    /// Joins those who have it open with as many permits.
-    pub(crate) fn join(file: &File, path: &Path, permits: u32) -> Result<Self> {
+    /// The permits of a file that is no semaphore's.
+    pub(super) const fn none() -> Self {
+        Self::new(0, None, Vec::new(), 0)
+    }
+
+    const fn new(permits: u32, fifo: Option<FifoQueue>, claims: Vec<AtomicU64>, next: u32) -> Self {
+        Self {
+            permits,
+            fifo,
+            claims,
+            next: AtomicU32::new(next),
+            seen: AtomicU8::new(UNKNOWN),
+            leads: AtomicBool::new(false),
+            is_spoilt: AtomicBool::new(false),
+        }
+    }
+
+    /// Joins the processes that have the file open, if they have as many permits.
+    pub(super) fn join(
+        file: &File,
+        path: &Path,
+        permits: u32,
+        fifo: Option<FifoQueue>,
+    ) -> Result<Self> {
         let own = Target::Bytes(permits::presence(permits));
         let joined = sys::lock::try_lock(file, Access::Shared, own)
             .map_err(|error| Error::system(path, Operation::Acquire, error))?;
@@ -65,44 +73,131 @@ impl PermitSet {
                         wanted: permits,
                         theirs,
                     },
-                    // Shared by a program that knows nothing of permits, and hides what they are.
+                    // Shared by a program that knows nothing of permits, and hides the real number.
                     None => Cause::Contended(None),
                 };
                 return Err(Error::new(path, Operation::Open, cause));
             }
         }
-        let words = permits.div_ceil(u64::BITS) as usize;
-        Ok(Self {
-            permits,
-            claims: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            next: AtomicU32::new(std::process::id() % permits),
-            line: AtomicU8::new(UNKNOWN),
-            leads: AtomicBool::new(false),
-            is_spoilt: AtomicBool::new(false),
-            sightings: Mutex::default(),
-        })
+        let words = permits.div_ceil(u64::BITS);
+        let claims = (0..words).map(|_| AtomicU64::new(0)).collect();
+        let next = std::process::id() % permits;
+        Ok(Self::new(permits, fifo, claims, next))
     }
 
-    /// Where its permits are.
+    /// The bytes of its permits.
     pub(crate) fn all(&self) -> Range {
         permits::all(self.permits)
     }
 
-    /// Is nothing more to be taken from this file?
+    /// Whether nothing more is to be taken from this file.
     pub(crate) fn is_spoilt(&self) -> bool {
         self.is_spoilt.load(Ordering::Relaxed)
     }
 
-    /// To be held while the sightings of the file are used.
-    pub(crate) fn sightings(&self) -> MutexGuard<'_, ()> {
-        self.sightings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn spoil(&self) {
+        self.is_spoilt.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::SeqCst);
+    }
+
+    /// Whether anybody is in the queue, as far as the last release of this process saw, or else as of now.
+    pub(super) fn has_queue(&self, file: &File) -> bool {
+        if self.fifo.is_some() {
+            return fifo::is_anybody_before_permits(file);
+        }
+        self.seen.swap(UNKNOWN, Ordering::Relaxed) != NOBODY && is_queue_taken(file)
+    }
+
+    /// The number of permits that nobody has.
+    pub(super) fn available(&self, file: &File) -> u32 {
+        let claims = self.claims.iter();
+        let own: u32 = claims
+            .map(|word| word.load(Ordering::Relaxed).count_ones())
+            .sum();
+        let mut others = 0;
+        let mut unknown = vec![self.all()];
+        while let Some(part) = unknown.pop() {
+            let Some(found) = sys::lock::blocker(file, Access::Exclusive, part) else {
+                continue;
+            };
+            // The kernel names one lock in that part, and not always the first one.
+            let from = found.start.clamp(part.start, part.end());
+            let to = found.range().end().clamp(from, part.end());
+            others += permits::within(Range::between(from, to));
+            let rest = [(part.start, from), (to, part.end())];
+            let rest = rest.into_iter().filter(|(from, to)| from < to);
+            unknown.extend(rest.map(|(from, to)| Range::between(from, to)));
+        }
+        let others = u32::try_from(others).expect("not more than there are");
+        self.permits.saturating_sub(own).saturating_sub(others)
+    }
+
+    /// Takes free permits, passes each to `take`, and stops after `count`.
+    pub(super) fn collect(
+        &self,
+        file: &File,
+        count: u32,
+        mut take: impl FnMut(u32),
+    ) -> io::Result<()> {
+        let mut number = self.next.load(Ordering::Relaxed);
+        let mut left = count;
+        for _ in 0..self.permits {
+            if left == 0 {
+                break;
+            }
+            if self.claim(number) {
+                let target = Target::Bytes(permits::permit(number));
+                match sys::lock::try_lock(file, Access::Exclusive, target) {
+                    Ok(true) => {
+                        take(number);
+                        left -= 1;
+                    }
+                    failed => {
+                        self.unclaim(number);
+                        failed?;
+                    }
+                }
+            }
+            number = (number + 1) % self.permits;
+        }
+        self.next.store(number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Releases permits, and notifies the head of the queue.
+    pub(super) fn give_back(
+        &self,
+        file: &File,
+        first: u32,
+        more: impl Iterator<Item = u32>,
+    ) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for number in std::iter::once(first).chain(more) {
+            match sys::lock::release(file, Target::Bytes(permits::permit(number))) {
+                Ok(()) => self.unclaim(number),
+                failed => {
+                    self.spoil();
+                    outcome = failed;
+                }
+            }
+        }
+        self.next.store(first, Ordering::Relaxed);
+        // After the release: a head that joined the queue too late to be seen looks at the permits itself.
+        let has_queue = is_queue_taken(file);
+        let seen = if has_queue { SOMEBODY } else { NOBODY };
+        self.seen.store(seen, Ordering::Relaxed);
+        if has_queue || self.leads.load(Ordering::SeqCst) {
+            sys::notifier::notify(file);
+        }
+        outcome
     }
 
     fn claim(&self, number: u32) -> bool {
         let (word, bit) = self.bit(number);
-        // What was released by others of this process is acquired with it.
+        // Acquires what other threads released with the permit.
         word.fetch_or(bit, Ordering::SeqCst) & bit == 0
     }
 
@@ -117,169 +212,6 @@ impl PermitSet {
     }
 }
 
-impl LockFile {
-    /// Is somebody in the line, as far as the last release of this handle saw, or else as of now?
-    pub(crate) fn has_line(&self) -> bool {
-        if self.order().is_some() {
-            return self.has_order();
-        }
-        self.pool().line.swap(UNKNOWN, Ordering::Relaxed) != NOBODY && self.sees_line()
-    }
-
-    /// How many permits nobody has.
-    pub(crate) fn available(&self) -> u32 {
-        let pool = self.pool();
-        let claims = pool.claims.iter();
-        let own: u32 = claims
-            .map(|word| word.load(Ordering::Relaxed).count_ones())
-            .sum();
-        let mut others = 0;
-        let mut unknown = vec![permits::all(pool.permits)];
-        while let Some(part) = unknown.pop() {
-            let Some(found) = sys::lock::blocker(self, Access::Exclusive, part) else {
-                continue;
-            };
-            // The kernel tells one lock that lies in that part, and not the first one.
-            let end = part.start + part.len;
-            let from = found.start.clamp(part.start, end);
-            let to = match found.len {
-                0 => end,
-                len => found.start.saturating_add(len).clamp(from, end),
-            };
-            let range = |start, end: u64| Range {
-                start,
-                len: end - start,
-            };
-            others += permits::within(range(from, to));
-            let rest = [range(part.start, from), range(to, end)];
-            unknown.extend(rest.into_iter().filter(|rest| rest.len > 0));
-        }
-        let others = u32::try_from(others).expect("not more than there are");
-        pool.permits.saturating_sub(own).saturating_sub(others)
-    }
-
-    fn sees_line(&self) -> bool {
-        sys::lock::blocker(self, Access::Exclusive, permits::queue()).is_some()
-    }
+fn is_queue_taken(file: &File) -> bool {
+    sys::lock::blocker(file, Access::Exclusive, permits::queue()).is_some()
 }
-
-impl Taken {
-    /// None yet.
-    pub(crate) fn none(file: Arc<LockFile>) -> Self {
-        Self {
-            file,
-            first: None,
-            more: Vec::new(),
-        }
-    }
-
-    /// The file that they are of.
-    pub(crate) fn file(&self) -> &LockFile {
-        &self.file
-    }
-
-    /// Gives back what was taken, and tells what it was of.
-    pub(crate) fn into_file(self) -> Arc<LockFile> {
-        Arc::clone(&self.file)
-    }
-
-    pub(crate) fn count(&self) -> u32 {
-        let more = u32::try_from(self.more.len()).expect("not more than there are");
-        u32::from(self.first.is_some()) + more
-    }
-
-    /// Takes what is free until it has as many; tells whether it has.
-    pub(crate) fn collect(&mut self, count: u32) -> io::Result<bool> {
-        let pool = self.file.pool();
-        let mut number = pool.next.load(Ordering::Relaxed);
-        for _ in 0..pool.permits {
-            if self.count() >= count {
-                break;
-            }
-            if pool.claim(number) {
-                let target = Target::Bytes(permits::permit(number));
-                match sys::lock::try_lock(&self.file, Access::Exclusive, target) {
-                    Ok(true) => match self.first {
-                        None => self.first = Some(number),
-                        Some(_) => self.more.push(number),
-                    },
-                    Ok(false) => pool.unclaim(number),
-                    Err(error) => {
-                        pool.unclaim(number);
-                        return Err(error);
-                    }
-                }
-            }
-            number = (number + 1) % pool.permits;
-        }
-        pool.next.store(number, Ordering::Relaxed);
-        Ok(self.count() >= count)
-    }
-
-    /// Gives all back, and wakes the head of the line. Once is enough; what comes after does nothing.
-    pub(crate) fn give_back(&mut self) -> io::Result<()> {
-        let Some(first) = self.first.take() else {
-            return Ok(());
-        };
-        if !self.file.is_own() {
-            // A forked child's copy: the permits are the parent's.
-            return Ok(());
-        }
-        let pool = self.file.pool();
-        let mut outcome = Ok(());
-        for number in std::iter::once(first).chain(self.more.drain(..)) {
-            let target = Target::Bytes(permits::permit(number));
-            match sys::lock::release(&self.file, target) {
-                Ok(()) => pool.unclaim(number),
-                failed => {
-                    pool.is_spoilt.store(true, Ordering::Relaxed);
-                    outcome = failed;
-                }
-            }
-        }
-        pool.next.store(first, Ordering::Relaxed);
-        let has_line = self.file.sees_line();
-        let seen = if has_line { SOMEBODY } else { NOBODY };
-        pool.line.store(seen, Ordering::Relaxed);
-        if has_line || pool.leads.load(Ordering::SeqCst) {
-            sys::notifier::notify(&self.file);
-        }
-        outcome
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // A drop has nobody to tell; `give_back` does.
-        let _ = self.give_back();
-    }
-}
-
-impl InLine {
-    /// For one who lines up now.
-    pub(crate) fn of(file: &Arc<LockFile>, place: InOrder) -> Self {
-        Self {
-            file: Arc::clone(file),
-            _place: place,
-        }
-    }
-
-    /// It has become the head.
-    pub(crate) fn leads(&self) {
-        self.file.pool().leads.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Drop for InLine {
-    fn drop(&mut self) {
-        let pool = self.file.pool();
-        pool.leads.store(false, Ordering::SeqCst);
-        if self.file.is_own() && self.file.leave_line().is_err() {
-            pool.is_spoilt.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-const UNKNOWN: u8 = 0;
-const NOBODY: u8 = 1;
-const SOMEBODY: u8 = 2;

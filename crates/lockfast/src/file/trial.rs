@@ -1,16 +1,15 @@
-//! Does the file system keep what it grants?
+//! The trial of a file system that is a process: whether it keeps what it grants.
 
 use std::fs::File;
 
 use crate::protocol::layout;
-use crate::sys::Access;
-use crate::sys::{self, Target};
+use crate::sys::{self, Access, Target};
 
-/// Where a file system is a process: does it grant a lock that another open file has?
+/// Whether the file system grants a lock that another open file has.
 ///
-/// One that passes locks on to another file system as its own has them all: no two of them conflict. A
+/// A file system that passes locks on to another one as its own has them all: no two of them conflict. A
 /// byte of no meaning is locked for an instant to find out. What can't be tried is believed; the first
-/// acquire tells of errors.
+/// acquire reports errors.
 pub(super) fn grants_what_is_held(file: &File) -> bool {
     let Some(other) = sys::file::opened_again(file) else {
         return false;
@@ -18,13 +17,10 @@ pub(super) fn grants_what_is_held(file: &File) -> bool {
     let byte = Target::Bytes(layout::TRIAL);
     // Shared, as others may try at the same time.
     let held = matches!(sys::lock::try_lock(file, Access::Shared, byte), Ok(true));
-    let granted = held
-        && matches!(
-            sys::lock::try_lock(&other, Access::Exclusive, byte),
-            Ok(true)
-        );
+    let exclusive = || sys::lock::try_lock(&other, Access::Exclusive, byte);
+    let granted = held && matches!(exclusive(), Ok(true));
     if held {
-        // Otherwise it is given back with what is released next.
+        // Otherwise it is released with the next lock.
         let _ = sys::lock::release(file, byte);
     }
     granted

@@ -244,7 +244,7 @@ impl Hold {
             .await?;
         let file = self.file();
         let upgraded = file
-            .attempt(Goal::Upgrade)
+            .try_acquire(Goal::Upgrade)
             .map_err(|error| self.failed(Operation::Upgrade, error))?;
         if !upgraded {
             wait.in_kernel(file, Goal::Upgrade).await?;
@@ -336,7 +336,7 @@ impl Hold {
 
     fn must_be_own(&self, operation: Operation) -> Result<()> {
         if self.file().is_own() {
-            return self.file().must_be_there(self.path(), operation);
+            return self.file().ensure_there(self.path(), operation);
         }
         let why = "this is a forked child's copy of the guard, which holds nothing";
         Err(Error::new(self.path(), operation, Cause::NotHeld(why)))

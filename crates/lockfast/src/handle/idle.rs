@@ -8,12 +8,28 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::sys::{self, fork};
+use crate::types::error::{Error, Result};
 
 /// Fewer than these leave room enough under any limit.
 const FEW: usize = 16;
 
+/// Opens a file. If the process has no descriptor left, closes idle files and tries again.
+pub(crate) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
+    make_room();
+    loop {
+        match open() {
+            Err(error) if is_table_full(&error) && close(usize::MAX) > 0 => {}
+            opened => return opened,
+        }
+    }
+}
+
+fn is_table_full(error: &Error) -> bool {
+    error.io_error().is_some_and(sys::file::is_table_full)
+}
+
 /// Closes some, if many are open.
-pub(crate) fn make_room() {
+fn make_room() {
     let open = fork::private_files();
     if open < FEW {
         return;
@@ -23,11 +39,6 @@ pub(crate) fn make_room() {
         // Not one by one: to look for them takes its time.
         close(open - share + share / 8);
     }
-}
-
-/// Closes all that nobody uses; `false` when there are none.
-pub(crate) fn close_all() -> bool {
-    close(usize::MAX) > 0
 }
 
 /// Closes as many, if there are so many; tells how many.

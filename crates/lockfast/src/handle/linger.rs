@@ -167,14 +167,14 @@ impl Handle {
             return Ok(());
         }
         let refuse = |cause| Err(Error::new(self.path(), Operation::Open, cause));
-        if !file.is_heard() {
+        if !file.traits.supports_watch {
             let why = "linger needs Linux and a local file system, where every program that opens the \
                        lock file is noticed: leave it out";
             return refuse(Cause::Unsupported(why, None));
         }
         match watcher::watch(self, file) {
             Ok(watched) => {
-                file.set_watched(watched);
+                file.set_watch(Box::new(watched));
                 Ok(())
             }
             Err(error) => {
@@ -198,12 +198,12 @@ impl Handle {
         if !matches!(self.is_at_path(file), Ok(true)) {
             return None;
         }
-        if !file.begin_to_keep() {
+        if !file.show_cached() {
             process.lingering.pause();
             return None;
         }
         let until = Instant::now() + linger.min(LONGEST);
-        file.keep_until(until).then_some(revocations)
+        file.cache_until(until).then_some(revocations)
     }
 
     /// Does somebody wait for it in the kernel's queue?

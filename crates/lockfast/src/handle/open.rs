@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::{Handle, OfProcess};
+use super::{Handle, OfProcess, idle};
 use crate::file::owner;
-use crate::file::{self, LockFile, Opened};
+use crate::file::{self, LockFile, OpenFile};
 use crate::protocol::Protocol;
 use crate::queue::Turn;
 use crate::sys::FileId;
@@ -57,7 +57,7 @@ impl Handle {
         must_have_order(&path, &settings)?;
         Self::must_allow_linger(&settings)
             .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = match LockFile::open(&path, &settings) {
+        let file = match idle::with_room(|| LockFile::open(&path, &settings)) {
             // How long to wait until it can be opened, the acquire says.
             Err(error) if error.is_leased() => None,
             opened => Some(opened?),
@@ -79,7 +79,7 @@ impl Handle {
         settings.verify = Verify::Off;
         Self::must_allow_linger(&settings)
             .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = LockFile::new(Opened::given(file, &path)?, &path, &settings)?;
+        let file = LockFile::new(OpenFile::given(file, &path)?, &path, &settings)?;
         let id = file.id();
         Self::new(path, settings, Some(id), Some(file))
     }
@@ -120,10 +120,10 @@ impl Handle {
 
     /// Opens the file, as it was opened when the handle was made.
     pub(crate) fn open_file(&self) -> Result<LockFile> {
-        match self.given {
+        idle::with_room(|| match self.given {
             None => LockFile::open(&self.path, &self.settings),
             Some(given) => self.reopen_given(given),
-        }
+        })
     }
 
     /// Never creates: a new file would not be the one that the user gave.
@@ -136,7 +136,7 @@ impl Handle {
                     }
                     Error::system(&self.path, Operation::Open, error)
                 })
-                .and_then(|file| Opened::given(file, &self.path))
+                .and_then(|file| OpenFile::given(file, &self.path))
         };
         let reopened = LockFile::open_by(&self.path, &self.settings, open)?;
         if reopened.id() == given {

@@ -108,10 +108,10 @@ impl<'h> Releasing<'h> {
 
     /// The last one out of all processes removes the file, if it is to be removed.
     fn remove_if_alone(self, file: &LockFile) -> Result<bool> {
-        if !self.handle.settings().remove_on_release || !file.can_be_alone() {
+        if !self.handle.settings().remove_on_release || !file.can_lock_exclusively() {
             return Ok(false);
         }
-        match file.attempt_to_be_last() {
+        match file.try_to_be_last() {
             Ok(true) => self.remove(file).map(|()| true),
             Ok(false) => Ok(false),
             Err(error) => Err(self.failed(Operation::Remove, error)),

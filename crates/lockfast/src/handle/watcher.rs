@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::file::LockFile;
+use crate::file::{self, LockFile};
 use crate::handle::Handle;
 use crate::handle::linger::Reason;
 use crate::sys::alarm::without_signals;
@@ -116,10 +116,8 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
     started.map(|()| owned)
 }
 
-impl Watched {
-    /// Revokes what is kept when that instant has come, unless it was kept anew; `false` when nobody
-    /// would do that, nor hear who wants it.
-    pub(crate) fn revoke_at(&self, until: Instant) -> bool {
+impl file::CacheWatch for Watched {
+    fn revoke_at(&self, until: Instant) -> bool {
         let mut table = self.watcher.table();
         let Some(entry) = table.entry(self.watch, self.number) else {
             return false;

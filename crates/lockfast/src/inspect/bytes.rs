@@ -1,6 +1,6 @@
-//! What locked bytes mean, when lockfast locked them.
+//! The meaning of bytes that lockfast has locked.
 
-use super::snapshot::{RawLock, end};
+use super::snapshot::RawLock;
 use super::view::{Kind, Mode, Role};
 use crate::protocol::plan::Part;
 use crate::protocol::tag::Tag;
@@ -8,22 +8,22 @@ use crate::protocol::tickets::{self, Side};
 use crate::protocol::{Blocker, linger, permits};
 use crate::sys::Range;
 
-/// What an open file description has of a lock file.
+/// The meaning of the locks of one open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It has the lock, in that role.
+    /// It has the lock, in this role.
     Holds { role: Role, exclusive: bool },
-    /// It has so many permits.
+    /// It has `count` permits.
     HasPermits { count: u64, of: u32 },
-    /// It is the first in the line for permits. What it has found is not enough yet.
+    /// It is the first in the queue for permits, and has not found enough yet.
     LeadsLine,
-    /// It is on its way, or has the file open: no hold.
+    /// It is on its way, or only has the file open: it holds nothing.
     OnTheWay,
 }
 
-/// What the locks of one description mean; `None` when they are not lockfast's.
+/// Returns the meaning of the locks of one description; `None` when they are not lockfast's.
 ///
-/// The number of permits is that of the file.
+/// `permits` is the capacity of the file's semaphore, if it is one.
 pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning> {
     if locks.iter().any(|lock| lock.kind != Kind::Ofd) {
         return None;
@@ -37,10 +37,10 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
         return Some(Meaning::Holds { role, exclusive });
     }
     let reads = |lock: &&RawLock| {
-        let ends = end(lock.range);
+        let ends = lock.range.end();
         !lock.exclusive
             && lock.range.start == 0
-            && (end(main)..=end(Part::Upgrade.range(0))).contains(&ends)
+            && (main.end()..=Part::Upgrade.range(0).end()).contains(&ends)
     };
     if locks.iter().any(|lock| reads(&lock)) {
         let upgrade = Part::Upgrade.range(0).start;
@@ -61,7 +61,7 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
         return Some(Meaning::LeadsLine);
     }
     if let Some(of) = permits {
-        let within = |lock: &&RawLock| lock.exclusive && end(lock.range) <= end(permits::all(of));
+        let within = |lock: &&RawLock| lock.exclusive && lock.range.end() <= permits::all(of).end();
         let count = locks
             .iter()
             .filter(within)
@@ -75,7 +75,7 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
     locks.iter().all(beside).then_some(Meaning::OnTheWay)
 }
 
-/// What somebody waits to become who waits for these bytes.
+/// Returns the role that a waiter for these bytes will have.
 pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
     if lock.kind != Kind::Ofd {
         return None;
@@ -91,8 +91,8 @@ pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
     (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
 }
 
-/// What somebody waits to become who waits for an earlier ticket, and has these locks itself: shared or
-/// not, and the role if its ticket tells.
+/// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
+/// `None` if its ticket does not show it.
 pub(super) fn awaited_in_line(
     lock: &RawLock,
     own: &[RawLock],
@@ -106,12 +106,12 @@ pub(super) fn awaited_in_line(
     Some(match own.iter().find_map(side)? {
         Side::Readers => (Mode::Shared, Some(Role::Reader)),
         Side::Writers if permits.is_some() => (Mode::Exclusive, Some(Role::Permit)),
-        // A writer, or an upgradable reader.
+        // A writer or an upgradable reader: the ticket is the same.
         Side::Writers => (Mode::Exclusive, None),
     })
 }
 
-/// With how many permits somebody has the file open, if this lock says so.
+/// Returns the capacity of the semaphore that somebody has open, if this lock shows it.
 pub(super) fn permits_of(lock: &RawLock) -> Option<u32> {
     if lock.kind != Kind::Ofd || lock.exclusive || lock.range.len != 1 {
         return None;
@@ -119,7 +119,7 @@ pub(super) fn permits_of(lock: &RawLock) -> Option<u32> {
     permits::number_of(lock.range.start)
 }
 
-/// Is it the first in the line for permits?
+/// Whether these are the locks of the first in the queue for permits.
 pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
     let head = Part::Head.range(0);
     locks
@@ -127,29 +127,30 @@ pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
         .any(|lock| lock.kind == Kind::Ofd && lock.exclusive && lock.range == head)
 }
 
-/// Does it have a permit, if that is a semaphore's file? Whoever leads the line has not, whatever it has found.
+/// Whether these locks are permits, if the file is a semaphore's. The first in the queue has none yet, whatever
+/// it has found.
 pub(super) fn has_permits(locks: &[RawLock]) -> bool {
-    let all = end(permits::all(permits::MAX));
+    let all = permits::all(permits::MAX).end();
     let is_permit =
-        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && end(lock.range) <= all;
+        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
     !leads_line(locks) && locks.iter().any(is_permit)
 }
 
-/// Who a lock says that it belongs to, in the pid namespace with this fingerprint.
+/// Returns the pid in the tag of a lock, if it is one of the pid namespace with this fingerprint.
 pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
     if lock.kind != Kind::Ofd || !names_writer(lock) {
         return None;
     }
     let blocker = Blocker {
         start: 0,
-        len: end(lock.range),
+        len: lock.range.end(),
         pid: None,
     };
     let tag = Tag::of(blocker)?;
     tag.is_of(namespace).then_some(tag.pid)
 }
 
-/// Who waits with this sign, if it is one and its pid is of this namespace.
+/// Returns the pid in a waiter mark, if the lock is one and the pid is one of this namespace.
 pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
     let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
     is_taken
@@ -157,40 +158,39 @@ pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
         .flatten()
 }
 
-/// Are these locks of somebody who holds nothing?
+/// Whether the owner of these locks holds nothing.
 pub(crate) fn is_on_the_way(locks: &[RawLock]) -> bool {
     meaning(locks, None) == Some(Meaning::OnTheWay)
 }
 
-/// A range that ends with the largest offset has no end, to the kernel.
+/// Returns the lock with a range without end if it includes the largest offset, as the kernel shows it.
 pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
-    const BEHIND: u64 = 1 << 63;
-    if end(lock.range) >= BEHIND {
+    if lock.range.end() >= Range::LIMIT {
         lock.range.len = 0;
     }
     lock
 }
 
-/// Does it reach into the bytes that name their holder?
+/// Whether the lock reaches into the tag.
 fn is_tagged(lock: &RawLock) -> bool {
-    let ends = end(lock.range);
-    lock.exclusive && (end(Part::Upgrade.range(0))..=Part::Rooms.range(0).start).contains(&ends)
+    let ends = lock.range.end();
+    lock.exclusive && (Part::Upgrade.range(0).end()..=Part::Rooms.range(0).start).contains(&ends)
 }
 
-/// Is it a writer's lock, or what one asks for that waits to be the next?
+/// Whether it is a writer's lock, or the one that the next writer waits for.
 fn names_writer(lock: &RawLock) -> bool {
     let upgrade = Part::Upgrade.range(0);
     let starts = lock.range.start == 0 || lock.range.start == upgrade.start;
     starts && is_tagged(lock) && lock.range != upgrade
 }
 
-/// Are these none of the bytes that exclude anybody?
+/// Whether the range has none of the bytes that conflict with holders.
 fn is_beside(range: Range) -> bool {
     range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
 fn covers(lock: &RawLock, byte: u64) -> bool {
-    (lock.range.start..end(lock.range)).contains(&byte)
+    (lock.range.start..lock.range.end()).contains(&byte)
 }
 
 #[cfg(test)]
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(permits_of(&permits[2]), Some(4));
         let has = Meaning::HasPermits { count: 2, of: 4 };
         assert_eq!(meaning(&permits, Some(4)), Some(has));
-        // Without the number it is a program that locks bytes.
+        // Without the capacity they are bytes of another program.
         assert_eq!(meaning(&permits[..2], None), None);
     }
 
@@ -301,7 +301,7 @@ mod tests {
             awaited_in_line(&part(true, Part::MainToTag), &own, None),
             None
         );
-        // One that keeps a lock has it.
+        // A cached lock counts as held.
         let keeper = [part(true, Part::MainToTag), lock(false, linger::marks())];
         let (role, exclusive) = (Role::Writer, true);
         let holds = Some(Meaning::Holds { role, exclusive });
@@ -320,7 +320,7 @@ mod tests {
         let whole = part(true, Part::MainToTag);
         let kind = Kind::Classic;
         assert_eq!(meaning(&[RawLock { kind, ..whole }], None), None);
-        // One that ends where a tag would, but is shared, or does not begin as one of lockfast's.
+        // Ends where a tag would, but is shared, or does not begin as lockfast's do.
         let (exclusive, mut later) = (false, whole);
         (later.range.start, later.range.len) = (1, whole.range.len - 1);
         for foreign in [RawLock { exclusive, ..whole }, later] {
@@ -328,11 +328,11 @@ mod tests {
             assert_eq!(named_pid(&foreign, 7), None, "{foreign:?}");
             assert_eq!(awaited(&foreign), None, "{foreign:?}");
         }
-        // Shared, where lockfast has permits.
+        // Shared, on the bytes of permits.
         assert_eq!(meaning(&[lock(false, permits::permit(0))], Some(4)), None);
     }
 
-    /// Somebody asks for the very last byte too; the table says of that lock that it has no end.
+    /// A request for the last byte too: the table shows such a lock without an end.
     #[test]
     fn up_to_the_last_byte_is_without_an_end() {
         let range = |len| Range { start: 5, len };

@@ -1,10 +1,10 @@
-//! Who waits for whom, and where that is a circle.
+//! Deadlocks: circles in the wait-for graph of processes.
 //!
-//! A process goes on unless one of its waits is in vain. A wait for a lock is in vain when a lock in
-//! the way is held only by processes that do not go on; the wait for a permit, when all permits are;
-//! the wait for a child, when it does not go on. So those who go on are found first, then those who
-//! wait only for them, and so forth. Of the rest each waits for others of the rest: there the
-//! circles are. A holder that is not known goes on.
+//! A process can go on unless one of its waits never ends. A wait for a lock never ends if a lock in the way
+//! is held only by processes that can't go on. A wait for a permit never ends if that is so for all permits,
+//! and a wait for a child if the child can't go on. So the processes that can go on are found first, then
+//! those that wait only for them, and so forth. Each process of the rest waits for others of the rest: the
+//! circles are among them. An unknown holder counts as one that can go on.
 
 mod waits;
 
@@ -15,46 +15,46 @@ use self::waits::WaitEdge;
 use super::snapshot::{FileKey, Snapshot};
 use super::view::{LockedFile, Process};
 
-/// Processes that wait for each other in a circle, for certain or possibly.
+/// A circle of processes that wait for each other, certainly or possibly.
 ///
-/// Its text tells who waits for what in one line.
+/// Its text is one line that says what each process waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlock {
-    /// Each waits for the next one, and the last for the first.
+    /// The processes. Each waits for the next one, and the last for the first.
     pub steps: Vec<DeadlockStep>,
-    /// Whether it surely is one. It may be none, or end by itself, if a process in it has other threads,
-    /// which may release what others wait for; if a wait may have a limit of time (the process has a
-    /// timer, handles that of an alarm, or may not be looked into); or if it can't be seen whether a
-    /// process waits for its child.
+    /// Whether it certainly is a deadlock. It may not be one, or end by itself, if a process in it has other
+    /// threads, which may release what others wait for; if a wait may have a time limit (the process has a
+    /// timer, handles SIGALRM, or may not be looked into); or if it can't be seen whether a process waits for
+    /// its child.
     pub is_certain: bool,
 }
 
-/// A process in a [`Deadlock`], and what it waits for.
+/// A process in a [`Deadlock`], and the lock that it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadlockStep {
-    /// Who waits.
+    /// The process that waits.
     pub process: Process,
-    /// The lock of the next process that it waits for; `None` if it waits until that one ends, which it
-    /// has started, or until that one writes to a pipe.
+    /// The file whose lock it waits for, which the next process holds; `None` if it waits until the next
+    /// process, its child, ends, or until that one writes to a pipe.
     pub file: Option<LockedFile>,
 }
 
-/// The circles, each process in one of them at most. First those that are certain.
+/// Finds the circles, each process in one of them at most. The certain ones come first.
 pub(super) fn find(snapshot: &Snapshot) -> Vec<Deadlock> {
     let all = waits::all(snapshot);
     let mut named = HashSet::new();
     let mut deadlocks = Vec::new();
     for (waits, is_certain) in [(&waits::certain(&all), true), (&all, false)] {
         for circle in circles(waits, &mut named) {
-            deadlocks.extend(told(&circle, is_certain, snapshot));
+            deadlocks.extend(deadlock(&circle, is_certain, snapshot));
         }
     }
     deadlocks
 }
 
-/// The circles of those waits in which nobody is that was named before.
+/// Finds the circles of these waits whose processes were not named before.
 fn circles(
     waits: &BTreeMap<u32, Vec<WaitEdge>>,
     named: &mut HashSet<u32>,
@@ -63,7 +63,7 @@ fn circles(
     loop {
         let go_on: Vec<u32> = stuck
             .iter()
-            .filter(|pid| !waits[pid].iter().any(|wait| wait.is_in_vain(&stuck)))
+            .filter(|pid| !waits[pid].iter().any(|wait| wait.is_endless(&stuck)))
             .copied()
             .collect();
         if go_on.is_empty() {
@@ -89,7 +89,7 @@ fn circles(
     circles
 }
 
-/// The way from a process back to itself, with what each waits for.
+/// Returns the shortest way from a process back to itself, with the file that each process waits for.
 fn shortest_circle(
     start: u32,
     waits: &BTreeMap<u32, Vec<WaitEdge>>,
@@ -98,7 +98,7 @@ fn shortest_circle(
     let mut from = HashMap::<u32, (u32, Option<FileKey>)>::new();
     let mut queue = VecDeque::from([start]);
     while let Some(pid) = queue.pop_front() {
-        for wait in waits[&pid].iter().filter(|wait| wait.is_in_vain(stuck)) {
+        for wait in waits[&pid].iter().filter(|wait| wait.is_endless(stuck)) {
             for next in wait.stuck(stuck) {
                 if next == start {
                     let mut circle = vec![(pid, wait.file)];
@@ -121,7 +121,7 @@ fn shortest_circle(
     None
 }
 
-fn told(
+fn deadlock(
     circle: &[(u32, Option<FileKey>)],
     is_certain: bool,
     snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! An error with everything about who is in the way.
+//! Errors with all that is known of the holders.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use super::view::{LockView, Opener, Process, State};
 use crate::types::error::Error;
 use crate::types::text::Shown;
 
-/// An [`Error`] together with those who hold the lock, as they were found when it was
+/// An [`Error`] together with the holders of the lock, as they were found when it was
 /// [explained](Error::explain).
 ///
-/// Its text is that of the error, and names each holder with its command line, and since when it holds
-/// the lock where that is known.
+/// Its text is the text of the error, and names each holder with its command line, and for how long it has
+/// held the lock if that is known.
 #[derive(Clone, Debug)]
 pub struct Explained<'a> {
     error: &'a Error,
@@ -20,16 +20,16 @@ pub struct Explained<'a> {
 }
 
 impl Error {
-    /// Looks who holds the lock now, and tells it with the error: `cannot take lock /srv/a.lock: it is
-    /// held by pid 4711 (python3 backup.py), for 12s`. With the feature `inspect`.
+    /// Finds the current holders of the lock, for the message: `cannot take lock /srv/a.lock: it is held by
+    /// pid 4711 (python3 backup.py), for 12s`. With the feature `inspect`.
     ///
-    /// The error itself has what could be known in one system call: an attempt that fails must stay
-    /// cheap. This looks at the processes of the machine, as [`inspect::path`](super::path) does, and
-    /// takes milliseconds; so it is for the moment in which somebody is told. Of other errors than those
-    /// of locks that are held, and where nobody can be found, it is the error's own text.
+    /// The error itself has only what one system call reports, because a failed attempt must stay cheap. This
+    /// method looks at the processes of the machine, as [`inspect::path`](super::path) does, and takes
+    /// milliseconds. Call it when the message is shown. If the error is not about a held lock, or no holder
+    /// is found, the text is the error's own.
     ///
-    /// On Windows it names those who have the file open, of whom one holds the lock, unless that one is
-    /// [known](super).
+    /// On Windows it names the processes that have the file open, one of which holds the lock, unless the
+    /// holder is [known](super).
     ///
     /// # Examples
     ///
@@ -67,7 +67,7 @@ impl Error {
 }
 
 impl Explained<'_> {
-    /// The locks that are held by somebody who is known.
+    /// Returns the locks whose holders are known.
     pub fn holders(&self) -> &[LockView] {
         &self.holders
     }
@@ -87,10 +87,10 @@ impl fmt::Display for Explained<'_> {
     }
 }
 
-/// So many are named, and the others are counted.
+/// The number of holders that are named. The others are counted.
 const NAMED: usize = 3;
 
-/// As in `pid 4711 (python3 backup.py), for 12s; pid 4712 (./sync.sh); and 5 more`.
+/// Displays holders, as in `pid 4711 (python3 backup.py), for 12s; pid 4712 (./sync.sh); and 5 more`.
 struct Holders<'a>(&'a [LockView]);
 
 impl fmt::Display for Holders<'_> {
@@ -105,12 +105,12 @@ impl fmt::Display for Holders<'_> {
     }
 }
 
-/// As in `one of those who have it open: pid 4711 (python.exe); this process (pid 4712)`.
+/// Displays openers, as in `one of the processes that have it open: pid 4711 (python.exe); this process (pid 4712)`.
 struct Openers<'a>(&'a [Opener]);
 
 impl fmt::Display for Openers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one of those who have it open: ")?;
+        f.write_str("one of the processes that have it open: ")?;
         for (number, opener) in self.0.iter().take(NAMED).enumerate() {
             if number > 0 {
                 f.write_str("; ")?;

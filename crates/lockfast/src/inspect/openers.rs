@@ -1,5 +1,5 @@
-//! What is known of locks where the system has no table of them: who has a file open, and which bytes
-//! somebody has for himself.
+//! Locks on systems without a table of locks: views made of the processes that have a file open and the
+//! bytes that somebody has locked exclusively.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,11 @@ use crate::file::owner::Owner;
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
 
-/// The locks that show, and all that have one of the files open and are not known to be holders.
+/// Returns the locks that show, and the processes that have one of the files open and are not known to be
+/// holders.
 ///
-/// If one process has a file open, what is locked is its own; of several, a record can tell which one.
+/// If only one process has a file open, the locks are its own. If several have, an owner record can name the
+/// holder.
 pub(super) fn views(
     snapshot: &Snapshot,
     records: &HashMap<FileKey, Owner>,
@@ -45,7 +47,7 @@ pub(super) fn views(
     (locks, openers)
 }
 
-/// Of those files that somebody has alone, a record may tell more.
+/// Whether the file may have an owner record: somebody holds it exclusively.
 pub(super) fn may_have_record(opened: &Observation) -> bool {
     opened.taken.first
 }
@@ -68,8 +70,8 @@ fn others<'s>(
     })
 }
 
-/// What the bytes say. Neither who waits first nor who has the first byte alone can be told from the
-/// writer that has all of them, so of a lock that excludes everybody no role is told.
+/// Returns the locks that the bytes show. The first waiter, or a program that has byte 0 alone, looks like a
+/// writer that has all of them, so an exclusive lock gets no role.
 fn seen(taken: &TakenBytes, file: &LockedFile) -> Vec<LockView> {
     let view = |state, mode, role, range: (u64, u64)| LockView {
         file: file.clone(),
@@ -84,7 +86,7 @@ fn seen(taken: &TakenBytes, file: &LockedFile) -> Vec<LockView> {
         label: None,
         is_record_unread: false,
     };
-    // One permit is no sign of a semaphore: others lock that byte too.
+    // Permit 0 alone does not make it a semaphore: it is byte 0, which other programs lock too.
     let has_permits = !taken.inner && taken.permits.iter().any(|&number| number > 0);
     let mut views = Vec::new();
     if has_permits {
@@ -100,7 +102,7 @@ fn seen(taken: &TakenBytes, file: &LockedFile) -> Vec<LockView> {
     } else if taken.first {
         views.push(view(State::Holding, Mode::Exclusive, None, (0, 0)));
     } else if taken.inner || taken.gate || taken.upgrade {
-        // An upgradable reader, or readers for whose end a writer waits.
+        // An upgradable reader, or a writer that waits until the readers leave.
         views.push(view(State::Holding, Mode::Shared, None, (0, 0)));
     }
     if taken.head && !taken.inner {

@@ -1,4 +1,4 @@
-//! Since when a lock is held, where its holder has written that into the file.
+//! Owner records of held locks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use super::view::Kind;
 use super::{openers, system};
 use crate::file::owner::{self, Owner};
 
-/// The records of files that are held by somebody alone.
+/// Reads the records of files that are held exclusively.
 ///
-/// A file is opened only if it has the length of one with records, and not if this process has a classic
-/// lock of it, which the close would release.
+/// A file is opened only if its length is that of a file with records, and not if this process has a classic
+/// lock on it, which the close would release.
 pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
     let own = std::process::id();
     let mut wanted = HashSet::new();
@@ -44,7 +44,7 @@ pub(super) fn read(snapshot: &Snapshot) -> HashMap<FileKey, Owner> {
         .collect()
 }
 
-/// Whether the file may have a record that is not read: see [`Content::Withheld`].
+/// Whether the file may have a record that was not read: see [`Content::Withheld`].
 pub(super) fn is_withheld(file: FileKey, snapshot: &Snapshot) -> bool {
     let content = snapshot.places.get(&file).map(|place| &place.content);
     matches!(content, Some(&Content::Withheld(length)) if owner::is_length(length))
@@ -59,7 +59,7 @@ mod tests {
 
     use crate::inspect::{self, Kind};
 
-    /// A close of the file, whoever opened it, would release it.
+    /// Any close of the file in this process would release it.
     #[test]
     fn a_record_lock_of_this_process_is_not_lost_by_looking() {
         let file = tempfile::NamedTempFile::new().expect("a file");

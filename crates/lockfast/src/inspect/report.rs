@@ -1,4 +1,4 @@
-//! Reports: the locks of a file or of the machine, made of what the system knows.
+//! Reports on the locks of a file or of the machine.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,24 +6,23 @@ use std::path::Path;
 
 use super::bytes::{self, Meaning};
 use super::deadlock::{self, Deadlock};
-use super::snapshot::{Description, FileKey, RawLock, Request, Snapshot, end};
+use super::snapshot::{Description, FileKey, RawLock, Request, Snapshot};
 use super::view::{Incomplete, Kind, LockView, Mode, Opener, Permits, Role, State};
 use super::{openers, records, system};
 use crate::types::error::{Error, Operation, Result};
 
-/// The locks on the file at that path: of a symbolic link, on the file that it leads to.
+/// Reports the locks on the file at the path. A symbolic link is followed.
 ///
-/// Nobody can have a lock on a file that does not exist: then the report is empty, and
+/// Nobody can have a lock on a file that does not exist. Its report is empty, and
 /// [`is_free`](Report::is_free).
 ///
-/// Circles of processes that wait for each other are found only if all their locks are on this file;
-/// for others look at the [`machine`].
+/// Deadlocks are found only if all their locks are on this file; for others see [`machine`].
 ///
 /// # Errors
 ///
-/// [`is_unsupported`](Error::is_unsupported) on a platform where this is not known;
-/// [`is_permission_denied`](Error::is_permission_denied) if a directory on the way may not be
-/// entered; when `/proc` can't be read.
+/// [`is_unsupported`](Error::is_unsupported) on a platform that does not report locks;
+/// [`is_permission_denied`](Error::is_permission_denied) if a directory in the path may not be entered; when
+/// `/proc` can't be read.
 ///
 /// # Examples
 ///
@@ -58,12 +57,12 @@ pub fn path(path: impl AsRef<Path>) -> Result<Report> {
     }
 }
 
-/// The locks of the machine: of all files, as far as this process may see them.
+/// Reports the locks of the machine: on all files, as far as this process may see them.
 ///
 /// # Errors
 ///
-/// [`is_unsupported`](Error::is_unsupported) on a platform where this is not known; when `/proc`
-/// can't be read.
+/// [`is_unsupported`](Error::is_unsupported) on a platform that does not report locks; when `/proc` can't be
+/// read.
 ///
 /// # Examples
 ///
@@ -91,42 +90,42 @@ pub fn machine() -> Result<Report> {
     }
 }
 
-/// Who holds, and who waits.
+/// The holders and waiters of locks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// By file, the holders first. A process that waits may hold something too.
+    /// The locks by file, the holders first. A process that waits may hold locks too.
     pub locks: Vec<LockView>,
-    /// The processes that have the file open, where that is all that is known of them (Windows): each
-    /// may hold the lock, wait for it, or neither.
+    /// The processes that have the file open, where nothing else is known of them (Windows): each may hold
+    /// the lock, wait for it, or neither.
     pub openers: Vec<Opener>,
-    /// The processes that wait for each other in a circle.
+    /// The circles of processes that wait for each other.
     pub deadlocks: Vec<Deadlock>,
-    /// Why this may not be everything; `None` if it is.
+    /// The reasons why this may not be everything; `None` if it is.
     pub incomplete: Option<Incomplete>,
 }
 
 impl Report {
-    /// The locks that are held.
+    /// Returns the locks that are held.
     pub fn holders(&self) -> impl Iterator<Item = &LockView> {
         self.locks
             .iter()
             .filter(|lock| lock.state == State::Holding)
     }
 
-    /// The locks that somebody waits for.
+    /// Returns the locks that somebody waits for.
     pub fn waiters(&self) -> impl Iterator<Item = &LockView> {
         self.locks
             .iter()
             .filter(|lock| lock.state == State::Waiting)
     }
 
-    /// Was nothing held, as far as could be seen?
+    /// Whether nothing was held, as far as could be seen.
     ///
     /// # Platform-specific behaviour
     ///
-    /// On Windows, where shared locks can't be seen, only if no process has the file open, this one
-    /// included. If it is not free and there are no [`holders`](Self::holders), it is not known.
+    /// On Windows, where shared locks can't be seen, `true` only if no process has the file open, this one
+    /// included. If it is `false` and there are no [`holders`](Self::holders), the state is unknown.
     pub fn is_free(&self) -> bool {
         self.holders().next().is_none() && self.openers.is_empty()
     }
@@ -198,7 +197,7 @@ impl Report {
     }
 }
 
-/// What a description holds: as one lock if it is lockfast's, else each lock of it.
+/// Adds the locks of a description: as one lock if they are lockfast's, otherwise each on its own.
 fn add_views(
     description: &Description,
     permits: Option<u32>,
@@ -238,7 +237,7 @@ fn add_views(
     }
 }
 
-/// The lock that somebody waits for, on a file that others have these locks of.
+/// Returns the view of a request, on a file with these descriptions.
 fn awaited(
     request: &Request,
     permits: Option<u32>,
@@ -275,7 +274,7 @@ fn view(file: FileKey, lock: &RawLock, owners: &[u32], snapshot: &Snapshot) -> L
         role: None,
         state: State::Holding,
         permits: None,
-        range: (range.start, (range.len > 0).then(|| end(range) - 1)),
+        range: (range.start, (range.len > 0).then(|| range.end() - 1)),
         processes: processes.cloned().collect(),
         since: None,
         label: None,

@@ -1,4 +1,4 @@
-//! What the kernel tells of locks, before anybody has asked what it means.
+//! Locks and processes as the system reports them, without their meaning.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use super::view::{Kind, LockedFile, Process};
 use crate::sys::Range;
 
-/// A file as the kernel's table of locks names it.
+/// The name of a file in the kernel's table of locks.
 ///
-/// The device is that of the file system, which is not what `stat` tells on btrfs and overlays.
+/// The device is the one of the file system, which differs from that of `stat` on btrfs and overlays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileKey {
     pub(crate) major: u32,
@@ -27,11 +27,11 @@ pub(crate) struct RawLock {
     pub(crate) range: Range,
 }
 
-/// The locks that come and go together: those of an open file description, or of a process.
+/// The locks of an open file description, or of a process, which come and go together.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     pub(crate) file: FileKey,
-    /// The processes that have it open; none when they could not be found.
+    /// The processes that have it open; empty if they were not found.
     pub(crate) owners: Vec<u32>,
     pub(crate) locks: Vec<RawLock>,
 }
@@ -45,90 +45,90 @@ pub(crate) struct Request {
     pub(crate) since: Option<SystemTime>,
 }
 
-/// What could not be seen.
+/// Parts of the system that could not be seen.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 pub(crate) struct Gaps {
-    /// How many processes may not be looked into.
+    /// The number of processes that this one may not look into.
     pub(crate) unreadable: usize,
-    /// Does `/proc` hide processes?
+    /// Whether `/proc` hides processes.
     pub(crate) hidden: bool,
-    /// Are there namespaces around this one?
+    /// Whether there are namespaces around this one.
     pub(crate) outside: bool,
-    /// Does a server keep the locks?
+    /// Whether a server keeps the locks.
     pub(crate) remote: bool,
-    /// Can't locks be seen that are shared?
+    /// Whether shared locks can't be seen.
     pub(crate) shared: bool,
 }
 
-/// What a system tells that has no table of locks: who has a file open, and which of its bytes somebody
-/// has for himself.
+/// The facts about a file on a system without a table of locks: the processes that have it open, and the
+/// bytes that somebody has locked exclusively.
 #[derive(Clone, Debug)]
 pub(crate) struct Observation {
     pub(crate) taken: TakenBytes,
     pub(crate) openers: Vec<u32>,
 }
 
-/// Which bytes of a file are locked exclusively, of those that mean something.
+/// The bytes that mean something and are locked exclusively.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a byte")]
 pub(crate) struct TakenBytes {
-    /// The one that all programs lock.
+    /// Byte 0, which all programs lock.
     pub(crate) first: bool,
-    /// One that only a lock of all main bytes has.
+    /// A byte that only a lock of all main bytes covers.
     pub(crate) inner: bool,
     pub(crate) gate: bool,
     pub(crate) upgrade: bool,
-    /// That of the first in the line for permits.
+    /// The byte of the first in the queue for permits.
     pub(crate) head: bool,
-    /// The numbers of those permits.
+    /// The numbers of the permits.
     pub(crate) permits: Vec<u32>,
 }
 
 /// A name of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// None where the system does not tell it.
+    /// `None` where the system does not report it.
     pub(crate) path: Option<PathBuf>,
     pub(crate) deleted: bool,
     pub(crate) content: Content,
 }
 
-/// How the content of a file can be read.
+/// The way to read the content of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// By this path.
+    /// Open this path.
     At(PathBuf),
-    /// By a descriptor that is kept for that.
+    /// Use this descriptor, which is kept for that.
     Kept(Arc<File>),
-    /// Not without asking a server that somebody else has chosen and that may not answer, or without
-    /// breaking a lease. The length is known.
+    /// Do not read it: that would ask a server that somebody else has chosen and that may not answer, or break
+    /// a lease. This is its length.
     Withheld(u64),
 }
 
-/// A process that waits for a child of it.
+/// A process that waits for its child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FamilyWait {
     pub(crate) parent: u32,
-    /// The processes of which any can end the wait.
+    /// The processes that can end the wait, each alone.
     pub(crate) others: Vec<u32>,
     /// Whether it surely waits for these.
     pub(crate) is_certain: bool,
 }
 
-/// Everything, as of one moment as far as the kernel allows.
+/// Everything that was read, as of one moment as far as the kernel allows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) descriptions: Vec<Description>,
     pub(crate) requests: Vec<Request>,
-    /// Where the locks are not known.
+    /// The facts about files whose locks are not known.
     pub(crate) opened: HashMap<FileKey, Observation>,
     pub(crate) places: HashMap<FileKey, Place>,
-    /// Those that have a lock or wait for one, and their ancestors.
+    /// The processes that have a lock or wait for one, and their ancestors.
     pub(crate) processes: HashMap<u32, Process>,
-    /// Processes that wait for a child of theirs which waits.
+    /// The processes that wait for a child that waits.
     pub(crate) families: Vec<FamilyWait>,
-    /// Processes whose waits may end by themselves.
+    /// The processes whose waits may end by themselves.
     pub(crate) may_give_up: HashSet<u32>,
     pub(crate) gaps: Gaps,
 }
@@ -146,19 +146,10 @@ impl Snapshot {
     }
 }
 
-/// The first byte behind the range.
-pub(crate) fn end(range: Range) -> u64 {
-    match range.len {
-        0 => u64::MAX,
-        len => range.start.saturating_add(len),
-    }
-}
-
 impl RawLock {
-    /// Can the two not be held by different owners at once?
+    /// Whether different owners can't hold both at once.
     pub(crate) fn conflicts(&self, other: &Self) -> bool {
         let families = (self.kind == Kind::Flock) == (other.kind == Kind::Flock);
-        let apart = end(self.range) <= other.range.start || end(other.range) <= self.range.start;
-        families && !apart && (self.exclusive || other.exclusive)
+        families && self.range.overlaps(other.range) && (self.exclusive || other.exclusive)
     }
 }

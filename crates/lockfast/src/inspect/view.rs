@@ -1,4 +1,4 @@
-//! What a report is made of.
+//! The parts of a report.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,32 +14,31 @@ use crate::types::text::{LONGEST_COMMAND, Line, Shown};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LockView {
-    /// The file that it is on.
+    /// The locked file.
     pub file: LockedFile,
-    /// Which of the kernel's locks it is.
+    /// The kind of kernel lock.
     pub kind: Kind,
-    /// Whether others can have it too.
+    /// Whether others can hold it at the same time.
     pub mode: Mode,
-    /// What it is used as, if it is a lock of lockfast's own and its bytes tell.
+    /// Its role, if it is a lock of lockfast and its bytes show the role.
     pub role: Option<Role>,
-    /// Held, or waited for?
+    /// Whether it is held or waited for.
     pub state: State,
-    /// How many permits, if it is of a semaphore: those that are held.
+    /// The permits that are held, if it is a semaphore's.
     pub permits: Option<Permits>,
-    /// The first byte that is locked, and the last one unless all that follow are.
+    /// The first locked byte, and the last one; `None` if all following bytes are locked.
     pub range: (u64, Option<u64>),
-    /// The processes that hold it together (by a descriptor that was inherited), or that wait.
-    /// Empty when they could not be found; [`Report::incomplete`](super::Report::incomplete) then
-    /// has the reason.
+    /// The processes that hold it together (by an inherited descriptor), or that wait. Empty if they were not
+    /// found; [`Report::incomplete`](super::Report::incomplete) then has the reason.
     pub processes: Vec<Process>,
-    /// Since when, where it can be known. The kernel does not record when a lock was taken, but an
-    /// [owner record](crate::Options::owner_record) has it. Of a wait it is when the thread last ran.
+    /// The time of the acquire, where it is known. The kernel does not record it, but an
+    /// [owner record](crate::Options::owner_record) does. For a wait, the time when the thread last ran.
     pub since: Option<SystemTime>,
     /// The [label](crate::Options::label) of the holder, by its owner record.
     pub label: Option<String>,
-    /// Whether the file may have an owner record that was not read: a server that somebody else has
-    /// chosen would have to answer (NFS, FUSE), or a lease of the file would be broken. The file that
-    /// [`path`](super::path) was given is read all the same, unless there is a lease.
+    /// Whether the file may have an owner record that was not read, because a server that somebody else has
+    /// chosen would have to answer (NFS, FUSE), or a lease would be broken. The file that was passed to
+    /// [`path`](super::path) is read anyway, unless there is a lease.
     pub is_record_unread: bool,
 }
 
@@ -47,9 +46,9 @@ pub struct LockView {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LockedFile {
-    /// Where it is, or was; `None` if only its number is known.
+    /// The path where it is, or was; `None` if only its number is known.
     pub path: Option<PathBuf>,
-    /// It has no name any more: who comes to the path now gets another file.
+    /// Whether it was deleted: whoever opens the path now gets another file.
     pub is_deleted: bool,
     /// The major and minor number of its file system.
     pub device: (u32, u32),
@@ -61,9 +60,9 @@ pub struct LockedFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Permits {
-    /// So many are held.
+    /// The number of permits that are held.
     pub count: u64,
-    /// So many there are.
+    /// The number of permits of the semaphore.
     pub of: u32,
 }
 
@@ -71,40 +70,40 @@ pub struct Permits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
-    /// Its number, in the pid namespace of the one that asks.
+    /// Its pid, in the pid namespace of this process.
     pub pid: u32,
-    /// Whose child it is.
+    /// The pid of its parent.
     pub parent: Option<u32>,
-    /// The number of the user that it runs as, if that may be known.
+    /// The number of the user that it runs as, if it may be known.
     pub user: Option<u32>,
     /// Its short name.
     pub name: String,
-    /// The program and its arguments, which need not be UTF-8. On Windows the program alone.
+    /// The program and its arguments, which need not be UTF-8. On Windows the program only.
     pub command: Vec<OsString>,
-    /// When it began.
+    /// The time when it started.
     pub started: Option<SystemTime>,
-    /// How many threads it has.
+    /// The number of its threads.
     pub threads: u32,
-    /// Whether it was stopped, by a signal or a debugger: it releases nothing until it is continued.
+    /// Whether it is stopped by a signal or a debugger. It releases nothing until it continues.
     pub is_stopped: bool,
-    /// Its number in its own pid namespace.
+    /// Its pid in its own pid namespace.
     pub(crate) own_pid: u32,
     /// Whether nothing in it goes on while one thread waits.
     pub(crate) acts_as_one: bool,
 }
 
-/// A process that has a file open. Whether it holds a lock of it, waits for one, or neither, the system
-/// does not tell.
+/// A process that has a file open. The system does not report whether it holds a lock, waits for one, or
+/// neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opener {
     /// The file.
     pub file: LockedFile,
-    /// Who has it open.
+    /// The process that has it open.
     pub process: Process,
 }
 
-/// Which of the kernel's locks.
+/// A kind of kernel lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -118,17 +117,17 @@ pub enum Kind {
     LockFile,
 }
 
-/// Whether others can have a lock too.
+/// Whether others can hold a lock at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mode {
-    /// Beside others who share it.
+    /// Others can share it.
     Shared,
-    /// Nobody else.
+    /// No other holder is possible.
     Exclusive,
 }
 
-/// What a lock of lockfast is used as.
+/// The role of a lock of lockfast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
@@ -138,44 +137,45 @@ pub enum Role {
     Upgradable,
     /// A [`Lock`](crate::Lock), or the writer of an [`RwLock`](crate::RwLock).
     Writer,
-    /// One or more permits of a [`Semaphore`](crate::Semaphore).
+    /// A holder of one or more permits of a [`Semaphore`](crate::Semaphore).
     Permit,
 }
 
-/// Held, or waited for.
+/// Whether a lock is held or waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum State {
     /// It is held.
     Holding,
-    /// Somebody sleeps until it is free.
+    /// A thread sleeps until it is free.
     Waiting,
 }
 
-/// Why a report may not show everything.
+/// The reasons why a report may not show everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 pub struct Incomplete {
-    /// Locks whose process was not found.
+    /// The number of locks whose process was not found.
     pub unnamed: usize,
-    /// Processes that this one may not look into, those of other users: the unnamed locks may be
+    /// The number of processes of other users that this one may not look into. The unnamed locks may be
     /// theirs.
     pub unreadable_processes: usize,
-    /// `/proc` hides the processes of other users (it is mounted with `hidepid`).
+    /// Whether `/proc` hides the processes of other users (it is mounted with `hidepid`).
     pub hidden_processes: bool,
-    /// This is a container: locks of the processes outside may not be shown, and are not named.
+    /// Whether this is a container. Locks of processes outside may not be shown, and their holders are not
+    /// named.
     pub other_pid_namespaces: bool,
-    /// A server keeps the locks of the file, and those of other machines are not shown.
+    /// Whether a server keeps the locks of the file. The locks of other machines are not shown.
     pub other_machines: bool,
-    /// The system shows no shared locks (Windows): each process that has the file open may have one.
+    /// Whether the system shows no shared locks (Windows). Each process that has the file open may have one.
     pub shared_unseen: bool,
-    /// Locks whose owner record was [not read](LockView::is_record_unread).
+    /// The number of locks whose owner record was [not read](LockView::is_record_unread).
     pub unread_records: usize,
 }
 
 impl LockView {
-    /// Adds what that one wrote, if it is the holder.
+    /// Adds the time and label of an owner record, if its writer is the holder.
     pub(super) fn add_record(&mut self, owner: &Owner) {
         let is_known = |process: &Process| owner.is(process.pid, process.own_pid);
         let is_its = self.processes.iter().any(is_known)
@@ -185,10 +185,8 @@ impl LockView {
             self.label = owner.label().map(str::to_owned);
         }
     }
-}
 
-impl LockView {
-    /// Whether the bytes of a holder that can't be seen from here name the one that wrote the record.
+    /// Whether the bytes of a holder that can't be seen from here name the writer of the record.
     fn is_tagged_by(&self, owner: &Owner) -> bool {
         let (start, last) = self.range;
         let len = last.map_or(0, |last| (last - start).saturating_add(1));
@@ -199,7 +197,7 @@ impl LockView {
 }
 
 impl Kind {
-    /// A short word for it: `ofd`, `classic`, `flock`, `lockfile`.
+    /// Returns a short word for it: `ofd`, `classic`, `flock`, `lockfile`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ofd => "ofd",
@@ -211,7 +209,7 @@ impl Kind {
 }
 
 impl Mode {
-    /// A short word for it: `shared`, `exclusive`.
+    /// Returns a short word for it: `shared`, `exclusive`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shared => "shared",
@@ -221,7 +219,7 @@ impl Mode {
 }
 
 impl Role {
-    /// A short word for it: `reader`, `upgradable`, `writer`, `permit`.
+    /// Returns a short word for it: `reader`, `upgradable`, `writer`, `permit`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -233,7 +231,7 @@ impl Role {
 }
 
 impl State {
-    /// A short word for it: `holding`, `waiting`.
+    /// Returns a short word for it: `holding`, `waiting`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Holding => "holding",
@@ -255,9 +253,8 @@ macro_rules! display_as_str {
 display_as_str!(Kind, Mode, Role, State);
 
 impl Process {
-    /// The command line in one line of at most 512 characters: arguments that need it are quoted, and
-    /// nothing in it can move a terminal's cursor. The short name in brackets, if there is no command
-    /// line.
+    /// Returns the command line in one line of at most 512 characters. Arguments are quoted where they need it,
+    /// and nothing in it can move a terminal's cursor. Without a command line it is the short name in brackets.
     pub fn command_line(&self) -> String {
         if self.command.is_empty() {
             return format!("[{}]", Shown::word(&self.name));
@@ -276,11 +273,11 @@ impl Process {
     }
 }
 
-/// Adds a word, quoted if it is empty or has characters that mean something to a shell.
+/// Adds a word. It is quoted if it is empty or has characters with a meaning in a shell.
 fn add_quoted(word: &OsString, line: &mut Line) {
     let is_plain = |c: char| "_-./,:=@%+~[]{}#!^*?".contains(c) || std::path::is_separator(c);
     let plain = |c: char| c.is_alphanumeric() || is_plain(c);
-    // Most of what is too long need not be looked at.
+    // The rest of a word that is too long is not shown.
     let starts_plain = |text: &str| text.chars().take(LONGEST_COMMAND).all(plain);
     match word.to_str() {
         Some(text) if !text.is_empty() && starts_plain(text) => {

@@ -63,7 +63,7 @@ const STARVING: Range = Range::new(PERMIT_QUEUE.end(), 4);
 pub(super) const PRESENCE: Range =
     Range::new((1 << 62) + (1 << 61) + (1 << 60), MAX_PERMITS as u64 + 1);
 pub(super) const WANTED: Range = Range::new((1 << 62) + (1 << 61) + (1 << 60) + (1 << 57), 1);
-/// Nobody's waiter mark: whoever has it locked caches the lock.
+/// Shared with all waiter marks by a process that caches the lock, and never locked by a waiter.
 pub(super) const CACHE_MARK: Range = Range::new(WANTED.end(), 1);
 pub(super) const WAITER_MARKS: Range = Range::new(CACHE_MARK.end(), 1 << 42);
 /// Number `n` is `n + 1` bytes below the end, so that everything earlier than a writer's ticket is one range.
@@ -75,13 +75,13 @@ pub(super) const WRITER_TICKETS: Range = Range::new((1 << 63) - (1 << 59), TICKE
 pub(super) const PERMITS: Range = Range::new(0, 2 * MAX_PERMITS as u64);
 pub(super) const PERMIT_HEAD: Range = Range::new(1 << 61, 1);
 
-/// How many bits a tag has.
+/// The bits of a tag.
 pub(super) const TAG_BITS: u32 = 61;
 
 /// The most permits that a semaphore can have.
 pub(crate) const MAX_PERMITS: u32 = 1024;
 
-/// How many tickets there are for readers, and how many for writers.
+/// The number of tickets of readers, and of writers.
 pub(super) const TICKETS: u64 = 1 << 58;
 
 /// Ranges that must not overlap, in the order of their offsets.

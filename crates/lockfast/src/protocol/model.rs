@@ -1,13 +1,14 @@
 //! Every order in which three processes can run the plans, with a crash or a time-out possible at
 //! each step.
 //!
-//! The model has the kernel's rule (an exclusive lock conflicts with every lock of others, a shared
-//! one with exclusive ones; a call takes all its bytes or none) and runs the same [`Plan`]s as
-//! `file`. Each property is checked twice: it holds for the plans, and it fails for plans in which
-//! what it rests on was left out.
+//! The model has the rule of the [kernel] and runs the same [`Plan`]s as `file`. Each property is checked
+//! twice: it holds for the plans, and it fails for plans without a step that it rests on.
 //!
-//! A process may also take the one permit of a semaphore at the same path: lined up by the real plan,
-//! it then waits for the permit, which is one of the main bytes.
+//! A process may also take the one permit of a semaphore at the same path: it joins the queue by the real
+//! plan, and then waits for the permit, which is one of the main bytes.
+
+mod explored;
+pub(crate) mod kernel;
 
 use stateright::{Model, Property};
 
@@ -15,23 +16,11 @@ use super::permits;
 use super::plan::Part;
 use super::plan::{self, Mode, Plan, Step};
 use crate::sys::Access;
-
-/// The bytes that matter, each standing for all like it.
-pub(crate) const MAIN: usize = 0;
-pub(crate) const GATE: usize = 1;
-pub(crate) const UPGRADE: usize = 2;
-const TAG: usize = 3;
-const FIRST_ROOM: usize = 4;
-const SECOND_ROOM: usize = 5;
-/// Main bytes, too.
-const PERMIT: usize = 6;
-const HEAD: usize = 7;
-const WAITING: usize = 8;
-pub(crate) const BYTES: usize = 9;
+use kernel::{FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, Stepped, bytes};
 
 const PROCESSES: usize = 3;
 
-/// What a process does, over and over.
+/// The work of a process, over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Role {
     /// Reads.
@@ -48,7 +37,7 @@ enum Role {
     Taker,
 }
 
-/// What a process is about.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Doing {
     Nothing,
@@ -56,19 +45,19 @@ enum Doing {
     Trying(Aim, usize),
     Waiting(Aim, usize),
     Inside(Mode),
-    /// First in the line for the permit.
+    /// Head of the queue for the permit.
     Leading,
     HasPermit,
     Dead,
 }
 
-/// What a plan is for.
+/// The aim of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Aim {
     Enter(Mode),
     Upgrade,
     Downgrade(Mode, Mode),
-    /// To be the first in the line for the permit.
+    /// To be the head of the queue for the permit.
     Lead,
 }
 
@@ -77,12 +66,12 @@ struct Process {
     role: Role,
     rounds: u8,
     doing: Doing,
-    locks: [Option<Access>; BYTES],
-    /// How many writers that had waited came in while this one was in a room.
+    locks: Locks,
+    /// The number of writers that had waited and came in while this process was in a room.
     overtaken: u8,
-    /// Did somebody else write since this one was upgradable?
+    /// Whether another process wrote since this one was upgradable.
     outdated: bool,
-    /// Did this one come in while a writer kept the gate shut?
+    /// Whether it came in while a writer kept the gate shut.
     overtook: bool,
 }
 
@@ -122,42 +111,16 @@ impl Plans {
     };
 }
 
-pub(crate) fn bytes(part: Part) -> &'static [usize] {
-    match part {
-        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
-        Part::MainToTag => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
-        Part::MainAndGate => &[MAIN, PERMIT, HEAD, GATE],
-        Part::Main => &[MAIN, PERMIT, HEAD],
-        Part::Gate => &[GATE],
-        Part::Upgrade => &[UPGRADE],
-        Part::UpgradeAndTag => &[UPGRADE, TAG],
-        Part::GateAndAbove => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
-        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, WAITING],
-        Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
-        Part::FirstRoom => &[FIRST_ROOM],
-        Part::SecondRoom => &[SECOND_ROOM],
-        Part::PermitQueue => &[WAITING],
-        Part::Head => &[HEAD],
-        Part::HeadToQueue => &[HEAD, WAITING],
-    }
-}
-
 impl Process {
     fn new(role: Role, rounds: u8) -> Self {
         Self {
             role,
             rounds,
             doing: Doing::Nothing,
-            locks: [None; BYTES],
+            locks: Locks::default(),
             overtaken: 0,
             outdated: false,
             overtook: false,
-        }
-    }
-
-    fn unlock(&mut self, part: Part) {
-        for &byte in bytes(part) {
-            self.locks[byte] = None;
         }
     }
 
@@ -166,7 +129,7 @@ impl Process {
             || self.locks[SECOND_ROOM] == Some(Access::Shared)
     }
 
-    /// Is it inside as upgradable, or on its way from there to be the writer?
+    /// Whether it is inside as upgradable, or on its way from there to be the writer.
     fn may_upgrade(&self) -> bool {
         matches!(
             self.doing,
@@ -180,31 +143,28 @@ impl Process {
         matches!(self.doing, Doing::Inside(mode) if mode.is_alone())
     }
 
-    /// Does it read, in whichever way?
+    /// Whether it reads, upgradable or not.
     fn reads(&self) -> bool {
         self.may_upgrade() || self.doing == Doing::Inside(Mode::Read)
     }
 
-    /// Does it wait for readers, with the gate shut?
+    /// Whether it waits for readers, with the gate shut.
     fn keeps_gate_shut(&self) -> bool {
         matches!(self.doing, Doing::Waiting(..)) && self.locks[GATE] == Some(Access::Exclusive)
     }
 }
 
-impl Machine {
-    /// Would the kernel grant it?
-    fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
-        self.are_free(who, access, bytes(part))
+impl Kernel for Machine {
+    fn processes(&self) -> usize {
+        self.processes.len()
     }
 
-    fn are_free(&self, who: usize, access: Access, wanted: &[usize]) -> bool {
-        let conflicts = |lock: Option<Access>| match lock {
-            None => false,
-            Some(Access::Shared) => access == Access::Exclusive,
-            Some(Access::Exclusive) => true,
-        };
-        let mut others = self.processes.iter().enumerate().filter(|&(i, _)| i != who);
-        !others.any(|(_, other)| wanted.iter().any(|&byte| conflicts(other.locks[byte])))
+    fn locks(&self, who: usize) -> &Locks {
+        &self.processes[who].locks
+    }
+
+    fn locks_mut(&mut self, who: usize) -> &mut Locks {
+        &mut self.processes[who].locks
     }
 
     fn lock(&mut self, who: usize, access: Access, part: Part) {
@@ -218,7 +178,9 @@ impl Machine {
             self.processes[who].overtook = true;
         }
     }
+}
 
+impl Machine {
     /// It has reached what it aimed at.
     fn arrive(&mut self, who: usize, aim: Aim, waited: bool) {
         let mode = match aim {
@@ -244,7 +206,7 @@ impl Machine {
             .filter(|&(i, _)| i != who)
         {
             other.outdated |= other.may_upgrade();
-            // Whoever locks without regard for readers is not promised anything of.
+            // Nothing is promised of processes that lock without regard for readers.
             if waited && mode == Mode::Write && other.is_in_room() {
                 other.overtaken += 1;
             }
@@ -272,9 +234,10 @@ impl Scene {
         }
     }
 
-    /// What a process begins with that is not on its way.
-    fn begin(process: &mut Process) {
+    /// Begins the next work of a process that is not on its way.
+    fn begin(machine: &mut Machine, who: usize) {
         let enter = |mode| Doing::Trying(Aim::Enter(mode), 0);
+        let process = &mut machine.processes[who];
         process.doing = match (process.doing, process.role) {
             (Doing::Nothing, _) if process.rounds == 0 => return,
             (Doing::Nothing, Role::Taker) => {
@@ -299,7 +262,7 @@ impl Scene {
                 Doing::Trying(Aim::Downgrade(Mode::Upgradable, Mode::Read), 0)
             }
             _ => {
-                process.unlock(Part::All);
+                process.locks = Locks::default();
                 Doing::Nothing
             }
         };
@@ -315,61 +278,39 @@ impl Scene {
             Doing::Leading => return Self::take_permit(machine, who),
             Doing::Nothing | Doing::Inside(_) | Doing::HasPermit => {
                 let before = machine.processes[who].clone();
-                Self::begin(&mut machine.processes[who]);
+                Self::begin(&mut machine, who);
                 return (machine.processes[who] != before).then_some(machine);
             }
         };
         let plan = self.plan(doing);
-        let mut arrived = at + 1 == plan.steps.len();
-        match plan.steps[at] {
-            Step::Lock(access, part) if machine.is_free(who, access, part) => {
-                machine.lock(who, access, part);
+        match machine.step(who, plan, at) {
+            Stepped::Done => machine.arrive(who, aim, waits),
+            Stepped::On => {
+                machine.processes[who].doing = match doing {
+                    Doing::Trying(..) => Doing::Trying(aim, at + 1),
+                    _ => Doing::Waiting(aim, at + 1),
+                };
             }
-            Step::Lock(..) if waits => return None,
-            Step::Lock(..) => {
+            Stepped::Blocked if waits => return None,
+            Stepped::Blocked => {
                 // The attempt failed, so now it waits.
                 if at > 0 {
-                    machine.processes[who].unlock(plan.undo);
+                    machine.unlock(who, plan.undo);
                 }
                 machine.processes[who].doing = Doing::Waiting(aim, 0);
-                return Some(machine);
             }
-            Step::Unlock(part) => machine.processes[who].unlock(part),
-            Step::EnterRoom => {
-                let rooms = [Part::FirstRoom, Part::SecondRoom];
-                let open = |&part: &Part| machine.is_free(who, Access::Shared, part);
-                if let Some(room) = rooms.into_iter().find(open) {
-                    machine.lock(who, Access::Shared, room);
-                }
-            }
-            Step::Shortcut(access, part) => {
-                let rooms_are_empty = machine.is_free(who, Access::Exclusive, Part::Rooms);
-                if rooms_are_empty && machine.is_free(who, access, part) {
-                    machine.lock(who, access, part);
-                    arrived = true;
-                }
-            }
-        }
-        if arrived {
-            machine.arrive(who, aim, waits);
-        } else {
-            machine.processes[who].doing = match doing {
-                Doing::Trying(..) => Doing::Trying(aim, at + 1),
-                _ => Doing::Waiting(aim, at + 1),
-            };
         }
         Some(machine)
     }
 
-    /// The head takes the permit when it is free, and leaves the line.
+    /// The head takes the permit when it is free, and leaves the queue.
     fn take_permit(mut machine: Machine, who: usize) -> Option<Machine> {
         if !machine.are_free(who, Access::Exclusive, &[PERMIT]) {
             return None;
         }
-        let process = &mut machine.processes[who];
-        process.locks[PERMIT] = Some(Access::Exclusive);
-        process.unlock(Part::HeadToQueue);
-        process.doing = Doing::HasPermit;
+        machine.locks_mut(who)[PERMIT] = Some(Access::Exclusive);
+        machine.unlock(who, Part::HeadToQueue);
+        machine.processes[who].doing = Doing::HasPermit;
         Some(machine)
     }
 
@@ -388,19 +329,18 @@ impl Scene {
     fn give_up(&self, mut machine: Machine, who: usize) -> Machine {
         let doing = machine.processes[who].doing;
         if doing == Doing::Leading {
-            let process = &mut machine.processes[who];
-            process.unlock(Part::HeadToQueue);
-            process.doing = Doing::Nothing;
+            machine.unlock(who, Part::HeadToQueue);
+            machine.processes[who].doing = Doing::Nothing;
             return machine;
         }
         let undo = self.plan(doing).undo;
-        let process = &mut machine.processes[who];
         let Doing::Waiting(aim, at) = doing else {
             unreachable!("only those who wait give up")
         };
         if at > 0 {
-            process.unlock(undo);
+            machine.unlock(who, undo);
         }
+        let process = &mut machine.processes[who];
         process.overtaken = 0;
         process.doing = match aim {
             Aim::Enter(_) | Aim::Lead => Doing::Nothing,
@@ -444,8 +384,8 @@ impl Model for Scene {
             Action::Go(who) => self.go(machine, who),
             Action::GiveUp(who) => Some(self.give_up(machine, who)),
             Action::Crash(who) => {
+                machine.unlock(who, Part::All);
                 let process = &mut machine.processes[who];
-                process.unlock(Part::All);
                 process.doing = Doing::Dead;
                 process.overtaken = 0;
                 Some(machine)
@@ -497,6 +437,4 @@ const ATOMIC_UPGRADE: &str = "nobody writes between upgradable reading and the u
 const NO_READER_OVERTAKES: &str = "no reader overtakes a writer that keeps the gate shut";
 const NO_STARVING_READER: &str = "a reader in a room is overtaken by one waiting writer at most";
 const NO_DEADLOCK: &str = "somebody can go on";
-const NOTHING_LEFT: &str = "whoever is gone has left nothing locked";
-
-mod explored;
+const NOTHING_LEFT: &str = "a process that is gone has left nothing locked";

@@ -57,7 +57,7 @@ impl Part {
         }
     }
 
-    /// The same without the tickets.
+    /// The range of these bytes without the tickets.
     pub(crate) const fn below_tickets(self, exclusive_len: u64) -> Range {
         let range = self.range(exclusive_len);
         if self.reaches_tickets() {

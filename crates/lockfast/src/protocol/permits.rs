@@ -86,7 +86,7 @@ pub(crate) fn all(permits: u32) -> Range {
     Range::new(PERMITS.start, 2 * u64::from(permits))
 }
 
-/// How many permits lie in that part of `all`.
+/// The number of permits in that part of `all`.
 pub(crate) fn within(part: Range) -> u64 {
     part.end().div_ceil(2) - part.start.div_ceil(2)
 }

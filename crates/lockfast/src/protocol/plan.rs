@@ -41,16 +41,16 @@ use crate::sys::Access;
 
 pub(crate) use super::part::Part;
 
-/// How a lock is held.
+/// The mode in which a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// Together with other readers.
     Read,
-    /// Together with readers, as the only one that may become a writer.
+    /// Together with readers, and as the only one that can become the writer.
     Upgradable,
     /// Alone, where others read.
     Write,
-    /// Alone, where nobody reads: waits in one call.
+    /// Alone, for locks that have no readers.
     Exclusive,
 }
 
@@ -74,11 +74,11 @@ pub(crate) struct Plan {
     pub(crate) undo: Part,
 }
 
-/// How often in a row a writer may take the lock without a look at the rooms.
+/// The number of times in a row that a writer may take the lock without a look at the rooms.
 pub(crate) const QUICK_WRITES: u32 = 16;
 
 impl Mode {
-    /// How the mode locks main, or the file by `flock`, which knows no bytes.
+    /// The access to main, or to the file by `flock`, which knows no bytes.
     pub(crate) fn access(self) -> Access {
         match self {
             Self::Read | Self::Upgradable => Access::Shared,

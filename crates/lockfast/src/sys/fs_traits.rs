@@ -1,4 +1,4 @@
-//! What the file system of a lock file can do.
+//! Facts about the file system of a lock file.
 
 use std::fs::File;
 
@@ -7,7 +7,7 @@ use std::fs::File;
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own about a file system"
 )]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FsTraits {
     /// Whether a server keeps the locks, so that a grant is a message that can come late.
     pub(crate) is_remote: bool,
@@ -20,8 +20,8 @@ pub(crate) struct FsTraits {
     pub(crate) rename_updates_ctime: bool,
     /// Whether a watch sees everybody who opens, renames or deletes the file.
     pub(crate) supports_watch: bool,
-    /// Whether a signal ends a thread's wait for a lock in the kernel.
-    pub(crate) signals_end_waits: bool,
+    /// Whether a thread's wait for a lock in the kernel goes on after a signal.
+    pub(crate) ignores_signals: bool,
     /// Whether the file system is a process (FUSE): anything may be behind it, and some of them grant locks
     /// that conflict.
     pub(crate) is_process: bool,

@@ -1,6 +1,6 @@
 //! A checksum on which processes of different builds agree.
 
-/// FNV-1a; the standard hasher promises nothing about its results.
+/// Returns the FNV-1a hash. The standard hasher may change its results with any version.
 pub(crate) fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,9 +1,9 @@
-//! A value that is made when it is first needed, by nobody waiting for anybody.
+//! A value that is made when it is first needed, without a wait.
 //!
-//! `std::sync::OnceLock` has a thread wait while another one makes the value. A fork in that moment
-//! copies "somebody makes it" into a child in which nobody does, and the child waits for ever. Here
-//! several threads may make the value; the first one to publish it wins, and the others drop theirs.
-//! A fork copies the value or nothing.
+//! With `std::sync::OnceLock` a thread waits while another one makes the value. A fork in that moment copies
+//! the state "being made" into a child without the thread that makes it, and the child waits for ever. Here
+//! several threads may make the value. The first one to publish it wins, and the others drop theirs. A fork
+//! copies the value or nothing.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,6 +11,11 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A place for a value that stays once it is there.
+///
+/// | `value` | meaning |
+/// |---|---|
+/// | null | not made yet, or being made by threads that have not published theirs |
+/// | an address | the box that was published first; it never changes again |
 pub(crate) struct MadeOnce<T> {
     value: AtomicPtr<T>,
     owns: PhantomData<Box<T>>,
@@ -33,8 +38,8 @@ impl<T> MadeOnce<T> {
         unsafe { value.as_ref() }
     }
 
-    /// Returns the value. Makes it if it is not there; another thread may be faster, and then what
-    /// was made here is dropped.
+    /// Returns the value, and makes it first if it is not there. If another thread publishes its own
+    /// meanwhile, that one is returned and the one made here is dropped.
     pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
         if let Some(value) = self.get() {
             return value;
@@ -47,7 +52,8 @@ impl<T> MadeOnce<T> {
             // SAFETY: it came from the box above, and nobody else has seen it.
             drop(unsafe { Box::from_raw(own) });
         }
-        self.get().expect("somebody has published one")
+        self.get()
+            .expect("this thread or another one has published it")
     }
 }
 

@@ -1,21 +1,25 @@
-//! The seam to the operating system: the only place with `cfg(target_os)` and `unsafe`.
+//! The seam to the operating system: the only place with `cfg(target_os)` and `unsafe`, apart from
+//! `inspect::system`. It knows no other room.
 //!
-//! Each side has the same files with the same functions; `mod.rs` picks one. The contract:
+//! Each side (`unix`, `windows`, `unsupported`) has the same modules with the same functions, and this file
+//! picks one side. `contract` has the signatures, which the compiler checks on each side. They promise:
 //!
 //! | module | promises |
 //! |---|---|
-//! | `file` | opens and creates without following links, truncating or blocking (a lease of another program is an error of its own); tells what stands at a path and behind a descriptor, and whose it is |
-//! | `file_system` | the facts about the file system of an open file that matter to a lock ([`FsTraits`]), by one call |
-//! | `lock` | one attempt, one wait, one release, one question, each one kernel call; EINTR comes back as [`Waited::Interrupted`], contention as `false`. Plans are written for record locks (converted in place, given back in part); a side that has other ones makes that of them |
+//! | `file` | opens and creates files without following links, truncating or blocking (a lease of another program is an error of its own); returns what stands at a path and behind a descriptor, and its owner |
+//! | `file_system` | returns the facts about the file system of an open file that matter to a lock ([`FsTraits`]), by one call |
+//! | `lock` | one attempt, one wait, one release, one question, each by one kernel call. A wait that a signal ends returns [`Waited::Interrupted`], and contention is `false`. Plans are written for record locks (converted in place, released in part); a side that has other locks builds that from them |
 //! | `notifier` | wakes a thread when a file is closed, moved or deleted, or when a permit of it is free; [`notifier::notify`] makes that happen |
-//! | `watch` | tells one thread to which of many files something happened |
-//! | `alarm` | makes the blocked kernel call of one thread come back at an instant, or when another thread says so |
+//! | `watch` | reports to one thread what happens to many files |
+//! | `alarm` | makes the blocked kernel call of one thread return at an instant, or when another thread asks for it |
 //! | `park` | puts a thread to sleep until another thread of the process grants it something |
-//! | `fork` | has the files that are locked: tells a forked child from its parent, and takes inherited lock descriptors from the child |
-//! | `slot` | keeps one value in one atomic word; whoever takes it is the only one who has it. The same on all sides |
-//! | `made_once` | holds a value that is made when it is first needed, without waiting, so that a fork can't copy a wait. The same on all sides |
-//! //! | `place` | where locks that have a name can be, whose such a directory is, what others may do there and whether they see the same one; makes one that is the user's alone |
-//! | `process` | what is known of processes, and a fingerprint of the namespace in which a pid means something |
+//! | `fork` | keeps the locked files, tells a forked child from its parent, and takes inherited lock descriptors from the child |
+//! | `place` | returns where named locks can be, who owns such a directory, what other users may do there and whether they see the same one; makes a directory that is the user's alone |
+//! | `process` | returns what is known of processes, and a fingerprint of the namespace in which a pid means something |
+//!
+//! The other modules are the same on all sides. Of these, `slot` and `made_once` have `unsafe` blocks: `slot`
+//! keeps a value in one atomic word that one thread at a time can take, and `made_once` holds a value that is
+//! made when it is first needed, without a wait that a fork could copy.
 
 #![cfg_attr(
     any(not(unix), lockfast_unsupported),
@@ -52,16 +56,17 @@ pub(crate) use side::{alarm, file, fork, lock, notifier, park, place, process, w
 
 #[allow(
     unsafe_code,
-    reason = "a box is made an address and a box again; each is one line with its contract"
+    reason = "a box becomes an address and a box again; each is one line with its contract"
 )]
 pub(crate) mod slot;
 
 #[allow(
     unsafe_code,
-    reason = "a box is made an address and a box again; each is one line with its contract"
+    reason = "a box becomes an address and a box again; each is one line with its contract"
 )]
 pub(crate) mod made_once;
 
+mod contract;
 mod fs_traits;
 pub(crate) mod hash;
 pub(crate) mod mutex;
@@ -93,7 +98,7 @@ pub(crate) enum Waited {
 /// How a thread's sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parked {
-    /// Somebody granted what the thread sleeps for.
+    /// Another thread granted what this one sleeps for.
     Granted,
     /// The instant passed.
     TimedOut,
@@ -104,13 +109,13 @@ pub(crate) enum Parked {
 /// How a wait for a notifier ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notified {
-    /// Somebody closed the file.
+    /// The file was closed, or a permit may be free.
     #[cfg_attr(
         not(any(target_os = "linux", target_os = "android")),
-        allow(dead_code, reason = "elsewhere nobody hears it")
+        allow(dead_code, reason = "elsewhere nothing reports it")
     )]
     Closed,
-    /// Somebody moved or deleted it, or changed what the file system says of it.
+    /// The file was moved or deleted, or its attributes changed.
     Changed,
     /// The instant passed.
     TimedOut,
@@ -118,103 +123,103 @@ pub(crate) enum Notified {
     Interrupted,
 }
 
-/// What happened to a file that is watched.
+/// An event of a watched file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
-    allow(dead_code, reason = "elsewhere nobody sees it")
+    allow(dead_code, reason = "elsewhere nothing reports it")
 )]
 pub(crate) enum Event {
-    /// Somebody opened it.
+    /// The file was opened.
     Opened,
-    /// Somebody closed it.
+    /// The file was closed.
     Closed,
-    /// Somebody moved or deleted it, or changed what the file system says of it.
+    /// The file was moved or deleted, or its attributes changed.
     Changed,
 }
 
-/// What a kernel lock is on.
+/// The object of a kernel lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Bytes, by a record lock that belongs to the open file description. Only where
+    /// Bytes, locked by a record lock that belongs to the open file description. Only where
     /// `lock::HAS_RANGES`.
     Bytes(Range),
-    /// The file, by `flock`.
+    /// The whole file, locked by `flock`.
     File,
 }
 
-/// What stands at a path or behind a descriptor.
+/// The file at a path or behind a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
-    /// Which file.
+    /// The identity of the file.
     pub(crate) id: FileId,
-    /// How many names it has.
+    /// The number of its names.
     pub(crate) links: u64,
-    /// When the file system last changed what it says of the file.
+    /// The time of the last change of its attributes.
     pub(crate) changed: ChangeTime,
-    /// What sort of file.
+    /// The sort of file.
     pub(crate) sort: FileSort,
-    /// The number of the user whom it belongs to; 0 where users have no numbers.
+    /// The number of its owner; 0 where users have no numbers.
     pub(crate) owner: u32,
 }
 
-/// Whose something is, and what others may do with it.
+/// The owner of a directory, and the rights of other users in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ownership {
-    /// Does it belong to those who may do everything anyway?
+    /// Whether it belongs to users who may do everything anyway.
     pub(crate) is_systems: bool,
-    /// Does it belong to the user that this process runs as?
+    /// Whether it belongs to the user that this process runs as.
     pub(crate) is_users: bool,
-    /// What those may do who are neither.
+    /// The rights of everybody else.
     pub(crate) others: Others,
-    /// What sort of file.
+    /// The sort of file.
     pub(crate) sort: FileSort,
 }
 
-/// What others may do in a directory.
+/// The rights of other users in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Others {
-    /// Can some of them enter or list it, or do more?
+    /// Whether some of them can enter or list it, or do more.
     pub(crate) enter: bool,
-    /// Can everybody create something in it?
+    /// Whether everybody can create files in it.
     pub(crate) create: bool,
-    /// Can some of them remove or rename what is not theirs?
+    /// Whether some of them can remove or rename files that are not theirs.
     pub(crate) remove: bool,
 }
 
-/// Where a directory of the user can be.
+/// The place of a user's directory.
 #[cfg_attr(
     any(not(unix), lockfast_unsupported),
     allow(dead_code, reason = "a side has one or the other")
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Home {
-    /// There, in a place that the system made for the user.
+    /// The directory, in a place that the system made for the user.
     #[cfg_attr(
         all(unix, not(lockfast_unsupported)),
-        allow(dead_code, reason = "there is none of which that is sure")
+        allow(dead_code, reason = "no such place is certain to exist")
     )]
     Certain(PathBuf),
-    /// In one of these, which the system alone decides.
+    /// A directory in one of these places. The set-up of the system alone decides which.
     Possible(Places),
 }
 
-/// Where a user's directory can be.
+/// The candidates for a user's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// Made for locks. Some systems let every user create files in it, and others root alone.
+    /// The place for locks. Some systems let every user create files in it, and others only root.
     pub(crate) locks: PathBuf,
-    /// Where every user can create files, on all systems.
+    /// The place where every user can create files, on all systems.
     pub(crate) temporary: PathBuf,
     /// The name of the user's directory in either.
     pub(crate) own: String,
 }
 
-/// An instant of the file system's clock: since 1970, seconds and then nanoseconds.
+/// An instant of the file system's clock: seconds since 1970, and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChangeTime(pub(crate) i64, pub(crate) i64);
 
-/// Tells a file from all others of the machine.
+/// The identity of a file, which no other file of the machine has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
     /// The file system.
@@ -225,7 +230,7 @@ pub(crate) struct FileId {
     pub(crate) upper: u64,
 }
 
-/// Sorts of files, as far as it matters to a lock.
+/// The sorts of files that matter to a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileSort {
     /// A regular file.

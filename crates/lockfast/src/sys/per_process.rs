@@ -1,22 +1,27 @@
 //! State that belongs to one process of a line of forks.
 //!
-//! A forked child can't use its parent's: a thread that does not exist in the child may have been
-//! in the middle of it. So each process has its own, found by its generation; what it inherited is
-//! left as it is.
+//! A forked child can't use the state of its parent: a thread that does not exist in the child may have
+//! been changing it. So each process has a state of its own, found by its generation, and leaves the
+//! inherited one as it is.
 
 use crate::sys::fork;
 use crate::sys::made_once::MadeOnce;
 
 /// A `T` for each process.
+///
+/// It is a list: one entry for the process that made it, and one for each forked child in line that used it.
+/// Entries are added and never changed, so a fork at any moment copies a whole list.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T> {
+    /// The process to which the value belongs.
     generation: u64,
     value: T,
+    /// The entry of a child that was forked since.
     child: MadeOnce<PerProcess<T>>,
 }
 
 impl<T> PerProcess<T> {
-    /// With that value in the process that runs now.
+    /// Begins with this value, for the current process.
     pub(crate) fn new(value: T) -> Self {
         Self {
             generation: fork::generation(),
@@ -25,7 +30,7 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// Those of the processes before the one that runs now, as they were when it was forked.
+    /// Returns the values of the processes before the current one, as they were when it was forked.
     pub(crate) fn inherited(&self) -> impl Iterator<Item = &T> {
         let generation = fork::generation();
         let is_before = move |link: &&Self| link.generation != generation;
@@ -33,19 +38,19 @@ impl<T> PerProcess<T> {
         links.take_while(is_before).map(|link| &link.value)
     }
 
-    /// Does the process run now for which this was made, as far as is known? No call is made to find out.
+    /// Whether the current process is the one that made this, as far as is known. No call is made to find out.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
         self.generation == fork::known_generation()
     }
 
-    /// That of the process for which this was made.
+    /// Returns the value of the process that made this.
     #[inline]
     pub(crate) fn first(&self) -> &T {
         &self.value
     }
 
-    /// That of the process that runs now; one that was forked since begins with `fresh`.
+    /// Returns the value of the current process. A process that was forked since begins with `fresh`.
     #[inline]
     pub(crate) fn get(&self, fresh: impl Fn() -> T) -> &T {
         let generation = fork::generation();

@@ -1,9 +1,14 @@
-//! A value that threads leave for each other, and flags beside it, in one atomic word.
+//! A value that threads leave for each other, and two flags, in one atomic word.
 //!
-//! The word is the address of the value, or null when nothing is there, and the flags are in the bits
-//! that an aligned address leaves free. Whoever changes the word from an address to null owns what was
-//! there, and it is the only one: so to leave the value and to take it are one atomic operation each,
-//! and nothing is counted.
+//! | word | flags | meaning | next |
+//! |---|---|---|---|
+//! | null | `f` | empty | `leave` with the flags `f`: an address, `f` |
+//! | an address | `f` | a value is there | `take` with a mask that fits `f`: null, `f` |
+//! | either | `f` | | `set`: the same, with other flags |
+//!
+//! The flags are in the low bits, which an aligned address leaves free. Only the thread that changes the
+//! word from an address to null owns the value, and only it. So leaving and taking are one atomic operation
+//! each, and nothing is counted.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,18 +20,19 @@ use crate::sys::primitive::{AtomicPtr, Ordering};
 /// A place for one boxed value.
 pub(crate) struct Slot<P> {
     word: AtomicPtr<P>,
-    /// What the word is likely to be, or null. A read of the word has to wait for its last change, and this
-    /// does not: it saves a fifth of the time of who takes and leaves, over and over.
+    /// A guess of the word, or null. It is never trusted: the exchange compares it with the word. Reading the
+    /// word has to wait for its last change, and reading the guess does not, which saves a fifth of the time
+    /// of a thread that takes and leaves over and over.
     likely: AtomicPtr<P>,
-    /// Threads pass it on, as they do by a mutex.
+    /// The value moves between threads as through a mutex.
     owns: PhantomData<Mutex<Box<P>>>,
 }
 
-/// How many flags there are: the low bits of an address.
+/// The bits of the flags.
 const FLAGS: usize = 0b11;
 
 impl<P> Slot<P> {
-    /// With nothing in it, and no flag set.
+    /// Returns an empty slot without flags.
     pub(crate) fn new() -> Self {
         const { assert!(align_of::<P>() > FLAGS, "the flags need room") };
         Self {
@@ -36,12 +42,12 @@ impl<P> Slot<P> {
         }
     }
 
-    /// Is something there? Out of date at once.
+    /// Whether a value is there. The answer is out of date at once.
     pub(crate) fn is_taken(&self) -> bool {
         address(self.word.load(Ordering::Relaxed)).is_some()
     }
 
-    /// Takes what is there, if the flags in the mask are those.
+    /// Takes the value, if there is one and the flags in the mask are these.
     #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
         let may_be_taken = |word: *mut P| address(word).is_some() && word.addr() & mask == flags;
@@ -51,15 +57,15 @@ impl<P> Slot<P> {
             word = self.word.load(Ordering::Relaxed);
         }
         while may_be_taken(word) {
-            // Acquire: what the one who left it did before comes before what is done now.
+            // Acquire: what the thread that left the value did before happens before what this one does now.
             match self.change(word, alone(word.addr() & FLAGS), Ordering::Acquire) {
                 Ok(()) => {
                     if word != likely && !likely.is_null() {
                         self.likely.store(word, Ordering::Relaxed);
                     }
-                    // What is likely has the address alone of what is there.
+                    // The guess may carry the provenance of an earlier box, so it only gives the address.
                     let value = with_exposed_provenance_mut(word.addr() & !FLAGS);
-                    // SAFETY: the address came from a box in `leave_by`, which exposed it, and nobody else
+                    // SAFETY: the address came from a box in `leave_by`, which exposed it, and no other thread
                     // has changed the word from it to null since.
                     return Some(unsafe { Box::from_raw(value) });
                 }
@@ -69,23 +75,23 @@ impl<P> Slot<P> {
         None
     }
 
-    /// Whenever somebody looks it is likely to be as it was the last time, at first as it is now.
+    /// Guesses from now on that the word is as it was at the last take, and as it is now at first.
     pub(crate) fn is_likely_to_stay(&self) {
         let word = self.word.load(Ordering::Relaxed);
         self.likely.store(word, Ordering::Relaxed);
     }
 
-    /// Nothing is known of what it will be.
+    /// Guesses no more.
     pub(crate) fn may_be_anything(&self) {
         self.likely.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// Leaves it, if nothing is there and the flags are exactly those; else it is given back.
+    /// Leaves the value, if none is there and the flags are exactly these. Otherwise returns it.
     pub(crate) fn leave(&self, value: Box<P>, flags: usize) -> Result<(), Box<P>> {
         Self::leave_by(value, |_| Some(self), flags)
     }
 
-    /// The same for a value that leads to its slot, and may keep it alive.
+    /// Leaves a value that leads to its slot, and may keep the slot alive, as [`leave`](Self::leave) does.
     #[inline]
     pub(crate) fn leave_by<'s>(
         value: Box<P>,
@@ -112,7 +118,7 @@ impl<P> Slot<P> {
         }
     }
 
-    /// Sets the flags in the mask to those; was something there at that moment?
+    /// Sets the flags in the mask to these. Returns whether a value was there at that moment.
     pub(crate) fn set(&self, mask: usize, flags: usize) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -145,12 +151,12 @@ impl<P> fmt::Debug for Slot<P> {
     }
 }
 
-/// The address in the word, without the flags.
+/// Returns the address in the word, without the flags.
 fn address<P>(word: *mut P) -> Option<NonNull<P>> {
     NonNull::new(word.map_addr(|address| address & !FLAGS))
 }
 
-/// The word of those flags with nothing there.
+/// Returns the word of an empty slot with these flags.
 fn alone<P>(flags: usize) -> *mut P {
     std::ptr::without_provenance_mut(flags & FLAGS)
 }

@@ -9,10 +9,10 @@ use crate::sys::alarm::{Alarm, AlarmId};
 use crate::sys::fork;
 use crate::sys::made_once::MadeOnce;
 
-/// Ends the waits of threads that run under it, from another thread or from a signal's handler.
+/// Token that ends the waits of threads that run under it, from another thread or from a signal handler.
 ///
-/// A thread runs a closure under a token with [`run`](Self::run). Every wait for a lock in there, of
-/// whichever primitive and form, ends once the token is cancelled, with an error whose
+/// A thread runs a closure under a token with [`run`](Self::run). Every wait for a lock in there, of any
+/// primitive, form and engine, ends once the token is cancelled, with an error whose
 /// [`is_cancelled`](crate::Error::is_cancelled) is true. A lock that is free is taken nevertheless;
 /// only waits end. A wait that has ended leaves nothing behind, as one that timed out.
 ///
@@ -53,7 +53,7 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
-    /// One that is not cancelled.
+    /// Returns a token that is not cancelled.
     ///
     /// # Examples
     ///
@@ -86,7 +86,7 @@ impl CancelToken {
         }
     }
 
-    /// Was it cancelled?
+    /// Whether the token was cancelled.
     ///
     /// # Examples
     ///
@@ -163,18 +163,18 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// Does this thread run under a token?
+/// Whether this thread runs under a token.
 pub(crate) fn is_possible() -> bool {
     with_tokens(|tokens| !tokens.is_empty())
 }
 
-/// Was a token cancelled under which this thread runs?
+/// Whether a token was cancelled under which this thread runs.
 pub(crate) fn is_demanded() -> bool {
     with_tokens(|tokens| tokens.iter().any(CancelToken::is_cancelled))
 }
 
-/// The tokens under which this thread runs ring the alarm, until what this returns is dropped. Ask
-/// afterwards whether one is cancelled: it may have been so before.
+/// Makes the tokens under which this thread runs ring the alarm, until the returned values are dropped. Check
+/// [`is_demanded`] afterwards: a token may have been cancelled before.
 pub(crate) fn arm(alarm: &Alarm) -> Vec<Armed> {
     let id = alarm.id();
     with_tokens(|tokens| tokens.iter().map(|token| token.arm(id)).collect())
@@ -188,7 +188,7 @@ pub(crate) struct Armed {
 }
 
 impl Armed {
-    /// Nobody rings the alarm from now on; may somebody have done so?
+    /// Ends it; returns whether the token may have rung the alarm before.
     pub(crate) fn end(self) -> bool {
         let token = self.token.clone();
         drop(self);
@@ -210,7 +210,7 @@ fn with_tokens<R>(read: impl Fn(&[CancelToken]) -> R) -> R {
 }
 
 thread_local! {
-    /// Those under which this thread runs, the innermost last.
+    /// The tokens under which this thread runs, the innermost last.
     static TOKENS: RefCell<Vec<CancelToken>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -234,7 +234,7 @@ struct Block {
 struct Slot {
     state: AtomicU8,
     alarm: AtomicUsize,
-    /// Of the process that the alarm belongs to.
+    /// The process that the alarm belongs to.
     generation: AtomicU64,
 }
 

@@ -69,6 +69,20 @@ impl Resource {
         }
     }
 
+    /// Begins the `Debug` form of a handle or guard of this resource.
+    pub(crate) fn debug<'f, 'a>(
+        &self,
+        f: &'f mut fmt::Formatter<'a>,
+        what: &str,
+    ) -> fmt::DebugStruct<'f, 'a> {
+        let mut debug = f.debug_struct(what);
+        match &self.0 {
+            Kind::File(path) => debug.field("path", path),
+            Kind::Name(name) => debug.field("name", name),
+        };
+        debug
+    }
+
     /// The place of its lock in the order in which several are taken: the same for all spellings of a path.
     ///
     /// Paths decide, not files, because the file at a path may be replaced during a wait.

@@ -1,4 +1,4 @@
-//! What was chosen.
+//! The settings of a lock.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use crate::types::scope::Scope;
 use crate::types::verify::Verify;
 use crate::types::waiting::Waiting;
 
-/// What was chosen, whatever it is for.
+/// The settings of a lock, for all primitives.
 #[derive(Clone)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -29,20 +29,20 @@ pub(crate) struct Settings {
     pub(crate) fairness: Fairness,
     pub(crate) remove_on_release: bool,
     pub(crate) owner_record: bool,
-    /// What the record says beside who it is; empty if nothing.
+    /// A text for the record; empty if none.
     pub(crate) label: String,
     pub(crate) linger: Option<Duration>,
     pub(crate) on_wait: Option<WaitHook>,
     pub(crate) wait_interval: Option<Duration>,
     pub(crate) on_interrupt: Option<InterruptHook>,
     pub(crate) scope: Scope,
-    /// Where the file is, if the lock was opened by a name.
+    /// The directory of the file, if the lock was opened by a name.
     pub(crate) directory: Option<Directory>,
-    /// Can it be held beside others, so that a file that can only be read will do?
+    /// Whether it can be held together with others, so that a file that can only be read will do.
     pub(crate) shares: bool,
     /// Whether it is only ever locked shared.
     pub(crate) only_reads: bool,
-    /// How many permits there are, for a semaphore.
+    /// The number of permits of a semaphore.
     pub(crate) permits: Option<u32>,
 }
 

@@ -1,27 +1,30 @@
-//! How long a wait may last.
+//! The limit of a wait.
 
 use std::time::{Duration, Instant};
 
-/// How long to wait.
+/// The end of a wait, if nothing is granted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitLimit {
-    /// One attempt.
+pub enum WaitLimit {
+    /// One attempt, without waiting.
     None,
-    /// Until then.
+    /// Until that instant.
     Until(Instant),
-    /// For ever.
+    /// As long as it takes.
     Forever,
 }
 
 impl WaitLimit {
-    /// From now on for that long; for ever, when that is beyond all clocks.
-    pub(crate) fn lasting(timeout: Duration) -> Self {
+    /// Returns the limit that is that far from now, or none if that is beyond all clocks.
+    #[must_use]
+    pub fn lasting(timeout: Duration) -> Self {
         Instant::now()
             .checked_add(timeout)
             .map_or(Self::Forever, Self::Until)
     }
 
-    pub(crate) fn deadline(self) -> Option<Instant> {
+    /// The instant at which the wait ends.
+    #[must_use]
+    pub fn deadline(self) -> Option<Instant> {
         match self {
             Self::Until(deadline) => Some(deadline),
             Self::None | Self::Forever => None,

@@ -11,7 +11,7 @@ use super::courtesy::Courtesy;
 use super::granted::Granted;
 use super::interruption::WakeSources;
 use super::{Sleeper, Wait, earlier, offload, ticker};
-use crate::file::fifo::InOrder;
+use crate::file::fifo_place::FifoPlace;
 use crate::file::{Goal, Line, LockFile};
 use crate::sys::naps::Naps;
 use crate::sys::park::Parker;
@@ -41,11 +41,11 @@ impl Wait<'_> {
 
     /// Takes a place in the line of the processes, if there is such a line, before anybody is told
     /// of the wait.
-    pub(crate) fn place(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<InOrder> {
+    pub(crate) fn place(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<FifoPlace> {
         if self.is_impatient() {
-            return Ok(InOrder::nowhere());
+            return Ok(FifoPlace::none());
         }
-        InOrder::of(file, goal, &mut self.number).map_err(|error| self.system(error))
+        FifoPlace::of(file, goal, &mut self.number).map_err(|error| self.system(error))
     }
 
     /// Runs a function that blocks: here, or for a task aside, in that line.
@@ -65,7 +65,6 @@ impl Wait<'_> {
 
     /// Has a helper thread do what blocks. When this is dropped before it is done, it ends, and what
     /// came of it is dropped.
-    #[cfg(feature = "macros")]
     pub(crate) async fn offload<R: Send + 'static>(
         &self,
         blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
@@ -108,30 +107,30 @@ impl Wait<'_> {
     #[cold]
     fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
         self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
-        let asking = file.ask_for(goal);
+        let interest = file.show_wanted(goal);
         // A function of the program may panic before the plan is through, or while it is granted.
         let unless_panic = Granted::new(file, goal);
         let locked = self.until_locked(file, goal);
         unless_panic.keep();
         let interruption = locked?;
-        asking.has_got_it();
+        interest.acquired();
         Ok(interruption)
     }
 
     /// A single attempt found it held, but maybe only because a process keeps it that does not use it:
     /// then it is given some time to give it up.
     pub(crate) fn is_let_in(file: &LockFile, goal: Goal) -> bool {
-        if !file.may_be_kept() || KEEPERS.replace(Keepers::WereMet) != Keepers::Given {
+        if !file.may_be_cached() || KEEPERS.replace(Keepers::WereMet) != Keepers::Given {
             return false;
         }
         KEEPERS.set(Keepers::Given);
-        let asking = file.ask_for(goal);
+        let interest = file.show_wanted(goal);
         let until = Instant::now() + KEEPERS_TIME;
         while Instant::now() < until {
             let soon = Instant::now() + KEEPERS_TIME / 20;
             Parker::default().park(Some(soon));
-            if matches!(file.attempt(goal), Ok(true)) {
-                asking.has_got_it();
+            if matches!(file.try_acquire(goal), Ok(true)) {
+                interest.acquired();
                 return true;
             }
         }
@@ -211,7 +210,7 @@ impl Wait<'_> {
                 }
             }
         };
-        match file.pursue(goal, wait, &|error| self.system(error)) {
+        match file.acquire_blocking(goal, wait, &|error| self.system(error)) {
             Err(_) if !file.has_waits() => Ok(false),
             done => done.map(|()| true),
         }
@@ -221,7 +220,7 @@ impl Wait<'_> {
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
         let holder = || file.holder(goal.access());
         let mut naps = Naps::new();
-        while !file.attempt(goal).map_err(|error| self.system(error))? {
+        while !file.try_acquire(goal).map_err(|error| self.system(error))? {
             self.unless_cancelled()?;
             self.unless_over(holder)?;
             self.tell_if_due(holder)?;

@@ -8,6 +8,7 @@
 //! by [`now`], because its sleeps block and so nothing is ever pending. A task has a helper thread
 //! block in the kernel's queue for it (`offload`).
 
+mod block_on;
 mod courtesy;
 mod forked;
 mod granted;
@@ -38,6 +39,7 @@ use crate::types::holder::Holder;
 use crate::types::thread::ThreadToken;
 use crate::types::trace;
 
+pub(crate) use block_on::{WaitEnd, block_on};
 pub(crate) use forked::in_one_process;
 use interruption::WakeSources;
 

@@ -49,8 +49,8 @@ impl Wait<'_> {
                 Some(_) => LONGEST_NAP,
                 None => LONGEST_NAP_WITHOUT_NOTIFIER,
             };
-            let notified = match notifier.as_ref().map(|notifier| notifier.wait(until)) {
-                Some(Ok(notified)) => notified,
+            let outcome = match notifier.as_ref().map(|notifier| notifier.wait(until)) {
+                Some(Ok(outcome)) => outcome,
                 Some(Err(_)) => {
                     // The program may have closed its descriptor.
                     notifier = None;
@@ -62,8 +62,8 @@ impl Wait<'_> {
                     Parked::Granted | Parked::TimedOut => Notified::TimedOut,
                 },
             };
-            must_look = notified == Notified::Changed;
-            match notified {
+            must_look = outcome == Notified::Changed;
+            match outcome {
                 Notified::Closed | Notified::Changed => nap = SHORTEST_NAP,
                 Notified::Interrupted => self.unless_interrupted()?,
                 Notified::TimedOut => {
@@ -86,7 +86,7 @@ impl Watching {
             Some(notifier) => notifier,
             None => Notifier::new().ok()?,
         };
-        notifier.watch(file, file.pool().all()).ok()?;
+        notifier.watch(file, file.permits().all()).ok()?;
         Some(Self(Some(notifier)))
     }
 

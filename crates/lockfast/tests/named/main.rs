@@ -35,14 +35,3 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(unix))]
 fn main() {}
-
-/// A test that is left out, and says why, when it lacks something that it needs.
-#[cfg(unix)]
-fn trial(name: &str, needed: Result<(), String>, test: fn()) -> libtest_mimic::Trial {
-    let ignored = needed.inspect_err(|reason| eprintln!("{name} is left out: {reason}"));
-    libtest_mimic::Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-    .with_ignored_flag(ignored.is_err())
-}

@@ -6,45 +6,44 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use lockfast::{Lock, ReentrantLock, RwLock, Scope, Semaphore};
+use lockfast_testing::{trial, trial_needing};
 
 use crate::actor::{Actor, NOBODY, PERMITS, SCOPE, USER};
-use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let always = |name, test| trial(name, Ok(()), test);
     vec![
-        always("processes_exclude_each_other_by_name", exclusion),
-        always(
+        trial("processes_exclude_each_other_by_name", exclusion),
+        trial(
             "neither_session_nor_variables_change_which_lock_it_is",
             neither_session_nor_variables,
         ),
-        always("processes_share_the_permits_of_a_name", permits),
-        always(
+        trial("processes_share_the_permits_of_a_name", permits),
+        trial(
             "a_lock_and_an_rwlock_of_one_name_exclude_each_other",
             a_lock_and_an_rwlock_of_one_name_exclude_each_other,
         ),
-        always(
+        trial(
             "a_lock_and_a_semaphore_of_one_name_exclude_each_other",
             a_lock_and_a_semaphore_of_one_name_exclude_each_other,
         ),
-        always(
+        trial(
             "a_reentrant_lock_and_a_lock_of_one_name_exclude_each_other",
             a_reentrant_lock_and_a_lock_of_one_name_exclude_each_other,
         ),
-        always(
+        trial(
             "names_are_checked_before_anything_is_created",
             names_are_checked_before_anything_is_created,
         ),
-        always(
+        trial(
             "what_no_semaphore_can_have_is_refused_by_name_too",
             what_no_semaphore_can_have_is_refused_by_name_too,
         ),
-        trial(
+        trial_needing!(
             "all_users_share_the_machines_locks",
             has_machines_locks(),
             all_users_share_the_machines_locks,
         ),
-        trial(
+        trial_needing!(
             "users_have_locks_of_their_own",
             is_root(),
             users_have_locks_of_their_own,
@@ -136,7 +135,7 @@ fn a_lock_and_an_rwlock_of_one_name_exclude_each_other() {
     let name = unique("both");
     let readers = RwLock::named(&name).expect("a lock");
     let reader = readers.read().expect("free");
-    let lock = lockfast::named(&name).expect("a lock");
+    let lock = lockfast::Lock::named(&name).expect("a lock");
     assert!(lock.try_lock().expect_err("held").is_contended());
     drop(reader);
     drop(lock.try_lock().expect("free"));
@@ -148,10 +147,13 @@ fn a_lock_and_a_semaphore_of_one_name_exclude_each_other() {
     let pool = Semaphore::named(&name, 2).expect("a semaphore");
     let permit = pool.acquire().expect("free");
     assert_eq!(
-        Semaphore::named(&name, 2).expect("it").available().ok(),
+        Semaphore::named(&name, 2)
+            .expect("it")
+            .available_permits()
+            .ok(),
         Some(1)
     );
-    let lock = lockfast::named(&name).expect("a lock");
+    let lock = lockfast::Lock::named(&name).expect("a lock");
     assert!(lock.try_lock().expect_err("held").is_contended());
     drop(permit);
     drop(lock.try_lock().expect("free"));
@@ -162,7 +164,7 @@ fn a_reentrant_lock_and_a_lock_of_one_name_exclude_each_other() {
     let name = unique("reentrant");
     let lock = ReentrantLock::named(&name).expect("a lock");
     let guards = (lock.lock().expect("free"), lock.lock().expect("again"));
-    let other = lockfast::named(&name).expect("a lock");
+    let other = lockfast::Lock::named(&name).expect("a lock");
     assert!(other.try_lock().expect_err("held").is_contended());
     drop(guards);
     drop(other.try_lock().expect("free"));
@@ -186,7 +188,10 @@ fn names_are_checked_before_anything_is_created() {
 
 fn what_no_semaphore_can_have_is_refused_by_name_too() {
     let name = unique("refused");
-    let path = lockfast::named(&name).expect("a lock").path().to_owned();
+    let path = lockfast::Lock::named(&name)
+        .expect("a lock")
+        .path()
+        .to_owned();
     fs::remove_file(&path).expect("removed");
     let removing = Semaphore::options().remove_on_release(true);
     for refused in [Semaphore::named(&name, 0), removing.open_named(&name, 2)] {

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use crate::actor::{Actor, EXPOSE, NOBODY, PERMITS, USER};
 use crate::machine::{self, LOCKS, TEMPORARY, set_mode};
-use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let here = |name, test| trial(name, machine::can_be_made(), test);
+    let here = |name, test: fn()| trial_needing!(name, machine::can_be_made(), test);
     vec![
         here("a_user_goes_where_the_system_lets_users", by_system),
         here("there_is_no_third_place", no_third_place),
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "the_directory_is_looked_at_whenever_the_file_is_opened",
             looked_at_again,
         ),
-        trial(
+        trial_needing!(
             "systemd_cleans_no_lock_away",
             machine::can_be_made().and_then(|()| has_tmpfiles()),
             cleaned,

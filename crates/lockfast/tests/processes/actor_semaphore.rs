@@ -28,7 +28,7 @@ pub(crate) fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             locked().sem.semaphores.insert(name.to_owned(), opened);
         }
         ["close", name] => drop(locked().sem.semaphores.remove(name)),
-        ["available", name] => return Ok(semaphore(name).available()?.to_string()),
+        ["available", name] => return Ok(semaphore(name).available_permits()?.to_string()),
         ["release", permit] => {
             let permit = locked().sem.permits.remove(permit);
             permit.ok_or("no such permit")?.release()?;

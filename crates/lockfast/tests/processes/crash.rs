@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use libtest_mimic::Trial;
+use lockfast_testing::{trial, trial_needing};
 
 use crate::stage::{Actor, Place, installed, waiters};
-use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "crash::a_killed_waiter_leaves_no_ghost",
             a_killed_waiter_leaves_no_ghost,
         ),
-        trial_needing(
+        trial_needing!(
             "crash::killed_at_each_system_call_nothing_is_left",
             installed("strace"),
             killed_at_each_system_call_nothing_is_left,

@@ -11,14 +11,14 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 use lockfast::{Lock, Verify};
+use lockfast_testing::{trial, trial_needing};
 use nix::sys::stat::Mode;
 
 use crate::program::own_words;
 use crate::stage::{Actor, Place};
-use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let in_namespace = |name, test: fn()| trial_needing(name, can_unshare(), test);
+    let in_namespace = |name, test: fn()| trial_needing!(name, can_unshare(), test);
     vec![
         trial("inputs::links_are_refused", links_are_refused),
         trial(
@@ -54,7 +54,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("inputs::files_that_were_given", files_that_were_given),
         trial("inputs::no_permission", no_permission),
         in_namespace("inputs::a_read_only_file_system", a_read_only_file_system),
-        trial_needing(
+        trial_needing!(
             "inputs::a_file_system_without_locks",
             can_mount_programs(),
             a_file_system_without_locks,

@@ -2,14 +2,15 @@
 //! would wait for the lock, and no longer.
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 use nix::sys::signal::Signal;
 
 use crate::stage::{Actor, Place, until};
 use crate::waiting::{other_thread, signal_thread};
-use crate::{actor, semaphore, trial_needing};
+use crate::{actor, semaphore};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name, test: fn()| trial_needing(name, has_leases(), test);
+    let trial = |name, test: fn()| trial_needing!(name, has_leases(), test);
     vec![
         trial(
             "leases::an_attempt_does_not_wait_for_a_lease",

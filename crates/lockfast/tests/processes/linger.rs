@@ -5,11 +5,11 @@ mod refused;
 mod visitors;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial;
 use nix::sys::signal::Signal;
 
 use crate::exclusion::hammer_by_eight;
 use crate::stage::{Actor, Place, held_from, holders, until, until_stopped};
-use crate::trial;
 use crate::witness::Witness;
 
 /// Longer than any test takes.

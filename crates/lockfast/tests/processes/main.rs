@@ -60,7 +60,7 @@ mod witness;
 use std::path::Path;
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().collect();
@@ -115,36 +115,13 @@ fn main() -> ExitCode {
     .exit_code()
 }
 
-/// A test by its name; it fails by panicking.
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-}
-
-/// A test that is left out, and says why, when it lacks something that it needs.
-fn trial_needing(
-    name: &str,
-    needed: Result<(), String>,
-    test: impl FnOnce() + Send + 'static,
-) -> Trial {
-    match needed {
-        Ok(()) => trial(name, test),
-        Err(reason) => {
-            eprintln!("{name} is left out: {reason}");
-            trial(name, test).with_ignored_flag(true)
-        }
-    }
-}
-
 /// The trials of a module, each named after the module and its function.
 #[macro_export]
 macro_rules! trials {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
             let (_, module) = module_path!().split_once("::").expect("a module of this program");
-            vec![$($crate::trial(&format!("{module}::{}", stringify!($name)), $name)),*]
+            vec![$(lockfast_testing::trial(&format!("{module}::{}", stringify!($name)), $name)),*]
         }
     };
 }

@@ -5,12 +5,12 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use crate::stage::{Actor, Place};
-use crate::trial_needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let as_users = |name, test: fn()| trial_needing(name, is_root(), test);
+    let as_users = |name, test: fn()| trial_needing!(name, is_root(), test);
     vec![
         as_users("ownership::a_planted_file_is_refused", planted),
         as_users("ownership::it_is_accepted_when_asked_for", accepted),

@@ -4,12 +4,12 @@ use std::fs;
 use std::process::Command;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use crate::stage::{Actor, Place, installed, until};
-use crate::trial_needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial_needing(
+    vec![trial_needing!(
         "remote::a_server_is_asked_again_and_again",
         installed("strace"),
         a_server_is_asked_again_and_again,

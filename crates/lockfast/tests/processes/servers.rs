@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use crate::inputs::{can_mount_programs, in_namespace};
+use crate::semaphore;
 use crate::stage::{Actor, Place};
-use crate::{semaphore, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |name, test: fn()| trial_needing(name, can_mount_programs(), test);
+    let trial = |name, test: fn()| trial_needing!(name, can_mount_programs(), test);
     vec![
         trial(
             "servers::locks_that_nobody_can_wait_for_are_asked_for_again",

@@ -165,7 +165,7 @@ fn perform(words: &[&str], props: &Mutex<Props>) -> Answer {
             let permit = semaphore(name).try_acquire_for(millis(time)?)?;
             keep(guard, Guard::Permit(permit));
         }
-        ["available", name] => return Ok(semaphore(name).available()?.to_string()),
+        ["available", name] => return Ok(semaphore(name).available_permits()?.to_string()),
         ["convert", how, guard, ref time @ ..] => {
             let (converted, outcome) = convert(take(guard)?, how, time)?;
             keep(guard, converted);

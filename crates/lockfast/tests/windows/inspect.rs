@@ -167,7 +167,10 @@ fn an_error_names_those_who_have_it_open() {
     let error = lock.try_lock().expect_err("it is held");
     let text = error.explain().to_string();
     let (own, other) = (std::process::id(), actor.pid());
-    assert!(text.contains("one of those who have it open"), "{text}");
+    assert!(
+        text.contains("one of the processes that have it open"),
+        "{text}"
+    );
     assert!(text.contains(&format!("pid {other} (")), "{text}");
     assert!(
         text.contains(&format!("this process (pid {own})")),

@@ -1,4 +1,4 @@
-//! What the guests start from: Debian's kernel, and a file system with little more than the command.
+//! The image that guests start from: Debian's kernel, and a file system with little more than the command.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,7 +15,7 @@ pub(super) struct Image {
     version: String,
 }
 
-/// What runs the guests, and what makes their file system.
+/// Programs that run the guests and create their file system, with their packages.
 const PROGRAMS: [(&str, &str); 4] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("busybox", "busybox-static"),
@@ -23,7 +23,7 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("gzip", "gzip"),
 ];
 
-/// What is in it, beside the kernel: programs, and the libraries that they need.
+/// Programs in the file system; their libraries are added.
 const PACKAGES: [&str; 12] = [
     "cifs-utils",
     "keyutils",
@@ -42,7 +42,7 @@ const PACKAGES: [&str; 12] = [
 const KERNEL: &str = "linux-image-cloud-amd64";
 
 impl Image {
-    /// Makes it, or what is missing of it, with the command as it is now.
+    /// Creates the missing parts of the image, with the present build of the command.
     pub(super) fn make() -> Result<Self, Failure> {
         debian::require(&PROGRAMS)?;
         let folder = crate::platforms::folder().join("guests");
@@ -72,7 +72,7 @@ impl Image {
         Ok(image)
     }
 
-    /// The kernel unpacks one archive over the other.
+    /// Appends the command to the file system: the kernel unpacks one archive over the other.
     fn add_command(&self, command: &Path) -> Outcome {
         let tree = self.folder.join("command");
         let archive = self.folder.join("command.cpio");
@@ -98,12 +98,12 @@ impl Image {
         }
     }
 
-    /// Where it is, and what belongs to the guests.
+    /// The folder of the image and of all files of the guests.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where a socket of that name is that no other run uses.
+    /// Returns the path of a socket that no other run uses.
     pub(super) fn socket(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.{}", std::process::id()))
     }

@@ -1,4 +1,4 @@
-//! A machine in an emulator, told by its serial line what to do.
+//! A virtual machine that gets its commands by a serial line.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 use super::image::Image;
 use crate::step::Failure;
 
-/// How long anything may take before the guest is given up. They are emulated without help of the
-/// processor, and locks of NFS may take a minute.
+/// The time limit for each command. Guests are emulated without help of the processor, and locks of NFS may take
+/// a minute.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// One end of a cable, or a way out.
+/// One end of a cable, or a connection to this machine.
 #[derive(Debug)]
 pub(super) enum Card {
-    /// The end of a cable that waits for the other one, with an address.
+    /// The end that listens for the other one, with its address.
     Listens(PathBuf, &'static str),
-    /// The other end.
+    /// The end that connects.
     Connects(PathBuf, &'static str),
-    /// A network with nothing in it but one port at 10.0.2.100, behind which that command speaks.
+    /// A network with a single port, at 10.0.2.100, which this command serves.
     Port(u16, String),
 }
 
-/// A machine that runs; it is switched off when this is dropped.
+/// A machine that runs; dropping it switches it off.
 #[derive(Debug)]
 pub(super) struct Machine {
     name: &'static str,
@@ -35,7 +35,7 @@ pub(super) struct Machine {
     names: u32,
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) code: i32,
@@ -43,14 +43,14 @@ pub(super) struct Answer {
 }
 
 impl Machine {
-    /// Switches it on; it starts while others do.
+    /// Switches the machine on, without waiting for it.
     pub(super) fn start(
         image: &Image,
         name: &'static str,
         cards: &[Card],
     ) -> Result<Self, Failure> {
         let socket = image.socket(name);
-        // One of a run before.
+        // Left by an earlier run.
         let _ = std::fs::remove_file(&socket);
         let mut words = format!("console=ttyS0 quiet panic=-1 mitigations=off guest={name}");
         let mut emulator = Command::new("qemu-system-x86_64");
@@ -74,7 +74,7 @@ impl Machine {
         for (number, card) in cards.iter().enumerate() {
             let (network, address) = card.describe(number);
             emulator.args(["-netdev", &network, "-device"]);
-            // The same in each guest: no cable has more than two ends, so the last digit differs.
+            // A cable has two ends, so that a different last digit is enough.
             let end = u8::from(matches!(card, Card::Listens(..)));
             emulator.arg(format!(
                 "virtio-net-pci,netdev=net{number},romfile=,mac=52:54:00:00:0{number}:0{end}"
@@ -99,12 +99,12 @@ impl Machine {
         })
     }
 
-    /// Waits until it takes commands.
+    /// Waits until the machine takes commands.
     pub(super) fn is_up(&mut self) -> Result<(), Failure> {
         self.hear_until("guest is up\n").map(drop)
     }
 
-    /// Tells it something that must succeed; what it prints.
+    /// Runs a command that must succeed, and returns its output.
     pub(super) fn run(&mut self, command: &str) -> Result<String, Failure> {
         let Answer { code, text } = self.ask(command)?;
         if code == 0 {
@@ -117,11 +117,11 @@ impl Machine {
         }
     }
 
-    /// Tells it something, and what comes of it.
+    /// Runs a command.
     pub(super) fn ask(&mut self, command: &str) -> Result<Answer, Failure> {
         self.commands += 1;
         let end = format!("\u{1}{} ", self.commands);
-        // The shell reads on only when it is done with the line before.
+        // The shell reads the next line only when the command has ended.
         let line = format!(
             "{{ {command}\n}} </dev/null 2>&1; printf '\\001%d %d\\n' {} $?\n",
             self.commands
@@ -142,7 +142,7 @@ impl Machine {
         })
     }
 
-    /// A name that was not used on it yet.
+    /// Returns a name that was not used on this machine yet.
     pub(super) fn new_name(&mut self) -> String {
         self.names += 1;
         format!("n{}", self.names)
@@ -187,14 +187,14 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // As if its plug were pulled.
+        // As sudden as a power failure.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 impl Card {
-    /// What the emulator is told of it, and its address.
+    /// Returns the emulator's arguments, and the address.
     fn describe(&self, number: usize) -> (String, &'static str) {
         let cable = |side, path: &Path| {
             format!(
@@ -204,12 +204,12 @@ impl Card {
         };
         match self {
             Self::Listens(path, address) => {
-                // One of a run before.
+                // Left by an earlier run.
                 let _ = std::fs::remove_file(path);
                 (cable("on", path), address)
             }
             Self::Connects(path, address) => {
-                // The other end is there as soon as the other emulator runs.
+                // The other emulator creates the socket when it starts.
                 until(|| path.exists().then_some(()));
                 (cable("off", path), address)
             }
@@ -228,7 +228,7 @@ fn connect(socket: &Path) -> Result<UnixStream, Failure> {
     connected.ok_or_else(|| Failure(format!("nobody answers at {}", socket.display())))
 }
 
-/// Waits for something that nobody announces.
+/// Polls for a condition that nobody signals.
 pub(super) fn until<T>(mut is_so: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -5,12 +5,12 @@ use super::machine::{Card, Machine};
 use super::scenes::{self, Findings, HELD};
 use crate::step::{self, Outcome};
 
-/// What the clients are told of the version, and which module they need.
+/// The mount options of a version, and the module that it needs.
 const VERSIONS: [(&str, &str); 3] = [("3", "nfsv3"), ("4.0", "nfsv4"), ("4.2", "nfsv4")];
 
 const SHARED: &str = "/mnt";
 
-/// The shortest times that the server takes, so that nobody waits minutes for locks of the dead.
+/// The shortest times that the server accepts, so that locks of dead clients do not last for minutes.
 const SERVE: &str = "\
 modprobe lockd nlm_grace_period=1; modprobe nfsd
 mount -t nfsd none /proc/fs/nfsd && mount -t rpc_pipefs none /var/lib/nfs/rpc_pipefs
@@ -63,7 +63,7 @@ fn play(image: &Image, version: &str, module: &str, findings: &mut Findings) -> 
     for (client, address) in [(&mut one, "10.0.1"), (&mut other, "10.0.2")] {
         client.is_up()?;
         client.run(&mount(version, module, address))?;
-        // The first lock waits until the server has begun to give them.
+        // The first lock waits until the server's grace period is over.
         client.run(&format!("lockfast run -w 100 {SHARED}/first.lock -- true"))?;
     }
     scenes::doctor(&mut one, SHARED, findings)?;
@@ -71,7 +71,7 @@ fn play(image: &Image, version: &str, module: &str, findings: &mut Findings) -> 
     scenes::replaced(&mut one, &mut other, SHARED, findings)?;
     scenes::in_line(&mut [&mut one, &mut other], [0, 1], SHARED, findings)?;
     on_the_server(&mut server, &mut one, findings)?;
-    // It forgets all locks, and the clients claim theirs again.
+    // The server forgets all locks, and the clients reclaim theirs.
     let restart = || server.run(RESTART).map(drop);
     let expected = ("after a restart of the server it is still held", HELD);
     scenes::restarted(&mut one, &mut other, SHARED, restart, expected, findings)?;
@@ -94,7 +94,7 @@ fn mount(version: &str, module: &str, network: &str) -> String {
     )
 }
 
-/// A lock that is taken in the exported directory itself.
+/// Takes a lock in the exported directory itself.
 fn on_the_server(server: &mut Machine, one: &mut Machine, findings: &mut Findings) -> Outcome {
     let (here, there) = (format!("{SHARED}/server.lock"), "/export/server.lock");
     let attempt = |options: &str| format!("lockfast run -n {options} {there} -- true");
@@ -123,7 +123,7 @@ fn on_the_server(server: &mut Machine, one: &mut Machine, findings: &mut Finding
     held.release(one)
 }
 
-/// Mounted with `nolock`, each machine has locks of its own.
+/// Mounts with `nolock`: each machine has its own locks.
 fn without_locks(one: &mut Machine, other: &mut Machine, findings: &mut Findings) -> Outcome {
     for (client, network) in [(&mut *one, "10.0.1"), (&mut *other, "10.0.2")] {
         client.run(&format!(
@@ -147,7 +147,7 @@ fn without_locks(one: &mut Machine, other: &mut Machine, findings: &mut Findings
     scenes::in_line(&mut [one], [0, 0], "/tmp/nolock", findings)
 }
 
-/// The plug of the machine that holds the lock is pulled.
+/// Switches off the machine that holds the lock.
 fn machine_lost(
     version: &str,
     mut one: Machine,

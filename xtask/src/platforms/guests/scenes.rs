@@ -1,14 +1,14 @@
-//! What two machines do with the locks in a directory that they share, by the released command.
+//! Scenes in which two machines lock files in a shared directory, by the released command.
 
 use super::machine::{Answer, Machine};
 use crate::step::{Failure, Outcome};
 
-/// What is expected, and what was found, in the order in which it was tried.
+/// Expected and actual results, in order.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Vec<(String, bool, String)>);
 
 impl Findings {
-    /// Notes one, and shows it.
+    /// Adds a result, and prints it.
     pub(super) fn add(&mut self, what: &str, is_so: bool, found: impl Into<String>) {
         let found = found.into();
         let verdict = if is_so { "ok" } else { "NOT" };
@@ -19,7 +19,7 @@ impl Findings {
         self.0.push((what.to_owned(), is_so, found));
     }
 
-    /// Notes what a command came to.
+    /// Adds the exit code of a command.
     pub(super) fn add_code(&mut self, what: &str, answer: &Answer, expected: i32) {
         let found = match answer.code {
             code if code == expected => String::new(),
@@ -28,7 +28,7 @@ impl Findings {
         self.add(what, answer.code == expected, found);
     }
 
-    /// Fails if anything was not as expected.
+    /// Fails if a result was not the expected one.
     pub(super) fn conclude(self, of: &str) -> Outcome {
         let wrong: Vec<_> = self.0.iter().filter(|(_, is_so, _)| !is_so).collect();
         if wrong.is_empty() {
@@ -46,15 +46,15 @@ impl Findings {
     }
 }
 
-/// The code of `lockfast run` when a lock is held.
+/// The exit code of `lockfast run` when a lock is held.
 pub(super) const HELD: i32 = 75;
 
-/// A lock that `lockfast run` has taken on a machine, until it is told to release it.
+/// A lock that `lockfast run` holds on a machine until [`Hold::release`].
 pub(super) struct Hold {
     name: String,
 }
 
-/// Takes it. The command under the lock says so by a file of its own machine, where nothing is shared.
+/// Takes the lock. The command under it reports by a file that is not shared.
 pub(super) fn hold(machine: &mut Machine, options: &str, path: &str) -> Result<Hold, Failure> {
     let hold = begin(machine, options, path)?;
     machine.run(&format!(
@@ -64,7 +64,7 @@ pub(super) fn hold(machine: &mut Machine, options: &str, path: &str) -> Result<H
     Ok(hold)
 }
 
-/// Begins to take it; it may have to wait.
+/// Starts to take the lock, without waiting for it.
 pub(super) fn begin(machine: &mut Machine, options: &str, path: &str) -> Result<Hold, Failure> {
     let name = machine.new_name();
     let inside =
@@ -79,18 +79,18 @@ pub(super) fn begin(machine: &mut Machine, options: &str, path: &str) -> Result<
     Ok(Hold { name })
 }
 
-/// Until something is so, or the machine is given up.
+/// The beginning of a wait for a condition, with a time limit.
 const WAIT: &str = "timeout 150 sh -c 'until";
 
 impl Hold {
-    /// Waits until `lockfast run` says that it waits.
+    /// Waits until `lockfast run` reports that it waits.
     pub(super) fn waits(&self, machine: &mut Machine) -> Outcome {
         let name = &self.name;
         let waits = format!("{WAIT} grep -q waiting /tmp/{name}.said; do sleep 0.05; done'");
         machine.run(&waits).map(drop)
     }
 
-    /// Waits until it has it; false when it has not for so many seconds.
+    /// Waits until the lock is held; false after this number of seconds.
     pub(super) fn has_it_within(
         &self,
         machine: &mut Machine,
@@ -101,7 +101,7 @@ impl Hold {
         Ok(machine.ask(&wait)?.code == 0)
     }
 
-    /// Lets it go.
+    /// Releases the lock.
     pub(super) fn release(self, machine: &mut Machine) -> Outcome {
         let name = &self.name;
         let end =
@@ -109,7 +109,7 @@ impl Hold {
         machine.run(&end).map(drop)
     }
 
-    /// Kills `lockfast run`; the command under it is killed by the kernel.
+    /// Kills `lockfast run`; the kernel then kills the command under it.
     pub(super) fn kill(self, machine: &mut Machine) -> Outcome {
         machine
             .run(&format!("kill -9 $(cat /tmp/{}.pid)", self.name))
@@ -117,7 +117,7 @@ impl Hold {
     }
 }
 
-/// What two machines see of each other's locks.
+/// Tests that two machines respect each other's locks.
 pub(super) fn between(
     one: &mut Machine,
     other: &mut Machine,
@@ -168,8 +168,8 @@ pub(super) fn between(
     Ok(())
 }
 
-/// The first to wait is the first to have it, and of a semaphore there are as many permits as it has. The
-/// players are numbers of machines, which may be the same.
+/// Tests that waiters are served in order, and that a semaphore has no more than its permits. The players are
+/// numbers of machines, which may be the same.
 pub(super) fn in_line(
     machines: &mut [&mut Machine],
     [one, other]: [usize; 2],
@@ -219,8 +219,7 @@ pub(super) fn in_line(
     released.release(machines[other])
 }
 
-/// The server is started again while one machine holds a lock; then the other one asks for it, which ends
-/// with that code.
+/// Restarts the server while one machine holds a lock; the attempt of the other one must end with this code.
 pub(super) fn restarted(
     one: &mut Machine,
     other: &mut Machine,
@@ -240,7 +239,7 @@ pub(super) fn restarted(
     Ok(())
 }
 
-/// The lock file is replaced on one machine while somebody waits for it on the other.
+/// Replaces the lock file on one machine while the other one waits for it.
 pub(super) fn replaced(
     one: &mut Machine,
     other: &mut Machine,
@@ -267,7 +266,7 @@ pub(super) fn replaced(
     Ok(())
 }
 
-/// What `lockfast doctor` finds on one of them.
+/// Compares the findings of `lockfast doctor` on a machine.
 pub(super) fn doctor(machine: &mut Machine, directory: &str, findings: &mut Findings) -> Outcome {
     let Answer { code, text } = machine.ask(&format!("NO_COLOR=1 lockfast doctor {directory}"))?;
     println!("{text}");

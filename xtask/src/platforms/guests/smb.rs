@@ -46,7 +46,7 @@ fn play(image: &Image, server: &mut Server, findings: &mut Findings) -> Outcome 
     scenes::between(&mut one, &mut other, SHARED, findings)?;
     doctor(&mut one, findings)?;
     on_the_server(server, &mut one, findings)?;
-    // The protocol has nothing by which locks outlive their server, and a client does not ask for them again
+    // In this protocol locks do not survive a restart of the server, and a client does not ask for them again
     // before it uses the file.
     let what = "a server that was started again has forgotten a lock that is held";
     let restart = || server.restart();
@@ -54,8 +54,8 @@ fn play(image: &Image, server: &mut Server, findings: &mut Findings) -> Outcome 
     machine_lost(one, &mut other, findings)
 }
 
-/// All is kept but an upgrade, for which the protocol has nothing, and a deletion, which the server
-/// puts off while somebody has the file open.
+/// Expects all promises but two: the protocol has no upgrade, and the server delays a deletion while the file is
+/// open.
 fn doctor(one: &mut Machine, findings: &mut Findings) -> Outcome {
     let found = one
         .ask(&format!("NO_COLOR=1 lockfast doctor {SHARED}"))?
@@ -83,7 +83,7 @@ fn doctor(one: &mut Machine, findings: &mut Findings) -> Outcome {
     Ok(())
 }
 
-/// A lock that is taken in the shared directory itself.
+/// Takes a lock in the shared directory itself.
 fn on_the_server(server: &Server, one: &mut Machine, findings: &mut Findings) -> Outcome {
     let here = format!("{SHARED}/server.lock");
     let held = scenes::hold(one, "", &here)?;
@@ -102,7 +102,7 @@ fn on_the_server(server: &Server, one: &mut Machine, findings: &mut Findings) ->
     held.release(one)
 }
 
-/// The plug of the machine that holds the lock is pulled: the server sees the connection break.
+/// Switches off the machine that holds the lock: the server notices the broken connection.
 fn machine_lost(mut one: Machine, other: &mut Machine, findings: &mut Findings) -> Outcome {
     let path = format!("{SHARED}/lost.lock");
     scenes::hold(&mut one, "", &path)?;
@@ -118,7 +118,7 @@ fn machine_lost(mut one: Machine, other: &mut Machine, findings: &mut Findings) 
     waiter.release(other)
 }
 
-/// Samba, on a port of this machine that nobody else reaches.
+/// Samba, on a port that only this machine reaches.
 #[derive(Debug)]
 struct Server {
     process: Child,
@@ -127,7 +127,7 @@ struct Server {
     folder: PathBuf,
 }
 
-/// Of a user that the server on this machine alone knows.
+/// The password of a user that only this server knows.
 const PASSWORD: &str = "lockfast";
 
 impl Server {
@@ -164,7 +164,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Kills it, and those of its processes that serve the guests, and starts it again.
+    /// Kills the server with the processes that serve the guests, and starts it again.
     fn restart(&mut self) -> Outcome {
         let pid = self.process.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
@@ -186,7 +186,7 @@ impl Server {
             .ok_or_else(|| Failure("smbd does not answer".to_owned()))
     }
 
-    /// The code of an attempt to take a lock in the directory itself.
+    /// Returns the exit code of an attempt to take a lock in the directory itself.
     fn attempt(&self, name: &str, options: &[&str]) -> Result<Option<i32>, Failure> {
         let mut attempt = Command::new(crate::platforms::linked::static_command());
         attempt.args(["run", "-n"]).args(options);
@@ -211,7 +211,7 @@ fn start(configuration: &Path) -> Result<Child, Failure> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Those who serve the guests end with their connections.
+        // The processes that serve the guests end with their connections.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! How each file system is made and mounted.
+//! File systems, and how to create and mount them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,15 +7,15 @@ use std::process::Command;
 
 use crate::step::{self, Failure, Outcome};
 
-/// A file system, and what is known of it.
+/// A file system, with its known exceptions.
 #[derive(Debug)]
 pub(super) struct FileSystem {
     pub(super) name: &'static str,
-    /// Commands for the shell, in a directory of their own; at the end it is mounted on `here`.
+    /// Shell commands that mount the file system on `here`, in an empty folder.
     commands: &'static str,
-    /// What `lockfast doctor` finds that is not kept there.
+    /// Promises that `lockfast doctor` finds not kept, with the verdicts.
     pub(super) exceptions: &'static [(&'static str, &'static str)],
-    /// Tests of several processes that it can't pass, and why; none is run if there is no list.
+    /// Tests of several processes that can't pass, with the reasons. `None`: no test runs.
     pub(super) not_tested: Option<&'static [(&'static str, &'static str)]>,
 }
 
@@ -82,7 +82,7 @@ pub(super) const ALL: [FileSystem; 8] = [
         not_tested: Some(&[NO_LINGER, NO_LINGER_IN_MIXTURES, BETTER, ASKS_AGAIN]),
     },
     FileSystem {
-        // It passes all locks on as those of one process, its own.
+        // Passes all locks on as locks of one process, its own.
         name: "FUSE: bindfs, locks passed on",
         commands: "mkdir behind; bindfs --multithreaded --enable-lock-forwarding behind here",
         exceptions: &[
@@ -97,7 +97,7 @@ pub(super) const ALL: [FileSystem; 8] = [
         not_tested: None,
     },
     FileSystem {
-        // What would be ssh speaks for a server of this machine.
+        // The script in place of ssh starts a server on this machine.
         name: "FUSE: sshfs",
         commands: "mkdir behind; printf '#!/bin/sh\nexec /usr/lib/openssh/sftp-server\n' >ssh; chmod 755 ssh; \
                    sshfs -o ssh_command=$PWD/ssh nowhere:$PWD/behind here",
@@ -114,7 +114,7 @@ pub(super) const ALL: [FileSystem; 8] = [
     },
 ];
 
-/// One that is mounted, until this is dropped.
+/// A mounted file system; dropping it unmounts it.
 #[derive(Debug)]
 pub(super) struct Mounted {
     folder: PathBuf,
@@ -131,7 +131,7 @@ impl Mounted {
         let mut shell = Command::new("sh");
         step::run_in(&folder, shell.args(["-e", "-c", system.commands]))?;
         let mounted = Self { folder, directory };
-        // As other directories for temporary files: some tests are other users.
+        // As for other temporary files: some tests run as other users.
         let all = fs::Permissions::from_mode(0o777);
         fs::set_permissions(&mounted.directory, all)
             .map_err(|error| step::failed("open", &mounted.directory, &error))?;
@@ -145,7 +145,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // What is still mounted goes with the namespace.
+        // The namespace ends with this process, and other mounts with it.
         for name in ["here", "all"] {
             let mut unmount = Command::new("umount");
             let path = self.folder.join(name);

@@ -1,4 +1,4 @@
-//! What was found, as a table.
+//! Results as a table.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,19 +8,19 @@ use serde_json::Value;
 use super::mounts::FileSystem;
 use crate::step::{self, Failure, Outcome};
 
-/// What was found of a file system: a promise and a verdict each.
+/// Results for a file system: pairs of a promise and a verdict.
 #[derive(Debug)]
 pub(super) struct Row {
     name: &'static str,
     cells: Vec<(String, String)>,
 }
 
-/// All of them.
+/// The results for all file systems.
 #[derive(Debug, Default)]
 pub(super) struct Table(Vec<Row>);
 
 impl Row {
-    /// What `lockfast doctor` finds.
+    /// Returns the findings of `lockfast doctor`.
     pub(super) fn by_doctor(name: &'static str, directory: &Path) -> Result<Self, Failure> {
         let mut doctor = Command::new(step::target().join("debug/lockfast"));
         doctor.args(["doctor", "--json"]).arg(directory);
@@ -45,7 +45,7 @@ impl Row {
         Ok(Self { name, cells })
     }
 
-    /// The tests of several processes, too.
+    /// Adds the result of the tests of several processes.
     pub(super) fn add_tests(&mut self, passed: bool) {
         let verdict = if passed { "kept" } else { "broken" };
         self.cells.push(("tests".to_owned(), verdict.to_owned()));
@@ -73,7 +73,7 @@ impl Table {
         }
     }
 
-    /// Fails unless each is as expected.
+    /// Fails unless each verdict is the expected one.
     pub(super) fn conclude(&self, systems: &[FileSystem]) -> Outcome {
         let mut wrong = Vec::new();
         for (row, system) in self.0.iter().zip(systems) {

@@ -15,8 +15,7 @@ use crate::stage::{AS_NOBODY, Stage, hold, outcome};
 #[test]
 fn another_user_learns_what_could_not_be_seen() {
     if !nix::unistd::geteuid().is_root() {
-        println!("left out: to become another user takes root");
-        return;
+        lockfast_testing::skip!("to become another user takes root");
     }
     let stage = Stage::new();
     let program = stage.program_for_everybody();
@@ -102,8 +101,7 @@ fn a_proc_that_hides_processes_is_named() {
     };
     let plain = status("hidepid=0");
     if plain.code != Some(75) {
-        println!("left out: it takes root to mount /proc anew: {plain:?}");
-        return;
+        lockfast_testing::skip!("it takes root to mount /proc anew: {plain:?}");
     }
     let hidden = status("hidepid=2");
     for (told, is_hidden) in [(plain, false), (hidden, true)] {
@@ -125,11 +123,10 @@ fn without_proc_nothing_is_said_to_be_free() {
         unshare.args(["--mount", "sh", "-c", text, env!("CARGO_BIN_EXE_lockfast")]);
         let told = outcome(unshare.arg(command).arg(&path));
         if told.code == Some(99) || told.errors.contains("unshare") {
-            println!("left out: it takes root to be without /proc: {told:?}");
-            return;
+            lockfast_testing::skip!("it takes root to be without /proc: {told:?}");
         }
         assert_eq!((told.code, told.output.len()), (Some(71), 0), "{told:?}");
-        let expected = "/proc, which tells it, cannot be read: ";
+        let expected = "/proc, which shows the locks, cannot be read: ";
         assert!(told.errors.contains(expected), "{told:?}");
     }
 }
@@ -154,8 +151,7 @@ fn a_container_shows_its_own_locks_and_mentions_others() {
             !nix::unistd::geteuid().is_root(),
             "root may have namespaces"
         );
-        println!("left out: a namespace of pids takes root");
-        return;
+        lockfast_testing::skip!("a namespace of pids takes root");
     }
     let _holder = hold(&path);
     let told = inner(&["status".as_ref(), path.as_ref()]);

@@ -1,4 +1,4 @@
-//! How the file is made, found, locked and removed.
+//! Options for the file: creation, search, protocol, removal.
 
 use super::Options;
 use crate::protocol::Protocol;

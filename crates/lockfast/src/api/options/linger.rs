@@ -1,4 +1,4 @@
-//! Whether a lock is kept when it is not used.
+//! The option to keep a lock that is not used.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ impl<L> Options<L> {
     /// the file long ago and now waits is let in by that.
     ///
     /// **A process that is stopped** (`SIGSTOP`, a debugger, a frozen container) while it keeps the lock
-    /// can't hear that others want it: they wait until it goes on. This is why locks linger only when
-    /// they are told to.
+    /// can't hear that others want it: they wait until it goes on. This is why locks linger only on
+    /// request.
     ///
     /// # Errors
     ///

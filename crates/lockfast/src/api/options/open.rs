@@ -1,4 +1,4 @@
-//! How a lock is opened: by a path, by a name, or from a file that is open already.
+//! Opening a lock: by a path, by a name, or from a file that is open already.
 //!
 //! A semaphore has rules of its own, in `semaphore/open.rs`.
 
@@ -13,7 +13,7 @@ use crate::types::scope::Scope;
 use crate::{Lock, ReentrantLock, RwLock};
 
 impl<L> Options<L> {
-    /// With whom a lock that is opened by a name is shared; [`Scope::User`] unless set.
+    /// Chooses who shares a lock that is opened by a name; [`Scope::User`] unless set.
     ///
     /// [`open`](Self::open) does not look at it.
     ///
@@ -70,7 +70,7 @@ impl Options<Lock> {
 
     /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
     ///
-    /// [`scope`](Self::scope) says with whom it is shared, and [`Scope`] where its file is. A name
+    /// [`scope`](Self::scope) chooses who shares it, and [`Scope`] documents where its file is. A name
     /// has 1 to 200 bytes, does not begin with a dot, and has neither `/` nor control characters.
     /// Names that differ in case only are different names, if the file system tells them apart.
     ///
@@ -155,8 +155,8 @@ impl Options<RwLock> {
 
     /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
     ///
-    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named). The
-    /// two share the names: a `Lock` excludes the readers and writers of an `RwLock` of its name.
+    /// Names and their files are the same as for a [`Lock`](Options::open_named): a `Lock` keeps the readers and
+    /// writers of an `RwLock` of its name out.
     ///
     /// # Errors
     ///
@@ -240,8 +240,8 @@ impl Options<ReentrantLock> {
 
     /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
     ///
-    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named), whose
-    /// users of the same name it excludes.
+    /// Names and their files are the same as for a [`Lock`](Options::open_named) of the same name, which it keeps
+    /// out.
     ///
     /// # Errors
     ///
@@ -259,6 +259,33 @@ impl Options<ReentrantLock> {
     pub fn open_named(&self, name: impl AsRef<str>) -> Result<ReentrantLock> {
         let (path, settings) = named::locate(name.as_ref(), &self.settings)?;
         Handle::open(&path, settings)
+            .map(Lock::from_handle)
+            .map(ReentrantLock::from_lock)
+    }
+
+    /// Locks a file that is already open. Nothing is locked yet. See [`Lock::from_file`].
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file, or with [`remove_on_release`](Self::remove_on_release).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lockfast::{Protocol, ReentrantLock};
+    /// let file = tempfile::tempfile()?;
+    /// let lock = ReentrantLock::options().protocol(Protocol::Flock).from_file(file)?;
+    /// drop(lock.lock()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the fixed name; this is a builder"
+    )]
+    pub fn from_file(&self, file: File) -> Result<ReentrantLock> {
+        Handle::from_file(file, self.settings.clone())
             .map(Lock::from_handle)
             .map(ReentrantLock::from_lock)
     }

@@ -1,12 +1,12 @@
-//! What is written into the lock file.
+//! Options for the owner record in the lock file.
 
 use super::Options;
 
 impl<L> Options<L> {
-    /// Writes into the lock file who holds it; `false` unless set.
+    /// Writes the holder into the lock file; `false` unless set.
     ///
     /// Each hold that is exclusive (of a [`Lock`](crate::Lock), or to write) then has a
-    /// [token](crate::LockGuard::token), and its guard tells whether the one before was
+    /// [token](crate::LockGuard::token), and its guard knows whether the hold before was
     /// [abandoned](crate::LockGuard::abandoned). Errors and [`Waiting`](crate::Waiting) name the
     /// holder with its [`label`](Self::label) and since when it holds the lock. The file can be read
     /// by people.
@@ -25,7 +25,7 @@ impl<L> Options<L> {
     /// ([`is_invalid_path`](crate::Error::is_invalid_path)), and the combination with
     /// [`remove_on_release`](Self::remove_on_release). When a record can't be written (the disk is full),
     /// the lock is not acquired; or it is released nevertheless, and
-    /// [`release`](crate::LockGuard::release) tells. Nor is it acquired when the file has the token
+    /// [`release`](crate::LockGuard::release) reports it. Nor is it acquired when the file has the token
     /// 2^64-1 already.
     ///
     /// # Examples
@@ -54,7 +54,7 @@ impl<L> Options<L> {
         self
     }
 
-    /// What the owner record says beside who it is.
+    /// Adds a text to the owner record, for people.
     ///
     /// It is of no use without [`owner_record`](Self::owner_record).
     ///

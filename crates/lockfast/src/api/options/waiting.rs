@@ -1,4 +1,4 @@
-//! In which order waits end, who is told of one, and who can end it.
+//! Options for waits: their order, and the callbacks that observe and end them.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::types::fairness::Fairness;
 use crate::types::waiting::Waiting;
 
 impl<L> Options<L> {
-    /// In which order those get in who wait in several processes; [`Fairness::Barging`] unless set.
+    /// Chooses the order in which waiters of several processes get in; [`Fairness::Barging`] unless set.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl<L> Options<L> {
     /// let (first, third) = (options.open(&path)?, options.open(&path)?);
     /// let guard = first.lock()?;
     ///
-    /// // Somebody lines up; who is told of it is in the line already.
+    /// // A second one lines up; when it is called, it is in the line already.
     /// let (tell, told) = mpsc::channel();
     /// let tell = std::sync::Mutex::new(tell);
     /// let second = options
@@ -94,8 +94,8 @@ impl<L> Options<L> {
         self
     }
 
-    /// How long after the last call, at the earliest, [`on_wait`](Self::on_wait) is called again;
-    /// never unless set.
+    /// Calls [`on_wait`](Self::on_wait) again each time this long after the last call, at the earliest; never
+    /// unless set.
     ///
     /// The further calls are made by a thread that lives while the wait lasts, so that the waiting
     /// thread keeps its place in the kernel's queue.

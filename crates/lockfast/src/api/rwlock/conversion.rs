@@ -1,13 +1,14 @@
-//! How a guard becomes another.
+//! Conversions of one guard into another.
 
 use std::time::{Duration, Instant};
 
 use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::api::conversion::ConversionError;
+use crate::api::engine::{Engine, RawHold};
 use crate::protocol::plan::Mode;
 use crate::types::wait_limit::WaitLimit;
 
-impl RwLockUpgradableReadGuard {
+impl<E: Engine> RwLockUpgradableReadGuard<E> {
     /// Becomes the writer, waiting until the other readers have left.
     ///
     /// Nobody else writes in between: what was read is still true. Readers that come meanwhile wait.
@@ -36,7 +37,7 @@ impl RwLockUpgradableReadGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn upgrade(self) -> Converted<RwLockWriteGuard, Self> {
+    pub fn upgrade(self) -> Converted<RwLockWriteGuard<E>, Self> {
         self.upgrade_by(WaitLimit::Forever)
     }
 
@@ -58,7 +59,7 @@ impl RwLockUpgradableReadGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_upgrade(self) -> Converted<RwLockWriteGuard, Self> {
+    pub fn try_upgrade(self) -> Converted<RwLockWriteGuard<E>, Self> {
         self.upgrade_by(WaitLimit::None)
     }
 
@@ -83,7 +84,7 @@ impl RwLockUpgradableReadGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_upgrade_for(self, timeout: Duration) -> Converted<RwLockWriteGuard, Self> {
+    pub fn try_upgrade_for(self, timeout: Duration) -> Converted<RwLockWriteGuard<E>, Self> {
         self.upgrade_by(WaitLimit::lasting(timeout))
     }
 
@@ -107,7 +108,7 @@ impl RwLockUpgradableReadGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_upgrade_until(self, deadline: Instant) -> Converted<RwLockWriteGuard, Self> {
+    pub fn try_upgrade_until(self, deadline: Instant) -> Converted<RwLockWriteGuard<E>, Self> {
         self.upgrade_by(WaitLimit::Until(deadline))
     }
 
@@ -140,20 +141,19 @@ impl RwLockUpgradableReadGuard {
     /// # })
     /// # }
     /// ```
-    pub async fn upgrade_async(mut self) -> Converted<RwLockWriteGuard, Self> {
-        match self.hold.upgrade_async().await {
-            Ok(()) => Ok(RwLockWriteGuard::new(self.hold)),
-            Err(error) => Err(ConversionError::new(self, error)),
-        }
+    pub fn upgrade_async(
+        self,
+    ) -> impl Future<Output = Converted<RwLockWriteGuard<E>, Self>> + Send + 'static {
+        self.upgrade_or(drop)
     }
 
     /// As [`upgrade_async`](Self::upgrade_async); a wait that is dropped puts the guard back.
     pub(crate) async fn upgrade_or(
         self,
         put_back: impl FnOnce(Self) + Send,
-    ) -> Converted<RwLockWriteGuard, Self> {
-        struct Kept<F: FnOnce(RwLockUpgradableReadGuard)>(Option<(RwLockUpgradableReadGuard, F)>);
-        impl<F: FnOnce(RwLockUpgradableReadGuard)> Drop for Kept<F> {
+    ) -> Converted<RwLockWriteGuard<E>, Self> {
+        struct Kept<G, F: FnOnce(G)>(Option<(G, F)>);
+        impl<G, F: FnOnce(G)> Drop for Kept<G, F> {
             fn drop(&mut self) {
                 if let Some((guard, put_back)) = self.0.take() {
                     put_back(guard);
@@ -189,14 +189,14 @@ impl RwLockUpgradableReadGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn downgrade(mut self) -> Converted<RwLockReadGuard, Self> {
+    pub fn downgrade(mut self) -> Converted<RwLockReadGuard<E>, Self> {
         match self.hold.downgrade(Mode::Read) {
             Ok(()) => Ok(RwLockReadGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
 
-    fn upgrade_by(mut self, patience: WaitLimit) -> Converted<RwLockWriteGuard, Self> {
+    fn upgrade_by(mut self, patience: WaitLimit) -> Converted<RwLockWriteGuard<E>, Self> {
         match self.hold.upgrade(patience) {
             Ok(()) => Ok(RwLockWriteGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
@@ -204,7 +204,7 @@ impl RwLockUpgradableReadGuard {
     }
 }
 
-impl RwLockWriteGuard {
+impl<E: Engine> RwLockWriteGuard<E> {
     /// Becomes a reader; nobody else writes in between.
     ///
     /// # Errors
@@ -226,7 +226,7 @@ impl RwLockWriteGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn downgrade(mut self) -> Converted<RwLockReadGuard, Self> {
+    pub fn downgrade(mut self) -> Converted<RwLockReadGuard<E>, Self> {
         match self.hold.downgrade(Mode::Read) {
             Ok(()) => Ok(RwLockReadGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
@@ -253,7 +253,7 @@ impl RwLockWriteGuard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn downgrade_to_upgradable(mut self) -> Converted<RwLockUpgradableReadGuard, Self> {
+    pub fn downgrade_to_upgradable(mut self) -> Converted<RwLockUpgradableReadGuard<E>, Self> {
         match self.hold.downgrade(Mode::Upgradable) {
             Ok(()) => Ok(RwLockUpgradableReadGuard::new(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),

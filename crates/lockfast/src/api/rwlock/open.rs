@@ -1,4 +1,4 @@
-//! How a readers-writer lock is opened.
+//! Opening a readers-writer lock.
 
 use std::fs::File;
 use std::path::Path;
@@ -51,7 +51,7 @@ impl RwLock {
         Self::options().open_named(name)
     }
 
-    /// Everything that can be chosen before the lock is opened.
+    /// Returns the builder that configures and opens a lock.
     ///
     /// # Examples
     ///

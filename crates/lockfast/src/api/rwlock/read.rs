@@ -1,183 +1,69 @@
-//! The lock held to read, beside other readers.
+//! The lock held to read, together with other readers.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::RwLock;
-use super::guard::every_guard;
-use crate::handle::hold::Hold;
+use crate::api::engine::{Engine, Files, HoldState, RawHold, RawLock};
+use crate::api::forms::wait_forms;
+use crate::api::guard::every_guard;
 use crate::protocol::plan::Mode;
 use crate::types::error::Result;
+use crate::types::resource::Resource;
 use crate::types::wait_limit::WaitLimit;
 
-/// Reads, beside other readers, until this is dropped.
+/// Reads, together with other readers, until this is dropped.
 ///
 /// It may be sent to another thread and dropped there. Dropping never panics; use
 /// [`release`](Self::release) to see errors.
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct RwLockReadGuard {
-    hold: Hold,
+pub struct RwLockReadGuard<E: Engine = Files> {
+    pub(super) hold: <E::Lock as RawLock>::Hold,
 }
 
-every_guard!(RwLockReadGuard, "read");
+every_guard!(RwLockReadGuard, "lockfast::RwLock::open(&path)?", "read");
 
-impl RwLock {
-    /// Takes the lock to read, beside other readers.
-    ///
-    /// # Blocking
-    ///
-    /// Waits while somebody writes, or waits to write. A thread that reads already gets in at once.
-    ///
-    /// The thread sleeps in the kernel's queue, or behind the threads of this process that came
-    /// earlier. A signal that the program handles does not end the wait.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system
-    /// without locks), when a stale file can't be opened again, or when a callback of the
-    /// [`Options`](crate::Options) gives up. With [`is_deadlock`](crate::Error::is_deadlock) when
-    /// this thread would wait for itself.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// let cache = lockfast::RwLock::open(&path)?;
-    /// let guard = cache.read()?;
-    /// assert!(cache.try_write().unwrap_err().is_contended());
-    /// # drop(guard);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[inline]
-    pub fn read(&self) -> Result<RwLockReadGuard> {
-        self.read_with(WaitLimit::Forever)
-    }
-
-    /// As [`read`](Self::read), without waiting.
-    ///
-    /// # Errors
-    ///
-    /// With [`is_contended`](crate::Error::is_contended) when it would have to wait; otherwise as
-    /// [`read`](Self::read).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// let cache = lockfast::RwLock::open(&path)?;
-    /// let writer = cache.write()?;
-    /// assert!(cache.try_read().unwrap_err().is_contended());
-    /// # drop(writer);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_read(&self) -> Result<RwLockReadGuard> {
-        self.read_with(WaitLimit::None)
-    }
-
-    /// As [`read`](Self::read), waiting for at most that long.
-    ///
-    /// # Errors
-    ///
-    /// With [`is_timed_out`](crate::Error::is_timed_out) when the time has passed; otherwise as
-    /// [`read`](Self::read). One attempt is made even if the time-out is zero.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// use std::time::Duration;
-    /// let cache = lockfast::RwLock::open(&path)?;
-    /// let writer = cache.write()?;
-    /// let error = cache.try_read_for(Duration::from_millis(5)).unwrap_err();
-    /// assert!(error.is_timed_out());
-    /// # drop(writer);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_read_for(&self, timeout: Duration) -> Result<RwLockReadGuard> {
-        self.read_with(WaitLimit::lasting(timeout))
-    }
-
-    /// As [`read`](Self::read), waiting until that instant at most.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_read_for`](Self::try_read_for).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// use std::time::{Duration, Instant};
-    /// let cache = lockfast::RwLock::open(&path)?;
-    /// let guard = cache.try_read_until(Instant::now() + Duration::from_secs(10))?;
-    /// # drop(guard);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_read_until(&self, deadline: Instant) -> Result<RwLockReadGuard> {
-        self.read_with(WaitLimit::Until(deadline))
-    }
-
-    /// Takes the lock to read as a task, waiting as long as it takes, without blocking the thread that polls.
-    ///
-    /// See [`Lock::lock_async`](crate::Lock::lock_async) for what a poll does, what a wait costs and
-    /// which threads there are.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future ends the wait: when the drop is over, no thread waits, no place in a queue
-    /// is taken and the lock is not held. The drop takes some ten microseconds if a helper thread is in
-    /// the kernel's queue.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read), but a task that waits for itself is not found out. When there is no
-    /// thread to be had.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// # smol::block_on(async {
-    /// let cache = lockfast::RwLock::open(&path)?;
-    /// let guard = cache.read_async().await?;
-    /// assert!(cache.try_write().unwrap_err().is_contended());
-    /// # drop(guard);
-    /// # Ok(())
-    /// # })
-    /// # }
-    /// ```
-    pub fn read_async(&self) -> impl Future<Output = Result<RwLockReadGuard>> + Send + use<> {
-        let handle = Arc::clone(&self.handle);
-        async move {
-            let hold = handle.acquire_async(Mode::Read).await?;
-            Ok(RwLockReadGuard::new(hold))
-        }
-    }
-
-    #[cfg(feature = "macros")]
-    pub(crate) async fn read_until_as_task(&self, deadline: Instant) -> Result<RwLockReadGuard> {
-        let hold = self.handle.acquire_async_until(Mode::Read, deadline);
-        hold.await.map(RwLockReadGuard::new)
-    }
-
-    #[inline]
-    pub(crate) fn read_with(&self, patience: WaitLimit) -> Result<RwLockReadGuard> {
-        self.handle
-            .acquire(Mode::Read, patience)
-            .map(RwLockReadGuard::new)
+impl<E: Engine> RwLock<E> {
+    wait_forms! {
+        RwLockReadGuard, Mode::Read, ();
+        examples: "let cache = lockfast::RwLock::open(&path)?;", "cache", "", "", "cache.write()";
+        /// Takes the lock to read, together with other readers.
+        ///
+        /// # Blocking
+        ///
+        /// Waits while somebody writes, or waits to write. A thread that reads already gets in at once.
+        ///
+        /// The thread sleeps in the kernel's queue, or behind the threads of this process that came earlier.
+        /// A signal that the program handles does not end the wait.
+        ///
+        /// # Errors
+        ///
+        /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system without
+        /// locks), when a stale file can't be opened again, or when a callback of the
+        /// [`Options`](crate::Options) gives up. With [`is_deadlock`](crate::Error::is_deadlock) when this
+        /// thread would wait for itself.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let dir = tempfile::tempdir()?;
+        /// # let path = dir.path().join("cache.lock");
+        /// let cache = lockfast::RwLock::open(&path)?;
+        /// let guard = cache.read()?;
+        /// assert!(cache.try_write().unwrap_err().is_contended());
+        /// # drop(guard);
+        /// # Ok(())
+        /// # }
+        /// ```
+        read;
+        /// Takes the lock to read, without waiting.
+        try_read;
+        /// # Platform-specific behaviour
+        ///
+        /// As [`Lock::try_lock_for`](crate::Lock::try_lock_for).
+        try_read_for, try_read_until;
+        /// See [`Lock::lock_async`](crate::Lock::lock_async) for the work of a poll, the cost of a wait and its
+        /// threads.
+        read_async, read_async_for, read_async_until;
     }
 }

@@ -1,9 +1,9 @@
-//! How a permit is acquired: at once, or in the line.
+//! Acquiring permits of a file: without waiting, or in the line.
 
 use std::io;
 use std::sync::Arc;
 
-use crate::file::permits::{InLine, Taken};
+use crate::file::held_permits::{HeldPermits, PermitPlace};
 use crate::file::{Goal, LockFile};
 use crate::handle::Handle;
 use crate::protocol::plan::Mode;
@@ -12,26 +12,44 @@ use crate::types::thread::ThreadToken;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Wait, in_one_process, now};
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 enum Attempt {
-    Taken(Taken),
+    Taken(HeldPermits),
     /// Too few were free, or others come first.
     Full,
     /// The file is not at its path any more.
     Stale,
 }
 
-/// Takes so many permits, waiting as long as the patience lasts.
-pub(super) fn acquire(handle: &Arc<Handle>, count: u32, patience: WaitLimit) -> Result<Taken> {
+/// Takes that many permits, waiting until the limit.
+pub(crate) fn acquire(
+    handle: &Arc<Handle>,
+    count: u32,
+    patience: WaitLimit,
+) -> Result<HeldPermits> {
     let thread = ThreadToken::current();
     let wait = Wait::new(handle, thread, patience, Operation::Acquire);
     now(acquire_by(handle, count, thread, wait))
 }
 
-/// Takes so many permits as a task, waiting until it is dropped.
-pub(super) async fn acquire_async(handle: &Arc<Handle>, count: u32) -> Result<Taken> {
+/// Takes that many permits as a task, waiting until the limit or until it is dropped.
+pub(crate) async fn acquire_async(
+    handle: &Arc<Handle>,
+    count: u32,
+    limit: WaitLimit,
+) -> Result<HeldPermits> {
     let wait = Wait::of_task(handle, Operation::Acquire);
-    let acquires = acquire_by(handle, count, ThreadToken::NONE, wait);
+    if limit == WaitLimit::Forever {
+        let acquires = acquire_by(handle, count, ThreadToken::NONE, wait);
+        return in_one_process(handle.path(), Operation::Acquire, acquires).await;
+    }
+    match acquire(handle, count, WaitLimit::None) {
+        Err(error) if error.is_contended() && limit != WaitLimit::None => {}
+        done => return done,
+    }
+    // A task has no clock, so a helper thread does all of the wait.
+    let own = Arc::clone(handle);
+    let acquires = wait.offload(move |_: &mut Wait<'_>| acquire(&own, count, limit));
     in_one_process(handle.path(), Operation::Acquire, acquires).await
 }
 
@@ -40,7 +58,7 @@ async fn acquire_by(
     count: u32,
     thread: ThreadToken,
     mut wait: Wait<'_>,
-) -> Result<Taken> {
+) -> Result<HeldPermits> {
     loop {
         match attempt(handle, count) {
             Ok(Attempt::Taken(taken)) => {
@@ -64,7 +82,7 @@ async fn acquire_by(
         if handle.is_at_path(&file)? {
             let own = Arc::clone(handle);
             // Dropped last, when permits that are of no use were given back.
-            let place = InLine::of(&file, wait.place(&file, Goal::LeadLine)?);
+            let place = PermitPlace::of(&file, wait.place(&file, Goal::LeadLine)?);
             let line = file.line(Goal::LeadLine);
             let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, &place, count, wait);
             if let Some(taken) = wait.through(line, in_line).await? {
@@ -77,15 +95,15 @@ async fn acquire_by(
     }
 }
 
-/// What is acquired.
-pub(super) const PERMIT: &str = "permit";
+/// The word for traces.
+pub(crate) const PERMIT: &str = "permit";
 
-/// How many permits nobody has now.
-pub(super) fn available(handle: &Handle) -> Result<u32> {
+/// Counts the permits that nobody has now.
+pub(crate) fn available(handle: &Handle) -> Result<u32> {
     loop {
         let file = current(handle)?;
         if handle.is_at_path(&file)? {
-            return Ok(file.available());
+            return Ok(file.available_permits());
         }
         handle.process().queue.put(None);
     }
@@ -96,11 +114,11 @@ fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
     let queue = &handle.process().queue;
     let (file, nobody_waits) = queue.glance();
     let mut file = match file {
-        Some(file) if !file.pool().is_spoilt() => file,
+        Some(file) if !file.permits().is_spoilt() => file,
         _ => current(handle)?,
     };
-    if nobody_waits && !file.has_line() {
-        let mut taken = Taken::none(file);
+    if nobody_waits && !file.has_permit_queue() {
+        let mut taken = HeldPermits::none(file);
         let collected = match collect(handle, &mut taken, count) {
             Err(error) if is_void(taken.file(), &error) => {
                 queue.put(None);
@@ -109,7 +127,7 @@ fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
             collected => collected?,
         };
         if collected {
-            if is_current(handle, taken.file(), false)? {
+            if handle.is_current(taken.file(), false)? {
                 return Ok(Attempt::Taken(taken));
             }
             queue.put(None);
@@ -129,17 +147,17 @@ fn attempt(handle: &Handle, count: u32) -> Result<Attempt> {
 fn in_line(
     handle: &Handle,
     file: &Arc<LockFile>,
-    place: &InLine,
+    place: &PermitPlace,
     count: u32,
     wait: &mut Wait<'_>,
-) -> Result<Option<Taken>> {
-    let mut taken = Taken::none(Arc::clone(file));
+) -> Result<Option<HeldPermits>> {
+    let mut taken = HeldPermits::none(Arc::clone(file));
     let mut get_all = || {
         now(wait.in_kernel(file, Goal::LeadLine))?;
         place.leads();
         let try_again = || collect(handle, &mut taken, count);
         let has_all = wait.at_notifier(file, try_again, || handle.is_at_path(file))?;
-        Ok(has_all && is_current(handle, file, true)?)
+        Ok(has_all && handle.is_current(file, true)?)
     };
     match get_all() {
         Err(error) if is_void(file, &error) => Ok(None),
@@ -152,14 +170,9 @@ fn is_void(file: &LockFile, error: &Error) -> bool {
     error.io_error().is_some_and(|error| file.is_void(error))
 }
 
-fn collect(handle: &Handle, taken: &mut Taken, count: u32) -> Result<bool> {
+fn collect(handle: &Handle, taken: &mut HeldPermits, count: u32) -> Result<bool> {
     let fail = |error: io::Error| Error::system(handle.path(), Operation::Acquire, error);
     taken.collect(count).map_err(fail)
-}
-
-fn is_current(handle: &Handle, file: &LockFile, waited: bool) -> Result<bool> {
-    let _alone = file.pool().sightings();
-    handle.is_current(file, waited)
 }
 
 /// The file that is open, or one that is opened now.
@@ -180,7 +193,7 @@ async fn opened(handle: &Handle, wait: &mut Wait<'_>) -> Result<Arc<LockFile>> {
 
 fn usable(handle: &Handle) -> Option<Arc<LockFile>> {
     let (file, _) = handle.process().queue.glance();
-    file.filter(|file| !file.pool().is_spoilt())
+    file.filter(|file| !file.permits().is_spoilt())
 }
 
 fn put(handle: &Handle, file: LockFile) -> Arc<LockFile> {
@@ -230,8 +243,8 @@ mod tests {
         thread::scope(|scope| {
             let head = scope.spawn(|| pool.acquire());
             assert_eq!([next_event(), next_event()], ["waits"; 2]);
-            let seen_by_others = current(&other.handle).expect("its file");
-            while !seen_by_others.has_line() {
+            let seen_by_others = current(other.handle()).expect("its file");
+            while !seen_by_others.has_permit_queue() {
                 thread::yield_now();
             }
             // The head is stopped, so this one is free, and the head's.

@@ -1,8 +1,11 @@
-//! How a semaphore is opened.
+//! Opening a semaphore.
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Semaphore;
+use crate::api::files::FileSemaphore;
 use crate::api::options::Options;
 use crate::file::named;
 use crate::handle::Handle;
@@ -43,7 +46,7 @@ impl Semaphore {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("gpu.lock");
     /// let pool = lockfast::Semaphore::open(&path, 4)?;
-    /// assert_eq!(pool.available()?, 4);
+    /// assert_eq!(pool.available_permits()?, 4);
     /// # Ok(())
     /// # }
     /// ```
@@ -68,7 +71,7 @@ impl Semaphore {
     ///
     /// let encoders = Semaphore::named("lockfast-docs-encoders", 2)?;
     /// let both = encoders.acquire_many(2)?;
-    /// assert_eq!(Semaphore::named("lockfast-docs-encoders", 2)?.available()?, 0);
+    /// assert_eq!(Semaphore::named("lockfast-docs-encoders", 2)?.available_permits()?, 0);
     /// # drop(both);
     /// # Ok(())
     /// # }
@@ -77,7 +80,7 @@ impl Semaphore {
         Self::options().open_named(name, permits)
     }
 
-    /// Everything that can be chosen before the semaphore is opened.
+    /// Returns the builder that configures and opens a semaphore.
     ///
     /// # Examples
     ///
@@ -92,6 +95,29 @@ impl Semaphore {
     /// ```
     pub fn options() -> Options<Self> {
         Options::new()
+    }
+
+    /// Takes permits of a file that is already open; see [`Lock::from_file`](crate::Lock::from_file).
+    ///
+    /// The file must be open for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::from_file`](Options::<Semaphore>::from_file).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = lockfast::Semaphore::from_file(tempfile::tempfile()?, 2)?;
+    /// let both = pool.acquire_many(2)?;
+    /// assert!(pool.try_acquire().unwrap_err().is_contended());
+    /// # drop(both);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_file(file: File, permits: u32) -> Result<Self> {
+        Self::options().from_file(file, permits)
     }
 }
 
@@ -128,14 +154,16 @@ impl Options<Semaphore> {
     /// # }
     /// ```
     pub fn open(&self, path: impl AsRef<Path>, permits: u32) -> Result<Semaphore> {
-        open(path.as_ref(), self.settings().clone(), permits)
+        let path = path.as_ref();
+        let settings = of_permits(path, self.settings().clone(), permits)?;
+        Ok(semaphore(Handle::open(path, settings)?, permits))
     }
 
     /// Opens the semaphore with that name, creating its file if it is not there. No permit is taken
     /// yet.
     ///
-    /// What a name is and where its file is: see there for a [`Lock`](Options::open_named). They share
-    /// the names: a `Lock` excludes all permits of a semaphore of its name.
+    /// Names and their files are the same as for a [`Lock`](Options::open_named): a `Lock` keeps all permits of
+    /// a semaphore of its name back.
     ///
     /// # Errors
     ///
@@ -152,23 +180,53 @@ impl Options<Semaphore> {
     /// ```
     pub fn open_named(&self, name: impl AsRef<str>, permits: u32) -> Result<Semaphore> {
         let (path, settings) = named::locate(name.as_ref(), self.settings())?;
-        open(&path, settings, permits)
+        let settings = of_permits(&path, settings, permits)?;
+        Ok(semaphore(Handle::open(&path, settings)?, permits))
+    }
+
+    /// Takes permits of a file that is already open. No permit is taken yet. See [`Semaphore::from_file`].
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file; otherwise as for [`open`](Self::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lockfast::Semaphore;
+    /// let file = tempfile::tempfile()?;
+    /// let pool = Semaphore::options().on_wait(|_| std::ops::ControlFlow::Break(())).from_file(file, 1)?;
+    /// drop(pool.acquire()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the fixed name; this is a builder"
+    )]
+    pub fn from_file(&self, file: File, permits: u32) -> Result<Semaphore> {
+        let settings = of_permits(Path::new("(open file)"), self.settings().clone(), permits)?;
+        Ok(semaphore(Handle::from_file(file, settings)?, permits))
     }
 }
 
-fn open(path: &Path, settings: Settings, permits: u32) -> Result<Semaphore> {
-    if let Some(cause) = refusal(&settings, permits) {
-        return Err(Error::new(path, Operation::Open, cause));
-    }
-    let settings = Settings {
-        permits: Some(permits),
-        ..settings
-    };
-    let handle = Handle::open(path, settings)?;
-    Ok(Semaphore { handle, permits })
+fn semaphore(handle: Arc<Handle>, permits: u32) -> Semaphore {
+    Semaphore::from_raw(FileSemaphore::new(handle, permits))
 }
 
-/// Why it can't be opened like that.
+/// Adds the number of permits to the settings, if a semaphore can have both.
+fn of_permits(path: &Path, settings: Settings, permits: u32) -> Result<Settings> {
+    match refusal(&settings, permits) {
+        Some(cause) => Err(Error::new(path, Operation::Open, cause)),
+        None => Ok(Settings {
+            permits: Some(permits),
+            ..settings
+        }),
+    }
+}
+
+/// Returns the reason why a semaphore can't be opened like that.
 fn refusal(settings: &Settings, permits: u32) -> Option<Cause> {
     if !(1..=permits::MAX).contains(&permits) {
         return Some(Cause::InvalidOption(

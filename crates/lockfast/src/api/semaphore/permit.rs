@@ -1,40 +1,29 @@
-//! What is held of a semaphore.
+//! Permits that are held.
 
 use std::fmt;
 use std::fs::File;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::file::identity;
-use crate::file::permits::Taken;
-use crate::handle::Handle;
-use crate::types::error::{Error, Operation, Result};
-use crate::types::trace;
-
-use super::acquire::PERMIT;
+use crate::api::engine::{Engine, Files, RawPermits, RawSemaphore};
+use crate::types::error::Result;
+use crate::types::resource::Resource;
 
 /// One or more permits of a [`Semaphore`](crate::Semaphore), held until this is dropped.
 ///
 /// It may be sent to another thread and dropped there. Dropping never panics; use
 /// [`release`](Self::release) to see errors.
 #[must_use = "the permit is given back when this is dropped, which is at once if it is not kept"]
-pub struct SemaphorePermit {
-    handle: Arc<Handle>,
-    taken: Taken,
-    count: u32,
+pub struct SemaphorePermit<E: Engine = Files> {
+    permits: <E::Semaphore as RawSemaphore>::Permits,
 }
 
-impl SemaphorePermit {
-    pub(super) fn new(handle: &Arc<Handle>, taken: Taken) -> Self {
-        Self {
-            handle: Arc::clone(handle),
-            count: taken.count(),
-            taken,
-        }
+impl<E: Engine> SemaphorePermit<E> {
+    pub(crate) fn new(permits: <E::Semaphore as RawSemaphore>::Permits) -> Self {
+        Self { permits }
     }
 
-    /// Gives the permits back and tells of errors.
+    /// Gives the permits back and reports errors.
     ///
     /// # Errors
     ///
@@ -49,16 +38,114 @@ impl SemaphorePermit {
     /// # let path = dir.path().join("gpu.lock");
     /// let pool = lockfast::Semaphore::open(&path, 1)?;
     /// pool.acquire()?.release()?;
-    /// assert_eq!(pool.available()?, 1);
+    /// assert_eq!(pool.available_permits()?, 1);
     /// # Ok(())
     /// # }
     /// ```
     pub fn release(mut self) -> Result<()> {
-        self.taken
-            .give_back()
-            .map_err(|error| Error::system(self.path(), Operation::Release, error))
+        self.permits.release()
     }
 
+    /// The number of permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::open(&path, 4)?;
+    /// let (one, three) = (pool.acquire()?, pool.acquire_many(3)?);
+    /// assert_eq!((one.count(), three.count()), (1, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn count(&self) -> u32 {
+        self.permits.count()
+    }
+
+    /// Splits that many permits off, to be given back on their own; `None` unless there are more than that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::open(&path, 4)?;
+    /// let mut four = pool.acquire_many(4)?;
+    /// let three = four.split(3).expect("there are more");
+    /// assert_eq!((four.count(), three.count()), (1, 3));
+    /// drop(three);
+    /// assert_eq!(pool.available_permits()?, 3);
+    /// # drop(four);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn split(&mut self, count: u32) -> Option<Self> {
+        let is_part = (1..self.count()).contains(&count);
+        is_part.then(|| Self::new(self.permits.split(count)))
+    }
+
+    /// Adds the other permits to these.
+    ///
+    /// # Errors
+    ///
+    /// The other permits, if they are of another handle, or of the file that was at the path before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let pool = lockfast::Semaphore::open(&path, 4)?;
+    /// let mut permits = pool.acquire()?;
+    /// permits.merge(pool.acquire_many(2)?).expect("they are of one handle");
+    /// assert_eq!(permits.count(), 3);
+    /// # drop(permits);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn merge(&mut self, other: Self) -> std::result::Result<(), Self> {
+        self.permits.merge(other.permits).map_err(Self::new)
+    }
+
+    /// The semaphore: a file, or a name in its engine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let permit = lockfast::Semaphore::open(&path, 1)?.acquire()?;
+    /// assert_eq!(permit.resource().path(), Some(&*path));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resource(&self) -> Resource {
+        self.permits.resource()
+    }
+
+    /// The fencing token of these permits, if their engine has tokens. A file has none for permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// assert_eq!(lockfast::Semaphore::open(&path, 1)?.acquire()?.token(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn token(&self) -> Option<u64> {
+        self.permits.token()
+    }
+}
+
+impl SemaphorePermit {
     /// The path of the lock file, absolute.
     ///
     /// # Examples
@@ -73,10 +160,27 @@ impl SemaphorePermit {
     /// # }
     /// ```
     pub fn path(&self) -> &Path {
-        self.handle.path()
+        self.permits.path()
     }
 
-    /// Whether the file that the permits are of is still the one at the path: see
+    /// The file of the semaphore, to read or change its content.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("gpu.lock");
+    /// let permit = lockfast::Semaphore::open(&path, 1)?.acquire()?;
+    /// assert_eq!(permit.file().metadata()?.len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn file(&self) -> &File {
+        self.permits.file()
+    }
+
+    /// Whether the file of the permits is still the one at the path: see
     /// [`LockGuard::is_current`](crate::LockGuard::is_current).
     ///
     /// # Errors
@@ -99,50 +203,18 @@ impl SemaphorePermit {
     /// # }
     /// ```
     pub fn is_current(&self) -> Result<bool> {
-        let follow = self.handle.settings().follow_symlinks;
-        identity::is_at(self.taken.file(), self.path(), follow)
-            .map_err(|error| Error::system(self.path(), Operation::Check, error))
-    }
-
-    /// See [`command_support`](crate::api::command_support).
-    pub(crate) fn file(&self) -> &File {
-        self.taken.file()
-    }
-
-    /// How many permits it is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("gpu.lock");
-    /// let pool = lockfast::Semaphore::open(&path, 4)?;
-    /// let (one, three) = (pool.acquire()?, pool.acquire_many(3)?);
-    /// assert_eq!((one.count(), three.count()), (1, 3));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-}
-
-impl Drop for SemaphorePermit {
-    fn drop(&mut self) {
-        trace::released(self.path(), PERMIT);
+        self.permits.is_current()
     }
 }
 
 // A panic while it is held leaves every handle usable.
-impl UnwindSafe for SemaphorePermit {}
-impl RefUnwindSafe for SemaphorePermit {}
+impl<E: Engine> UnwindSafe for SemaphorePermit<E> {}
+impl<E: Engine> RefUnwindSafe for SemaphorePermit<E> {}
 
-impl fmt::Debug for SemaphorePermit {
+impl<E: Engine> fmt::Debug for SemaphorePermit<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SemaphorePermit")
-            .field("path", &self.path())
-            .field("count", &self.count)
+        self.resource()
+            .debug(f, "SemaphorePermit")
             .finish_non_exhaustive()
     }
 }

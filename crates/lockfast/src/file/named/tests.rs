@@ -1,4 +1,4 @@
-//! Which places are trusted, on directories made for each test.
+//! Trust in places, on directories made for each test.
 
 #![cfg(unix)]
 
@@ -18,7 +18,7 @@ fn is_root() -> bool {
     own.metadata().expect("known").uid() == 0
 }
 
-/// What is found of a directory with that mode.
+/// The ownership of a directory with that mode.
 fn found(is_systems: bool, is_users: bool, mode: u32) -> Ownership {
     let (_base, path) = directory(mode);
     Ownership {
@@ -196,7 +196,7 @@ fn the_machines_directory_must_be_the_systems_and_nobody_removes_what_is_in_it()
     let (_base, path) = directory(0o777);
     let error = Directory::Public(path).make_safe().expect_err("not safe");
     assert!(error.is_invalid_path(), "{error}");
-    // Its own parts are told apart as well as those that are made up.
+    // Its own parts differ as well as made-up ones.
     let found = Others {
         enter: true,
         create: true,

@@ -1,14 +1,14 @@
-//! Who writes a record.
+//! The author of a record.
 
 use crate::sys::process;
 
-/// A process, told apart from every other one that had or will have its pid.
+/// A process, distinct from every other one that had or will have its pid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Author {
     pub(super) pid: u32,
     /// When it started, by the clock of its boot; 0 where that is not known.
     pub(super) started: u64,
-    /// Of the machine, and the pid namespace behind a slash; empty where that is not known.
+    /// The boot of the machine, and the pid namespace behind a slash; empty where that is not known.
     pub(super) boot: String,
     pub(super) host: String,
     pub(super) label: String,

@@ -6,7 +6,7 @@ use super::author::Author;
 use super::time;
 use crate::sys::hash::fnv1a;
 
-/// One hold.
+/// The record of one hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) token: u64,
@@ -19,7 +19,7 @@ pub(super) struct Record {
 pub(super) const HEADER: &str =
     "# lockfast owner record 1: of the two lines below, the one with the higher token is true\n";
 
-/// How long a line is, its end included: room for the longest names.
+/// The length of a line with its end: room for the longest names.
 pub(super) const LENGTH: usize = 384;
 
 /// The longest label, in bytes.
@@ -48,7 +48,7 @@ impl Record {
         line
     }
 
-    /// None of a line that is torn.
+    /// Reads a line; `None` if it is torn.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let line = std::str::from_utf8(line).ok()?.trim_end();
         let (check, text) = line.strip_prefix("check=")?.split_once(' ')?;

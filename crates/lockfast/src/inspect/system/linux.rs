@@ -1,8 +1,16 @@
 //! Holders and waiters of locks, read from `/proc`.
 //!
-//! Nothing else is opened but files that may have an owner record, and the file that the caller names.
-//! Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no lease
-//! is broken, and no memory is read that a file backs.
+//! | step | modules |
+//! |---|---|
+//! | read the table of locks until it stays the same | `reading`, `table` |
+//! | ask the file itself, if the table shows no holder | `question` |
+//! | find the descriptors of the locked files | `search` (few), `scan` (all), `same` (inherited ones) |
+//! | find the threads that wait, and since when | `waiters`, `sleepers`, `requests` |
+//! | look up the processes, and the parents that wait for them | `parties`, `process`, `family`, `command` |
+//!
+//! Apart from `/proc`, only files that may have an owner record are opened, and the file that the caller
+//! names. Nothing here waits for others: no path of theirs is looked up, no server of theirs is asked, no
+//! lease is broken, and no memory that a file backs is read.
 
 mod command;
 mod descriptors;
@@ -36,21 +44,21 @@ use self::table::LockLine;
 use crate::inspect::snapshot::{Content, Description, FileKey, Gaps, Place, Snapshot};
 use crate::inspect::view::Kind;
 
-/// The locks of the file at the path, or of the machine.
+/// Reads the locks of the file at the path, or of the machine.
 ///
-/// The table is read before and after everything else, and a line that nobody claims counts only if
-/// it is in both: else the lock was released meanwhile.
+/// The table is read before and after everything else. A line that no descriptor claims counts only if it is
+/// in both: otherwise the lock was released meanwhile.
 pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     let mut mounts = Mounts::default();
     let target = match path {
         Some(path) => Some(InspectedFile::find(path, &mut mounts)?),
         None => None,
     };
-    taken(path, target, mounts).map_err(scan::without_proc)
+    read(path, target, mounts).map_err(scan::without_proc)
 }
 
-/// All that is read of `/proc`, when it is known which file is asked for, if it is one.
-fn taken(
+/// Reads everything from `/proc`, once the file is known, if it is for one.
+fn read(
     path: Option<&Path>,
     target: Option<InspectedFile>,
     mut mounts: Mounts,
@@ -58,7 +66,11 @@ fn taken(
     let file = target.as_ref().map(|target| target.key);
     let mut reader = TableReader::open()?;
     let mut before = reader.table(file)?;
-    let outside = !is_first_namespace();
+    let mut gaps = Gaps {
+        outside: !is_first_namespace(),
+        remote: target.as_ref().is_some_and(|target| target.is_remote),
+        ..Gaps::default()
+    };
     let is_held = before.lines.iter().any(|line| !line.waiting);
     let asked = match &target {
         Some(target) if !is_held => question::ask(target, &before),
@@ -68,18 +80,15 @@ fn taken(
         && before.lines.is_empty()
         && before.is_settled
         && asked.is_empty()
-        && !outside
+        && !gaps.outside
     {
         return Ok(Snapshot {
-            gaps: Gaps {
-                remote: target.is_some_and(|target| target.is_remote),
-                ..Gaps::default()
-            },
+            gaps,
             ..Snapshot::default()
         });
     }
     let Scan { open, unreadable } = match &target {
-        // Holders that the table does not show are found by their descriptors.
+        // The descriptors also show holders that the table does not.
         Some(target) if before.is_settled && asked.is_empty() => {
             search::search(target, &before.lines)?
         }
@@ -96,11 +105,13 @@ fn taken(
     let mut after = reader.table(file)?.lines;
     after.extend(&asked);
     let lasting = reading::in_both(&before.lines, &after);
-    let hidden = Mounts::hides_processes();
-    let everybody = unreadable.is_empty() && !hidden && !outside;
+    gaps.unreadable = unreadable.len();
+    gaps.hidden = Mounts::hides_processes();
+    let everybody = gaps.unreadable == 0 && !gaps.hidden && !gaps.outside;
 
     let mut snapshot = Snapshot {
         descriptions: opened.descriptions(),
+        gaps,
         ..Snapshot::default()
     };
     let unclaimed = reading::unclaimed(&lasting, &snapshot.descriptions);
@@ -111,30 +122,30 @@ fn taken(
     );
     snapshot.requests = requests::requests(&lasting, waiters, everybody, &sleepers);
     snapshot.places = opened.places(&before, &mut mounts);
-    let gaps = &mut snapshot.gaps;
-    gaps.unreadable = unreadable.len();
-    gaps.hidden = hidden;
-    gaps.outside = outside;
-    gaps.remote = target.as_ref().is_some_and(|target| target.is_remote);
     if let (Some(target), Some(path)) = (target, path) {
-        let length = target.metadata.len();
-        let place = Place {
-            path: Some(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())),
-            deleted: false,
-            content: if before.leased.contains(&target.key) {
-                Content::Withheld(length)
-            } else {
-                Content::Kept(Arc::new(target.file))
-            },
-        };
-        snapshot.places.insert(target.key, place);
+        let is_leased = before.leased.contains(&target.key);
+        snapshot
+            .places
+            .insert(target.key, place(target, path, is_leased));
     }
     parties::add(&mut snapshot);
     Ok(snapshot)
 }
 
-/// The file, for reading, if it is still that one, a regular file and of such a length: nothing else is
-/// opened.
+/// Returns the place of the file that the caller named. Its content is read by the descriptor that found it.
+fn place(target: InspectedFile, path: &Path, is_leased: bool) -> Place {
+    Place {
+        path: Some(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())),
+        deleted: false,
+        content: if is_leased {
+            Content::Withheld(target.metadata.len())
+        } else {
+            Content::Kept(Arc::new(target.file))
+        },
+    }
+}
+
+/// Opens the file for reading, if it is still the same one, a regular file, and of such a length.
 pub(crate) fn open(
     content: &Content,
     key: FileKey,
@@ -155,19 +166,19 @@ pub(crate) fn open(
     }
 }
 
-/// How the table names the file at the path.
+/// Returns the name of the file at the path in the table.
 pub(crate) fn key_of(path: &Path) -> io::Result<FileKey> {
     Ok(InspectedFile::find(path, &mut Mounts::default())?.key)
 }
 
-/// A lock whose descriptor could not be seen.
+/// Describes a lock whose descriptor could not be seen.
 fn described(line: LockLine, unreadable: &[u32]) -> Description {
     let owner = match line.lock.kind {
         Kind::Ofd => line.tagged_pid(),
         Kind::Classic => line.pid,
-        // It may have been inherited by others, and the one that took it be gone.
+        // Others may have inherited it, and the process that took it may be gone.
         Kind::Flock => line.pid.filter(|pid| unreadable.contains(pid)),
-        // No table here has one.
+        // Only Windows has it.
         Kind::LockFile => None,
     };
     Description {
@@ -177,7 +188,7 @@ fn described(line: LockLine, unreadable: &[u32]) -> Description {
     }
 }
 
-/// Is this the namespace from which every process can be seen?
+/// Whether this is the namespace from which every process can be seen.
 fn is_first_namespace() -> bool {
     const FIRST: &str = "pid:[4026531836]";
     fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == Path::new(FIRST))

@@ -1,4 +1,4 @@
-//! Nothing tells who holds which lock.
+//! The system does not report locks.
 
 use std::fs::File;
 use std::io;

@@ -1,8 +1,8 @@
-//! Who has a file open, and which of its bytes somebody has for himself. Nothing is taken or tried.
+//! Processes that have a file open, and its exclusively locked bytes. No lock is taken or tried.
 //!
-//! Windows tells nobody which locks there are. But the Restart Manager tells who has a file open, and
-//! only those can have a lock of it; and bytes that somebody has exclusively can't be read, not even
-//! behind the end of the file. Shared locks can't be seen.
+//! Windows reports no locks. But the Restart Manager names the processes that have a file open, and only
+//! these can have a lock on it. And bytes that somebody has locked exclusively can't be read, not even behind
+//! the end of the file. Shared locks do not show.
 
 mod openers;
 mod processes;
@@ -18,9 +18,9 @@ use crate::sys::Range;
 use crate::sys::lock::is_taken;
 use crate::sys::{FileId, FileSort, file};
 
-/// Who has the file at the path open, and which bytes are taken.
+/// Reads the processes that have the file at the path open, and its locked bytes.
 ///
-/// Who has it open is asked first, as this opens it too. If nobody has, nobody has a lock of it.
+/// The processes come first, as this function opens the file too. If there are none, nobody has a lock.
 pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     let path = path.ok_or_else(|| {
         io::Error::new(
@@ -64,7 +64,7 @@ pub(crate) fn snapshot(path: Option<&Path>) -> io::Result<Snapshot> {
     Ok(snapshot)
 }
 
-/// The file, for reading, if it is still that one and of such a length.
+/// Opens the file for reading, if it is still the same one and of such a length.
 pub(crate) fn open(
     content: &Content,
     wanted: FileKey,
@@ -80,12 +80,12 @@ pub(crate) fn open(
         .then_some(opened)
 }
 
-/// The numbers of the file at the path.
+/// Returns the numbers of the file at the path.
 pub(crate) fn key_of(path: &Path) -> io::Result<FileKey> {
     Ok(key(file::status_at(path, true)?.id))
 }
 
-/// The volume's number in two halves, and of the file's what 64 bits have.
+/// Combines the volume's number in two halves, and the lower 64 bits of the file's.
 fn key(id: FileId) -> FileKey {
     let half = |number: u64| u32::try_from(number & u64::from(u32::MAX)).expect("32 bits");
     FileKey {
@@ -95,9 +95,9 @@ fn key(id: FileId) -> FileKey {
     }
 }
 
-/// Which bytes that mean something are taken, by a handle that has none of them.
+/// Returns the locked bytes that mean something, by a handle that has none of them.
 fn taken(file: &File) -> io::Result<TakenBytes> {
-    // Between two permits, so that only who has all the main bytes has it.
+    // A byte between two permits, which only a lock of all main bytes covers.
     let inner = Range { start: 1, len: 1 };
     let is_part_taken = |part: Part| is_taken(file, part.range(0));
     let mut taken = TakenBytes {
@@ -114,7 +114,7 @@ fn taken(file: &File) -> io::Result<TakenBytes> {
     Ok(taken)
 }
 
-/// Which of the permits from one number up to another are taken.
+/// Adds the permits from one number up to another that are taken.
 fn find_permits(file: &File, from: u32, to: u32, found: &mut Vec<u32>) -> io::Result<()> {
     let start = permits::permit(from).start;
     let len = permits::permit(to - 1).start + 1 - start;

@@ -1,4 +1,4 @@
-//! What the model says of the plans, and of plans from which something was left out.
+//! The plans in the model, and plans from which something was left out.
 
 use stateright::{Checker, Model};
 

@@ -13,10 +13,10 @@ use stateright::{Model, Property};
 
 const PROCESSES: usize = 3;
 
-/// What a process is about to do.
+/// The next step of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Next {
-    /// Takes what is free, whoever waits: what it saw of the line may be old.
+    /// Takes free permits even if others wait: its look at the queue may be old.
     Arrive,
     LineUp,
     Lead,
@@ -28,7 +28,7 @@ enum Next {
     Unlock,
     Look,
     Ring,
-    /// It was killed. The kernel has told of the close, and drops its locks now.
+    /// It was killed. The kernel has reported the close, and drops its locks now.
     DropLocks,
     Nothing,
 }
@@ -43,24 +43,25 @@ enum Action {
 struct Process {
     next: Next,
     has: u8,
-    /// Does it give back what it has because it found too few?
+    /// Whether it gives its permits back because it found too few.
     has_too_few: bool,
     rounds: u8,
-    /// Is it in the line?
+    /// Whether it is in the queue.
     waits: bool,
     leads: bool,
     hears: bool,
     rung: bool,
-    /// Will it look again when those are dead who were dying when it hung its bell or heard it?
+    /// Whether it will look again once the processes are dead that were dying when it began to watch or was
+    /// notified.
     looks_again: bool,
 }
 
-/// How many permits there are, how many each process wants, and how steps are done.
+/// The number of permits, the number that each process wants, and the order of steps.
 #[derive(Clone, Copy)]
 struct Scene {
     permits: u8,
     wants: [u8; PROCESSES],
-    /// Can they be killed?
+    /// Whether processes can be killed.
     kills: bool,
     hangs_first: bool,
     unlocks_first: bool,
@@ -68,7 +69,7 @@ struct Scene {
     dies_quietly: bool,
     looks_again_when_hung: bool,
     looks_again_when_rung: bool,
-    /// Does the kernel drop the locks of the dead? Not while another process has a copy of the
+    /// Whether the kernel drops the locks of the dead: not while another process has a copy of the
     /// descriptor.
     drops_locks: bool,
 }
@@ -91,7 +92,7 @@ impl Scene {
         }
     }
 
-    /// The same, where each may be killed at any step.
+    /// A scene in which each may be killed at any step.
     fn deadly(permits: u8, wants: [u8; PROCESSES]) -> Self {
         Self {
             kills: true,
@@ -205,7 +206,7 @@ impl Scene {
         Some(state)
     }
 
-    /// The kernel closes its files: it tells of that first, and drops the locks then.
+    /// Kills it: the kernel closes its files, reports that first, and then drops the locks.
     fn kill(&self, before: &State, who: usize) -> State {
         let mut state = *before;
         let own = &mut state[who];
@@ -276,7 +277,7 @@ const NO_MORE: &str = "never more than there are";
 const NOBODY_SLEEPS: &str = "nobody sleeps for ever";
 const NONE_IS_LOST: &str = "all are free when all have ended";
 
-/// Can it go on by itself?
+/// Whether it can go on by itself.
 fn can_go(state: &State, who: usize) -> bool {
     let process = &state[who];
     match process.next {
@@ -301,7 +302,7 @@ impl Process {
         (self.rung, self.looks_again) = (false, false);
     }
 
-    /// It has released: lines up for more, comes again, or has come often enough.
+    /// Goes on after its release: joins the queue for more, comes again, or has come often enough.
     fn leave(&mut self) -> Next {
         if std::mem::take(&mut self.has_too_few) {
             return Next::LineUp;

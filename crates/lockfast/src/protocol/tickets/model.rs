@@ -1,9 +1,9 @@
 //! Every order in which three processes can take tickets and run the plans, whatever their clocks say,
 //! with a crash or a time-out possible at each step.
 //!
-//! The model has the kernel's rule for ranges and runs the same [`Ticket`] and the same plans as
-//! `file` and `order`. Where the kernel may name any of several locks, each is tried. Each property
-//! is also checked to fail when what it rests on is left out.
+//! The model has the kernel's rule for ranges and runs the same [`Ticket`] and the same plans as `file`.
+//! Where the kernel may name any of several locks, each is tried. Each property is also checked to fail
+//! without a step that it rests on.
 
 mod explored;
 mod machine;
@@ -12,16 +12,17 @@ use stateright::{Model, Property};
 
 use super::{Call, Side, Ticket};
 use crate::protocol::layout::WRITER_TICKETS;
-use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::protocol::model::kernel::{Kernel, Stepped};
+use crate::protocol::plan::{self, Mode, Step};
 use crate::sys::{Access, Range};
 use machine::{Machine, Process};
 
 const PROCESSES: usize = 3;
 
-/// What the clocks say, in no order.
+/// The answers of the clocks, in no order.
 const HINTS: [u64; 2] = [1, 2];
 
-/// What a process does.
+/// The work of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Role {
     Reader,
@@ -36,7 +37,7 @@ enum Role {
     Barging,
     /// Locks all that there is, in one call.
     Foreign,
-    /// The same, to read.
+    /// Locks all that there is to read.
     ForeignReader,
 }
 
@@ -47,12 +48,12 @@ enum Doing {
     Asking(Mode),
     /// At that step of the quick plan.
     Trying(Mode, usize),
-    /// With the byte that was waited for, if it is locked at the moment.
+    /// In the queue, with the byte that it waited for, if that is locked at the moment.
     LiningUp(Mode, Ticket, Option<Range>),
-    /// It is the first, and at that step of the patient plan, after one attempt if so wanted.
+    /// It is the first, and at that step of the wait plan.
     First(Mode, usize),
     FirstTrying(Mode),
-    /// Has all that the plan takes, and the ticket.
+    /// Has everything of the plan, and the ticket.
     Arrived(Mode),
     Inside(Mode),
     UpgradeTaking,
@@ -68,7 +69,7 @@ enum Action {
     Crash(usize),
 }
 
-/// What is left out.
+/// The steps that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
     None,
@@ -76,7 +77,7 @@ enum Flaw {
     Barges,
     /// The number is the clock's, whichever were given before.
     TrustsTheClock,
-    /// Whoever was woken does not ask again.
+    /// A process that was woken does not ask again.
     BelievesTheWakeUp,
     /// The first one drops its ticket before it is inside.
     DropsEarly,
@@ -84,7 +85,7 @@ enum Flaw {
     IgnoresReaders,
     /// An upgrade lines up behind others.
     UpgradesInLine,
-    /// Whoever gives up leaves its ticket.
+    /// A process that gives up leaves its ticket.
     LeavesItsTicket,
 }
 
@@ -94,15 +95,8 @@ struct Scene {
     flaw: Flaw,
 }
 
-/// What came of a step of a plan.
-enum Stepped {
-    On,
-    Done,
-    Blocked,
-}
-
 impl Scene {
-    /// What a process begins with that is not on its way.
+    /// Begins the next work of a process that is not on its way.
     fn begin(&self, machine: &mut Machine, who: usize) -> Option<()> {
         let process = &mut machine.processes[who];
         match (process.doing, process.role) {
@@ -139,7 +133,7 @@ impl Scene {
                 for &step in plan::WRITE_TO_READ.steps {
                     match step {
                         Step::Lock(access, part) => machine.lock(who, access, part),
-                        Step::Unlock(part) => machine.processes[who].unlock(part),
+                        Step::Unlock(part) => machine.unlock(who, part),
                         Step::EnterRoom | Step::Shortcut(..) => unreachable!("not to go down"),
                     }
                 }
@@ -148,32 +142,6 @@ impl Scene {
             _ => machine.leave(who, Doing::Nothing),
         }
         Some(())
-    }
-
-    fn step(machine: &mut Machine, who: usize, plan: Plan, at: usize) -> Stepped {
-        let arrived = at + 1 == plan.steps.len();
-        match plan.steps[at] {
-            Step::Lock(access, part) if machine.is_free(who, access, part) => {
-                machine.lock(who, access, part);
-            }
-            Step::Lock(..) => return Stepped::Blocked,
-            Step::Unlock(part) => machine.processes[who].unlock(part),
-            Step::EnterRoom => {
-                let rooms = [Part::FirstRoom, Part::SecondRoom];
-                let open = |&part: &Part| machine.is_free(who, Access::Shared, part);
-                if let Some(room) = rooms.into_iter().find(open) {
-                    machine.lock(who, Access::Shared, room);
-                }
-            }
-            Step::Shortcut(access, part) => {
-                let rooms_are_empty = machine.is_free(who, Access::Exclusive, Part::Rooms);
-                if rooms_are_empty && machine.is_free(who, access, part) {
-                    machine.lock(who, access, part);
-                    return Stepped::Done;
-                }
-            }
-        }
-        if arrived { Stepped::Done } else { Stepped::On }
     }
 
     /// Wants a ticket now, with what its clock says.
@@ -220,14 +188,14 @@ impl Scene {
                     }
                 }
                 let plan = plan::try_plan(mode);
-                match Self::step(&mut machine, who, plan, at) {
+                match machine.step(who, plan, at) {
                     Stepped::On => machine.processes[who].doing = Doing::Trying(mode, at + 1),
                     Stepped::Done => machine.arrive(who, mode),
                     Stepped::Blocked if machine.processes[who].role == Role::Barging => {
                         return None;
                     }
                     Stepped::Blocked => {
-                        machine.processes[who].unlock(plan.undo);
+                        machine.unlock(who, plan.undo);
                         let ticket = self.wants_ticket(mode, choice)?;
                         machine.processes[who].doing = Doing::LiningUp(mode, ticket, None);
                         return Some(machine);
@@ -240,14 +208,14 @@ impl Scene {
             }
             Doing::FirstTrying(mode) => {
                 is_only_choice?;
-                match Self::step(&mut machine, who, plan::try_plan(mode), 0) {
+                match machine.step(who, plan::try_plan(mode), 0) {
                     Stepped::Done => machine.arrive(who, mode),
                     _ => machine.processes[who].doing = Doing::First(mode, 0),
                 }
             }
             Doing::First(mode, at) => {
                 is_only_choice?;
-                match Self::step(&mut machine, who, plan::wait_plan(mode), at) {
+                match machine.step(who, plan::wait_plan(mode), at) {
                     Stepped::On => machine.processes[who].doing = Doing::First(mode, at + 1),
                     Stepped::Done => machine.arrive(who, mode),
                     Stepped::Blocked => return None,
@@ -274,7 +242,7 @@ impl Scene {
             }
             Doing::Upgrading(at) => {
                 is_only_choice?;
-                match Self::step(&mut machine, who, plan::UPGRADE, at) {
+                match machine.step(who, plan::UPGRADE, at) {
                     Stepped::On => machine.processes[who].doing = Doing::Upgrading(at + 1),
                     Stepped::Done => machine.arrive(who, Mode::Write),
                     Stepped::Blocked => return None,
@@ -362,8 +330,8 @@ impl Scene {
     fn give_up(&self, mut machine: Machine, who: usize) -> Machine {
         let left = machine.processes[who].tickets.clone();
         if matches!(machine.processes[who].doing, Doing::Upgrading(_)) {
+            machine.unlock(who, plan::UPGRADE.undo);
             let process = &mut machine.processes[who];
-            process.unlock(plan::UPGRADE.undo);
             process.tickets.clear();
             // It reads on, and then leaves.
             process.role = Role::Downgrader;
@@ -462,4 +430,4 @@ const EXCLUSION: &str = "a writer is alone";
 const ATOMIC_UPGRADE: &str = "nobody writes between upgradable reading and the upgrade";
 const NO_OVERTAKING: &str = "nobody gets in before one that had a ticket when it began";
 const NO_DEADLOCK: &str = "somebody can go on";
-const NOTHING_LEFT: &str = "whoever is gone has left nothing locked";
+const NOTHING_LEFT: &str = "a process that is gone has left nothing locked";

@@ -31,7 +31,7 @@ impl Side {
         }
     }
 
-    /// How a ticket of that side is locked.
+    /// The access by which a ticket of that side is locked.
     pub(super) fn taking(self) -> Access {
         match self {
             Self::Readers => Access::Shared,
@@ -48,7 +48,7 @@ impl Side {
     }
 }
 
-/// How the ticket of an upgrade is taken.
+/// The call that takes the ticket of an upgrade.
 pub(crate) fn upgrade() -> Call {
     Call::Try(Access::Exclusive, bytes(Side::Writers, 0, 1))
 }

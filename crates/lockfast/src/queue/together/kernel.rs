@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::protocol::model::{BYTES, MAIN, UPGRADE, bytes};
+use crate::protocol::model::kernel::{Kernel as _, Locks, MAIN, Stepped, UPGRADE};
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::Access;
 
@@ -15,7 +15,7 @@ const OTHER: usize = 1;
 /// Which bytes each has locked.
 #[derive(Debug, Default, Hash)]
 pub(super) struct Kernel {
-    locks: [[Option<Access>; BYTES]; 2],
+    locks: [Locks; 2],
 }
 
 /// How far a run of a plan has come.
@@ -48,39 +48,18 @@ impl Run {
 impl Kernel {
     /// Makes the next call of the plan.
     pub(super) fn call(&mut self, who: usize, plan: Plan, run: Run) -> Called {
-        match plan.steps[run.at] {
-            Step::Lock(access, part) if self.is_free(who, access, part) => {
-                self.lock(who, access, part);
-            }
-            Step::Lock(..) if run.waits => return Called::Blocked,
-            Step::Lock(..) => {
+        match self.step(who, plan, run.at) {
+            Stepped::On => Called::Next(Run {
+                at: run.at + 1,
+                ..run
+            }),
+            Stepped::Done => Called::Done,
+            Stepped::Blocked if run.waits => Called::Blocked,
+            Stepped::Blocked => {
                 self.undo(who, plan, run);
-                return Called::Failed;
-            }
-            Step::Unlock(part) => self.unlock(who, part),
-            Step::EnterRoom => {
-                let rooms = [Part::FirstRoom, Part::SecondRoom];
-                let open = |&part: &Part| self.is_free(who, Access::Shared, part);
-                if let Some(room) = rooms.into_iter().find(open) {
-                    self.lock(who, Access::Shared, room);
-                }
-            }
-            Step::Shortcut(access, part) => {
-                if self.is_free(who, Access::Exclusive, Part::Rooms)
-                    && self.is_free(who, access, part)
-                {
-                    self.lock(who, access, part);
-                    return Called::Done;
-                }
+                Called::Failed
             }
         }
-        if run.at + 1 == plan.steps.len() {
-            return Called::Done;
-        }
-        Called::Next(Run {
-            at: run.at + 1,
-            ..run
-        })
     }
 
     /// Whether the next call of the plan would not block.
@@ -95,12 +74,6 @@ impl Kernel {
     pub(super) fn undo(&mut self, who: usize, plan: Plan, run: Run) {
         if run.at > 0 {
             self.unlock(who, plan.undo);
-        }
-    }
-
-    pub(super) fn unlock(&mut self, who: usize, part: Part) {
-        for &byte in bytes(part) {
-            self.locks[who][byte] = None;
         }
     }
 
@@ -125,25 +98,19 @@ impl Kernel {
     pub(super) fn has_nothing(&self) -> bool {
         self.locks[HANDLE].iter().all(Option::is_none)
     }
+}
 
-    fn lock(&mut self, who: usize, access: Access, part: Part) {
-        for &byte in bytes(part) {
-            self.locks[who][byte] = Some(access);
-        }
+impl crate::protocol::model::kernel::Kernel for Kernel {
+    fn processes(&self) -> usize {
+        self.locks.len()
     }
 
-    fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
-        let conflicts = |lock: Option<Access>| match lock {
-            None => false,
-            Some(Access::Shared) => access == Access::Exclusive,
-            Some(Access::Exclusive) => true,
-        };
-        let mut others = (0..self.locks.len()).filter(|&other| other != who);
-        !others.any(|other| {
-            bytes(part)
-                .iter()
-                .any(|&byte| conflicts(self.locks[other][byte]))
-        })
+    fn locks(&self, who: usize) -> &Locks {
+        &self.locks[who]
+    }
+
+    fn locks_mut(&mut self, who: usize) -> &mut Locks {
+        &mut self.locks[who]
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
+use crate::protocol::model::kernel::Kernel as _;
 use crate::protocol::plan::{self, Mode, Part, Plan};
 use crate::queue::line::Ticket;
 use crate::queue::{Enqueued, Entry, Queue, QueuedWaiter, Turn};

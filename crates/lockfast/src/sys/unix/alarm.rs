@@ -1,11 +1,10 @@
-//! Making the blocked kernel call of one thread come back.
+//! Ends the blocked kernel call of one thread.
 //!
-//! A blocked lock call ends early only by a signal. On Linux each wait that needs it owns a kernel
-//! timer that signals its own thread, first at the deadline and then every millisecond until the
-//! wait is over, because a signal that comes just before the call blocks would be lost. The signal
-//! is a real-time signal for which the program has no handler; it is let through for the thread
-//! only while the wait lasts. Another thread ends the wait by setting the same timer to "now". No
-//! thread serves the deadlines, and nothing is left when the wait is over.
+//! Only a signal ends a blocked lock call early. So each wait that needs it owns a kernel timer that signals
+//! the waiting thread, first at the deadline and then every millisecond until the wait is over: a signal that
+//! comes just before the call blocks is lost. It is a real-time signal for which the program has no handler,
+//! and the thread unmasks it only while the wait lasts. Another thread ends the wait by setting the same timer
+//! to "now". No thread serves the deadlines, and nothing is left when the wait is over.
 
 use std::io;
 use std::marker::PhantomData;
@@ -28,7 +27,7 @@ pub(crate) struct Alarm {
     mask: Unmasked,
 }
 
-/// An alarm that another thread, or a signal's handler, can ring while it exists.
+/// A handle of an alarm, by which another thread or a signal handler can ring it while it exists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlarmId(libc::timer_t);
 
@@ -38,7 +37,7 @@ struct Timer(libc::timer_t);
 // SAFETY: a timer's id may be used by every thread of the process.
 unsafe impl Sync for Timer {}
 
-/// The signal is let through for this thread; the mask belongs to it, so this can't be sent.
+/// Keeps the signal unmasked for this thread. The mask belongs to the thread, so this can't be sent to another.
 #[derive(Debug)]
 struct Unmasked {
     signal: libc::c_int,
@@ -50,7 +49,7 @@ struct Unmasked {
 unsafe impl Sync for Unmasked {}
 
 impl Alarm {
-    /// Ends blocked calls of this thread from that instant on; without one, when told to.
+    /// Ends blocked calls of this thread from the instant on; without one, when it is rung.
     ///
     /// # Errors
     ///
@@ -73,31 +72,31 @@ impl Alarm {
         Ok(alarm)
     }
 
-    /// Is its signal still ours? The program may have taken it since it was made.
+    /// Whether its signal is still the library's. The program may have taken the signal meanwhile.
     pub(crate) fn still_works(&self) -> bool {
         handler_of(self.mask.signal).is_ok_and(|handler| handler == ours())
     }
 
-    /// Ends the blocked call of the thread now; any thread may say so.
+    /// Ends the blocked call of its thread now. May be called by any thread.
     pub(crate) fn ring(&self) {
         debug_assert!(self.mask.signal > 0);
         // The timer exists, and "now" is a time that can be set: it can't fail.
         let _ = start(self.timer.0, Duration::ZERO, AGAIN);
     }
 
-    /// What others ring it by.
+    /// Returns its handle.
     pub(crate) fn id(&self) -> AlarmId {
         AlarmId(self.timer.0)
     }
 }
 
 impl AlarmId {
-    /// As a number, which can be kept in an atomic.
+    /// Returns it as a number, which can be kept in an atomic.
     pub(crate) fn to_number(self) -> usize {
         self.0.expose_provenance()
     }
 
-    /// That of a number.
+    /// Returns the handle of the number.
     pub(crate) fn from_number(number: usize) -> Self {
         Self(ptr::with_exposed_provenance_mut(number))
     }
@@ -132,7 +131,7 @@ impl Timer {
     }
 }
 
-/// Rings in that time and then at each interval.
+/// Starts the timer: it signals after `first`, and then at each interval.
 fn start(timer: libc::timer_t, first: Duration, interval: Duration) -> io::Result<()> {
     let spec = libc::itimerspec {
         // Zero would stop the timer.
@@ -204,13 +203,13 @@ fn change_mask(
     }
 }
 
-/// Chooses the signal, which threads of our own that mask all of them can't do well.
+/// Chooses the signal. The library's own threads mask all signals, so they can't choose well.
 pub(crate) fn prepare() {
-    // Should there be none, the wait finds that too.
+    // If there is none, the wait will report it.
     let _ = signal();
 }
 
-/// Which signals this thread has masked.
+/// Returns the signals that this thread has masked.
 fn mask() -> io::Result<libc::sigset_t> {
     let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: asks only, and the set lives longer than the call.
@@ -230,20 +229,20 @@ fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
     unsafe { libc::sigismember(set, signal) == 1 }
 }
 
-/// The signal that is ours, chosen again if the program has taken it since.
+/// Returns the library's signal, and chooses another one if the program has taken it meanwhile.
 fn signal() -> io::Result<libc::c_int> {
     static CHOSEN: AtomicI32 = AtomicI32::new(0);
     let chosen = CHOSEN.load(Ordering::Relaxed);
     if chosen != 0 && handler_of(chosen)? == ours() {
         return Ok(chosen);
     }
-    // One that the thread has masked may be one that the program reads (`sigwait`, `signalfd`). But a
-    // thread that has all of them masked reads none.
+    // The program may read a signal that the thread has masked (`sigwait`, `signalfd`), so unmasked ones
+    // come first. But a thread that has all of them masked reads none.
     let masked = mask()?;
     let all = || (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
     let unread = all().filter(|&signal| !is_in(&masked, signal));
     for signal in unread.chain(all()) {
-        // Some can't be had under emulators.
+        // Emulators refuse some of them.
         if has_timers(signal) && matches!(claim(signal), Ok(true)) {
             CHOSEN.store(signal, Ordering::Relaxed);
             return Ok(signal);
@@ -254,7 +253,7 @@ fn signal() -> io::Result<libc::c_int> {
     ))
 }
 
-/// Can a timer send it? Where the system has none left, that is no fault of the signal's.
+/// Whether a timer can send the signal. If the system has no timers left, the signal is not at fault.
 fn has_timers(signal: libc::c_int) -> bool {
     match Timer::new(signal) {
         Ok(_) => true,
@@ -262,7 +261,7 @@ fn has_timers(signal: libc::c_int) -> bool {
     }
 }
 
-/// Installs the handler where none is; `false` where the program has one.
+/// Installs the handler if there is none. Returns `false` if the program has one.
 fn claim(signal: libc::c_int) -> io::Result<bool> {
     let before = handler_of(signal)?;
     if before == ours() {
@@ -302,5 +301,5 @@ fn ours() -> libc::sighandler_t {
     interrupt as extern "C" fn(libc::c_int) as libc::sighandler_t
 }
 
-/// That it runs is all: the blocked call comes back with EINTR.
+/// Does nothing. Because it runs, the blocked call returns EINTR.
 extern "C" fn interrupt(_signal: libc::c_int) {}

@@ -1,10 +1,9 @@
-//! Numbers of descriptors: which ones the library takes, and whether one still means its file.
+//! Numbers of descriptors: the ones that the library takes, and whether one still means its file.
 //!
 //! A program may close or replace every descriptor that it finds (a daemon does), also those of the
-//! library. A regular file is told from its successor by device and inode. A descriptor without a file
-//! of its own (inotify, eventfd) shares both with all of its kind, so it gets a mark: a signal number
-//! that the kernel keeps with the open file description, and that means nothing as long as nobody asks
-//! for signals.
+//! library. Device and inode tell a regular file from its successor. A descriptor without a file of its own
+//! (inotify, eventfd) shares both with all others of its kind, so it gets a mark: a signal number that the
+//! kernel keeps with the open file description, and that means nothing as long as nobody asks for signals.
 
 use std::fs::File;
 use std::io;
@@ -12,8 +11,8 @@ use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 
 use super::check;
 
-/// The lowest number that the library uses: those below are the standard streams, even where they are
-/// closed at the moment.
+/// The lowest number that the library uses. The numbers below are the standard streams, even where these
+/// are closed at the moment.
 const LOWEST: RawFd = 3;
 
 /// Moves the file away from the numbers of the standard streams.
@@ -43,7 +42,7 @@ pub(super) fn mark(file: &File) -> bool {
     control(file.as_raw_fd(), F_SETSIG, MARK) == 0 && is_marked(file)
 }
 
-/// Whether [`mark`] has marked it.
+/// Whether [`mark`] has marked the description.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn is_marked(file: &File) -> bool {
     control(file.as_raw_fd(), F_GETSIG, 0) == MARK
@@ -60,7 +59,7 @@ fn control(fd: RawFd, command: libc::c_int, argument: libc::c_int) -> libc::c_in
     unsafe { libc::fcntl(fd, command, argument) }
 }
 
-/// A signal that no program chooses for this.
+/// A signal number that no program chooses for this.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MARK: libc::c_int = libc::SIGURG;
 

@@ -1,4 +1,4 @@
-//! Opening lock files, and telling which file it is.
+//! Opens lock files, and identifies them.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -6,13 +6,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::descriptor::{self, above_standard};
+use super::descriptor::above_standard;
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
-/// A file has permissions that are given as a mode.
+/// Whether a file has permissions that are given as a mode.
 pub(crate) const HAS_MODES: bool = true;
 
-/// What stands at the path; the link itself, unless it is to be followed.
+/// Returns the status of the file at the path; of the link itself, unless it is followed.
 pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
     let metadata = if follow {
         fs::metadata(path)?
@@ -22,16 +22,16 @@ pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
     Ok(status_of(&metadata))
 }
 
-/// What is behind the descriptor.
+/// Returns the status of the file behind the descriptor.
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 pub(crate) fn status(file: &File) -> io::Result<Status> {
     file.metadata().map(|metadata| status_of(&metadata))
 }
 
-/// What is behind the descriptor.
+/// Returns the status of the file behind the descriptor.
 ///
-/// By the system call of its own: the C library asks by `newfstatat`, which is a fifth slower, and
-/// this is on the path of every acquire.
+/// Calls `fstat` itself: the C library calls `newfstatat`, which is a fifth slower, and this is on the path
+/// of every acquire.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn status(file: &File) -> io::Result<Status> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
@@ -66,9 +66,9 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 
 /// Opens a file that exists, never truncating, blocking or becoming its terminal.
 ///
-/// A program may have a lease on it; a file server has, for its clients. The kernel takes the lease away
-/// when somebody wants to open the file, after `/proc/sys/fs/lease-break-time` at the latest; meanwhile
-/// this open is refused ([`is_leased`]).
+/// A program may have a lease on the file, as file servers do for their clients. When somebody opens the file,
+/// the kernel takes the lease away, after `/proc/sys/fs/lease-break-time` at the latest. Until then this open
+/// is refused ([`is_leased`]).
 pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Result<File> {
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
     OpenOptions::new()
@@ -89,7 +89,7 @@ pub(crate) fn is_table_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// How many descriptors the process may have.
+/// Returns the number of descriptors that the process may have.
 pub(crate) fn descriptor_limit() -> usize {
     let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: the call writes the structure, which lives longer.
@@ -103,9 +103,9 @@ pub(crate) fn descriptor_limit() -> usize {
 
 /// Creates a file that does not exist yet.
 ///
-/// With a mode the file has exactly that mode from the moment it can be seen, whatever the umask:
-/// it is made without a name and then linked. Where the file system can't, it is created by its
-/// name and corrected at once.
+/// With a mode, the file has exactly that mode from the moment it can be seen, whatever the umask: it is
+/// created without a name and then linked. Where the file system can't do that, the file is created by its
+/// name and its mode is set at once.
 pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(mode) = mode {
@@ -133,7 +133,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Can the error of an open for writing mean that the file can still be opened for reading?
+/// Whether a file may be opened for reading after an open for writing failed with this error.
 pub(crate) fn may_be_readable(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -141,9 +141,9 @@ pub(crate) fn may_be_readable(error: &io::Error) -> bool {
     )
 }
 
-/// Was the open refused because the last part of the path is a symbolic link?
+/// Whether the open was refused because the last part of the path is a symbolic link.
 pub(crate) fn refused_link(error: &io::Error) -> bool {
-    // FreeBSD says EMLINK, NetBSD EFTYPE, everybody else ELOOP.
+    // FreeBSD answers EMLINK, NetBSD EFTYPE, all others ELOOP.
     match error.raw_os_error() {
         Some(libc::ELOOP) => true,
         #[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
@@ -154,10 +154,10 @@ pub(crate) fn refused_link(error: &io::Error) -> bool {
     }
 }
 
-/// A path to an open file, where the system knows one.
+/// Returns a path to an open file, where the system knows one.
 pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    return fs::read_link(descriptor::path(file)).ok();
+    return fs::read_link(super::descriptor::path(file)).ok();
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
         let _ = file;
@@ -165,7 +165,7 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     }
 }
 
-/// Reads what is there, up to the end of the file or of the buffer.
+/// Reads up to the end of the file or of the buffer.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
@@ -179,20 +179,20 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<
     Ok(length)
 }
 
-/// Could the first byte not be read, because somebody holds the lock?
+/// Whether the first byte could not be read because somebody holds the lock.
 pub(crate) fn is_first_hidden(_error: &io::Error) -> bool {
     false
 }
 
-/// Writes all of it.
+/// Writes all bytes.
 pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> {
     file.write_all_at(bytes, start)
 }
 
-/// The file, opened once more, if it can be opened for writing.
+/// Opens the file once more, if it can be opened for writing.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn opened_again(file: &File) -> Option<File> {
-    let path = descriptor::path(file);
+    let path = super::descriptor::path(file);
     let opened = OpenOptions::new().read(true).write(true).open(path);
     opened.and_then(above_standard).ok()
 }
@@ -202,7 +202,7 @@ pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
 }
 
-/// The number of its descriptor, which no other open file of the process has.
+/// Returns the number of the descriptor, which no other open file of the process has.
 pub(crate) fn number(file: &File) -> u32 {
     u32::try_from(file.as_raw_fd()).expect("an open descriptor is not negative")
 }
@@ -256,7 +256,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         .custom_flags(libc::O_TMPFILE)
         .open(directory)?;
     set_mode(&file, mode)?;
-    let from = CString::new(descriptor::path(&file))?;
+    let from = CString::new(super::descriptor::path(&file))?;
     let to = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: both are strings that end in NUL and outlive the call.
     let answer = unsafe {
@@ -272,8 +272,8 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
     Ok(opened_by_name(path, &file).unwrap_or(file))
 }
 
-/// The file that was just linked there, opened by its name: of a descriptor that was opened without one
-/// the kernel tells `#INODE (deleted)` for good.
+/// Opens the file that was just linked, by its name. For a descriptor that was opened without a name, the
+/// kernel shows `#INODE (deleted)` as its path for good.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn opened_by_name(path: &Path, linked: &File) -> Option<File> {
     let named = open_existing(path, false, true).ok()?;

@@ -4,28 +4,20 @@ use std::fs::File;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsRawFd;
 
-use super::lock::HAS_RANGES;
 use crate::sys::FsTraits;
-
-/// A file system of which nothing is known.
-const UNKNOWN: FsTraits = FsTraits {
-    is_remote: false,
-    has_ranges: HAS_RANGES,
-    has_one_lock_table: !cfg!(any(target_os = "linux", target_os = "android")),
-    rename_updates_ctime: false,
-    supports_watch: false,
-    signals_end_waits: true,
-    is_process: false,
-};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn traits(file: &File) -> FsTraits {
-    magic_number(file).map_or(UNKNOWN, by_magic_number)
+    by_magic_number(magic_number(file).unwrap_or(0))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn traits(_file: &File) -> FsTraits {
-    UNKNOWN
+    FsTraits {
+        has_ranges: super::lock::HAS_RANGES,
+        has_one_lock_table: true,
+        ..FsTraits::default()
+    }
 }
 
 /// The facts by the number of the file system (statfs(2) has the numbers).
@@ -49,6 +41,10 @@ fn by_magic_number(magic: u32) -> FsTraits {
     const F2FS: u32 = 0xf2f5_2010;
     const TMPFS: u32 = 0x0102_1994;
     const OVERLAY: u32 = 0x794c_7630;
+    let other = FsTraits {
+        has_ranges: true,
+        ..FsTraits::default()
+    };
     match magic {
         // A server releases only what was locked together, and converts nothing in place. Its client turns
         // a `flock` into a record lock, and waits for the server's answer until the thread is killed.
@@ -56,33 +52,33 @@ fn by_magic_number(magic: u32) -> FsTraits {
             is_remote: true,
             has_ranges: false,
             has_one_lock_table: true,
-            signals_end_waits: false,
-            ..UNKNOWN
+            ignores_signals: true,
+            ..other
         },
         // The client turns a `flock` into a record lock of the whole file.
         NFS => FsTraits {
             is_remote: true,
             has_one_lock_table: true,
-            ..UNKNOWN
+            ..other
         },
         NINE_P | CEPH | LUSTRE | AFS | GFS2 | OCFS2 | GPFS => FsTraits {
             is_remote: true,
-            ..UNKNOWN
+            ..other
         },
         // sshfs, or a file system of this machine.
         FUSE => FsTraits {
             is_remote: true,
             is_process: true,
-            ..UNKNOWN
+            ..other
         },
         // This machine alone keeps their files, so a watch sees everybody. An overlay reports the times of
         // the file system below, which must be one of the others: it demands more than most have.
         EXT | XFS | BTRFS | F2FS | TMPFS | OVERLAY => FsTraits {
             rename_updates_ctime: true,
             supports_watch: true,
-            ..UNKNOWN
+            ..other
         },
-        _ => UNKNOWN,
+        _ => other,
     }
 }
 
@@ -115,9 +111,9 @@ mod tests {
         let (smb, nfs, tmpfs) = (0xfe53_4d42, 0x6969, 0x0102_1994);
         let [smb, nfs, tmpfs, other] = [smb, nfs, tmpfs, 7].map(by_magic_number);
         assert!(smb.is_remote && smb.has_one_lock_table);
-        assert!(!smb.has_ranges && !smb.signals_end_waits);
+        assert!(!smb.has_ranges && smb.ignores_signals);
         assert!(nfs.is_remote && nfs.has_one_lock_table && nfs.has_ranges);
         assert!(tmpfs.rename_updates_ctime && tmpfs.supports_watch && !tmpfs.is_remote);
-        assert_eq!(other, UNKNOWN);
+        assert!(other.has_ranges && !other.is_remote && !other.supports_watch);
     }
 }

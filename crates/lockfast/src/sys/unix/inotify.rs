@@ -22,9 +22,9 @@ pub(super) const CHANGED: u32 = libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc
 #[derive(Debug)]
 pub(super) struct Inotify(PrivateFile);
 
-/// The watch of a file. It is the same for all descriptions of the file.
+/// The number of a file's watch. It is the same for all descriptions of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Watch(libc::c_int);
+pub(crate) struct WatchDescriptor(libc::c_int);
 
 impl Inotify {
     /// Opens a descriptor without watches.
@@ -45,15 +45,15 @@ impl Inotify {
     /// # Errors
     ///
     /// When the user's limit of watches is reached, or without `/proc`.
-    pub(super) fn add(&self, file: &File, mask: u32) -> io::Result<Watch> {
+    pub(super) fn add(&self, file: &File, mask: u32) -> io::Result<WatchDescriptor> {
         let path = CString::new(descriptor::path(file))?;
         // SAFETY: the path is a string that ends in NUL, and outlives the call.
         check(unsafe { libc::inotify_add_watch(self.0.as_raw_fd(), path.as_ptr(), mask) })
-            .map(Watch)
+            .map(WatchDescriptor)
     }
 
     /// Ends a watch. The kernel has ended it already if its file is gone, so errors do not matter.
-    pub(super) fn remove(&self, Watch(watch): Watch) {
+    pub(super) fn remove(&self, WatchDescriptor(watch): WatchDescriptor) {
         #[cfg(target_os = "android")]
         let watch = watch.unsigned_abs();
         // SAFETY: takes two numbers.
@@ -62,7 +62,10 @@ impl Inotify {
 
     /// Calls the function for each event that was reported, with its mask, and returns whether there was
     /// one. An event without a watch may be of any file: the kernel had too many to keep.
-    pub(super) fn drain(&self, mut each: impl FnMut(Option<Watch>, u32)) -> io::Result<bool> {
+    pub(super) fn drain(
+        &self,
+        mut each: impl FnMut(Option<WatchDescriptor>, u32),
+    ) -> io::Result<bool> {
         // Four numbers of 32 bits (watch, mask, two more), and no name, as no directory is watched.
         const SIZE: usize = 16;
         let mut buffer = [0; 64 * SIZE];
@@ -74,7 +77,7 @@ impl Inotify {
             let bytes = |at| event[at..at + 4].try_into().expect("four bytes");
             let watch = libc::c_int::from_ne_bytes(bytes(0));
             each(
-                (watch >= 0).then_some(Watch(watch)),
+                (watch >= 0).then_some(WatchDescriptor(watch)),
                 u32::from_ne_bytes(bytes(4)),
             );
         }

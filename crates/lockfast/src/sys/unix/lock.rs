@@ -1,4 +1,4 @@
-//! The kernel's locks: one attempt, one wait, one release, one question.
+//! Kernel locks: attempt, wait, release, and the question for the lock in the way.
 
 use std::fs::File;
 use std::io;
@@ -7,17 +7,17 @@ use std::os::fd::AsRawFd;
 use super::check;
 use crate::sys::{Access, Blocker, Range, Target, Waited};
 
-/// Are there locks of bytes that belong to the open file description?
+/// Whether there are locks of bytes that belong to the open file description.
 pub(crate) const HAS_RANGES: bool = cfg!(any(
     target_os = "linux",
     target_os = "android",
     target_vendor = "apple"
 ));
 
-/// Does the kernel tell which lock is in the way?
+/// Whether the kernel reports the lock in the way.
 pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
 
-/// Tries once; `false` when somebody else holds it.
+/// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut refusals = 0;
     loop {
@@ -28,7 +28,7 @@ pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Resul
         match answer {
             Ok(()) => return Ok(true),
             Err(error) if may_mean_refused(&error) && refusals < REFUSALS => {
-                // A lock that is in the way tells the two apart; it may be gone meanwhile.
+                // Only if it means "held" is there a lock in the way, unless that has gone meanwhile.
                 if is_in_the_way(file, access, target) {
                     return Ok(false);
                 }
@@ -54,7 +54,7 @@ pub(crate) fn wait(file: &File, access: Access, target: Target) -> io::Result<Wa
     }
 }
 
-/// Releases whatever the description holds there.
+/// Releases all locks of the description on the target.
 pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     loop {
         let answer = match target {
@@ -68,17 +68,17 @@ pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     }
 }
 
-/// Which lock of bytes stands in the way, if the kernel tells.
+/// Returns the lock of bytes in the way, if the kernel reports it.
 pub(crate) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
     find(file, access, range).ok().flatten()
 }
 
-/// The same, and why the kernel doesn't tell.
+/// Returns the lock of bytes in the way, or the kernel's error.
 pub(crate) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
     record::find(file, access, range)
 }
 
-/// Is this what a file system or a kernel without such locks answers to a lock call?
+/// Whether a file system or a kernel without such locks answers a lock call with this error.
 pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     match error.raw_os_error() {
         // EINVAL: a kernel without open-file-description locks, or a file that can't be locked.
@@ -88,7 +88,7 @@ pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     }
 }
 
-/// Advice on an error for which the standard library has no kind, or only a later one has.
+/// Returns advice on an error for which the standard library has no kind, or only a later version has.
 pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error()? {
         libc::EMFILE => Some("the process has too many open files: raise its limit (ulimit -n)"),
@@ -99,15 +99,16 @@ pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// EACCES is what some say of a lock that is held, and what others say of a user who may not lock.
+/// Whether the error is EACCES. Some systems mean by it that the lock is held, and others that the user may
+/// not lock.
 fn may_mean_refused(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EACCES)
 }
 
-/// How often a lock is refused by nobody until it is an error.
+/// The number of refusals without a lock in the way that count as an error.
 const REFUSALS: u32 = 3;
 
-/// The kernel names no holder of a `flock`.
+/// Whether a lock is in the way. The kernel reports none for `flock`, so there it counts as held.
 fn is_in_the_way(file: &File, access: Access, target: Target) -> bool {
     match target {
         Target::Bytes(range) => !matches!(find(file, access, range), Ok(None)),
@@ -140,7 +141,7 @@ fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 mod record;
 
-/// Elsewhere there are none (`HAS_RANGES`).
+/// Other systems have no record locks of open file descriptions (`HAS_RANGES`).
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 mod record {
     use std::fs::File;

@@ -19,7 +19,7 @@ pub(crate) mod notifier;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod watch;
 
-// Elsewhere nothing of the kind is used, and a wait polls (see `wait`).
+// Other systems have no such calls, or they are not used yet: a wait polls (see `wait`).
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "../unsupported/alarm.rs"]
 pub(crate) mod alarm;
@@ -32,7 +32,7 @@ pub(crate) mod watch;
 
 use std::io;
 
-/// A length of time as the kernel takes it; never more than it can count on any processor, 68 years.
+/// Converts a duration for the kernel. It is cut to 68 years, which the kernel can count on every processor.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn timespec(time: std::time::Duration) -> libc::timespec {
     // SAFETY: the structure is made of integers, for which zeros are a value.
@@ -54,7 +54,7 @@ fn unsupported() -> io::Error {
     io::ErrorKind::Unsupported.into()
 }
 
-/// The result of a system call that answers -1 and sets `errno` on failure.
+/// Converts the answer of a system call that answers -1 and sets `errno` on failure.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 {
         Err(io::Error::last_os_error())

@@ -1,4 +1,4 @@
-//! Notice that somebody closed a file.
+//! Wakes a thread when a file is closed.
 //!
 //! The kernel has no "wait for any of these locks". But a process that dies closes its files, a process
 //! that lives can open and close a file to say that it released something, and an inotify watch sees both.
@@ -11,14 +11,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Instant;
 
 use super::descriptor;
-use super::inotify::{self, CHANGED, CLOSED, Inotify, Watch};
+use super::inotify::{self, CHANGED, CLOSED, Inotify, WatchDescriptor};
 use crate::sys::{Notified, Range};
 
 /// Wakes a thread when something happens to a file; one file at a time.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     inotify: Inotify,
-    watch: Option<Watch>,
+    watch: Option<WatchDescriptor>,
 }
 
 impl Notifier {

@@ -1,4 +1,4 @@
-//! Putting a thread to sleep until another thread of the process grants it something.
+//! Puts a thread to sleep until another thread of the process grants it something.
 
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),
@@ -12,7 +12,7 @@ pub(crate) use futex::Parker;
 )))]
 pub(crate) use condition::Parker;
 
-/// By the kernel's own call, which, unlike a condition variable, tells when a signal came.
+/// Sleeps by the kernel's own call. Unlike a condition variable, it reports that a signal came.
 #[cfg(all(
     any(target_os = "linux", target_os = "android"),
     target_pointer_width = "64"
@@ -28,14 +28,17 @@ mod futex {
     const WAITING: u32 = 0;
     const GRANTED: u32 = 1;
 
-    /// One thread's sleep.
+    /// The sleep of one thread.
+    ///
+    /// `state` is `WAITING` until [`grant`](Self::grant), then `GRANTED` until [`reset`](Self::reset). The
+    /// kernel puts the thread to sleep only while it is `WAITING`, so no grant is missed.
     #[derive(Debug, Default)]
     pub(crate) struct Parker {
         state: AtomicU32,
     }
 
     impl Parker {
-        /// Sleeps until granted, until the instant, or until a signal; may return `Granted` again.
+        /// Sleeps until granted, until the instant, or until a signal. Once granted, it returns at once.
         pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
             while self.state.load(Ordering::Acquire) == WAITING {
                 let mut timeout = None;
@@ -67,17 +70,17 @@ mod futex {
             Parked::Granted
         }
 
-        /// Was it granted?
+        /// Whether it was granted.
         pub(crate) fn is_granted(&self) -> bool {
             self.state.load(Ordering::Acquire) == GRANTED
         }
 
-        /// As if it had not been granted.
+        /// Takes the grant back.
         pub(crate) fn reset(&self) {
             self.state.store(WAITING, Ordering::Relaxed);
         }
 
-        /// Wakes the thread.
+        /// Grants it, and wakes the thread.
         pub(crate) fn grant(&self) {
             self.state.store(GRANTED, Ordering::Release);
             // SAFETY: the word lives longer than the call.
@@ -93,7 +96,7 @@ mod futex {
     }
 }
 
-/// By a condition variable. It does not tell of signals, so it says so at least ten times a second.
+/// Sleeps on a condition variable. It does not report signals, so ten times a second one is assumed.
 #[cfg(not(all(
     any(target_os = "linux", target_os = "android"),
     target_pointer_width = "64"
@@ -106,7 +109,7 @@ mod condition {
 
     const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-    /// One thread's sleep.
+    /// The sleep of one thread.
     #[derive(Debug, Default)]
     pub(crate) struct Parker {
         granted: Mutex<bool>,
@@ -130,17 +133,17 @@ mod condition {
             }
         }
 
-        /// Was it granted?
+        /// Whether it was granted.
         pub(crate) fn is_granted(&self) -> bool {
             *mutex::lock(&self.granted)
         }
 
-        /// As if it had not been granted.
+        /// Takes the grant back.
         pub(crate) fn reset(&self) {
             *mutex::lock(&self.granted) = false;
         }
 
-        /// Wakes the thread.
+        /// Grants it, and wakes the thread.
         pub(crate) fn grant(&self) {
             *mutex::lock(&self.granted) = true;
             self.changed.notify_one();

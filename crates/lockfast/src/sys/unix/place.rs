@@ -1,4 +1,4 @@
-//! Directories of named locks: where they are, whose they are, and what others may do there.
+//! Directories of named locks: their places, their owners, and the rights of other users.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file;
 use crate::sys::{Home, Others, Ownership, Places};
 
-/// What is wrong with a directory, and what to do about it.
+/// Messages about a directory that can't be trusted, with the remedy.
 pub(crate) mod fault {
     pub(crate) const OF_ANOTHER_USER: &str = "it belongs to another user, and is meant for this \
         one: have root remove it, or open the lock by a path";
@@ -33,8 +33,8 @@ pub(crate) const OWN_MODE: u32 = if cfg!(any(target_os = "linux", target_os = "a
     0o600
 };
 
-/// Places that depend on no session and no variable.
-#[allow(clippy::unnecessary_wraps, reason = "other systems may not tell")]
+/// Returns the user's places. They depend on no session and no variable.
+#[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
 pub(crate) fn of_user() -> io::Result<Home> {
     Ok(Home::Possible(Places {
         locks: MACHINE[0].into(),
@@ -56,7 +56,7 @@ pub(crate) fn is_private(path: &Path) -> bool {
     }
 }
 
-/// Whether what is mounted there last is a directory that systemd makes for one service.
+/// Whether the last mount at the path is a directory that systemd makes for one service.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_made_by_systemd(mounts: &str, path: &Path) -> bool {
     let root_of = |line: &str| {
@@ -71,13 +71,13 @@ fn is_made_by_systemd(mounts: &str, path: &Path) -> bool {
         .unwrap_or(false)
 }
 
-/// Where Linux has the locks of the whole machine.
-#[allow(clippy::unnecessary_wraps, reason = "other systems may not tell")]
+/// Returns the places for locks of the whole machine.
+#[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
 pub(crate) fn of_machine() -> io::Result<Vec<PathBuf>> {
     Ok(MACHINE.map(PathBuf::from).to_vec())
 }
 
-/// Whose that is which stands at the path; no link is followed.
+/// Returns the owner of the file at the path and the rights of others. No link is followed.
 pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
     let metadata = fs::symlink_metadata(path)?;
     Ok(Ownership {
@@ -88,9 +88,9 @@ pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
     })
 }
 
-/// Whether somebody else may have put a file of that owner there for this user to find: the directory
-/// has a sticky bit, so it is shared by users who do not trust each other, and the file belongs neither
-/// to this user nor to the directory's owner. It is the rule of `fs.protected_regular`.
+/// Whether another user may have put a file of this owner into the directory for the user to find: the
+/// directory has a sticky bit, so users who do not trust each other share it, and the file belongs neither
+/// to this user nor to the owner of the directory. It is the rule of `fs.protected_regular`.
 pub(crate) fn may_be_planted(owner: u32, directory: &Path) -> io::Result<bool> {
     if owner == user() {
         return Ok(false);
@@ -99,13 +99,13 @@ pub(crate) fn may_be_planted(owner: u32, directory: &Path) -> io::Result<bool> {
     Ok(directory.mode() & STICKY != 0 && owner != directory.uid())
 }
 
-/// Creates a directory that nobody but the user can enter. What stands there already, be it a link,
+/// Creates a directory that nobody but the user can enter. If the path exists already, even as a link, that
 /// is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Any name without a slash is one of a file.
+/// Returns the file name of a lock. Any name without a slash is a file name.
 pub(crate) fn file_name(name: &str) -> String {
     name.to_owned()
 }
@@ -115,7 +115,7 @@ const MACHINE: [&str; 2] = ["/run/lock", "/var/lock"];
 const ROOT: u32 = 0;
 const STICKY: u32 = 0o1000;
 
-/// The user whose files this process creates.
+/// Returns the user who owns the files that this process creates.
 fn user() -> u32 {
     // SAFETY: takes nothing and can't fail.
     unsafe { libc::geteuid() }
@@ -145,7 +145,7 @@ mod tests {
         assert!(!is_private(&mount(PRIVATE, "/tmp")));
         let private = mount("/", "/") + &mount(PRIVATE, "/var/tmp");
         assert!(is_private(&private));
-        // What is mounted over it is what is seen.
+        // A later mount hides the private one.
         assert!(!is_private(&(private + &mount("/", "/var/tmp"))));
     }
 

@@ -5,27 +5,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fork;
 
-/// A number that two processes share when a pid means the same process to both.
+/// Returns a number that two processes share if a pid means the same process to both.
 ///
-/// Made of the boot and of the pid namespace. Neither changes while a process runs, so it is computed
-/// once; but a forked child is in another namespace if its parent has unshared its own. 0 where they
-/// can't be known.
+/// It is a fingerprint of the boot and of the pid namespace. Neither changes while a process runs, so it is
+/// computed once per process; a forked child is in another namespace if its parent has called `unshare`. It
+/// is 0 where boot and namespace can't be known.
 pub(crate) fn namespace() -> u64 {
     static NAMESPACE: AtomicU64 = AtomicU64::new(0);
-    // Of the process that it was computed in; no process has 0.
+    // The generation of the process that computed it; no process has 0.
     static GENERATION: AtomicU64 = AtomicU64::new(0);
     let generation = fork::generation();
     if GENERATION.load(Ordering::Acquire) == generation {
         return NAMESPACE.load(Ordering::Relaxed);
     }
-    // Threads that do this at once compute the same.
+    // Threads that run this at once compute the same number.
     let namespace = fingerprint().unwrap_or(0);
     NAMESPACE.store(namespace, Ordering::Relaxed);
     GENERATION.store(generation, Ordering::Release);
     namespace
 }
 
-/// The number of the pid namespace, which tells it from the others of this boot.
+/// Returns the number of the pid namespace, which no other one of this boot has.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn pid_namespace() -> Option<u64> {
     use std::os::unix::fs::MetadataExt;
@@ -53,12 +53,11 @@ fn fingerprint() -> Option<u64> {
     None
 }
 
-/// When a process started, in ticks of the clock of its boot; it tells the process from others that
-/// have its pid.
+/// Returns the start of a process in ticks since the boot. It tells the process from others with its pid.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in parentheses, may have any character.
+    // The name of the program stands in parentheses and may contain any character.
     let (_, fields) = stat.rsplit_once(") ")?;
     fields.split(' ').nth(19)?.parse().ok()
 }
@@ -78,7 +77,7 @@ pub(crate) fn has_ended(pid: u32) -> bool {
     answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
-/// Which boot of the machine this is.
+/// Returns the id of this boot of the machine.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn boot() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -90,21 +89,21 @@ pub(crate) fn boot() -> Option<String> {
     None
 }
 
-/// Names this thread for those who look at the process; at most 15 bytes are kept.
+/// Sets the name of this thread that the system shows. At most 15 bytes are kept.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn name_this_thread(name: &str) {
     let mut text = [0_u8; 16];
     for (to, from) in text.iter_mut().zip(name.as_bytes().iter().take(15)) {
         *to = *from;
     }
-    // SAFETY: the text ends with a zero and lives until the call is over. A name is all that could fail.
+    // SAFETY: the text ends with a zero and lives until the call is over.
     let _ = unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn name_this_thread(_name: &str) {}
 
-/// The name of the machine, or of the container; empty where there is none.
+/// Returns the name of the machine or of the container; empty where there is none.
 pub(crate) fn host() -> String {
     let mut name = [0u8; 256];
     // SAFETY: the buffer is as long as the call is told, less the byte that ends it.

@@ -3,10 +3,10 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// A signal makes the thread that handles it come back from its sleep.
+/// A signal ends the sleep of the thread that handles it.
 pub(crate) const SIGNALS_INTERRUPT: bool = true;
 
-/// Runs a function with all signals masked: a thread that it starts handles none of the program's.
+/// Runs a function with all signals masked. A thread that it starts handles none of the program's signals.
 pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();

@@ -11,7 +11,8 @@ use super::inotify::{self, CHANGED, CLOSED, Inotify};
 use crate::sys::Event;
 use crate::sys::fork::PrivateFile;
 
-pub(crate) use super::inotify::Watch;
+/// A file that is watched.
+pub(crate) type Watch = inotify::WatchDescriptor;
 
 /// Whether somebody sleeps in the kernel's queues until a lock of the file is free. Only waiters of this pid
 /// namespace and its children can be seen.

@@ -1,4 +1,4 @@
-//! No call blocks, so none has to be ended.
+//! No blocked call can be ended.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -38,20 +38,20 @@ impl Alarm {
     }
 }
 
-/// There is nothing to choose.
+/// Does nothing: there is no signal to choose.
 pub(crate) fn prepare() {}
 
-/// Of nothing that rings.
+/// A handle of no alarm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlarmId(usize);
 
 impl AlarmId {
-    /// As a number, which can be kept in an atomic.
+    /// Returns it as a number, which can be kept in an atomic.
     pub(crate) fn to_number(self) -> usize {
         self.0
     }
 
-    /// That of a number.
+    /// Returns the handle of the number.
     pub(crate) fn from_number(number: usize) -> Self {
         Self(number)
     }

@@ -33,17 +33,17 @@ pub(crate) fn may_be_readable(_error: &io::Error) -> bool {
     false
 }
 
-/// No program has a lease that others have to wait for.
+/// Always `false`: there are no leases.
 pub(crate) fn is_leased(_error: &io::Error) -> bool {
     false
 }
 
-/// There is no limit that is soon reached.
+/// Always `false`: the limit is too high to be reached.
 pub(crate) fn is_table_full(_error: &io::Error) -> bool {
     false
 }
 
-/// None.
+/// Returns no limit.
 pub(crate) fn descriptor_limit() -> usize {
     usize::MAX
 }
@@ -56,7 +56,7 @@ pub(crate) fn path_of(_file: &File) -> Option<PathBuf> {
     None
 }
 
-/// None: it is of use where a file system is a process.
+/// Always `None`: only a file system that is a process is doubted.
 pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
 }

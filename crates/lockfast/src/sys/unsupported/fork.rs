@@ -1,4 +1,4 @@
-//! Processes do not fork.
+//! Processes do not fork, and children inherit nothing unless they are told to.
 
 use std::fs::File;
 use std::io;
@@ -7,22 +7,22 @@ use std::ops::Deref;
 use super::forget_locks;
 use crate::sys::FileId;
 
-/// There is one.
+/// Always 1: there is one process in the line.
 pub(crate) fn generation() -> u64 {
     1
 }
 
-/// The same.
+/// Always 1.
 pub(crate) fn known_generation() -> u64 {
     1
 }
 
-/// Never.
+/// Always 0.
 pub(crate) fn forks() -> u64 {
     0
 }
 
-/// They are not counted.
+/// Always 0: they are not counted.
 pub(crate) fn private_files() -> usize {
     0
 }
@@ -34,20 +34,20 @@ pub(crate) struct PrivateFile {
 }
 
 impl PrivateFile {
-    /// Nothing is locked yet.
+    /// Takes a file of which nothing is locked yet.
     #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
     pub(crate) fn new(file: File, _id: FileId) -> io::Result<Self> {
         forget_locks(&file);
         Ok(Self { file })
     }
 
-    /// Always.
+    /// Always `true`.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_own(&self) -> bool {
         true
     }
 
-    /// Always: nobody closes what is not theirs.
+    /// Always `true`: no program closes handles that it does not own.
     #[allow(clippy::unused_self, reason = "the contract of the module")]
     pub(crate) fn is_there(&self) -> bool {
         true

@@ -33,5 +33,5 @@ impl Notifier {
     }
 }
 
-/// Nobody listens.
+/// Does nothing: no file is watched.
 pub(crate) fn notify(_file: &File) {}

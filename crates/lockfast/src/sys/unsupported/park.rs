@@ -1,34 +1,34 @@
-//! Threads of one process can't wait for a lock that can't be opened.
+//! No thread sleeps, as no lock can be opened.
 
 use std::time::Instant;
 
 use crate::sys::Parked;
 
-/// One thread's sleep, which never begins.
+/// The sleep of one thread, which never begins.
 #[derive(Debug, Default)]
 pub(crate) struct Parker {
     nothing: (),
 }
 
 impl Parker {
-    /// At once.
+    /// Returns at once.
     pub(crate) fn park(&self, _until: Option<Instant>) -> Parked {
         let () = self.nothing;
         Parked::Granted
     }
 
-    /// Always.
+    /// Always `true`.
     pub(crate) fn is_granted(&self) -> bool {
         let () = self.nothing;
         true
     }
 
-    /// It always is.
+    /// Does nothing.
     pub(crate) fn reset(&self) {
         let () = self.nothing;
     }
 
-    /// Nothing to wake.
+    /// Does nothing.
     pub(crate) fn grant(&self) {
         let () = self.nothing;
     }

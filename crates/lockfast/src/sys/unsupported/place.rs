@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::unsupported;
 use crate::sys::{Home, Ownership};
 
-/// What could be wrong with a directory, if there were one.
+/// Messages about a directory that can't be trusted.
 pub(crate) mod fault {
     pub(crate) const OF_ANOTHER_USER: &str = "it belongs to another user";
     pub(crate) const OTHERS_ENTER: &str = "others can enter it";
@@ -22,7 +22,7 @@ pub(crate) fn is_private(_path: &Path) -> bool {
     false
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "other systems look it up")]
+#[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
 pub(crate) fn may_be_planted(_owner: u32, _directory: &Path) -> io::Result<bool> {
     Ok(false)
 }

@@ -1,11 +1,11 @@
 //! No lock names its holder.
 
-/// Unknown.
+/// Always 0: unknown.
 pub(crate) fn namespace() -> u64 {
     0
 }
 
-/// There are none.
+/// Always `None`: there are no namespaces.
 pub(crate) fn pid_namespace() -> Option<u64> {
     None
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::unsupported;
 use crate::sys::Event;
 
-/// Nobody is seen.
+/// Always `false`: waiters can't be seen.
 pub(crate) fn is_awaited(_file: &File) -> bool {
     false
 }

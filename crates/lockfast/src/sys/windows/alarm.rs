@@ -1,6 +1,6 @@
-//! Making the sleep of one thread end.
+//! Ends the sleep of one thread.
 //!
-//! A thread that waits for a lock sleeps on the event of its request and on those of its alarms, all at
+//! A thread that waits for a lock sleeps on the event of its request and on the events of its alarms, all at
 //! once (`sleep`). So an alarm is an event, an instant, or both, in a list of the thread that made it.
 
 use std::cell::RefCell;
@@ -11,26 +11,26 @@ use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::HANDLE;
 
-use super::event::{self, Event};
+use super::event::{self, WakeEvent};
 
 pub(crate) use super::signal::{SIGNALS_INTERRUPT, without_signals};
 
-/// There is nothing to choose.
+/// Does nothing: there is no signal to choose.
 pub(crate) fn prepare() {}
 
 /// Ends the sleeps of the thread that made it, until it is dropped there.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    event: Event,
-    /// Threads may share it, but it stays with its own, like such a guard.
+    event: WakeEvent,
+    /// Threads may share it, but it stays with its own thread, like such a guard.
     this_thread: PhantomData<MutexGuard<'static, ()>>,
 }
 
-/// An alarm that another thread can ring while it exists.
+/// A handle of an alarm, by which another thread can ring it while it exists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlarmId(HANDLE);
 
-/// What a thread knows of one of its alarms.
+/// An entry in the list of a thread's alarms.
 #[derive(Debug)]
 struct Set {
     event: HANDLE,
@@ -43,7 +43,7 @@ thread_local! {
 }
 
 impl Alarm {
-    /// Ends sleeps of this thread from that instant on; without one, when told to.
+    /// Ends sleeps of this thread from the instant on; without one, when it is rung.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Alarm {
     }
 
     fn new(at: Option<Instant>, again_after: Option<Duration>) -> io::Result<Self> {
-        let event = Event::new()?;
+        let event = WakeEvent::new()?;
         let set = Set {
             event: event.handle(),
             at,
@@ -71,18 +71,18 @@ impl Alarm {
         })
     }
 
-    /// Always: nobody else has its event.
+    /// Always `true`: nobody else has its event.
     pub(crate) fn still_works(&self) -> bool {
         let PhantomData = self.this_thread;
         true
     }
 
-    /// Ends the sleep of the thread now; any thread may say so.
+    /// Ends the sleep of its thread now. May be called by any thread.
     pub(crate) fn ring(&self) {
         self.event.set();
     }
 
-    /// What others ring it by.
+    /// Returns its handle.
     pub(crate) fn id(&self) -> AlarmId {
         let PhantomData = self.this_thread;
         AlarmId(self.event.handle())
@@ -98,12 +98,12 @@ impl Drop for Alarm {
 }
 
 impl AlarmId {
-    /// As a number, which can be kept in an atomic.
+    /// Returns it as a number, which can be kept in an atomic.
     pub(crate) fn to_number(self) -> usize {
         self.0.expose_provenance()
     }
 
-    /// That of a number.
+    /// Returns the handle of the number.
     pub(crate) fn from_number(number: usize) -> Self {
         Self(std::ptr::with_exposed_provenance_mut(number))
     }
@@ -114,7 +114,7 @@ impl AlarmId {
     }
 }
 
-/// Adds the events of this thread's alarms, and tells when the first one is due.
+/// Adds the events of this thread's alarms, and returns the instant when the first one is due.
 pub(super) fn due(handles: &mut Vec<HANDLE>) -> Option<Instant> {
     with(|own| {
         handles.extend(own.iter().map(|set| set.event));
@@ -123,7 +123,7 @@ pub(super) fn due(handles: &mut Vec<HANDLE>) -> Option<Instant> {
     .flatten()
 }
 
-/// Is one due by now? Those that are to ring again are set again.
+/// Whether an alarm is due by now. Sets those again that ring in intervals.
 pub(super) fn is_due(now: Instant) -> bool {
     with(|own| {
         let due = own

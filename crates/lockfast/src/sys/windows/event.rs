@@ -1,4 +1,4 @@
-//! Events: what threads and requests wake each other by.
+//! Events, by which threads and requests wake each other.
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -6,12 +6,12 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Threading::{CreateEventW, ResetEvent, SetEvent};
 
-/// Stays set until it is reset.
+/// An event of the system, which stays set until it is reset.
 #[derive(Debug)]
-pub(super) struct Event(OwnedHandle);
+pub(super) struct WakeEvent(OwnedHandle);
 
-impl Event {
-    /// One that is not set.
+impl WakeEvent {
+    /// Makes an event that is not set.
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: no attributes, no name; the call answers a new handle, or null.
         let handle = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
@@ -22,24 +22,24 @@ impl Event {
         Ok(Self(unsafe { OwnedHandle::from_raw_handle(handle) }))
     }
 
-    /// Wakes whoever sleeps on it.
+    /// Sets it, and wakes the threads that sleep on it.
     pub(super) fn set(&self) {
         set(self.handle());
     }
 
-    /// Takes that back.
+    /// Resets it.
     pub(super) fn reset(&self) {
         // SAFETY: the handle is open and an event's; nothing else can fail.
         unsafe { ResetEvent(self.handle()) };
     }
 
-    /// To sleep on it.
+    /// Returns its handle.
     pub(super) fn handle(&self) -> HANDLE {
         self.0.as_raw_handle()
     }
 }
 
-/// Sets the event that has this handle; if it is gone, the kernel refuses.
+/// Sets the event with this handle. If it is gone, the kernel refuses.
 pub(super) fn set(handle: HANDLE) {
     // SAFETY: takes a number, and refuses one that is not an event's.
     unsafe { SetEvent(handle) };

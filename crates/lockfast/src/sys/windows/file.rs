@@ -1,4 +1,4 @@
-//! Opening lock files, and telling which file it is.
+//! Opens lock files, and identifies them.
 
 use std::ffi::{OsString, c_void};
 use std::fs::{File, OpenOptions};
@@ -30,13 +30,13 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::{check, is, place, request};
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
-/// A file has no permissions that could be given as a mode.
+/// Whether a file has permissions that are given as a mode.
 pub(crate) const HAS_MODES: bool = false;
 
-/// Everybody may open, delete and rename what lockfast has open.
+/// Others may open, delete and rename a file that lockfast has open.
 pub(super) const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-/// What stands at the path; the link itself, unless it is to be followed.
+/// Returns the status of the file at the path; of the link itself, unless it is followed.
 pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
     let file = OpenOptions::new()
         .access_mode(FILE_READ_ATTRIBUTES)
@@ -45,13 +45,13 @@ pub(crate) fn status_at(path: &Path, follow: bool) -> io::Result<Status> {
         .open(path);
     match file {
         Ok(file) => status(&file),
-        // It has lost its name, and those who have it open are all that is left.
+        // It has lost its name already, and goes when the last handle is closed.
         Err(error) if is_delete_pending(&error) => Err(io::ErrorKind::NotFound.into()),
         Err(error) => Err(error),
     }
 }
 
-/// What is behind the handle.
+/// Returns the status of the file behind the handle.
 pub(crate) fn status(file: &File) -> io::Result<Status> {
     // SAFETY: the handle is open; the call only answers.
     let sort = match unsafe { GetFileType(file.as_raw_handle()) } {
@@ -103,7 +103,7 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
     })
 }
 
-/// Creates a file that does not exist yet. Who may use it, the directory says, unless the mode gives it
+/// Creates a file that does not exist yet. It inherits its rights from the directory, unless the mode gives it
 /// to everybody.
 pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     const EVERYBODY_WRITES: u32 = 0o002;
@@ -123,7 +123,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     })
 }
 
-/// Removes the file at the path; the name is free at once where the file system can do that.
+/// Removes the file at the path. Its name is free at once where the file system can do that.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new()
         .access_mode(DELETE)
@@ -136,7 +136,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
             | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE,
     };
     match set(&file, FileDispositionInfoEx, &at_once) {
-        // FAT, network drives, and systems before Windows 10: the name is free when all have closed it.
+        // FAT, network drives, and systems before Windows 10: the name is free when all handles are closed.
         Err(error) if is_not_known(&error) => {
             let at_last = FILE_DISPOSITION_INFO { DeleteFile: true };
             set(&file, FileDispositionInfo, &at_last)
@@ -145,7 +145,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Can the error of an open for writing mean that the file can still be opened for reading?
+/// Whether a file may be opened for reading after an open for writing failed with this error.
 pub(crate) fn may_be_readable(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -153,27 +153,27 @@ pub(crate) fn may_be_readable(error: &io::Error) -> bool {
     )
 }
 
-/// No program has a lease that others have to wait for.
+/// Always `false`: no program has a lease that others have to wait for.
 pub(crate) fn is_leased(_error: &io::Error) -> bool {
     false
 }
 
-/// There is no limit that is soon reached.
+/// Always `false`: the limit is too high to be reached.
 pub(crate) fn is_table_full(_error: &io::Error) -> bool {
     false
 }
 
-/// None.
+/// Returns no limit.
 pub(crate) fn descriptor_limit() -> usize {
     usize::MAX
 }
 
-/// Never: the link itself is opened, and what it is its status tells.
+/// Always `false`: the link itself is opened, and its status shows that it is one.
 pub(crate) fn refused_link(_error: &io::Error) -> bool {
     false
 }
 
-/// A path to an open file.
+/// Returns a path to an open file.
 pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     let mut path = vec![0_u16; 512];
     loop {
@@ -192,7 +192,7 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     }
 }
 
-/// Reads what is there, up to the end of the file or of the buffer.
+/// Reads up to the end of the file or of the buffer.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
@@ -204,12 +204,12 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], start: u64) -> io::Result<
     Ok(length)
 }
 
-/// Could the first byte not be read, because somebody holds the lock?
+/// Whether the first byte could not be read because somebody holds the lock.
 pub(crate) fn is_first_hidden(error: &io::Error) -> bool {
     is(error, ERROR_LOCK_VIOLATION)
 }
 
-/// Writes all of it.
+/// Writes all bytes.
 pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> {
     let mut length = 0;
     while length < bytes.len() {
@@ -221,17 +221,17 @@ pub(crate) fn write_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// Are its locks kept by a server, so that a grant is a message that can come late?
+/// Whether a server keeps the locks, so that a grant is a message that can come late.
 pub(super) fn is_remote(file: &File) -> bool {
     information::<FILE_REMOTE_PROTOCOL_INFO>(file, FileRemoteProtocolInfo).is_ok()
 }
 
-/// None: it is of use where a file system is a process.
+/// Always `None`: only a file system that is a process is doubted.
 pub(crate) fn opened_again(_file: &File) -> Option<File> {
     None
 }
 
-/// The number of its handle, which no other open file of the process has.
+/// Returns the number of the handle, which no other open file of the process has.
 pub(crate) fn number(file: &File) -> u32 {
     u32::try_from(file.as_raw_handle().addr()).expect("a handle has 32 bits that count")
 }
@@ -245,7 +245,7 @@ fn no_follow(follow: bool) -> u32 {
 }
 
 fn sort_of(attributes: u32) -> FileSort {
-    // Of whatever sort it is, it can lead elsewhere.
+    // Every sort of reparse point can lead elsewhere.
     if attributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
         FileSort::Symlink
     } else if attributes & FILE_ATTRIBUTE_DIRECTORY != 0 {
@@ -255,7 +255,7 @@ fn sort_of(attributes: u32) -> FileSort {
     }
 }
 
-/// By 128 bits, which `ReFS` needs; by 64 on file systems that know only those.
+/// Returns the identity of 128 bits, which `ReFS` needs, or of 64 bits on file systems without the other.
 fn id(file: &File) -> io::Result<FileId> {
     if let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) {
         let number = u128::from_le_bytes(id.FileId.Identifier);
@@ -283,7 +283,7 @@ fn low(number: u128) -> u64 {
     low
 }
 
-/// From units of 100 ns since 1601.
+/// Converts units of 100 ns since 1601.
 fn change_time(time: i64) -> ChangeTime {
     const A_SECOND: i64 = 10_000_000;
     const FROM_1601_TO_1970: i64 = 11_644_473_600;
@@ -293,7 +293,7 @@ fn change_time(time: i64) -> ChangeTime {
     )
 }
 
-/// What the system says of that class. The type must be that of the class, which is plain numbers.
+/// Asks for information of a class. The type must be that of the class, which is plain numbers.
 fn information<T: Copy>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut answer = MaybeUninit::<T>::zeroed();
     let size = u32::try_from(size_of::<T>()).expect("some bytes");
@@ -312,7 +312,7 @@ fn set<T>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS, what: &T) -> io::Result
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), class, from, size) })
 }
 
-/// Is it the answer of a system or a file system that does not know what was asked?
+/// Whether a system or a file system that does not know the request answers with this error.
 fn is_not_known(error: &io::Error) -> bool {
     let answers = [
         ERROR_INVALID_PARAMETER,
@@ -322,8 +322,8 @@ fn is_not_known(error: &io::Error) -> bool {
     answers.into_iter().any(|number| is(error, number))
 }
 
-/// A file that was deleted the old way keeps its name until all have closed it, and nobody can open it
-/// meanwhile. Those who wait for a lock of it soon notice, so it is tried for a while.
+/// Retries an open for a while if the file is being deleted. A file that was deleted the old way keeps its
+/// name until all handles are closed, and can't be opened meanwhile. Waiters soon notice and close theirs.
 fn unless_vanishing(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
     let begun = Instant::now();
     loop {
@@ -338,8 +338,8 @@ fn unless_vanishing(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
 
 const VANISHING: Duration = Duration::from_secs(2);
 
-/// Must be asked at once after the call that failed. The system's older answer is the same as that to one
-/// who has no permission; what is behind it the thread's last status tells.
+/// Whether the open was refused because the file is being deleted. Must be called right after it, as older
+/// systems answer "access denied" and only the thread's last status tells the difference.
 fn is_delete_pending(error: &io::Error) -> bool {
     const STATUS_DELETE_PENDING: i32 = i32::from_ne_bytes(0xC000_0056_u32.to_ne_bytes());
     // SAFETY: takes nothing, and tells of this thread.

@@ -10,12 +10,7 @@ pub(crate) fn traits(file: &File) -> FsTraits {
         is_remote: file::is_remote(file),
         has_ranges: true,
         has_one_lock_table: true,
-        // Not known of every file system.
-        rename_updates_ctime: false,
-        // Nothing reports who opens a file.
-        supports_watch: false,
-        // A request is cancelled wherever its lock is kept.
-        signals_end_waits: true,
-        is_process: false,
+        // Nothing reports who opens a file, and not every file system shows a rename.
+        ..FsTraits::default()
     }
 }

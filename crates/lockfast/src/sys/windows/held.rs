@@ -1,7 +1,7 @@
-//! What each open file has locked.
+//! The ranges that each open file has locked.
 //!
-//! Windows gives a lock back only as it was taken, range by range, and tells nobody which there are. So
-//! it is remembered here, by the number of the handle.
+//! Windows releases a lock only as the range that was locked, and reports no locks. So they are remembered
+//! here, by the number of the handle.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,10 +12,10 @@ use crate::sys::{Access, Range, mutex};
 
 type Locks = HashMap<usize, Vec<(Range, Access)>>;
 
-/// More than one table, so that threads that use different files seldom meet.
+/// Several tables, so that threads with different files seldom share one. Each mutex guards its table.
 static TABLES: [LazyLock<Mutex<Locks>>; 8] = [const { LazyLock::new(Mutex::default) }; 8];
 
-/// How that very range is locked.
+/// Returns how exactly this range is locked.
 pub(super) fn access(file: &File, range: Range) -> Option<Access> {
     let (table, handle) = table(file);
     let locks = table.get(&handle)?;
@@ -25,7 +25,7 @@ pub(super) fn access(file: &File, range: Range) -> Option<Access> {
         .map(|&(_, access)| access)
 }
 
-/// It is locked like that now.
+/// Notes that the range is locked in this way.
 pub(super) fn set(file: &File, range: Range, access: Access) {
     let (mut table, handle) = table(file);
     let locks = table.entry(handle).or_default();
@@ -33,7 +33,7 @@ pub(super) fn set(file: &File, range: Range, access: Access) {
     locks.push((range, access));
 }
 
-/// It is not locked any more.
+/// Notes that the range is not locked any more.
 pub(super) fn remove(file: &File, range: Range) {
     let (mut table, handle) = table(file);
     if let Some(locks) = table.get_mut(&handle) {
@@ -41,18 +41,18 @@ pub(super) fn remove(file: &File, range: Range) {
     }
 }
 
-/// Which ranges are locked from one offset up to another.
+/// Returns the locked ranges that have bytes from `start` up to `end`.
 pub(super) fn between(file: &File, start: u64, end: u64) -> Vec<Range> {
     let (table, handle) = table(file);
     let locks = table.get(&handle).into_iter().flatten();
-    let overlaps = |held: &Range| held.start < end && start < held.start + held.len;
+    let wanted = Range::between(start, end);
     locks
         .map(|&(held, _)| held)
-        .filter(|held| overlaps(held))
+        .filter(|held| held.overlaps(wanted))
         .collect()
 }
 
-/// Nothing is known of that handle: it is new, or about to be closed.
+/// Forgets the locks of a handle that is new or about to be closed.
 pub(super) fn forget(file: &File) {
     let (mut table, handle) = table(file);
     table.remove(&handle);

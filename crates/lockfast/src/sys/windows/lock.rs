@@ -1,8 +1,8 @@
-//! The kernel's locks: one attempt, one wait, one release, one question.
+//! Kernel locks: attempt, wait, release, and the question for the lock in the way.
 //!
-//! The plans are written for record locks: locks of a file join, and are converted and given back in
-//! part. Here that is made of what Windows has, piece by piece (see `pieces`), by what is
-//! remembered (see `held`).
+//! The plans are written for record locks: locks of a file join, and are converted and released in part.
+//! Here that is built from the locks of Windows, piece by piece (see `pieces`), by a list of the locks that
+//! are held (see `held`).
 
 use std::fs::File;
 use std::io;
@@ -17,13 +17,13 @@ use super::{held, is, request};
 use crate::sys::pieces::{self, Piece};
 use crate::sys::{Access, Blocker, Range, Target, Waited};
 
-/// There are locks of bytes, and they belong to the handle.
+/// Whether there are locks of bytes that belong to the handle.
 pub(crate) const HAS_RANGES: bool = true;
 
-/// The kernel can't be asked which lock is in the way.
+/// Whether the kernel reports the lock in the way.
 pub(crate) const TELLS_BLOCKERS: bool = false;
 
-/// Tries once; `false` when somebody else holds it.
+/// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut pieces = pieces::of(range_of(target));
     let is_shared = |piece: &Piece| held::access(file, piece.at) == Some(Access::Shared);
@@ -53,26 +53,26 @@ pub(crate) fn wait(file: &File, access: Access, target: Target) -> io::Result<Wa
     })
 }
 
-/// Releases whatever the file holds there.
+/// Releases all locks of the file on the target.
 pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     let (start, end) = pieces::span(range_of(target));
     let mut held = held::between(file, start, end);
     held.sort_by_key(|&range| pieces::release_rank(range));
     let mut outcome = Ok(());
     for range in held {
-        // One that can't be released is no reason to keep the others.
+        // An error of one is no reason to keep the others.
         let released = unlock(file, range);
         outcome = outcome.and(released);
     }
     outcome
 }
 
-/// Is a lock of bytes in the way? Found out by an attempt, which takes it for an instant.
+/// Returns a lock of bytes in the way. To find it, an attempt takes the bytes for an instant.
 pub(crate) fn blocker(file: &File, access: Access, range: Range) -> Option<Blocker> {
     find(file, access, range).ok().flatten()
 }
 
-/// The same, and why it can't be found out.
+/// Returns a lock of bytes in the way, or the error of the attempt.
 pub(crate) fn find(file: &File, access: Access, range: Range) -> io::Result<Option<Blocker>> {
     for piece in pieces::of(range) {
         for gap in gaps(file, piece.at) {
@@ -107,7 +107,7 @@ pub(crate) fn is_taken(file: &File, range: Range) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Is this what a file system without such locks answers to a lock call?
+/// Whether a file system without such locks answers a lock call with this error.
 pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     let answers = [
         ERROR_INVALID_FUNCTION,
@@ -117,7 +117,7 @@ pub(crate) fn means_no_locks_here(error: &io::Error) -> bool {
     answers.into_iter().any(|number| is(error, number))
 }
 
-/// Advice on an error for which the standard library has no kind, or only a later one has.
+/// Returns advice on an error for which the standard library has no kind, or only a later version has.
 pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     match u32::try_from(error.raw_os_error()?).ok()? {
         ERROR_TOO_MANY_OPEN_FILES | ERROR_NO_SYSTEM_RESOURCES => {
@@ -131,13 +131,13 @@ pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// How often an attempt is made that meets one who is on its way.
+/// The number of attempts when somebody on the way is met.
 const ATTEMPTS: u32 = 3;
 
-/// How many bytes are searched for the one that is locked.
+/// The length of ranges that are searched for the locked byte.
 const SEARCHED: u64 = 1 << 12;
 
-/// A file's lock is byte 0, as other programs take it.
+/// Returns the range of a target. For the whole file it is byte 0, which other programs lock.
 fn range_of(target: Target) -> Range {
     match target {
         Target::Bytes(range) => range,
@@ -145,16 +145,16 @@ fn range_of(target: Target) -> Range {
     }
 }
 
-/// What was done for a piece.
+/// A change to a piece, for undoing it.
 enum Done {
     Locked,
-    /// It was shared before.
+    /// It was locked shared before.
     Strengthened,
-    /// It was exclusive before.
+    /// It was locked exclusively before.
     Weakened,
 }
 
-/// Takes all the pieces by that call; else tells at which one it failed, and then all is as before.
+/// Locks all the pieces by the given call. If one fails, undoes the rest and returns its number.
 fn take(
     file: &File,
     access: Access,
@@ -183,8 +183,8 @@ fn take(
     Ok(None)
 }
 
-/// From exclusive to shared, nobody in between: a shared lock may lie over an exclusive one of the same
-/// handle, and of two in one place the exclusive one is given back first.
+/// Converts an exclusive lock to a shared one, with nobody in between: a shared lock may lie over an exclusive
+/// one of the same handle, and of two in one place the exclusive one is released first.
 fn weaken(file: &File, range: Range) -> io::Result<()> {
     match request::wait(file, Access::Shared, range)? {
         Waited::Granted => request::unlock(file, range),
@@ -192,8 +192,8 @@ fn weaken(file: &File, range: Range) -> io::Result<()> {
     }
 }
 
-/// From shared to exclusive. Not even the own shared lock may be there, so it is given up: whoever relies
-/// on nobody being in between keeps them out by other pieces.
+/// Converts a shared lock to an exclusive one. Not even the own shared lock may be there, so it is released
+/// first. A plan that relies on nobody being in between keeps others out by other pieces.
 fn strengthen(
     file: &File,
     range: Range,
@@ -207,8 +207,9 @@ fn strengthen(
     taken
 }
 
-/// Only a program that knows nothing of lockfast can be in the way, and it has to be waited for: else it
-/// would be said that something is shared that is not.
+/// Takes the shared lock again that was released for a conversion. Only a program that does not know lockfast
+/// can be in the way, and it has to be waited for: otherwise the handle would not have a lock that it is said
+/// to have.
 fn share_again(file: &File, range: Range) -> io::Result<()> {
     loop {
         match request::wait(file, Access::Shared, range) {
@@ -230,7 +231,7 @@ fn undo(file: &File, done: &[(Range, Done)]) -> io::Result<()> {
             Done::Strengthened => {
                 weaken(file, *range).map(|()| held::set(file, *range, Access::Shared))
             }
-            // It was on its way to something weaker, which asks for nothing that could be refused.
+            // A plan that weakens a lock asks for nothing else that could fail.
             Done::Weakened => Ok(()),
         };
         outcome = outcome.and(undone);
@@ -244,7 +245,7 @@ fn unlock(file: &File, range: Range) -> io::Result<()> {
     Ok(())
 }
 
-/// The parts of a range that the file has not locked itself.
+/// Returns the parts of a range that the file has not locked itself.
 fn gaps(file: &File, range: Range) -> Vec<Range> {
     let end = range.start + range.len;
     let mut own = held::between(file, range.start, end);
@@ -264,7 +265,8 @@ fn gaps(file: &File, range: Range) -> Vec<Range> {
     gaps
 }
 
-/// Which byte of the range somebody else has locked; all of it, if it is too long to be searched.
+/// Returns the byte of the range that somebody else has locked, or the whole range if it is too long to
+/// search.
 fn probe(file: &File, access: Access, range: Range) -> io::Result<Option<Range>> {
     if request::try_lock(file, access, range)? {
         request::unlock(file, range)?;
@@ -281,7 +283,7 @@ fn probe(file: &File, access: Access, range: Range) -> io::Result<Option<Range>>
     };
     match probe(file, access, lower)? {
         Some(found) => Ok(Some(found)),
-        // If it was given up meanwhile, there is none.
+        // If it was released meanwhile, there is none.
         None => probe(file, access, upper),
     }
 }

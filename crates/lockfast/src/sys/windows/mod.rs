@@ -25,7 +25,7 @@ use windows_sys::core::BOOL;
 
 use held::forget as forget_locks;
 
-/// The result of a call that answers 0 and sets the thread's last error on failure.
+/// Converts the answer of a call that answers 0 and sets the thread's last error on failure.
 fn check(answer: BOOL) -> io::Result<()> {
     if answer == 0 {
         Err(io::Error::last_os_error())
@@ -34,7 +34,7 @@ fn check(answer: BOOL) -> io::Result<()> {
     }
 }
 
-/// Is it that error of the system?
+/// Whether it is this error of the system.
 fn is(error: &io::Error, number: u32) -> bool {
     error.raw_os_error() == i32::try_from(number).ok()
 }

@@ -1,32 +1,32 @@
-//! Putting a thread to sleep until another thread of the process grants it something.
+//! Puts a thread to sleep until another thread of the process grants it something.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 
-use super::event::Event;
+use super::event::WakeEvent;
 use super::sleep::{Woken, sleep};
 use crate::sys::Parked;
 
-/// One thread's sleep.
+/// The sleep of one thread.
 ///
-/// By an event, as the thread has to wake for its alarms too, and those are events.
+/// It sleeps on an event, because the thread has to wake for its alarms too, which are events.
 #[derive(Debug, Default)]
 pub(crate) struct Parker {
     granted: AtomicBool,
-    /// Made when it is slept on; none when the system has no handle left.
-    event: OnceLock<Option<Event>>,
+    /// Made by the first sleep; `None` when the system had no handle left.
+    event: OnceLock<Option<WakeEvent>>,
 }
 
-/// Without an event it comes by again.
+/// The interval of looks without an event.
 const COME_BACK: Duration = Duration::from_millis(10);
 
 impl Parker {
-    /// Sleeps until granted, until the instant, or until an alarm; may return `Granted` again.
+    /// Sleeps until granted, until the instant, or until an alarm. Once granted, it returns at once.
     pub(crate) fn park(&self, until: Option<Instant>) -> Parked {
-        let event = self.event.get_or_init(|| Event::new().ok()).as_ref();
+        let event = self.event.get_or_init(|| WakeEvent::new().ok()).as_ref();
         loop {
-            // With the fence in `grant`: either this sees the grant, or that sees the event.
+            // With the fence in `grant`: either this thread sees the grant, or that one sees the event.
             fence(Ordering::SeqCst);
             if self.is_granted() {
                 return Parked::Granted;
@@ -39,8 +39,8 @@ impl Parker {
             };
             let is_over = until.is_some_and(|until| until <= Instant::now());
             match woken {
-                // That of an earlier grant may come late: it is looked at again.
-                Ok(Woken::By(_)) => event.into_iter().for_each(Event::reset),
+                // The event may be set late by an earlier grant, so the loop looks again.
+                Ok(Woken::By(_)) => event.into_iter().for_each(WakeEvent::reset),
                 _ if self.is_granted() => return Parked::Granted,
                 Ok(Woken::TimedOut) if is_over => return Parked::TimedOut,
                 Ok(Woken::Interrupted | Woken::TimedOut) | Err(_) => return Parked::Interrupted,
@@ -48,17 +48,17 @@ impl Parker {
         }
     }
 
-    /// Was it granted?
+    /// Whether it was granted.
     pub(crate) fn is_granted(&self) -> bool {
         self.granted.load(Ordering::Acquire)
     }
 
-    /// As if it had not been granted.
+    /// Takes the grant back.
     pub(crate) fn reset(&self) {
         self.granted.store(false, Ordering::Relaxed);
     }
 
-    /// Wakes the thread.
+    /// Grants it, and wakes the thread.
     pub(crate) fn grant(&self) {
         self.granted.store(true, Ordering::Release);
         fence(Ordering::SeqCst);

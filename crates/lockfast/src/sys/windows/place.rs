@@ -1,4 +1,4 @@
-//! Directories of named locks: where they are, whose they are, and what others may do there.
+//! Directories of named locks: their places, their owners, and the rights of other users.
 
 mod access;
 mod descriptor;
@@ -24,7 +24,7 @@ use self::descriptor::Descriptor;
 use super::{check, file, process};
 use crate::sys::{Home, Ownership};
 
-/// What is wrong with a directory, and what to do about it.
+/// Messages about a directory that can't be trusted, with the remedy.
 pub(crate) mod fault {
     pub(crate) const OF_ANOTHER_USER: &str = "it belongs to another user: have it removed";
     pub(crate) const OTHERS_ENTER: &str =
@@ -37,7 +37,7 @@ pub(crate) mod fault {
                                                 administrators, and its owner could replace the locks of all";
 }
 
-/// There are no modes: the directory's access control list counts.
+/// Unused: there are no modes, and the directory's access control list counts.
 pub(crate) const OWN_MODE: u32 = 0o600;
 
 /// Whether this process is known to see another directory at the path than most others of the
@@ -46,14 +46,13 @@ pub(crate) fn is_private(_path: &Path) -> bool {
     false
 }
 
-/// Whether somebody else may have put a file there for this user to find. Who may create files in a
-/// directory, and who may remove them, is not known by a mode here.
-#[allow(clippy::unnecessary_wraps, reason = "other systems look it up")]
+/// Always `false`: no mode says whether another user may have put a file there for this user to find.
+#[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
 pub(crate) fn may_be_planted(_owner: u32, _directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// In the user's profile, which the system makes for the user alone.
+/// Returns a place in the user's profile, which the system makes for the user alone.
 pub(crate) fn of_user() -> io::Result<Home> {
     let token = process::token()?;
     let profile = directory(|to, length| {
@@ -63,7 +62,7 @@ pub(crate) fn of_user() -> io::Result<Home> {
     Ok(Home::Certain(profile.join(r"AppData\Local\lockfast")))
 }
 
-/// Where programs keep what all users share: who creates a file there owns it, and others can't remove it.
+/// Returns the place for files that all users share. The creator of a file owns it, and others can't remove it.
 pub(crate) fn of_machine() -> io::Result<Vec<PathBuf>> {
     let shared = directory(|to, length| {
         // SAFETY: the buffer is as long as the call is told.
@@ -72,7 +71,7 @@ pub(crate) fn of_machine() -> io::Result<Vec<PathBuf>> {
     Ok(vec![shared])
 }
 
-/// Whose that is which stands at the path; no link is followed.
+/// Returns the owner of the file at the path and the rights of others. No link is followed.
 pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
     let found = OpenOptions::new()
         .access_mode(READ_CONTROL | FILE_READ_ATTRIBUTES)
@@ -83,8 +82,8 @@ pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
     access::ownership(&Descriptor::of(&found)?, sort)
 }
 
-/// Creates a directory that nobody but the user and the system can enter. What stands there already, be
-/// it a link, is an error.
+/// Creates a directory that nobody but the user and the system can enter. If the path exists already, even as
+/// a link, that is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let user = process::user()?;
     create_directory(
@@ -93,9 +92,9 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     )
 }
 
-/// The name of a lock's file: without the characters and the words that mean something else here.
+/// Returns the file name of a lock, without the characters and words that have a meaning here.
 ///
-/// Different names are different files, but for those that differ only in case.
+/// Different names are different files, unless they differ only in case.
 pub(crate) fn file_name(name: &str) -> String {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     let is_device = DEVICES
@@ -138,7 +137,7 @@ pub(super) fn create_public_file(path: &Path, flags: u32, access: u32) -> io::Re
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// What a file can't be named, whatever follows a dot.
+/// Names that no file can have, with or without an extension.
 const DEVICES: [&str; 32] = [
     "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "COM0", "COM1", "COM2", "COM3", "COM4",
     "COM5", "COM6", "COM7", "COM8", "COM9", "COM¹", "COM²", "COM³", "LPT0", "LPT1", "LPT2", "LPT3",
@@ -168,7 +167,7 @@ fn attributes(descriptor: &Descriptor) -> SECURITY_ATTRIBUTES {
     }
 }
 
-/// What one of the calls for directories of profiles tells.
+/// Returns the answer of a call for a directory of profiles.
 fn directory(ask: impl Fn(*mut u16, *mut u32) -> i32) -> io::Result<PathBuf> {
     let mut length = 1 << 15;
     let mut path = vec![0; 1 << 15];

@@ -18,20 +18,20 @@ use windows_sys::Win32::System::Threading::{
 
 use super::check;
 
-/// No lock has a tag by which its holder could be named.
+/// Always 0: no lock has a tag that names its holder.
 pub(crate) fn namespace() -> u64 {
     0
 }
 
-/// There are none.
+/// Always `None`: there are no namespaces.
 pub(crate) fn pid_namespace() -> Option<u64> {
     None
 }
 
-/// The number of the user that this process runs as, as text.
+/// Returns the number of the user that this process runs as, as text.
 pub(super) fn user() -> io::Result<String> {
     let token = token()?;
-    // The structure, and what it points to.
+    // The structure, and the number that it points to.
     let mut answer = [0_u64; 16];
     let size = u32::try_from(size_of_val(&answer)).expect("few bytes");
     let (to, mut length) = (answer.as_mut_ptr().cast(), 0);
@@ -45,7 +45,7 @@ pub(super) fn user() -> io::Result<String> {
     unsafe { text_of(user.User.Sid) }
 }
 
-/// What this process may do, and as whom, to ask about it.
+/// Returns the token of this process: its user and its rights.
 pub(super) fn token() -> io::Result<OwnedHandle> {
     let mut token = std::ptr::null_mut();
     // SAFETY: takes nothing, and answers a number that means this process.
@@ -56,31 +56,31 @@ pub(super) fn token() -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(token) })
 }
 
-/// The number of a user or group, as text.
+/// Returns the number of a user or group, as text.
 ///
 /// # Safety
 ///
-/// There must be one.
+/// The pointer must be to such a number.
 pub(super) unsafe fn text_of(who: PSID) -> io::Result<String> {
     let mut text = std::ptr::null_mut();
-    // SAFETY: the caller says so; what is written lives longer than the call.
+    // SAFETY: the caller promises it; the output lives longer than the call.
     check(unsafe { ConvertSidToStringSidW(who, &raw mut text) })?;
     let mut length = 0;
     // SAFETY: the text ends with 0.
     while unsafe { *text.wrapping_add(length) } != 0 {
         length += 1;
     }
-    // SAFETY: so long it is.
+    // SAFETY: the loop above found the length.
     let told = OsString::from_wide(unsafe { std::slice::from_raw_parts(text, length) });
     // SAFETY: the system allocated it that way, and nobody else frees it.
     unsafe { LocalFree(text.cast()) };
     Ok(told.to_string_lossy().into_owned())
 }
 
-/// When a process started, in units of 100 ns since 1601; none if it has ended.
+/// Returns the start of a process in units of 100 ns since 1601; `None` if it has ended.
 pub(crate) fn started(pid: u32) -> Option<u64> {
     let process = open(pid)?;
-    // A process that has ended can be opened for as long as somebody has it open.
+    // A process that has ended can be opened as long as somebody has it open.
     // SAFETY: the handle is open; the call does not wait.
     if unsafe { WaitForSingleObject(process.as_raw_handle(), 0) } == 0 {
         return None;
@@ -101,12 +101,12 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
     (answer != 0).then(|| number(created))
 }
 
-/// A time as one number.
+/// Converts a time to one number.
 pub(crate) fn number(time: FILETIME) -> u64 {
     (u64::from(time.dwHighDateTime) << 32) | u64::from(time.dwLowDateTime)
 }
 
-/// A process, to ask about it.
+/// Opens a process, to ask about it.
 pub(crate) fn open(pid: u32) -> Option<OwnedHandle> {
     // SAFETY: takes numbers, and answers a new handle or null.
     let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, 0, pid) };
@@ -114,13 +114,13 @@ pub(crate) fn open(pid: u32) -> Option<OwnedHandle> {
     (!process.is_null()).then(|| unsafe { OwnedHandle::from_raw_handle(process) })
 }
 
-/// That a process started is told by the time of day, and so the boot does not matter.
+/// Returns the same for every boot: the start of a process is a time of day here.
 #[allow(clippy::unnecessary_wraps, reason = "the contract of the module")]
 pub(crate) fn boot() -> Option<String> {
     Some("any".to_owned())
 }
 
-/// The name of the machine; empty where there is none.
+/// Returns the name of the machine; empty where there is none.
 pub(crate) fn host() -> String {
     let mut name = [0_u16; 256];
     let mut length = 256;
@@ -133,7 +133,7 @@ pub(crate) fn host() -> String {
     }
 }
 
-/// Not asked: no lock has the tag of its holder here.
+/// Always `false`: it is not asked, as no lock has a tag here.
 pub(crate) fn has_ended(_pid: u32) -> bool {
     false
 }

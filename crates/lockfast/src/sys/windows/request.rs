@@ -1,4 +1,4 @@
-//! One call to the kernel: lock or unlock a range, or transfer bytes, and wait for what came of it.
+//! Calls to the kernel that lock or unlock a range or transfer bytes, and wait until that is complete.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -21,27 +21,27 @@ use windows_sys::Win32::System::IO::{
     CancelIoEx, GetOverlappedResult, IO_STATUS_BLOCK, OVERLAPPED,
 };
 
-use super::event::Event;
+use super::event::WakeEvent;
 use super::sleep::{Woken, sleep};
 use super::{check, is};
 use crate::sys::naps::Naps;
 use crate::sys::{Access, Range, Waited};
 
-/// A request that the kernel may complete later. It must not be moved or dropped before that, so no
-/// function here returns in between.
-struct Request {
+/// A request that the kernel may complete later. It must not be moved or dropped before that, so each
+/// function here waits for its completion.
+struct Overlapped {
     overlapped: OVERLAPPED,
-    event: Rc<Event>,
+    event: Rc<WakeEvent>,
 }
 
-impl Request {
-    /// From that offset of the file on.
+impl Overlapped {
+    /// Makes a request for bytes from this offset on.
     fn at(start: u64) -> io::Result<Self> {
         Ok(Self::by(own_event()?, start))
     }
 
-    /// One that sets this event when it is complete.
-    fn by(event: Rc<Event>, start: u64) -> Self {
+    /// Makes a request that sets the event when it is complete.
+    fn by(event: Rc<WakeEvent>, start: u64) -> Self {
         // SAFETY: the structure is made of integers and pointers, for which zeros are a value.
         let mut overlapped: OVERLAPPED = unsafe { std::mem::zeroed() };
         overlapped.hEvent = event.handle();
@@ -52,8 +52,7 @@ impl Request {
         Self { overlapped, event }
     }
 
-    /// What came of the call, which answered that; sleeps until the kernel knows, and tells how many
-    /// bytes there were.
+    /// Sleeps until the request is complete, after its call gave this answer. Returns the number of bytes.
     fn finish(&self, file: &File, answer: io::Result<()>) -> io::Result<u32> {
         match answer {
             Err(error) if !is(&error, ERROR_IO_PENDING) => Err(error),
@@ -72,18 +71,18 @@ impl Request {
         Ok(bytes)
     }
 
-    /// Asks the kernel to give it up; it may be granted in the same instant.
+    /// Cancels the request. It may be granted in the same instant.
     fn cancel(&self, file: &File) {
-        // SAFETY: the request is the one that was made of this file. Of one that is complete, the kernel
-        // says that there is none.
+        // SAFETY: the request is the one that was made of this file. If it is complete, the kernel finds
+        // none.
         unsafe { CancelIoEx(file.as_raw_handle(), &raw const self.overlapped) };
     }
 }
 
-/// Tries once; `false` when somebody else is in the way, or this file in another range.
+/// Tries once. Returns `false` when a lock of somebody else is in the way, or another one of this file.
 #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
 pub(super) fn try_lock(file: &File, access: Access, range: Range) -> io::Result<bool> {
-    let mut request = Request::at(range.start)?;
+    let mut request = Overlapped::at(range.start)?;
     let answer = lock(file, access, LOCKFILE_FAIL_IMMEDIATELY, range, &mut request);
     match request.finish(file, answer) {
         Ok(_) => Ok(true),
@@ -97,13 +96,13 @@ pub(super) fn wait(file: &File, access: Access, range: Range) -> io::Result<Wait
     if blocks(file) {
         return poll(file, access, range);
     }
-    let mut request = Request::at(range.start)?;
+    let mut request = Overlapped::at(range.start)?;
     match lock(file, access, 0, range, &mut request) {
         Ok(()) => return Ok(Waited::Granted),
         Err(error) if is(&error, ERROR_IO_PENDING) => {}
         Err(error) => return Err(error),
     }
-    // An error of the sleep ends the wait too, but not before the request is complete.
+    // If the sleep fails, the wait ends too, but not before the request is complete.
     let woken = sleep(&[request.event.handle()], None);
     if !matches!(woken, Ok(Woken::By(_))) {
         request.cancel(file);
@@ -118,20 +117,21 @@ pub(super) fn wait(file: &File, access: Access, range: Range) -> io::Result<Wait
 /// How a wait for any of several ranges ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Any {
-    /// One of them could be shared.
+    /// A range could be locked shared.
     Free,
     TimedOut,
     Interrupted,
 }
 
-/// Sleeps until one of the ranges could be shared by this file, which must have none of them, until the
-/// instant, or until an alarm of this thread. Nothing is locked afterwards.
+/// Sleeps until one of the ranges could be locked shared, until the instant, or until an alarm of this thread.
+/// The handle must have none of them locked, and has none locked afterwards.
 pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<Any> {
-    // A box each, as a request must not be moved.
+    // In boxes, as a request must not be moved.
     let mut requests = Vec::with_capacity(ranges.len());
     let mut outcome = Ok(None);
     for &range in ranges {
-        let made = Event::new().map(|event| Box::new(Request::by(Rc::new(event), range.start)));
+        let made =
+            WakeEvent::new().map(|event| Box::new(Overlapped::by(Rc::new(event), range.start)));
         let answer = made.and_then(|mut request| {
             let answer = lock(file, Access::Shared, 0, range, &mut request);
             let is_pending = matches!(&answer, Err(error) if is(error, ERROR_IO_PENDING));
@@ -176,7 +176,7 @@ pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<A
     outcome.map(|ended| ended.unwrap_or(Any::TimedOut))
 }
 
-/// The same file by a handle of its own, which conflicts with the other one.
+/// Opens the same file by a handle of its own, whose locks conflict with those of the other one.
 pub(super) fn reopen(file: &File) -> io::Result<File> {
     let share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
     let handle = file.as_raw_handle();
@@ -189,23 +189,23 @@ pub(super) fn reopen(file: &File) -> io::Result<File> {
     Ok(unsafe { File::from_raw_handle(handle) })
 }
 
-/// Gives back what was locked as that very range.
+/// Unlocks a range that was locked as exactly this range.
 pub(super) fn unlock(file: &File, range: Range) -> io::Result<()> {
-    let mut request = Request::at(range.start)?;
+    let mut request = Overlapped::at(range.start)?;
     let (low, high) = length(range);
     let handle = file.as_raw_handle();
     // SAFETY: the handle is open, and the request lives until it is complete.
     let answer = check(unsafe { UnlockFileEx(handle, 0, low, high, &raw mut request.overlapped) });
     match request.finish(file, answer) {
-        // It is not locked: the program has unlocked it by this handle. (The second is Wine's answer.)
+        // The program has unlocked it by this handle. (The second is Wine's answer.)
         Err(error) if is(&error, ERROR_NOT_LOCKED) || is(&error, ERROR_LOCK_VIOLATION) => Ok(()),
         finished => finished.map(drop),
     }
 }
 
-/// Reads from that offset; 0 bytes at the end of the file.
+/// Reads from the offset on. Returns 0 bytes at the end of the file.
 pub(super) fn read(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
-    let mut request = Request::at(start)?;
+    let mut request = Overlapped::at(start)?;
     let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
     let handle = file.as_raw_handle();
     let to = buffer.as_mut_ptr();
@@ -226,9 +226,9 @@ pub(super) fn read(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usi
     }
 }
 
-/// Writes some of it there.
+/// Writes some of the bytes at the offset.
 pub(super) fn write(file: &File, bytes: &[u8], start: u64) -> io::Result<usize> {
-    let mut request = Request::at(start)?;
+    let mut request = Overlapped::at(start)?;
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let handle = file.as_raw_handle();
     let from = bytes.as_ptr();
@@ -250,7 +250,7 @@ fn lock(
     access: Access,
     flags: u32,
     range: Range,
-    request: &mut Request,
+    request: &mut Overlapped,
 ) -> io::Result<()> {
     let flags = match access {
         Access::Shared => flags,
@@ -263,7 +263,7 @@ fn lock(
     check(unsafe { LockFileEx(handle, flags, 0, low, high, overlapped) })
 }
 
-/// By a handle that was not opened for it, a wait can't be ended: so it asks again and again.
+/// Polls. A wait by a handle that was opened without `FILE_FLAG_OVERLAPPED` could not be ended.
 fn poll(file: &File, access: Access, range: Range) -> io::Result<Waited> {
     let mut naps = Naps::new();
     while !try_lock(file, access, range)? {
@@ -274,7 +274,7 @@ fn poll(file: &File, access: Access, range: Range) -> io::Result<Waited> {
     Ok(Waited::Granted)
 }
 
-/// Do calls by this handle block, as it was opened without `FILE_FLAG_OVERLAPPED`?
+/// Whether calls by this handle block, because it was opened without `FILE_FLAG_OVERLAPPED`.
 fn blocks(file: &File) -> bool {
     const FILE_SYNCHRONOUS_IO_ALERT: u32 = 0x10;
     const FILE_SYNCHRONOUS_IO_NONALERT: u32 = 0x20;
@@ -295,17 +295,17 @@ fn blocks(file: &File) -> bool {
     answer < 0 || mode & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) != 0
 }
 
-/// A thread has one request at a time, so one event will do.
-fn own_event() -> io::Result<Rc<Event>> {
+/// Returns this thread's event. A thread has one request at a time, so one event is enough.
+fn own_event() -> io::Result<Rc<WakeEvent>> {
     thread_local! {
-        static OWN: OnceCell<Rc<Event>> = const { OnceCell::new() };
+        static OWN: OnceCell<Rc<WakeEvent>> = const { OnceCell::new() };
     }
     let own = OWN.try_with(|own| match own.get() {
         Some(event) => Ok(Rc::clone(event)),
-        None => Event::new().map(|event| Rc::clone(own.get_or_init(|| Rc::new(event)))),
+        None => WakeEvent::new().map(|event| Rc::clone(own.get_or_init(|| Rc::new(event)))),
     });
-    // While the thread is torn down it makes a new one for each.
-    own.unwrap_or_else(|_| Event::new().map(Rc::new))
+    // While the thread is torn down, each request gets a new one.
+    own.unwrap_or_else(|_| WakeEvent::new().map(Rc::new))
 }
 
 fn length(range: Range) -> (u32, u32) {

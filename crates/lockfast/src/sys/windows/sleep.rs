@@ -1,4 +1,4 @@
-//! A thread's sleep, which its alarms end.
+//! The sleep of a thread, which its alarms end.
 
 use std::cell::OnceCell;
 use std::io;
@@ -16,7 +16,7 @@ use super::alarm;
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Woken {
-    /// That one of the handles was signalled.
+    /// The handle with this number was signalled.
     By(usize),
     /// The instant passed.
     TimedOut,
@@ -24,7 +24,7 @@ pub(super) enum Woken {
     Interrupted,
 }
 
-/// The most that a thread can sleep on, less what its alarms and its timer need.
+/// The number of handles that a thread can sleep on, besides its alarms and its timer.
 pub(super) const MOST: usize = 48;
 
 /// Sleeps until one of the handles is signalled, until the instant, or until an alarm of this thread.
@@ -47,7 +47,7 @@ pub(super) fn sleep(on: &[HANDLE], until: Option<Instant>) -> io::Result<Woken> 
         match wait(&handles, timeout)? {
             Some(number) if number < on.len() => return Ok(Woken::By(number)),
             Some(number) if number < alarms => return Ok(Woken::Interrupted),
-            // The timer, or the timeout: which instant was it?
+            // The timer or the timeout ended it, for one instant or the other.
             _ => {
                 let now = Instant::now();
                 if alarm::is_due(now) {
@@ -61,11 +61,11 @@ pub(super) fn sleep(on: &[HANDLE], until: Option<Instant>) -> io::Result<Woken> 
     }
 }
 
-/// Which of the handles is signalled; none when the time is over.
+/// Returns the number of the signalled handle; `None` when the time is over.
 fn wait(handles: &[HANDLE], milliseconds: u32) -> io::Result<Option<usize>> {
     let count = u32::try_from(handles.len()).expect("at most 64");
     if count == 0 {
-        // The kernel takes no empty list. The alarms of a thread are its own, so nobody rings now.
+        // The kernel takes no empty list. Without alarms, nobody could end the sleep anyway.
         std::thread::sleep(Duration::from_millis(milliseconds.into()));
         return Ok(None);
     }
@@ -79,14 +79,14 @@ fn wait(handles: &[HANDLE], milliseconds: u32) -> io::Result<Option<usize>> {
     }
 }
 
-/// Rounded up, so that nobody asks again and again before the instant.
+/// Rounds up, so that the sleep does not end before the instant, again and again.
 fn milliseconds(left: Duration) -> u32 {
     u32::try_from(left.as_micros().div_ceil(1000))
         .map_or(INFINITE - 1, |left| left.min(INFINITE - 1))
 }
 
-/// Starts this thread's timer, which keeps instants better than a timeout does: those end with a tick of
-/// the system's clock, of which there may be 64 a second.
+/// Starts this thread's timer, which is more precise than a timeout: a timeout ends with a tick of the
+/// system's clock, and there may be 64 of them in a second.
 fn start_timer(left: Duration) -> Option<HANDLE> {
     thread_local! {
         static TIMER: OnceCell<Option<OwnedHandle>> = const { OnceCell::new() };
@@ -98,7 +98,7 @@ fn start_timer(left: Duration) -> Option<HANDLE> {
         timer.as_ref().map(AsRawHandle::as_raw_handle)
     });
     let timer = timer.ok().flatten()?;
-    // Negative: from now on, in units of 100 ns.
+    // A negative number is a time from now, in units of 100 ns.
     let due = -i64::try_from(left.as_nanos().div_ceil(100)).unwrap_or(i64::MAX);
     // SAFETY: the handle is a timer's, the instant is read during the call, and nothing is called back.
     let answer = unsafe { SetWaitableTimer(timer, &raw const due, 0, None, std::ptr::null(), 0) };
@@ -116,12 +116,12 @@ fn new_timer(flags: u32) -> Option<OwnedHandle> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Event;
+    use super::super::event::WakeEvent;
     use super::*;
 
     #[test]
     fn what_is_signalled_comes_before_an_instant_that_has_passed() {
-        let (one, other) = (Event::new(), Event::new());
+        let (one, other) = (WakeEvent::new(), WakeEvent::new());
         let (one, other) = (one.expect("an event"), other.expect("an event"));
         let both = [one.handle(), other.handle()];
         let now = Instant::now();

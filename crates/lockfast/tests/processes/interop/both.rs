@@ -1,11 +1,11 @@
 //! [`Protocol::Both`](lockfast::Protocol::Both) and programs of either family.
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial;
 
 use super::encounter;
 use super::peer::{CLASSIC, FASTENERS, FILELOCK, FLOCK_UTILITY, JAVA, LOCKF, PERL, Peer, STD};
 use crate::stage::{Actor, Place};
-use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let peers = [LOCKF, FASTENERS, JAVA, FLOCK_UTILITY, PERL, STD, FILELOCK];

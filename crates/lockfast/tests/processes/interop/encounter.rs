@@ -4,10 +4,10 @@ use std::fs::{self, DirEntry};
 use std::io;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use super::peer::{Family, Peer};
 use crate::stage::{Actor, Place};
-use crate::trial_needing;
 
 /// A test for each mode of each of the peers, named after the module, the peer and the mode.
 pub(crate) fn trials(module: &str, protocol: &'static str, peers: &[Peer]) -> Vec<Trial> {
@@ -16,7 +16,7 @@ pub(crate) fn trials(module: &str, protocol: &'static str, peers: &[Peer]) -> Ve
         for mode in peer.modes {
             let name = format!("interop::{module}::{}_{mode}", peer.name);
             let test = move || exclude_each_other(protocol, &peer, mode);
-            trials.push(trial_needing(&name, peer.available(), test));
+            trials.push(trial_needing!(&name, peer.available(), test));
         }
     }
     trials

@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use super::encounter;
 use super::peer::{FD_LOCK, FILELOCK, FLOCK_UTILITY, FS4, PERL, PORTALOCKER, STD};
 use crate::program::own_words;
 use crate::stage::{Actor, Place, installed};
-use crate::trial_needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let peers = [
@@ -21,7 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         FD_LOCK,
     ];
     let mut trials = encounter::trials("flock", "flock", &peers);
-    trials.push(trial_needing(
+    trials.push(trial_needing!(
         "interop::flock::a_command_under_the_utility",
         installed("flock"),
         a_command_under_the_utility,

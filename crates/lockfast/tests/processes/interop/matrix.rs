@@ -1,13 +1,13 @@
 //! The table in `docs/works-with.md`: each of its cells is a test, read from the page itself.
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use super::peer::{
     CLASSIC, FASTENERS, FASTENERS_READER_WRITER, FD_LOCK, FILELOCK, FLOCK_UTILITY, FS4, JAVA,
     LOCKF, PERL, PORTALOCKER, Peer, STD,
 };
 use crate::stage::{Actor, Place};
-use crate::trial_needing;
 
 const PAGE: &str = include_str!("../../../../../docs/works-with.md");
 
@@ -106,7 +106,7 @@ impl Party {
             Self::OfTheCommand => return None,
         };
         let test = move || meet(protocol, self, together);
-        Some(trial_needing(&name, available, test))
+        Some(trial_needing!(&name, available, test))
     }
 
     fn start(self, place: &Place) -> Meeting {

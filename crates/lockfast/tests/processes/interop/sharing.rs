@@ -1,13 +1,13 @@
 //! Readers of lockfast beside readers of other programs.
 
 use libtest_mimic::Trial;
+use lockfast_testing::trial_needing;
 
 use super::peer::{
     CLASSIC, FASTENERS_READER_WRITER, FD_LOCK, FLOCK_UTILITY, FS4, JAVA, LOCKF, PERL, PORTALOCKER,
     Peer, STD,
 };
 use crate::stage::{Actor, Place};
-use crate::trial_needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let record = [LOCKF, FASTENERS_READER_WRITER, JAVA, CLASSIC].map(|peer| ("fcntl", peer));
@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.map(|(protocol, peer)| {
         let name = format!("interop::sharing::{protocol}_{}", peer.name);
         let test = move || share_and_exclude(protocol, &peer);
-        trial_needing(&name, peer.available(), test)
+        trial_needing!(&name, peer.available(), test)
     })
     .collect()
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use libtest_mimic::Trial;
+use lockfast_testing::{trial, trial_needing};
 
 use super::{LONG, keepers};
 use crate::program::own_words;
 use crate::stage::{Actor, Place, holders, installed};
-use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -16,12 +16,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             "linger::refused::what_can_not_linger_says_so",
             what_can_not_linger_says_so,
         ),
-        trial_needing(
+        trial_needing!(
             "linger::refused::without_watches_it_says_so",
             installed("strace"),
             without_watches_it_says_so,
         ),
-        trial_needing(
+        trial_needing!(
             "linger::refused::a_file_that_can_not_be_watched_later_is_not_kept",
             installed("strace"),
             a_file_that_can_not_be_watched_later_is_not_kept,

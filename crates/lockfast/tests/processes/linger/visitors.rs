@@ -3,13 +3,13 @@
 use std::fs;
 
 use libtest_mimic::Trial;
+use lockfast_testing::{trial, trial_needing};
 
 use super::{LONG, keep, keepers};
 use crate::interop::peer::{
     FASTENERS, FILELOCK, FLOCK_UTILITY, Family, LOCKF, PORTALOCKER, Peer, STD,
 };
 use crate::stage::{Actor, Place, until};
-use crate::{trial, trial_needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -29,7 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         };
         for protocol in [own, "both"] {
             let name = format!("linger::visitors::{protocol}_{}", peer.name);
-            trials.push(trial_needing(&name, peer.available(), move || {
+            trials.push(trial_needing!(&name, peer.available(), move || {
                 it_is_given_up_for(&peer, protocol);
             }));
         }

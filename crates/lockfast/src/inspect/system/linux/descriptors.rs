@@ -1,4 +1,4 @@
-//! The descriptors that matter, and what is locked by them.
+//! Descriptors of locked files, and their locks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use super::waiters::{self, WaitingThread};
 use crate::inspect::snapshot::{Content, Description, FileKey, Place, RawLock};
 use crate::inspect::view::Kind;
 
-/// The descriptors that matter, by the name of their file in the table.
+/// Descriptors of locked files, with the name of the file in the table.
 #[derive(Debug)]
 pub(super) struct Descriptors {
     open: Vec<(FileKey, OpenDescriptor)>,
@@ -51,7 +51,7 @@ impl Descriptors {
         }
     }
 
-    /// The threads that wait, with the file where it is certain.
+    /// Returns the threads that wait, if it is certain for which file.
     pub(super) fn waiters(&self, table: &[LockLine]) -> Vec<(FileKey, WaitingThread)> {
         let awaited: HashSet<FileKey> = table
             .iter()
@@ -83,10 +83,10 @@ impl Descriptors {
         found
     }
 
-    /// The locks by whom they belong to.
+    /// Returns the locks by their owners.
     pub(super) fn descriptions(&self) -> Vec<Description> {
         let mut all = Vec::<Description>::new();
-        // Of those with the same locks, in the kernel's order: the number in `all`.
+        // Descriptors with the same locks, in the kernel's order, each with its index in `all`.
         let mut alike = HashMap::<(FileKey, Vec<RawLock>), Vec<(&OpenDescriptor, usize)>>::new();
         let mut classic = HashSet::new();
         for (key, open) in &self.open {
@@ -95,7 +95,7 @@ impl Descriptors {
                 .iter()
                 .map(|line| line.lock)
                 .partition(|lock| lock.kind == Kind::Classic);
-            // Every descriptor of the file shows them.
+            // Every descriptor of the file in this process shows them.
             if !of_process.is_empty() && classic.insert((*key, open.pid)) {
                 all.push(Description {
                     file: *key,
@@ -127,6 +127,7 @@ impl Descriptors {
         all
     }
 
+    /// Returns the paths of locked files.
     pub(super) fn places(&self, table: &LockTable, mounts: &mut Mounts) -> HashMap<FileKey, Place> {
         let mut wanted: HashSet<FileKey> = table.lines.iter().map(|line| line.file).collect();
         wanted.extend(

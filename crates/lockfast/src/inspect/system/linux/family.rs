@@ -10,12 +10,12 @@ use super::waiters::Syscall;
 use crate::inspect::snapshot::FamilyWait;
 use crate::inspect::view::Process;
 
-/// How a process waits for a child of it that waits for a lock; `None` if it goes on meanwhile, as far
+/// Returns how a process waits for its child, which waits for a lock; `None` if it goes on meanwhile, as far
 /// as can be seen.
 ///
-/// The commands of lockfast and a call of `wait4` say it themselves. Who reads a pipe waits for all that
-/// can write to it. Who waits for events (sudo, timeout, Python's subprocess) may wait for the child or
-/// for something else.
+/// The commands of lockfast and a call of `wait4` certainly wait for the child. A process that reads a pipe
+/// waits for all processes that can write to it. A process that waits for events (sudo, timeout, Python's
+/// subprocess) may wait for the child or for something else.
 pub(super) fn wait_for(parent: &Process, child: u32) -> Option<FamilyWait> {
     let pid = parent.pid;
     let wait = |others: Vec<u32>, is_certain| {
@@ -49,21 +49,21 @@ pub(super) fn wait_for(parent: &Process, child: u32) -> Option<FamilyWait> {
     found
 }
 
-/// The event that a thread sleeps for.
+/// The event that a thread waits for.
 #[derive(Debug, PartialEq, Eq)]
 enum Awaited {
-    /// The end of that child, or of any.
+    /// The end of this child, or of any.
     End(Option<u32>),
-    /// Somebody writes to that pipe, or nobody can any more.
+    /// A write to this pipe, or its end.
     Output(String),
-    /// Something, without a limit of time.
+    /// Some event, without a time limit.
     Event,
 }
 
 fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
     let Some(text) = read("syscall") else {
-        // Where the call is a secret, the function in which the thread sleeps may be none.
+        // The call may be hidden, and the function in which the thread sleeps shown all the same.
         let place = read("wchan")?;
         return (place == "do_wait").then_some(Awaited::End(None));
     };
@@ -78,7 +78,7 @@ fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
     match call.number {
         libc::SYS_wait4 => Some(match signed(first) {
             1.. => certain(first),
-            // Any, or any of a group.
+            // Any child, or any of a process group.
             _ => Awaited::End(None),
         }),
         libc::SYS_waitid => match libc::idtype_t::try_from(first).ok()? {
@@ -103,7 +103,7 @@ fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
     }
 }
 
-/// Calls that newer processors do not have.
+/// Reads calls that newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
 fn of_old_call(number: libc::c_long, third: u64, fourth: u64, fifth: u64) -> Option<Awaited> {
     let is_negative = |argument: u64| argument & (1 << 31) != 0;
@@ -122,14 +122,14 @@ fn of_old_call(_: libc::c_long, _: u64, _: u64, _: u64) -> Option<Awaited> {
     None
 }
 
-/// The process that a descriptor of another one stands for.
+/// Returns the process of another process's pidfd.
 fn of_pidfd(pid: u32, descriptor: u64) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     line.trim().parse().ok()
 }
 
-/// The children of all its threads.
+/// Returns the children of all threads of the process.
 fn children(pid: u32) -> Vec<u32> {
     let of_thread = |tid| {
         let path = format!("/proc/{pid}/task/{tid}/children");
@@ -140,7 +140,7 @@ fn children(pid: u32) -> Vec<u32> {
     words.filter_map(|word| word.parse().ok()).collect()
 }
 
-/// The processes that can write to the pipe, and whether these are all.
+/// Returns the processes that can write to the pipe, and whether these are all.
 fn writers(pipe: &str) -> (Vec<u32>, bool) {
     let mut writers = Vec::new();
     let mut is_everybody = true;
@@ -168,8 +168,8 @@ fn can_write(pid: u32, descriptor: &std::ffi::OsStr) -> bool {
     flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
-/// Whether a wait of the process for a lock or a child may end by itself, because it has a timer or handles
-/// that of an alarm: then nothing that it is part of is a deadlock for certain.
+/// Whether a wait of the process for a lock or a child may end by itself, because the process has a timer or
+/// handles SIGALRM. Then no circle with it is a deadlock for certain.
 pub(super) fn may_give_up(process: &Process) -> bool {
     if let Some(has_limit) = command::has_limit(process.pid, &process.command) {
         return has_limit;
@@ -181,23 +181,23 @@ pub(super) fn may_give_up(process: &Process) -> bool {
     has_handler || has_timer(process.pid)
 }
 
-/// Whether the process has a timer, but for those by which its threads end the waits of their stand-ins.
+/// Whether the process has a timer, apart from those that end the waits of lockfast's helpers.
 fn has_timer(pid: u32) -> bool {
     let Ok(timers) = fs::read_to_string(format!("/proc/{pid}/timers")) else {
         return true;
     };
-    let mut told = timers
+    let mut notified = timers
         .lines()
         .filter_map(|line| line.strip_prefix("notify:"));
-    told.any(|told| {
-        let thread = told
+    notified.any(|line| {
+        let thread = line
             .rsplit_once("tid.")
             .and_then(|(_, tid)| tid.parse().ok());
         !thread.is_some_and(|tid| process::stands_in(pid, tid))
     })
 }
 
-/// Adds how those wait who wait for one that waits, up to the first process.
+/// Adds the waits of parents for children that wait, up to the first process.
 pub(super) fn add(
     waiting: &HashSet<u32>,
     processes: &mut HashMap<u32, Process>,

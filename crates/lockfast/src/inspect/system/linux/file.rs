@@ -1,4 +1,4 @@
-//! The file that is asked for.
+//! The file that a report is for.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -12,23 +12,22 @@ use super::scan;
 use crate::inspect::snapshot::FileKey;
 use crate::sys::FileId;
 
-/// The file that is asked for.
+/// The file that a report is for.
 #[derive(Debug)]
 pub(super) struct InspectedFile {
     pub(super) id: FileId,
     pub(super) key: FileKey,
     pub(super) is_remote: bool,
-    /// What was found, and a descriptor that keeps it.
+    /// Its metadata, and an `O_PATH` descriptor that keeps it.
     pub(super) metadata: Metadata,
     pub(super) file: File,
 }
 
 impl InspectedFile {
-    /// A descriptor of this sort opens nothing: no device notices, no watch rings, and closing it
-    /// frees no lock of this process.
+    /// Finds the file by a descriptor that opens nothing: no device and no watch notices, and its close
+    /// releases no lock of this process.
     pub(super) fn find(path: &Path, mounts: &mut Mounts) -> io::Result<Self> {
-        // The standard library takes `O_PATH` for a mode of access where the C library is musl, and
-        // leaves it out.
+        // With musl, the standard library takes `O_PATH` for an access mode and drops it.
         let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let file = File::from(file);
         let metadata = file.metadata()?;

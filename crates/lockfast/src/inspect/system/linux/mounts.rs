@@ -1,4 +1,4 @@
-//! Which file system a mount is of, and how `/proc` is mounted.
+//! The file systems of mounts, and how `/proc` is mounted.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -22,7 +22,7 @@ struct Mount {
 }
 
 impl Mounts {
-    /// How the kernel's table names the file.
+    /// Returns the name of the file in the kernel's table.
     pub(super) fn key(&mut self, id: FileId, numbers: Numbers, pid: Option<u32>) -> FileKey {
         let (major, minor) = numbers
             .mount
@@ -38,15 +38,15 @@ impl Mounts {
         }
     }
 
-    /// Whether a server or a process has to be asked for what is in there, which may not answer. A mount
-    /// that is not known may be of that sort.
+    /// Whether a server or a process keeps the files of the mount, which may not answer. An unknown mount may be
+    /// one of these.
     pub(super) fn is_served(&mut self, mount: Option<u64>, pid: Option<u32>) -> bool {
         mount
             .and_then(|mount| self.find(mount, None).or_else(|| self.find(mount, pid)))
             .is_none_or(|mount| mount.is_served)
     }
 
-    /// The numbers of mounts are the same in all namespaces, but each shows only its own.
+    /// Looks a mount up. Its number is the same in all namespaces, but each namespace shows only its own mounts.
     fn find(&mut self, mount: u64, pid: Option<u32>) -> Option<Mount> {
         if !self.known.contains_key(&mount) && self.looked_at.insert(pid) {
             let who = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
@@ -57,7 +57,7 @@ impl Mounts {
         self.known.get(&mount).copied()
     }
 
-    /// Does `/proc` show only the processes of the same user?
+    /// Whether `/proc` shows only the processes of the same user.
     pub(super) fn hides_processes() -> bool {
         let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
         text.split(|&byte| byte == b'\n')
@@ -73,7 +73,7 @@ impl Mounts {
     }
 }
 
-/// As in `27 1 254:0 / / rw - ext4 /dev/root rw`.
+/// Parses a line like `27 1 254:0 / / rw - ext4 /dev/root rw`.
 fn parse_mount(line: &[u8]) -> Option<(u64, Mount)> {
     let mut words = line.split(|&byte| byte == b' ');
     let mut word = || std::str::from_utf8(words.next()?).ok();
@@ -81,13 +81,13 @@ fn parse_mount(line: &[u8]) -> Option<(u64, Mount)> {
     word()?;
     let (major, minor) = word()?.split_once(':')?;
     let device = (major.parse().ok()?, minor.parse().ok()?);
-    // The fields before the dash are of any number.
+    // Any number of fields may come before the dash.
     words.find(|word| *word == b"-")?;
     let is_served = words.next().is_none_or(is_served);
     Some((mount, Mount { device, is_served }))
 }
 
-/// Whether a file system of that type is a server's or a process'.
+/// Whether a server or a process keeps the files of file systems of this type.
 fn is_served(file_system: &[u8]) -> bool {
     const SERVED: [&str; 20] = [
         "9p",

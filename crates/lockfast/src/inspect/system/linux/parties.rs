@@ -1,4 +1,4 @@
-//! The processes that have a part in it.
+//! Processes that hold or wait, and their parents.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::{family, process};
 use crate::inspect::bytes;
 use crate::inspect::snapshot::Snapshot;
 
-/// Looks up all that have a part, and those who wait for the end of one that waits.
+/// Adds all processes that hold or wait, and the parents that wait for their children.
 pub(super) fn add(snapshot: &mut Snapshot) {
     let hidden = snapshot.gaps.hidden;
     let look_up = |pid| process::look_up(pid).or_else(|| hidden.then(|| process::unknown(pid)));
@@ -43,7 +43,7 @@ pub(super) fn add(snapshot: &mut Snapshot) {
         let process = processes.get(pid);
         process.is_none_or(family::may_give_up)
     }));
-    // What has ended meanwhile holds nothing, and waits for nothing.
+    // A process that has ended meanwhile holds nothing, and waits for nothing.
     descriptions.retain_mut(|description| {
         let known = !description.owners.is_empty();
         description.owners.retain(|pid| processes.contains_key(pid));

@@ -1,4 +1,4 @@
-//! The processes as `/proc` shows them.
+//! Processes, read from `/proc`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,10 +10,10 @@ use super::command;
 use crate::inspect::view::Process;
 use crate::sys::STAND_IN;
 
-/// The process, unless it has ended.
+/// Looks up a process, unless it has ended.
 pub(super) fn look_up(pid: u32) -> Option<Process> {
     let stat = Stat::of_thread(pid, pid)?;
-    // When the first thread has ended, the memory and the descriptors are seen by another one.
+    // When the first thread has ended, only the others show the memory and the descriptors.
     let task = living_thread(pid)?;
     let state = if task == pid {
         stat.state
@@ -37,7 +37,7 @@ pub(super) fn look_up(pid: u32) -> Option<Process> {
     })
 }
 
-/// A process of which only the number is known.
+/// Makes a process of which only the pid is known.
 pub(super) fn unknown(pid: u32) -> Process {
     Process {
         pid,
@@ -53,7 +53,7 @@ pub(super) fn unknown(pid: u32) -> Process {
     }
 }
 
-/// The first thread, or another one if that has ended; none if the whole process has.
+/// Returns the first thread, or another one if that has ended; `None` if the process has ended.
 pub(super) fn living_thread(pid: u32) -> Option<u32> {
     let lives =
         |tid: u32| Stat::of_thread(pid, tid).is_some_and(|stat| !matches!(stat.state, b'Z' | b'X'));
@@ -63,7 +63,7 @@ pub(super) fn living_thread(pid: u32) -> Option<u32> {
     threads(pid).into_iter().find(|&tid| lives(tid))
 }
 
-/// The threads of the process.
+/// Returns the threads of the process.
 pub(super) fn threads(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter();
     tasks
@@ -80,9 +80,9 @@ pub(super) struct Stat {
     pub(super) state: u8,
     pub(super) parent: u32,
     pub(super) threads: u32,
-    /// In ticks since the boot.
+    /// Its start in ticks since the boot.
     started: u64,
-    /// The processor on which it ran last.
+    /// The processor on which the thread ran last.
     pub(super) processor: u32,
 }
 
@@ -96,7 +96,7 @@ impl Stat {
         Self::parse(&fs::read(path).ok()?)
     }
 
-    /// The name stands in parentheses, and may have any byte in it.
+    /// Parses the line. The name stands in parentheses, and may contain any byte.
     fn parse(text: &[u8]) -> Option<Self> {
         let opening = text.iter().position(|&byte| byte == b'(')?;
         let closing = text.iter().rposition(|&byte| byte == b')')?;
@@ -118,9 +118,9 @@ impl Stat {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ProcStatus {
     user: Option<u32>,
-    /// In the innermost namespace that it is in.
+    /// The pid in its innermost namespace.
     own_pid: Option<u32>,
-    /// The signals that it handles, a bit each.
+    /// The signals that it handles, one bit each.
     pub(super) caught: Option<u64>,
 }
 
@@ -140,7 +140,7 @@ impl ProcStatus {
             };
             let mut words = value.split_ascii_whitespace();
             match name {
-                // The real one, and then the effective one.
+                // The first number is the real user, the second one the effective user.
                 "Uid" => status.user = words.nth(1).and_then(|word| word.parse().ok()),
                 "NSpid" => status.own_pid = words.last().and_then(|word| word.parse().ok()),
                 "SigCgt" => {
@@ -154,13 +154,13 @@ impl ProcStatus {
     }
 }
 
-/// Whether the thread waits in the place of another one of its process, which does nothing else meanwhile.
+/// Whether the thread is a helper of lockfast that waits for another thread, which does nothing meanwhile.
 pub(super) fn stands_in(pid: u32, tid: u32) -> bool {
     let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
     name.is_ok_and(|name| name.trim_end() == STAND_IN)
 }
 
-/// Counts its threads that wait in the place of another one, which does nothing else meanwhile.
+/// Counts the helpers that wait for another thread.
 fn stand_ins(pid: u32, threads: u32) -> u32 {
     if threads == 1 {
         return 0;
@@ -172,7 +172,7 @@ fn stand_ins(pid: u32, threads: u32) -> u32 {
     u32::try_from(stand_ins).unwrap_or(0)
 }
 
-/// Arguments need not be UTF-8.
+/// Returns the program and its arguments, which need not be UTF-8.
 fn command_line(pid: u32, task: u32) -> Vec<OsString> {
     let text = fs::read(format!("/proc/{pid}/task/{task}/cmdline")).unwrap_or_default();
     let text = text.strip_suffix(b"\0").unwrap_or(&text);

@@ -1,5 +1,5 @@
-//! The question to the file itself, of record locks: the kernel answers it for one moment, and for the
-//! locks of processes in other pid namespaces and on other machines too.
+//! Record locks on one file, as the kernel reports them for the file itself (`F_OFD_GETLK`): for one moment,
+//! and with the locks of processes in other pid namespaces and on other machines.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -16,11 +16,10 @@ use crate::protocol::plan::Part;
 use crate::sys;
 use crate::sys::{Access, Range};
 
-/// The locks by which others keep somebody from having the whole file alone; none of `flock`, which the
-/// kernel does not answer for.
+/// Returns record locks of others on the file. The kernel reports no `flock`.
 ///
-/// The file is not opened where that would break a lease, or where its close would release a lock of
-/// this process.
+/// The file is not opened where that would break a lease, or where its close would release a lock of this
+/// process.
 pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
     if !target.metadata.is_file() || table.leased.contains(&target.key) {
         return Vec::new();
@@ -34,7 +33,7 @@ pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    // The first one may be a byte that excludes nobody.
+    // The first one may be of a waiter, on a byte that conflicts with no holder. Then the main bytes are asked.
     for range in [Range { start: 0, len: 0 }, Part::Main.range(0)] {
         let Some(line) = blocker(&file, range, target) else {
             break;
@@ -49,7 +48,7 @@ pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
         .iter()
         .any(|line| line.pid == Some(std::process::id()))
     {
-        // Another thread has taken it meanwhile, and a close would release it.
+        // Another thread has taken a classic lock meanwhile, and a close would release it.
         std::mem::forget(file);
     }
     found
@@ -79,8 +78,9 @@ fn blocker(file: &File, range: Range, target: &InspectedFile) -> Option<LockLine
     })
 }
 
-/// The file behind a descriptor that opens nothing, for reading. Without waiting for those who have a
-/// lease of it.
+/// Opens the file behind an `O_PATH` descriptor for reading, without a wait for a lease.
+///
+/// By `thread-self`: the descriptors of the process are not shown by `self` when its first thread has ended.
 pub(super) fn reopened(file: &File) -> Option<File> {
     let name = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
     fs::OpenOptions::new()

@@ -1,4 +1,4 @@
-//! The table of locks at two moments, and what was there all the time.
+//! The table of locks at two moments, and the lines that were there all the time.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -10,39 +10,39 @@ use std::time::{Duration, Instant};
 use super::table::{self, LockLine};
 use crate::inspect::snapshot::{Description, FileKey};
 
-/// The table of locks, or of it the lines of one file.
+/// The table of locks, or its lines of one file.
 #[derive(Debug, Default)]
 pub(super) struct LockTable {
     pub(super) lines: Vec<LockLine>,
-    /// Whether it was the same several times. If not, a lock that was there all the time may be missing.
+    /// Whether several readings were the same. If not, a lock that was there all the time may be missing.
     pub(super) is_settled: bool,
-    /// The files that somebody has a lease of.
+    /// The files with a lease.
     pub(super) leased: HashSet<FileKey>,
 }
 
 /// Reads the table.
 ///
-/// The kernel hands it out by the page, and finds its place again by the number of the line. Where locks
-/// come and go between two pages, others are left out or come twice. How much of the last page was used
-/// tells nothing, as a lock comes with all that wait for it: what did not fit may be gone when the
-/// kernel looks again. So the table is read until it stays the same.
+/// The kernel returns it page by page, and finds its place again by the number of the line. If locks come and
+/// go between two pages, other locks are left out or come twice. How full the last page was means nothing: a
+/// lock comes together with its waiters, and those that did not fit may be gone when the kernel looks again.
+/// So the table is read until it stays the same.
 #[derive(Debug)]
 pub(super) struct TableReader {
-    /// One descriptor for all readings: the kernel keeps the room that it has made for a long line.
+    /// The descriptor for all readings: the kernel keeps the buffer that it has grown for a long line.
     file: File,
 }
 
-/// How often the table is read at most, and for how long it is read again. Each page of it keeps all
-/// programs from taking locks for an instant, and waits for those that are taking one: on a machine with
-/// too much to do that may take a tenth of a second.
+/// The maximum number of readings, and the time after which no other one is begun. Each page keeps all
+/// programs from taking locks for an instant, and waits for those that are taking one. On an overloaded
+/// machine that may take a tenth of a second.
 const ATTEMPTS: usize = 5;
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How often it is read even then: what one reading leaves out, others have.
+/// The minimum number of readings: one has the locks that another one leaves out.
 const LEAST: usize = 3;
 
-/// How often the lines have to be the same. If there are none, so that the lock may be said to be free,
-/// the whole table has to be the same.
+/// The number of readings whose lines have to be the same. If there are no lines, so that the lock would be
+/// reported as free, the whole table has to be the same.
 const ALIKE: usize = 2;
 const ALIKE_AND_EMPTY: usize = 3;
 
@@ -52,7 +52,7 @@ impl TableReader {
         Ok(Self { file })
     }
 
-    /// The lines of one file, or of all.
+    /// Returns the lines of one file, or of all files.
     pub(super) fn table(&mut self, file: Option<FileKey>) -> io::Result<LockTable> {
         let mut readings: Vec<Vec<LockLine>> = Vec::new();
         let mut leased = HashSet::new();
@@ -61,7 +61,7 @@ impl TableReader {
         let mut last = Vec::new();
         for _ in 0..ATTEMPTS {
             let text = self.read()?;
-            // A line of the file that is left out is so by what happens to others.
+            // A line of this file may be left out because the locks of others change.
             let has_changed = text != last;
             let mut lines = match file {
                 Some(file) => table::parse_inode(&text, file.inode),
@@ -97,7 +97,7 @@ impl TableReader {
         })
     }
 
-    /// Reads when the file is known to have a lock, unless that is released meanwhile.
+    /// Reads the table of a file that is known to have a lock, unless that is released meanwhile.
     pub(super) fn table_with(&mut self, file: Option<FileKey>) -> io::Result<LockTable> {
         const TRIES: usize = 4;
         for _ in 1..TRIES {
@@ -125,7 +125,7 @@ impl TableReader {
     }
 }
 
-/// Each line that was read at all, as often as it was read mostly.
+/// Returns each line that was read at all, as many times as most readings have it.
 fn usual(readings: &[Vec<LockLine>]) -> Vec<LockLine> {
     let mut counts = HashMap::<LockLine, Vec<usize>>::new();
     let mut order = Vec::new();
@@ -149,7 +149,7 @@ fn usual(readings: &[Vec<LockLine>]) -> Vec<LockLine> {
         .collect()
 }
 
-/// Each line as often as it is in both.
+/// Returns each line as often as it is in both.
 pub(super) fn in_both(before: &[LockLine], after: &[LockLine]) -> Vec<LockLine> {
     let mut left = Counts::new(after.iter().copied());
     before
@@ -159,7 +159,7 @@ pub(super) fn in_both(before: &[LockLine], after: &[LockLine]) -> Vec<LockLine> 
         .collect()
 }
 
-/// How often there is what.
+/// A multiset.
 #[derive(Debug)]
 pub(super) struct Counts<T>(HashMap<T, usize>);
 
@@ -172,7 +172,7 @@ impl<T: Eq + Hash> Counts<T> {
         Self(counts)
     }
 
-    /// Was there one more?
+    /// Takes one out. Returns `false` if there was none.
     pub(super) fn take(&mut self, one: &T) -> bool {
         match self.0.get_mut(one) {
             Some(count @ 1..) => {
@@ -184,7 +184,7 @@ impl<T: Eq + Hash> Counts<T> {
     }
 }
 
-/// The locks of the table that belong to none of these.
+/// Returns the locks of the table that belong to none of the descriptions.
 pub(super) fn unclaimed(table: &[LockLine], descriptions: &[Description]) -> Vec<LockLine> {
     let locks = descriptions.iter().flat_map(|description| {
         let locks = description.locks.iter();
@@ -193,7 +193,7 @@ pub(super) fn unclaimed(table: &[LockLine], descriptions: &[Description]) -> Vec
     let locks: Vec<_> = locks.collect();
     let known: HashSet<_> = locks.iter().copied().collect();
     let mut claims = Counts::new(locks.into_iter());
-    // There is no second one of a lock that excludes: it was read twice.
+    // There can't be a second exclusive lock: the line was read twice.
     let is_twice = |line: &LockLine| line.lock.exclusive && known.contains(&(line.file, line.lock));
     table
         .iter()

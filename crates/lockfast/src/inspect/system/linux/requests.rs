@@ -1,4 +1,4 @@
-//! Who waits: the lines of the table brought together with threads.
+//! Waits: matches the lines of the table with threads.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,11 +9,10 @@ use crate::inspect::bytes;
 use crate::inspect::snapshot::{FileKey, Request};
 use crate::inspect::view::Kind;
 
-/// Can this thread be the one of that line?
+/// Whether this thread can be the one of the line.
 type Match<'a> = &'a dyn Fn(&LockLine, &WaitingThread) -> bool;
 
-/// The lines of those who wait, each with the thread that does. With `everybody`, no thread that waits
-/// is hidden.
+/// Returns the lines of waiters, each with its thread. With `everybody`, no thread that waits is hidden.
 pub(super) fn requests(
     table: &[LockLine],
     waiters: Vec<(FileKey, WaitingThread)>,
@@ -26,7 +25,7 @@ pub(super) fn requests(
     for (key, waiter) in waiters {
         on_file.entry(key).or_default().push(waiter);
     }
-    // The surest first: what a thread asks for, then who a line is said to be of, then the rest.
+    // The most certain matches first: by the requested lock, then by the pid in the line, then the rest.
     let is_asked = |line: &LockLine, waiter: &WaitingThread| {
         waiter.lock.map(bytes::to_the_end) == Some(line.lock)
     };
@@ -61,7 +60,7 @@ pub(super) fn requests(
         .filter(|(_, thread)| thread.is_some())
         .map(|(line, _)| *line)
         .collect();
-    // A thread waits once. Where all of them can be seen, another line like its own was read twice.
+    // A thread waits for one lock. If all threads can be seen, a second equal line was read twice.
     let is_twice = |line: &LockLine, thread: &Option<WaitingThread>| {
         everybody && thread.is_none() && found.contains(line)
     };

@@ -1,26 +1,26 @@
-//! Are two descriptors of one open file?
+//! Comparison of descriptors: whether two are of one open file description.
 
 use std::cmp::Ordering;
 use std::io;
 
 use super::scan::OpenDescriptor;
 
-/// The kernel's order of open file descriptions; equal when the two are one.
+/// Compares two descriptors by the kernel's order of open file descriptions. Equal means the same one.
 pub(super) fn order(one: &OpenDescriptor, other: &OpenDescriptor) -> Ordering {
     let compared = compare((one.task, one.descriptor), (other.task, other.descriptor));
     match compared {
         Ok(order) => order,
-        // Not permitted. An exclusive lock belongs to one description only.
+        // Not permitted. But an exclusive lock belongs to one description only.
         Err(_) if one.locks.iter().any(|line| line.lock.exclusive) => Ordering::Equal,
         Err(_) => (one.pid, one.descriptor).cmp(&(other.pid, other.descriptor)),
     }
 }
 
-/// The same of descriptors by process and number.
+/// Compares two descriptors that are given by process and number.
 ///
 /// # Errors
 ///
-/// `EBADF` when one is none, `ESRCH` when a process has ended, `EPERM` when one may not be looked into.
+/// `EBADF` when one is not open, `ESRCH` when a process has ended, `EPERM` when one may not be looked into.
 pub(super) fn compare(one: (u32, i32), other: (u32, i32)) -> io::Result<Ordering> {
     const KCMP_FILE: libc::c_int = 0;
     let number = |number: u32| libc::c_int::try_from(number).unwrap_or(0);
@@ -39,7 +39,7 @@ pub(super) fn compare(one: (u32, i32), other: (u32, i32)) -> io::Result<Ordering
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Ordering::Equal),
         1 => Ok(Ordering::Less),
-        // 3 is for those of which the order is not known.
+        // 3 means unequal, without a known order.
         _ => Ok(Ordering::Greater),
     }
 }

@@ -1,4 +1,4 @@
-//! Who has which file open.
+//! Open descriptors of all processes.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,31 +19,31 @@ use crate::sys::FileId;
 #[derive(Clone, Debug)]
 pub(super) struct OpenDescriptor {
     pub(super) pid: u32,
-    /// The thread by which its descriptors are seen: the first one, unless that has ended.
+    /// The thread that shows its descriptors: the first one, unless that has ended.
     pub(super) task: u32,
     pub(super) descriptor: i32,
-    /// As `stat` tells.
+    /// The identity that `stat` reports.
     pub(super) id: FileId,
-    /// As the kernel knows it itself.
+    /// The numbers in the kernel's own tables.
     pub(super) numbers: Numbers,
     pub(super) deleted: bool,
-    /// In bytes.
+    /// The length in bytes.
     pub(super) length: u64,
     pub(super) locks: Vec<LockLine>,
 }
 
-/// Which mount and which inode a descriptor is of.
+/// The mount and the inode of a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub(super) mount: Option<u64>,
     pub(super) inode: Option<u64>,
 }
 
-/// What was found of all the processes.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) open: Vec<OpenDescriptor>,
-    /// Processes whose descriptors may not be looked at.
+    /// The processes whose descriptors may not be looked at.
     pub(super) unreadable: Vec<u32>,
 }
 
@@ -54,12 +54,12 @@ impl Scan {
     }
 }
 
-/// Looks at all processes for descriptors of one file, or of every file that can be locked.
+/// Finds the descriptors of one file, or of every file that can be locked, in all processes.
 pub(super) fn scan(only: Option<FileId>) -> io::Result<Scan> {
     Ok(in_parallel(&pids()?, |pids| scan_some(pids, only)))
 }
 
-/// All processes that can be seen.
+/// Returns all processes that can be seen.
 pub(super) fn pids() -> io::Result<Vec<u32>> {
     Ok(fs::read_dir("/proc")?
         .flatten()
@@ -72,7 +72,7 @@ pub(super) fn pids() -> io::Result<Vec<u32>> {
 #[allow(clippy::needless_pass_by_value, reason = "so `map_err` passes it")]
 pub(super) fn without_proc(error: io::Error) -> io::Error {
     io::Error::other(format!(
-        "/proc, which tells it, cannot be read: {error}; mount it"
+        "/proc, which shows the locks, cannot be read: {error}; mount it"
     ))
 }
 
@@ -84,7 +84,7 @@ pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> 
     let mut shares = pids.chunks(pids.len().div_ceil(helpers).max(16));
     let act = &act;
     thread::scope(|scope| {
-        // The first one is this thread's own.
+        // This thread takes the first share.
         let own = shares.next().unwrap_or_default();
         let parts: Vec<_> = shares
             .map(|pids| {
@@ -96,7 +96,7 @@ pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> 
         for (pids, helper) in parts {
             all.add(match helper {
                 Ok(helper) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                // There may be no more threads.
+                // The system has no thread left.
                 Err(_) => act(pids),
             });
         }
@@ -104,14 +104,14 @@ pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> 
     })
 }
 
-/// Looks at these processes.
+/// Finds the descriptors in these processes.
 pub(super) fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
     let mut scan = Scan::default();
     for &pid in pids {
-        // What has ended in the meantime has no locks.
+        // A process that has ended in the meantime has no locks.
         let looked = scan_one((pid, pid), only, &mut scan.open);
         let refused = match looked {
-            // Neither a process without descriptors nor one whose first thread has ended has any.
+            // It has no descriptors, or its first thread has ended and shows none.
             Ok(0) => match process::living_thread(pid).filter(|&task| task != pid) {
                 Some(task) => scan_one((pid, task), only, &mut scan.open).is_err(),
                 None => false,
@@ -125,17 +125,17 @@ pub(super) fn scan_some(pids: &[u32], only: Option<FileId>) -> Scan {
     scan
 }
 
-/// Does the kernel tell how many descriptors a process has? Since Linux 6.2 it does.
+/// Whether the kernel reports how many descriptors a process has, as it does since Linux 6.2.
 pub(super) fn counts_descriptors() -> bool {
     fs::metadata("/proc/self/fd").is_ok_and(|directory| directory.len() > 0)
 }
 
-/// How many descriptors it has.
+/// Returns the number of descriptors of a process.
 pub(super) fn descriptors_of(pid: u32) -> u64 {
     fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |directory| directory.len())
 }
 
-/// Whether it is neither one of the kernel's threads nor a process that has ended.
+/// Whether it is neither a kernel thread nor a process that has ended.
 pub(super) fn has_program(pid: u32) -> bool {
     let has_words = |task| {
         let path = format!("/proc/{pid}/task/{task}/cmdline");
@@ -144,7 +144,7 @@ pub(super) fn has_program(pid: u32) -> bool {
     has_words(pid) || process::living_thread(pid).is_some_and(has_words)
 }
 
-/// Looks at one process, by one of its threads, and tells how many descriptors it has.
+/// Finds the descriptors in one process, as one of its threads shows them. Returns how many there are.
 fn scan_one(
     (pid, task): (u32, u32),
     only: Option<FileId>,
@@ -163,7 +163,7 @@ fn scan_one(
             continue;
         };
         count += 1;
-        // A server that does not answer must not hold this up: what is cached will do.
+        // A server that does not answer must not block this: cached facts are enough.
         let cached = AtFlags::from_bits_retain(0x4000); // `AT_STATX_DONT_SYNC`, not defined everywhere
         let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK | StatxFlags::SIZE;
         let Ok(stat) = rustix::fs::statx(&directory, name, cached, wanted) else {
@@ -205,7 +205,7 @@ fn scan_one(
     Ok(count)
 }
 
-/// The directory of a thread; that of its process, if it is the first one.
+/// Returns the directory of a thread; that of the process, if it is the first one.
 fn directory_of(pid: u32, task: u32) -> String {
     if pid == task {
         format!("/proc/{pid}")
@@ -214,13 +214,13 @@ fn directory_of(pid: u32, task: u32) -> String {
     }
 }
 
-/// The name in `/proc` of what the descriptor is of: to open it looks up no path.
+/// Returns the link in `/proc` to the file of a descriptor. Opening it looks up no other path.
 pub(super) fn link_of(open: &OpenDescriptor) -> PathBuf {
     let directory = directory_of(open.pid, open.task);
     format!("{directory}/fd/{}", open.descriptor).into()
 }
 
-/// What a descriptor's `fdinfo` tells.
+/// Parses the `fdinfo` of a descriptor.
 pub(super) fn parse(text: &[u8]) -> (Numbers, Vec<LockLine>) {
     let mut numbers = Numbers::default();
     let mut locks = Vec::new();
@@ -240,7 +240,7 @@ pub(super) fn parse(text: &[u8]) -> (Numbers, Vec<LockLine>) {
     (numbers, locks)
 }
 
-/// A path to what the descriptor is of.
+/// Returns the path of the file of a descriptor.
 pub(super) fn path_of(open: &OpenDescriptor) -> Option<PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -249,19 +249,19 @@ pub(super) fn path_of(open: &OpenDescriptor) -> Option<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     match bytes.strip_suffix(DELETED) {
         Some(name) if open.deleted => Some(std::ffi::OsString::from_vec(name.to_vec()).into()),
-        // It was opened without a name and got one later, which the kernel does not tell.
+        // It was opened without a name and got one later, which the kernel does not show.
         Some(name) if is_unnamed(name, open) => None,
         _ => Some(path),
     }
 }
 
-/// Whether the last part of it is what stands for the name of a file that was opened without one.
+/// Whether the last part of the path is the placeholder for a file that was opened without a name.
 fn is_unnamed(name: &[u8], open: &OpenDescriptor) -> bool {
     let inode = open.numbers.inode.unwrap_or(open.id.inode);
     name.ends_with(format!("/#{inode}").as_bytes())
 }
 
-/// Which mount and inode a file is of that this process has open.
+/// Returns the mount and the inode of a file that this process has open.
 pub(super) fn numbers_of(file: &File) -> io::Result<Numbers> {
     use std::os::fd::AsRawFd;
     let text = fs::read(format!("/proc/thread-self/fdinfo/{}", file.as_raw_fd()))?;

@@ -1,9 +1,9 @@
-//! Who has one file open, without a look at every descriptor of the machine where that can be helped.
+//! Descriptors of one file, found without a look at every descriptor of the machine where that is possible.
 //!
-//! Most lines of the table name a process: classic locks and those by `flock` do, and lockfast's by their
-//! bytes. So those processes are looked into first. If each lock is one of theirs, only those remain who
-//! share an open file with them because they inherited it, and to compare two descriptors takes the
-//! kernel a fraction of the time in which it tells which file one is of.
+//! Most lines of the table name a process: classic locks and `flock` do, and lockfast's locks do by their
+//! bytes. So these processes are looked into first. If each lock belongs to one of them, only processes that
+//! have inherited an open file from them remain. To compare two descriptors takes the kernel a fraction of
+//! the time that it takes to report the file of one.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
@@ -17,10 +17,10 @@ use crate::inspect::bytes;
 use crate::inspect::snapshot::RawLock;
 use crate::inspect::view::Kind;
 
-/// With more, looking at all descriptors is cheaper.
+/// With more holders than this, looking at all descriptors is cheaper.
 const MOST_COMPARED: usize = 2;
 
-/// The descriptors of the file, those without locks only of processes that are named in its lines.
+/// Finds the descriptors of the file; those without locks only in processes that its lines name.
 pub(super) fn search(target: &InspectedFile, table: &[LockLine]) -> io::Result<Scan> {
     match search_named(target, table)? {
         Some(found) => Ok(found),
@@ -28,7 +28,7 @@ pub(super) fn search(target: &InspectedFile, table: &[LockLine]) -> io::Result<S
     }
 }
 
-/// None if that does not find everything.
+/// Finds them by the processes that the lines name; `None` if that may not find everything.
 fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option<Scan>> {
     let pid = |line: &LockLine| {
         line.pid
@@ -51,7 +51,7 @@ fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option
     };
     let held = table.iter().filter(|line| !line.waiting);
     let mut once = HashSet::new();
-    // Two that are alike may be one of its own and one that it left to others.
+    // Of two equal lines, one may be the process's own, and one that others have inherited.
     let is_complete = held.into_iter().all(|line| has(line) && once.insert(line));
     let holders: Vec<OpenDescriptor> = found
         .open
@@ -81,19 +81,19 @@ fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option
     Ok(Some(found))
 }
 
-/// Does it have locks that come with the open file, to whoever inherits that, and that exclude somebody?
+/// Whether it holds locks that belong to the open file, so that processes that inherit it hold them too.
 fn holds(open: &OpenDescriptor) -> bool {
     let locks = open.locks.iter().map(|line| line.lock);
     let locks: Vec<RawLock> = locks.filter(|lock| lock.kind != Kind::Classic).collect();
     !locks.is_empty() && !bytes::is_on_the_way(&locks)
 }
 
-/// The descriptors of a process that are of the same open file as one of these; `None` if that can't be
-/// told so.
+/// Finds the descriptors of a process that share an open file with one of these; `None` if that can't be found
+/// out by comparing.
 fn compare_all(pid: u32, holders: &[OpenDescriptor]) -> Option<Vec<OpenDescriptor>> {
     let count = scan::descriptors_of(pid);
     if count == 0 && process::living_thread(pid) != Some(pid) {
-        // Its descriptors are seen by another thread.
+        // Another thread shows its descriptors.
         return None;
     }
     let mut found = Vec::new();
@@ -124,12 +124,11 @@ fn compare_all(pid: u32, holders: &[OpenDescriptor]) -> Option<Vec<OpenDescripto
     (seen >= count).then_some(found)
 }
 
-/// Where so many descriptors are as a rule: to read their numbers takes the kernel as long as to try
-/// these.
+/// Returns the usual numbers of this many descriptors. To list the real numbers takes the kernel as long as to
+/// try these.
 fn likely_numbers(count: u64) -> impl Iterator<Item = i32> {
     const HOLES: i32 = 4;
-    // Shells keep their own from 10 upwards, or from 255 downwards, and what they start may have
-    // inherited some.
+    // Shells keep their own from 10 upwards, or from 255 downwards, and their children may inherit some.
     const UPWARDS: i32 = 12;
     let low = i32::try_from(count).unwrap_or(0).saturating_add(HOLES);
     let low = low.max(UPWARDS);

@@ -1,4 +1,4 @@
-//! Since when threads sleep, by the scheduler's statistics.
+//! The times when threads fell asleep, by the scheduler's statistics.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -9,9 +9,11 @@ use std::time::{Duration, SystemTime};
 use super::process::Stat;
 use super::waiters::WaitingThread;
 
-/// Each processor has a clock of its own in them, which stands still while the processor serves
+/// The last runs of threads, and the clocks to date them.
+///
+/// In the statistics each processor has a clock of its own, which stands still while the processor serves
 /// interrupts or another virtual machine. So the last run of a thread is compared with a run of a helper
-/// thread on the same processor, which is now.
+/// thread on the same processor now.
 #[derive(Debug, Default)]
 pub(super) struct Sleepers {
     last_runs: HashMap<(u32, u32), LastRun>,
@@ -32,7 +34,7 @@ struct Reading {
     time: SystemTime,
 }
 
-/// A processor that does not run the helper in this time has no clock. It may be somebody's alone.
+/// The time that a processor has to run the helper. It may be reserved for another program.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Sleepers {
@@ -63,33 +65,33 @@ impl LastRun {
     }
 }
 
-/// Has a helper run on each of the processors and read its clock. It is left behind if one of them does
-/// not run it.
+/// Lets a helper run on each of the processors and read its clock. The helper is left behind if one of them
+/// does not run it.
 fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
     if processors.is_empty() {
         return HashMap::new();
     }
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let name = "lockfast-clocks".to_owned();
     let helper = thread::Builder::new().name(name).spawn(move || {
         for processor in processors {
-            // It can't be where this process may not run.
+            // This process may not be allowed to run there.
             let reading = run_on(processor).then(reading).flatten();
-            if tell.send((processor, reading)).is_err() {
+            if sender.send((processor, reading)).is_err() {
                 return;
             }
         }
     });
     let mut readings = HashMap::new();
     if helper.is_ok() {
-        while let Ok((processor, reading)) = told.recv_timeout(PATIENCE) {
+        while let Ok((processor, reading)) = receiver.recv_timeout(PATIENCE) {
             readings.extend(reading.map(|reading| (processor, reading)));
         }
     }
     readings
 }
 
-/// Moves this thread to the processor.
+/// Moves this thread to the processor. Returns whether that worked.
 fn run_on(processor: u32) -> bool {
     const BITS: usize = u64::BITS as usize;
     let number = processor as usize;
@@ -102,7 +104,7 @@ fn run_on(processor: u32) -> bool {
 }
 
 fn reading() -> Option<Reading> {
-    // The kernel notes when a thread runs when that begins, and when it offers to make room.
+    // The kernel updates the time when a thread begins to run, and when it yields.
     thread::yield_now();
     let clock = ran("/proc/thread-self/sched")?;
     let time = SystemTime::now();

@@ -1,16 +1,16 @@
-//! The lines of `/proc/locks`, which `/proc/PID/fdinfo` has too.
+//! Lines of `/proc/locks`, which `/proc/PID/fdinfo` has too.
 
 use crate::inspect::bytes;
 use crate::inspect::snapshot::{FileKey, RawLock};
 use crate::inspect::view::Kind;
 use crate::sys::{Range, process};
 
-/// A lock that is held, or for which somebody waits.
+/// A line: a lock that is held, or waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LockLine {
     pub(super) waiting: bool,
     pub(super) lock: RawLock,
-    /// Who took it. Nobody for an open file description's lock.
+    /// The process that took it; `None` for a lock of an open file description.
     pub(super) pid: Option<u32>,
     pub(super) file: FileKey,
 }
@@ -25,7 +25,7 @@ impl LockLine {
 /// The largest offset of a file, which the kernel shows as `EOF`.
 const LAST: u64 = i64::MAX as u64;
 
-/// All the lines that are understood. Leases are no locks.
+/// Parses all lines that are understood. Leases are not locks.
 pub(super) fn parse(table: &[u8]) -> Vec<LockLine> {
     table
         .split(|&byte| byte == b'\n')
@@ -33,7 +33,7 @@ pub(super) fn parse(table: &[u8]) -> Vec<LockLine> {
         .collect()
 }
 
-/// Those of files with that number, which is sooner done: most lines need not be understood.
+/// Parses the lines of files with this inode. That is faster, as most lines are skipped.
 pub(super) fn parse_inode(table: &[u8], inode: u64) -> Vec<LockLine> {
     let number = format!(":{inode} ");
     let has_number = |line: &&[u8]| {
@@ -47,7 +47,7 @@ pub(super) fn parse_inode(table: &[u8], inode: u64) -> Vec<LockLine> {
         .collect()
 }
 
-/// The files that somebody has a lease of.
+/// Returns the files with a lease.
 pub(super) fn parse_leases(table: &[u8]) -> impl Iterator<Item = FileKey> {
     table.split(|&byte| byte == b'\n').filter_map(|line| {
         let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
@@ -56,7 +56,7 @@ pub(super) fn parse_leases(table: &[u8]) -> impl Iterator<Item = FileKey> {
     })
 }
 
-/// As in `5: -> OFDLCK ADVISORY  WRITE -1 fe:00:10534991 0 EOF`.
+/// Parses a line like `5: -> OFDLCK ADVISORY  WRITE -1 fe:00:10534991 0 EOF`.
 pub(super) fn parse_line(line: &[u8]) -> Option<LockLine> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     words.next()?.strip_suffix(':')?;

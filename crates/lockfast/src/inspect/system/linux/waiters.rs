@@ -14,15 +14,15 @@ use crate::sys::Range;
 pub(super) struct WaitingThread {
     pub(super) pid: u32,
     pub(super) tid: u32,
-    /// By which descriptor; `None` where it can't be seen.
+    /// The descriptor; `None` where it can't be seen.
     pub(super) descriptor: Option<i32>,
-    /// Only [`Kind::Flock`] is told from the others where the call can't be seen.
+    /// The kind of lock. Where the call can't be seen, [`Kind::Ofd`] stands for every kind but `flock`.
     pub(super) kind: Kind,
-    /// What it asks for, where that can be read.
+    /// The lock that it asks for, where that can be read.
     pub(super) lock: Option<RawLock>,
 }
 
-/// The threads of the process that wait for locks.
+/// Returns the threads of the process that wait for locks.
 pub(super) fn waiters(pid: u32) -> Vec<WaitingThread> {
     let threads = super::process::threads(pid).into_iter();
     threads.filter_map(|tid| waiter(pid, tid)).collect()
@@ -55,7 +55,7 @@ fn waiter(pid: u32, tid: u32) -> Option<WaitingThread> {
             _ => None,
         };
     }
-    // Where the call is a secret, the function in which the thread sleeps may be none.
+    // The call may be hidden, and the function in which the thread sleeps shown all the same.
     let place = read("wchan")?;
     if place.contains("flock") && !place.contains("fcntl") {
         found(None, Kind::Flock, None)
@@ -66,7 +66,7 @@ fn waiter(pid: u32, tid: u32) -> Option<WaitingThread> {
     }
 }
 
-/// The lock that the thread described to the kernel.
+/// Reads the lock that the thread has described to the kernel.
 fn wanted(pid: u32, kind: Kind, address: u64) -> Option<RawLock> {
     const SIZE: usize = 24;
     if cfg!(not(target_pointer_width = "64")) {
@@ -97,10 +97,10 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<RawLock> {
     })
 }
 
-/// Whether that page of the process' memory is its own and is there.
+/// Whether the page of the process's memory is present and not backed by a file.
 ///
-/// Memory that a file backs may be one of a file system that does not answer, and whoever reads it then
-/// sleeps in the kernel and can't be killed.
+/// The file could be on a file system that does not answer. A reader would then sleep in the kernel and could
+/// not be killed.
 fn is_at_hand(pid: u32, address: u64) -> Option<bool> {
     const PRESENT: u64 = 1 << 63;
     const OF_FILE: u64 = 1 << 61;

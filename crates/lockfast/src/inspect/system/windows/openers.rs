@@ -1,4 +1,4 @@
-//! Who has a file open, as the Restart Manager tells: what installers ask before they replace it.
+//! Processes that have a file open, by the Restart Manager, which installers ask before they replace a file.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,13 +17,13 @@ use crate::sys::process;
 #[derive(Debug)]
 pub(super) struct ListedProcess {
     pub(super) pid: u32,
-    /// When it began, in units of 100 ns since 1601.
+    /// Its start in units of 100 ns since 1601.
     pub(super) started: u64,
-    /// What the system calls the application.
+    /// The system's name for the application.
     pub(super) application: OsString,
 }
 
-/// Everybody who has the file at the path open, this process included.
+/// Returns all processes that have the file at the path open, this one included.
 pub(super) fn of(path: &Path) -> io::Result<Vec<ListedProcess>> {
     let session = Session::start()?;
     session.ask_about(path)?;
@@ -31,7 +31,7 @@ pub(super) fn of(path: &Path) -> io::Result<Vec<ListedProcess>> {
     Ok(openers.iter().map(opener).collect())
 }
 
-/// Ended when it is dropped.
+/// A session of the Restart Manager; ended when it is dropped.
 struct Session(u32);
 
 impl Session {

@@ -1,4 +1,4 @@
-//! What is known of processes.
+//! Facts about processes.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use super::openers::ListedProcess;
 use crate::inspect::view::Process;
 use crate::sys::process;
 
-/// Those who have a file open, with all that is known of them, by their pids.
+/// Describes the processes that have a file open, by pid.
 pub(super) fn described(openers: Vec<ListedProcess>) -> HashMap<u32, Process> {
     let table = table();
     let described = openers.into_iter().map(|opener| {
@@ -25,7 +25,7 @@ pub(super) fn described(openers: Vec<ListedProcess>) -> HashMap<u32, Process> {
         let process = Process {
             pid: opener.pid,
             parent: entry.map(|entry| entry.th32ParentProcessID),
-            // Users have no numbers here.
+            // Users have no numbers on Windows.
             user: None,
             name: name.to_string_lossy().into_owned(),
             command: program(opener.pid).into_iter().collect(),
@@ -40,7 +40,7 @@ pub(super) fn described(openers: Vec<ListedProcess>) -> HashMap<u32, Process> {
     described.collect()
 }
 
-/// All processes of the machine; none if the system does not tell.
+/// Returns all processes of the machine; none if the system refuses.
 fn table() -> HashMap<u32, PROCESSENTRY32W> {
     let mut table = HashMap::new();
     // SAFETY: takes numbers, and answers a new handle or one that is not valid.
@@ -65,7 +65,7 @@ fn table() -> HashMap<u32, PROCESSENTRY32W> {
     table
 }
 
-/// The path of the program that a process runs. What it was started with is its own affair here.
+/// Returns the path of the program that a process runs. Its arguments are not public on Windows.
 fn program(pid: u32) -> Option<OsString> {
     let process = process::open(pid)?;
     let mut path = vec![0; 1 << 15];
@@ -82,12 +82,12 @@ fn program(pid: u32) -> Option<OsString> {
     (answer != 0).then(|| text(&path[..length as usize]))
 }
 
-/// Up to the first 0.
+/// Converts text up to the first 0.
 fn text(units: &[u16]) -> OsString {
     OsString::from_wide(units.split(|&unit| unit == 0).next().unwrap_or_default())
 }
 
-/// From units of 100 ns since 1601.
+/// Converts units of 100 ns since 1601.
 fn time(units: u64) -> Option<SystemTime> {
     const A_SECOND: u64 = 10_000_000;
     const FROM_1601_TO_1970: u64 = 11_644_473_600;

@@ -4,7 +4,7 @@ use stateright::{Checker, Model};
 
 use super::{NOBODY_SLEEPS, NONE_IS_LOST, Scene};
 
-/// What does not hold, if anything.
+/// The properties that do not hold.
 fn broken(scene: Scene) -> Vec<&'static str> {
     let checker = scene.checker().spawn_bfs().join();
     assert!(checker.is_done());

@@ -1,4 +1,4 @@
-//! What the model says of the tickets, and of tickets from which something was left out.
+//! The tickets in the model, and tickets from which something was left out.
 
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -86,7 +86,7 @@ fn tickets_keep_every_property_beside_programs_without_them() {
     assert_eq!(violated(roles, [1, 1, 2], Flaw::None), [""; 0]);
 }
 
-/// What is left out, and what does not hold then.
+/// Each step that is left out, and the properties that do not hold then.
 #[test]
 fn each_step_is_needed() {
     let flaws = [

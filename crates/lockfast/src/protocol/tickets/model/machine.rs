@@ -1,8 +1,8 @@
-//! What the kernel and the processes have, and what becomes of it.
+//! The state of the kernel and of the processes.
 
 use super::{Doing, PROCESSES, Role};
 use crate::protocol::Blocker;
-use crate::protocol::model::{BYTES, bytes};
+use crate::protocol::model::kernel::{Kernel, Locks, bytes, conflicts};
 use crate::protocol::plan::{Mode, Part};
 use crate::sys::{Access, Range};
 
@@ -11,13 +11,13 @@ pub(super) struct Process {
     pub(super) role: Role,
     pub(super) rounds: u8,
     pub(super) doing: Doing,
-    pub(super) locks: [Option<Access>; BYTES],
+    pub(super) locks: Locks,
     /// Above those bytes.
     pub(super) tickets: Vec<(Range, Access)>,
-    /// Who had a ticket when this one began, and has not got in or given up since.
+    /// The processes that had a ticket when this one began, and have not got in or given up since.
     pub(super) before: [bool; PROCESSES],
     pub(super) overtook: bool,
-    /// Did somebody else write since this one was upgradable?
+    /// Whether another process wrote since this one was upgradable.
     pub(super) outdated: bool,
 }
 
@@ -26,30 +26,17 @@ pub(super) struct Machine {
     pub(super) processes: Vec<Process>,
 }
 
-fn conflicts(one: Access, other: Access) -> bool {
-    one == Access::Exclusive || other == Access::Exclusive
-}
-
 impl Process {
     pub(super) fn new(role: Role, rounds: u8) -> Self {
         Self {
             role,
             rounds,
             doing: Doing::Nothing,
-            locks: [None; BYTES],
+            locks: Locks::default(),
             tickets: Vec::new(),
             before: [false; PROCESSES],
             overtook: false,
             outdated: false,
-        }
-    }
-
-    pub(super) fn unlock(&mut self, part: Part) {
-        for &byte in bytes(part) {
-            self.locks[byte] = None;
-        }
-        if part.reaches_tickets() {
-            self.tickets.clear();
         }
     }
 
@@ -63,7 +50,7 @@ impl Process {
         self.tickets.sort_by_key(|(held, _)| held.start);
     }
 
-    /// Does it have a ticket, and is not inside yet?
+    /// Whether it has a ticket and is not inside yet.
     pub(super) fn is_in_line(&self) -> bool {
         match self.doing {
             Doing::LiningUp(_, ticket, _) => ticket.is_taken(),
@@ -95,9 +82,33 @@ impl Process {
             )
     }
 
-    /// Is it for sharing with readers?
+    /// Whether it reads only.
     pub(super) fn is_reader(&self) -> bool {
         self.role == Role::Reader
+    }
+}
+
+impl Kernel for Machine {
+    fn processes(&self) -> usize {
+        self.processes.len()
+    }
+
+    fn locks(&self, who: usize) -> &Locks {
+        &self.processes[who].locks
+    }
+
+    fn locks_mut(&mut self, who: usize) -> &mut Locks {
+        &mut self.processes[who].locks
+    }
+
+    fn unlock(&mut self, who: usize, part: Part) {
+        let process = &mut self.processes[who];
+        for &byte in bytes(part) {
+            process.locks[byte] = None;
+        }
+        if part.reaches_tickets() {
+            process.tickets.clear();
+        }
     }
 }
 
@@ -109,15 +120,7 @@ impl Machine {
             .map(|(_, other)| other)
     }
 
-    /// Would the kernel grant it?
-    pub(super) fn is_free(&self, who: usize, access: Access, part: Part) -> bool {
-        !self.others(who).any(|other| {
-            let mut locks = bytes(part).iter().filter_map(|&byte| other.locks[byte]);
-            locks.any(|lock| conflicts(lock, access))
-        })
-    }
-
-    /// Which locks of others the kernel may name.
+    /// The locks of others that the kernel may name.
     pub(super) fn in_the_way(&self, who: usize, access: Access, range: Range) -> Vec<Blocker> {
         let mut found = Vec::new();
         for other in self.others(who) {
@@ -129,12 +132,6 @@ impl Machine {
             }
         }
         found
-    }
-
-    pub(super) fn lock(&mut self, who: usize, access: Access, part: Part) {
-        for &byte in bytes(part) {
-            self.processes[who].locks[byte] = Some(access);
-        }
     }
 
     /// In one call, and without a ticket.
@@ -182,8 +179,8 @@ impl Machine {
     }
 
     pub(super) fn leave(&mut self, who: usize, doing: Doing) {
+        self.unlock(who, Part::All);
         let process = &mut self.processes[who];
-        process.unlock(Part::All);
         process.doing = doing;
         process.before = [false; PROCESSES];
         self.leave_line(who);

@@ -44,8 +44,8 @@ fn set(file: &File, command: libc::c_int, mut record: Flock) -> io::Result<()> {
     check(call(file.as_raw_fd(), command, &mut record)).map(drop)
 }
 
-/// Where offsets of the C library have 32 bits, its `fcntl` takes the record for one with such
-/// offsets, so the kernel is called without it.
+/// Calls the kernel directly: where offsets of the C library have 32 bits, its `fcntl` expects a record
+/// with such offsets.
 #[cfg(all(
     target_os = "linux",
     target_env = "gnu",

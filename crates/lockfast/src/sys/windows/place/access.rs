@@ -1,4 +1,4 @@
-//! What a security descriptor means for a directory of locks.
+//! The meaning of a security descriptor for a directory of locks.
 
 use std::io;
 
@@ -8,11 +8,11 @@ use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_DELETE_CHILD, WRITE_DAC, WRITE_OWNER,
 };
 
-use super::descriptor::{Descriptor, Entry};
+use super::descriptor::{AccessEntry, Descriptor};
 use crate::sys::windows::process;
 use crate::sys::{FileSort, Others, Ownership};
 
-/// Whose it is, and what those may do who are neither the user nor the system.
+/// Returns the owner, and the rights of everybody but the user and the system.
 pub(super) fn ownership(descriptor: &Descriptor, sort: FileSort) -> io::Result<Ownership> {
     let user = process::user()?;
     let owner = descriptor.owner()?;
@@ -32,7 +32,7 @@ pub(super) fn ownership(descriptor: &Descriptor, sort: FileSort) -> io::Result<O
     })
 }
 
-fn others(entries: &[Entry], user: &str) -> Others {
+fn others(entries: &[AccessEntry], user: &str) -> Others {
     let theirs = entries.iter().filter(|entry| {
         let who = entry.who.as_str();
         who != user && !is_system(who) && !OWNER.contains(&who)
@@ -44,20 +44,20 @@ fn others(entries: &[Entry], user: &str) -> Others {
         here.any(|entry| entry.rights & (rights | GENERIC_ALL) != 0)
     };
     Others {
-        // Also what they may do with the files in it.
+        // Rights that only its files inherit count too.
         enter: theirs.clone().next().is_some(),
         create: may(FILE_ADD_FILE),
         remove: may(FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER),
     }
 }
 
-/// Those who may do everything anyway: the system, its administrators, and its installer.
+/// Whether it is somebody who may do everything anyway: the system, its administrators, or its installer.
 fn is_system(who: &str) -> bool {
     const INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
     ["S-1-5-18", "S-1-5-32-544", INSTALLER].contains(&who)
 }
 
-/// Whoever it belongs to, or whoever will have created it.
+/// The owner, and the creator of a file.
 const OWNER: [&str; 2] = ["S-1-3-0", "S-1-3-4"];
 
 #[cfg(test)]
@@ -67,8 +67,8 @@ mod tests {
     const USER: &str = "S-1-5-21-1-2-3-1000";
     const USERS: &str = "S-1-5-32-545";
 
-    fn entry(who: &str, rights: u32, flags: u32) -> Entry {
-        Entry {
+    fn entry(who: &str, rights: u32, flags: u32) -> AccessEntry {
+        AccessEntry {
             who: who.to_owned(),
             rights,
             flags,
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn where_programs_keep_their_data_everybody_creates_and_nobody_removes() {
-        // As Windows sets it up: all users read everything, and may create files and directories.
+        // The set-up of Windows: all users read everything, and may create files and directories.
         let entries = [
             entry("S-1-5-18", 0x001F_01FF, 3),
             entry("S-1-3-0", GENERIC_ALL, 11),

@@ -1,4 +1,4 @@
-//! Security descriptors: whose something is, and who may do what.
+//! Security descriptors: owners and rights.
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -19,7 +19,7 @@ use windows_sys::Win32::Security::{
 use crate::sys::windows::check;
 use crate::sys::windows::process::text_of;
 
-/// One that the system made; freed when it is dropped.
+/// A security descriptor that the system made; freed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Descriptor {
     whole: PSECURITY_DESCRIPTOR,
@@ -27,18 +27,18 @@ pub(super) struct Descriptor {
     list: *mut ACL,
 }
 
-/// What an entry of a list gives to somebody.
+/// An entry of an access control list that grants rights.
 #[derive(Debug)]
-pub(super) struct Entry {
-    /// The number of whoever it is for, as text.
+pub(super) struct AccessEntry {
+    /// The number of the user or group, as text.
     pub(super) who: String,
     pub(super) rights: u32,
-    /// Those of an `ACE_HEADER`.
+    /// The flags of its `ACE_HEADER`.
     pub(super) flags: u32,
 }
 
 impl Descriptor {
-    /// Of an open file or directory.
+    /// Returns the descriptor of an open file or directory.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let (mut owner, mut list) = (std::ptr::null_mut(), std::ptr::null_mut());
         let mut whole = std::ptr::null_mut();
@@ -63,7 +63,7 @@ impl Descriptor {
         Ok(Self { whole, owner, list })
     }
 
-    /// Made of the system's notation; its parts are not known then.
+    /// Makes a descriptor from the system's notation, without its parts.
     pub(super) fn parse(text: &str) -> io::Result<Self> {
         let text: Vec<u16> = text.encode_utf16().chain([0]).collect();
         let mut whole = std::ptr::null_mut();
@@ -83,19 +83,19 @@ impl Descriptor {
         })
     }
 
-    /// For calls that take one.
+    /// Returns the pointer for calls that take a descriptor.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.whole
     }
 
-    /// The number of the owner, as text.
+    /// Returns the number of the owner, as text.
     pub(super) fn owner(&self) -> io::Result<String> {
         // SAFETY: it is a part of what the system made, and lives as long as this.
         unsafe { text_of(self.owner) }
     }
 
-    /// All that is allowed; `None` if there is no list, which allows everybody everything.
-    pub(super) fn allowed(&self) -> io::Result<Option<Vec<Entry>>> {
+    /// Returns the entries that grant rights; `None` if there is no list, which grants everybody everything.
+    pub(super) fn allowed(&self) -> io::Result<Option<Vec<AccessEntry>>> {
         if self.list.is_null() {
             return Ok(None);
         }
@@ -116,15 +116,15 @@ impl Descriptor {
                     let who = entry.wrapping_byte_add(offset_of!(ACCESS_ALLOWED_ACE, SidStart));
                     // SAFETY: as above; who it is for begins there and ends within the entry.
                     let who = unsafe { text_of(who) }?;
-                    entries.push(Entry {
+                    entries.push(AccessEntry {
                         who,
                         rights,
                         flags: header.AceFlags.into(),
                     });
                 }
                 DENIED => {}
-                // By a condition or to one property: whoever it is for, it may be anybody.
-                _ => entries.push(Entry {
+                // An entry with a condition or for one property may grant anything to anybody.
+                _ => entries.push(AccessEntry {
                     who: String::new(),
                     rights: u32::MAX,
                     flags: header.AceFlags.into(),

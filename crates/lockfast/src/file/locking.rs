@@ -1,0 +1,233 @@
+//! The kernel calls of a lock file, by the plans of the protocol.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::LockFile;
+use super::goal::Goal;
+use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::sys::{self, Access, Target};
+
+impl LockFile {
+    /// Tries once; `false` when somebody else is in the way or comes before, and then nothing more
+    /// is held than before.
+    pub(crate) fn try_acquire(&self, goal: Goal) -> io::Result<bool> {
+        let lock = |access, target| self.try_lock(access, target);
+        Ok(self.is_first(goal, lock, &|error| error)? && self.try_plan(goal)?)
+    }
+
+    /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
+    /// is held than before.
+    pub(crate) fn acquire_blocking<E>(
+        &self,
+        goal: Goal,
+        mut wait: impl FnMut(&File, Access, Target) -> Result<(), E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> Result<(), E> {
+        let mut lock = |access, target| wait(self, access, target).map(|()| true);
+        self.is_first(goal, &mut lock, fail)?;
+        // The holder of the ticket before has mostly just left.
+        let may_be_free = self.fifo().is_some() && goal == Goal::Enter(Mode::Write);
+        if may_be_free && self.try_plan(goal).map_err(fail)? {
+            return Ok(());
+        }
+        self.run(goal, goal.wait_plan(), lock, fail).map(drop)
+    }
+
+    /// Changes what is held to something weaker.
+    pub(crate) fn downgrade(&self, plan: Plan) -> io::Result<()> {
+        self.try_steps(plan).map(drop)
+    }
+
+    /// Gives up what an upgradable reader has beyond a reader.
+    pub(crate) fn release_upgrade(&self) -> io::Result<()> {
+        if self.bytes {
+            self.downgrade(plan::UPGRADABLE_TO_READ)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Tries to make the lock of a reader that leaves exclusive; `false` when others read or wait.
+    ///
+    /// The reader's share may be gone in either case, and others may have been in between: on a file
+    /// that is locked now and still at its path nobody else is inside.
+    pub(crate) fn try_to_be_last(&self) -> io::Result<bool> {
+        if self.bytes && (self.is_room_taken() || !self.try_steps(plan::UPGRADE_TRY)?) {
+            return Ok(false);
+        }
+        if self.flock {
+            // Some servers refuse an exclusive lock to a description that shares the file.
+            sys::lock::release(self, Target::File)?;
+            return self.try_lock(Access::Exclusive, Target::File);
+        }
+        Ok(true)
+    }
+
+    /// Gives up a goal that was reached.
+    pub(crate) fn undo_goal(&self, goal: Goal) -> io::Result<()> {
+        match goal {
+            Goal::Enter(_) => self.release(),
+            Goal::Join(_) => unreachable!("nobody waits for that"),
+            Goal::Upgrade => self.downgrade(plan::WRITE_TO_UPGRADABLE),
+            Goal::LeadLine => self.leave_permit_queue(),
+        }
+    }
+
+    /// Releases everything.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        if self.flock {
+            sys::lock::release(self, Target::File)?;
+        }
+        if self.bytes {
+            self.unlock(Part::All)?;
+            self.marks.forget();
+        }
+        self.marks.release(self)
+    }
+
+    /// Leaves the queue for permits, and then the FIFO order: whoever comes next finds the head's place free.
+    pub(crate) fn leave_permit_queue(&self) -> io::Result<()> {
+        self.unlock(Part::HeadToQueue)?;
+        self.leave_fifo()
+    }
+
+    fn is_first<E>(
+        &self,
+        goal: Goal,
+        lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> Result<bool, E> {
+        match self.fifo() {
+            Some(fifo) => fifo.is_first(self, goal, lock, fail),
+            None => Ok(true),
+        }
+    }
+
+    fn try_plan(&self, goal: Goal) -> io::Result<bool> {
+        let must_look = match goal {
+            Goal::Enter(Mode::Write) => self.is_look_due(),
+            Goal::Upgrade => self.bytes,
+            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
+        };
+        if must_look && self.is_room_taken() {
+            return Ok(false);
+        }
+        let lock = |access, target| self.try_lock(access, target);
+        self.run(goal, goal.try_plan(), lock, &|error| error)
+    }
+
+    /// Runs the plan on the bytes, and then locks the file by `flock`, if both are wanted.
+    fn run<E>(
+        &self,
+        goal: Goal,
+        plan: Plan,
+        mut lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> Result<bool, E> {
+        if self.bytes && !self.steps(plan, &mut lock, fail)? {
+            return Ok(false);
+        }
+        if !self.flock {
+            return Ok(true);
+        }
+        match goal {
+            Goal::Enter(_) => {}
+            // Its bytes are locked, or the file is shared already.
+            Goal::Join(_) | Goal::LeadLine => return Ok(true),
+            // A `flock` can't be converted without giving it up in between.
+            Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
+        }
+        let locked = lock(goal.access(), Target::File);
+        if self.bytes && !matches!(locked, Ok(true)) {
+            self.unlock_but_ticket(plan.undo).map_err(fail)?;
+        }
+        locked
+    }
+
+    fn try_steps(&self, plan: Plan) -> io::Result<bool> {
+        let lock = |access, target| self.try_lock(access, target);
+        self.steps(plan, lock, &|error| error)
+    }
+
+    fn steps<E>(
+        &self,
+        plan: Plan,
+        mut lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        fail: &impl Fn(io::Error) -> E,
+    ) -> Result<bool, E> {
+        for (number, &step) in plan.steps.iter().enumerate() {
+            let done = match step {
+                Step::Lock(access, part) => lock(access, self.target(part)),
+                Step::Unlock(part) => self.unlock(part).map(|()| true).map_err(fail),
+                Step::EnterRoom => self.enter_room().map(|()| true).map_err(fail),
+                Step::Shortcut(access, part) => match self.shortcut(access, part) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => Ok(true),
+                    Err(error) => Err(fail(error)),
+                },
+            };
+            if !matches!(done, Ok(true)) {
+                if number > 0 {
+                    // Should this fail, the error that made it necessary is the one to report; whoever
+                    // gives the file back releases it once more and closes it if that fails.
+                    let _ = self.unlock_but_ticket(plan.undo);
+                }
+                return done;
+            }
+        }
+        Ok(true)
+    }
+
+    fn unlock(&self, part: Part) -> io::Result<()> {
+        sys::lock::release(self, self.target(part))?;
+        if let Some(fifo) = self.fifo().filter(|_| part.reaches_tickets()) {
+            fifo.forget();
+        }
+        Ok(())
+    }
+
+    /// Unlocks a part, and keeps the ticket: a failed attempt is no reason to give up the place.
+    fn unlock_but_ticket(&self, part: Part) -> io::Result<()> {
+        let range = if self.fifo().is_some() {
+            part.below_tickets(self.exclusive_len)
+        } else {
+            part.range(self.exclusive_len)
+        };
+        sys::lock::release(self, Target::Bytes(range))
+    }
+
+    fn enter_room(&self) -> io::Result<()> {
+        for room in [Part::FirstRoom, Part::SecondRoom] {
+            if self.try_lock(Access::Shared, self.target(room))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn shortcut(&self, access: Access, part: Part) -> io::Result<bool> {
+        Ok(!self.is_room_taken() && self.try_lock(access, self.target(part))?)
+    }
+
+    /// Whether readers wait in one of the rooms.
+    fn is_room_taken(&self) -> bool {
+        let rooms = Part::Rooms.range(self.exclusive_len);
+        sys::lock::blocker(self, Access::Exclusive, rooms).is_some()
+    }
+
+    /// Whether this writer has to look at the waiting rooms, as enough before it did not.
+    fn is_look_due(&self) -> bool {
+        let before = self.quick_writes.fetch_add(1, Ordering::Relaxed);
+        self.bytes && before % plan::QUICK_WRITES == plan::QUICK_WRITES - 1
+    }
+
+    fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
+        sys::lock::try_lock(self, access, target)
+    }
+
+    fn target(&self, part: Part) -> Target {
+        Target::Bytes(part.range(self.exclusive_len))
+    }
+}

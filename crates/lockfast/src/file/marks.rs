@@ -1,0 +1,96 @@
+//! Waiter marks and cache marks of an open file (see [`crate::protocol::linger`]).
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::protocol::linger;
+use crate::sys::notifier;
+use crate::sys::{self, Access, Range, Target};
+
+/// Whether this open file has locked some of these bytes.
+///
+/// Only the thread with the turn of the handle changes it.
+#[derive(Debug, Default)]
+pub(super) struct Marks(AtomicBool);
+
+impl Marks {
+    /// Shows that the lock is cached; `false` when somebody wants it. The marks go with the release of the
+    /// lock, in either case.
+    pub(super) fn show_cached(&self, file: &File) -> bool {
+        self.0.store(true, Ordering::Relaxed);
+        // In this order: a waiter locks its mark or the wanted byte before it waits.
+        matches!(try_bytes(file, Access::Shared, linger::marks()), Ok(true))
+            && sys::lock::blocker(file, Access::Exclusive, linger::wanted()).is_none()
+    }
+
+    /// Shows that the lock is wanted, and notifies if somebody may cache it.
+    pub(super) fn show_wanted(&self, file: &File) {
+        self.0.store(true, Ordering::Relaxed);
+        let own = linger::waiter_mark(std::process::id(), sys::file::number(file));
+        if !matches!(try_bytes(file, Access::Exclusive, own), Ok(true)) {
+            // Should this fail, a cached lock is given up when its time is over.
+            let _ = try_bytes(file, Access::Shared, linger::wanted());
+            notifier::notify(file);
+        }
+    }
+
+    /// Releases the marks.
+    pub(super) fn release(&self, file: &File) -> io::Result<()> {
+        if self.0.swap(false, Ordering::Relaxed) {
+            sys::lock::release(file, Target::Bytes(linger::all()))?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the marks were released together with other bytes.
+    pub(super) fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Whether another process may have the lock cached.
+pub(super) fn is_cached(file: &File) -> bool {
+    sys::lock::blocker(file, Access::Exclusive, linger::cache_mark()).is_some()
+}
+
+/// The interest of a waiter, shown to processes that may cache the lock until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Interest<'f> {
+    file: &'f File,
+    marks: &'f Marks,
+    access: Access,
+    /// Whether the marks stay until the lock is released.
+    stays: bool,
+}
+
+impl<'f> Interest<'f> {
+    pub(super) fn new(file: &'f File, marks: &'f Marks, access: Access) -> Self {
+        Self {
+            file,
+            marks,
+            access,
+            stays: false,
+        }
+    }
+
+    /// Ends it with the lock in hand. An exclusive holder releases everything together, and its mark
+    /// hinders nobody until then.
+    pub(crate) fn acquired(mut self) {
+        self.stays = self.access == Access::Exclusive;
+    }
+}
+
+impl Drop for Interest<'_> {
+    fn drop(&mut self) {
+        if !self.stays {
+            // Should this fail, the next release does it.
+            let _ = self.marks.release(self.file);
+        }
+    }
+}
+
+fn try_bytes(file: &File, access: Access, range: Range) -> io::Result<bool> {
+    sys::lock::try_lock(file, access, Target::Bytes(range))
+}

@@ -1,0 +1,51 @@
+//! Where the suite opens its locks: a directory, or a space of names in memory.
+
+use lockfast::engine::{Engine, Files};
+use lockfast::{Lock, RwLock, Semaphore};
+use tempfile::TempDir;
+
+use crate::memory::{Memory, Space};
+
+/// Opens locks of an engine; each call opens another handle.
+pub(crate) trait Place<E: Engine>: Sync {
+    fn lock(&self, name: &str) -> Lock<E>;
+    fn rwlock(&self, name: &str) -> RwLock<E>;
+    fn semaphore(&self, name: &str, permits: u32) -> Semaphore<E>;
+}
+
+pub(crate) struct Directory(TempDir);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+}
+
+impl Place<Files> for Directory {
+    fn lock(&self, name: &str) -> Lock {
+        let options = Lock::options().owner_record(true);
+        options.open(self.0.path().join(name)).expect("opened")
+    }
+
+    fn rwlock(&self, name: &str) -> RwLock {
+        RwLock::open(self.0.path().join(name)).expect("opened")
+    }
+
+    fn semaphore(&self, name: &str, permits: u32) -> Semaphore {
+        Semaphore::open(self.0.path().join(name), permits).expect("opened")
+    }
+}
+
+impl Place<Memory> for Space {
+    fn lock(&self, name: &str) -> Lock<Memory> {
+        Lock::from_raw(self.open(name, 0).into())
+    }
+
+    fn rwlock(&self, name: &str) -> RwLock<Memory> {
+        RwLock::from_raw(self.open(name, 0).into())
+    }
+
+    fn semaphore(&self, name: &str, permits: u32) -> Semaphore<Memory> {
+        Semaphore::from_raw(self.open(name, permits).into())
+    }
+}
