@@ -105,6 +105,12 @@ impl CountedGuard {
         holder.take().map(|holder| holder.guard)
     }
 
+    fn depth(&self) -> Option<usize> {
+        let holder = self.shared.holder();
+        let own = holder.as_ref().filter(|_| self.generation == generation());
+        own.map(|holder| holder.count)
+    }
+
     fn with<R>(&self, function: impl FnOnce(&LockGuard) -> R) -> Option<R> {
         let holder = self.shared.holder();
         holder.as_ref().map(|holder| function(&holder.guard))
@@ -198,5 +204,12 @@ handle_methods!(
 
 guard_class!(
     /// A hold of a reentrant lock; the last one that is released releases the lock.
-    ReentrantLockGuard(CountedGuard), [file, record], {}
+    ReentrantLockGuard(CountedGuard), [file, record], {
+        /// The number of guards that the thread has of the lock; 0 after the release, and in a forked child.
+        #[getter]
+        fn depth(&self) -> usize {
+            let depth = self.0.held.with(|guard| guard.depth());
+            depth.flatten().unwrap_or(0)
+        }
+    }
 );
