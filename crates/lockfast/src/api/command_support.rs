@@ -145,7 +145,7 @@ impl KernelLock {
 
 /// Asks again and again, on systems where nothing ends a wait in the kernel.
 fn polled(file: &File, access: Access, target: Target, deadline: Instant) -> io::Result<bool> {
-    let mut naps = Naps::new();
+    let mut naps = Naps::SHORT;
     loop {
         if sys::lock::try_lock(file, access, target)? {
             return Ok(true);

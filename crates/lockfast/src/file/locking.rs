@@ -170,9 +170,11 @@ impl LockFile {
             };
             if !matches!(done, Ok(true)) {
                 if number > 0 {
-                    // Should this fail, the error that made it necessary is the one to report; whoever
-                    // gives the file back releases it once more and closes it if that fails.
-                    let _ = self.unlock_but_ticket(plan.undo);
+                    let undone = self.unlock_but_ticket(plan.undo);
+                    // The first error is the one to report.
+                    if let (Ok(false), Err(error)) = (&done, undone) {
+                        return Err(fail(error));
+                    }
                 }
                 return done;
             }

@@ -7,6 +7,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::rest::Reason;
+use super::shared::{HANDLES, Handle};
+use super::watcher::Listener;
 use crate::sys::{self, fork};
 use crate::types::error::{Error, Result};
 
@@ -41,11 +44,11 @@ fn make_room() {
     }
 }
 
-/// Closes as many, if there are so many; tells how many.
+/// Closes up to that number; returns how many it closed.
 fn close(wanted: usize) -> usize {
-    /// Where to go on looking, so that those come last that were opened again last.
+    /// The handle to go on with, so that those come last that were opened again last.
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let handles = super::registry::all();
+    let handles = HANDLES.all();
     let begin = NEXT.load(Ordering::Relaxed) % handles.len().max(1);
     let (after, before) = handles.split_at(begin);
     let (mut closed, mut looked_at) = (0, 0);
@@ -60,4 +63,17 @@ fn close(wanted: usize) -> usize {
     }
     NEXT.store(begin + looked_at, Ordering::Relaxed);
     closed
+}
+
+impl Handle {
+    /// Closes its file if nobody uses it: the next acquire opens it again. A lock that is only kept is given
+    /// up for that. `false` when there is none, or when it has to stay open.
+    fn close_idle(&self) -> bool {
+        // A file that was given may have no path, and others see that a semaphore is open.
+        let may_close = self.given.is_none() && self.settings.permits.is_none();
+        if may_close && self.settings.linger.is_some() {
+            self.revoke(Reason::Expired);
+        }
+        may_close && self.process().queue.take_unused().is_some()
+    }
 }

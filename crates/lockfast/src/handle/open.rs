@@ -1,22 +1,24 @@
-//! Opening a handle, once for the user and again when its file was replaced; and what can't be chosen.
+//! Opening a handle, once for the user and again when its file was replaced; and options that are refused.
 
 use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Handle, OfProcess, idle};
-use crate::file::owner;
-use crate::file::{self, LockFile, OpenFile};
+use super::idle;
+use super::linger::ensure_may_linger;
+use super::shared::{HANDLES, Handle, ProcessState};
+use crate::file::{self, LockFile, owner};
 use crate::protocol::Protocol;
-use crate::queue::Turn;
 use crate::sys::FileId;
 use crate::sys::per_process::PerProcess;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
+use crate::types::thread::ThreadToken;
 use crate::types::verify::Verify;
-use crate::wait::Wait;
+use crate::wait::WaitContext;
 
 impl Handle {
     pub(crate) fn open(path: &Path, settings: Settings) -> Result<Arc<Self>> {
@@ -54,11 +56,10 @@ impl Handle {
             let cause = Cause::Unsupported(why, None);
             return Err(Error::new(&path, Operation::Open, cause));
         }
-        must_have_order(&path, &settings)?;
-        Self::must_allow_linger(&settings)
-            .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
+        ensure_has_order(&path, &settings)?;
+        ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
         let file = match idle::with_room(|| LockFile::open(&path, &settings)) {
-            // How long to wait until it can be opened, the acquire says.
+            // The acquire has the limit of the wait until it can be opened.
             Err(error) if error.is_leased() => None,
             opened => Some(opened?),
         };
@@ -75,11 +76,10 @@ impl Handle {
                 Cause::InvalidOption(why),
             ));
         }
-        must_have_order(&path, &settings)?;
+        ensure_has_order(&path, &settings)?;
         settings.verify = Verify::Off;
-        Self::must_allow_linger(&settings)
-            .map_err(|cause| Error::new(&path, Operation::Open, cause))?;
-        let file = LockFile::new(OpenFile::given(file, &path)?, &path, &settings)?;
+        ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
+        let file = LockFile::new(file::OpenFile::given(file, &path)?, &path, &settings)?;
         let id = file.id();
         Self::new(path, settings, Some(id), Some(file))
     }
@@ -92,30 +92,17 @@ impl Handle {
     ) -> Result<Arc<Self>> {
         let handle = Arc::new(Self {
             path,
+            may_hand_off: Self::may_hand_off(&settings),
             settings,
             given,
-            process: PerProcess::new(OfProcess::new(file)),
+            process: PerProcess::new(ProcessState::new(file)),
             users: AtomicUsize::new(0),
         });
         if let (Some(file), _) = handle.process().queue.glance() {
             handle.watch(&file)?;
         }
-        super::registry::remember(&handle);
+        HANDLES.remember(&handle);
         Ok(handle)
-    }
-
-    /// Opens the file again: it was stale or idle, or this is a forked child.
-    #[cold]
-    pub(super) async fn reopen(
-        self: &Arc<Self>,
-        turn: &mut Turn<'_, LockFile>,
-        wait: &mut Wait<'_>,
-    ) -> Result<Arc<LockFile>> {
-        let file = Arc::new(wait.opened().await?);
-        // One that can't be watched is not kept.
-        let _ = self.watch(&file);
-        turn.replace(Some(&file));
-        Ok(file)
     }
 
     /// Opens the file, as it was opened when the handle was made.
@@ -136,7 +123,7 @@ impl Handle {
                     }
                     Error::system(&self.path, Operation::Open, error)
                 })
-                .and_then(|file| OpenFile::given(file, &self.path))
+                .and_then(|file| file::OpenFile::given(file, &self.path))
         };
         let reopened = LockFile::open_by(&self.path, &self.settings, open)?;
         if reopened.id() == given {
@@ -152,7 +139,7 @@ impl Handle {
 }
 
 /// An error if a strict order was chosen where there is none.
-fn must_have_order(path: &Path, settings: &Settings) -> Result<()> {
+fn ensure_has_order(path: &Path, settings: &Settings) -> Result<()> {
     let has_tickets = settings.protocol != Protocol::Flock && crate::sys::lock::TELLS_BLOCKERS;
     if settings.fairness != Fairness::Fifo || has_tickets {
         return Ok(());
@@ -164,4 +151,55 @@ fn must_have_order(path: &Path, settings: &Settings) -> Result<()> {
         Operation::Open,
         Cause::Unsupported(why, None),
     ))
+}
+
+impl WaitContext for Handle {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn open_file(&self) -> Result<LockFile> {
+        self.open_file()
+    }
+
+    fn is_held_elsewhere_by(&self, thread: ThreadToken, file: &LockFile) -> bool {
+        self.is_held_elsewhere(thread, file)
+    }
+}
+
+/// A user's handle: when the last clone is dropped, nothing is kept any more.
+#[derive(Debug)]
+pub(crate) struct Opened(Arc<Handle>);
+
+impl Opened {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        handle.users.fetch_add(1, Ordering::Relaxed);
+        Self(handle)
+    }
+}
+
+impl Clone for Opened {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.end_linger();
+        }
+    }
+}
+
+impl Deref for Opened {
+    type Target = Arc<Handle>;
+
+    fn deref(&self) -> &Arc<Handle> {
+        &self.0
+    }
 }

@@ -1,39 +1,46 @@
-//! All handles of this process, to find a thread that would wait for itself.
+//! All handles of this process.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::handle::Handle;
 use crate::sys::made_once::MadeOnce;
 use crate::sys::per_process::PerProcess;
 
-type Handles = Mutex<Vec<Weak<Handle>>>;
+type Entries<T> = Mutex<Vec<Weak<T>>>;
 
-/// Remembers a handle for as long as it lives.
-pub(crate) fn remember(handle: &Arc<Handle>) {
-    let mut handles = handles();
-    if handles.len() == handles.capacity() {
-        handles.retain(|handle| handle.strong_count() > 0);
+/// Values of this process that may still live. A forked child begins with none.
+pub(super) struct Registry<T>(MadeOnce<PerProcess<Entries<T>>>);
+
+impl<T> Registry<T> {
+    pub(super) const fn new() -> Self {
+        Self(MadeOnce::new())
     }
-    handles.push(Arc::downgrade(handle));
-}
 
-/// The handles that were opened and may still live.
-pub(crate) fn all() -> Vec<Weak<Handle>> {
-    handles().clone()
-}
+    /// Remembers a value for as long as it lives.
+    pub(super) fn remember(&self, value: &Arc<T>) {
+        let mut entries = self.entries();
+        if entries.len() == entries.capacity() {
+            entries.retain(|entry| entry.strong_count() > 0);
+        }
+        entries.push(Arc::downgrade(value));
+    }
 
-/// Is there such a handle?
-pub(crate) fn any(is_it: impl Fn(&Handle) -> bool) -> bool {
-    // A handle may be dropped here for the last time, which must not happen under the mutex.
-    let all: Vec<_> = handles().iter().filter_map(Weak::upgrade).collect();
-    all.iter().any(|handle| is_it(handle))
-}
+    /// Returns all values, of which some may not live any more.
+    pub(super) fn all(&self) -> Vec<Weak<T>> {
+        self.entries().clone()
+    }
 
-fn handles() -> MutexGuard<'static, Vec<Weak<Handle>>> {
-    static HANDLES: MadeOnce<PerProcess<Handles>> = MadeOnce::new();
-    HANDLES
-        .get_or_make(|| PerProcess::new(Handles::default()))
-        .get(Handles::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+    /// Whether there is such a value.
+    pub(super) fn any(&self, is_it: impl Fn(&T) -> bool) -> bool {
+        // A value may be dropped here for the last time, which must not happen under the mutex.
+        let all: Vec<_> = self.entries().iter().filter_map(Weak::upgrade).collect();
+        all.iter().any(|value| is_it(value))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Weak<T>>> {
+        self.0
+            .get_or_make(|| PerProcess::new(Entries::default()))
+            .get(Entries::default)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }

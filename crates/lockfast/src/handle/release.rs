@@ -1,148 +1,135 @@
-//! How a lock that was held is released: by the lane, or to the kernel.
+//! How a lock that is held is released: by hand-off, or to the kernel.
+//!
+//! What the queue decides (see [`Leave`]) and what follows from it:
+//!
+//! | the lock | what happens |
+//! |---|---|
+//! | is wanted by a waiter of this process that may have it by hand-off, or lingers | stays locked, in the slot |
+//! | is shared, and other holders of this process are inside | stays locked; only what the others lack is unlocked |
+//! | may linger, and nobody in any process wants it | stays locked, in the slot |
+//! | is temporary, and this is its last holder | its file is removed while it is locked, then closed |
+//! | any other | is unlocked; the file stays open for the next holder, unless the unlock fails |
+//!
+//! Whatever happens, the first waiter gets the turn afterwards, and what it has to do is done without a mutex.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::shared::{Handle, HeldLock};
 use crate::file::LockFile;
-use crate::file::identity;
-use crate::handle::hold::HeldLock;
-use crate::handle::{Handle, OfProcess};
+use crate::file::{identity, owner};
 use crate::protocol::plan::Mode;
+use crate::queue::Leave;
 use crate::sys;
 use crate::types::error::{Error, Operation, Result};
 
-/// Releases what was held: leaves it in the lane, if somebody comes by there or it lingers, else gives
-/// it back to the kernel.
+/// Releases a lock that could not be left in the hand-off slot at once.
 #[inline(never)]
-pub(crate) fn release(mut parcel: Box<HeldLock>) -> Result<()> {
-    if !parcel.file().is_own() {
+pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
+    let ended = end_record(&mut held);
+    if !held.file.is_own() {
         // A forked child's copy: the lock is the parent's.
+        return ended;
+    }
+    let handle = held.take_handle();
+    let process = handle.process();
+    let queue = &process.queue;
+    let mode = held.mode;
+    let is_exclusive = mode.is_alone();
+
+    if held.by_handoff || (is_exclusive && queue.has_waiting() && handle.may_hand_off) {
+        held.put_in_slot(&handle);
+        match queue.hand_off(held, mode.access()) {
+            Ok(after) => {
+                after.run();
+                return ended;
+            }
+            Err(again) => held = again,
+        }
+    }
+
+    let stay = |file: &LockFile| {
+        // What stays locked by mistake is unlocked with the rest, by the last one out.
+        let _ = file.release_upgrade();
+    };
+    let mut turn = match queue.leave(mode, held.thread, stay) {
+        Leave::Last(turn) => turn,
+        Leave::Stays(after) => {
+            after.run();
+            return ended;
+        }
+    };
+
+    if mode != Mode::Upgradable {
+        if let Some(begun) = handle.may_linger(process, &held.file) {
+            held.put_in_slot(&handle);
+            match turn.linger(held, || process.rest.is_allowed_since(begun)) {
+                Ok(()) => return ended,
+                Err((again, kept)) => (turn, held) = (again, kept),
+            }
+        }
+    }
+
+    // The spare must not keep the handle alive.
+    held.handle = None;
+    let removed = remove_if_last(&handle, &held.file, mode);
+    let released = held
+        .file
+        .release()
+        .map_err(|error| held.file.failed(&handle.path, Operation::Release, error));
+    process.held.store(false, Ordering::Relaxed);
+    if released.is_err() || !matches!(removed, Ok(false)) {
+        turn.replace(None);
+        drop(turn);
+    } else {
+        turn.unlocked(held);
+    }
+    ended.and(removed.map(drop)).and(released)
+}
+
+/// Writes that the lock is released, if an owner record says that it is held.
+pub(super) fn end_record(held: &mut HeldLock) -> Result<()> {
+    let Some(mut entry) = held.entry.take() else {
+        return Ok(());
+    };
+    if !held.file.is_own() {
+        // A forked child's copy: the record is the parent's.
         return Ok(());
     }
-    let handle = parcel.take_handle();
-    Releasing {
-        handle: &handle,
-        mode: parcel.mode,
-    }
-    .release(parcel)
+    let ended = held.file.end_record(&mut entry);
+    ended.map_err(|error| owner::failed(&held.handle().path, error))
 }
 
-/// One who releases.
-#[derive(Clone, Copy, Debug)]
-struct Releasing<'h> {
-    handle: &'h Arc<Handle>,
-    mode: Mode,
+/// Removes a temporary file if this is its last holder in all processes; returns whether it did.
+fn remove_if_last(handle: &Handle, file: &LockFile, mode: Mode) -> Result<bool> {
+    if !handle.settings.remove_on_release {
+        return Ok(false);
+    }
+    let is_last = mode.is_alone()
+        || (file.can_lock_exclusively()
+            && file
+                .try_to_be_last()
+                .map_err(|error| failed(handle, Operation::Remove, error))?);
+    if is_last {
+        remove(handle, file)?;
+    }
+    Ok(is_last)
 }
 
-impl<'h> Releasing<'h> {
-    fn release(self, mut parcel: Box<HeldLock>) -> Result<()> {
-        let queue = &self.process().queue;
-        let is_awaited = || self.mode.is_alone() && queue.has_waiting() && self.handle.has_lane();
-        if parcel.is_by_lane() || is_awaited() {
-            parcel.put_in_lane(self.handle);
-            match queue.pass_by_lane(parcel, self.mode.access()) {
-                None => return Ok(()),
-                Some(again) => parcel = again,
-            }
-        }
-        if self.mode.is_alone() {
-            self.release_alone(parcel)
-        } else {
-            self.release_shared(parcel)
-        }
+/// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
+#[cold]
+fn remove(handle: &Handle, file: &LockFile) -> Result<()> {
+    let is_current = identity::is_at(file, &handle.path, handle.settings.follow_symlinks)
+        .map_err(|error| failed(handle, Operation::Check, error))?;
+    if !is_current {
+        return Ok(());
     }
+    match sys::file::remove(&handle.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| failed(handle, Operation::Remove, error)),
+    }
+}
 
-    fn release_alone(self, mut parcel: Box<HeldLock>) -> Result<()> {
-        let process = self.process();
-        if let Some(begun) = self.handle.may_linger(process, parcel.file()) {
-            parcel.put_in_lane(self.handle);
-            let is_allowed = || process.lingering.is_allowed_since(begun);
-            match process.queue.linger(parcel, is_allowed) {
-                None => return Ok(()),
-                Some(again) => parcel = again,
-            }
-        }
-        let is_temporary = self.handle.settings().remove_on_release;
-        let removed = if is_temporary {
-            self.remove(parcel.file())
-        } else {
-            Ok(())
-        };
-        let released = self.let_go(parcel.file());
-        process.held.store(false, Ordering::Relaxed);
-        // A file that could not be unlocked is closed instead, and so is one that was removed.
-        let keep = released.is_ok() && !is_temporary;
-        process.queue.leave_alone(keep, Some(parcel.spare()));
-        removed.and(released)
-    }
-
-    fn release_shared(self, mut parcel: Box<HeldLock>) -> Result<()> {
-        let process = self.process();
-        let stay = |file: &LockFile| {
-            // What stays locked by mistake is unlocked with the rest, by the last one out.
-            let _ = file.release_upgrade();
-        };
-        let Some(mut turn) = process.queue.leave(self.mode, parcel.thread, stay) else {
-            return Ok(());
-        };
-        let to_keep = self.mode == Mode::Read;
-        let begun = to_keep.then(|| self.handle.may_linger(process, parcel.file()));
-        if let Some(begun) = begun.flatten() {
-            parcel.put_in_lane(self.handle);
-            match turn.linger(parcel, || process.lingering.is_allowed_since(begun)) {
-                Ok(()) => return Ok(()),
-                Err((again, kept)) => (turn, parcel) = (again, kept),
-            }
-        }
-        process.held.store(false, Ordering::Relaxed);
-        let removed = self.remove_if_alone(parcel.file());
-        let released = self.let_go(parcel.file());
-        if released.is_err() || !matches!(removed, Ok(false)) {
-            turn.replace(None);
-        } else {
-            turn.spare(parcel.spare());
-        }
-        removed.map(drop).and(released)
-    }
-
-    /// The last one out of all processes removes the file, if it is to be removed.
-    fn remove_if_alone(self, file: &LockFile) -> Result<bool> {
-        if !self.handle.settings().remove_on_release || !file.can_lock_exclusively() {
-            return Ok(false);
-        }
-        match file.try_to_be_last() {
-            Ok(true) => self.remove(file).map(|()| true),
-            Ok(false) => Ok(false),
-            Err(error) => Err(self.failed(Operation::Remove, error)),
-        }
-    }
-
-    /// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
-    fn remove(self, file: &LockFile) -> Result<()> {
-        let path = self.handle.path();
-        let follow = self.handle.settings().follow_symlinks;
-        let is_current = identity::is_at(file, path, follow)
-            .map_err(|error| self.failed(Operation::Check, error))?;
-        if !is_current {
-            return Ok(());
-        }
-        match sys::file::remove(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(|error| self.failed(Operation::Remove, error)),
-        }
-    }
-
-    fn let_go(self, file: &LockFile) -> Result<()> {
-        file.release()
-            .map_err(|error| file.failed(self.handle.path(), Operation::Release, error))
-    }
-
-    fn process(self) -> &'h OfProcess {
-        self.handle.process()
-    }
-
-    fn failed(self, operation: Operation, error: io::Error) -> Error {
-        Error::system(self.handle.path(), operation, error)
-    }
+fn failed(handle: &Handle, operation: Operation, error: io::Error) -> Error {
+    Error::system(&handle.path, operation, error)
 }

@@ -1,10 +1,11 @@
-//! The thread that hears who wants a lock that this process keeps.
+//! The thread that notices who wants a lock that this process keeps.
 //!
 //! There is one for all handles. It sleeps until something happens to one of their files, or until the
 //! time of a lock that is kept is over, and ends when no file is watched any more. A forked child has
 //! its own.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::file::{self, LockFile};
-use crate::handle::Handle;
-use crate::handle::linger::Reason;
+use super::rest::Reason;
+use crate::file::{CacheWatch, LockFile};
 use crate::sys::alarm::without_signals;
 use crate::sys::made_once::MadeOnce;
 use crate::sys::per_process::PerProcess;
@@ -22,8 +22,16 @@ use crate::sys::watch::{Watch, Watches};
 use crate::sys::{Event, fork};
 use crate::wait::no_thread;
 
+/// The owner of a file that is watched.
+pub(super) trait Listener: Send + Sync {
+    /// Whether somebody waits for the lock in the kernel's queue.
+    fn is_awaited(&self) -> bool;
+
+    /// Gives a lock that is kept back to the kernel, at once if no thread is inside.
+    fn revoke(&self, reason: Reason);
+}
+
 /// A file that is watched, until dropped.
-#[derive(Debug)]
 pub(crate) struct Watched {
     watcher: &'static Watcher,
     watch: Watch,
@@ -31,34 +39,34 @@ pub(crate) struct Watched {
     generation: u64,
 }
 
-#[derive(Debug)]
 struct Watcher {
     watches: Watches,
     table: Mutex<Table>,
 }
 
-#[derive(Debug, Default)]
+/// Guarded by the mutex of the watcher. No listener is dropped while it is locked: that locks it too.
+#[derive(Default)]
 struct Table {
     /// A file may be watched for several handles.
-    entries: HashMap<Watch, Vec<Entry>>,
-    /// When the thread will look at the clock; never, if none.
+    entries: HashMap<Watch, Vec<WatchEntry>>,
+    /// The instant at which the thread looks at the clock; never, if none.
     wakes: Option<Instant>,
     is_running: bool,
-    /// Whether the program has closed the descriptors: nothing is heard any more.
+    /// Whether the program has closed the descriptors: nothing is noticed any more.
     is_deaf: bool,
 }
 
-#[derive(Debug)]
-struct Entry {
+struct WatchEntry {
     number: u64,
-    handle: Weak<Handle>,
-    /// When the time of what is kept is over; none if nothing is.
+    listener: Weak<dyn Listener>,
+    /// The instant at which the lock is not kept any longer; none if it is not kept.
     until: Option<Instant>,
     look: Look,
 }
 
-/// When to look whether somebody waits who is not heard: one who has opened the file already, perhaps
-/// before it was watched, may begin to wait at any time, and one who was heard may lose the race for the lock.
+/// The instant of the next look for waiters that are not noticed: a process that has opened the file already,
+/// perhaps before it was watched, may begin to wait at any time, and one that was noticed may lose the race for
+/// the lock.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     due: Instant,
@@ -85,12 +93,12 @@ impl Look {
     }
 }
 
-/// Watches the file on behalf of the handle.
+/// Watches the file on behalf of the listener.
 ///
 /// # Errors
 ///
 /// When there are too many watches, descriptors or threads.
-pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched> {
+pub(super) fn watch(listener: Weak<dyn Listener>, file: &LockFile) -> io::Result<Watched> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let watcher = Watcher::of_process()?;
     let mut table = watcher.table();
@@ -99,9 +107,9 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
     }
     let watch = watcher.watches.add(file)?;
     let number = LAST.fetch_add(1, Ordering::Relaxed);
-    table.entries.entry(watch).or_default().push(Entry {
+    table.entries.entry(watch).or_default().push(WatchEntry {
         number,
-        handle: Arc::downgrade(handle),
+        listener,
         until: None,
         look: Look::first(),
     });
@@ -116,7 +124,7 @@ pub(crate) fn watch(handle: &Arc<Handle>, file: &LockFile) -> io::Result<Watched
     started.map(|()| owned)
 }
 
-impl file::CacheWatch for Watched {
+impl CacheWatch for Watched {
     fn revoke_at(&self, until: Instant) -> bool {
         let mut table = self.watcher.table();
         let Some(entry) = table.entry(self.watch, self.number) else {
@@ -129,6 +137,12 @@ impl file::CacheWatch for Watched {
             return self.watcher.watches.ring();
         }
         true
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
     }
 }
 
@@ -153,20 +167,20 @@ impl Drop for Watched {
     }
 }
 
-/// What there is to do.
-#[derive(Debug, Default)]
+/// The listeners for which it is time.
+#[derive(Default)]
 struct Due {
-    expired: Vec<Arc<Handle>>,
-    looks: Vec<Arc<Handle>>,
+    expired: Vec<Arc<dyn Listener>>,
+    looks: Vec<Arc<dyn Listener>>,
 }
 
 impl Table {
-    fn entry(&mut self, watch: Watch, number: u64) -> Option<&mut Entry> {
+    fn entry(&mut self, watch: Watch, number: u64) -> Option<&mut WatchEntry> {
         let mut entries = self.entries.get_mut(&watch)?.iter_mut();
         entries.find(|entry| entry.number == number)
     }
 
-    /// Whose time is over, and for whom it is time to look; and when there is more to do.
+    /// Takes what is due, and sets when there is more to do.
     fn due(&mut self) -> Due {
         let now = Instant::now();
         let mut due = Due::default();
@@ -177,11 +191,11 @@ impl Table {
             };
             if until <= now {
                 entry.until = None;
-                due.expired.extend(entry.handle.upgrade());
+                due.expired.extend(entry.listener.upgrade());
                 continue;
             }
             if entry.look.due <= now {
-                due.looks.extend(entry.handle.upgrade());
+                due.looks.extend(entry.listener.upgrade());
                 entry.look = entry.look.next();
             }
             let next = until.min(entry.look.due);
@@ -201,24 +215,25 @@ impl Table {
         self.is_deaf
     }
 
-    /// Somebody waits, or may begin to.
-    fn look_soon(&mut self, handle: &Arc<Handle>) {
-        let is_meant =
-            |entry: &&mut Entry| std::ptr::eq(entry.handle.as_ptr(), &raw const **handle);
+    /// Looks again soon: somebody waits, or may begin to.
+    fn look_soon(&mut self, listener: &Arc<dyn Listener>) {
+        let is_meant = |entry: &&mut WatchEntry| {
+            std::ptr::addr_eq(entry.listener.as_ptr(), Arc::as_ptr(listener))
+        };
         for entry in self.entries.values_mut().flatten().filter(is_meant) {
             entry.look = Look::first();
         }
     }
 
-    /// To whom something happened, and what it means to them.
-    fn concerned(&self, events: &[(Option<Watch>, Event)]) -> Vec<(Arc<Handle>, Reason)> {
+    /// Returns the listeners to whose files something happened, and its meaning.
+    fn concerned(&self, events: &[(Option<Watch>, Event)]) -> Vec<(Arc<dyn Listener>, Reason)> {
         let mut concerned = Vec::new();
         for (watch, entries) in &self.entries {
             let is_meant = |about: &Option<Watch>| about.is_none_or(|about| about == *watch);
             let of_this = events.iter().filter(|(about, _)| is_meant(about));
             if let Some(reason) = Reason::of(of_this.map(|(_, event)| *event)) {
-                let handles = entries.iter().filter_map(|entry| entry.handle.upgrade());
-                concerned.extend(handles.map(|handle| (handle, reason)));
+                let listeners = entries.iter().filter_map(|entry| entry.listener.upgrade());
+                concerned.extend(listeners.map(|listener| (listener, reason)));
             }
         }
         concerned
@@ -266,9 +281,7 @@ impl Watcher {
         }
     }
 
-    /// Sleeps once and serves those to whom something happened; `false` when none is left.
-    ///
-    /// No handle is dropped while the table is locked: that locks it too.
+    /// Sleeps once and serves the listeners to whose files something happened; `false` when none is left.
     fn round(&'static self) -> bool {
         let mut table = self.table();
         if table.entries.is_empty() {
@@ -278,13 +291,13 @@ impl Watcher {
         let Due { expired, looks } = table.due();
         let wakes = table.wakes;
         drop(table);
-        for handle in expired {
-            handle.revoke(Reason::Expired);
+        for listener in expired {
+            listener.revoke(Reason::Expired);
         }
-        for handle in looks {
-            if handle.is_awaited() {
-                handle.revoke(Reason::Visited);
-                self.table().look_soon(&handle);
+        for listener in looks {
+            if listener.is_awaited() {
+                listener.revoke(Reason::Visited);
+                self.table().look_soon(&listener);
             }
         }
         let happened = self.watches.wait(wakes).unwrap_or_else(|_| {
@@ -297,10 +310,10 @@ impl Watcher {
             vec![(None, Event::Changed)]
         });
         let concerned = self.table().concerned(&happened);
-        for (handle, reason) in concerned {
-            handle.revoke(reason);
+        for (listener, reason) in concerned {
+            listener.revoke(reason);
             if reason == Reason::Visited {
-                self.table().look_soon(&handle);
+                self.table().look_soon(&listener);
             }
         }
         !self.table().ends_deaf()

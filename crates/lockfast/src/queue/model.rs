@@ -1,18 +1,21 @@
-//! The queue and its lane in every order in which threads can run.
+//! The queue and its hand-off slot in every order in which threads can run.
 //!
 //! `loom` runs each of these again and again, every time with another interleaving of the threads'
 //! atomic operations and mutexes, until all were tried that switch from a thread that could go on at
 //! most so many times. It fails for a data race of what the lock protects, and when all sleep.
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use super::*;
+use crate::protocol::plan::Mode;
+use crate::sys::Access;
+use crate::sys::primitive::set_time_left;
+use crate::types::thread::ThreadToken;
 
 /// Stands for the file: what the kernel has granted, and what that protects.
 struct Kernel {
@@ -22,21 +25,21 @@ struct Kernel {
     may_linger: AtomicBool,
 }
 
-struct HeldLock {
+struct ModelLock {
     queue: Arc<Queue<Kernel>>,
     kernel: Arc<Kernel>,
 }
 
-impl HeldLock {
-    fn lane(&self) -> Option<&Handoff<Self>> {
-        Some(self.queue.lane())
+impl ModelLock {
+    fn handoff(&self) -> Option<&Handoff<Self>> {
+        Some(self.queue.handoff())
     }
 }
 
-impl Shared for Kernel {
-    type HeldLock = HeldLock;
+impl Unlock for Kernel {
+    type Held = ModelLock;
 
-    fn let_go(&self) -> bool {
+    fn unlock(&self) -> bool {
         assert!(self.is_granted.swap(false, Ordering::SeqCst), "it is held");
         true
     }
@@ -45,14 +48,14 @@ impl Shared for Kernel {
 /// How a thread got in.
 enum Held {
     Own(Arc<Kernel>),
-    Handoff(Box<HeldLock>),
+    Handoff(Box<ModelLock>),
 }
 
 impl Held {
     fn kernel(&self) -> &Kernel {
         match self {
             Self::Own(kernel) => kernel,
-            Self::Handoff(parcel) => &parcel.kernel,
+            Self::Handoff(held) => &held.kernel,
         }
     }
 }
@@ -60,7 +63,7 @@ impl Held {
 /// What one who waits does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waits {
-    /// Comes by at the lane.
+    /// Looks at the hand-off slot.
     Competing,
     /// Sleeps until it has the turn, as a task does.
     Asleep,
@@ -87,16 +90,16 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
         return None;
     }
     let mut turn = loop {
-        if let Some(parcel) = queue.take_from_lane(mode, thread) {
-            return Some(Held::Handoff(parcel));
+        if let Some(held) = queue.take_handoff(mode, thread) {
+            return Some(Held::Handoff(held));
         }
         match queue.try_enter(mode, thread) {
-            Entry::Turn(turn) => break turn,
-            Entry::Inside(_) => unreachable!("nobody reads"),
-            Entry::Full if queue.has_idle_lane(mode) => continue,
-            Entry::Full => {}
+            TryEnter::Turn(turn) => break turn,
+            TryEnter::Inside(_) => unreachable!("nobody reads"),
+            TryEnter::Full if queue.has_idle_handoff(mode) => continue,
+            TryEnter::Full => {}
         }
-        let mut place = match queue.line_up(mode, thread, waits.competes()) {
+        let mut place = match queue.enqueue(mode, thread, waits.competes()) {
             Enqueued::Turn(turn) => break turn,
             Enqueued::QueuedWaiter(place) => place,
         };
@@ -105,9 +108,9 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
             break place.enter().ok().expect("a writer is not called off");
         }
         loop {
-            match place.come_by() {
+            match place.spin_for_handoff() {
                 SpinOutcome::Granted => break,
-                SpinOutcome::Handoff(parcel) => return Some(Held::Handoff(parcel)),
+                SpinOutcome::Handoff(held) => return Some(Held::Handoff(held)),
                 SpinOutcome::Nothing => {
                     let until = matches!(waits, Waits::Briefly).then(Instant::now);
                     if place.park(until) == crate::sys::Parked::TimedOut {
@@ -125,55 +128,42 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
 }
 
 fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
-    let mut is_by_lane = true;
-    let mut parcel = match held {
+    let mut is_by_handoff = true;
+    let mut held = match held {
         Held::Own(kernel) => {
-            is_by_lane = false;
-            Box::new(HeldLock {
+            is_by_handoff = false;
+            Box::new(ModelLock {
                 queue: Arc::clone(queue),
                 kernel,
             })
         }
-        Held::Handoff(parcel) => match Handoff::leave_by(parcel, HeldLock::lane, Mode::Exclusive) {
+        Held::Handoff(held) => match Handoff::leave_by(held, ModelLock::handoff, Mode::Exclusive) {
             Ok(()) => return,
-            Err(parcel) => parcel,
+            Err(held) => held,
         },
     };
-    if is_by_lane || queue.has_waiting() {
-        match queue.pass_by_lane(parcel, Access::Exclusive) {
-            None => return,
-            Some(again) => parcel = again,
+    if is_by_handoff || queue.has_waiting() {
+        match queue.hand_off(held, Access::Exclusive) {
+            Ok(after) => {
+                after.run();
+                return;
+            }
+            Err(again) => held = again,
         }
     }
-    let kernel = Arc::clone(&parcel.kernel);
+    let Leave::Last(mut turn) = queue.leave(Mode::Exclusive, ThreadToken::NONE, |_| ()) else {
+        unreachable!("it is alone");
+    };
+    let kernel = Arc::clone(&held.kernel);
     let may_linger = || kernel.may_linger.load(Ordering::SeqCst);
     if may_linger() {
-        match queue.linger(parcel, may_linger) {
-            None => return,
-            Some(again) => parcel = again,
+        match turn.linger(held, may_linger) {
+            Ok(()) => return,
+            Err((again, _)) => turn = again,
         }
     }
-    queue.leave_alone(parcel.kernel.let_go(), None);
-}
-
-/// The slices that are not over yet, as no time passes here.
-fn slices(number: usize) {
-    SLICES.set(number);
-}
-
-thread_local! {
-    // All threads of a model are run by one, one after the other.
-    static SLICES: Cell<usize> = const { Cell::new(0) };
-}
-
-pub(crate) fn elapsed() -> Duration {
-    let left = SLICES.get();
-    SLICES.set(left.saturating_sub(1));
-    if left == 0 {
-        Duration::from_secs(1)
-    } else {
-        Duration::ZERO
-    }
+    assert!(kernel.unlock());
+    drop(turn);
 }
 
 /// Threads that lock so often, each in its way, and count under the lock.
@@ -182,7 +172,7 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
     // With more, three threads take minutes.
     model.preemption_bound = Some(if threads.len() > 2 { 2 } else { 4 });
     model.check(move || {
-        slices(looks_at_the_clock);
+        set_time_left(looks_at_the_clock);
         let queue = Arc::new(Queue::new(Some(Kernel {
             is_granted: AtomicBool::new(false),
             count: UnsafeCell::new(0),
@@ -219,7 +209,7 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
         }
         let (kernel, is_idle) = queue.glance();
         let kernel = kernel.expect("it is never replaced");
-        assert!(is_idle && !queue.lane.is_idle());
+        assert!(is_idle && !queue.handoff().is_idle());
         assert!(!kernel.is_granted.load(Ordering::SeqCst), "given back");
         kernel.count.with(
             #[allow(unsafe_code, reason = "all threads have ended")]

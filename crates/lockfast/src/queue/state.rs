@@ -2,18 +2,26 @@
 //!
 //! # The turn
 //!
-//! The threads of a handle are one locker to the kernel, so one of them at a time deals with it. A mode
-//! that is alone is inside as soon as it has the turn (`alone`). For all others [`Busy`] says what the
-//! turn is for:
+//! The threads of a handle are one locker to the kernel, so one of them at a time makes the kernel calls. A
+//! mode that is exclusive is inside as soon as it has the turn (`exclusive`). For all others [`Phase`] says
+//! what the turn is for:
 //!
-//! | `busy` | who has the turn | what the kernel has locked | when the last one inside leaves |
+//! | `phase` | who has the turn | what the kernel has locked | when the last one inside leaves |
 //! |---|---|---|---|
-//! | none | nobody | what those inside have | it takes the turn to close |
-//! | `Called` | the first one that waited, woken, which may come at any time or never | what those inside have | it takes the turn to close; the one called waits again, as the first |
+//! | `Idle` | nobody | what those inside have | it takes the turn to close |
+//! | `Called` | the first waiter, woken, which may come at any time or never | what those inside have | it takes the turn to close; the one called waits again, as the first |
 //! | `Entering`, nobody inside | a newcomer, which may wait in the kernel's queue | what the newcomer has of its plan | nobody is inside |
-//! | `Entering`, others inside | one that joins them, which never waits | what those inside have, and what the joining one adds | the joining one stays inside, or lets go of all |
+//! | `Entering`, others inside | one that joins them, which never waits | what those inside have, and what the joining one adds | the joining one stays inside, or unlocks all |
 //! | `Upgrading` | the upgradable reader, alone inside, running or called | what it has | it can't: its guard is in use |
-//! | `Closing` | the last one out | what those inside had, until it lets go | nobody is inside |
+//! | `Closing` | the last one out | what those inside had, until it is unlocked | nobody is inside |
+//!
+//! # The hand-off slot
+//!
+//! | `passing` | the slot | counts as inside | left open |
+//! |---|---|---|---|
+//! | `No` | shut and empty | – | – |
+//! | `HandOff` | holds the lock, or a thread that took it there does | one holder that belongs to no thread | while a waiter comes by and the slice lasts |
+//! | `Linger` | the same | the same | also while nobody waits |
 //!
 //! # Invariants
 //!
@@ -38,104 +46,139 @@ use crate::protocol::plan::Mode;
 use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
-use super::Shared;
 use super::left_out::{Step, is_left_out};
-use super::line::{Line, Ticket, Waiter};
+use super::shared::Unlock;
 use super::sleeper::Sleeper;
+use super::wait_list::{Position, WaitList, Waiter};
 
-/// Who is inside, and who waits for it.
-pub(super) struct State<T: Shared> {
+/// Who is inside and who waits. All of it is guarded by the queue's mutex.
+pub(super) struct State<T: Unlock> {
     value: Option<Arc<T>>,
-    /// What the last one who left had of this value, for the next one.
-    pub(super) spare: Option<Box<T::HeldLock>>,
+    /// What the last holder had of this value, for the next one.
+    pub(super) spare: Option<Box<T::Held>>,
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
-    pub(super) alone: Option<ThreadToken>,
-    /// The purpose of the turn, if a thread that is not alone has it.
-    pub(super) busy: Option<Busy>,
-    /// Whether the kernel held one that wanted to join those inside back for others.
+    pub(super) exclusive: Option<ThreadToken>,
+    pub(super) phase: Phase,
+    /// Whether the kernel held back a reader that wanted to join those inside; nobody joins any more.
     pub(super) closed: bool,
-    pub(super) waiting: Line,
+    pub(super) waiting: WaitList,
+    /// The upgradable reader while it waits to become the writer.
     pub(super) upgrader: Option<Arc<Sleeper>>,
-    /// Who got the turn and is to be woken.
+    /// Got the turn and is to be woken. Empty when the mutex is free.
     pub(super) granted: Option<Arc<Sleeper>>,
-    /// Who is to be woken to come by at the lane.
-    pub(super) woken: Option<Arc<Sleeper>>,
-    /// Is the lane open, and how is held what passes through it? It counts as inside, as no thread.
-    pub(super) open: Option<Access>,
-    /// May it stay open when nobody waits?
-    pub(super) lingers: bool,
-    /// How many of those who wait are awake.
+    /// Is to be woken to come by at the slot. Empty when the mutex is free.
+    pub(super) called: Option<Arc<Sleeper>>,
+    pub(super) passing: Passing,
+    /// The number of waiters that are awake.
     pub(super) awake: usize,
-    /// Since when somebody waits while a thread of this process has the lock.
+    /// The instant since when somebody waits while a thread of this process has the lock.
     pub(super) since: Option<Instant>,
 }
 
-/// The purpose of a turn that is not alone; the table above has what each means.
-pub(super) enum Busy {
-    /// The first one that waited was woken, and has not come yet.
-    Called(Ticket, Waiter),
+/// The purpose of a turn that is not exclusive; the table above has what each means.
+pub(super) enum Phase {
+    Idle,
+    Called(Position, Waiter),
     Entering,
     Upgrading,
     Closing,
 }
 
-impl<T: Shared> State<T> {
+/// How a lock passes through the hand-off slot; the table above has what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passing {
+    No,
+    HandOff(Access),
+    Linger(Access),
+}
+
+impl Passing {
+    pub(super) fn access(self) -> Option<Access> {
+        match self {
+            Self::No => None,
+            Self::HandOff(access) | Self::Linger(access) => Some(access),
+        }
+    }
+
+    pub(super) fn without_linger(self) -> Self {
+        self.access().map_or(Self::No, Self::HandOff)
+    }
+}
+
+impl<T: Unlock> State<T> {
     pub(super) fn new(value: Option<T>) -> Self {
         Self {
             value: value.map(Arc::new),
             spare: None,
             readers: Vec::new(),
             upgradable: None,
-            alone: None,
-            busy: None,
+            exclusive: None,
+            phase: Phase::Idle,
             closed: false,
-            waiting: Line::default(),
+            waiting: WaitList::default(),
             upgrader: None,
             granted: None,
-            woken: None,
-            open: None,
-            lingers: false,
+            called: None,
+            passing: Passing::No,
             awake: 0,
             since: None,
         }
     }
 
-    /// What is shared.
+    /// The shared value.
     pub(super) fn value(&self) -> Option<&Arc<T>> {
         self.value.as_ref()
     }
 
-    /// Shares another one from now on.
+    /// Shares another value from now on.
     pub(super) fn set_value(&mut self, value: Option<Arc<T>>) {
         self.value = value;
         self.spare = None;
     }
 
-    /// Is nobody inside?
+    /// Whether nobody is inside.
     pub(super) fn is_empty(&self) -> bool {
-        self.readers.is_empty() && self.upgradable.is_none() && self.alone.is_none()
+        self.readers.is_empty() && self.upgradable.is_none() && self.exclusive.is_none()
     }
 
-    /// Does nobody deal with the kernel, or wait to be alone at once?
+    /// Whether nobody has the turn or is the next to get it in any case.
     pub(super) fn is_open(&self) -> bool {
-        self.busy.is_none() && self.upgrader.is_none()
+        self.is_idle() && self.upgrader.is_none()
     }
 
+    /// Whether no thread has the turn.
+    fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Whether nobody is inside, has the turn or waits.
+    pub(super) fn is_unused(&self) -> bool {
+        self.is_empty() && self.is_open() && self.waiting.is_empty()
+    }
+
+    /// Whether there is nothing to do after a change, if so many waited before.
+    pub(super) fn is_quiet(&self, waiting: usize) -> bool {
+        self.granted.is_none() && self.passing == Passing::No && self.waiting.len() == waiting
+    }
+
+    /// Whether this mode can be granted beside those inside.
     pub(super) fn admits(&self, mode: Mode) -> bool {
         if self.is_empty() {
             return true;
         }
         match mode {
-            Mode::Read => self.alone.is_none() && !self.closed,
-            Mode::Upgradable => self.alone.is_none() && !self.closed && self.upgradable.is_none(),
+            Mode::Read => self.exclusive.is_none() && !self.closed,
+            Mode::Upgradable => {
+                self.exclusive.is_none() && !self.closed && self.upgradable.is_none()
+            }
             Mode::Write | Mode::Exclusive => false,
         }
     }
 
     pub(super) fn has_inside(&self, thread: ThreadToken) -> bool {
         let is_by = |holder| thread != ThreadToken::NONE && holder == Some(thread);
-        is_by(self.alone) || is_by(self.upgradable) || self.has_reader(thread)
+        is_by(self.exclusive) || is_by(self.upgradable) || self.has_reader(thread)
     }
 
     pub(super) fn has_reader(&self, thread: ThreadToken) -> bool {
@@ -154,14 +197,14 @@ impl<T: Shared> State<T> {
     /// Whether the upgradable reader waits to become the writer, or is about to.
     fn is_upgraded(&self) -> bool {
         !is_left_out(Step::RefuseBesideUpgrade)
-            && (self.upgrader.is_some() || matches!(self.busy, Some(Busy::Upgrading)))
+            && (self.upgrader.is_some() || matches!(self.phase, Phase::Upgrading))
     }
 
     pub(super) fn begin(&mut self, mode: Mode, thread: ThreadToken) {
         if mode.is_alone() {
-            self.alone = Some(thread);
+            self.exclusive = Some(thread);
         } else {
-            self.busy = Some(Busy::Entering);
+            self.phase = Phase::Entering;
         }
     }
 
@@ -169,7 +212,7 @@ impl<T: Shared> State<T> {
         match mode {
             Mode::Read => self.readers.push(thread),
             Mode::Upgradable => self.upgradable = Some(thread),
-            Mode::Write | Mode::Exclusive => self.alone = Some(thread),
+            Mode::Write | Mode::Exclusive => self.exclusive = Some(thread),
         }
     }
 
@@ -180,51 +223,66 @@ impl<T: Shared> State<T> {
                 self.readers.swap_remove(own.expect("it is inside"));
             }
             Mode::Upgradable => self.upgradable = None,
-            Mode::Write | Mode::Exclusive => self.alone = None,
+            Mode::Write | Mode::Exclusive => self.exclusive = None,
         }
     }
 
-    /// Gives the last one out the turn to let go, unless somebody who runs with the turn will do it.
-    pub(super) fn close(&mut self) -> bool {
+    /// Gives the last one out the turn to unlock, unless somebody who runs with the turn will unlock.
+    pub(super) fn begin_close(&mut self) -> bool {
         if !self.is_empty() {
             return false;
         }
-        match self.busy.take() {
-            None => {}
-            Some(Busy::Called(ticket, waiter)) if !is_left_out(Step::CallOff) => {
-                self.waiting.put(ticket, waiter);
+        match std::mem::replace(&mut self.phase, Phase::Closing) {
+            Phase::Idle => {}
+            Phase::Called(at, waiter) if !is_left_out(Step::CallOff) => {
+                self.waiting.put(at, waiter);
             }
-            busy => {
-                self.busy = busy;
+            phase => {
+                self.phase = phase;
                 return false;
             }
         }
-        self.busy = Some(Busy::Closing);
         true
     }
 
-    /// Whether the one with that ticket, which was woken, has the turn; then it runs from now on. If not, it
-    /// was called off and waits again.
-    pub(super) fn comes(&mut self, ticket: Ticket) -> bool {
-        if !self.is_called(ticket) {
+    /// The last one out has unlocked and leaves; its turn passes on.
+    #[inline]
+    pub(super) fn left(&mut self, access: Access, spare: Option<Box<T::Held>>) {
+        match access {
+            Access::Exclusive => {
+                self.exclusive = None;
+                self.since = None;
+            }
+            Access::Shared => self.phase = Phase::Idle,
+        }
+        if spare.is_some() {
+            self.spare = spare;
+        }
+        self.pass_on();
+    }
+
+    /// Whether the waiter at that position, which was woken, has the turn; then it runs from now on. If not,
+    /// it was called off and waits again.
+    pub(super) fn comes(&mut self, at: Position) -> bool {
+        if !self.is_called(at) {
             return false;
         }
-        self.busy = Some(Busy::Entering);
+        self.phase = Phase::Entering;
         true
     }
 
-    pub(super) fn is_called(&self, ticket: Ticket) -> bool {
-        matches!(self.busy, Some(Busy::Called(called, _)) if called == ticket)
+    pub(super) fn is_called(&self, at: Position) -> bool {
+        matches!(self.phase, Phase::Called(called, _) if called == at)
     }
 
-    /// Does it wait, and has not got the turn?
-    pub(super) fn waits(&self, ticket: Ticket) -> bool {
-        self.waiting.contains(ticket)
+    /// Whether it waits and has not got the turn.
+    pub(super) fn waits(&self, at: Position) -> bool {
+        self.waiting.contains(at)
     }
 
-    /// Counts it as awake; `false` when it does not wait any more, because it has got the turn.
-    pub(super) fn wakes(&mut self, ticket: Ticket) -> bool {
-        let Some(waiter) = self.waiting.get_mut(ticket) else {
+    /// Counts the waiter as awake; `false` when it does not wait any more, because it has got the turn.
+    pub(super) fn wakes(&mut self, at: Position) -> bool {
+        let Some(waiter) = self.waiting.get_mut(at) else {
             return false;
         };
         if !waiter.awake {
@@ -234,16 +292,16 @@ impl<T: Shared> State<T> {
         true
     }
 
-    /// Counts it as asleep.
-    pub(super) fn falls_asleep(&mut self, ticket: Ticket) {
-        let waiter = self.waiting.get_mut(ticket);
+    /// Counts the waiter as asleep.
+    pub(super) fn falls_asleep(&mut self, at: Position) {
+        let waiter = self.waiting.get_mut(at);
         waiter.expect("it waits").awake = false;
         self.awake -= 1;
     }
 
-    /// Takes it out of the queue; `false` when it was not there.
-    pub(super) fn leaves(&mut self, ticket: Ticket) -> bool {
-        let Some(waiter) = self.waiting.remove(ticket) else {
+    /// Takes the waiter out of the queue; `false` when it was not there.
+    pub(super) fn leaves(&mut self, at: Position) -> bool {
+        let Some(waiter) = self.waiting.remove(at) else {
             return false;
         };
         self.awake -= usize::from(waiter.awake);
@@ -251,17 +309,25 @@ impl<T: Shared> State<T> {
     }
 
     /// Gives the turn to whoever may have it now.
+    #[inline]
     pub(super) fn pass_on(&mut self) {
         if self.is_empty() {
             self.closed = false;
         }
-        if self.busy.is_some() {
+        if !self.is_idle() {
             return;
         }
+        if self.upgrader.is_some() || !self.waiting.is_empty() {
+            self.call_next();
+        }
+    }
+
+    #[cold]
+    fn call_next(&mut self) {
         if self.upgrader.is_some() {
             if self.readers.is_empty() {
                 self.granted = self.upgrader.take();
-                self.busy = Some(Busy::Upgrading);
+                self.phase = Phase::Upgrading;
             }
             return;
         }
@@ -271,13 +337,13 @@ impl<T: Shared> State<T> {
         if !self.admits(first.mode) {
             return;
         }
-        let (ticket, first) = self.waiting.pop_first().expect("looked at just now");
+        let (at, first) = self.waiting.pop_first().expect("looked at just now");
         self.awake -= usize::from(first.awake);
         self.granted = Some(Arc::clone(&first.sleeper));
         if first.mode.is_alone() {
-            self.alone = Some(first.thread);
+            self.exclusive = Some(first.thread);
         } else {
-            self.busy = Some(Busy::Called(ticket, first));
+            self.phase = Phase::Called(at, first);
         }
     }
 }

@@ -1,28 +1,31 @@
 use super::*;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
+use crate::protocol::plan::Mode;
 use crate::sys::Parked;
+use crate::types::thread::ThreadToken;
 
 const ONE: ThreadToken = ThreadToken::for_test(1);
 const OTHER: ThreadToken = ThreadToken::for_test(2);
 const THIRD: ThreadToken = ThreadToken::for_test(3);
 
 /// How often it was let go.
-impl Shared for AtomicU32 {
-    type HeldLock = u32;
+impl Unlock for AtomicU32 {
+    type Held = u32;
 
-    fn let_go(&self) -> bool {
+    fn unlock(&self) -> bool {
         self.fetch_add(1, Ordering::Relaxed);
         true
     }
 }
 
-impl Shared for i32 {
-    type HeldLock = u32;
+impl Unlock for i32 {
+    type Held = u32;
 
-    fn let_go(&self) -> bool {
+    fn unlock(&self) -> bool {
         true
     }
 }
@@ -37,18 +40,18 @@ fn turn(queue: &Queue<i32>, mode: Mode) -> Turn<'_, i32> {
 
 fn turn_of(queue: &Queue<i32>, mode: Mode, thread: ThreadToken) -> Turn<'_, i32> {
     match queue.try_enter(mode, thread) {
-        Entry::Turn(turn) => turn,
-        Entry::Inside(_) => panic!("the thread is not inside"),
-        Entry::Full => panic!("others are there"),
+        TryEnter::Turn(turn) => turn,
+        TryEnter::Inside(_) => panic!("the thread is not inside"),
+        TryEnter::Full => panic!("others are there"),
     }
 }
 
 fn is_full(queue: &Queue<i32>, mode: Mode) -> bool {
-    matches!(queue.try_enter(mode, THIRD), Entry::Full)
+    matches!(queue.try_enter(mode, THIRD), TryEnter::Full)
 }
 
 fn place(queue: &Queue<i32>, mode: Mode) -> QueuedWaiter<'_, i32> {
-    match queue.line_up(mode, THIRD, false) {
+    match queue.enqueue(mode, THIRD, false) {
         Enqueued::QueuedWaiter(place) => place,
         Enqueued::Turn(_) => panic!("the queue was empty"),
     }
@@ -56,6 +59,28 @@ fn place(queue: &Queue<i32>, mode: Mode) -> QueuedWaiter<'_, i32> {
 
 fn entered(place: QueuedWaiter<'_, i32>) -> Turn<'_, i32> {
     place.enter().ok().expect("it has the turn")
+}
+
+/// Returns the turn of the last one out.
+fn last(queue: &Queue<i32>, mode: Mode) -> Turn<'_, i32> {
+    match queue.leave(mode, ONE, |_| ()) {
+        Leave::Last(turn) => turn,
+        Leave::Stays(_) => panic!("others are inside"),
+    }
+}
+
+/// Leaves; tells whether it was the last one.
+fn leave<T: Unlock>(queue: &Queue<T>, mode: Mode, thread: ThreadToken) -> bool {
+    match queue.leave(mode, thread, |_| ()) {
+        Leave::Last(turn) => {
+            drop(turn);
+            true
+        }
+        Leave::Stays(after) => {
+            after.run();
+            false
+        }
+    }
 }
 
 fn is_granted(place: &QueuedWaiter<'_, i32>) -> bool {
@@ -121,11 +146,11 @@ fn a_kept_turn_is_left_later() {
     let queue = queue();
     turn(&queue, Mode::Write).keep();
     assert!(is_full(&queue, Mode::Read));
-    queue.leave_alone(true, None);
+    leave(&queue, Mode::Write, ThreadToken::NONE);
     assert_eq!(turn(&queue, Mode::Write).value().map(|v| **v), Some(7));
 
     turn(&queue, Mode::Write).keep();
-    queue.leave_alone(false, None);
+    last(&queue, Mode::Write).replace(None);
     assert!(turn(&queue, Mode::Write).value().is_none());
 }
 
@@ -142,13 +167,9 @@ fn readers_share_and_queue_behind_a_writer_that_waits() {
     let writer = place(&queue, Mode::Write);
     assert!(is_full(&queue, Mode::Read));
     let late = place(&queue, Mode::Read);
-    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
+    assert!(!leave(&queue, Mode::Read, ONE));
     assert!(!is_granted(&writer));
-    drop(
-        queue
-            .leave(Mode::Read, OTHER, |_| ())
-            .expect("the last one"),
-    );
+    assert!(leave(&queue, Mode::Read, OTHER));
     assert!(is_granted(&writer) && !is_granted(&late));
     drop(entered(writer));
     assert!(is_granted(&late));
@@ -159,10 +180,13 @@ fn a_thread_that_reads_gets_in_again_before_a_writer_that_waits() {
     let queue = queue();
     turn(&queue, Mode::Read).keep();
     let writer = place(&queue, Mode::Write);
-    assert!(matches!(queue.try_enter(Mode::Read, ONE), Entry::Inside(_)));
-    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
+    assert!(matches!(
+        queue.try_enter(Mode::Read, ONE),
+        TryEnter::Inside(_)
+    ));
+    assert!(!leave(&queue, Mode::Read, ONE));
     assert!(!is_granted(&writer));
-    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_some());
+    assert!(leave(&queue, Mode::Read, ONE));
 }
 
 #[test]
@@ -172,12 +196,12 @@ fn one_is_upgradable_and_upgrades_before_others_join() {
     assert!(is_full(&queue, Mode::Upgradable));
     turn_of(&queue, Mode::Read, OTHER).keep();
 
-    let Enqueued::QueuedWaiter(upgrader) = queue.line_up_to_upgrade(ONE) else {
+    let Enqueued::QueuedWaiter(upgrader) = queue.enqueue_upgrade(ONE) else {
         panic!("there is a reader");
     };
     assert!(is_full(&queue, Mode::Read));
     let late = place(&queue, Mode::Read);
-    assert!(queue.leave(Mode::Read, OTHER, |_| ()).is_none());
+    assert!(!leave(&queue, Mode::Read, OTHER));
     assert!(is_granted(&upgrader) && !is_granted(&late));
     entered(upgrader).keep();
     assert!(!is_granted(&late));
@@ -191,7 +215,7 @@ fn an_upgrade_given_up_lets_others_join_again() {
     let queue = queue();
     turn(&queue, Mode::Upgradable).keep();
     turn_of(&queue, Mode::Read, OTHER).keep();
-    let upgrader = queue.line_up_to_upgrade(ONE);
+    let upgrader = queue.enqueue_upgrade(ONE);
     let late = place(&queue, Mode::Read);
     drop(upgrader);
     assert!(is_granted(&late));
@@ -202,12 +226,12 @@ fn one_who_steps_back_goes_first_when_all_have_left() {
     let queue = queue();
     turn(&queue, Mode::Read).keep();
     let held_back = match queue.try_enter(Mode::Read, OTHER) {
-        Entry::Turn(turn) => turn.step_back(),
+        TryEnter::Turn(turn) => turn.step_back(),
         _ => panic!("readers share"),
     };
     assert!(is_full(&queue, Mode::Read));
     let later = place(&queue, Mode::Read);
-    drop(queue.leave(Mode::Read, ONE, |_| ()).expect("the last one"));
+    assert!(leave(&queue, Mode::Read, ONE));
     assert!(is_granted(&held_back) && !is_granted(&later));
     let turn = entered(held_back);
     assert!(!turn.joins());
@@ -224,7 +248,7 @@ fn one_that_was_called_and_did_not_come_is_called_off_by_the_last_one_out() {
         let reader = place(&queue, Mode::Read);
         drop(writer);
         assert!(is_granted(&reader));
-        let last = queue.leave(Mode::Read, ONE, |_| ()).expect("the last one");
+        let last = last(&queue, Mode::Read);
         if is_dropped {
             drop(reader);
         } else {
@@ -260,17 +284,17 @@ fn many_leave_from_the_middle_and_the_others_keep_their_order() {
 fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
     let queue = Queue::new(Some(AtomicU32::new(0)));
     let enter = || {
-        let Entry::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
+        let TryEnter::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
             panic!("readers share");
         };
         turn
     };
     let first = enter();
     first.keep();
-    let Entry::Turn(joining) = queue.try_enter(Mode::Read, OTHER) else {
+    let TryEnter::Turn(joining) = queue.try_enter(Mode::Read, OTHER) else {
         panic!("readers share");
     };
-    assert!(queue.leave(Mode::Read, ONE, |_| ()).is_none());
+    assert!(!leave(&queue, Mode::Read, ONE));
     drop(joining);
     let value = Arc::clone(enter().value().expect("it is shared"));
     assert_eq!(value.load(Ordering::Relaxed), 1);
@@ -282,11 +306,10 @@ fn an_upgradable_that_leaves_others_behind_gives_up_what_they_lack() {
     turn(&queue, Mode::Upgradable).keep();
     turn_of(&queue, Mode::Read, OTHER).keep();
     let mut gave_up = false;
-    assert!(
-        queue
-            .leave(Mode::Upgradable, ONE, |_| gave_up = true)
-            .is_none()
-    );
+    match queue.leave(Mode::Upgradable, ONE, |_| gave_up = true) {
+        Leave::Stays(after) => assert!(!after.run()),
+        Leave::Last(_) => panic!("others are inside"),
+    }
     assert!(gave_up);
     assert!(!is_full(&queue, Mode::Upgradable));
 }
@@ -299,11 +322,7 @@ fn threads_inside_are_known_until_they_hand_over() {
         assert!(queue.has_inside(ONE) && !queue.has_inside(OTHER));
         queue.disown(mode, ONE);
         assert!(!queue.has_inside(ONE) && !queue.has_inside(ThreadToken::NONE));
-        if mode.is_alone() {
-            queue.leave_alone(true, None);
-        } else {
-            drop(queue.leave(mode, ThreadToken::NONE, |_| ()));
-        }
+        assert!(leave(&queue, mode, ThreadToken::NONE));
     }
 }
 
@@ -312,18 +331,21 @@ fn nothing_lingers_while_somebody_waits_or_when_it_is_not_allowed() {
     let queue = queue();
     turn(&queue, Mode::Write).keep();
     let waits = place(&queue, Mode::Write);
-    assert!(queue.linger(Box::new(1), || true).is_some());
+    let last_one = last(&queue, Mode::Write);
+    let (last_one, held) = last_one
+        .linger(Box::new(1), || true)
+        .expect_err("one waits");
     drop(waits);
-    assert!(queue.linger(Box::new(1), || false).is_some());
-    assert!(queue.linger(Box::new(1), || true).is_none());
-    assert!(queue.take_from_lane(Mode::Write, ONE).is_some());
+    let (last_one, held) = last_one.linger(held, || false).expect_err("not allowed");
+    assert!(last_one.linger(held, || true).is_ok());
+    assert!(queue.take_handoff(Mode::Write, ONE).is_some());
 
     let queue = self::queue();
     turn(&queue, Mode::Read).keep();
     let waits = place(&queue, Mode::Write);
-    let last = queue.leave(Mode::Read, ONE, |_| ()).expect("the last one");
-    let (last, parcel) = last.linger(Box::new(1), || true).expect_err("one waits");
+    let last = last(&queue, Mode::Read);
+    let (last, held) = last.linger(Box::new(1), || true).expect_err("one waits");
     drop(waits);
-    assert!(last.linger(parcel, || true).is_ok());
-    assert!(queue.take_from_lane(Mode::Read, ONE).is_some());
+    assert!(last.linger(held, || true).is_ok());
+    assert!(queue.take_handoff(Mode::Read, ONE).is_some());
 }

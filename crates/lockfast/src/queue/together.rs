@@ -21,7 +21,7 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::left_out::{self, Step};
-use super::{Queue, Shared};
+use super::{Queue, Unlock};
 use crate::protocol::plan::Mode;
 use crate::types::thread::ThreadToken;
 
@@ -48,10 +48,10 @@ struct File {
     kernel: Rc<RefCell<Kernel>>,
 }
 
-impl Shared for File {
-    type HeldLock = u32;
+impl Unlock for File {
+    type Held = u32;
 
-    fn let_go(&self) -> bool {
+    fn unlock(&self) -> bool {
         self.kernel.borrow_mut().release(HANDLE);
         true
     }
@@ -218,12 +218,12 @@ fn fingerprint(
 ) -> u64 {
     let mut hasher = DefaultHasher::new();
     let state = queue.state();
-    let owner = |ticket| {
+    let owner = |position| {
         parties
             .iter()
-            .position(|party| party.ticket() == Some(ticket))
+            .position(|party| party.position() == Some(position))
     };
-    let line: Vec<_> = state.waiting.tickets().map(owner).collect();
+    let line: Vec<_> = state.waiting.positions().map(owner).collect();
     let mut readers: Vec<_> = state
         .readers
         .iter()
@@ -232,18 +232,18 @@ fn fingerprint(
     readers.sort();
     let called = parties
         .iter()
-        .position(|party| party.ticket().is_some_and(|ticket| state.is_called(ticket)));
-    let busy = state.busy.as_ref().map(std::mem::discriminant);
+        .position(|party| party.position().is_some_and(|at| state.is_called(at)));
+    let phase = std::mem::discriminant(&state.phase);
     (
         line,
         readers,
         called,
-        busy,
+        phase,
         state.closed,
         state.upgrader.is_some(),
     )
         .hash(&mut hasher);
-    format!("{:?} {:?}", state.upgradable, state.alone).hash(&mut hasher);
+    format!("{:?} {:?}", state.upgradable, state.exclusive).hash(&mut hasher);
     drop(state);
     for party in parties {
         party.hash(&mut hasher);

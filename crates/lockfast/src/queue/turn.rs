@@ -2,38 +2,36 @@
 
 use std::sync::Arc;
 
-use super::left_out::{Step, is_left_out};
-use super::line::Waiter;
-use super::sleeper::Sleeper;
-use super::state::State;
-use super::waiter::{Aim, QueuedWaiter};
-use super::{Queue, Shared};
 use crate::protocol::plan::Mode;
 use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
-/// The right to deal with the kernel; passes it on when dropped.
-pub(crate) struct Turn<'q, T: Shared> {
-    queue: &'q Queue<T>,
+use super::left_out::{Step, is_left_out};
+use super::shared::{Queue, Unlock};
+use super::state::{Passing, Phase, State};
+
+/// The right to make the kernel calls; passes it on when dropped.
+pub(crate) struct Turn<'q, T: Unlock> {
+    pub(super) queue: &'q Queue<T>,
     value: Option<Arc<T>>,
-    /// For the next one, when this one leaves.
-    spare: Option<Box<T::HeldLock>>,
-    thread: ThreadToken,
-    purpose: Purpose,
+    /// For the next holder, when this one leaves.
+    spare: Option<Box<T::Held>>,
+    pub(super) thread: ThreadToken,
+    pub(super) purpose: Purpose,
 }
 
-/// What the turn is for.
+/// The purpose of a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// To get in; beside others who were inside when it began, if `joins`.
     Enter { mode: Mode, joins: bool },
-    /// To be alone, from upgradable.
+    /// To become the writer, from upgradable.
     Upgrade,
-    /// To let go, as the last one out.
-    Close,
+    /// To unlock, as the last one out.
+    Close(Access),
 }
 
-impl<'q, T: Shared> Turn<'q, T> {
+impl<'q, T: Unlock> Turn<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
         state: &State<T>,
@@ -59,39 +57,40 @@ impl<'q, T: Shared> Turn<'q, T> {
         }
     }
 
-    /// Leaves what it had of the value to the next one.
-    pub(crate) fn spare(&mut self, parcel: Box<T::HeldLock>) {
-        self.spare = Some(parcel);
+    /// Leaves the holder's part of the value to the next one.
+    pub(crate) fn leave_spare(&mut self, held: Box<T::Held>) {
+        self.spare = Some(held);
     }
 
-    /// What the one before left of what is shared.
-    pub(crate) fn take_spare(&mut self) -> Option<Box<T::HeldLock>> {
+    /// Takes the part of the value that the holder before left.
+    pub(crate) fn take_spare(&mut self) -> Option<Box<T::Held>> {
         self.spare.take()
     }
 
-    /// What is shared, unless it was of no use any more.
+    /// The shared value, unless it was of no use any more.
     pub(crate) fn value(&self) -> Option<&Arc<T>> {
         self.value.as_ref()
     }
 
-    /// What is shared, for one who has no further use for the turn but to keep it or to fail.
+    /// Takes the shared value, for a caller that will keep the turn or fail.
     pub(crate) fn take(&mut self) -> Option<Arc<T>> {
         self.value.take()
     }
 
-    /// Shares another one from now on; nobody is inside.
+    /// Shares another value from now on; nobody is inside.
     pub(crate) fn replace(&mut self, value: Option<&Arc<T>>) {
         self.queue.state().set_value(value.cloned());
         self.value = None;
         self.spare = None;
     }
 
-    /// Are others inside, or were they when the turn began?
+    /// Whether others are inside, or were when the turn began.
     pub(crate) fn joins(&self) -> bool {
         matches!(self.purpose, Purpose::Enter { joins: true, .. })
     }
 
-    /// The kernel has granted it: is inside until it leaves.
+    /// The kernel has granted the lock: the thread is inside until it leaves.
+    #[inline]
     pub(crate) fn keep(self) {
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => {
@@ -100,103 +99,114 @@ impl<'q, T: Shared> Turn<'q, T> {
                 }
             }
             Purpose::Enter { mode, .. } => {
-                let mut state = self.queue.state();
-                state.add(mode, self.thread);
-                state.busy = None;
-                state.pass_on();
+                let ((), after) = self.queue.update(|state| {
+                    state.add(mode, self.thread);
+                    state.phase = Phase::Idle;
+                    state.pass_on();
+                });
+                after.run();
             }
             Purpose::Upgrade => {
                 let mut state = self.queue.state();
                 state.upgradable = None;
-                state.alone = Some(self.thread);
-                state.busy = None;
+                state.exclusive = Some(self.thread);
+                state.phase = Phase::Idle;
             }
-            Purpose::Close => unreachable!("it has nothing to keep"),
+            Purpose::Close(_) => unreachable!("it has nothing to keep"),
         }
         self.done();
     }
 
-    /// Nothing is to be passed on.
-    fn done(mut self) {
+    /// Ends the turn with nothing to pass on.
+    #[inline]
+    pub(super) fn done(mut self) {
         self.value = None;
         self.spare = None;
         std::mem::forget(self);
     }
 
-    /// The last one out leaves the lane open for the next who reads, if nobody waits and it is allowed.
+    /// Leaves the lock in the hand-off slot, as the last one out, if nobody waits and it is allowed.
+    ///
+    /// # Errors
+    ///
+    /// When it may not linger: the turn and the lock.
     pub(crate) fn linger(
         self,
-        parcel: Box<T::HeldLock>,
+        held: Box<T::Held>,
         is_allowed: impl FnOnce() -> bool,
-    ) -> Result<(), (Self, Box<T::HeldLock>)> {
-        let mut state = self.queue.state();
-        if !state.waiting.is_empty() || state.upgrader.is_some() || !is_allowed() {
-            drop(state);
-            return Err((self, parcel));
+    ) -> Result<(), (Self, Box<T::Held>)> {
+        let Purpose::Close(access) = self.purpose else {
+            unreachable!("only the last one out leaves")
+        };
+        let (left, after) = self.queue.update(|state| {
+            if !state.waiting.is_empty() || state.upgrader.is_some() || !is_allowed() {
+                return Err(held);
+            }
+            match access {
+                Access::Exclusive => state.exclusive = Some(ThreadToken::NONE),
+                Access::Shared => {
+                    state.add(Mode::Read, ThreadToken::NONE);
+                    state.phase = Phase::Idle;
+                }
+            }
+            state.passing = Passing::Linger(access);
+            self.queue.handoff.open(held, access);
+            Ok(())
+        });
+        after.run();
+        match left {
+            Ok(()) => {
+                self.done();
+                Ok(())
+            }
+            Err(held) => Err((self, held)),
         }
-        state.add(Mode::Read, ThreadToken::NONE);
-        state.busy = None;
-        state.open = Some(Access::Shared);
-        state.lingers = true;
-        self.queue.lane.open_to_linger(parcel, Access::Shared);
-        drop(state);
-        self.done();
-        Ok(())
     }
 
-    /// The kernel holds it back for others: nobody joins until all who are inside have left, and
-    /// then this one is first.
-    pub(crate) fn step_back(mut self) -> QueuedWaiter<'q, T> {
-        let Purpose::Enter { mode, .. } = self.purpose else {
-            unreachable!("only those who enter join")
+    /// Leaves after the kernel lock was released, as the last one out; the spare is for the next holder.
+    #[inline]
+    pub(crate) fn unlocked(self, spare: Box<T::Held>) {
+        let Purpose::Close(access) = self.purpose else {
+            unreachable!("only the last one out leaves")
         };
-        let (queue, thread) = (self.queue, self.thread);
-        let sleeper = Arc::new(Sleeper::default());
-        let mut state = queue.state();
-        if !is_left_out(Step::Close) {
-            state.closed = true;
-        }
-        let ticket = state
-            .waiting
-            .push_front(Waiter::new(mode, thread, &sleeper));
-        let aim = Aim::Enter(mode, ticket);
-        let place = QueuedWaiter::new(queue, &state, sleeper, thread, aim, false);
-        // To itself, if all have left meanwhile.
-        self.give_up(&mut state);
-        drop(state);
+        let queue = self.queue;
         self.done();
-        place
+        let ((), after) = queue.update(|state| state.left(access, Some(spare)));
+        after.run();
     }
 
     /// Passes the turn on, with nothing that was gained by it.
-    fn give_up(&mut self, state: &mut State<T>) {
+    pub(super) fn give_up(&mut self, state: &mut State<T>) {
+        let spare = self.spare.take();
         match self.purpose {
-            Purpose::Enter { mode, .. } if mode.is_alone() => state.alone = None,
+            Purpose::Close(access) => return state.left(access, spare),
+            Purpose::Enter { mode, .. } if mode.is_alone() => state.exclusive = None,
             Purpose::Enter { joins, .. } => {
-                // The last of those inside left without letting go, as this one was busy.
+                // The last of those inside left without unlocking, as this one had the turn.
                 if joins && state.is_empty() && !is_left_out(Step::LetGo) {
                     if let Some(value) = &self.value {
-                        if !value.let_go() {
+                        if !value.unlock() {
                             state.set_value(None);
                         }
                     }
                 }
-                state.busy = None;
+                state.phase = Phase::Idle;
             }
-            Purpose::Upgrade | Purpose::Close => state.busy = None,
+            Purpose::Upgrade => state.phase = Phase::Idle,
         }
-        if self.spare.is_some() {
-            state.spare = self.spare.take();
+        if spare.is_some() {
+            state.spare = spare;
         }
         state.pass_on();
     }
 }
 
-impl<T: Shared> Drop for Turn<'_, T> {
+impl<T: Unlock> Drop for Turn<'_, T> {
     fn drop(&mut self) {
-        if self.queue.is_own() {
-            let queue = self.queue;
-            self.give_up(&mut queue.state());
+        let queue = self.queue;
+        if queue.is_own() {
+            let ((), after) = queue.update(|state| self.give_up(state));
+            after.run();
         }
     }
 }

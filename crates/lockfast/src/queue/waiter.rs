@@ -4,59 +4,60 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::left_out::{Step, is_left_out};
-use super::line::Ticket;
-use super::sleeper::Sleeper;
-use super::state::State;
-use super::turn::{Purpose, Turn};
-use super::{Queue, Shared};
 use crate::protocol::plan::Mode;
 use crate::sys::Parked;
 use crate::sys::primitive::spin_loop;
 use crate::types::thread::ThreadToken;
 
+use super::left_out::{Step, is_left_out};
+use super::shared::{Queue, Unlock};
+use super::sleeper::Sleeper;
+use super::state::{Phase, State};
+use super::turn::{Purpose, Turn};
+use super::wait_list::{Position, Waiter};
+
 /// A place in the queue, given up when dropped.
-pub(crate) struct QueuedWaiter<'q, T: Shared> {
+pub(crate) struct QueuedWaiter<'q, T: Unlock> {
     queue: &'q Queue<T>,
     sleeper: Arc<Sleeper>,
     thread: ThreadToken,
     aim: Aim,
-    /// Was this thread inside when it lined up?
+    /// Whether this thread was inside when it began to wait.
     was_inside: bool,
     used: bool,
-    /// Does it count as awake?
-    awake: bool,
+    /// Whether it counts as awake, unless the state knows better; none if it does not compete.
+    awake: Option<bool>,
 }
 
-/// The reason for a wait.
+/// The purpose of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Aim {
-    /// To get in, in this mode, with a ticket of the line.
-    Enter(Mode, Ticket),
-    /// To be alone, from upgradable; outside of the line.
+    /// To get in, in this mode, with that position among the waiters.
+    Enter(Mode, Position),
+    /// To become the writer, from upgradable; before all waiters.
     Upgrade,
 }
 
-/// What became of one who waits and came by.
+/// The outcome of a look at the hand-off slot.
 pub(crate) enum SpinOutcome<P> {
     /// It has the turn.
     Granted,
-    /// It took the lock from the lane, and has left the queue.
+    /// It took the lock from the slot, and has left the queue.
     Handoff(Box<P>),
     /// Neither; it counts as asleep from now on.
     Nothing,
 }
 
-impl<'q, T: Shared> QueuedWaiter<'q, T> {
+impl<'q, T: Unlock> QueuedWaiter<'q, T> {
     pub(super) fn new(
         queue: &'q Queue<T>,
         state: &State<T>,
         sleeper: Arc<Sleeper>,
         thread: ThreadToken,
         aim: Aim,
-        awake: bool,
+        competes: bool,
     ) -> Self {
-        let is_inside = || state.has_inside(thread) || queue.lane.is_held_by(thread);
+        let is_inside = || state.has_inside(thread) || queue.handoff.is_held_by(thread);
         Self {
             queue,
             sleeper,
@@ -64,7 +65,7 @@ impl<'q, T: Shared> QueuedWaiter<'q, T> {
             aim,
             was_inside: aim != Aim::Upgrade && is_inside(),
             used: false,
-            awake,
+            awake: competes.then_some(true),
         }
     }
 
@@ -78,27 +79,32 @@ impl<'q, T: Shared> QueuedWaiter<'q, T> {
         poll_fn(|context| self.sleeper.poll(context)).await;
     }
 
-    /// Was this thread inside when it lined up, so that it waits for itself?
+    /// Whether it looks at the hand-off slot.
+    pub(crate) fn competes(&self) -> bool {
+        self.awake.is_some()
+    }
+
+    /// Whether this thread was inside when it began to wait, and so waits for itself.
     pub(crate) fn was_inside(&self) -> bool {
         self.was_inside
     }
 
-    /// Comes by at the lane, awake, for a while: to be put to sleep and woken takes longer than many
-    /// sections last. Only for those who compete.
-    pub(crate) fn come_by(&mut self) -> SpinOutcome<T::HeldLock> {
-        let Aim::Enter(mode, ticket) = self.aim else {
+    /// Looks at the hand-off slot, awake, for a while: to be put to sleep and woken takes longer than many
+    /// critical sections last. Only for waiters that compete.
+    pub(crate) fn spin_for_handoff(&mut self) -> SpinOutcome<T::Held> {
+        let Aim::Enter(mode, at) = self.aim else {
             unreachable!("those who upgrade do not compete")
         };
-        if !self.awake && !self.queue.state().wakes(ticket) {
+        if self.awake == Some(false) && !self.update(|state| state.wakes(at)) {
             return SpinOutcome::Granted;
         }
-        self.awake = true;
+        self.awake = Some(true);
         for _ in 0..ROUNDS {
-            if let Some(parcel) = self.queue.lane.take(mode, self.thread) {
+            if let Some(held) = self.queue.handoff.take(mode, self.thread) {
                 // Nobody can grant it the turn meanwhile: it has the lock.
-                self.queue.state().leaves(ticket);
+                self.update(|state| state.leaves(at));
                 self.used = true;
-                return SpinOutcome::Handoff(parcel);
+                return SpinOutcome::Handoff(held);
             }
             if self.sleeper.is_woken() {
                 break;
@@ -107,25 +113,33 @@ impl<'q, T: Shared> QueuedWaiter<'q, T> {
                 spin_loop();
             }
         }
-        let mut state = self.queue.state();
-        if !state.waits(ticket) {
+        let waits = self.update(|state| {
+            let waits = state.waits(at);
+            if waits {
+                // Before the mutex is free: should the slot be idle, this one may be woken again at once.
+                state.falls_asleep(at);
+                self.sleeper.reset();
+            }
+            waits
+        });
+        if !waits {
             return SpinOutcome::Granted;
         }
-        // Should the lane be idle, somebody is woken when the mutex is free again.
-        state.falls_asleep(ticket);
-        self.sleeper.reset();
-        self.awake = false;
+        self.awake = Some(false);
         SpinOutcome::Nothing
     }
 
-    /// The turn, after it was woken. The place again when it was called off meanwhile: then it waits on, as
-    /// the first.
+    /// Returns the turn, after it was woken.
+    ///
+    /// # Errors
+    ///
+    /// When it was called off meanwhile: the place, in which it waits on as the first.
     pub(crate) fn enter(mut self) -> Result<Turn<'q, T>, Self> {
         let mut state = self.queue.state();
         let purpose = match self.aim {
             Aim::Upgrade => Purpose::Upgrade,
-            Aim::Enter(mode, ticket) => {
-                if !mode.is_alone() && !state.comes(ticket) {
+            Aim::Enter(mode, at) => {
+                if !mode.is_alone() && !state.comes(at) {
                     // Under the mutex: whoever calls it again wakes it afterwards.
                     self.sleeper.reset();
                     drop(state);
@@ -142,11 +156,17 @@ impl<'q, T: Shared> QueuedWaiter<'q, T> {
     }
 
     #[cfg(all(test, not(lockfast_model)))]
-    pub(super) fn ticket(&self) -> Option<Ticket> {
+    pub(super) fn position(&self) -> Option<Position> {
         match self.aim {
-            Aim::Enter(_, ticket) => Some(ticket),
+            Aim::Enter(_, at) => Some(at),
             Aim::Upgrade => None,
         }
+    }
+
+    fn update<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let (result, after) = self.queue.update(change);
+        after.run();
+        result
     }
 
     /// Gives up the wait, or the turn that was not used.
@@ -154,40 +174,67 @@ impl<'q, T: Shared> QueuedWaiter<'q, T> {
         match self.aim {
             Aim::Upgrade => {
                 if state.upgrader.take().is_none() {
-                    state.busy = None;
+                    state.phase = Phase::Idle;
                 }
             }
-            Aim::Enter(_, ticket) if state.leaves(ticket) => {}
-            Aim::Enter(mode, _) if mode.is_alone() => state.alone = None,
-            Aim::Enter(_, ticket) => {
-                debug_assert!(state.is_called(ticket), "it waits, or it is called");
-                state.busy = None;
+            Aim::Enter(_, at) if state.leaves(at) => {}
+            Aim::Enter(mode, _) if mode.is_alone() => state.exclusive = None,
+            Aim::Enter(_, at) => {
+                debug_assert!(state.is_called(at), "it waits, or it is called");
+                state.phase = Phase::Idle;
             }
         }
     }
 }
 
-impl<T: Shared> Drop for QueuedWaiter<'_, T> {
+impl<'q, T: Unlock> Turn<'q, T> {
+    /// The kernel held it back for others: nobody joins until all who are inside have left, and then this
+    /// one is the first.
+    pub(crate) fn step_back(mut self) -> QueuedWaiter<'q, T> {
+        let Purpose::Enter { mode, .. } = self.purpose else {
+            unreachable!("only those who enter join")
+        };
+        let (queue, thread) = (self.queue, self.thread);
+        let sleeper = Arc::new(Sleeper::default());
+        let (waiter, after) = queue.update(|state| {
+            if !is_left_out(Step::Close) {
+                state.closed = true;
+            }
+            let waiter = Waiter::new(mode, thread, &sleeper);
+            let aim = Aim::Enter(mode, state.waiting.push_front(waiter));
+            let waiter = QueuedWaiter::new(queue, state, sleeper, thread, aim, false);
+            // To itself, if all have left meanwhile.
+            self.give_up(state);
+            waiter
+        });
+        self.done();
+        after.run();
+        waiter
+    }
+}
+
+impl<T: Unlock> Drop for QueuedWaiter<'_, T> {
     fn drop(&mut self) {
         if self.used || !self.queue.is_own() {
             return;
         }
-        let mut state = self.queue.state();
-        self.leave(&mut state);
-        if !is_left_out(Step::PassOn) {
-            state.pass_on();
-        }
+        self.update(|state| {
+            self.leave(state);
+            if !is_left_out(Step::PassOn) {
+                state.pass_on();
+            }
+        });
     }
 }
 
-/// How often the lane is looked at before the thread sleeps.
+/// The number of looks at the slot before the thread sleeps.
 #[cfg(not(lockfast_model))]
 const ROUNDS: u32 = 25;
 #[cfg(lockfast_model)]
 const ROUNDS: u32 = 1;
 
-/// And how often it pauses in between: each look takes the memory away from the thread that uses the lock, and
-/// more of them cost a tenth of what passes.
+/// The number of pauses between two looks: each look takes the cache line away from the thread that uses the
+/// lock, and more looks cost a tenth of the throughput.
 #[cfg(not(lockfast_model))]
 const PAUSES: u32 = 4;
 #[cfg(lockfast_model)]

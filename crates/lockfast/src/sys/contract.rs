@@ -72,7 +72,6 @@ contract! {
 contract! {
     Alarm::set: fn(Option<Instant>) -> io::Result<Alarm>;
     Alarm::every: fn(Duration) -> io::Result<Alarm>;
-    Alarm::still_works: fn(&Alarm) -> bool;
     Alarm::ring: fn(&Alarm);
     Alarm::id: fn(&Alarm) -> AlarmId;
     AlarmId::to_number: fn(AlarmId) -> usize;

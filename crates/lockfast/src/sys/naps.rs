@@ -2,27 +2,47 @@
 
 use std::time::Duration;
 
-/// Pauses that double from one to the next, from 1 to 10 ms.
-#[derive(Debug)]
+/// Naps between two attempts; each is longer than the one before, up to a limit.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Naps {
     next: Duration,
+    shortest: Duration,
+    longest: Duration,
 }
 
 impl Naps {
-    const SHORTEST: Duration = Duration::from_millis(1);
-    const LONGEST: Duration = Duration::from_millis(10);
+    /// From 1 to 10 ms.
+    pub(crate) const SHORT: Self = Self::new(Duration::from_millis(1), Duration::from_millis(10));
 
-    /// Begins with the shortest pause.
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new(shortest: Duration, longest: Duration) -> Self {
         Self {
-            next: Self::SHORTEST,
+            next: shortest,
+            shortest,
+            longest,
         }
     }
 
-    /// Returns how long to pause now.
+    /// Begins with the shortest nap again.
+    pub(crate) fn restart(&mut self) {
+        self.next = self.shortest;
+    }
+
+    /// Returns the length of the nap that comes now.
+    pub(crate) fn current(&self) -> Duration {
+        self.next
+    }
+
+    /// Makes the next nap longer; `false` when it is as long as it gets.
+    pub(crate) fn lengthen(&mut self) -> bool {
+        let before = self.next;
+        self.next = (2 * before).min(self.longest);
+        self.next > before
+    }
+
+    /// Returns the length of the nap that comes now, and makes the next one longer.
     pub(crate) fn next(&mut self) -> Duration {
         let now = self.next;
-        self.next = (now * 2).min(Self::LONGEST);
+        self.lengthen();
         now
     }
 }

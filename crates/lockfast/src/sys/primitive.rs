@@ -25,19 +25,36 @@ pub(crate) use loom::{
 };
 
 #[cfg(lockfast_model)]
-pub(crate) use model::{Parker, elapsed};
+pub(crate) use model::{Parker, elapsed, set_time_left};
 
 #[cfg(lockfast_model)]
 mod model {
+    use std::cell::Cell;
     use std::time::{Duration, Instant};
 
     use loom::sync::{Condvar, Mutex};
 
     use crate::sys::Parked;
 
-    /// No time passes but what the model says.
+    thread_local! {
+        // All threads of a model are run by one, one after the other.
+        static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// No time passes for that number of looks at the clock; then a second does.
+    pub(crate) fn set_time_left(looks: usize) {
+        LOOKS.set(looks);
+    }
+
+    /// The time since that instant, as the model says.
     pub(crate) fn elapsed(_: Instant) -> Duration {
-        crate::queue::model::elapsed()
+        let left = LOOKS.get();
+        LOOKS.set(left.saturating_sub(1));
+        if left == 0 {
+            Duration::from_secs(1)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// As that of `sys::park`, but time never passes, and an instant has passed already.

@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::{NonNull, with_exposed_provenance_mut};
+use std::ptr::NonNull;
 use std::sync::Mutex;
 
 use crate::sys::primitive::{AtomicPtr, Ordering};
@@ -20,10 +20,6 @@ use crate::sys::primitive::{AtomicPtr, Ordering};
 /// A place for one boxed value.
 pub(crate) struct Slot<P> {
     word: AtomicPtr<P>,
-    /// A guess of the word, or null. It is never trusted: the exchange compares it with the word. Reading the
-    /// word has to wait for its last change, and reading the guess does not, which saves a fifth of the time
-    /// of a thread that takes and leaves over and over.
-    likely: AtomicPtr<P>,
     /// The value moves between threads as through a mutex.
     owns: PhantomData<Mutex<Box<P>>>,
 }
@@ -37,7 +33,6 @@ impl<P> Slot<P> {
         const { assert!(align_of::<P>() > FLAGS, "the flags need room") };
         Self {
             word: AtomicPtr::new(std::ptr::null_mut()),
-            likely: AtomicPtr::new(std::ptr::null_mut()),
             owns: PhantomData,
         }
     }
@@ -51,39 +46,20 @@ impl<P> Slot<P> {
     #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
         let may_be_taken = |word: *mut P| address(word).is_some() && word.addr() & mask == flags;
-        let likely = self.likely.load(Ordering::Relaxed);
-        let mut word = likely;
-        if !may_be_taken(word) {
-            word = self.word.load(Ordering::Relaxed);
-        }
+        let mut word = self.word.load(Ordering::Relaxed);
         while may_be_taken(word) {
             // Acquire: what the thread that left the value did before happens before what this one does now.
             match self.change(word, alone(word.addr() & FLAGS), Ordering::Acquire) {
                 Ok(()) => {
-                    if word != likely && !likely.is_null() {
-                        self.likely.store(word, Ordering::Relaxed);
-                    }
-                    // The guess may carry the provenance of an earlier box, so it only gives the address.
-                    let value = with_exposed_provenance_mut(word.addr() & !FLAGS);
-                    // SAFETY: the address came from a box in `leave_by`, which exposed it, and no other thread
-                    // has changed the word from it to null since.
+                    let value = word.map_addr(|address| address & !FLAGS);
+                    // SAFETY: the address came from a box in `leave_by`, and no other thread has changed the
+                    // word from it to null since.
                     return Some(unsafe { Box::from_raw(value) });
                 }
                 Err(now) => word = now,
             }
         }
         None
-    }
-
-    /// Guesses from now on that the word is as it was at the last take, and as it is now at first.
-    pub(crate) fn is_likely_to_stay(&self) {
-        let word = self.word.load(Ordering::Relaxed);
-        self.likely.store(word, Ordering::Relaxed);
-    }
-
-    /// Guesses no more.
-    pub(crate) fn may_be_anything(&self) {
-        self.likely.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// Leaves the value, if none is there and the flags are exactly these. Otherwise returns it.
@@ -108,7 +84,6 @@ impl<P> Slot<P> {
             // SAFETY: it came from the box above.
             return Err(unsafe { Box::from_raw(value) });
         };
-        value.expose_provenance();
         let word = value.map_addr(|address| address | (flags & FLAGS));
         // Release: see `take`.
         match slot.change(alone(flags), word, Ordering::Release) {
@@ -180,24 +155,6 @@ mod tests {
         assert!(slot.set(0b11, 0b10), "it is still there");
         assert_eq!(slot.take(0b10, 0b10).as_deref(), Some(&7));
         assert!(slot.take(0, 0).is_none());
-    }
-
-    #[test]
-    fn what_is_likely_is_taken_and_what_is_there_instead_too() {
-        let slot = Slot::new();
-        slot.leave(Box::new(7_u64), 0).expect("nothing is there");
-        slot.is_likely_to_stay();
-        assert!(slot.take(0b10, 0b10).is_none());
-        let seven = slot.take(0, 0).expect("it is there");
-        assert!(slot.take(0, 0).is_none(), "likely, but not so");
-        slot.leave(Box::new(8), 0).expect("nothing is there");
-        assert_eq!(slot.take(0, 0).as_deref(), Some(&8));
-        slot.leave(seven, 0).expect("nothing is there");
-        assert!(slot.set(0b01, 0b01));
-        assert_eq!(slot.take(0b01, 0b01).as_deref(), Some(&7));
-        slot.leave(Box::new(9), 0b01).expect("nothing is there");
-        slot.may_be_anything();
-        assert_eq!(slot.take(0, 0).as_deref(), Some(&9));
     }
 
     #[test]

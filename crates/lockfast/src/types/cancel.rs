@@ -187,15 +187,6 @@ pub(crate) struct Armed {
     number: usize,
 }
 
-impl Armed {
-    /// Ends it; returns whether the token may have rung the alarm before.
-    pub(crate) fn end(self) -> bool {
-        let token = self.token.clone();
-        drop(self);
-        token.is_cancelled()
-    }
-}
-
 impl Drop for Armed {
     fn drop(&mut self) {
         self.token.slot(self.number).free();

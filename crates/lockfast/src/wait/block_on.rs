@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use super::interruption::WakeSources;
+use super::wake_sources::WakeSources;
 use crate::sys::Parked;
 use crate::sys::primitive::Parker;
 use crate::types::cancel;
@@ -49,7 +49,7 @@ pub(crate) fn block_on<R>(limit: WaitLimit, future: impl Future<Output = R>) -> 
             if cancel::is_demanded() {
                 return Err(WaitEnd::Cancelled);
             }
-            let until = super::earlier(limit.deadline(), sources.come_back());
+            let until = super::limits::earlier(limit.deadline(), sources.come_back());
             match unpark.0.park(until) {
                 Parked::Granted => break,
                 Parked::Interrupted => {}

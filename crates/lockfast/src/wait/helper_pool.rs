@@ -19,7 +19,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::interruption;
 use crate::file::Line;
 use crate::sys::alarm::{self, without_signals};
 use crate::sys::made_once::MadeOnce;
@@ -152,7 +151,6 @@ impl HelperPool {
     }
 
     fn help(&self, first: Job) {
-        interruption::keep_alarm();
         let mut next = Some(first);
         while let Some(Job { work, line }) = next {
             work();

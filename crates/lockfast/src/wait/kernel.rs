@@ -1,36 +1,32 @@
 //! The wait in the kernel's queue, for the one of the process whose turn it is.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::courtesy::Courtesy;
+use super::context::WaitContext;
 use super::granted::Granted;
-use super::interruption::WakeSources;
-use super::{Sleeper, Wait, earlier, offload, ticker};
+use super::limits::{Wait, WaiterKind};
+use super::wake_sources::WakeSources;
+use super::{offload, ticker};
 use crate::file::fifo_place::FifoPlace;
 use crate::file::{Goal, Line, LockFile};
 use crate::sys::naps::Naps;
-use crate::sys::park::Parker;
-use crate::sys::{self, Parked, Waited};
+use crate::sys::{self, Waited};
 use crate::types::error::{Error, Result};
 
-/// Of the helpers towards those whose releases they waited for.
-static COURTESY: Courtesy = Courtesy::new();
-
-impl Wait<'_> {
+impl<C: WaitContext> Wait<'_, C> {
     /// Waits until the file is locked.
     pub(crate) async fn in_kernel(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<()> {
         let place = self.place(file, goal)?;
         self.begin(|| file.holder(goal.access()))?;
-        if self.sleeper == Sleeper::Task {
+        if self.kind == WaiterKind::Task {
             let own = Arc::clone(file);
-            let granted = self.aside_leaving(file.line(goal), move |wait| {
-                let interruption = wait.asleep(&own, goal)?;
-                Ok((Granted::new(own, goal), interruption))
+            let granted = self.offload_leaving(file.line(goal), move |wait| {
+                let sources = wait.asleep(&own, goal)?;
+                Ok((Granted::new(own, goal), sources))
             });
             granted.await?.keep();
         } else {
@@ -49,14 +45,14 @@ impl Wait<'_> {
     }
 
     /// Runs a function that blocks: here, or for a task aside, in that line.
-    pub(crate) async fn through<R: Send + 'static>(
+    pub(crate) async fn blocking<R: Send + 'static>(
         &mut self,
         line: Option<Line>,
-        blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
+        blocks: impl FnOnce(&mut Wait<'_, C>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         self.begin(|| None)?;
-        if self.sleeper == Sleeper::Task {
-            self.aside_leaving(line, move |wait| Ok((blocks(wait)?, ())))
+        if self.kind == WaiterKind::Task {
+            self.offload_leaving(line, move |wait| Ok((blocks(wait)?, ())))
                 .await
         } else {
             blocks(self)
@@ -67,35 +63,32 @@ impl Wait<'_> {
     /// came of it is dropped.
     pub(crate) async fn offload<R: Send + 'static>(
         &self,
-        blocks: impl FnOnce(&mut Wait<'_>) -> Result<R> + Send + 'static,
+        blocks: impl FnOnce(&mut Wait<'_, C>) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.aside_leaving(None, move |wait| Ok((blocks(wait)?, ())))
+        self.offload_leaving(None, move |wait| Ok((blocks(wait)?, ())))
             .await
     }
 
     /// The same; what else comes of it is dropped by the helper when the task has been told.
-    async fn aside_leaving<R: Send + 'static, Rest>(
+    async fn offload_leaving<R: Send + 'static, Rest>(
         &self,
         line: Option<Line>,
-        blocks: impl FnOnce(&mut Wait<'_>) -> Result<(R, Rest)> + Send + 'static,
+        blocks: impl FnOnce(&mut Wait<'_, C>) -> Result<(R, Rest)> + Send + 'static,
     ) -> Result<R> {
-        let handle = Arc::clone(self.handle);
+        let context = Arc::clone(self.context);
         let &Self {
             thread,
-            patience,
+            limit,
             operation,
             since,
-            told,
+            reported,
             ..
         } = self;
         let done = offload::start(line, move || {
-            let mut wait = Wait::by(Sleeper::Helper, &handle, thread, patience, operation);
-            (wait.since, wait.told) = (since, told);
+            let mut wait = Wait::by(WaiterKind::Helper, &context, thread, limit, operation);
+            (wait.since, wait.reported) = (since, reported);
             match blocks(&mut wait) {
-                Ok((result, rest)) => {
-                    COURTESY.let_others_go_first();
-                    (Ok(result), Some(rest))
-                }
+                Ok((result, rest)) => (Ok(result), Some(rest)),
                 Err(error) => (Err(error), None),
             }
         });
@@ -106,57 +99,37 @@ impl Wait<'_> {
     /// more, and takes its time to be dropped.
     #[cold]
     fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
-        self.unless_deadlock(|| self.handle.is_held_elsewhere_by(self.thread, file))?;
+        self.ensure_no_deadlock(|| self.context.is_held_elsewhere_by(self.thread, file))?;
         let interest = file.show_wanted(goal);
         // A function of the program may panic before the plan is through, or while it is granted.
         let unless_panic = Granted::new(file, goal);
         let locked = self.until_locked(file, goal);
         unless_panic.keep();
-        let interruption = locked?;
+        let sources = locked?;
         interest.acquired();
-        Ok(interruption)
-    }
-
-    /// A single attempt found it held, but maybe only because a process keeps it that does not use it:
-    /// then it is given some time to give it up.
-    pub(crate) fn is_let_in(file: &LockFile, goal: Goal) -> bool {
-        if !file.may_be_cached() || KEEPERS.replace(Keepers::WereMet) != Keepers::Given {
-            return false;
-        }
-        KEEPERS.set(Keepers::Given);
-        let interest = file.show_wanted(goal);
-        let until = Instant::now() + KEEPERS_TIME;
-        while Instant::now() < until {
-            let soon = Instant::now() + KEEPERS_TIME / 20;
-            Parker::default().park(Some(soon));
-            if matches!(file.try_acquire(goal), Ok(true)) {
-                interest.acquired();
-                return true;
-            }
-        }
-        false
+        Ok(sources)
     }
 
     fn until_locked(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
         let interval = self.interval();
         let stopped = AtomicBool::new(false);
-        let interruption = match self.interruption(file) {
-            Ok(interruption) if self.can_be_ended(&interruption, file) => interruption,
+        let sources = match self.sources(file) {
+            Ok(sources) if self.can_be_ended(&sources, file) => sources,
             _ => {
                 self.polled(file, goal)?;
                 return Ok(WakeSources::default());
             }
         };
-        self.unless_cancelled()?;
+        self.ensure_not_cancelled()?;
         let Some(interval) = interval else {
             if !self.blocked(file, goal, &stopped)? {
                 self.polled(file, goal)?;
             }
-            return Ok(interruption);
+            return Ok(sources);
         };
         let stop = || {
             stopped.store(true, Ordering::Relaxed);
-            interruption.ring();
+            sources.ring();
         };
         let call = || self.call(|| file.holder(goal.access()));
         let is_locked = ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
@@ -164,29 +137,28 @@ impl Wait<'_> {
         if !is_locked {
             self.polled(file, goal)?;
         }
-        Ok(interruption)
+        Ok(sources)
     }
 
     /// What ends the kernel's call, or makes it be made again.
-    fn interruption(&self, file: &LockFile) -> io::Result<WakeSources> {
-        let deadline = self.patience.deadline();
-        let interruption = WakeSources::by(deadline, self.interval().is_some())?;
-        let interruption = interruption.and_to_ask(self.asks_whether_to_go_on());
+    fn sources(&self, file: &LockFile) -> io::Result<WakeSources> {
+        let deadline = self.limit.deadline();
+        let sources = WakeSources::by(deadline, self.interval().is_some())?;
+        let sources = sources.and_to_ask(self.asks_whether_to_go_on());
         if file.is_remote() {
-            interruption.and_every(ASK_SERVER_AGAIN)
+            sources.and_every(ASK_SERVER_AGAIN)
         } else {
-            Ok(interruption)
+            Ok(sources)
         }
     }
 
     /// Is the kernel's call over when it has to be?
-    fn can_be_ended(&self, interruption: &WakeSources, file: &LockFile) -> bool {
-        let may_have_to =
-            interruption.is_asked_for() || self.handle.settings().on_interrupt.is_some();
+    fn can_be_ended(&self, sources: &WakeSources, file: &LockFile) -> bool {
+        let may_have_to = sources.is_asked_for() || self.context.settings().on_interrupt.is_some();
         file.has_waits() && (!may_have_to || file.signals_end_waits())
     }
 
-    /// Sleeps in the kernel's queue. An interruption, if there is one, makes the calls come back.
+    /// Sleeps in the kernel's queue. An sources, if there is one, makes the calls come back.
     /// `false` when the file system has no queue, only locks: some answer so to the calls that wait, and to
     /// those alone.
     fn blocked(&self, file: &LockFile, goal: Goal, stopped: &AtomicBool) -> Result<bool> {
@@ -198,8 +170,8 @@ impl Wait<'_> {
                         return Err(self.cancelled());
                     }
                     Ok(Waited::Interrupted) => {
-                        self.unless_over(|| file.holder(goal.access()))?;
-                        self.unless_interrupted()?;
+                        self.ensure_in_time(|| file.holder(goal.access()))?;
+                        self.ensure_not_interrupted()?;
                     }
                     Err(error) => {
                         if sys::lock::means_no_locks_here(&error) {
@@ -216,50 +188,20 @@ impl Wait<'_> {
         }
     }
 
-    /// Polls, where nothing can interrupt the kernel's queue, or there is none.
+    /// Where nothing can interrupt the kernel's queue, or there is none: attempts again and again.
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
-        let holder = || file.holder(goal.access());
-        let mut naps = Naps::new();
-        while !file.try_acquire(goal).map_err(|error| self.system(error))? {
-            self.unless_cancelled()?;
-            self.unless_over(holder)?;
-            self.tell_if_due(holder)?;
-            let until = earlier(self.patience.deadline(), self.next_call());
-            let until = earlier(until, Some(Instant::now() + naps.next()));
-            if Parker::default().park(until) == Parked::Interrupted {
-                self.unless_interrupted()?;
-            }
-        }
-        Ok(())
+        let (context, operation) = (self.context, self.operation);
+        let system = |error| Error::system(context.path(), operation, error);
+        let attempt = || Ok(file.try_acquire(goal).map_err(system)?.then_some(()));
+        self.poll_until(NAPS, || file.holder(goal.access()), attempt)
     }
 
     pub(super) fn system(&self, error: io::Error) -> Error {
-        Error::system(self.handle.path(), self.operation, error)
+        Error::system(self.context.path(), self.operation, error)
     }
-}
-
-/// Makes a single attempt that gives no keeper its time; the flag tells whether one was met.
-pub(crate) fn without_keepers<R>(attempt: impl FnOnce() -> R) -> (R, bool) {
-    let before = KEEPERS.replace(Keepers::NotGiven);
-    let result = attempt();
-    let met = KEEPERS.replace(before) == Keepers::WereMet;
-    (result, met)
-}
-
-/// Whether this thread's attempts wait for a keeper of the lock.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keepers {
-    Given,
-    NotGiven,
-    /// They would have been given their time.
-    WereMet,
-}
-
-thread_local! {
-    static KEEPERS: Cell<Keepers> = const { Cell::new(Keepers::Given) };
 }
 
 /// Some lock managers tell of a grant tens of seconds late, while a new request succeeds at once.
 const ASK_SERVER_AGAIN: Duration = Duration::from_secs(1);
 
-const KEEPERS_TIME: Duration = Duration::from_millis(1);
+const NAPS: Naps = Naps::SHORT;

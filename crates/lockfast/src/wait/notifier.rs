@@ -1,22 +1,23 @@
-//! The wait of the first in the line for permits: until the file's notifier wakes it.
+//! The wait of the first in the queue for permits: until the file's notifier reports a release.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::interruption::WakeSources;
-use super::{Wait, earlier};
+use super::context::WaitContext;
+use super::limits::Wait;
+use super::wake_sources::WakeSources;
 use crate::file::LockFile;
+use crate::sys::Notified;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::naps::Naps;
 use crate::sys::notifier::Notifier;
-use crate::sys::park::Parker;
 use crate::sys::per_process::PerProcess;
-use crate::sys::{Notified, Parked};
 use crate::types::error::Result;
 
-impl Wait<'_> {
+impl<C: WaitContext> Wait<'_, C> {
     /// Tries again whenever somebody may have released something, until it succeeds; `false` when
     /// the file is not at its path any more.
-    pub(crate) fn at_notifier(
+    pub(crate) fn until_notified(
         &mut self,
         file: &LockFile,
         mut attempt: impl FnMut() -> Result<bool>,
@@ -26,10 +27,10 @@ impl Wait<'_> {
             return Ok(true);
         }
         // Another thread may have called `on_wait` meanwhile.
-        self.told = self.told.map(|_| Instant::now());
-        let mut notifier = Watching::on(file);
-        let interruption = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
-        let mut nap = SHORTEST_NAP;
+        self.reported = self.reported.map(|_| Instant::now());
+        let mut watching = Watching::begin(file);
+        let sources = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
+        let mut naps = if watching.is_some() { NAPS } else { BLIND_NAPS };
         let mut must_look = true;
         loop {
             if must_look && !is_at_path()? {
@@ -38,49 +39,36 @@ impl Wait<'_> {
             if attempt()? {
                 return Ok(true);
             }
-            self.unless_cancelled()?;
-            self.unless_over(|| None)?;
-            self.tell_if_due(|| None)?;
-            let wake = Instant::now() + nap;
-            let until = earlier(self.patience.deadline(), self.next_call());
-            let until = earlier(until, interruption.come_back());
-            let until = earlier(until, Some(wake)).unwrap_or(wake);
-            let longest = match notifier {
-                Some(_) => LONGEST_NAP,
-                None => LONGEST_NAP_WITHOUT_NOTIFIER,
-            };
-            let outcome = match notifier.as_ref().map(|notifier| notifier.wait(until)) {
+            let until = self.before_nap(&sources, naps, || None)?;
+            let outcome = match watching.as_ref().map(|watching| watching.wait(until)) {
                 Some(Ok(outcome)) => outcome,
                 Some(Err(_)) => {
                     // The program may have closed its descriptor.
-                    notifier = None;
-                    nap = SHORTEST_NAP;
+                    watching = None;
+                    naps = BLIND_NAPS;
                     continue;
                 }
-                None => match Parker::default().park(Some(until)) {
-                    Parked::Interrupted => Notified::Interrupted,
-                    Parked::Granted | Parked::TimedOut => Notified::TimedOut,
-                },
+                None => {
+                    self.park_until(until)?;
+                    Notified::TimedOut
+                }
             };
             must_look = outcome == Notified::Changed;
             match outcome {
-                Notified::Closed | Notified::Changed => nap = SHORTEST_NAP,
-                Notified::Interrupted => self.unless_interrupted()?,
-                Notified::TimedOut => {
-                    must_look = nap == longest;
-                    nap = (nap * 4).min(longest);
-                }
+                Notified::Closed | Notified::Changed => naps.restart(),
+                Notified::Interrupted => self.ensure_not_interrupted()?,
+                Notified::TimedOut => must_look = !naps.lengthen(),
             }
         }
     }
 }
 
-/// A notifier that watches a file; it stops and is kept for the next wait when dropped.
+/// A notifier that watches a file; kept for the next wait when dropped.
 struct Watching(Option<Notifier>);
 
 impl Watching {
-    /// None where none is to be had.
-    fn on(file: &LockFile) -> Option<Self> {
+    /// Returns none where none is to be had.
+    fn begin(file: &LockFile) -> Option<Self> {
         let spare = spare().lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut notifier = match spare {
             Some(notifier) => notifier,
@@ -108,7 +96,7 @@ impl Drop for Watching {
     }
 }
 
-/// To close one takes milliseconds, so they are kept.
+/// Notifiers for the next waits: closing one takes milliseconds.
 fn spare() -> &'static Mutex<Vec<Notifier>> {
     static SPARE: MadeOnce<PerProcess<Mutex<Vec<Notifier>>>> = MadeOnce::new();
     SPARE
@@ -117,6 +105,5 @@ fn spare() -> &'static Mutex<Vec<Notifier>> {
 }
 
 const MAX_SPARE: usize = 4;
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(100);
-const LONGEST_NAP_WITHOUT_NOTIFIER: Duration = Duration::from_millis(10);
+const NAPS: Naps = Naps::new(Duration::from_millis(1), Duration::from_millis(100));
+const BLIND_NAPS: Naps = Naps::SHORT;

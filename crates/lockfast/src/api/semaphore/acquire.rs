@@ -10,7 +10,7 @@ use crate::protocol::plan::Mode;
 use crate::types::error::{Error, Operation, Result};
 use crate::types::thread::ThreadToken;
 use crate::types::wait_limit::WaitLimit;
-use crate::wait::{Wait, in_one_process, now};
+use crate::wait::{Wait, in_one_process, run_blocking};
 
 /// The outcome of an attempt.
 enum Attempt {
@@ -29,7 +29,7 @@ pub(crate) fn acquire(
 ) -> Result<HeldPermits> {
     let thread = ThreadToken::current();
     let wait = Wait::new(handle, thread, patience, Operation::Acquire);
-    now(acquire_by(handle, count, thread, wait))
+    run_blocking(acquire_by(handle, count, thread, wait))
 }
 
 /// Takes that many permits as a task, waiting until the limit or until it is dropped.
@@ -49,7 +49,7 @@ pub(crate) async fn acquire_async(
     }
     // A task has no clock, so a helper thread does all of the wait.
     let own = Arc::clone(handle);
-    let acquires = wait.offload(move |_: &mut Wait<'_>| acquire(&own, count, limit));
+    let acquires = wait.offload(move |_: &mut Wait<'_, Handle>| acquire(&own, count, limit));
     in_one_process(handle.path(), Operation::Acquire, acquires).await
 }
 
@@ -57,7 +57,7 @@ async fn acquire_by(
     handle: &Arc<Handle>,
     count: u32,
     thread: ThreadToken,
-    mut wait: Wait<'_>,
+    mut wait: Wait<'_, Handle>,
 ) -> Result<HeldPermits> {
     loop {
         match attempt(handle, count) {
@@ -67,7 +67,7 @@ async fn acquire_by(
             }
             Ok(Attempt::Full) if wait.is_impatient() => return Err(wait.contended(None)),
             Ok(Attempt::Full) => break,
-            Ok(Attempt::Stale) => wait.unless_over(|| None)?,
+            Ok(Attempt::Stale) => wait.ensure_in_time(|| None)?,
             Err(error) if error.is_leased() && !wait.is_impatient() => {
                 drop(opened(handle, &mut wait).await?);
             }
@@ -75,8 +75,8 @@ async fn acquire_by(
         }
     }
     let queue = &handle.process().queue;
-    let joined = queue.line_up(Mode::Exclusive, thread, false);
-    let _turn = wait.for_turn(joined, || None).await?;
+    let enqueued = queue.enqueue(Mode::Exclusive, thread, false);
+    let _turn = wait.until_admitted(enqueued, || None).await?;
     loop {
         let file = opened(handle, &mut wait).await?;
         if handle.is_at_path(&file)? {
@@ -84,14 +84,15 @@ async fn acquire_by(
             // Dropped last, when permits that are of no use were given back.
             let place = PermitPlace::of(&file, wait.place(&file, Goal::LeadLine)?);
             let line = file.line(Goal::LeadLine);
-            let in_line = move |wait: &mut Wait<'_>| in_line(&own, &file, &place, count, wait);
-            if let Some(taken) = wait.through(line, in_line).await? {
+            let in_line =
+                move |wait: &mut Wait<'_, Handle>| in_line(&own, &file, &place, count, wait);
+            if let Some(taken) = wait.blocking(line, in_line).await? {
                 wait.acquired(PERMIT);
                 return Ok(taken);
             }
         }
         queue.put(None);
-        wait.unless_over(|| None)?;
+        wait.ensure_in_time(|| None)?;
     }
 }
 
@@ -149,14 +150,14 @@ fn in_line(
     file: &Arc<LockFile>,
     place: &PermitPlace,
     count: u32,
-    wait: &mut Wait<'_>,
+    wait: &mut Wait<'_, Handle>,
 ) -> Result<Option<HeldPermits>> {
     let mut taken = HeldPermits::none(Arc::clone(file));
     let mut get_all = || {
-        now(wait.in_kernel(file, Goal::LeadLine))?;
+        run_blocking(wait.in_kernel(file, Goal::LeadLine))?;
         place.leads();
         let try_again = || collect(handle, &mut taken, count);
-        let has_all = wait.at_notifier(file, try_again, || handle.is_at_path(file))?;
+        let has_all = wait.until_notified(file, try_again, || handle.is_at_path(file))?;
         Ok(has_all && handle.is_current(file, true)?)
     };
     match get_all() {
@@ -184,7 +185,7 @@ fn current(handle: &Handle) -> Result<Arc<LockFile>> {
 }
 
 /// Waits for a lease that is in the way.
-async fn opened(handle: &Handle, wait: &mut Wait<'_>) -> Result<Arc<LockFile>> {
+async fn opened(handle: &Handle, wait: &mut Wait<'_, Handle>) -> Result<Arc<LockFile>> {
     match usable(handle) {
         Some(file) => Ok(file),
         None => Ok(put(handle, wait.opened().await?)),

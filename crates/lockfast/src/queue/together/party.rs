@@ -1,4 +1,4 @@
-//! A thread or a task of the handle: what `handle` and `release` do, one step at a time.
+//! A thread or a task of the handle: what `handle::acquire` and `handle::release` do, one step at a time.
 
 use std::cell::RefCell;
 use std::hash::Hash;
@@ -9,8 +9,8 @@ use super::File;
 use super::kernel::{Called, HANDLE, Kernel, Run, enter};
 use crate::protocol::model::kernel::Kernel as _;
 use crate::protocol::plan::{self, Mode, Part, Plan};
-use crate::queue::line::Ticket;
-use crate::queue::{Enqueued, Entry, Queue, QueuedWaiter, Turn};
+use crate::queue::wait_list::Position;
+use crate::queue::{Enqueued, Leave, Queue, QueuedWaiter, TryEnter, Turn};
 use crate::sys::Parked;
 use crate::types::thread::ThreadToken;
 
@@ -50,8 +50,6 @@ enum Doing<'q> {
     Inside(Mode),
     WaitsToUpgrade(QueuedWaiter<'q, File>),
     Upgrades(Turn<'q, File>, Run),
-    /// All is unlocked, and it has not left yet.
-    LeavesAlone,
     /// The last one out, before it lets go.
     Closes(Turn<'q, File>),
     /// The last one out, after that.
@@ -60,8 +58,8 @@ enum Doing<'q> {
 }
 
 use Doing::{
-    Asks, Closes, Enters, HasClosed, Inside, Joins, LeavesAlone, LinesUp, Looks, Through, Upgrades,
-    Waits, WaitsToUpgrade,
+    Asks, Closes, Enters, HasClosed, Inside, Joins, LinesUp, Looks, Through, Upgrades, Waits,
+    WaitsToUpgrade,
 };
 
 impl Role {
@@ -96,11 +94,11 @@ impl<'q> Party<'q> {
         let mode = self.role.mode();
         self.doing = match std::mem::replace(&mut self.doing, Through) {
             Asks => match self.queue.try_enter(mode, self.thread) {
-                Entry::Turn(turn) => begin(turn),
-                Entry::Inside(_) => Inside(mode),
-                Entry::Full => LinesUp,
+                TryEnter::Turn(turn) => begin(turn),
+                TryEnter::Inside(_) => Inside(mode),
+                TryEnter::Full => LinesUp,
             },
-            LinesUp => match self.queue.line_up(mode, self.thread, false) {
+            LinesUp => match self.queue.enqueue(mode, self.thread, false) {
                 Enqueued::Turn(turn) => begin(turn),
                 Enqueued::QueuedWaiter(place) => Waits(place),
             },
@@ -145,10 +143,6 @@ impl<'q> Party<'q> {
                 Called::Failed => Upgrades(turn, Run::PATIENT),
                 Called::Blocked => Upgrades(turn, run),
             },
-            LeavesAlone => {
-                self.queue.leave_alone(true, None);
-                Through
-            }
             Closes(turn) => {
                 self.kernel.borrow_mut().release(HANDLE);
                 HasClosed(turn)
@@ -167,7 +161,7 @@ impl<'q> Party<'q> {
         match (mode, self.role) {
             (Mode::Upgradable, Role::Upgrades) => {
                 self.role = Role::Writes;
-                match self.queue.line_up_to_upgrade(self.thread) {
+                match self.queue.enqueue_upgrade(self.thread) {
                     Enqueued::Turn(turn) => Upgrades(turn, Run::QUICK),
                     Enqueued::QueuedWaiter(place) => WaitsToUpgrade(place),
                 }
@@ -179,15 +173,14 @@ impl<'q> Party<'q> {
                 self.role = Role::Reads;
                 self.change(plan::UPGRADABLE_TO_READ, mode, Mode::Read)
             }
-            (Mode::Write | Mode::Exclusive, _) => {
-                self.kernel.borrow_mut().release(HANDLE);
-                LeavesAlone
-            }
-            (Mode::Read | Mode::Upgradable, _) => {
+            _ => {
                 let stay = |file: &File| file.kernel.borrow_mut().unlock(HANDLE, Part::Upgrade);
                 match self.queue.leave(mode, self.thread, stay) {
-                    Some(turn) => Closes(turn),
-                    None => Through,
+                    Leave::Last(turn) => Closes(turn),
+                    Leave::Stays(after) => {
+                        after.run();
+                        Through
+                    }
                 }
             }
         }
@@ -289,9 +282,9 @@ impl<'q> Party<'q> {
         }
     }
 
-    pub(super) fn ticket(&self) -> Option<Ticket> {
+    pub(super) fn position(&self) -> Option<Position> {
         match &self.doing {
-            Waits(place) => place.ticket(),
+            Waits(place) => place.position(),
             _ => None,
         }
     }

@@ -72,11 +72,6 @@ impl Alarm {
         Ok(alarm)
     }
 
-    /// Whether its signal is still the library's. The program may have taken the signal meanwhile.
-    pub(crate) fn still_works(&self) -> bool {
-        handler_of(self.mask.signal).is_ok_and(|handler| handler == ours())
-    }
-
     /// Ends the blocked call of its thread now. May be called by any thread.
     pub(crate) fn ring(&self) {
         debug_assert!(self.mask.signal > 0);

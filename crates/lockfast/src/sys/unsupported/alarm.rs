@@ -23,11 +23,6 @@ impl Alarm {
     }
 
     /// Can't be called.
-    pub(crate) fn still_works(&self) -> bool {
-        match *self {}
-    }
-
-    /// Can't be called.
     pub(crate) fn ring(&self) {
         match *self {}
     }

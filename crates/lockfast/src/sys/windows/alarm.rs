@@ -71,12 +71,6 @@ impl Alarm {
         })
     }
 
-    /// Always `true`: nobody else has its event.
-    pub(crate) fn still_works(&self) -> bool {
-        let PhantomData = self.this_thread;
-        true
-    }
-
     /// Ends the sleep of its thread now. May be called by any thread.
     pub(crate) fn ring(&self) {
         self.event.set();

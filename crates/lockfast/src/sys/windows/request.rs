@@ -265,7 +265,7 @@ fn lock(
 
 /// Polls. A wait by a handle that was opened without `FILE_FLAG_OVERLAPPED` could not be ended.
 fn poll(file: &File, access: Access, range: Range) -> io::Result<Waited> {
-    let mut naps = Naps::new();
+    let mut naps = Naps::SHORT;
     while !try_lock(file, access, range)? {
         if sleep(&[], Some(Instant::now() + naps.next()))? == Woken::Interrupted {
             return Ok(Waited::Interrupted);

@@ -1,0 +1,107 @@
+//! Changes of the state, and what is to be done after one, when the mutex is free again.
+
+use std::sync::Arc;
+
+use crate::protocol::plan::Mode;
+use crate::sys::Access;
+use crate::sys::primitive::Ordering;
+use crate::types::thread::ThreadToken;
+
+use super::shared::{Queue, Unlock};
+use super::sleeper::Sleeper;
+use super::state::State;
+
+/// What is left to do after a change; mostly nothing.
+#[must_use = "waiters sleep until it is run"]
+pub(crate) struct After<'q, T: Unlock>(Option<Todo<'q, T>>);
+
+/// Waiters to wake, and a kernel lock to release because its hand-off slot was found idle and shut.
+struct Todo<'q, T: Unlock> {
+    queue: &'q Queue<T>,
+    granted: Option<Arc<Sleeper>>,
+    called: Option<Arc<Sleeper>>,
+    unlock: Option<(Access, Box<T::Held>)>,
+}
+
+impl<T: Unlock> Queue<T> {
+    /// Changes the state under the mutex.
+    ///
+    /// Whatever the change was, the hand-off slot is never left idle where nobody comes by (see
+    /// [`settle`](State::settle)), and `waiting` is up to date.
+    #[inline]
+    pub(super) fn update<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> (R, After<'_, T>) {
+        let mut state = self.state();
+        let result = change(&mut state);
+        // Loom explores other orders before the last access to something, so a look that is not needed would
+        // hide one that is.
+        let may_be_quiet = cfg!(not(lockfast_model));
+        if may_be_quiet && state.is_quiet(self.waiting.load(Ordering::Relaxed)) {
+            return (result, After(None));
+        }
+        let todo = self.collect(&mut state);
+        (result, After(Some(todo)))
+    }
+
+    #[cold]
+    fn collect(&self, state: &mut State<T>) -> Todo<'_, T> {
+        let unlock = state.settle(&self.handoff);
+        self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        Todo {
+            queue: self,
+            granted: state.granted.take(),
+            called: state.called.take(),
+            unlock,
+        }
+    }
+}
+
+impl<T: Unlock> After<'_, T> {
+    /// Wakes the waiters and releases the kernel lock; returns whether there was one to release.
+    #[inline]
+    pub(crate) fn run(self) -> bool {
+        self.0.is_some_and(Todo::run)
+    }
+}
+
+impl<T: Unlock> Todo<'_, T> {
+    #[cold]
+    fn run(self) -> bool {
+        for sleeper in [self.granted, self.called].into_iter().flatten() {
+            sleeper.grant();
+        }
+        let Some((access, held)) = self.unlock else {
+            return false;
+        };
+        self.queue.unlock(access);
+        drop(held);
+        true
+    }
+}
+
+impl<T: Unlock> Queue<T> {
+    /// Releases the kernel lock that passed through the slot, which is shut; it counted as inside until now.
+    #[cold]
+    fn unlock(&self, access: Access) {
+        let (value, after) = self.update(|state| {
+            let is_last = access == Access::Exclusive || {
+                state.remove(Mode::Read, ThreadToken::NONE);
+                state.begin_close()
+            };
+            if !is_last {
+                state.pass_on();
+            }
+            is_last.then(|| state.value().cloned())
+        });
+        after.run();
+        if let Some(value) = value {
+            let is_unlocked = value.is_some_and(|value| value.unlock());
+            let ((), after) = self.update(|state| {
+                if !is_unlocked {
+                    state.set_value(None);
+                }
+                state.left(access, None);
+            });
+            after.run();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The queue itself: its state under the mutex, and the hand-off slot beside it.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+use crate::protocol::plan::Mode;
+use crate::sys::Access;
+use crate::sys::fork;
+use crate::sys::primitive::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::types::thread::ThreadToken;
+
+use super::handoff::Handoff;
+use super::state::State;
+
+/// A value that the holders of a lock share, and that stands for its kernel lock.
+pub(crate) trait Unlock {
+    /// What a holder leaves to the next one in the hand-off slot.
+    type Held;
+
+    /// Releases the kernel lock; `false` when that fails.
+    fn unlock(&self) -> bool;
+}
+
+/// A queue for a `T` that the holders share.
+pub(crate) struct Queue<T: Unlock> {
+    /// Never held while somebody is woken: a thread would run into it, and a task's waker may do anything.
+    pub(super) state: Mutex<State<T>>,
+    /// The number of waiters, for a look without the mutex. Written under it.
+    pub(super) waiting: AtomicUsize,
+    /// Used without the mutex; opened, shut and cleared of its flags under it.
+    pub(super) handoff: Handoff<T::Held>,
+    /// The process whose threads queue here.
+    generation: u64,
+}
+
+impl<T: Unlock> Queue<T> {
+    pub(crate) fn new(value: Option<T>) -> Self {
+        Self {
+            state: Mutex::new(State::new(value)),
+            waiting: AtomicUsize::new(0),
+            handoff: Handoff::new(),
+            generation: fork::generation(),
+        }
+    }
+
+    /// Whether this is the process whose threads queue here. In a forked child the mutex of its copy may be
+    /// held for ever by a thread of the parent, and the child has neither a place nor a turn in it.
+    pub(super) fn is_own(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// The state, to look at it. A change by which a waiter may get the turn, or after which nobody may come
+    /// by at the slot, goes through `update`.
+    pub(super) fn state(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing panics while the state is inconsistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(crate) fn handoff(&self) -> &Handoff<T::Held> {
+        &self.handoff
+    }
+
+    /// Whether anybody waits. Out of date at once.
+    #[inline]
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether this thread is inside, in any mode.
+    pub(crate) fn has_inside(&self, thread: ThreadToken) -> bool {
+        self.handoff.is_held_by(thread) || self.state().has_inside(thread)
+    }
+
+    /// Whether this thread is inside as a reader, beside any other mode.
+    pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
+        let state = self.state();
+        let by_handoff =
+            state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
+        by_handoff || state.has_reader(thread)
+    }
+
+    /// The shared value, if anybody is inside.
+    pub(crate) fn value_inside(&self) -> Option<Arc<T>> {
+        let state = self.state();
+        let value = (!state.is_empty()).then(|| state.value().cloned());
+        value.flatten()
+    }
+
+    /// The shared value, and whether nobody is inside, has the turn or waits for it.
+    pub(crate) fn glance(&self) -> (Option<Arc<T>>, bool) {
+        let state = self.state();
+        (state.value().cloned(), state.is_unused())
+    }
+
+    /// Shares another value from now on; holders keep their own.
+    pub(crate) fn put(&self, value: Option<&Arc<T>>) {
+        self.state().set_value(value.map(Arc::clone));
+    }
+
+    /// Takes the shared value away, if nobody is inside, has the turn or waits for it.
+    pub(crate) fn take_unused(&self) -> Option<Arc<T>> {
+        let mut state = self.state();
+        let value = state.is_unused().then(|| state.value().cloned()).flatten();
+        if value.is_some() {
+            state.set_value(None);
+        }
+        value
+    }
+
+    /// From now on no thread counts as the holder.
+    pub(crate) fn disown(&self, mode: Mode, thread: ThreadToken) {
+        let mut state = self.state();
+        state.remove(mode, thread);
+        state.add(mode, ThreadToken::NONE);
+    }
+}
+
+impl<T: Unlock> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Queue")
+            .field("readers", &state.readers.len())
+            .field("upgradable", &state.upgradable.is_some())
+            .field("exclusive", &state.exclusive.is_some())
+            .field("waiting", &state.waiting.len())
+            .field("passing", &state.passing)
+            .finish_non_exhaustive()
+    }
+}
