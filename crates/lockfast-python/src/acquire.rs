@@ -90,6 +90,7 @@ pub(crate) fn attempt_once<G: Send>(
     will_wait: bool,
     attempt: &(impl Fn() -> Attempt<G> + Sync + ?Sized),
 ) -> Attempt<G> {
+    // A server may take seconds to answer. A local call is cheaper than to give up the interpreter's lock.
     if !is_local {
         return py.detach(attempt);
     }
@@ -103,7 +104,7 @@ pub(crate) fn attempt_once<G: Send>(
     }
 }
 
-/// Waits for a lock that an attempt found held; the error tells by whom.
+/// Waits for a lock that an attempt found held; the error names the holder.
 #[cold]
 pub(crate) fn wait<G: Send, F: Future<Output = Attempt<G>> + Send>(
     py: Python<'_>,
@@ -158,6 +159,7 @@ fn wait_and_report<G: Send, F: Future<Output = Attempt<G>> + Send>(
             done => Some(done.map_err(|failure| failure.raised(py))),
         }
     };
+    // A wait that ends after a moment would lose its place in the FIFO order, and `sleep` calls the hook.
     if !request.is_fifo && !report.is_hooked() {
         if let Some(done) = for_a_moment() {
             return done;

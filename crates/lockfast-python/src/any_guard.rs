@@ -14,7 +14,7 @@ pub(crate) trait AnyGuard {
     fn file_id(&self) -> Option<(u64, u64)>;
 }
 
-/// How long the handle keeps a guard's object.
+/// The time for which the handle keeps a guard's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeptFor {
     /// Until the guard is released, or converted.

@@ -128,6 +128,7 @@ fn replace<C: GuardClass, G: LibraryGuard>(
         kept_for: KeptFor::Release,
         chain: old.continue_chain(),
     };
+    // Before the old one is forgotten, so that the handle always keeps one of the two.
     let object = keep(py, &old.holding, guard, taken);
     old.forget();
     object

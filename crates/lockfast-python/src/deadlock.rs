@@ -65,6 +65,12 @@ enum Relation {
 fn relation(caller: &Caller, entry: &Entry, block: Block) -> Relation {
     let holder = &entry.taken.caller;
     let is_block = entry.taken.kept_for == KeptFor::Block;
+    // | guard | a thread asks | a task asks |
+    // |---|---|---|
+    // | in a block of the caller | certain | certain |
+    // | taken by a call of the caller | uncertain | certain |
+    // | in a block of a task of this thread's loop | certain | none |
+    // | handed over, or of another caller | none | none |
     if block == Block::HandedOver {
         Relation::None
     } else if matches!(block, Block::Of(thread) if caller.id == CallerId::Thread(thread))

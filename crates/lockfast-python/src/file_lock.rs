@@ -15,7 +15,7 @@ use crate::hooks::Hooks;
 use crate::interrupt::on_interrupt;
 use crate::limit::WaitLimit;
 
-/// How a file is locked.
+/// The mode in which a file is locked.
 #[pyclass(frozen, eq, from_py_object, module = "lockfast._lockfast")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {

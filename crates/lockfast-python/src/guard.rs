@@ -23,6 +23,7 @@ pub(crate) struct Guard<G: LibraryGuard> {
     pub(crate) held: Held<G>,
     pub(crate) holding: Arc<Holding>,
     kept_for: KeptFor,
+    // A copy, as a released permit still shows it.
     count: u32,
     block: Mutex<Block>,
     /// The number that it shares with the guard that it was converted into; 0 if there is none.
@@ -173,10 +174,12 @@ impl<G: LibraryGuard> AnyGuard for Guard<G> {
 impl<G: LibraryGuard> Drop for Guard<G> {
     /// A guard that is still held was relied on, but nobody has it any more.
     fn drop(&mut self) {
+        // A release, a block or a conversion has taken the guard out.
         let Some(guard) = self.held.take_last() else {
             return;
         };
         self.forget();
+        // In a forked child the guard is a copy. At the end of the interpreter nothing is a mistake.
         if !self.held.is_own() || IS_ENDING.load(Ordering::Relaxed) {
             return;
         }

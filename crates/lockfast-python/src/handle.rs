@@ -230,7 +230,7 @@ impl<L: Primitive> Handle<L> {
         }
     }
 
-    /// The parts of which `pickle` makes the object again, in another process.
+    /// Returns what `pickle` needs to make the object again, in another process.
     pub(crate) fn reduced<'py>(
         &self,
         object: &Bound<'py, PyAny>,

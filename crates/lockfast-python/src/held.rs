@@ -7,6 +7,8 @@ use lockfast::binding_support::generation;
 /// A guard of the library, until it is taken out.
 #[derive(Debug)]
 pub(crate) struct Held<G> {
+    // Locked only to move the guard or to ask it something, never while it is released: a thread that
+    // has the interpreter's lock may wait for this mutex.
     guard: Mutex<Option<G>>,
     /// The process that took it. A forked child's copy holds nothing.
     generation: u64,

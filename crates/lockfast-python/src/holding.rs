@@ -22,6 +22,9 @@ pub(crate) struct Holding {
     /// Whether the kernel of this machine keeps the locks, so that a call takes no time.
     is_local: bool,
     /// In the order in which they were taken.
+    //
+    // Locked before the mutexes of guards. No lock is released under it, as its guard comes back here
+    // (`forget`).
     entries: Mutex<Vec<Entry>>,
 }
 
@@ -34,12 +37,12 @@ pub(crate) struct Entry {
     pub(crate) address: usize,
 }
 
-/// How a guard was taken.
+/// The circumstances in which a guard was taken.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) caller: Caller,
     pub(crate) kept_for: KeptFor,
-    /// The number of the chain of guards, each of which was converted into the next; 0 for the first.
+    /// The number of a chain of guards that were converted into each other; 0 for the first one.
     pub(crate) chain: usize,
 }
 
@@ -93,7 +96,7 @@ impl Entry {
     }
 }
 
-/// How `release()` of a handle chooses among several guards.
+/// The rule by which `release()` of a handle chooses among several guards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// The caller's own one, or else any: they are all alike.
@@ -112,6 +115,7 @@ impl Holding {
             entries: Mutex::default(),
         });
         let mut known = known();
+        // Only when the list would grow, so that a new handle costs constant time on average.
         if known.len() == known.capacity() {
             known.retain(|holding| holding.strong_count() > 0);
         }
@@ -151,6 +155,7 @@ impl Holding {
     pub(crate) fn leave_block(&self, py: Python<'_>, caller: CallerId) -> PyResult<bool> {
         let mut entries = self.entries();
         let is_block = |entry: &Entry| entry.taken.kept_for == KeptFor::Block;
+        // Blocks nest, so the last one of the caller is the innermost.
         let own = |entry: &Entry| is_block(entry) && entry.taken.caller.id == caller;
         let at = entries.iter().rposition(own);
         let Some(at) = at.or_else(|| entries.iter().rposition(is_block)) else {

@@ -6,7 +6,7 @@ use lockfast::{Owner, Result};
 
 /// A guard of the library.
 pub(crate) trait LibraryGuard: Send {
-    /// How a warning names it, before the path.
+    /// The noun in a warning, before the path.
     const NOUN: &'static str = "guard of lock";
 
     fn release(self) -> Result<()>;

@@ -1,4 +1,4 @@
-//! How long an acquire may wait, as Python says it.
+//! The limits of a wait, from the arguments of Python.
 
 use std::time::Duration;
 

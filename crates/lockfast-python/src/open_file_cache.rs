@@ -12,7 +12,7 @@ use crate::file_lock::FileLock;
 pub(crate) struct OpenFileCache {
     /// The time of the last release.
     released: Option<Instant>,
-    /// How often the file was opened again soon after a release.
+    /// The number of times in a row that the file was opened again soon after a release.
     streak: u32,
     /// The file, while the lock is not held.
     open: Option<OpenFile>,

@@ -34,6 +34,8 @@ pub(crate) struct Pending {
 }
 
 enum State {
+    // poll: Fresh → Waiting or Over; Waiting → Waiting or Over. close, expire: any → Over. `Over` is also in
+    // its place while a poll runs, so that a second one at the same time fails.
     /// No attempt was made yet.
     Fresh(Box<dyn FnOnce() -> Waiting + Send>),
     Waiting(Waiting),
@@ -156,7 +158,7 @@ impl Pending {
             },
         };
         let waker = Waker::from(Arc::new(PyWaker(wake)));
-        // The first poll may do the work of an acquire.
+        // The first poll may do the work of an acquire, so other threads may run meanwhile.
         let polled = py.detach(|| {
             let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
             if polled.is_pending() {

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::library_guard::LibraryGuard;
 use crate::options::{self, OptionKwargs};
 
-/// How a handle was opened, so that a copy in another process is opened in the same way.
+/// The way a handle was opened, so that a copy in another process is opened in the same way.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     Path(PathBuf),

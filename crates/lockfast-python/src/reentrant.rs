@@ -1,7 +1,7 @@
 //! A lock that a thread may take again.
 //!
 //! The library's guards of such a lock stay in their thread, as the compiler ensures. Python's objects may go
-//! anywhere, and be dropped anywhere. So the count is kept here, beside a plain lock.
+//! anywhere, and be dropped anywhere. So the count is kept here, together with a plain lock.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,7 @@ struct Holder {
     guard: LockGuard,
 }
 
-/// One of the guards of a reentrant lock; the last one that is released releases the lock.
+/// A guard of a reentrant lock; the last one that is released releases the lock.
 #[derive(Debug)]
 pub(crate) struct CountedGuard {
     shared: Arc<Shared>,
@@ -70,6 +70,7 @@ impl Shared {
     }
 
     fn taken(self: &Arc<Self>, guard: LockGuard) -> CountedGuard {
+        // A forked child replaces its copy of what the parent holds; dropping that does nothing.
         let before = self.holder().replace(Holder {
             thread: this_thread(),
             generation: generation(),
@@ -102,6 +103,12 @@ impl CountedGuard {
             return None;
         }
         holder.take().map(|holder| holder.guard)
+    }
+
+    fn depth(&self) -> Option<usize> {
+        let holder = self.shared.holder();
+        let own = holder.as_ref().filter(|_| self.generation == generation());
+        own.map(|holder| holder.count)
     }
 
     fn with<R>(&self, function: impl FnOnce(&LockGuard) -> R) -> Option<R> {
@@ -197,5 +204,12 @@ handle_methods!(
 
 guard_class!(
     /// A hold of a reentrant lock; the last one that is released releases the lock.
-    ReentrantLockGuard(CountedGuard), [file, record], {}
+    ReentrantLockGuard(CountedGuard), [file, record], {
+        /// The number of guards that the thread has of the lock; 0 after the release, and in a forked child.
+        #[getter]
+        fn depth(&self) -> usize {
+            let depth = self.0.held.with(|guard| guard.depth());
+            depth.flatten().unwrap_or(0)
+        }
+    }
 );

@@ -14,7 +14,7 @@ use crate::cancel::CancelToken;
 use crate::hooks::Report;
 use crate::interrupt::raised_meanwhile;
 
-/// How long a thread waits in the kernel's queue itself, and how often it then looks what Python wants.
+/// The time that a thread waits in the kernel's queue itself, and then between two looks what Python wants.
 pub(crate) const MOMENT: Duration = Duration::from_millis(100);
 
 /// The end of a wait.
@@ -35,6 +35,7 @@ pub(crate) fn sleep<T>(
 ) -> End<T> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // Before the first look at the token, so that no cancellation is missed.
     let _woken = token.map(CancelToken::wake_this_thread);
     let mut next_look = Instant::now() + MOMENT;
     let next_call = || Some(Instant::now() + report.interval()?);
@@ -43,6 +44,7 @@ pub(crate) fn sleep<T>(
     let never_gives_up = deadline.is_none() && token.is_none() && call.is_none();
     loop {
         let context = &mut Context::from_waker(&waker);
+        // The helper gets a name by which reports count it and this thread as one.
         let polled = if never_gives_up {
             standing_in(|| future.as_mut().poll(context))
         } else {

@@ -1,4 +1,4 @@
-"""Another process: does what its parent writes, a line of JSON each, and tells what came of it."""
+"""Another process: runs each line of JSON that its parent writes, and answers with the result."""
 
 import json
 import signal

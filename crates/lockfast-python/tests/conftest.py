@@ -1,4 +1,4 @@
-"""What many tests need."""
+"""Fixtures."""
 
 import os
 import pathlib

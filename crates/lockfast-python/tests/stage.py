@@ -1,4 +1,4 @@
-"""Processes that tests tell what to do. Order comes from what they say and from what the kernel shows."""
+"""Processes that do what tests ask. Order comes from their messages and from what the kernel shows."""
 
 import ast
 import json
@@ -13,13 +13,13 @@ import time
 import lockfast
 import pytest
 
-#: How long anything may take before a test has failed.
+#: The time that anything may take before a test has failed.
 PATIENCE = 60.0
 HERE = pathlib.Path(__file__).parent
 
 
 def needs(name):
-    """That module; without it the test is left out, and says why."""
+    """Returns the module. Without it the test is skipped, with the reason."""
     reason = f"{name} is not installed; `cargo xtask setup` installs it"
     return pytest.importorskip(name, reason=reason)
 
@@ -46,7 +46,7 @@ class Actor:
         return self.process.pid
 
     def do(self, code):
-        """Does that, and gives what an expression gives."""
+        """Runs the code, and returns the value of an expression."""
         self.begin(code)
         return self.answer()
 
@@ -68,7 +68,7 @@ class Actor:
             return rest[0]
 
     def is_silent(self):
-        """Has it nothing to say so far?"""
+        """Whether it has answered nothing so far."""
         return not select.select([self.process.stdout], [], [], 0)[0]
 
     def kill(self, number=signal.SIGKILL):
@@ -108,7 +108,7 @@ def until_waits(path, pid):
 
 
 def descriptors(path, pid="self"):
-    """How many descriptors of the file a process has."""
+    """Returns the number of descriptors of the file that a process has."""
     directory = f"/proc/{pid}/fd"
     count = 0
     for number in os.listdir(directory):

@@ -1,4 +1,4 @@
-"""Whoever would wait for itself is told so, and nobody else."""
+"""A caller that would wait for itself gets an error, and no other caller does."""
 
 import asyncio
 import concurrent.futures
@@ -54,7 +54,7 @@ def test_a_pool_waits_by_the_drop_in(path):
 
 
 def told(act):
-    """What comes of it in a thread of its own, while this one waits for it."""
+    """Runs it in a thread of its own, and returns the classes of the errors."""
     got = []
 
     def run():

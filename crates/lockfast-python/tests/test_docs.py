@@ -26,7 +26,7 @@ def normal(text, directory):
 
 
 def shown(code, directory):
-    """What is printed, by the comments beside the lines that print."""
+    """The expected output, from the comments after the lines that print."""
     comments = re.findall(r"^ *print\(.*\) +# (.*)$", code, re.M)
     return [normal(comment, directory) for comment in comments]
 
@@ -39,7 +39,7 @@ def test_what_the_pages_show(code, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     printed = normal(run(code), tmp_path).splitlines()
     for line in shown(code, tmp_path):
-        # What is printed of a wait in vain has a test of its own.
+        # The output of a wait in vain has a test of its own.
         assert line in printed or line.startswith("gave up")
 
 

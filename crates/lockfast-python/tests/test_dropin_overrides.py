@@ -1,4 +1,4 @@
-"""What programs override of `InterProcessLock`, or do by hand."""
+"""Methods of `InterProcessLock` that programs override, or call by hand."""
 
 import errno
 import threading

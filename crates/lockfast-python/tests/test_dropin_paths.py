@@ -28,7 +28,7 @@ def test_a_link_that_leads_elsewhere_is_followed_there(tmp_path):
     lock = fasteners.InterProcessLock(link / "x.lock")
 
     def longest_pause(directory):
-        """Acquires it until it is there, and tells the longest time from one acquire to the next."""
+        """Acquires it until it is there, and returns the longest time between two acquires."""
         file = tmp_path / directory / "x.lock"
         file.unlink(missing_ok=True)
         longest, before, times = 0, time.monotonic(), 0

@@ -81,7 +81,7 @@ def test_a_reader_becomes_the_writer_and_back(path, there):
     lock = fasteners.InterProcessReaderWriterLock(path)
     lock.acquire_read_lock()
     there.do("lock.acquire_read_lock()")
-    # What is refused keeps what it has.
+    # A refused conversion keeps the lock as it was.
     assert lock.acquire_write_lock(blocking=False) is False
     assert lock.acquire_write_lock(timeout=0.01) is False
     there.do("lock.release_read_lock()")

@@ -1,4 +1,4 @@
-"""What the drop-in has, beside fasteners itself."""
+"""The names of the drop-in, compared with those of fasteners."""
 
 import errno
 import inspect
@@ -11,7 +11,7 @@ from stage import needs
 theirs = needs("fasteners")
 
 MODULES = ["_utils", "lock", "process_lock", "process_mechanism", "version"]
-#: What is behind the surface there, and not here: which system it is for, and how it is done.
+#: The names behind the surface of fasteners that the drop-in lacks: implementations for systems.
 INNER = {
     "fasteners.process_mechanism._FcntlInterProcessMechanism",
     "fasteners.process_mechanism._FcntlInterProcessReaderWriterLockMechanism",
@@ -31,7 +31,7 @@ INNER = {
 
 
 def is_of(thing, library):
-    """Is it the library's own, and no import of it?"""
+    """Whether the library defines it, and does not import it."""
     if inspect.ismodule(thing):
         return thing.__name__.startswith(library.__name__)
     if isinstance(thing, (str, int, float)):
@@ -54,13 +54,13 @@ def surface(library):
 
 
 def members(cls, library):
-    """What it has itself, or from a class of the library."""
+    """The attributes that it has itself, or from a class of the library."""
     names = {name for base in cls.__mro__ if is_of(base, library) for name in vars(base)}
     return sorted(name for name in names if not name.startswith("__") and name != "_abc_impl")
 
 
 def called(thing):
-    """How it is called: names, kinds and what is there without them."""
+    """The parameters of a call: names, kinds and defaults."""
     function = thing.__func__ if isinstance(thing, (classmethod, staticmethod)) else thing
     parameters = inspect.signature(function).parameters.values()
     return [(p.name, p.kind, p.default) for p in parameters]
@@ -78,7 +78,7 @@ def test_the_surface_is_there():
     assert sorted(ours.__all__) == sorted(theirs.__all__)
     assert len(THEIRS) > 100
     assert not THEIRS.keys() - OURS.keys()
-    # What is left out is theirs.
+    # They left the rest out.
     assert dict(surface(theirs)).keys() >= INNER
 
 

@@ -10,7 +10,7 @@ import pytest
 
 
 class Thread:
-    """A thread that does one thing after the other, and tells what came of it."""
+    """A thread that makes one call after the other, and returns the results."""
 
     def __init__(self):
         self.work, self.done = [], []

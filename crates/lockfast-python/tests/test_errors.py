@@ -1,4 +1,4 @@
-"""What errors are, and in which words they say it."""
+"""Classes and messages of errors."""
 
 import os
 import shutil
@@ -123,7 +123,7 @@ def test_errors_speak_python(path):
 
 
 def test_a_path_keeps_its_name(tmp_path):
-    """What looks like Rust in it is the program's."""
+    """Words of Rust in a path belong to the program."""
     path = str(tmp_path / "Protocol::Fcntl")
     with lockfast.Lock(path):
         with pytest.raises(lockfast.WouldBlock, match="Protocol::Fcntl"):

@@ -1,4 +1,4 @@
-"""What `acquire()` takes is held until `release()`, and whoever loses it is told."""
+"""`acquire()` holds the lock until `release()`, and a lost guard is a warning."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import lockfast
 import pytest
 from stage import PATIENCE, Failed
 
-#: How a primitive is opened and taken by an expression whose result nobody keeps.
+#: The code that opens a primitive, and the expression that takes it. Nobody keeps the result.
 HOLDS = [
     ("lockfast.Lock({path!r})", "lock.acquire()"),
     ("lockfast.Lock({path!r})", "lock.acquire(timeout=5)"),
@@ -127,7 +127,7 @@ def test_a_thread_releases_its_own_of_several(path):
     first, second = cache.read(), cache.read()
     kept = []
     in_a_thread(lambda: kept.append(cache.read()))
-    # Whose it is can't be known: two threads have it.
+    # Two threads hold it, so the caller's is not known.
     with pytest.raises(lockfast.NotHeld, match="others hold it"):
         in_a_thread(cache.release)
     cache.release()

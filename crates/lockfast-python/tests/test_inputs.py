@@ -208,7 +208,7 @@ def test_a_block_is_left_as_often_as_it_is_entered(path):
 
 
 def test_a_descriptor_that_is_closed_behind_its_back(run, path):
-    # Whatever comes of it, it is an exception at most.
+    # At worst it raises an exception.
     script = """
 import lockfast, os, sys
 lock = lockfast.Lock(sys.argv[1])
@@ -220,7 +220,7 @@ for act in (guard.is_current, guard.release, lock.try_acquire):
     except lockfast.LockError as error:
         assert error.errno, error
 print("alive", flush=True)
-# What it would close by then may be somebody else's.
+# By then the number may belong to another file.
 os._exit(0)
 """
     assert run(script, path) == "alive\n"

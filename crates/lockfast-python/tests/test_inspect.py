@@ -1,13 +1,14 @@
-"""Who holds, and who waits."""
+"""Reports of holders and waiters."""
 
 import os
+import signal
 
 import lockfast
 from stage import until, until_waits
 
 
 def until_shown(path, count):
-    """A report with so many locks: the kernel's tables change while they are read."""
+    """Returns a report with that number of locks. The kernel's tables change while they are read."""
 
     def report():
         report = lockfast.inspect(path)
@@ -69,3 +70,18 @@ def test_the_machine_and_its_deadlocks(tmp_path, actors):
     (circle,) = until(circles)
     assert {step.file.path for step in circle.steps} == {a, b}
     assert str(one.pid) in str(circle)
+
+
+def test_labels_records_and_stopped_processes(path, actors):
+    there = actors("import lockfast")
+    there.do(f"lock = lockfast.Lock({path!r}, owner_record=True, label='nightly'); lock.acquire()")
+    os.kill(there.pid, signal.SIGSTOP)
+
+    def stopped():
+        (lock,) = until_shown(path, 1).holders
+        return lock if lock.processes[0].is_stopped else None
+
+    lock = until(stopped)
+    assert lock.label == "nightly" and not lock.is_record_unread
+    incomplete = lockfast.inspect(path).incomplete
+    assert incomplete is None or incomplete.unread_records == 0

@@ -1,4 +1,4 @@
-"""The interpreter: its lock, its end, and others beside it."""
+"""The interpreter: its lock, its end, and several interpreters."""
 
 import sys
 
@@ -30,7 +30,7 @@ async def task():
 def loop():
     asyncio.run(task())
 """
-#: How the lock is held, and what waits until it is not.
+#: The code that holds the lock, and the code that waits for it.
 WAITS = {
     "a lock": ("lock.acquire()", "lockfast.Lock(path).acquire()"),
     "with a time-out": ("lock.acquire()", "lockfast.Lock(path).acquire(timeout=1000)"),

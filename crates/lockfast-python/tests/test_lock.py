@@ -1,4 +1,4 @@
-"""One holder among processes, threads and handles; and what a guard tells."""
+"""Exclusion among processes, threads and handles, and the attributes of a guard."""
 
 import datetime
 import errno

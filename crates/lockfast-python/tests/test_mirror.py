@@ -37,18 +37,22 @@ MIRRORED = {
     "try_lock": TRY_ACQUIRE,
     "try_lock_for": ACQUIRE,
     "lock_async": ["Lock.acquire_async"],
+    "lock_async_for": ["Lock.acquire_async"],
     "read": ["RwLock.read"],
     "try_read": ["RwLock.try_read"],
     "try_read_for": ["RwLock.read"],
     "read_async": ["RwLock.read_async"],
+    "read_async_for": ["RwLock.read_async"],
     "upgradable_read": ["RwLock.upgradable_read"],
     "try_upgradable_read": ["RwLock.try_upgradable_read"],
     "try_upgradable_read_for": ["RwLock.upgradable_read"],
     "upgradable_read_async": ["RwLock.upgradable_read_async"],
+    "upgradable_read_async_for": ["RwLock.upgradable_read_async"],
     "write": ["RwLock.write"],
     "try_write": ["RwLock.try_write"],
     "try_write_for": ["RwLock.write"],
     "write_async": ["RwLock.write_async"],
+    "write_async_for": ["RwLock.write_async"],
     "acquire": ["Semaphore.acquire"],
     "acquire_many": ["Semaphore.acquire"],
     "try_acquire": ["Semaphore.try_acquire"],
@@ -56,8 +60,10 @@ MIRRORED = {
     "try_acquire_for": ["Semaphore.acquire"],
     "try_acquire_many_for": ["Semaphore.acquire"],
     "acquire_async": ["Semaphore.acquire_async"],
+    "acquire_async_for": ["Semaphore.acquire_async"],
     "acquire_many_async": ["Semaphore.acquire_async"],
-    "available": ["Semaphore.available"],
+    "acquire_many_async_for": ["Semaphore.acquire_async"],
+    "available_permits": ["Semaphore.available"],
     "permits": ["Semaphore.permits"],
     # Guards.
     "release": [*of(GUARDS, "release"), *of(HANDLES, "release"), "Guards.release"],
@@ -68,6 +74,7 @@ MIRRORED = {
     "token": [*of(RECORD_GUARDS, "token"), "Owner.token"],
     "abandoned": of(RECORD_GUARDS, "abandoned"),
     "count": ["SemaphorePermit.count"],
+    "depth": ["ReentrantLockGuard.depth"],
     "upgrade": ["RwLockUpgradableReadGuard.upgrade"],
     "try_upgrade": ["RwLockUpgradableReadGuard.try_upgrade"],
     "try_upgrade_for": ["RwLockUpgradableReadGuard.upgrade"],
@@ -79,7 +86,11 @@ MIRRORED = {
     "try_lock_all": ["try_lock_all"],
     "try_lock_all_for": ["lock_all"],
     "lock_all_async": ["lock_all_async"],
+    "lock_all_async_for": ["lock_all_async"],
     "into_guards": ["Guards.__iter__"],
+    "iter": ["Guards.__iter__"],
+    "len": ["Guards.__len__"],
+    "is_empty": ["Guards.__len__"],
     # Errors, holders and owners.
     "holder": ["LockError.holder", "Waiting.holder"],
     "kind": ["LockError"],
@@ -119,14 +130,14 @@ CONVERSION = "a failed conversion raises, and the guard stays as it was"
 TEXT = "the values are strings"
 ENGINES = "all locks are files here, so the path is enough"
 LEFT_OUT = {
-    "try_lock_until": DEADLINES,
-    "try_read_until": DEADLINES,
-    "try_upgradable_read_until": DEADLINES,
-    "try_write_until": DEADLINES,
-    "try_acquire_until": DEADLINES,
-    "try_acquire_many_until": DEADLINES,
+    **{
+        f"{name}_until": DEADLINES
+        for way in ["lock", "read", "upgradable_read", "write", "acquire", "acquire_many"]
+        for name in (f"try_{way}", f"{way}_async")
+    },
     "try_upgrade_until": DEADLINES,
     "try_lock_all_until": DEADLINES,
+    "lock_all_async_until": DEADLINES,
     "options": "options are keyword arguments",
     "scope": "an argument of named()",
     "on_interrupt": "the package uses it to run the handlers of signals",
@@ -134,8 +145,9 @@ LEFT_OUT = {
     "into_guard": CONVERSION,
     "into_parts": CONVERSION,
     "io_error": "the exception is an OSError",
-    "resource": ENGINES,
-    "name": ENGINES,
+    **dict.fromkeys(["resource", "name", "capabilities", "state", "lost"], ENGINES),
+    "split": "release() ends what one call of acquire() took",
+    "merge": "release() ends what one call of acquire() took",
     "as_str": TEXT,
     "explain": "inspect(error.filename) reports more",
     "command_line": "shlex.join(process.command) returns it",
@@ -152,24 +164,32 @@ FIELDS_LEFT_OUT = {
 }
 
 # Parts for the bindings, the command and the engines, no part of the library's interface.
-HIDDEN = re.compile(r"_support|words\.rs|text\.rs")
+HIDDEN = re.compile(r"_support|words\.rs|text\.rs|engine|wait_limit\.rs")
 HIDDEN_FUNCTION = re.compile(r"#\[doc\(hidden\)\]\n(?:\s*#\[.*\n)*\s*pub fn \w+")
 
 
-def sources():
-    paths = [path for path in SOURCES.rglob("*.rs") if not HIDDEN.search(str(path))]
+def sources(folder="."):
+    paths = [path for path in (SOURCES / folder).rglob("*.rs") if not HIDDEN.search(str(path))]
     return [HIDDEN_FUNCTION.sub("", path.read_text()) for path in sorted(paths)]
 
 
 def functions():
     pattern = re.compile(r"^\s*pub (?:async |const |unsafe )*fn (\w+)", re.MULTILINE)
-    return {name for source in sources() for name in pattern.findall(source)}
+    # The macro writes a function for each name in lines like `try_lock_for, try_lock_until;`.
+    forms = re.compile(r"^    wait_forms! \{\n(.*?)^    \}", re.MULTILINE | re.DOTALL)
+    names = re.compile(r"^ +([a-z_]+(?:, [a-z_]+)*);$", re.MULTILINE)
+    found = set()
+    for source in sources():
+        found.update(pattern.findall(source))
+        for form in forms.findall(source):
+            found.update(name for line in names.findall(form) for name in line.split(", "))
+    return found
 
 
 def fields():
     structs = re.compile(r"^pub struct (\w+)[^;{]*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
     field = re.compile(r"^    pub (\w+):", re.MULTILINE)
-    for source in sources():
+    for source in sources("inspect"):
         for struct, body in structs.findall(source):
             for name in field.findall(body):
                 yield struct, name

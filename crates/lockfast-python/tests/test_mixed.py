@@ -7,7 +7,7 @@ import lockfast
 import pytest
 from stage import PATIENCE, Failed, needs, until_waits
 
-#: How each is opened, tried without waiting, and released.
+#: The code that opens each, tries it without waiting, and releases it.
 ALONE = {
     "fasteners": (
         "import fasteners; lock = fasteners.InterProcessLock({path!r})",

@@ -1,4 +1,4 @@
-"""What can be chosen."""
+"""Options."""
 
 import datetime
 import errno

@@ -1,4 +1,4 @@
-"""What the wheel says of itself."""
+"""The metadata of the wheel."""
 
 from importlib import metadata
 

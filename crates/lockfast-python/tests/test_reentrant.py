@@ -48,3 +48,19 @@ def test_a_thread_that_is_new_is_not_the_one_that_ended(path):
         thread.start()
         thread.join()
     assert len(guards) == 1 and len(refused) == 9
+
+
+def test_a_guard_knows_the_depth_and_the_owners(path, actors):
+    there = actors("import lockfast", f"lock = lockfast.ReentrantLock({path!r}, owner_record=True)")
+    there.do("guard = lock.acquire()")
+    assert there.do("guard.token") == 1 and there.do("guard.abandoned") is None
+    pid = there.pid
+    there.kill()
+    lock = lockfast.ReentrantLock(path, owner_record=True)
+    with lock as outer:
+        with lock as inner:
+            assert outer.depth == inner.depth == 2
+            assert outer.token == inner.token == 2
+            assert inner.abandoned.pid == pid
+        assert (outer.depth, inner.depth) == (1, 0)
+        assert inner.token is None

@@ -1,4 +1,4 @@
-"""Readers beside each other, writers alone, and what becomes what."""
+"""Readers together, writers alone, and conversions."""
 
 import threading
 

@@ -1,5 +1,6 @@
-"""At most so many at once."""
+"""Permits."""
 
+import os
 import threading
 
 import lockfast
@@ -88,3 +89,12 @@ def test_what_can_never_be(path, actors):
     there = actors("import lockfast")
     with pytest.raises(Failed, match="InvalidOption"):
         there.do(f"lockfast.Semaphore({path!r}, 4)")
+
+
+def test_a_permit_knows_whether_its_file_is_current(path):
+    permit = lockfast.Semaphore(path, 2).acquire()
+    assert permit.is_current()
+    os.unlink(path)
+    assert not permit.is_current()
+    permit.release()
+    assert not permit.is_current()

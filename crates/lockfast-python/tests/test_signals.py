@@ -67,13 +67,13 @@ def test_a_handler_that_returns_ends_nothing(path, there, wait):
     there.answer()
 
 
-#: Those that a thread waits in; the loop of asyncio looks itself.
+#: The waits of threads; the loop of asyncio handles signals itself.
 THREADS_WAITS = [wait for wait in WAITS if "asyncio" not in wait] + ["upgrade()"]
 
 
 @pytest.mark.parametrize("wait", THREADS_WAITS)
 def test_an_interrupt_that_restarts_calls_ends_a_wait(path, there, wait):
-    """As asyncio sets its handlers: the kernel goes on waiting, and tells nobody."""
+    """Sets a handler as asyncio does: the kernel goes on waiting and does not return."""
     there.do("def fail(*_): raise KeyError('from the handler')")
     there.do("signal.signal(signal.SIGUSR1, fail)")
     there.do("signal.siginterrupt(signal.SIGUSR1, False)")

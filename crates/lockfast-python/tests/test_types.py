@@ -1,4 +1,4 @@
-"""What type checkers look at runs, too."""
+"""The program for the type checkers runs, too."""
 
 import pathlib
 import sys

@@ -112,7 +112,7 @@ def test_a_token_ends_a_wait(path, there, actors, wait):
         waiter.answer()
     until(lambda: not lockfast.inspect(path).waiters)
     assert waiter.do("token.is_cancelled")
-    # What waits under it from now on ends at once, and what is free is taken nevertheless.
+    # From now on, waits with the token end at once, but a free lock is still taken.
     with pytest.raises(Failed, match="Cancelled"):
         waiter.do(wait)
     there.do("guard.release()")

@@ -1,4 +1,4 @@
-"""How typed programs use the package: checked by mypy and pyright, and run by `test_types.py`."""
+"""Uses of the package by typed programs: checked by mypy and pyright, and run by `test_types.py`."""
 
 # pyright: strict
 

@@ -1,4 +1,4 @@
-"""Locks between processes: released when a holder crashes, waited for in the kernel, with time-outs.
+"""Locks between processes: released when a holder crashes, waited for in the kernel, with timeouts.
 
 lock = lockfast.Lock("nightly.lock")
 with lock:                              # waits until it is acquired

@@ -90,7 +90,9 @@ class RwLockWriteGuard(_SendGuard, _RecordGuard):
     def downgrade_to_upgradable(self) -> RwLockUpgradableReadGuard: ...
 
 @final
-class ReentrantLockGuard(_RecordGuard): ...
+class ReentrantLockGuard(_RecordGuard):
+    @property
+    def depth(self) -> int: ...
 
 @final
 class SemaphorePermit(_Guard):

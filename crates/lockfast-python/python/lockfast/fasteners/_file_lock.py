@@ -66,7 +66,7 @@ class FileLock:
     MAX_DELAY = 0.1
     DELAY_INCREMENT = 0.01
 
-    #: How Python opens the file.
+    #: The mode in which Python opens the file.
     _FILE_MODE = "a"
     #: The last character of the message of a failed acquire.
     _END = ""

@@ -61,7 +61,7 @@ class ReaderWriterLock:
 
     @property
     def owner(self) -> str | None:
-        """How the lock is held: `WRITER`, `READER` or None."""
+        """The way the lock is held: `WRITER`, `READER` or None."""
         with self._cond:
             if self._writer is not None:
                 return self.WRITER
