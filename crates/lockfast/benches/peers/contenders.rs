@@ -37,6 +37,20 @@ pub(crate) enum Contender {
     LockfastAgain,
     /// A permit of a `Semaphore`.
     LockfastPermit,
+    /// A `ReentrantLock` that the thread does not have.
+    LockfastReentrant,
+    /// A `RwLock`, to read and perhaps to write.
+    LockfastUpgradable,
+    /// The same, and then to write.
+    LockfastUpgrade,
+    /// With `Protocol::Flock` and `Verify::Off`.
+    LockfastFlockOff,
+    /// A handle for all threads of a process.
+    LockfastThreads,
+    /// flock(1), which scripts start to lock a descriptor of theirs.
+    FlockTool,
+    /// A `Mutex` of std, which no other process knows.
+    Mutex,
     Std,
     Fs4,
     /// This and the next one in a thread of the runtime for what blocks.
@@ -66,7 +80,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    const ALL: [Self; 36] = [
+    const ALL: [Self; 43] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -85,6 +99,13 @@ impl Contender {
         Self::LockfastWrite,
         Self::LockfastAgain,
         Self::LockfastPermit,
+        Self::LockfastReentrant,
+        Self::LockfastUpgradable,
+        Self::LockfastUpgrade,
+        Self::LockfastFlockOff,
+        Self::LockfastThreads,
+        Self::FlockTool,
+        Self::Mutex,
         Self::Std,
         Self::Fs4,
         Self::RawTask,
@@ -132,6 +153,13 @@ impl Contender {
             Self::LockfastWrite => "lockfast RwLock::write",
             Self::LockfastAgain => "lockfast ReentrantLock, again",
             Self::LockfastPermit => "lockfast Semaphore",
+            Self::LockfastReentrant => "lockfast ReentrantLock",
+            Self::LockfastUpgradable => "lockfast RwLock::upgradable_read",
+            Self::LockfastUpgrade => "lockfast RwLock upgrade",
+            Self::LockfastFlockOff => "lockfast with Protocol::Flock, Verify::Off",
+            Self::LockfastThreads => "lockfast, threads of one handle",
+            Self::FlockTool => "flock(1) on a descriptor",
+            Self::Mutex => "std Mutex",
             Self::Std => "std File::lock",
             Self::Fs4 => "fs4",
             Self::RawTask => "raw F_OFD_SETLKW in tokio's spawn_blocking",

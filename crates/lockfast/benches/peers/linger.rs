@@ -11,7 +11,8 @@ use crate::statistics::{median, number, quantile};
 use crate::visits::Visits;
 
 /// Who takes what nobody else wants.
-const ALONE: [Contender; 4] = [
+const ALONE: [Contender; 5] = [
+    Contender::Mutex,
     Contender::Lockfast,
     Contender::LockfastLinger,
     Contender::LockfastRead,
@@ -56,19 +57,26 @@ fn alone(bench: &Bench, part: &mut Part) -> Outcome<()> {
     }
     let mut table = Table::new(
         "A lock that lingers, alone",
-        &["contender", "ns"],
+        &["contender", "ns", "/ std Mutex"],
         "Lock and unlock, over and over, in a process of one thread that nobody disturbs; the median \
-         of many turns.",
+         of many turns. The `Mutex` is one that nobody else knows.",
     );
+    let mut mutex = None;
     for (contender, _, figures) in &crews {
         let taken = median(figures).ok_or("no figures")?;
-        table.row(vec![contender.to_string(), format!("{taken:.1}")]);
+        let mutex = *mutex.get_or_insert(taken);
+        table.row(vec![
+            contender.to_string(),
+            format!("{taken:.1}"),
+            in_short(taken / mutex),
+        ]);
         if matches!(
             contender,
             Contender::LockfastLinger | Contender::LockfastLingerRead
         ) {
-            let promise = format!("{contender}, alone: at most 15 ns");
-            part.promise(&promise, &format!("{taken:.1} ns"), taken <= 15.0);
+            let promise = format!("{contender}, alone / an idle std Mutex");
+            let beside = format!("std Mutex {mutex:.1} ns");
+            part.at_most(1.3, &promise, Some(taken / mutex), beside);
         }
     }
     part.table(table);
@@ -110,9 +118,10 @@ fn visited(bench: &Bench, part: &mut Part) -> Outcome<()> {
             or_none(micros(1.0), |longest| format!("{:.1}", longest / 1e3)),
         ]);
         if keeper == Contender::LockfastLinger {
-            let p50 = p50.ok_or("nobody got in")?;
-            let promise = "a visitor of a lock that lingers, p50: at most 100 µs";
-            part.promise(promise, &format!("{p50:.0} µs"), p50 <= 100.0);
+            let machine = bench.machine();
+            let to_wake = p50.ok_or("nobody got in")? / machine.wake;
+            let promise = "a visitor of a lock that lingers, p50 / a bare wake-up";
+            part.at_most(10.0, promise, Some(to_wake), machine.beside_wake());
         }
     }
     part.table(table);
@@ -151,6 +160,7 @@ fn fighting(bench: &Bench, part: &mut Part) -> Outcome<()> {
         0.7,
         "two processes that want it all the time, throughput with linger / without",
         ratio.map(|(lingering, plain)| lingering / plain),
+        bench.machine().beside_call(),
     );
     Ok(())
 }
