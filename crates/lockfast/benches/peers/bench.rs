@@ -1,4 +1,4 @@
-//! What all measurements need: who takes part, and where the lock files are.
+//! Means of all measurements: who takes part, and where the lock files are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -82,7 +82,7 @@ impl Bench {
         if self.quick { quick } else { full }
     }
 
-    /// Those of them that can be measured here.
+    /// Returns the contenders that can be measured here.
     pub(crate) fn available(&self, contenders: &[Contender]) -> Vec<Contender> {
         let is_there = |contender: &&Contender| !contender.is_python() || self.python.is_some();
         contenders.iter().filter(is_there).copied().collect()

@@ -1,4 +1,4 @@
-//! Who is measured.
+//! Contenders: the ways of locking that are measured.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub(crate) const PERMITS: u32 = 3;
 pub(crate) enum Contender {
     /// The kernel's bare calls for a record lock, with an attempt that never waits.
     RawTry,
-    /// The same with one that waits.
+    /// As the one before, with an attempt that waits.
     Raw,
     /// A shared record lock.
     RawShared,
@@ -41,7 +41,7 @@ pub(crate) enum Contender {
     LockfastReentrant,
     /// A `RwLock`, to read and perhaps to write.
     LockfastUpgradable,
-    /// The same, and then to write.
+    /// First to read and perhaps to write, then to write.
     LockfastUpgrade,
     /// With `Protocol::Flock` and `Verify::Off`.
     LockfastFlockOff,
@@ -70,11 +70,11 @@ pub(crate) enum Contender {
     PortalockerPermit,
     /// The package for Python.
     Package,
-    /// The same in a `with`.
+    /// The package, in a `with`.
     PackageWith,
-    /// What it has for programs of fasteners.
+    /// The module of the package for programs of fasteners.
     DropIn,
-    /// The same in a `with`.
+    /// That module, in a `with`.
     DropInWith,
     DropInRead,
 }
@@ -189,7 +189,7 @@ impl Contender {
         }
     }
 
-    /// Is it for Python?
+    /// Whether it is for Python.
     pub(crate) fn is_python(self) -> bool {
         self.script().is_some()
     }

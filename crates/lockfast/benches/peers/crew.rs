@@ -45,7 +45,7 @@ impl Crew {
         Self::start_with(count, contender, path, || command(contender, python))
     }
 
-    /// The same with another build of this benchmark.
+    /// As [`start`](Self::start), with another build of this benchmark.
     pub(crate) fn start_by(
         program: &Path,
         count: usize,
@@ -141,7 +141,7 @@ impl Crew {
         }
     }
 
-    /// What a worker said, as a value.
+    /// Parses a line of a worker.
     pub(crate) fn parse<T>(&self, said: &str) -> Outcome<T>
     where
         T: FromStr<Err: Display>,

@@ -11,7 +11,7 @@ use crate::report::{Part, Table};
 use crate::statistics::{median, number};
 use crate::visits::Visits;
 
-/// Who reads, and who writes.
+/// Readers, and their writer.
 const PAIRS: [(Contender, Contender); 3] = [
     (Contender::RawShared, Contender::Raw),
     (Contender::LockfastRead, Contender::LockfastWrite),

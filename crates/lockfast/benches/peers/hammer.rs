@@ -27,7 +27,7 @@ const CONTENDERS: [Contender; 13] = [
 
 const PROCESSES: usize = 8;
 
-/// What a contender did in all rounds.
+/// The figures of a contender in all rounds.
 struct Hammering {
     contender: Contender,
     /// Acquisitions of all processes in a second.

@@ -1,4 +1,4 @@
-//! From the release of one process to the acquisition of another.
+//! Time from the release of one process to the acquisition of another.
 //!
 //! Every process notes three instants of each acquisition on the clock that all share: just before
 //! it asks, just after it has the lock, and just before it releases it. A hand-over is a release
@@ -51,7 +51,7 @@ const NOT_ABOVE: f64 = 1.05;
 
 const HOLD: Duration = Duration::from_millis(1);
 
-/// What a contender did in all rounds with that many processes.
+/// The figures of a contender in all rounds with that many processes.
 #[derive(Debug)]
 pub(crate) struct Handovers {
     pub(crate) contender: Contender,

@@ -1,4 +1,4 @@
-//! What it costs to wait.
+//! The cost of waiting.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
 use crate::visits::Visits;
 
-/// Who takes what nobody else wants.
+/// Contenders whose lock nobody else wants.
 const ALONE: [Contender; 5] = [
     Contender::Mutex,
     Contender::Lockfast,
@@ -19,7 +19,7 @@ const ALONE: [Contender; 5] = [
     Contender::LockfastLingerRead,
 ];
 
-/// Who fights with its like.
+/// Contenders of which two want the same lock.
 const FIGHTING: [Contender; 2] = [Contender::Lockfast, Contender::LockfastLinger];
 
 /// How often a worker locks and unlocks each time that it is its turn: some milliseconds at most, so
@@ -29,7 +29,7 @@ const COUNT: u32 = 10_000;
 /// How long the visitor pauses after each visit.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What two that fight did in all rounds.
+/// The figures of two processes that contend, in all rounds.
 struct Fight {
     contender: Contender,
     throughput: Vec<f64>,

@@ -17,7 +17,7 @@ use crate::{ring, uncontended};
 pub(crate) struct Machine {
     /// Two `F_OFD_SETLK` calls, in nanoseconds.
     pub(crate) raw: f64,
-    /// From the write into a pipe to the reader that runs, in microseconds: the middle of many.
+    /// Time from the write into a pipe to the reader that runs, in microseconds: the middle of many.
     pub(crate) wake: f64,
     /// Nine of ten wake-ups take less, in microseconds.
     wake_p90: f64,

@@ -16,7 +16,7 @@ const PROCESSES: usize = 12;
 
 const HOLD: Duration = Duration::from_millis(2);
 
-/// What a semaphore did in all rounds, in nanoseconds.
+/// The figures of a semaphore in all rounds, in nanoseconds.
 #[derive(Debug)]
 struct Crowd {
     contender: Contender,
@@ -27,7 +27,7 @@ struct Crowd {
     waits: Waits,
 }
 
-/// What waiting for a permit was like when all rush for them.
+/// The waits for a permit when all rush for them.
 #[derive(Debug, Default)]
 struct Waits {
     overtaken: u64,
@@ -60,7 +60,7 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
     Ok(())
 }
 
-/// One process, and a permit for it.
+/// A process, and a permit for it.
 fn undisputed(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let mut contenders = vec![Contender::RawTry, Contender::Lockfast];
     contenders.extend(SEMAPHORES);

@@ -1,4 +1,4 @@
-//! What was found: tables, and bars that are met or missed.
+//! The report: tables, and bars that are met or missed.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ pub(crate) struct Report {
     failures: Vec<String>,
 }
 
-/// One measurement's share of it.
+/// The share of a measurement.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     bars: Vec<Bar>,
@@ -67,7 +67,7 @@ const NEAR: f64 = 1.25;
 #[derive(Clone, Debug)]
 pub(crate) struct Beside {
     text: String,
-    /// The same figure of something bare that no lock can surpass.
+    /// This figure of something bare that no lock can surpass.
     best: Option<f64>,
 }
 
@@ -124,7 +124,7 @@ impl Report {
         self.parts.push(part);
     }
 
-    /// Was anything measured, or attempted?
+    /// Whether anything was measured, or attempted.
     pub(crate) fn has_parts(&self) -> bool {
         !self.parts.is_empty()
     }

@@ -15,7 +15,7 @@ use crate::visits::Log;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Members {
     All(Contender),
-    /// One half shares the lock, the other half writes.
+    /// Half of them share the lock, the others write.
     Readers(Contender, Contender),
     /// Two contenders of which nobody shares, a half each.
     Halves(Contender, Contender),

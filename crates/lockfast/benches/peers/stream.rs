@@ -1,4 +1,4 @@
-//! One that waits, beside a stream of commands that each come once.
+//! A waiter beside a stream of commands that each come once.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -154,7 +154,7 @@ impl Programs {
     }
 }
 
-/// What happened in a scene.
+/// The figures of a scene.
 struct Seen {
     /// How many of the stream came to their end.
     commands: f64,

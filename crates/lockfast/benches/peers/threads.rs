@@ -36,7 +36,7 @@ pub(crate) struct Counts(Vec<u64>);
 #[derive(Debug)]
 pub(crate) struct Crowd(pub(crate) Vec<Visits>);
 
-/// What a contender did in all rounds.
+/// The figures of a contender in all rounds.
 #[derive(Debug, Default)]
 struct Threads {
     throughput: Vec<f64>,

@@ -1,4 +1,4 @@
-//! Who held the lock when, and what follows from that about hand-overs.
+//! Times at which each process held the lock, and the hand-overs that follow from them.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Outcome;
 use crate::statistics::number;
 
-/// One acquisition: when it was asked for, when it was obtained, and when its release began.
+/// An acquisition: when it was asked for, when it was obtained, and when its release began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
     pub(crate) asked: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Log {
     releases: Vec<u64>,
     /// How many may have it at once.
     permits: usize,
-    /// What was obtained from then on is not counted: some have left already.
+    /// Later acquisitions are not counted: some processes have left already.
     until: u64,
 }
 

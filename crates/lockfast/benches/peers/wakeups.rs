@@ -1,4 +1,4 @@
-//! Whom a release wakes, among many who wait.
+//! Processes that a release wakes, among many that wait.
 
 use crate::Outcome;
 use crate::bench::Bench;

@@ -37,10 +37,10 @@ use crate::locks::{self, Locked};
 use crate::visits::{Visit, Visits};
 use crate::{ring, threads};
 
-/// What a worker is started with, before the contender and the path.
+/// The first argument of a worker, before the contender and the path.
 pub(crate) const ARGUMENT: &str = "worker";
 
-/// What a process is started with that only locks and unlocks so often.
+/// The first argument of a process that only locks and unlocks so often.
 pub(crate) const ROUNDS: &str = "rounds";
 
 struct Worker<'i> {
@@ -50,7 +50,7 @@ struct Worker<'i> {
     orders: StdinLock<'i>,
 }
 
-/// Does as it is told until the benchmark goes away.
+/// Obeys orders until the benchmark goes away.
 pub(crate) fn run(contender: &OsStr, path: &Path) -> Outcome<()> {
     let contender = named(contender)?;
     let mut worker = Worker {
