@@ -1,7 +1,8 @@
 //! How long it takes to look at one path, and at the machine, among 1,000 processes with 10,000 open
 //! files, in relation to a bare walk through the same part of `/proc`. It starts the processes itself:
 //! `cargo bench --features inspect --bench inspect`, and with words behind `--` measures only the bars
-//! that have one of them in their name. The benchmark `peers` has its figures in the report.
+//! that have one of them in their name. `--quick` makes fewer rounds. The report of the benchmark
+//! `peers` has the figures.
 
 #[cfg(all(target_os = "linux", feature = "inspect"))]
 fn main() {
@@ -29,6 +30,7 @@ mod linux {
     const PROCESSES: usize = 1000;
     const FILES: usize = 10;
     const ROUNDS: usize = 20;
+    const QUICK_ROUNDS: usize = 3;
 
     /// A look, and how long it may take in relation to a bare walk.
     struct Bar<'a> {
@@ -91,12 +93,16 @@ mod linux {
             let mut words = words.peekable();
             words.peek().is_none() || words.any(|word| bar.what.contains(word))
         };
-        bars.iter().filter(asked).for_each(measure);
+        let is_quick = arguments.iter().any(|argument| argument == "--quick");
+        let rounds = if is_quick { QUICK_ROUNDS } else { ROUNDS };
+        bars.iter()
+            .filter(asked)
+            .for_each(|bar| measure(bar, rounds));
         drop(company);
     }
 
     /// Measures it by turns with the bare walk, and prints the line of the table.
-    fn measure(bar: &Bar<'_>) {
+    fn measure(bar: &Bar<'_>, rounds: usize) {
         let Bar {
             what,
             limit,
@@ -104,7 +110,7 @@ mod linux {
             look,
         } = bar;
         let (mut bares, mut times, mut cpu) = (Vec::new(), Vec::new(), Duration::ZERO);
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             let start = Instant::now();
             assert!(bare() > PROCESSES);
             bares.push(start.elapsed());
@@ -116,10 +122,10 @@ mod linux {
         bares.sort();
         times.sort();
         let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let bare = milliseconds(bares[ROUNDS / 2]);
+        let bare = milliseconds(bares[rounds / 2]);
         let [best, median, worst] =
-            [0, ROUNDS / 2, ROUNDS - 1].map(|round| milliseconds(times[round]));
-        let cpu = milliseconds(cpu) / f64::from(u32::try_from(ROUNDS).expect("a small number"));
+            [0, rounds / 2, rounds - 1].map(|round| milliseconds(times[round]));
+        let cpu = milliseconds(cpu) / f64::from(u32::try_from(rounds).expect("a small number"));
         println!(
             "| {what} | {limit} | {:.2} | {bare:.1} | {best:.1} | {median:.1} | {worst:.1} | {cpu:.1} |",
             median / bare
