@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The arguments of the command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,6 +9,8 @@ use crate::Outcome;
 pub(crate) struct Arguments {
     pub(crate) python: Option<PathBuf>,
     pub(crate) lockfast: Option<PathBuf>,
+    pub(crate) inspect: Option<PathBuf>,
+    pub(crate) before: Option<PathBuf>,
     pub(crate) out: PathBuf,
     pub(crate) quick: bool,
     /// The name of the part that is measured, if not all are.
@@ -17,7 +19,8 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Outcome<Self> {
-        let (mut python, mut lockfast, mut out) = (None, None, None);
+        let (mut python, mut lockfast, mut inspect) = (None, None, None);
+        let (mut before, mut out) = (None, None);
         let (mut only, mut quick) = (None, false);
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -25,6 +28,8 @@ impl Arguments {
             let value = match &*option {
                 "--python" => &mut python,
                 "--lockfast" => &mut lockfast,
+                "--inspect" => &mut inspect,
+                "--before" => &mut before,
                 "--out" => &mut out,
                 "--only" => &mut only,
                 "--quick" => {
@@ -47,6 +52,8 @@ impl Arguments {
         Ok(Self {
             python,
             lockfast,
+            inspect,
+            before,
             out,
             quick,
             only: only.map(|only| only.to_string_lossy().into_owned()),

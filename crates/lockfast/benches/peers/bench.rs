@@ -1,4 +1,4 @@
-//! What all measurements need: who takes part, and where the lock files are.
+//! Means of all measurements: who takes part, and where the lock files are.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,13 +9,17 @@ use crate::Outcome;
 use crate::arguments::Arguments;
 use crate::contenders::Contender;
 use crate::crew::Crew;
+use crate::machine::Machine;
 use crate::report::Report;
 
 #[derive(Debug)]
 pub(crate) struct Bench {
     python: Option<PathBuf>,
     lockfast: Option<PathBuf>,
+    inspect: Option<PathBuf>,
+    before: Option<PathBuf>,
     quick: bool,
+    machine: Option<Machine>,
     directory: TempDir,
 }
 
@@ -33,12 +37,24 @@ impl Bench {
                 Err(reason) => report.leave_out(&format!("the peers in Python: {reason}")),
             },
         }
-        Ok(Self {
+        let mut bench = Self {
             python,
             lockfast: arguments.lockfast.clone(),
+            inspect: arguments.inspect.clone(),
+            before: arguments.before.clone(),
             quick: arguments.quick,
+            machine: None,
             directory: tempfile::tempdir()?,
-        })
+        };
+        let machine = Machine::measure(&bench)?;
+        report.machine(&machine.to_string());
+        bench.machine = Some(machine);
+        Ok(bench)
+    }
+
+    /// Figures of the machine alone, from the beginning of the run.
+    pub(crate) fn machine(&self) -> Machine {
+        self.machine.expect("measured before all others")
     }
 
     /// The interpreter that has the peers in Python.
@@ -51,12 +67,22 @@ impl Bench {
         self.lockfast.as_deref()
     }
 
+    /// The benchmark of `inspect`.
+    pub(crate) fn inspect(&self) -> Option<&Path> {
+        self.inspect.as_deref()
+    }
+
+    /// A build of this benchmark with the code before a change.
+    pub(crate) fn before(&self) -> Option<&Path> {
+        self.before.as_deref()
+    }
+
     /// How much to do: a lot, or a little for trying.
     pub(crate) fn extent<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }
 
-    /// Those of them that can be measured here.
+    /// Returns the contenders that can be measured here.
     pub(crate) fn available(&self, contenders: &[Contender]) -> Vec<Contender> {
         let is_there = |contender: &&Contender| !contender.is_python() || self.python.is_some();
         contenders.iter().filter(is_there).copied().collect()
@@ -79,9 +105,24 @@ impl Bench {
         contender: Contender,
         other: Contender,
     ) -> Outcome<Crew> {
-        let name = other.name().replace(|c: char| !c.is_alphanumeric(), "-");
-        let path = self.lock(&name);
-        Crew::start(count, contender, &path, self.python.as_deref())
+        Crew::start(
+            count,
+            contender,
+            &self.lock_of(other),
+            self.python.as_deref(),
+        )
+    }
+
+    /// Starts so many processes of the code before, with the lock of today's.
+    pub(crate) fn crew_before(&self, count: usize, contender: Contender) -> Outcome<Crew> {
+        let program = self.before.as_deref().ok_or("there is no --before")?;
+        Crew::start_by(program, count, contender, &self.lock_of(contender))
+    }
+
+    /// The path of a contender's lock.
+    pub(crate) fn lock_of(&self, contender: Contender) -> PathBuf {
+        let name = contender.name();
+        self.lock(&name.replace(|c: char| !c.is_alphanumeric(), "-"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is measured.
+//! Contenders: the ways of locking that are measured.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub(crate) const PERMITS: u32 = 3;
 pub(crate) enum Contender {
     /// The kernel's bare calls for a record lock, with an attempt that never waits.
     RawTry,
-    /// The same with one that waits.
+    /// As the one before, with an attempt that waits.
     Raw,
     /// A shared record lock.
     RawShared,
@@ -37,6 +37,20 @@ pub(crate) enum Contender {
     LockfastAgain,
     /// A permit of a `Semaphore`.
     LockfastPermit,
+    /// A `ReentrantLock` that the thread does not have.
+    LockfastReentrant,
+    /// A `RwLock`, to read and perhaps to write.
+    LockfastUpgradable,
+    /// First to read and perhaps to write, then to write.
+    LockfastUpgrade,
+    /// With `Protocol::Flock` and `Verify::Off`.
+    LockfastFlockOff,
+    /// A handle for all threads of a process.
+    LockfastThreads,
+    /// flock(1), which scripts start to lock a descriptor of theirs.
+    FlockTool,
+    /// A `Mutex` of std, which no other process knows.
+    Mutex,
     Std,
     Fs4,
     /// This and the next one in a thread of the runtime for what blocks.
@@ -56,17 +70,17 @@ pub(crate) enum Contender {
     PortalockerPermit,
     /// The package for Python.
     Package,
-    /// The same in a `with`.
+    /// The package, in a `with`.
     PackageWith,
-    /// What it has for programs of fasteners.
+    /// The module of the package for programs of fasteners.
     DropIn,
-    /// The same in a `with`.
+    /// That module, in a `with`.
     DropInWith,
     DropInRead,
 }
 
 impl Contender {
-    const ALL: [Self; 36] = [
+    const ALL: [Self; 43] = [
         Self::RawTry,
         Self::Raw,
         Self::RawShared,
@@ -85,6 +99,13 @@ impl Contender {
         Self::LockfastWrite,
         Self::LockfastAgain,
         Self::LockfastPermit,
+        Self::LockfastReentrant,
+        Self::LockfastUpgradable,
+        Self::LockfastUpgrade,
+        Self::LockfastFlockOff,
+        Self::LockfastThreads,
+        Self::FlockTool,
+        Self::Mutex,
         Self::Std,
         Self::Fs4,
         Self::RawTask,
@@ -132,6 +153,13 @@ impl Contender {
             Self::LockfastWrite => "lockfast RwLock::write",
             Self::LockfastAgain => "lockfast ReentrantLock, again",
             Self::LockfastPermit => "lockfast Semaphore",
+            Self::LockfastReentrant => "lockfast ReentrantLock",
+            Self::LockfastUpgradable => "lockfast RwLock::upgradable_read",
+            Self::LockfastUpgrade => "lockfast RwLock upgrade",
+            Self::LockfastFlockOff => "lockfast with Protocol::Flock, Verify::Off",
+            Self::LockfastThreads => "lockfast, threads of one handle",
+            Self::FlockTool => "flock(1) on a descriptor",
+            Self::Mutex => "std Mutex",
             Self::Std => "std File::lock",
             Self::Fs4 => "fs4",
             Self::RawTask => "raw F_OFD_SETLKW in tokio's spawn_blocking",
@@ -161,7 +189,7 @@ impl Contender {
         }
     }
 
-    /// Is it for Python?
+    /// Whether it is for Python.
     pub(crate) fn is_python(self) -> bool {
         self.script().is_some()
     }

@@ -42,10 +42,29 @@ impl Crew {
         path: &Path,
         python: Option<&Path>,
     ) -> Outcome<Self> {
+        Self::start_with(count, contender, path, || command(contender, python))
+    }
+
+    /// As [`start`](Self::start), with another build of this benchmark.
+    pub(crate) fn start_by(
+        program: &Path,
+        count: usize,
+        contender: Contender,
+        path: &Path,
+    ) -> Outcome<Self> {
+        Self::start_with(count, contender, path, || Ok(worker(program, contender)))
+    }
+
+    fn start_with(
+        count: usize,
+        contender: Contender,
+        path: &Path,
+        command: impl Fn() -> Outcome<Command>,
+    ) -> Outcome<Self> {
         let (sender, heard) = mpsc::channel();
         let members = (0..count)
             .map(|member| {
-                let mut command = command(contender, python)?;
+                let mut command = command()?;
                 Member::start(command.arg(path), member, sender.clone())
             })
             .collect::<Outcome<_>>()?;
@@ -122,7 +141,7 @@ impl Crew {
         }
     }
 
-    /// What a worker said, as a value.
+    /// Parses a line of a worker.
     pub(crate) fn parse<T>(&self, said: &str) -> Outcome<T>
     where
         T: FromStr<Err: Display>,
@@ -172,11 +191,15 @@ impl Drop for Member {
     }
 }
 
+fn worker(program: &Path, contender: Contender) -> Command {
+    let mut worker = Command::new(program);
+    worker.args([worker::ARGUMENT, contender.name()]);
+    worker
+}
+
 fn command(contender: Contender, python: Option<&Path>) -> Outcome<Command> {
     let Some(script) = contender.script() else {
-        let mut own = Command::new(std::env::current_exe()?);
-        own.args([worker::ARGUMENT, contender.name()]);
-        return Ok(own);
+        return Ok(worker(&std::env::current_exe()?, contender));
     };
     let python = python.ok_or_else(|| format!("{contender} needs --python"))?;
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/python");

@@ -9,23 +9,22 @@ use lockfast::Lock;
 
 use crate::Outcome;
 use crate::bench::Bench;
-use crate::report::{Part, Table};
+use crate::report::{Part, Table, in_short};
 use crate::statistics::{number, quantile};
 
-/// Who waits, and when.
+/// Waits that end at the same times, and sleeps that do.
 #[derive(Clone, Copy)]
 struct Crowd {
     name: &'static str,
     size: u32,
-    waits: Waits,
     /// Between one deadline and the next.
     apart: Duration,
-    /// Is it promised to be punctual?
-    is_promised: bool,
+    /// The ways to wait, each with its bars, if there are any. The last one sleeps.
+    ways: &'static [(Way, Option<Limits>)],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waits {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
     /// By a handle of its own.
     ByItself,
     /// All by one handle.
@@ -34,43 +33,36 @@ enum Waits {
     Sleeps,
 }
 
-const CROWDS: [Crowd; 5] = [
+/// The p50 and the p99 of how late the waits end, in relation to those of bare sleeps.
+type Limits = [f64; 2];
+
+const CROWDS: [Crowd; 3] = [
     Crowd {
         name: "1 wait",
         size: 1,
-        waits: Waits::ByItself,
         apart: Duration::ZERO,
-        is_promised: true,
+        ways: &[(Way::ByItself, Some([3.0, 5.0])), (Way::Sleeps, None)],
     },
     Crowd {
-        name: "200 waits by 200 handles, 0.25 ms apart",
+        name: "200 waits, 0.25 ms apart",
         size: 200,
-        waits: Waits::ByItself,
         apart: Duration::from_micros(250),
-        is_promised: true,
+        ways: &[(Way::ByItself, Some([3.0, 5.0])), (Way::Sleeps, None)],
     },
     Crowd {
-        name: "200 waits by one handle, at one instant",
+        name: "200 waits, at one instant",
         size: 200,
-        waits: Waits::Together,
         apart: Duration::ZERO,
-        is_promised: true,
-    },
-    Crowd {
-        name: "200 waits by 200 handles, at one instant",
-        size: 200,
-        waits: Waits::ByItself,
-        apart: Duration::ZERO,
-        is_promised: false,
-    },
-    Crowd {
-        name: "200 threads that sleep, until one instant",
-        size: 200,
-        waits: Waits::Sleeps,
-        apart: Duration::ZERO,
-        is_promised: false,
+        ways: &[
+            (Way::Together, Some([3.0, 5.0])),
+            (Way::ByItself, None),
+            (Way::Sleeps, None),
+        ],
     },
 ];
+
+/// The quantiles that are promised.
+const SHARES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 
 /// How long the first one waits.
 const TIMEOUT: Duration = Duration::from_millis(50);
@@ -80,34 +72,53 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
     let held = Lock::open(&path)?.lock()?;
     let mut table = Table::new(
         "Waits with a deadline",
-        &["who", "waits", "late by: p50 µs", "p99 µs"],
-        "Threads of one process give up on a lock. How much later than their deadline the calls \
-         return, on a machine that does nothing else. When a wait in the kernel's queue ends early, \
-         the kernel wakes all who came later for the same lock and lets them line up again: many \
-         that end at one instant by handles of their own pay for that.",
+        &[
+            "waits",
+            "way",
+            "late by: p50 µs",
+            "p99 µs",
+            "/ sleeps: p50",
+            "p99",
+        ],
+        "Threads of one process give up on a lock: how much later than their deadline the calls \
+         return, beside as many threads that only sleep until the same instants, by turns. When a \
+         wait in the kernel's queue ends early, the kernel wakes all who came later for the same lock \
+         and lets them line up again: many that end at one instant by handles of their own pay for \
+         that.",
     );
     for crowd in CROWDS {
-        let mut late = Vec::new();
-        while late.len() < bench.extent(4000, 400) / if crowd.size == 1 { 20 } else { 1 } {
-            late.extend(crowd.wait(&path)?);
+        let mut all: Vec<_> = crowd
+            .ways
+            .iter()
+            .map(|&(way, limits)| (way, limits, Vec::new()))
+            .collect();
+        let enough = bench.extent(4000, 400) / if crowd.size == 1 { 20 } else { 1 };
+        while all[0].2.len() < enough {
+            for (way, _, late) in &mut all {
+                late.extend(crowd.wait(*way, &path)?);
+            }
         }
-        let late_by = |share| quantile(&late, share).unwrap_or(f64::NAN);
-        let (p50, p99) = (late_by(0.5), late_by(0.99));
-        table.row(vec![
-            crowd.name.to_owned(),
-            late.len().to_string(),
-            format!("{p50:.0}"),
-            format!("{p99:.0}"),
-        ]);
-        if crowd.is_promised {
-            for (limit, name, late) in [(1.0, "p50", p50), (5.0, "p99", p99)] {
-                let milliseconds = late / 1e3;
+        let late_by =
+            |late: &[f64]| SHARES.map(|(_, share)| quantile(late, share).unwrap_or(f64::NAN));
+        let sleeps = all
+            .last()
+            .map_or([f64::NAN; 2], |(_, _, late)| late_by(late));
+        for (way, limits, late) in &all {
+            let late = late_by(late);
+            let ratios = [late[0] / sleeps[0], late[1] / sleeps[1]];
+            let mut row = vec![crowd.name.to_owned(), way.name().to_owned()];
+            row.extend(late.map(|late| format!("{late:.0}")));
+            row.extend(ratios.map(in_short));
+            table.row(row);
+            for (number, limit) in limits.iter().flatten().enumerate() {
+                let (share, _) = SHARES[number];
                 let promise = format!(
-                    "{} that time out, {name} of how late they end: at most {limit} ms",
-                    crowd.name
+                    "deadlines, {}, {}: {share} of how late they end / bare sleeps",
+                    crowd.name,
+                    way.name()
                 );
-                let figure = format!("{milliseconds:.2} ms");
-                part.promise(&promise, &figure, milliseconds <= limit);
+                let beside = format!("a bare sleep is late by {:.0} µs", sleeps[number]);
+                part.at_most(*limit, &promise, Some(ratios[number]), beside);
             }
         }
     }
@@ -116,22 +127,32 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
     Ok(())
 }
 
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ByItself => "each by a handle of its own",
+            Self::Together => "all by one handle",
+            Self::Sleeps => "bare sleeps",
+        }
+    }
+}
+
 impl Crowd {
     /// How late each of them ends, in microseconds.
-    fn wait(self, path: &Path) -> Outcome<Vec<f64>> {
+    fn wait(self, way: Way, path: &Path) -> Outcome<Vec<f64>> {
         let start = Arc::new(Barrier::new(usize::try_from(self.size)?));
         let shared = Lock::open(path)?;
         let threads: Vec<_> = (0..self.size)
             .map(|number| {
-                let lock = match self.waits {
-                    Waits::ByItself => Lock::open(path)?,
-                    Waits::Together | Waits::Sleeps => shared.clone(),
+                let lock = match way {
+                    Way::ByItself => Lock::open(path)?,
+                    Way::Together | Way::Sleeps => shared.clone(),
                 };
                 let start = Arc::clone(&start);
                 Ok(thread::spawn(move || {
                     start.wait();
                     let deadline = Instant::now() + TIMEOUT + self.apart * number;
-                    if self.waits == Waits::Sleeps {
+                    if way == Way::Sleeps {
                         thread::sleep(deadline.saturating_duration_since(Instant::now()));
                     } else {
                         let outcome = lock.try_lock_until(deadline);

@@ -1,30 +1,23 @@
-//! From the release of one process to the acquisition of another.
+//! Time from the release of one process to the acquisition of another.
 //!
 //! Every process notes three instants of each acquisition on the clock that all share: just before
 //! it asks, just after it has the lock, and just before it releases it. A hand-over is a release
 //! followed by the acquisition of a process that was waiting at that instant; how long it takes is
 //! the time between the two.
 //!
-//! What processes do after a release decides what is measured, so there are two ways:
-//!
-//! * **Relay**: who releases asks again once somebody else has the lock. Every release finds all
-//!   others waiting and nobody can overtake them, so every release is a hand-over, for those who
-//!   wait in the kernel and for those who sleep and retry. This is how quickly a waiter is served.
-//! * **Rush**: who releases goes back for the lock at once. It is awake and the one that waits has to
-//!   be woken, so with the kernel's bare calls too it often gets the lock again: how often is
-//!   reported as "overtaken". Only the other releases are hand-overs. For contenders that sleep and
-//!   retry these are the few times that a retry falls into the gap between a release and the next
-//!   acquisition, so what tells about them here is how evenly the lock is shared and the longest
-//!   wait.
+//! It is measured in a relay: a process that releases asks again once another one has the lock. Every
+//! release finds all others waiting and nobody can overtake them, so every release is a hand-over, for
+//! those who wait in the kernel and for those who sleep and retry. Processes that go back at once are
+//! another matter (see `fairness`).
 
 use std::time::Duration;
 
 use crate::Outcome;
 use crate::bench::Bench;
 use crate::contenders::Contender;
+use crate::relay;
 use crate::report::{Part, Table, in_short, or_none};
-use crate::statistics::{median, number, quantile};
-use crate::{relay, rush};
+use crate::statistics::quantile;
 
 const CONTENDERS: [Contender; 14] = [
     Contender::Raw,
@@ -46,26 +39,27 @@ const CONTENDERS: [Contender; 14] = [
 /// How many processes pass the lock on.
 pub(crate) const SIZES: [usize; 2] = [2, 8];
 
+/// The contenders that are compared with the code before, if there is any.
+const COMPARED: [Contender; 3] = [
+    Contender::Lockfast,
+    Contender::LockfastTimed,
+    Contender::LockfastTask,
+];
+
+/// Two measurements of the same code differ by that much.
+const NOT_ABOVE: f64 = 1.05;
+
 const HOLD: Duration = Duration::from_millis(1);
 
-/// What a contender did in all rounds with that many processes.
+/// The figures of a contender in all rounds with that many processes.
 #[derive(Debug)]
 pub(crate) struct Handovers {
     pub(crate) contender: Contender,
     pub(crate) processes: usize,
+    /// Whether the code before is measured, instead of today's.
+    is_before: bool,
     /// In nanoseconds.
     relay: Vec<f64>,
-    rush: Rush,
-}
-
-#[derive(Debug, Default)]
-struct Rush {
-    /// In nanoseconds.
-    handovers: Vec<f64>,
-    overtaken: u64,
-    contended: u64,
-    longest_wait: u64,
-    least_to_most: Vec<f64>,
 }
 
 pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<Vec<Handovers>> {
@@ -76,6 +70,12 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<Vec<Handovers>> {
     for processes in SIZES {
         for &contender in &contenders {
             all.push(Handovers::new(contender, processes));
+            if bench.before().is_some() && COMPARED.contains(&contender) {
+                all.push(Handovers {
+                    is_before: true,
+                    ..Handovers::new(contender, processes)
+                });
+            }
         }
     }
     for _ in 0..rounds {
@@ -86,10 +86,12 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<Vec<Handovers>> {
     for processes in SIZES {
         let of_this_size = || all.iter().filter(move |one| one.processes == processes);
         relay_table(part, processes, of_this_size());
-        rush_table(part, processes, of_this_size());
-        let find = |contender| of_this_size().find(|one| one.contender == contender);
-        bars(part, processes, find);
+        bars(part, processes, |contender, is_before| {
+            let mut all = of_this_size().filter(|one| one.is_before == is_before);
+            all.find(|one| one.contender == contender)
+        });
     }
+    all.retain(|one| !one.is_before);
     Ok(all)
 }
 
@@ -98,9 +100,18 @@ impl Handovers {
         Self {
             contender,
             processes,
+            is_before: false,
             relay: Vec::new(),
-            rush: Rush::default(),
         }
+    }
+
+    fn name(&self) -> String {
+        let before = if self.is_before {
+            ", the code before"
+        } else {
+            ""
+        };
+        format!("{}{before}", self.contender)
     }
 
     /// The latency below which that share of the hand-overs in the relay stays, in microseconds.
@@ -108,27 +119,14 @@ impl Handovers {
         quantile(&self.relay, share).map(|latency| latency / 1e3)
     }
 
-    fn rush(&self, share: f64) -> Option<f64> {
-        quantile(&self.rush.handovers, share).map(|latency| latency / 1e3)
-    }
-
-    fn least_to_most(&self) -> Option<f64> {
-        median(&self.rush.least_to_most)
-    }
-
     fn measure(&mut self, bench: &Bench, lasting: Duration) -> Outcome<()> {
-        let mut crew = bench.crew(self.processes, self.contender)?;
+        let mut crew = if self.is_before {
+            bench.crew_before(self.processes, self.contender)?
+        } else {
+            bench.crew(self.processes, self.contender)?
+        };
         let relay = relay::run(&mut crew, HOLD, lasting)?;
         self.relay.extend(relay.handovers());
-
-        let log = rush::run(&mut crew, HOLD, lasting)?;
-        let rush = &mut self.rush;
-        rush.handovers.extend(log.handovers());
-        let (overtaken, contended) = log.overtakings();
-        rush.overtaken += overtaken;
-        rush.contended += contended;
-        rush.longest_wait = rush.longest_wait.max(log.longest_wait());
-        rush.least_to_most.extend(log.least_to_most());
         Ok(())
     }
 }
@@ -147,7 +145,7 @@ fn relay_table<'a>(part: &mut Part, processes: usize, all: impl Iterator<Item = 
         let (p50, p99) = (one.relay(0.5), one.relay(0.99));
         let raw = *raw.get_or_insert(p50);
         table.row(vec![
-            one.contender.to_string(),
+            one.name(),
             one.relay.len().to_string(),
             or_none(p50, |p50| format!("{p50:.1}")),
             or_none(p99, |p99| format!("{p99:.1}")),
@@ -157,77 +155,40 @@ fn relay_table<'a>(part: &mut Part, processes: usize, all: impl Iterator<Item = 
     part.table(table);
 }
 
-fn rush_table<'a>(part: &mut Part, processes: usize, all: impl Iterator<Item = &'a Handovers>) {
-    let mut table = Table::new(
-        format!("Fairness, {processes} processes in a rush"),
-        &[
-            "contender",
-            "least / most",
-            "longest wait ms",
-            "overtaken",
-            "hand-overs",
-            "p50 µs",
-            "p99 µs",
-            "p50 / raw",
-        ],
-        "Each holds the lock for 1 ms and goes back for it at once. Least / most: acquisitions of \
-         the process that got the fewest and of the one that got the most, the middle one of all \
-         rounds. Overtaken: after how many of the releases for which somebody waited the lock went \
-         to a process that had not asked yet, mostly the one that released it; the other releases \
-         are the hand-overs. Those of contenders that sleep and retry are lucky retries: their \
-         latency says little, the longest wait much.",
-    );
-    let mut raw = None;
-    for one in all {
-        let (p50, p99) = (one.rush(0.5), one.rush(0.99));
-        let raw = *raw.get_or_insert(p50);
-        let rush = &one.rush;
-        let overtaken = 100.0 * number(rush.overtaken) / number(rush.contended.max(1));
-        table.row(vec![
-            one.contender.to_string(),
-            or_none(one.least_to_most(), |share| format!("{share:.2}")),
-            format!("{:.0}", number(rush.longest_wait) / 1e6),
-            format!("{overtaken:.0} %"),
-            rush.handovers.len().to_string(),
-            or_none(p50, |p50| format!("{p50:.1}")),
-            or_none(p99, |p99| format!("{p99:.1}")),
-            or_none(ratio(p50, raw), in_short),
-        ]);
-    }
-    part.table(table);
-}
-
-fn bars<'a>(part: &mut Part, processes: usize, find: impl Fn(Contender) -> Option<&'a Handovers>) {
-    let relay = |contender| find(contender)?.relay(0.5);
-    let rush = |contender| find(contender)?.rush(0.5);
-    let promised = [
+fn bars<'a>(
+    part: &mut Part,
+    processes: usize,
+    find: impl Fn(Contender, bool) -> Option<&'a Handovers>,
+) {
+    let p50 = |contender| find(contender, false)?.relay(0.5);
+    let shown = |p50| or_none(p50, |p50| format!("{p50:.1} µs"));
+    let raw = p50(Contender::Raw);
+    for (limit, contender) in [
         (1.3, Contender::Lockfast),
         (2.0, Contender::LockfastTimed),
         (3.0, Contender::LockfastTask),
-    ];
-    for (limit, contender) in promised {
-        let promise = format!("{processes} processes in a relay, p50 of {contender} / raw");
-        let to_raw = ratio(relay(contender), relay(Contender::Raw));
-        part.at_most(limit, &promise, to_raw);
-        // In a rush the one that releases keeps a processor busy while a task is woken by its helper: with
-        // few processors that is what would be measured.
-        if contender != Contender::LockfastTask {
-            let promise = format!("{processes} processes in a rush, p50 of {contender} / raw");
-            let to_raw = ratio(rush(contender), rush(Contender::Raw));
-            part.at_most(limit, &promise, to_raw);
-        }
-        let promise = format!("{processes} processes in a rush, least / most of {contender}");
-        let least_to_most = find(contender).and_then(Handovers::least_to_most);
-        part.at_least(0.5, &promise, least_to_most);
+    ] {
+        let what = format!("{processes} processes in a relay, p50 of {contender}");
+        let beside = format!("raw {}", shown(raw));
+        let to_raw = ratio(p50(contender), raw);
+        part.at_most(limit, &format!("{what} / raw"), to_raw, beside);
+        let before = find(contender, true).and_then(|before| before.relay(0.5));
+        let beside = before.map_or_else(
+            || "no --before was given".to_owned(),
+            |before| format!("before {before:.1} µs, raw {}", shown(raw)),
+        );
+        let to_before = ratio(p50(contender), before);
+        let promise = format!("{what} / the code before");
+        part.at_most(NOT_ABOVE, &promise, to_before, beside);
     }
     let fifo = Contender::LockfastFifo;
+    let lockfast = p50(Contender::Lockfast);
+    let beside = format!("raw {}, lockfast {}", shown(raw), shown(lockfast));
     let promise = format!("{processes} processes in a relay, p50 of {fifo} / lockfast");
-    let to_default = ratio(relay(fifo), relay(Contender::Lockfast));
-    part.at_most(2.5, &promise, to_default);
+    part.at_most(2.5, &promise, ratio(p50(fifo), lockfast), beside.clone());
     for peer in [Contender::Fasteners, Contender::Filelock] {
         let promise = format!("{processes} processes in a relay, p50 of {peer} / lockfast");
-        let to_lockfast = ratio(relay(peer), relay(Contender::Lockfast));
-        part.at_least(500.0, &promise, to_lockfast);
+        part.at_least(500.0, &promise, ratio(p50(peer), lockfast), beside.clone());
     }
 }
 

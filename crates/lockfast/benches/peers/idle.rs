@@ -1,11 +1,10 @@
-//! What it costs to wait.
+//! The cost of waiting.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::bench::Bench;
-use crate::clock;
 use crate::contenders::Contender;
 use crate::processes;
 use crate::report::{Part, Table};
@@ -19,9 +18,6 @@ const CONTENDERS: [Contender; 6] = [
     Contender::Filelock,
     Contender::Portalocker,
 ];
-
-/// The smallest processor time that a process is charged by the usual counters.
-const TICK: Duration = Duration::from_millis(10);
 
 /// How long it may take until all of them wait.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,13 +52,14 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
             format!("{of_each:.1}"),
         ]);
         if matches!(contender, Contender::Lockfast | Contender::LockfastTimed) {
-            let seconds = lasting.as_secs();
+            let machine = bench.machine();
             let promise = format!(
-                "{waiters} processes waiting for {seconds} s, {contender}: CPU time of all below a tick \
-                 (10 ms)"
+                "{waiters} processes waiting, {contender}: CPU time of each in a second / that of a \
+                 bare sleep of 1 ms"
             );
-            let figure = format!("{milliseconds:.3} ms");
-            part.promise(&promise, &figure, taken < clock::nanoseconds(TICK));
+            let beside = format!("a bare sleep {:.1} µs", machine.wake_cpu);
+            let to_sleep = of_each / machine.wake_cpu;
+            part.at_most(1.0, &promise, Some(to_sleep), beside);
         }
     }
     part.table(table);

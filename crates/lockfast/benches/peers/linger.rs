@@ -10,15 +10,16 @@ use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
 use crate::visits::Visits;
 
-/// Who takes what nobody else wants.
-const ALONE: [Contender; 4] = [
+/// Contenders whose lock nobody else wants.
+const ALONE: [Contender; 5] = [
+    Contender::Mutex,
     Contender::Lockfast,
     Contender::LockfastLinger,
     Contender::LockfastRead,
     Contender::LockfastLingerRead,
 ];
 
-/// Who fights with its like.
+/// Contenders of which two want the same lock.
 const FIGHTING: [Contender; 2] = [Contender::Lockfast, Contender::LockfastLinger];
 
 /// How often a worker locks and unlocks each time that it is its turn: some milliseconds at most, so
@@ -28,7 +29,7 @@ const COUNT: u32 = 10_000;
 /// How long the visitor pauses after each visit.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What two that fight did in all rounds.
+/// The figures of two processes that contend, in all rounds.
 struct Fight {
     contender: Contender,
     throughput: Vec<f64>,
@@ -56,19 +57,26 @@ fn alone(bench: &Bench, part: &mut Part) -> Outcome<()> {
     }
     let mut table = Table::new(
         "A lock that lingers, alone",
-        &["contender", "ns"],
+        &["contender", "ns", "/ std Mutex"],
         "Lock and unlock, over and over, in a process of one thread that nobody disturbs; the median \
-         of many turns.",
+         of many turns. The `Mutex` is one that nobody else knows.",
     );
+    let mut mutex = None;
     for (contender, _, figures) in &crews {
         let taken = median(figures).ok_or("no figures")?;
-        table.row(vec![contender.to_string(), format!("{taken:.1}")]);
+        let mutex = *mutex.get_or_insert(taken);
+        table.row(vec![
+            contender.to_string(),
+            format!("{taken:.1}"),
+            in_short(taken / mutex),
+        ]);
         if matches!(
             contender,
             Contender::LockfastLinger | Contender::LockfastLingerRead
         ) {
-            let promise = format!("{contender}, alone: at most 15 ns");
-            part.promise(&promise, &format!("{taken:.1} ns"), taken <= 15.0);
+            let promise = format!("{contender}, alone / an idle std Mutex");
+            let beside = format!("std Mutex {mutex:.1} ns");
+            part.at_most(1.3, &promise, Some(taken / mutex), beside);
         }
     }
     part.table(table);
@@ -110,9 +118,10 @@ fn visited(bench: &Bench, part: &mut Part) -> Outcome<()> {
             or_none(micros(1.0), |longest| format!("{:.1}", longest / 1e3)),
         ]);
         if keeper == Contender::LockfastLinger {
-            let p50 = p50.ok_or("nobody got in")?;
-            let promise = "a visitor of a lock that lingers, p50: at most 100 µs";
-            part.promise(promise, &format!("{p50:.0} µs"), p50 <= 100.0);
+            let machine = bench.machine();
+            let to_wake = p50.ok_or("nobody got in")? / machine.wake;
+            let promise = "a visitor of a lock that lingers, p50 / a bare wake-up";
+            part.at_most(10.0, promise, Some(to_wake), machine.beside_wake());
         }
     }
     part.table(table);
@@ -151,6 +160,7 @@ fn fighting(bench: &Bench, part: &mut Part) -> Outcome<()> {
         0.7,
         "two processes that want it all the time, throughput with linger / without",
         ratio.map(|(lingering, plain)| lingering / plain),
+        bench.machine().beside_call(),
     );
     Ok(())
 }

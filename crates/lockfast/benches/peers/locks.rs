@@ -1,8 +1,10 @@
 //! How each contender that is written in Rust takes its lock.
 
 use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fd_lock::RwLock;
@@ -10,7 +12,7 @@ use lockfast::{
     Fairness, Lock, Protocol, ReentrantLock, ReentrantLockGuard, RwLock as ReadersWriterLock,
     Semaphore, Verify,
 };
-use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 use nix::libc;
 use tokio::runtime::{Builder, Runtime};
 
@@ -56,19 +58,28 @@ pub(crate) fn open(contender: Contender, path: &Path) -> Outcome<Box<dyn Locked>
         }
         Contender::LockfastWrite => Ok(Box::new(Write(ReadersWriterLock::open(path)?))),
         Contender::LockfastAgain => Ok(Box::new(Again::new(ReentrantLock::open(path)?)?)),
+        Contender::LockfastReentrant => Ok(Box::new(Reentrant(ReentrantLock::open(path)?))),
+        Contender::LockfastUpgradable => Ok(Box::new(Upgradable(ReadersWriterLock::open(path)?))),
+        Contender::LockfastUpgrade => Ok(Box::new(Upgrade(ReadersWriterLock::open(path)?))),
         Contender::LockfastPermit => {
             let semaphore = Semaphore::open(path, contender.permits())?;
             Ok(Box::new(Permit(semaphore)))
         }
         Contender::RawFlock => Ok(Box::new(RawFlock(Some(file()?)))),
-        Contender::Lockfast => lockfast(options.open(path)),
+        Contender::Lockfast | Contender::LockfastThreads => lockfast(options.open(path)),
         Contender::LockfastTimed => Ok(Box::new(Timed(options.open(path)?))),
         Contender::LockfastTask => Ok(Box::new(Task::new(options.open(path)?)?)),
         Contender::LockfastOff => lockfast(options.verify(Verify::Off).open(path)),
         Contender::LockfastPath => lockfast(options.verify(Verify::Path).open(path)),
         Contender::LockfastFlock => lockfast(options.protocol(Protocol::Flock).open(path)),
+        Contender::LockfastFlockOff => {
+            let options = options.protocol(Protocol::Flock).verify(Verify::Off);
+            lockfast(options.open(path))
+        }
         Contender::LockfastBoth => lockfast(options.protocol(Protocol::Both).open(path)),
         Contender::LockfastFifo => lockfast(options.fairness(Fairness::Fifo).open(path)),
+        Contender::FlockTool => Ok(Box::new(FlockTool::new(file()?)?)),
+        Contender::Mutex => Ok(Box::new(InProcess(Mutex::new(())))),
         Contender::Std => Ok(Box::new(Std(file()?))),
         Contender::Fs4 => Ok(Box::new(Fs4(file()?))),
         Contender::RawTask => Ok(Box::new(RawTask::new(file()?)?)),
@@ -100,7 +111,7 @@ struct Record {
 
 struct RawFlock(Option<File>);
 
-struct Untimed(Lock);
+pub(crate) struct Untimed(pub(crate) Lock);
 
 struct Timed(Lock);
 
@@ -114,7 +125,18 @@ struct Again {
     _outer: ReentrantLockGuard,
 }
 
+struct Reentrant(ReentrantLock);
+
+struct Upgradable(ReadersWriterLock);
+
+struct Upgrade(ReadersWriterLock);
+
 struct Permit(Semaphore);
+
+/// The descriptor is inherited by each flock(1), and the lock belongs to the open file.
+struct FlockTool(File);
+
+struct InProcess(Mutex<()>);
 
 struct Std(File);
 
@@ -250,6 +272,65 @@ impl Locked for Again {
         let guard = self.lock.lock()?;
         section();
         Ok(guard.release()?)
+    }
+}
+
+impl Locked for Reentrant {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.lock()?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Locked for Upgradable {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.upgradable_read()?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl Locked for Upgrade {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let reader = self.0.upgradable_read()?;
+        let upgraded = reader.upgrade();
+        let guard = upgraded.map_err(|failed| failed.error().to_string())?;
+        section();
+        Ok(guard.release()?)
+    }
+}
+
+impl FlockTool {
+    fn new(file: File) -> Outcome<Self> {
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(Self(file))
+    }
+
+    fn flock(&self, option: &str) -> Outcome<()> {
+        let descriptor = self.0.as_raw_fd().to_string();
+        let status = Command::new("flock").args([option, &descriptor]).status()?;
+        status
+            .success()
+            .then_some(())
+            .ok_or_else(|| format!("flock {option} ended with {status}").into())
+    }
+}
+
+impl Locked for FlockTool {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        self.flock("--exclusive")?;
+        section();
+        self.flock("--unlock")
+    }
+}
+
+impl Locked for InProcess {
+    fn locked(&mut self, section: &mut dyn FnMut()) -> Outcome<()> {
+        let guard = self.0.lock().map_err(|_| "it is poisoned")?;
+        section();
+        drop(guard);
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ const WIDTH: u32 = 900;
 const ROW: u32 = 44;
 const ABOVE_AND_BELOW: u32 = 150;
 
-/// One colour for each of the [`SIZES`], told apart in grey too.
+/// A colour for each of the [`SIZES`], told apart in grey too.
 const COLOURS: [RGBColor; 2] = [RGBColor(230, 159, 0), RGBColor(0, 90, 160)];
 
 /// A row is so many units high, so that the sizes can stand one below the other in it.

@@ -1,4 +1,4 @@
-//! What the kernel tells of a process.
+//! Figures that the kernel has of a process.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ pub(crate) fn times_slept(pid: u32) -> Outcome<u64> {
     Ok(sum)
 }
 
-/// Is it asleep until something happens?
+/// Whether it sleeps until something happens.
 pub(crate) fn sleeps(pid: u32) -> Outcome<bool> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name before the state is in parentheses and may contain anything.

@@ -8,7 +8,7 @@ use crate::Outcome;
 use crate::bench::Bench;
 use crate::contenders::Contender;
 use crate::relay;
-use crate::report::{Part, Table, in_short, or_none};
+use crate::report::{Beside, Part, Table, in_short, or_none};
 use crate::statistics::{median, quantile};
 use crate::uncontended::nanoseconds;
 
@@ -94,7 +94,8 @@ fn uncontended(bench: &Bench, part: &mut Part) -> Outcome<()> {
         (7.0, Contender::FastenersWith, Contender::PackageWith),
     ] {
         let promise = format!("Python, uncontended, {fasteners} / {own}");
-        part.at_least(limit, &promise, of(fasteners).zip(of(own)).map(quotient));
+        let to_own = of(fasteners).zip(of(own)).map(quotient);
+        part.at_least(limit, &promise, to_own, bench.machine().beside_call());
     }
     Ok(())
 }
@@ -142,11 +143,18 @@ fn relayed(bench: &Bench, part: &mut Part) -> Outcome<()> {
     }
     part.table(table);
     let (peers, own) = medians.split_at(3);
+    let (_, bare) = own[2];
+    let beside = format!(
+        "fcntl.lockf {}",
+        or_none(bare, |bare| format!("{bare:.0} µs"))
+    );
     for (own, quick) in &own[..2] {
         for (peer, slow) in peers {
             let promise =
                 format!("Python, 2 processes that hold about 50 ms, p50 of {peer} / {own}");
-            part.at_least(100.0, &promise, slow.zip(*quick).map(quotient));
+            let ratio = slow.zip(*quick).map(quotient);
+            let best = Beside::best(beside.clone(), slow.zip(bare).map(quotient));
+            part.at_least(100.0, &promise, ratio, best);
         }
     }
     Ok(())
@@ -174,9 +182,12 @@ fn imported(bench: &Bench, python: &Path, part: &mut Part) -> Outcome<()> {
     }
     part.table(table);
     let fasteners = of(IMPORTS[1]);
+    let nothing = or_none(of(IMPORTS[0]), |nothing| format!("{nothing:.1} ms"));
+    let beside = format!("without an import {nothing}");
     for own in &IMPORTS[2..] {
         let promise = format!("Python, {own} / {}", IMPORTS[1]);
-        part.at_most(1.0, &promise, of(own).zip(fasteners).map(quotient));
+        let to_fasteners = of(own).zip(fasteners).map(quotient);
+        part.at_most(1.0, &promise, to_fasteners, beside.clone());
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! What was found: tables, and bars that are met or missed.
+//! The report: tables, and bars that are met or missed.
 
 use std::fmt;
 use std::process::ExitCode;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::processes;
@@ -13,12 +14,14 @@ pub(crate) struct Report {
     quick: bool,
     only: Option<String>,
     mentions: Vec<String>,
+    machine: Option<String>,
     left_out: Vec<String>,
     parts: Vec<Part>,
+    durations: Vec<(String, Duration)>,
     failures: Vec<String>,
 }
 
-/// One measurement's share of it.
+/// The share of a measurement.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     bars: Vec<Bar>,
@@ -35,12 +38,37 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
-/// What was promised, and what is.
+/// A promise, what was measured, and a bare figure that was measured beside it.
 #[derive(Debug)]
 struct Bar {
     promise: String,
+    limit: String,
     figure: String,
-    met: bool,
+    beside: String,
+    result: Verdict,
+}
+
+/// Whether a bar is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Met,
+    Missed,
+    /// Missed by bare calls that can't be better as well, but by less.
+    MissedByMore,
+    /// Missed by bare calls that can't be better nearly as much: the machine is the reason.
+    MissedByTheMachine,
+    NotMeasured,
+}
+
+/// Two figures are about the same up to that ratio.
+const NEAR: f64 = 1.25;
+
+/// A figure of the machine, which stands beside a bar.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside {
+    text: String,
+    /// This figure of something bare that no lock can surpass.
+    best: Option<f64>,
 }
 
 impl Report {
@@ -49,8 +77,10 @@ impl Report {
             quick,
             only,
             mentions: Vec::new(),
+            machine: None,
             left_out: Vec::new(),
             parts: Vec::new(),
+            durations: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -60,28 +90,41 @@ impl Report {
         self.mentions.push(what.to_owned());
     }
 
+    /// Adds the figures of the machine alone.
+    pub(crate) fn machine(&mut self, figures: &str) {
+        eprintln!("{figures}");
+        self.machine = Some(figures.to_owned());
+    }
+
     /// Tells now and in the report what is not measured, and why.
     pub(crate) fn leave_out(&mut self, what: &str) {
         eprintln!("left out: {what}");
         self.left_out.push(what.to_owned());
     }
 
+    /// Whether the part of that name is wanted.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
+    }
+
     /// Makes a measurement, unless another one alone is wanted. If it fails the others go on.
     pub(crate) fn part(&mut self, name: &str, measure: impl FnOnce(&mut Part) -> Outcome<()>) {
-        if self.only.as_ref().is_some_and(|only| only != name) {
+        if !self.wants(name) {
             return;
         }
         eprintln!("measuring: {name}");
+        let begin = Instant::now();
         let mut part = Part::default();
         if let Err(error) = measure(&mut part) {
             eprintln!("failed: {name}: {error}");
             self.failures.push(format!("{name}: {error}"));
         }
+        self.durations.push((name.to_owned(), begin.elapsed()));
         self.left_out.append(&mut part.left_out);
         self.parts.push(part);
     }
 
-    /// Was anything measured, or attempted?
+    /// Whether anything was measured, or attempted.
     pub(crate) fn has_parts(&self) -> bool {
         !self.parts.is_empty()
     }
@@ -97,28 +140,28 @@ impl Report {
 }
 
 impl Part {
-    /// Promises a ratio of at most that.
-    pub(crate) fn at_most(&mut self, limit: f64, promise: &str, ratio: Option<f64>) {
-        let promise = format!("{promise}: at most {}", in_short(limit));
-        self.bar(&promise, ratio, |ratio| ratio <= limit);
+    /// Promises a figure of at most that, mostly a ratio. Without a figure it is reported as not measured.
+    pub(crate) fn at_most(
+        &mut self,
+        limit: f64,
+        promise: &str,
+        figure: Option<f64>,
+        beside: impl Into<Beside>,
+    ) {
+        let shown = format!("at most {}", in_short(limit));
+        self.bar(promise, shown, figure, beside.into(), |it| it <= limit);
     }
 
-    /// Promises a ratio of at least that.
-    pub(crate) fn at_least(&mut self, limit: f64, promise: &str, ratio: Option<f64>) {
-        let promise = format!("{promise}: at least {}", in_short(limit));
-        self.bar(&promise, ratio, |ratio| ratio >= limit);
-    }
-
-    /// Promises something that the figure tells.
-    pub(crate) fn promise(&mut self, promise: &str, figure: &str, met: bool) {
-        if !met {
-            eprintln!("MISSED: {promise}: {figure}");
-        }
-        self.bars.push(Bar {
-            promise: promise.to_owned(),
-            figure: figure.to_owned(),
-            met,
-        });
+    /// Promises a figure of at least that.
+    pub(crate) fn at_least(
+        &mut self,
+        limit: f64,
+        promise: &str,
+        figure: Option<f64>,
+        beside: impl Into<Beside>,
+    ) {
+        let shown = format!("at least {}", in_short(limit));
+        self.bar(promise, shown, figure, beside.into(), |it| it >= limit);
     }
 
     pub(crate) fn table(&mut self, table: Table) {
@@ -131,11 +174,73 @@ impl Part {
         self.left_out.push(what.to_owned());
     }
 
-    fn bar(&mut self, promise: &str, ratio: Option<f64>, is_met: impl Fn(f64) -> bool) {
-        // There is no ratio when a side of it was left out, which is reported already.
-        if let Some(ratio) = ratio {
-            self.promise(promise, &in_short(ratio), is_met(ratio));
+    fn bar(
+        &mut self,
+        promise: &str,
+        limit: String,
+        figure: Option<f64>,
+        Beside { text, best }: Beside,
+        is_met: impl Fn(f64) -> bool,
+    ) {
+        let is_near = |figure: f64, best: f64| figure.max(best) <= NEAR * figure.min(best);
+        let result = match (figure, best) {
+            (None, _) => Verdict::NotMeasured,
+            (Some(figure), _) if is_met(figure) => Verdict::Met,
+            (Some(figure), Some(best)) if !is_met(best) => {
+                if is_near(figure, best) {
+                    Verdict::MissedByTheMachine
+                } else {
+                    Verdict::MissedByMore
+                }
+            }
+            (Some(_), _) => Verdict::Missed,
+        };
+        let figure = or_none(figure, in_short);
+        if result != Verdict::Met {
+            eprintln!("{result}: {promise}: {limit}, measured {figure}, beside it {text}");
         }
+        self.bars.push(Bar {
+            promise: promise.to_owned(),
+            limit,
+            figure,
+            beside: text,
+            result,
+        });
+    }
+}
+
+impl Beside {
+    /// A figure that no lock can surpass on this machine. Where it misses the bar about as much, the
+    /// machine is the reason.
+    pub(crate) fn best(text: impl Into<String>, best: Option<f64>) -> Self {
+        Self {
+            text: text.into(),
+            best,
+        }
+    }
+}
+
+impl From<String> for Beside {
+    fn from(text: String) -> Self {
+        Self::best(text, None)
+    }
+}
+
+impl From<&str> for Beside {
+    fn from(text: &str) -> Self {
+        Self::best(text, None)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Met => "met",
+            Self::Missed => "**missed**",
+            Self::MissedByMore => "**missed**, by more than by the bare calls",
+            Self::MissedByTheMachine => "**missed** by the machine: as the bare calls",
+            Self::NotMeasured => "not measured",
+        })
     }
 }
 
@@ -183,6 +288,9 @@ impl fmt::Display for Report {
             write!(f, ", {mention}")?;
         }
         writeln!(f, ". All contenders in one run, by turns: read the ratios.")?;
+        if let Some(machine) = &self.machine {
+            writeln!(f, "\n{machine}")?;
+        }
         if let Some(only) = &self.only {
             writeln!(f, "\nThis is the part {only:?} alone.")?;
         }
@@ -192,6 +300,7 @@ impl fmt::Display for Report {
                 "\nThis was a quick run, for trying: its figures prove nothing."
             )?;
         }
+        self.fmt_durations(f)?;
         self.fmt_bars(f)?;
         fmt_list(f, "Left out", &self.left_out)?;
         fmt_list(f, "Failed", &self.failures)?;
@@ -204,12 +313,46 @@ impl fmt::Display for Report {
 
 impl Report {
     fn fmt_bars(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n## Bars\n\n| bar | measured | |\n|---|---:|---|")?;
-        for bar in self.parts.iter().flat_map(|part| &part.bars) {
-            let result = if bar.met { "met" } else { "**missed**" };
-            writeln!(f, "| {} | {} | {result} |", bar.promise, bar.figure)?;
+        let bars = || self.parts.iter().flat_map(|part| &part.bars);
+        let are = |result| bars().filter(|bar| bar.result == result).count();
+        writeln!(
+            f,
+            "\n## Bars\n\n{} met, {} missed, {} more that the machine can't meet, {} not measured.\n",
+            are(Verdict::Met),
+            are(Verdict::Missed) + are(Verdict::MissedByMore),
+            are(Verdict::MissedByTheMachine),
+            are(Verdict::NotMeasured),
+        )?;
+        writeln!(
+            f,
+            "| bar | | measured | beside it | |\n|---|---|---:|---|---|"
+        )?;
+        for Bar {
+            promise,
+            limit,
+            figure,
+            beside,
+            result,
+        } in bars()
+        {
+            writeln!(
+                f,
+                "| {promise} | {limit} | {figure} | {beside} | {result} |"
+            )?;
         }
         Ok(())
+    }
+
+    /// The duration of each part.
+    fn fmt_durations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Duration = self.durations.iter().map(|(_, duration)| *duration).sum();
+        let of_each = self
+            .durations
+            .iter()
+            .map(|(name, duration)| format!("{name} {:.0} s", duration.as_secs_f64()));
+        let of_each: Vec<_> = of_each.collect();
+        let all = all.as_secs_f64() / 60.0;
+        writeln!(f, "\nIt took {all:.1} minutes: {}.", of_each.join(", "))
     }
 }
 

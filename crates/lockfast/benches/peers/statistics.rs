@@ -22,6 +22,14 @@ pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     quantile(figures, 0.5)
 }
 
+/// The sum divided by the number; none of none.
+pub(crate) fn mean(figures: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = figures.fold((0.0, 0_u64), |(sum, count), figure| {
+        (sum + figure, count + 1)
+    });
+    (count > 0).then(|| sum / number(count))
+}
+
 /// A count or a number of nanoseconds, for calculating with.
 #[allow(
     clippy::cast_precision_loss,

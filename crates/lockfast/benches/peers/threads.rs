@@ -19,6 +19,7 @@ use crate::locks;
 use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
 use crate::visits::Visits;
+use crate::worker;
 
 const CONTENDERS: [Contender; 2] = [Contender::Raw, Contender::Lockfast];
 
@@ -31,7 +32,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Counts(Vec<u64>);
 
-/// What a contender did in all rounds.
+/// The visits of each thread.
+#[derive(Debug)]
+pub(crate) struct Crowd(pub(crate) Vec<Visits>);
+
+/// The figures of a contender in all rounds.
 #[derive(Debug, Default)]
 struct Threads {
     throughput: Vec<f64>,
@@ -82,7 +87,8 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
     }
     part.table(table);
     let promise = format!("{THREADS} threads of a process, throughput of lockfast / raw");
-    part.at_least(10.0, &promise, Some(ratio));
+    let beside = format!("raw {:.0}/s", throughput(raw)?);
+    part.at_least(10.0, &promise, Some(ratio), beside);
     Ok(())
 }
 
@@ -147,6 +153,35 @@ pub(crate) fn hammer(
         let counts = hammering.into_iter().map(join);
         Ok(Counts(counts.collect::<Outcome<_>>()?))
     })
+}
+
+/// Has so many threads of one handle rush for the lock, each holding it for `hold`.
+pub(crate) fn rush(path: &Path, threads: usize, hold: Duration, until: u64) -> Outcome<Crowd> {
+    let shared = Lock::open(path)?;
+    thread::scope(|scope| {
+        let rush = || worker::rush(&mut locks::Untimed(shared.clone()), hold, until);
+        let rushing: Vec<_> = (0..threads).map(|_| scope.spawn(rush)).collect();
+        let visits = rushing
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| "a thread panicked")?);
+        Ok(Crowd(visits.collect::<Outcome<_>>()?))
+    })
+}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let visits: Vec<_> = self.0.iter().map(Visits::to_string).collect();
+        f.write_str(&visits.join(";"))
+    }
+}
+
+impl FromStr for Crowd {
+    type Err = Box<dyn Error + Send + Sync>;
+
+    fn from_str(text: &str) -> Outcome<Self> {
+        let visits = text.split(';').map(str::parse);
+        Ok(Self(visits.collect::<Outcome<_>>()?))
+    }
 }
 
 impl fmt::Display for Counts {

@@ -6,7 +6,7 @@ use crate::contenders::Contender;
 use crate::report::{Part, Table, in_short};
 use crate::statistics::{median, number};
 
-const CONTENDERS: [Contender; 20] = [
+const CONTENDERS: [Contender; 24] = [
     Contender::RawTry,
     Contender::Raw,
     Contender::Lockfast,
@@ -15,11 +15,15 @@ const CONTENDERS: [Contender; 20] = [
     Contender::LockfastFifo,
     Contender::LockfastPath,
     Contender::LockfastWrite,
+    Contender::LockfastPermit,
+    Contender::LockfastReentrant,
     Contender::LockfastAgain,
+    Contender::Mutex,
     Contender::RawShared,
     Contender::LockfastRead,
     Contender::RawFlock,
     Contender::LockfastFlock,
+    Contender::LockfastFlockOff,
     Contender::LockfastBoth,
     Contender::Std,
     Contender::Fs4,
@@ -55,20 +59,21 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
         ]);
     }
     part.table(table);
-    for (limit, contender) in [
-        (1.5, Contender::Lockfast),
-        (1.1, Contender::LockfastOff),
-        (1.5, Contender::LockfastWrite),
+    for (limit, own, other) in [
+        (1.45, Contender::Lockfast, Contender::RawTry),
+        (1.1, Contender::LockfastOff, Contender::RawTry),
+        (1.5, Contender::LockfastWrite, Contender::RawTry),
+        (2.0, Contender::LockfastRead, Contender::RawTry),
+        (2.0, Contender::LockfastPermit, Contender::RawTry),
+        (1.2, Contender::LockfastFlockOff, Contender::Std),
+        (1.5, Contender::LockfastAgain, Contender::Mutex),
     ] {
-        let promise = format!("uncontended, {contender} / raw");
-        part.at_most(limit, &promise, of(contender).map(|taken| taken / raw));
+        let bare = of(other).ok_or("no figures")?;
+        let beside = format!("{other} {bare:.*} ns", usize::from(bare < 100.0));
+        let ratio = of(own).map(|taken| taken / bare);
+        let promise = format!("a free lock in a loop, {own} / {other}");
+        part.at_most(limit, &promise, ratio, beside);
     }
-    let shared = of(Contender::RawShared).ok_or("no figures")?;
-    let read = of(Contender::LockfastRead).map(|taken| taken / shared);
-    part.at_most(2.0, "uncontended, RwLock::read / raw shared", read);
-    let again = of(Contender::LockfastAgain).ok_or("no figures")?;
-    let figure = format!("{again:.1} ns");
-    part.promise("a ReentrantLock again: below 20 ns", &figure, again < 20.0);
     Ok(())
 }
 

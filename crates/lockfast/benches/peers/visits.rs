@@ -1,4 +1,4 @@
-//! Who held the lock when, and what follows from that about hand-overs.
+//! Times at which each process held the lock, and the hand-overs that follow from them.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Outcome;
 use crate::statistics::number;
 
-/// One acquisition: when it was asked for, when it was obtained, and when its release began.
+/// An acquisition: when it was asked for, when it was obtained, and when its release began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
     pub(crate) asked: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Log {
     releases: Vec<u64>,
     /// How many may have it at once.
     permits: usize,
-    /// What was obtained from then on is not counted: some have left already.
+    /// Later acquisitions are not counted: some processes have left already.
     until: u64,
 }
 
@@ -51,6 +51,43 @@ impl Log {
     ///
     /// When more of them had the lock at the same time than may.
     pub(crate) fn new(of_each: Vec<Visits>, until: u64, permits: usize) -> Outcome<Self> {
+        let log = Self::merged(of_each, until, permits);
+        let next = log.entries.iter().skip(permits);
+        let overlap = |(releasing, (_, next)): (&u64, &(usize, Visit))| next.acquired < *releasing;
+        if log.releases.iter().zip(next).any(overlap) {
+            return Err("more processes held the lock at the same time than may".into());
+        }
+        Ok(log)
+    }
+
+    /// Merges what readers and writers sent.
+    ///
+    /// # Errors
+    ///
+    /// When a writer had the lock at the same time as another process.
+    pub(crate) fn of_readers(
+        mut readers: Vec<Visits>,
+        writers: Vec<Visits>,
+        until: u64,
+    ) -> Outcome<Self> {
+        let first_writer = readers.len();
+        readers.extend(writers);
+        let log = Self::merged(readers, until, 1);
+        let (mut all, mut writers) = (0, 0);
+        for &(member, visit) in &log.entries {
+            let is_writer = member >= first_writer;
+            if visit.acquired < if is_writer { all } else { writers } {
+                return Err("a writer held the lock at the same time as another process".into());
+            }
+            all = all.max(visit.releasing);
+            if is_writer {
+                writers = writers.max(visit.releasing);
+            }
+        }
+        Ok(log)
+    }
+
+    fn merged(of_each: Vec<Visits>, until: u64, permits: usize) -> Self {
         let members = of_each.len();
         let mut entries: Vec<_> = of_each
             .into_iter()
@@ -62,18 +99,13 @@ impl Log {
         entries.sort_by_key(|(_, visit)| visit.acquired);
         let mut releases: Vec<_> = entries.iter().map(|(_, visit)| visit.releasing).collect();
         releases.sort_unstable();
-        let next = entries.iter().skip(permits);
-        let overlap = |(releasing, (_, next)): (&u64, &(usize, Visit))| next.acquired < *releasing;
-        if releases.iter().zip(next).any(overlap) {
-            return Err("more processes held the lock at the same time than may".into());
-        }
-        Ok(Self {
+        Self {
             entries,
             members,
             releases,
             permits,
             until,
-        })
+        }
     }
 
     /// How many nanoseconds after the release the next one had the lock, for each time that it was

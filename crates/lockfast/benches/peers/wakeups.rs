@@ -1,4 +1,4 @@
-//! Whom a release wakes, among many who wait.
+//! Processes that a release wakes, among many that wait.
 
 use crate::Outcome;
 use crate::bench::Bench;
@@ -6,7 +6,7 @@ use crate::contenders::Contender;
 use crate::crew::Crew;
 use crate::idle::until_asleep;
 use crate::processes;
-use crate::report::{Part, Table};
+use crate::report::{Part, Table, in_short};
 use crate::statistics::number;
 
 const CONTENDERS: [Contender; 3] = [Contender::Raw, Contender::Lockfast, Contender::LockfastFifo];
@@ -22,6 +22,7 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
          other, by the kernel's `voluntary_ctxt_switches`. In a herd it would be some 100 times a \
          release.",
     );
+    let mut raw = None;
     for contender in bench.available(&CONTENDERS) {
         let in_vain = woken_in_vain(bench, contender, releases)?;
         table.row(vec![
@@ -31,7 +32,8 @@ pub(crate) fn run(bench: &Bench, part: &mut Part) -> Outcome<()> {
         ]);
         let promise = format!("woken in vain at a release of {contender}, {WAITERS} waiting");
         let each = number(in_vain) / number(u64::try_from(releases)?);
-        part.at_most(0.1, &promise, Some(each));
+        let raw = *raw.get_or_insert(each);
+        part.at_most(0.1, &promise, Some(each), format!("raw {}", in_short(raw)));
     }
     part.table(table);
     Ok(())

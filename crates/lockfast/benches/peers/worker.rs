@@ -5,10 +5,13 @@
 //! | `rounds COUNT` | locks and unlocks so often | the nanoseconds that took |
 //! | `relay HOLD` | locks, says `held`, holds, unlocks; once more at the line `again`, not at `enough` | its visits |
 //! | `rush HOLD UNTIL` | locks, holds, unlocks, and goes back for the lock at once, until that instant | its visits |
+//! | `crowd COUNT HOLD UNTIL` | the same in so many threads of one handle | the visits of each |
+//! | `ring OWN NEXT HOLD UNTIL` | passes a token from one pipe to another (see `ring`) | its visits |
 //! | `visits HOLD PAUSE UNTIL` | locks, holds, unlocks and pauses, until that instant | its visits |
 //! | `hammer UNTIL` | locks and unlocks until that instant | how often |
 //! | `flood UNTIL` | the same, without a look at the clock each time | how often |
 //! | `threads COUNT UNTIL` | locks and unlocks in so many threads until that instant | how often each |
+//! | `slack` | has its sleeps last as long as asked for | `exact` |
 //! | `hold` | says `asking`, locks, says `held`, unlocks at the next line | `released` |
 //!
 //! Times are in nanoseconds, instants those of the clock that all processes share. The workers in
@@ -16,7 +19,8 @@
 //!
 //! The lock is held asleep: a holder that spins would keep those who wait from a processor, and the
 //! machine would be measured instead of the lock. The sleep is longer than asked for by what the
-//! kernel takes as timer slack, for all contenders alike.
+//! kernel takes as timer slack, for all contenders alike. The slack is as long as the shortest holds:
+//! after `slack` there is none.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, StdinLock, Write};
@@ -24,15 +28,20 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::prctl::set_timerslack;
+
 use crate::Outcome;
 use crate::clock;
 use crate::contenders::Contender;
 use crate::locks::{self, Locked};
-use crate::threads;
 use crate::visits::{Visit, Visits};
+use crate::{ring, threads};
 
-/// What a worker is started with, before the contender and the path.
+/// The first argument of a worker, before the contender and the path.
 pub(crate) const ARGUMENT: &str = "worker";
+
+/// The first argument of a process that only locks and unlocks so often.
+pub(crate) const ROUNDS: &str = "rounds";
 
 struct Worker<'i> {
     lock: Box<dyn Locked>,
@@ -41,10 +50,9 @@ struct Worker<'i> {
     orders: StdinLock<'i>,
 }
 
-/// Does as it is told until the benchmark goes away.
+/// Obeys orders until the benchmark goes away.
 pub(crate) fn run(contender: &OsStr, path: &Path) -> Outcome<()> {
-    let contender = contender.to_str().and_then(Contender::named);
-    let contender = contender.ok_or("no such contender")?;
+    let contender = named(contender)?;
     let mut worker = Worker {
         lock: locks::open(contender, path)?,
         contender,
@@ -58,6 +66,17 @@ pub(crate) fn run(contender: &OsStr, path: &Path) -> Outcome<()> {
     Ok(())
 }
 
+/// Locks and unlocks so often, and nothing else.
+pub(crate) fn rounds(contender: &OsStr, path: &Path, count: &OsStr) -> Outcome<()> {
+    let count = count.to_str().ok_or("no count")?.parse()?;
+    locks::open(named(contender)?, path)?.rounds(count)
+}
+
+fn named(contender: &OsStr) -> Outcome<Contender> {
+    let contender = contender.to_str().and_then(Contender::named);
+    contender.ok_or_else(|| "no such contender".into())
+}
+
 impl Worker<'_> {
     fn obey(&mut self, order: &str) -> Outcome<String> {
         let words: Vec<_> = order.split(' ').collect();
@@ -65,6 +84,18 @@ impl Worker<'_> {
             ["rounds", count] => self.rounds(count.parse()?)?.to_string(),
             ["relay", hold] => self.relay(duration(hold)?)?.to_string(),
             ["rush", hold, until] => self.rush(duration(hold)?, until.parse()?)?.to_string(),
+            ["crowd", count, hold, until] => {
+                let hold = duration(hold)?;
+                threads::rush(self.path, count.parse()?, hold, until.parse()?)?.to_string()
+            }
+            ["ring", own, next, hold, until] => {
+                let (own, next) = (own.parse()?, next.parse()?);
+                ring::pass(self.path, own, next, duration(hold)?, until.parse()?)?.to_string()
+            }
+            ["slack"] => {
+                set_timerslack(1)?;
+                "exact".to_owned()
+            }
             ["visits", hold, pause, until] => self
                 .visits(duration(hold)?, duration(pause)?, until.parse()?)?
                 .to_string(),
@@ -100,11 +131,7 @@ impl Worker<'_> {
     }
 
     fn rush(&mut self, hold: Duration, until: u64) -> Outcome<Visits> {
-        let mut visits = Visits::default();
-        while clock::now() < until {
-            visits.push(self.visit(hold, || Ok(()))?);
-        }
-        Ok(visits)
+        rush(&mut *self.lock, hold, until)
     }
 
     fn visits(&mut self, hold: Duration, pause: Duration, until: u64) -> Outcome<Visits> {
@@ -118,20 +145,7 @@ impl Worker<'_> {
 
     /// Locks, tells, holds and unlocks.
     fn visit(&mut self, hold: Duration, tell: impl Fn() -> Outcome<()>) -> Outcome<Visit> {
-        let asked = clock::now();
-        let (mut acquired, mut releasing, mut told) = (0, 0, Ok(()));
-        self.lock.locked(&mut || {
-            acquired = clock::now();
-            told = tell();
-            thread::sleep(hold);
-            releasing = clock::now();
-        })?;
-        told?;
-        Ok(Visit {
-            asked,
-            acquired,
-            releasing,
-        })
+        visit(&mut *self.lock, hold, tell)
     }
 
     fn hammer(&mut self, until: u64) -> Outcome<u64> {
@@ -160,6 +174,32 @@ impl Worker<'_> {
         lock.locked(&mut || told = say("held").and_then(|()| hear(orders)))?;
         told.map(|_| "released".to_owned())
     }
+}
+
+/// Locks, holds, unlocks, and goes back for the lock at once, until that instant.
+pub(crate) fn rush(lock: &mut dyn Locked, hold: Duration, until: u64) -> Outcome<Visits> {
+    let mut visits = Visits::default();
+    while clock::now() < until {
+        visits.push(visit(lock, hold, || Ok(()))?);
+    }
+    Ok(visits)
+}
+
+fn visit(lock: &mut dyn Locked, hold: Duration, tell: impl Fn() -> Outcome<()>) -> Outcome<Visit> {
+    let asked = clock::now();
+    let (mut acquired, mut releasing, mut told) = (0, 0, Ok(()));
+    lock.locked(&mut || {
+        acquired = clock::now();
+        told = tell();
+        thread::sleep(hold);
+        releasing = clock::now();
+    })?;
+    told?;
+    Ok(Visit {
+        asked,
+        acquired,
+        releasing,
+    })
 }
 
 fn duration(nanoseconds: &str) -> Outcome<Duration> {

@@ -1,5 +1,6 @@
 """What the peers in Python have in common: the worker's side of the dialogue, as in `worker.rs`."""
 
+import ctypes
 import sys
 import time
 
@@ -67,6 +68,11 @@ class Worker:
             self.release()
             count += 1
         return count
+
+    def slack(self):
+        set_timer_slack = 29
+        ctypes.CDLL(None).prctl(set_timer_slack, 1)
+        return "exact"
 
     def hold(self):
         say("asking")
