@@ -17,6 +17,9 @@ mod mistakes;
 mod nested;
 #[cfg(target_os = "linux")]
 mod once;
+#[allow(dead_code, reason = "the tests of the library also look at the calls")]
+#[path = "../../../lockfast/tests/processes/one_file.rs"]
+mod one_file;
 mod options;
 mod order;
 mod output;
