@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use clap::Args;
 
@@ -61,7 +61,7 @@ pub(crate) fn try_out() -> Outcome {
             return Err(Failure(format!("{file} is empty")));
         }
     }
-    output(Command::new(flock).arg(built).arg("true")).map(drop)
+    step::output(Command::new(flock).arg(built).arg("true")).map(drop)
 }
 
 fn install(built: &Path, prefix: &Path, with_flock: bool) -> Outcome {
@@ -76,10 +76,10 @@ fn install(built: &Path, prefix: &Path, with_flock: bool) -> Outcome {
     }
     let pages = prefix.join("share/man/man1");
     create(&pages)?;
-    output(Command::new(built).arg("man").arg(&pages))?;
+    step::output(Command::new(built).arg("man").arg(&pages))?;
     println!("  {}", pages.join("lockfast*.1").display());
     for (shell, path) in COMPLETIONS {
-        let text = output(Command::new(built).args(["completions", shell]))?;
+        let text = step::output(Command::new(built).args(["completions", shell]))?;
         replace(&prefix.join(path), |new| fs::write(new, text))?;
     }
     Ok(())
@@ -117,13 +117,4 @@ fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Outc
         })?;
     println!("  {}", path.display());
     Ok(())
-}
-
-fn output(command: &mut Command) -> Result<Vec<u8>, Failure> {
-    let run = command.stderr(Stdio::inherit()).output();
-    match run {
-        Ok(output) if output.status.success() => Ok(output.stdout),
-        Ok(output) => Err(Failure(format!("{command:?} failed: {}", output.status))),
-        Err(error) => Err(Failure(format!("cannot start {command:?}: {error}"))),
-    }
 }

@@ -98,9 +98,13 @@ impl Builds {
         for kind in BUILT_IN {
             let from = super::folder().join(kind);
             for target in names(&from)? {
-                for profile in names(&from.join(&target))? {
+                let target = PathBuf::from(target);
+                let profiles = names(&from.join(&target))?;
+                let profiles = profiles.into_iter().map(|profile| target.join(profile));
+                // Build scripts and macros run here: they are in a profile without a target.
+                for profile in profiles.chain([target.clone()]) {
                     for part in KEPT {
-                        let part = Path::new(&target).join(&profile).join(part);
+                        let part = profile.join(part);
                         add(&from.join(&part), &self.folder.join(kind).join(&part))?;
                     }
                 }

@@ -18,6 +18,9 @@ mod named;
 mod nested;
 #[cfg(target_os = "linux")]
 mod once;
+#[allow(dead_code, reason = "the tests of the library also look at the calls")]
+#[path = "../../../lockfast/tests/processes/one_file.rs"]
+mod one_file;
 mod options;
 mod order;
 mod output;

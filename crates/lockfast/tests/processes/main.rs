@@ -37,6 +37,7 @@ mod lockless;
 mod many;
 mod mixed;
 mod mixture;
+mod one_file;
 mod owner;
 mod ownership;
 mod program;
