@@ -135,6 +135,7 @@ impl<C: WaitContext> Wait<'_, C> {
         let call = || self.call(|| file.holder(goal.access()));
         let is_locked = ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))??;
+        self.is_broken = stopped.load(Ordering::Relaxed);
         if !is_locked {
             self.polled(file, goal)?;
         }
@@ -159,7 +160,7 @@ impl<C: WaitContext> Wait<'_, C> {
         file.has_waits() && (!may_have_to || file.signals_end_waits())
     }
 
-    /// Sleeps in the kernel's queue. An sources, if there is one, makes the calls come back.
+    /// Sleeps in the kernel's queue. The sources, if there are any, make the calls return.
     /// `false` when the file system has no queue, only locks: some answer so to the calls that wait, and to
     /// those alone.
     fn blocked(&self, file: &LockFile, goal: Goal, stopped: &AtomicBool) -> Result<bool> {

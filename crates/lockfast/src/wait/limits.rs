@@ -27,6 +27,9 @@ pub(crate) struct Wait<'h, C> {
     pub(super) since: Option<Instant>,
     /// The instant at which `on_wait` was called last.
     pub(super) reported: Option<Instant>,
+    /// Whether `on_wait` broke the wait in the instant of a grant. A head of the queue for permits waits on after
+    /// that grant, and must not.
+    pub(super) is_broken: bool,
     /// The number in the FIFO order of the processes, if there is one.
     pub(super) number: Option<u64>,
     /// Lasts as long as the wait.
@@ -82,6 +85,7 @@ impl<'h, C: WaitContext> Wait<'h, C> {
             operation,
             since: None,
             reported: None,
+            is_broken: false,
             number: None,
             span: None,
         }

@@ -26,6 +26,9 @@ impl<C: WaitContext> Wait<'_, C> {
         if attempt()? {
             return Ok(true);
         }
+        if self.is_broken {
+            return Err(self.cancelled());
+        }
         // Another thread may have called `on_wait` meanwhile.
         self.reported = self.reported.map(|_| Instant::now());
         let mut watching = Watching::begin(file);
