@@ -34,7 +34,7 @@ const PHRASES: &[[&str; 3]] = &[
     [
         "name its target, or set follow_symlinks(true)",
         "name its target, or set follow_symlinks=True",
-        "name its target",
+        "name its target, or use --follow-symlinks",
     ],
     [
         "open a lock at a path by `open`",
