@@ -29,7 +29,7 @@ enum Task {
     Test(test::Options),
     /// Kill processes at random, many more than the tests do
     Soak(soak::Options),
-    /// Check format, lints and API docs
+    /// Check format, structure, lints and API docs
     Lint,
     /// Print figures on the structure of the code; fail if it breaks a rule
     Structure(structure::Options),

@@ -45,9 +45,8 @@ impl Task {
         let begun = Instant::now();
         let log = File::create(&path).map_err(|error| fail("create", error))?;
         let errors = log.try_clone().map_err(|error| fail("open", error))?;
-        let own = std::env::current_exe()
-            .map_err(|error| Failure(format!("cannot find this program: {error}")))?;
-        let status = Command::new(own)
+        // A task may have built this program anew, so its path may mean another file.
+        let status = Command::new("/proc/self/exe")
             .args(&self.arguments)
             .env(crate::skips::LOG, crate::skips::log())
             .stdout(log)

@@ -18,7 +18,7 @@ const ROOMS: [&str; 9] = [
     "sys", "protocol", "types", "file", "queue", "wait", "handle", "inspect", "api",
 ];
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Options {
     /// List each finding with its file
     #[arg(long)]

@@ -71,5 +71,5 @@ pub use self::explain::Explained;
 pub use self::report::{Report, machine, path};
 pub(crate) use self::system::key_of;
 pub use self::view::{
-    Incomplete, Kind, LockView, LockedFile, Mode, Opener, Permits, Process, Role, State,
+    Incomplete, Kind, LockMode, LockView, LockedFile, Opener, Permits, Process, Role, State,
 };

@@ -69,10 +69,11 @@ pub(super) fn run(in_ci: bool) -> Outcome {
         return run_inside(inside == CI);
     }
     debian::require(&PROGRAMS)?;
-    // Built outside, because files written inside to other file systems would be lost.
-    step::run(&mut programs::build())?;
+    // Before the build, which may replace the file: then the path of this program is not known any more.
     let own = std::env::current_exe()
         .map_err(|error| Failure(format!("cannot find this program: {error}")))?;
+    // Built outside, because files written inside to other file systems would be lost.
+    step::run(&mut programs::build())?;
     let mut again = Command::new("unshare");
     again.args(["--mount", "--propagation", "private"]).arg(own);
     let inside = if in_ci { CI } else { "all" };

@@ -34,8 +34,7 @@ pub(crate) fn before_the_kernel() -> Result<Vec<Function>, Failure> {
         .collect();
     if functions.is_empty() {
         return Err(Failure(
-            "gdb saw no function of the library: run this in the dev profile, with debug information"
-                .to_owned(),
+            "gdb saw no function of the library: run this in the dev profile".to_owned(),
         ));
     }
     Ok(functions)

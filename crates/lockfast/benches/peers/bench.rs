@@ -37,7 +37,7 @@ impl Bench {
                 Err(reason) => report.leave_out(&format!("the peers in Python: {reason}")),
             },
         }
-        let mut bench = Self {
+        Ok(Self {
             python,
             lockfast: arguments.lockfast.clone(),
             inspect: arguments.inspect.clone(),
@@ -45,11 +45,12 @@ impl Bench {
             quick: arguments.quick,
             machine: None,
             directory: tempfile::tempdir()?,
-        };
-        let machine = Machine::measure(&bench)?;
-        report.machine(&machine.to_string());
-        bench.machine = Some(machine);
-        Ok(bench)
+        })
+    }
+
+    /// Keeps the figures of the machine for all measurements that follow.
+    pub(crate) fn set_machine(&mut self, machine: Machine) {
+        self.machine = Some(machine);
     }
 
     /// Figures of the machine alone, from the beginning of the run.

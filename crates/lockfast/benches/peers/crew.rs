@@ -77,6 +77,12 @@ impl Crew {
         Ok(crew)
     }
 
+    /// Has the sleeps of all last as long as asked for.
+    pub(crate) fn exact(&mut self) -> Outcome<()> {
+        self.tell_all("slack")?;
+        self.expect_all("exact")
+    }
+
     /// How many of them may have the lock at once.
     pub(crate) fn permits(&self) -> usize {
         usize::try_from(self.contender.permits()).expect("a few")

@@ -17,7 +17,6 @@ use crate::Outcome;
 use crate::bench::Bench;
 use crate::clock;
 use crate::contenders::Contender;
-use crate::rush;
 use crate::visits::{Log, Visit, Visits};
 
 /// Lets so many processes pass the token on for so long, each holding it for `hold`.
@@ -35,7 +34,7 @@ pub(crate) fn run(
         }
     }
     let mut crew = bench.crew(processes, Contender::Raw)?;
-    rush::exact(&mut crew)?;
+    crew.exact()?;
     // Kept open until all have ended, as the token is lost with the last descriptor.
     let mut first = open(&pipe(&path, 0))?;
     let until = clock::now() + clock::nanoseconds(lasting);

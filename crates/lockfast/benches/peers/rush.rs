@@ -37,14 +37,14 @@ impl Members {
         match self {
             Self::All(contender) => {
                 let mut crew = bench.crew(members, contender)?;
-                exact(&mut crew)?;
+                crew.exact()?;
                 run(&mut crew, hold, lasting)
             }
             Self::Readers(one, other) | Self::Halves(one, other) => {
                 let mut crew = bench.crew(members / 2, one)?;
                 let mut others = bench.crew_beside(members - members / 2, other, one)?;
-                exact(&mut crew)?;
-                exact(&mut others)?;
+                crew.exact()?;
+                others.exact()?;
                 let until = clock::now() + clock::nanoseconds(lasting);
                 let order = order(hold, until);
                 crew.tell_all(&order)?;
@@ -60,7 +60,7 @@ impl Members {
             Self::Threads => {
                 let processes = if members == 2 { 1 } else { 2 };
                 let mut crew = bench.crew(processes, Contender::LockfastThreads)?;
-                exact(&mut crew)?;
+                crew.exact()?;
                 let until = clock::now() + clock::nanoseconds(lasting);
                 let (threads, hold) = (members / processes, clock::nanoseconds(hold));
                 let crowds = crew.ask_all(&format!("crowd {threads} {hold} {until}"))?;
@@ -77,12 +77,6 @@ pub(crate) fn run(crew: &mut Crew, hold: Duration, lasting: Duration) -> Outcome
     let until = clock::now() + clock::nanoseconds(lasting);
     let visits = crew.ask_all(&order(hold, until))?;
     Log::new(visits, until, crew.permits())
-}
-
-/// Has the sleeps of the crew last as long as asked for.
-pub(crate) fn exact(crew: &mut Crew) -> Outcome<()> {
-    crew.tell_all("slack")?;
-    crew.expect_all("exact")
 }
 
 fn order(hold: Duration, until: u64) -> String {

@@ -18,8 +18,7 @@ use crate::contenders::Contender;
 use crate::locks;
 use crate::report::{Part, Table, in_short, or_none};
 use crate::statistics::{median, number, quantile};
-use crate::visits::Visits;
-use crate::worker;
+use crate::visits::{self, Visits};
 
 const CONTENDERS: [Contender; 2] = [Contender::Raw, Contender::Lockfast];
 
@@ -159,7 +158,7 @@ pub(crate) fn hammer(
 pub(crate) fn rush(path: &Path, threads: usize, hold: Duration, until: u64) -> Outcome<Crowd> {
     let shared = Lock::open(path)?;
     thread::scope(|scope| {
-        let rush = || worker::rush(&mut locks::Untimed(shared.clone()), hold, until);
+        let rush = || visits::rush(&mut locks::Untimed(shared.clone()), hold, until);
         let rushing: Vec<_> = (0..threads).map(|_| scope.spawn(rush)).collect();
         let visits = rushing
             .into_iter()

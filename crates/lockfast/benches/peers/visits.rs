@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::thread;
 use std::time::Duration;
 
 use crate::Outcome;
+use crate::clock;
+use crate::locks::Locked;
 use crate::statistics::number;
 
 /// An acquisition: when it was asked for, when it was obtained, and when its release began.
@@ -31,6 +34,37 @@ pub(crate) struct Log {
     permits: usize,
     /// Later acquisitions are not counted: some processes have left already.
     until: u64,
+}
+
+/// Locks, holds, unlocks, and goes back for the lock at once, until that instant.
+pub(crate) fn rush(lock: &mut dyn Locked, hold: Duration, until: u64) -> Outcome<Visits> {
+    let mut visits = Visits::default();
+    while clock::now() < until {
+        visits.push(visit(lock, hold, || Ok(()))?);
+    }
+    Ok(visits)
+}
+
+/// Locks, tells, holds and unlocks.
+pub(crate) fn visit(
+    lock: &mut dyn Locked,
+    hold: Duration,
+    tell: impl Fn() -> Outcome<()>,
+) -> Outcome<Visit> {
+    let asked = clock::now();
+    let (mut acquired, mut releasing, mut told) = (0, 0, Ok(()));
+    lock.locked(&mut || {
+        acquired = clock::now();
+        told = tell();
+        thread::sleep(hold);
+        releasing = clock::now();
+    })?;
+    told?;
+    Ok(Visit {
+        asked,
+        acquired,
+        releasing,
+    })
 }
 
 impl Visits {

@@ -34,7 +34,7 @@ use crate::Outcome;
 use crate::clock;
 use crate::contenders::Contender;
 use crate::locks::{self, Locked};
-use crate::visits::{Visit, Visits};
+use crate::visits::{self, Visit, Visits};
 use crate::{ring, threads};
 
 /// The first argument of a worker, before the contender and the path.
@@ -131,7 +131,7 @@ impl Worker<'_> {
     }
 
     fn rush(&mut self, hold: Duration, until: u64) -> Outcome<Visits> {
-        rush(&mut *self.lock, hold, until)
+        visits::rush(&mut *self.lock, hold, until)
     }
 
     fn visits(&mut self, hold: Duration, pause: Duration, until: u64) -> Outcome<Visits> {
@@ -145,7 +145,7 @@ impl Worker<'_> {
 
     /// Locks, tells, holds and unlocks.
     fn visit(&mut self, hold: Duration, tell: impl Fn() -> Outcome<()>) -> Outcome<Visit> {
-        visit(&mut *self.lock, hold, tell)
+        visits::visit(&mut *self.lock, hold, tell)
     }
 
     fn hammer(&mut self, until: u64) -> Outcome<u64> {
@@ -174,32 +174,6 @@ impl Worker<'_> {
         lock.locked(&mut || told = say("held").and_then(|()| hear(orders)))?;
         told.map(|_| "released".to_owned())
     }
-}
-
-/// Locks, holds, unlocks, and goes back for the lock at once, until that instant.
-pub(crate) fn rush(lock: &mut dyn Locked, hold: Duration, until: u64) -> Outcome<Visits> {
-    let mut visits = Visits::default();
-    while clock::now() < until {
-        visits.push(visit(lock, hold, || Ok(()))?);
-    }
-    Ok(visits)
-}
-
-fn visit(lock: &mut dyn Locked, hold: Duration, tell: impl Fn() -> Outcome<()>) -> Outcome<Visit> {
-    let asked = clock::now();
-    let (mut acquired, mut releasing, mut told) = (0, 0, Ok(()));
-    lock.locked(&mut || {
-        acquired = clock::now();
-        told = tell();
-        thread::sleep(hold);
-        releasing = clock::now();
-    })?;
-    told?;
-    Ok(Visit {
-        asked,
-        acquired,
-        releasing,
-    })
 }
 
 fn duration(nanoseconds: &str) -> Outcome<Duration> {

@@ -23,11 +23,14 @@ use std::time::Instant;
 use crate::types::resource::Resource;
 use crate::wait::{self, WaitEnd};
 
-pub use crate::api::files::Files;
 pub use crate::protocol::plan::Mode;
 pub use crate::types::error::{Cause, Operation};
 use crate::types::error::{Error, Result};
 pub use crate::types::wait_limit::WaitLimit;
+
+/// The engine of this crate: each lock is a file, and the kernel keeps it.
+#[derive(Clone, Copy, Debug)]
+pub enum Files {}
 
 /// A system that keeps locks, as a type that is never made.
 pub trait Engine: Sized + 'static {

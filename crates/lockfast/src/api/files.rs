@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::api::engine::{
-    Capabilities, Engine, Mode, RawHold, RawLock, RawPermits, RawSemaphore, WaitLimit,
+    Capabilities, Engine, Files, Mode, RawHold, RawLock, RawPermits, RawSemaphore, WaitLimit,
 };
 use crate::api::semaphore::acquire::{self, PERMIT};
 use crate::file::held_permits::HeldPermits;
@@ -19,10 +19,6 @@ use crate::types::error::{Error, Operation, Result};
 use crate::types::fairness::Fairness;
 use crate::types::resource::Resource;
 use crate::types::trace;
-
-/// The engine of this crate: each lock is a file, and the kernel keeps it.
-#[derive(Clone, Copy, Debug)]
-pub enum Files {}
 
 impl Engine for Files {
     type Lock = FileLock;

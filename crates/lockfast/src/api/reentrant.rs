@@ -53,7 +53,7 @@ use crate::types::thread::{AtomicThreadToken, ThreadToken};
 /// # }
 /// ```
 pub struct ReentrantLock<E: Engine = Files> {
-    shared: Arc<Shared<E>>,
+    shared: Arc<ReentrantState<E>>,
 }
 
 /// The lock is held until the last of its guards is dropped.
@@ -61,13 +61,13 @@ pub struct ReentrantLock<E: Engine = Files> {
 /// It stays in its thread. Dropping never panics; use [`release`](Self::release) to see errors.
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
 pub struct ReentrantLockGuard<E: Engine = Files> {
-    shared: Arc<Shared<E>>,
+    shared: Arc<ReentrantState<E>>,
     /// The process that took it: in a forked child its copy counts for nothing.
     generation: u64,
     this_thread: PhantomData<*const ()>,
 }
 
-struct Shared<E: Engine> {
+struct ReentrantState<E: Engine> {
     lock: Lock<E>,
     process: PerProcess<OfProcess<E>>,
 }
@@ -308,7 +308,7 @@ impl<E: Engine> ReentrantLock<E> {
     /// Returns a lock that its thread may take again, over one that it may not.
     #[doc(hidden)]
     pub fn from_lock(lock: Lock<E>) -> Self {
-        let shared = Shared {
+        let shared = ReentrantState {
             lock,
             process: PerProcess::new(OfProcess::default()),
         };
@@ -341,7 +341,7 @@ impl<E: Engine> ReentrantLock<E> {
     }
 }
 
-impl<E: Engine> Shared<E> {
+impl<E: Engine> ReentrantState<E> {
     fn process(&self) -> &OfProcess<E> {
         self.process.get(OfProcess::default)
     }

@@ -1,7 +1,7 @@
 //! The meaning of bytes that lockfast has locked.
 
-use super::snapshot::RawLock;
-use super::view::{Kind, Mode, Role};
+use super::snapshot::LockRecord;
+use super::view::{Kind, LockMode, Role};
 use crate::protocol::plan::Part;
 use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
@@ -24,7 +24,7 @@ pub(super) enum Meaning {
 /// Returns the meaning of the locks of one description; `None` when they are not lockfast's.
 ///
 /// `permits` is the capacity of the file's semaphore, if it is one.
-pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning> {
+pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Meaning> {
     if locks.iter().any(|lock| lock.kind != Kind::Ofd) {
         return None;
     }
@@ -36,7 +36,7 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
         let (role, exclusive) = (Role::Writer, true);
         return Some(Meaning::Holds { role, exclusive });
     }
-    let reads = |lock: &&RawLock| {
+    let reads = |lock: &&LockRecord| {
         let ends = lock.range.end();
         !lock.exclusive
             && lock.range.start == 0
@@ -61,7 +61,8 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
         return Some(Meaning::LeadsLine);
     }
     if let Some(of) = permits {
-        let within = |lock: &&RawLock| lock.exclusive && lock.range.end() <= permits::all(of).end();
+        let within =
+            |lock: &&LockRecord| lock.exclusive && lock.range.end() <= permits::all(of).end();
         let count = locks
             .iter()
             .filter(within)
@@ -71,12 +72,12 @@ pub(super) fn meaning(locks: &[RawLock], permits: Option<u32>) -> Option<Meaning
             return Some(Meaning::HasPermits { count, of });
         }
     }
-    let beside = |lock: &RawLock| is_beside(lock.range);
+    let beside = |lock: &LockRecord| is_beside(lock.range);
     locks.iter().all(beside).then_some(Meaning::OnTheWay)
 }
 
 /// Returns the role that a waiter for these bytes will have.
-pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
+pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
     if lock.kind != Kind::Ofd {
         return None;
     }
@@ -94,25 +95,25 @@ pub(super) fn awaited(lock: &RawLock) -> Option<Role> {
 /// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
 /// `None` if its ticket does not show it.
 pub(super) fn awaited_in_line(
-    lock: &RawLock,
-    own: &[RawLock],
+    lock: &LockRecord,
+    own: &[LockRecord],
     permits: Option<u32>,
-) -> Option<(Mode, Option<Role>)> {
-    let side = |lock: &RawLock| match lock.kind {
+) -> Option<(LockMode, Option<Role>)> {
+    let side = |lock: &LockRecord| match lock.kind {
         Kind::Ofd => tickets::side_of(lock.range),
         _ => None,
     };
     side(lock)?;
     Some(match own.iter().find_map(side)? {
-        Side::Readers => (Mode::Shared, Some(Role::Reader)),
-        Side::Writers if permits.is_some() => (Mode::Exclusive, Some(Role::Permit)),
+        Side::Readers => (LockMode::Shared, Some(Role::Reader)),
+        Side::Writers if permits.is_some() => (LockMode::Exclusive, Some(Role::Permit)),
         // A writer or an upgradable reader: the ticket is the same.
-        Side::Writers => (Mode::Exclusive, None),
+        Side::Writers => (LockMode::Exclusive, None),
     })
 }
 
 /// Returns the capacity of the semaphore that somebody has open, if this lock shows it.
-pub(super) fn permits_of(lock: &RawLock) -> Option<u32> {
+pub(super) fn permits_of(lock: &LockRecord) -> Option<u32> {
     if lock.kind != Kind::Ofd || lock.exclusive || lock.range.len != 1 {
         return None;
     }
@@ -120,7 +121,7 @@ pub(super) fn permits_of(lock: &RawLock) -> Option<u32> {
 }
 
 /// Whether these are the locks of the first in the queue for permits.
-pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
+pub(crate) fn leads_line(locks: &[LockRecord]) -> bool {
     let head = Part::Head.range(0);
     locks
         .iter()
@@ -129,15 +130,15 @@ pub(crate) fn leads_line(locks: &[RawLock]) -> bool {
 
 /// Whether these locks are permits, if the file is a semaphore's. The first in the queue has none yet, whatever
 /// it has found.
-pub(super) fn has_permits(locks: &[RawLock]) -> bool {
+pub(super) fn has_permits(locks: &[LockRecord]) -> bool {
     let all = permits::all(permits::MAX).end();
     let is_permit =
-        |lock: &RawLock| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
+        |lock: &LockRecord| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
     !leads_line(locks) && locks.iter().any(is_permit)
 }
 
 /// Returns the pid in the tag of a lock, if it is one of the pid namespace with this fingerprint.
-pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
+pub(crate) fn named_pid(lock: &LockRecord, namespace: u64) -> Option<u32> {
     if lock.kind != Kind::Ofd || !names_writer(lock) {
         return None;
     }
@@ -151,7 +152,7 @@ pub(crate) fn named_pid(lock: &RawLock, namespace: u64) -> Option<u32> {
 }
 
 /// Returns the pid in a waiter mark, if the lock is one and the pid is one of this namespace.
-pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
+pub(crate) fn sign_of(lock: &LockRecord) -> Option<u32> {
     let is_taken = lock.kind == Kind::Ofd && lock.exclusive;
     is_taken
         .then(|| linger::owner_of_mark(lock.range))
@@ -159,12 +160,12 @@ pub(crate) fn sign_of(lock: &RawLock) -> Option<u32> {
 }
 
 /// Whether the owner of these locks holds nothing.
-pub(crate) fn is_on_the_way(locks: &[RawLock]) -> bool {
+pub(crate) fn is_on_the_way(locks: &[LockRecord]) -> bool {
     meaning(locks, None) == Some(Meaning::OnTheWay)
 }
 
 /// Returns the lock with a range without end if it includes the largest offset, as the kernel shows it.
-pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
+pub(crate) fn to_the_end(mut lock: LockRecord) -> LockRecord {
     if lock.range.end() >= Range::LIMIT {
         lock.range.len = 0;
     }
@@ -172,13 +173,13 @@ pub(crate) fn to_the_end(mut lock: RawLock) -> RawLock {
 }
 
 /// Whether the lock reaches into the tag.
-fn is_tagged(lock: &RawLock) -> bool {
+fn is_tagged(lock: &LockRecord) -> bool {
     let ends = lock.range.end();
     lock.exclusive && (Part::Upgrade.range(0).end()..=Part::Rooms.range(0).start).contains(&ends)
 }
 
 /// Whether it is a writer's lock, or the one that the next writer waits for.
-fn names_writer(lock: &RawLock) -> bool {
+fn names_writer(lock: &LockRecord) -> bool {
     let upgrade = Part::Upgrade.range(0);
     let starts = lock.range.start == 0 || lock.range.start == upgrade.start;
     starts && is_tagged(lock) && lock.range != upgrade
@@ -189,7 +190,7 @@ fn is_beside(range: Range) -> bool {
     range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
-fn covers(lock: &RawLock, byte: u64) -> bool {
+fn covers(lock: &LockRecord, byte: u64) -> bool {
     (lock.range.start..lock.range.end()).contains(&byte)
 }
 
@@ -198,16 +199,16 @@ mod tests {
     use super::*;
     use crate::protocol::tag::exclusive_len;
 
-    fn lock(exclusive: bool, range: Range) -> RawLock {
+    fn lock(exclusive: bool, range: Range) -> LockRecord {
         let kind = Kind::Ofd;
-        RawLock {
+        LockRecord {
             kind,
             exclusive,
             range,
         }
     }
 
-    fn part(exclusive: bool, part: Part) -> RawLock {
+    fn part(exclusive: bool, part: Part) -> LockRecord {
         lock(exclusive, part.range(exclusive_len(4711, 7)))
     }
 
@@ -292,9 +293,9 @@ mod tests {
         assert_eq!(meaning(&own, None), Some(Meaning::OnTheWay));
         assert_eq!(sign_of(&own[1]), Some(4711));
         let earlier = lock(false, ticket(7));
-        let writer = Some((Mode::Exclusive, None));
+        let writer = Some((LockMode::Exclusive, None));
         assert_eq!(awaited_in_line(&earlier, &own, None), writer);
-        let permit = Some((Mode::Exclusive, Some(Role::Permit)));
+        let permit = Some((LockMode::Exclusive, Some(Role::Permit)));
         assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
         assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
         assert_eq!(
@@ -319,11 +320,11 @@ mod tests {
         }
         let whole = part(true, Part::MainToTag);
         let kind = Kind::Classic;
-        assert_eq!(meaning(&[RawLock { kind, ..whole }], None), None);
+        assert_eq!(meaning(&[LockRecord { kind, ..whole }], None), None);
         // Ends where a tag would, but is shared, or does not begin as lockfast's do.
         let (exclusive, mut later) = (false, whole);
         (later.range.start, later.range.len) = (1, whole.range.len - 1);
-        for foreign in [RawLock { exclusive, ..whole }, later] {
+        for foreign in [LockRecord { exclusive, ..whole }, later] {
             assert_eq!(meaning(&[foreign], None), None, "{foreign:?}");
             assert_eq!(named_pid(&foreign, 7), None, "{foreign:?}");
             assert_eq!(awaited(&foreign), None, "{foreign:?}");

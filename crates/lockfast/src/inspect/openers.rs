@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::snapshot::{FileKey, Observation, Snapshot, TakenBytes};
-use super::view::{Kind, LockView, LockedFile, Mode, Opener, Role, State};
+use super::view::{Kind, LockMode, LockView, LockedFile, Opener, Role, State};
 use crate::file::owner::Owner;
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
@@ -32,7 +32,7 @@ pub(super) fn views(
         let mut named = None;
         for mut lock in seen(&opened.taken, &file) {
             let is_only = opened.openers.len() == 1;
-            if lock.state == State::Holding && (is_only || lock.mode == Mode::Exclusive) {
+            if lock.state == State::Holding && (is_only || lock.mode == LockMode::Exclusive) {
                 named = holder;
                 let process = holder.and_then(|pid| snapshot.processes.get(&pid));
                 lock.processes.extend(process.cloned());
@@ -94,22 +94,22 @@ fn seen(taken: &TakenBytes, file: &LockedFile) -> Vec<LockView> {
             let at = permits::permit(number).start;
             view(
                 State::Holding,
-                Mode::Exclusive,
+                LockMode::Exclusive,
                 Some(Role::Permit),
                 (at, at),
             )
         }));
     } else if taken.first {
-        views.push(view(State::Holding, Mode::Exclusive, None, (0, 0)));
+        views.push(view(State::Holding, LockMode::Exclusive, None, (0, 0)));
     } else if taken.inner || taken.gate || taken.upgrade {
         // An upgradable reader, or a writer that waits until the readers leave.
-        views.push(view(State::Holding, Mode::Shared, None, (0, 0)));
+        views.push(view(State::Holding, LockMode::Shared, None, (0, 0)));
     }
     if taken.head && !taken.inner {
         let at = Part::Head.range(0).start;
         views.push(view(
             State::Waiting,
-            Mode::Exclusive,
+            LockMode::Exclusive,
             Some(Role::Permit),
             (at, at),
         ));
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(locks.len(), 1);
         assert_eq!(
             (locks[0].mode, locks[0].state),
-            (Mode::Exclusive, State::Holding)
+            (LockMode::Exclusive, State::Holding)
         );
         assert_eq!(pids(&locks), [7]);
         assert!(openers.is_empty());
@@ -215,7 +215,7 @@ mod tests {
         let (locks, _) = views(&snapshot(upgrade, &[7, 8]), &HashMap::new());
         assert_eq!(
             (locks[0].mode, locks[0].state),
-            (Mode::Shared, State::Holding)
+            (LockMode::Shared, State::Holding)
         );
     }
 

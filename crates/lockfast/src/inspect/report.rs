@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::bytes::{self, Meaning};
 use super::deadlock::{self, Deadlock};
-use super::snapshot::{Description, FileKey, RawLock, Request, Snapshot};
-use super::view::{Incomplete, Kind, LockView, Mode, Opener, Permits, Role, State};
+use super::snapshot::{Description, FileKey, LockRecord, Request, Snapshot};
+use super::view::{Incomplete, Kind, LockMode, LockView, Opener, Permits, Role, State};
 use super::{openers, records, system};
 use crate::types::error::{Error, Operation, Result};
 
@@ -34,7 +34,7 @@ use crate::types::error::{Error, Operation, Result};
 /// let cache = lockfast::RwLock::open(&path)?;
 /// let reader = cache.read()?;
 /// let report = lockfast::inspect::path(&path)?;
-/// assert_eq!(report.locks[0].mode, lockfast::inspect::Mode::Shared);
+/// assert_eq!(report.locks[0].mode, lockfast::inspect::LockMode::Shared);
 /// assert_eq!(report.waiters().count(), 0);
 /// # drop(reader);
 /// # Ok(())
@@ -153,7 +153,7 @@ impl Report {
         }));
         let records = records::read(snapshot);
         for lock in &mut locks {
-            let is_alone = lock.state == State::Holding && lock.mode == Mode::Exclusive;
+            let is_alone = lock.state == State::Holding && lock.mode == LockMode::Exclusive;
             lock.is_record_unread = is_alone && records::is_withheld(key(lock), snapshot);
             if let Some(owner) = records.get(&key(lock)) {
                 lock.add_record(owner);
@@ -223,13 +223,13 @@ fn add_views(
             ..first
         }),
         Some(Meaning::HasPermits { count, of }) => views.push(LockView {
-            mode: Mode::Exclusive,
+            mode: LockMode::Exclusive,
             role: Some(Role::Permit),
             permits: Some(Permits { count, of }),
             ..first
         }),
         Some(Meaning::LeadsLine) => views.push(LockView {
-            mode: Mode::Exclusive,
+            mode: LockMode::Exclusive,
             role: Some(Role::Permit),
             state: State::Waiting,
             ..first
@@ -264,7 +264,7 @@ fn awaited(
     }
 }
 
-fn view(file: FileKey, lock: &RawLock, owners: &[u32], snapshot: &Snapshot) -> LockView {
+fn view(file: FileKey, lock: &LockRecord, owners: &[u32], snapshot: &Snapshot) -> LockView {
     let processes = owners.iter().filter_map(|pid| snapshot.processes.get(pid));
     let range = lock.range;
     LockView {
@@ -292,11 +292,11 @@ fn key(lock: &LockView) -> FileKey {
     }
 }
 
-fn mode(exclusive: bool) -> Mode {
+fn mode(exclusive: bool) -> LockMode {
     if exclusive {
-        Mode::Exclusive
+        LockMode::Exclusive
     } else {
-        Mode::Shared
+        LockMode::Shared
     }
 }
 

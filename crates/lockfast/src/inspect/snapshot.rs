@@ -21,7 +21,7 @@ pub(crate) struct FileKey {
 
 /// A lock that is held or wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RawLock {
+pub(crate) struct LockRecord {
     pub(crate) kind: Kind,
     pub(crate) exclusive: bool,
     pub(crate) range: Range,
@@ -33,14 +33,14 @@ pub(crate) struct Description {
     pub(crate) file: FileKey,
     /// The processes that have it open; empty if they were not found.
     pub(crate) owners: Vec<u32>,
-    pub(crate) locks: Vec<RawLock>,
+    pub(crate) locks: Vec<LockRecord>,
 }
 
 /// A lock for which a thread sleeps in the kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) file: FileKey,
-    pub(crate) lock: RawLock,
+    pub(crate) lock: LockRecord,
     pub(crate) pid: Option<u32>,
     pub(crate) since: Option<SystemTime>,
 }
@@ -146,7 +146,7 @@ impl Snapshot {
     }
 }
 
-impl RawLock {
+impl LockRecord {
     /// Whether different owners can't hold both at once.
     pub(crate) fn conflicts(&self, other: &Self) -> bool {
         let families = (self.kind == Kind::Flock) == (other.kind == Kind::Flock);

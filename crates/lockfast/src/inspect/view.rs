@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::file::owner::Owner;
 use crate::protocol::Blocker;
 use crate::protocol::tag::Tag;
-use crate::types::text::{LONGEST_COMMAND, Line, Shown};
+use crate::types::text::{LONGEST_COMMAND, Shown, ShownLine};
 
 /// A lock that is held, or waited for.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct LockView {
     /// The kind of kernel lock.
     pub kind: Kind,
     /// Whether others can hold it at the same time.
-    pub mode: Mode,
+    pub mode: LockMode,
     /// Its role, if it is a lock of lockfast and its bytes show the role.
     pub role: Option<Role>,
     /// Whether it is held or waited for.
@@ -120,7 +120,7 @@ pub enum Kind {
 /// Whether others can hold a lock at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum LockMode {
     /// Others can share it.
     Shared,
     /// No other holder is possible.
@@ -180,7 +180,7 @@ impl LockView {
         let is_known = |process: &Process| owner.is(process.pid, process.own_pid);
         let is_its = self.processes.iter().any(is_known)
             || (self.processes.is_empty() && self.is_tagged_by(owner));
-        if is_its && self.state == State::Holding && self.mode == Mode::Exclusive {
+        if is_its && self.state == State::Holding && self.mode == LockMode::Exclusive {
             self.since = Some(owner.since());
             self.label = owner.label().map(str::to_owned);
         }
@@ -208,7 +208,7 @@ impl Kind {
     }
 }
 
-impl Mode {
+impl LockMode {
     /// Returns a short word for it: `shared`, `exclusive`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -250,7 +250,7 @@ macro_rules! display_as_str {
     )*};
 }
 
-display_as_str!(Kind, Mode, Role, State);
+display_as_str!(Kind, LockMode, Role, State);
 
 impl Process {
     /// Returns the command line in one line of at most 512 characters. Arguments are quoted where they need it,
@@ -259,7 +259,7 @@ impl Process {
         if self.command.is_empty() {
             return format!("[{}]", Shown::word(&self.name));
         }
-        let mut line = Line::new(LONGEST_COMMAND);
+        let mut line = ShownLine::new(LONGEST_COMMAND);
         for (number, word) in self.command.iter().enumerate() {
             if number > 0 {
                 line.push(' ');
@@ -274,7 +274,7 @@ impl Process {
 }
 
 /// Adds a word. It is quoted if it is empty or has characters with a meaning in a shell.
-fn add_quoted(word: &OsString, line: &mut Line) {
+fn add_quoted(word: &OsString, line: &mut ShownLine) {
     let is_plain = |c: char| "_-./,:=@%+~[]{}#!^*?".contains(c) || std::path::is_separator(c);
     let plain = |c: char| c.is_alphanumeric() || is_plain(c);
     // The rest of a word that is too long is not shown.

@@ -15,7 +15,7 @@ use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
 use super::after::After;
-use super::left_out::{Step, is_left_out};
+use super::left_out::{ModelStep, is_left_out};
 use super::shared::Queue;
 use super::state::Passing;
 use super::turn::{Purpose, Turn};
@@ -50,7 +50,7 @@ impl<T: Unlock> Queue<T> {
                 return Some(Turn::new(self, state, thread, purpose));
             }
             if let (Mode::Upgradable, Some(value)) = (mode, state.value()) {
-                if !is_left_out(Step::Stay) {
+                if !is_left_out(ModelStep::Stay) {
                     stay(value);
                 }
             }

@@ -2,7 +2,7 @@
 
 /// A step that the queue needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ModelStep {
     /// The last one out calls off the one that was called and has not come.
     CallOff,
     /// A reader that fails to join lets go of the lock that the last one out left to it.
@@ -20,7 +20,7 @@ pub(super) enum Step {
 /// Whether this step is left out now; never outside of tests.
 #[cfg(not(all(test, not(lockfast_model))))]
 #[inline]
-pub(super) const fn is_left_out(_step: Step) -> bool {
+pub(super) const fn is_left_out(_step: ModelStep) -> bool {
     false
 }
 
@@ -31,18 +31,18 @@ pub(super) use by_a_test::{is_left_out, without};
 mod by_a_test {
     use std::cell::Cell;
 
-    use super::Step;
+    use super::ModelStep;
 
     thread_local! {
-        static LEFT_OUT: Cell<Option<Step>> = const { Cell::new(None) };
+        static LEFT_OUT: Cell<Option<ModelStep>> = const { Cell::new(None) };
     }
 
-    pub(in crate::queue) fn is_left_out(step: Step) -> bool {
+    pub(in crate::queue) fn is_left_out(step: ModelStep) -> bool {
         LEFT_OUT.get() == Some(step)
     }
 
     /// Runs a closure whose queues leave the step out.
-    pub(in crate::queue) fn without<R>(step: Option<Step>, run: impl FnOnce() -> R) -> R {
+    pub(in crate::queue) fn without<R>(step: Option<ModelStep>, run: impl FnOnce() -> R) -> R {
         let before = LEFT_OUT.replace(step);
         let result = run();
         LEFT_OUT.set(before);

@@ -46,7 +46,7 @@ use crate::protocol::plan::Mode;
 use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
-use super::left_out::{Step, is_left_out};
+use super::left_out::{ModelStep, is_left_out};
 use super::sleeper::Sleeper;
 use super::unlock::Unlock;
 use super::wait_list::{Position, WaitList, Waiter};
@@ -196,7 +196,7 @@ impl<T: Unlock> QueueState<T> {
 
     /// Whether the upgradable reader waits to become the writer, or is about to.
     fn is_upgraded(&self) -> bool {
-        !is_left_out(Step::RefuseBesideUpgrade)
+        !is_left_out(ModelStep::RefuseBesideUpgrade)
             && (self.upgrader.is_some() || matches!(self.phase, Phase::Upgrading))
     }
 
@@ -234,7 +234,7 @@ impl<T: Unlock> QueueState<T> {
         }
         match std::mem::replace(&mut self.phase, Phase::Closing) {
             Phase::Idle => {}
-            Phase::Called(at, waiter) if !is_left_out(Step::CallOff) => {
+            Phase::Called(at, waiter) if !is_left_out(ModelStep::CallOff) => {
                 self.waiting.put(at, waiter);
             }
             phase => {

@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use super::left_out::{self, Step};
+use super::left_out::{self, ModelStep};
 use super::{Queue, Unlock};
 use crate::protocol::plan::Mode;
 use crate::types::thread::ThreadToken;
@@ -76,7 +76,7 @@ impl Scene {
     /// one; and a step of the queue may be left out.
     fn violated(
         &self,
-        left_out: Option<Step>,
+        left_out: Option<ModelStep>,
         only: Option<&'static str>,
     ) -> Option<(&'static str, Vec<Action>)> {
         left_out::without(left_out, || self.explore(only))

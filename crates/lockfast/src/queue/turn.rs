@@ -6,7 +6,7 @@ use crate::protocol::plan::Mode;
 use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
-use super::left_out::{Step, is_left_out};
+use super::left_out::{ModelStep, is_left_out};
 use super::shared::Queue;
 use super::state::{Passing, Phase, QueueState};
 use super::unlock::Unlock;
@@ -184,7 +184,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
             Purpose::Enter { mode, .. } if mode.is_alone() => state.exclusive = None,
             Purpose::Enter { joins, .. } => {
                 // The last of those inside left without unlocking, as this one had the turn.
-                if joins && state.is_empty() && !is_left_out(Step::LetGo) {
+                if joins && state.is_empty() && !is_left_out(ModelStep::LetGo) {
                     if let Some(value) = &self.value {
                         if !value.unlock() {
                             state.set_value(None);

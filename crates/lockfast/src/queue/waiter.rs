@@ -9,7 +9,7 @@ use crate::sys::Parked;
 use crate::sys::primitive::spin_loop;
 use crate::types::thread::ThreadToken;
 
-use super::left_out::{Step, is_left_out};
+use super::left_out::{ModelStep, is_left_out};
 use super::shared::Queue;
 use super::sleeper::Sleeper;
 use super::state::{Phase, QueueState};
@@ -198,7 +198,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
         let (queue, thread) = (self.queue, self.thread);
         let sleeper = Arc::new(Sleeper::default());
         let (waiter, after) = queue.update(|state| {
-            if !is_left_out(Step::Close) {
+            if !is_left_out(ModelStep::Close) {
                 state.closed = true;
             }
             let waiter = Waiter::new(mode, thread, &sleeper);
@@ -221,7 +221,7 @@ impl<T: Unlock> Drop for QueuedWaiter<'_, T> {
         }
         self.update(|state| {
             self.leave(state);
-            if !is_left_out(Step::PassOn) {
+            if !is_left_out(ModelStep::PassOn) {
                 state.pass_on();
             }
         });

@@ -49,7 +49,7 @@ use crate::sys::made_once::MadeOnce;
 /// ```
 #[derive(Clone, Default)]
 pub struct CancelToken {
-    shared: Arc<Shared>,
+    shared: Arc<TokenState>,
 }
 
 impl CancelToken {
@@ -81,7 +81,7 @@ impl CancelToken {
         self.shared.is_cancelled.store(true, Ordering::SeqCst);
         let mut block = Some(&self.shared.first);
         while let Some(Block { slots, next }) = block {
-            slots.iter().for_each(Slot::ring);
+            slots.iter().for_each(AlarmSlot::ring);
             block = next.get();
         }
     }
@@ -146,7 +146,7 @@ impl CancelToken {
         }
     }
 
-    fn slot(&self, number: usize) -> &Slot {
+    fn slot(&self, number: usize) -> &AlarmSlot {
         let mut block = &self.shared.first;
         for _ in 0..number / SLOTS {
             block = block.next.get().expect("a slot in it was claimed");
@@ -208,7 +208,7 @@ thread_local! {
 const SLOTS: usize = 4;
 
 #[derive(Default)]
-struct Shared {
+struct TokenState {
     is_cancelled: AtomicBool,
     first: Block,
 }
@@ -216,13 +216,13 @@ struct Shared {
 /// Alarms to ring. A list that only grows, as a handler can't wait for a mutex.
 #[derive(Default)]
 struct Block {
-    slots: [Slot; SLOTS],
+    slots: [AlarmSlot; SLOTS],
     next: MadeOnce<Block>,
 }
 
 /// Room for an alarm.
 #[derive(Default)]
-struct Slot {
+struct AlarmSlot {
     state: AtomicU8,
     alarm: AtomicUsize,
     /// The process that the alarm belongs to.
@@ -234,7 +234,7 @@ const CLAIMED: u8 = 1;
 const ARMED: u8 = 2;
 const RINGING: u8 = 3;
 
-impl Slot {
+impl AlarmSlot {
     fn claim(&self, alarm: AlarmId) -> bool {
         if !self.changes(FREE, CLAIMED) {
             return false;

@@ -26,10 +26,10 @@ use crate::types::text::Shown;
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Resource(Kind);
+pub struct Resource(ResourceName);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum ResourceName {
     File(PathBuf),
     Name(String),
 }
@@ -37,35 +37,35 @@ enum Kind {
 impl Resource {
     /// Returns the file at that path.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Kind::File(path.into()))
+        Self(ResourceName::File(path.into()))
     }
 
     /// Returns the name that a lock has in an engine.
     pub fn named(name: impl Into<String>) -> Self {
-        Self(Kind::Name(name.into()))
+        Self(ResourceName::Name(name.into()))
     }
 
     /// The path of the lock file; `None` for a name.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Kind::File(path) => Some(path),
-            Kind::Name(_) => None,
+            ResourceName::File(path) => Some(path),
+            ResourceName::Name(_) => None,
         }
     }
 
     /// The name in its engine; `None` for a file.
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
-            Kind::File(_) => None,
-            Kind::Name(name) => Some(name),
+            ResourceName::File(_) => None,
+            ResourceName::Name(name) => Some(name),
         }
     }
 
     /// The path, or the name as if it were one.
     pub(crate) fn as_path(&self) -> &Path {
         match &self.0 {
-            Kind::File(path) => path,
-            Kind::Name(name) => Path::new(name),
+            ResourceName::File(path) => path,
+            ResourceName::Name(name) => Path::new(name),
         }
     }
 
@@ -77,8 +77,8 @@ impl Resource {
     ) -> fmt::DebugStruct<'f, 'a> {
         let mut debug = f.debug_struct(what);
         match &self.0 {
-            Kind::File(path) => debug.field("path", path),
-            Kind::Name(name) => debug.field("name", name),
+            ResourceName::File(path) => debug.field("path", path),
+            ResourceName::Name(name) => debug.field("name", name),
         };
         debug
     }
@@ -88,8 +88,8 @@ impl Resource {
     /// Paths decide, not files, because the file at a path may be replaced during a wait.
     pub(crate) fn order_key(&self) -> (PathBuf, OsString) {
         match &self.0 {
-            Kind::Name(name) => (PathBuf::new(), name.into()),
-            Kind::File(path) => {
+            ResourceName::Name(name) => (PathBuf::new(), name.into()),
+            ResourceName::File(path) => {
                 let parent = path.parent().unwrap_or(path);
                 let parent = fs::canonicalize(parent).unwrap_or_else(|_| parent.to_path_buf());
                 (parent, path.file_name().unwrap_or_default().to_os_string())

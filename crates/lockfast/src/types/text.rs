@@ -59,7 +59,7 @@ impl<'a> Shown<'a> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = Line::new(self.longest);
+        let mut line = ShownLine::new(self.longest);
         for chunk in self.text.as_encoded_bytes().utf8_chunks() {
             for c in chunk.valid().chars() {
                 line.push(c);
@@ -81,13 +81,13 @@ fn is_printable(c: char) -> bool {
 
 /// Text that is put together up to a length, and cut there.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct ShownLine {
     text: String,
     room: usize,
     is_cut: bool,
 }
 
-impl Line {
+impl ShownLine {
     pub(crate) fn new(longest: usize) -> Self {
         Self {
             text: String::new(),

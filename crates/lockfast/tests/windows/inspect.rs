@@ -1,6 +1,6 @@
 //! Who has a lock, as far as the system tells: who has the file open, and which bytes can't be read.
 
-use lockfast::inspect::{self, Mode, Report, Role, State};
+use lockfast::inspect::{self, LockMode, Report, Role, State};
 
 use crate::stage::{Actor, Place};
 use crate::trials;
@@ -63,7 +63,10 @@ fn the_only_one_who_has_it_open_is_the_holder() {
         assert_eq!(holders(&report), [actor.pid()]);
         assert_eq!(report.openers, []);
         let lock = &report.locks[0];
-        assert_eq!((lock.state, lock.mode), (State::Holding, Mode::Exclusive));
+        assert_eq!(
+            (lock.state, lock.mode),
+            (State::Holding, LockMode::Exclusive)
+        );
         assert_eq!(lock.file.path, Some(place.lock()));
         let process = &lock.processes[0];
         assert_eq!(process.parent, Some(std::process::id()));
@@ -112,10 +115,10 @@ fn an_upgradable_reader_shows_that_somebody_reads() {
     let mut actor = Actor::with("rw", &place, "");
     actor.ask("upgradable a u");
     let report = look(&place);
-    assert_eq!(report.locks[0].mode, Mode::Shared);
+    assert_eq!(report.locks[0].mode, LockMode::Shared);
     assert_eq!(holders(&report), [actor.pid()]);
     actor.ask("convert up u");
-    assert_eq!(look(&place).locks[0].mode, Mode::Exclusive);
+    assert_eq!(look(&place).locks[0].mode, LockMode::Exclusive);
 }
 
 fn permits_show_one_by_one() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::inspect::snapshot::{Description, FamilyWait, RawLock, Request};
+use crate::inspect::snapshot::{Description, FamilyWait, LockRecord, Request};
 use crate::inspect::view::Kind;
 use crate::protocol::permits;
 use crate::protocol::plan::Part;
@@ -17,17 +17,17 @@ fn file(inode: u64) -> FileKey {
     }
 }
 
-fn lock(exclusive: bool) -> RawLock {
+fn lock(exclusive: bool) -> LockRecord {
     let (kind, range) = (Kind::Flock, Range { start: 0, len: 0 });
-    RawLock {
+    LockRecord {
         kind,
         exclusive,
         range,
     }
 }
 
-fn ofd(exclusive: bool, range: Range) -> RawLock {
-    RawLock {
+fn ofd(exclusive: bool, range: Range) -> LockRecord {
+    LockRecord {
         kind: Kind::Ofd,
         exclusive,
         range,
@@ -50,7 +50,7 @@ impl Scene {
         });
     }
 
-    fn held(mut self, inode: u64, owners: &[u32], locks: &[RawLock]) -> Self {
+    fn held(mut self, inode: u64, owners: &[u32], locks: &[LockRecord]) -> Self {
         for &pid in owners {
             self.add(pid, 1);
         }
@@ -63,7 +63,7 @@ impl Scene {
         self
     }
 
-    fn waits(mut self, pid: u32, inode: u64, lock: RawLock) -> Self {
+    fn waits(mut self, pid: u32, inode: u64, lock: LockRecord) -> Self {
         self.add(pid, 1);
         let (file, pid, since) = (file(inode), Some(pid), None);
         self.0.requests.push(Request {
@@ -82,7 +82,7 @@ impl Scene {
     }
 }
 
-const ALONE: RawLock = RawLock {
+const ALONE: LockRecord = LockRecord {
     kind: Kind::Flock,
     exclusive: true,
     range: Range { start: 0, len: 0 },
@@ -165,7 +165,7 @@ fn one_that_converts_its_lock_is_not_in_its_own_way() {
     assert_eq!(itself.circles(), [[1]]);
     // The record locks of a process never stand in its own way.
     let kind = Kind::Classic;
-    let classic = RawLock { kind, ..ALONE };
+    let classic = LockRecord { kind, ..ALONE };
     let converts = Scene::default()
         .held(10, &[1], &[classic])
         .waits(1, 10, classic);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::inspect::bytes;
-use crate::inspect::snapshot::{Description, FileKey, RawLock, Snapshot};
+use crate::inspect::snapshot::{Description, FileKey, LockRecord, Snapshot};
 use crate::inspect::view::Kind;
 
 /// A wait of a process: an edge of the wait-for graph.
@@ -86,7 +86,7 @@ fn for_locks<'s>(
     snapshot.requests.iter().filter_map(move |request| {
         let pid = request.pid?;
         // Classic locks belong to the process, so its own ones are never in its way.
-        let is_own = |lock: &RawLock, description: &Description| {
+        let is_own = |lock: &LockRecord, description: &Description| {
             let are_classic = lock.kind == Kind::Classic && request.lock.kind == Kind::Classic;
             are_classic && description.owners.contains(&pid)
         };

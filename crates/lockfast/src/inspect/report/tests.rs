@@ -9,7 +9,7 @@ fn holders_stand_before_those_who_wait() {
         minor,
         inode,
     };
-    let lock = |start| RawLock {
+    let lock = |start| LockRecord {
         kind,
         exclusive: true,
         range: Range { start, len: 0 },

@@ -99,11 +99,11 @@ fn a_record_tells_of_its_author_alone_and_of_a_lock_that_it_holds() {
         assert_eq!(view.since.is_some(), view.label.is_some());
         view.since.is_some()
     };
-    let (holding, alone) = (State::Holding, Mode::Exclusive);
+    let (holding, alone) = (State::Holding, LockMode::Exclusive);
     let owner = Owner::sample(None);
     assert!(is_told(holding, alone, own, &owner));
     assert!(!is_told(holding, alone, own + 1, &owner));
-    assert!(!is_told(holding, Mode::Shared, own, &owner));
+    assert!(!is_told(holding, LockMode::Shared, own, &owner));
     assert!(!is_told(State::Waiting, alone, own, &owner));
     // Whether that one still runs is not known.
     assert!(!is_told(holding, alone, own, &Owner::sample(Some("0b1c"))));

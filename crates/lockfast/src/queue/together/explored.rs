@@ -1,7 +1,7 @@
 //! Everything that can happen to a few parties, with the queue as it is and with a step left out.
 
 use super::party::Role::{self, Downgrades, Reads, ReadsUpgradable, Upgrades, Writes};
-use super::{EXCLUSION, NO_BUSY_LOOP, NO_STANDSTILL, NOTHING_LEFT, Scene, Step};
+use super::{EXCLUSION, ModelStep, NO_BUSY_LOOP, NO_STANDSTILL, NOTHING_LEFT, Scene};
 use crate::protocol::plan::Mode;
 
 const ROLES: [Role; 5] = [Reads, Writes, ReadsUpgradable, Upgrades, Downgrades];
@@ -31,7 +31,7 @@ fn is_violated(
     property: &'static str,
     parties: &[(Role, u64)],
     other: Option<Mode>,
-    left_out: Step,
+    left_out: ModelStep,
 ) -> bool {
     let scene = scene(parties, other);
     scene.violated(Some(left_out), Some(property)).is_some()
@@ -84,39 +84,59 @@ fn tasks_keep_every_property() {
 fn without_calling_off_two_processes_wait_for_each_other() {
     let parties = [(Reads, 1), (Reads, 2)];
     let writer = Some(Mode::Write);
-    assert!(is_violated(NO_STANDSTILL, &parties, writer, Step::CallOff));
+    assert!(is_violated(
+        NO_STANDSTILL,
+        &parties,
+        writer,
+        ModelStep::CallOff
+    ));
     // Dropped, it leaves the lock to nobody.
-    assert!(is_violated(NOTHING_LEFT, &parties, None, Step::CallOff));
+    assert!(is_violated(
+        NOTHING_LEFT,
+        &parties,
+        None,
+        ModelStep::CallOff
+    ));
 }
 
 #[test]
 fn one_that_fails_to_join_and_does_not_let_go_leaves_the_lock_to_nobody() {
     let parties = [(Reads, 1), (Reads, 2)];
-    assert!(is_violated(NOTHING_LEFT, &parties, None, Step::LetGo));
+    assert!(is_violated(NOTHING_LEFT, &parties, None, ModelStep::LetGo));
 }
 
 #[test]
 fn one_that_steps_back_and_does_not_keep_others_from_joining_tries_over_and_over() {
     let parties = [(Reads, 1), (Reads, 2)];
     let writer = Some(Mode::Write);
-    assert!(is_violated(NO_BUSY_LOOP, &parties, writer, Step::Close));
+    assert!(is_violated(
+        NO_BUSY_LOOP,
+        &parties,
+        writer,
+        ModelStep::Close
+    ));
 }
 
 #[test]
 fn a_thread_that_gets_in_beside_its_own_upgrade_is_beside_a_writer() {
     let parties = [(Upgrades, 1), (Reads, 1)];
-    let step = Step::RefuseBesideUpgrade;
+    let step = ModelStep::RefuseBesideUpgrade;
     assert!(is_violated(EXCLUSION, &parties, None, step));
 }
 
 #[test]
 fn an_upgradable_reader_that_leaves_its_byte_keeps_others_out() {
     let parties = [(Reads, 1), (ReadsUpgradable, 2)];
-    assert!(is_violated(NOTHING_LEFT, &parties, None, Step::Stay));
+    assert!(is_violated(NOTHING_LEFT, &parties, None, ModelStep::Stay));
 }
 
 #[test]
 fn a_wait_that_is_dropped_and_passes_nothing_on_stops_the_queue() {
     let parties = [(Reads, 1), (Reads, 2), (Writes, 3)];
-    assert!(is_violated(NO_STANDSTILL, &parties, None, Step::PassOn));
+    assert!(is_violated(
+        NO_STANDSTILL,
+        &parties,
+        None,
+        ModelStep::PassOn
+    ));
 }

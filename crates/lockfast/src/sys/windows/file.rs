@@ -27,7 +27,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFinalPathNameByHandleW, SetFileInformationByHandle,
 };
 
-use super::{check, is, place, request};
+use super::{check, is, public_file, request};
 use crate::sys::{ChangeTime, FileId, FileSort, Status};
 
 /// Whether a file has permissions that are given as a mode.
@@ -111,7 +111,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     unless_vanishing(|| {
         if mode.is_some_and(|mode| mode & EVERYBODY_WRITES != 0) {
             let access = GENERIC_READ | GENERIC_WRITE;
-            return place::create_public_file(path, flags, access).map(File::from);
+            return public_file::create(path, flags, access, SHARE_ALL).map(File::from);
         }
         OpenOptions::new()
             .read(true)

@@ -1,6 +1,7 @@
 //! Windows: locks of bytes by `LockFileEx`, which belong to the handle.
 
 pub(crate) mod alarm;
+mod descriptor;
 mod event;
 pub(crate) mod file;
 pub(crate) mod file_system;
@@ -12,6 +13,7 @@ pub(crate) mod notifier;
 pub(crate) mod park;
 pub(crate) mod place;
 pub(crate) mod process;
+mod public_file;
 mod request;
 #[path = "../unsupported/signal.rs"]
 mod signal;
@@ -20,6 +22,8 @@ mod sleep;
 pub(crate) mod watch;
 
 use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::path::Path;
 
 use windows_sys::core::BOOL;
 
@@ -32,6 +36,11 @@ fn check(answer: BOOL) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Returns the path as the system takes it, ending with 0.
+fn wide(path: &Path) -> Vec<u16> {
+    path.as_os_str().encode_wide().chain([0]).collect()
 }
 
 /// Whether it is this error of the system.

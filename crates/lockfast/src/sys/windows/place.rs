@@ -1,27 +1,24 @@
 //! Directories of named locks: their places, their owners, and the rights of other users.
 
 mod access;
-mod descriptor;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::OpenOptionsExt;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
-use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 use windows_sys::Win32::Storage::FileSystem::{
-    CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_FLAG_BACKUP_SEMANTICS,
-    FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES, READ_CONTROL,
+    CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_READ_ATTRIBUTES, READ_CONTROL,
 };
 use windows_sys::Win32::UI::Shell::{GetAllUsersProfileDirectoryW, GetUserProfileDirectoryW};
 
-use self::descriptor::Descriptor;
-use super::{check, file, process};
+use super::descriptor::Descriptor;
+use super::{check, file, process, wide};
 use crate::sys::{Home, Ownership};
 
 /// Messages about a directory that can't be trusted, with the remedy.
@@ -111,32 +108,6 @@ pub(crate) fn file_name(name: &str) -> String {
     file
 }
 
-/// Creates a file that everybody may lock.
-pub(super) fn create_public_file(path: &Path, flags: u32, access: u32) -> io::Result<OwnedHandle> {
-    let user = process::user()?;
-    let rights = format!("O:{user}D:P(A;;FA;;;{user})(A;;FA;;;SY)(A;;FA;;;BA)(A;;FRFW;;;WD)");
-    let descriptor = Descriptor::parse(&rights)?;
-    let attributes = attributes(&descriptor);
-    let path = wide(path);
-    // SAFETY: the path ends with 0, and the attributes live longer than the call.
-    let handle = unsafe {
-        CreateFileW(
-            path.as_ptr(),
-            access,
-            file::SHARE_ALL,
-            &raw const attributes,
-            CREATE_NEW,
-            flags,
-            std::ptr::null_mut(),
-        )
-    };
-    if handle == INVALID_HANDLE_VALUE {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the handle is new, and nobody else's.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
-}
-
 /// Names that no file can have, with or without an extension.
 const DEVICES: [&str; 32] = [
     "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "COM0", "COM1", "COM2", "COM3", "COM4",
@@ -146,7 +117,7 @@ const DEVICES: [&str; 32] = [
 
 fn create_directory(path: &Path, rights: &str) -> io::Result<()> {
     let descriptor = Descriptor::parse(rights)?;
-    let attributes = attributes(&descriptor);
+    let attributes = descriptor.attributes();
     let path = wide(path);
     // SAFETY: the path ends with 0, and the attributes live longer than the call.
     check(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
@@ -159,14 +130,6 @@ pub(crate) fn create_open(path: &Path) -> io::Result<()> {
     create_directory(path, &format!("D:P(A;;FA;;;{user})(A;;FRFX;;;WD)"))
 }
 
-fn attributes(descriptor: &Descriptor) -> SECURITY_ATTRIBUTES {
-    SECURITY_ATTRIBUTES {
-        nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).expect("some bytes"),
-        lpSecurityDescriptor: descriptor.as_ptr(),
-        bInheritHandle: 0,
-    }
-}
-
 /// Returns the answer of a call for a directory of profiles.
 fn directory(ask: impl Fn(*mut u16, *mut u32) -> i32) -> io::Result<PathBuf> {
     let mut length = 1 << 15;
@@ -174,10 +137,6 @@ fn directory(ask: impl Fn(*mut u16, *mut u32) -> i32) -> io::Result<PathBuf> {
     check(ask(path.as_mut_ptr(), &raw mut length))?;
     let path = path.split(|&unit| unit == 0).next().unwrap_or_default();
     Ok(OsString::from_wide(path).into())
-}
-
-fn wide(path: &Path) -> Vec<u16> {
-    path.as_os_str().encode_wide().chain([0]).collect()
 }
 
 #[cfg(test)]

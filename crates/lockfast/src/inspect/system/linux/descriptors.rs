@@ -9,7 +9,7 @@ use super::same;
 use super::scan::{self, OpenDescriptor};
 use super::table::LockLine;
 use super::waiters::{self, WaitingThread};
-use crate::inspect::snapshot::{Content, Description, FileKey, Place, RawLock};
+use crate::inspect::snapshot::{Content, Description, FileKey, LockRecord, Place};
 use crate::inspect::view::Kind;
 
 /// Descriptors of locked files, with the name of the file in the table.
@@ -87,7 +87,7 @@ impl Descriptors {
     pub(super) fn descriptions(&self) -> Vec<Description> {
         let mut all = Vec::<Description>::new();
         // Descriptors with the same locks, in the kernel's order, each with its index in `all`.
-        let mut alike = HashMap::<(FileKey, Vec<RawLock>), Vec<(&OpenDescriptor, usize)>>::new();
+        let mut alike = HashMap::<(FileKey, Vec<LockRecord>), Vec<(&OpenDescriptor, usize)>>::new();
         let mut classic = HashSet::new();
         for (key, open) in &self.open {
             let (of_process, of_description): (Vec<_>, Vec<_>) = open

@@ -10,7 +10,7 @@ use super::reading::LockTable;
 use super::scan;
 use super::table::LockLine;
 use crate::inspect::bytes;
-use crate::inspect::snapshot::RawLock;
+use crate::inspect::snapshot::LockRecord;
 use crate::inspect::view::Kind;
 use crate::protocol::plan::Part;
 use crate::sys;
@@ -65,7 +65,7 @@ fn blocker(file: &File, range: Range, target: &InspectedFile) -> Option<LockLine
         start: blocker.start,
         len: blocker.len,
     };
-    let lock = RawLock {
+    let lock = LockRecord {
         kind,
         exclusive,
         range,

@@ -14,7 +14,7 @@ use super::scan::{self, OpenDescriptor, Scan};
 use super::table::LockLine;
 use super::{process, same};
 use crate::inspect::bytes;
-use crate::inspect::snapshot::RawLock;
+use crate::inspect::snapshot::LockRecord;
 use crate::inspect::view::Kind;
 
 /// With more holders than this, looking at all descriptors is cheaper.
@@ -84,7 +84,7 @@ fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option
 /// Whether it holds locks that belong to the open file, so that processes that inherit it hold them too.
 fn holds(open: &OpenDescriptor) -> bool {
     let locks = open.locks.iter().map(|line| line.lock);
-    let locks: Vec<RawLock> = locks.filter(|lock| lock.kind != Kind::Classic).collect();
+    let locks: Vec<LockRecord> = locks.filter(|lock| lock.kind != Kind::Classic).collect();
     !locks.is_empty() && !bytes::is_on_the_way(&locks)
 }
 

@@ -1,7 +1,7 @@
 //! Lines of `/proc/locks`, which `/proc/PID/fdinfo` has too.
 
 use crate::inspect::bytes;
-use crate::inspect::snapshot::{FileKey, RawLock};
+use crate::inspect::snapshot::{FileKey, LockRecord};
 use crate::inspect::view::Kind;
 use crate::sys::{Range, process};
 
@@ -9,7 +9,7 @@ use crate::sys::{Range, process};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LockLine {
     pub(super) waiting: bool,
-    pub(super) lock: RawLock,
+    pub(super) lock: LockRecord,
     /// The process that took it; `None` for a lock of an open file description.
     pub(super) pid: Option<u32>,
     pub(super) file: FileKey,
@@ -91,7 +91,7 @@ pub(super) fn parse_line(line: &[u8]) -> Option<LockLine> {
     };
     Some(LockLine {
         waiting,
-        lock: RawLock {
+        lock: LockRecord {
             kind,
             exclusive,
             range: Range { start, len },

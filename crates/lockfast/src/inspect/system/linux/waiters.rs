@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use libc::c_long;
 
-use crate::inspect::snapshot::RawLock;
+use crate::inspect::snapshot::LockRecord;
 use crate::inspect::view::Kind;
 use crate::sys::Range;
 
@@ -19,7 +19,7 @@ pub(super) struct WaitingThread {
     /// The kind of lock. Where the call can't be seen, [`Kind::Ofd`] stands for every kind but `flock`.
     pub(super) kind: Kind,
     /// The lock that it asks for, where that can be read.
-    pub(super) lock: Option<RawLock>,
+    pub(super) lock: Option<LockRecord>,
 }
 
 /// Returns the threads of the process that wait for locks.
@@ -67,7 +67,7 @@ fn waiter(pid: u32, tid: u32) -> Option<WaitingThread> {
 }
 
 /// Reads the lock that the thread has described to the kernel.
-fn wanted(pid: u32, kind: Kind, address: u64) -> Option<RawLock> {
+fn wanted(pid: u32, kind: Kind, address: u64) -> Option<LockRecord> {
     const SIZE: usize = 24;
     if cfg!(not(target_pointer_width = "64")) {
         return None;
@@ -87,7 +87,7 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<RawLock> {
     if whence != libc::SEEK_SET {
         return None;
     }
-    Some(RawLock {
+    Some(LockRecord {
         kind,
         exclusive: i32::from(short(0)) == libc::F_WRLCK,
         range: Range {

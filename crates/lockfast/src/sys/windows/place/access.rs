@@ -8,7 +8,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_DELETE_CHILD, WRITE_DAC, WRITE_OWNER,
 };
 
-use super::descriptor::{AccessEntry, Descriptor};
+use crate::sys::windows::descriptor::{AccessEntry, Descriptor};
 use crate::sys::windows::process;
 use crate::sys::{FileSort, Others, Ownership};
 

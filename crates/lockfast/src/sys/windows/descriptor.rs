@@ -13,7 +13,7 @@ use windows_sys::Win32::Security::Authorization::{
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce,
-    OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES,
 };
 
 use crate::sys::windows::check;
@@ -38,6 +38,15 @@ pub(super) struct AccessEntry {
 }
 
 impl Descriptor {
+    /// Returns the attributes of a new file or directory with this descriptor, which must outlive them.
+    pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).expect("some bytes"),
+            lpSecurityDescriptor: self.as_ptr(),
+            bInheritHandle: 0,
+        }
+    }
+
     /// Returns the descriptor of an open file or directory.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let (mut owner, mut list) = (std::ptr::null_mut(), std::ptr::null_mut());
