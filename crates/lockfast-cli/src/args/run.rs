@@ -184,7 +184,8 @@ starts keeps the locks unless it closes its descriptors; use --close to prevent 
 
 Signals: TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command, and lockfast ends when the
 command ends. A signal from the keyboard, or to the whole process group, reaches the command directly,
-and only once. While lockfast waits for the locks, signals end it as usual.
+and only once; in the first 10 ms of the command, a signal to the whole group may reach it twice. While
+lockfast waits for the locks, signals end it as usual.
 
 Environment of the command: LOCKFAST_HELD lists the absolute paths of the locks held around it, one per
 line, those of enclosing `lockfast run` commands first. A nested run that would wait for such a lock

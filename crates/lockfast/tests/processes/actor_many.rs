@@ -27,7 +27,9 @@ impl Many {
         directory: &Path,
         [count, limit, held]: [usize; 3],
     ) -> Answer {
-        setrlimit(Resource::RLIMIT_NOFILE, limit as u64, limit as u64)?;
+        // The number has 32 bits on some processors.
+        let limit = limit.try_into()?;
+        setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?;
         let path = |number: usize| directory.join(number.to_string());
         if kind == "rwlock" {
             for number in 0..count {
