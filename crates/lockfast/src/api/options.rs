@@ -37,7 +37,7 @@ use crate::{Lock, ReentrantLock, RwLock};
 /// # }
 /// ```
 ///
-/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`](crate::RwLock),
+/// `Options` is for a [`Lock`], `Options<RwLock>` for an [`RwLock`],
 /// `Options<Semaphore>` for a [`Semaphore`](crate::Semaphore); each comes from its type's `options()`. Options
 /// that need a lock that one holder has alone are missing for a semaphore.
 #[must_use = "options do nothing until `open` is called"]
