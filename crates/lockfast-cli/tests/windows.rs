@@ -175,7 +175,7 @@ fn status_and_ls_tell_who_has_a_lock_or_may_have_it() {
     let own = std::process::id();
     let (code, said) = status(&[]);
     assert_eq!(code, Some(75), "{said}");
-    assert!(said.starts_with(&format!("{text}: not known\n")), "{said}");
+    assert!(said.starts_with(&format!("{text}: unknown\n")), "{said}");
     assert!(
         said.contains(&format!("  has it open: pid {own} (")),
         "{said}"
