@@ -10,6 +10,7 @@
 //! list (`tests/skips.py` of that package).
 
 mod list;
+mod program;
 mod trial;
 
 use std::fmt::Display;
@@ -17,6 +18,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+pub use program::{copy_program, write_script};
 pub use trial::{trial, trial_needing};
 
 /// Ends the calling test as skipped. The arguments are a format string, and give the reason.

@@ -177,8 +177,7 @@ fn too_few_descriptors_are_a_system_error() {
 fn a_script_that_names_no_interpreter_runs_in_each_way_of_starting() {
     let stage = Stage::new();
     let script = stage.path("script");
-    fs::write(&script, "echo \"ran $1\"\n").expect("a script");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("its mode");
+    lockfast_testing::write_script(&script, "echo \"ran $1\"\n");
     let search = format!("{}:{}", stage.path("").display(), env!("PATH"));
     for options in [
         &[][..],

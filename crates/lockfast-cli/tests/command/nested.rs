@@ -1,7 +1,5 @@
 //! A `lockfast run` within another one.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -119,8 +117,7 @@ fn the_token_of_an_outer_command_is_not_seen_in_an_inner_one() {
 }
 
 fn executable(path: &Path, text: &str) {
-    fs::write(path, text).expect("a script");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    lockfast_testing::write_script(path, text);
 }
 
 #[test]
@@ -149,7 +146,7 @@ fn a_script_can_lock_itself() {
 fn a_program_that_runs_can_be_locked() {
     let stage = Stage::new();
     let program = stage.path("program");
-    fs::copy("/bin/cat", &program).expect("a copy");
+    lockfast_testing::copy_program("/bin/cat", &program);
     for options in [&["--shared"][..], &["--protocol", "flock"]] {
         let mut first = Actor::start(run(options).arg(&program).arg("--").arg(&program));
         first.tell("ready");

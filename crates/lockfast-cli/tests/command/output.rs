@@ -1,7 +1,6 @@
 //! Output that can't be written, and foreign text in it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::stage::{Actor, HOLD, Outcome, Stage, hold, outcome, run};
@@ -63,8 +62,7 @@ fn text_of_others_is_escaped_and_cut_in_every_output() {
     // Hostile name, path and arguments.
     let program = stage.path("p\u{1b}[2J\nq");
     let text = format!("#!/bin/sh\n{HOLD}\n");
-    fs::write(&program, text).expect("a script");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode");
+    lockfast_testing::write_script(&program, &text);
     let long = "x\u{1b}".repeat(60_000);
     let mut command = run([lock.as_os_str()]);
     command.arg("--").arg(&program).arg(hostile).arg(&long);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -65,8 +65,7 @@ impl Session {
 
     fn add_script(&self, name: &str, text: &str) {
         let path = self.path().join(name).with_extension("sh");
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        lockfast_testing::write_script(&path, &format!("#!/bin/sh\n{text}\n"));
     }
 
     /// Adds a crate beside a clone of the repository.

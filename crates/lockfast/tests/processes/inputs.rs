@@ -358,8 +358,7 @@ fn no_permission() {
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("a mode");
     // A copy that everybody can execute, wherever the build is.
     let own = place.path().join("program");
-    fs::copy(std::env::current_exe().expect("this program"), &own).expect("a copy");
-    fs::set_permissions(&own, Permissions::from_mode(0o755)).expect("a mode");
+    lockfast_testing::copy_program(std::env::current_exe().expect("this program"), &own);
     let closed = place.path().join("closed");
     fs::create_dir(&closed).expect("a directory");
     fs::set_permissions(&closed, Permissions::from_mode(0o555)).expect("a mode");
