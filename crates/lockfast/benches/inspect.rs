@@ -140,7 +140,7 @@ mod linux {
         locks.lines().count() + descriptors
     }
 
-    /// The bare walk for the machine: reads what the kernel tells of each descriptor.
+    /// The bare walk for the machine: reads the kernel's facts about each descriptor.
     fn read_descriptors() -> usize {
         let read = |process| -> usize {
             let descriptors = fs::read_dir(process).into_iter().flatten().flatten();

@@ -40,9 +40,9 @@ pub(crate) fn lines(sources: &[Source]) -> Lines {
 #[derive(Debug, Default)]
 pub(crate) struct Docs {
     pub(crate) all: usize,
-    /// Those that start with a pronoun clause.
+    /// Comments that start with a pronoun clause.
     pub(crate) clauses: Vec<String>,
-    /// Those whose first sentence is a question.
+    /// Comments whose first sentence is a question.
     pub(crate) questions: Vec<String>,
 }
 

@@ -255,7 +255,8 @@ pub enum HoldState {
 ///
 /// # Errors
 ///
-/// Those of the future. If it is not ready, `Contended`, `TimedOut` or `Cancelled`; the future is dropped then.
+/// Returns the error of the future. If the future is not ready in time, it is dropped, and the error is
+/// `Contended`, `TimedOut` or `Cancelled`.
 pub fn block_on<R>(
     resource: impl Into<Resource>,
     operation: Operation,

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::api::engine::{Engine, Files};
@@ -14,6 +14,7 @@ use crate::api::lock::{Lock, LockGuard};
 use crate::api::options::Options;
 use crate::file::owner::Owner;
 use crate::sys::fork;
+use crate::sys::mutex;
 use crate::sys::per_process::PerProcess;
 use crate::types::error::Result;
 use crate::types::resource::Resource;
@@ -349,7 +350,7 @@ impl<E: Engine> ReentrantState<E> {
 
 impl<E: Engine> OfProcess<E> {
     fn guard(&self) -> std::sync::MutexGuard<'_, Option<LockGuard<E>>> {
-        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.guard)
     }
 
     /// Counts one guard less, and returns the lock's own guard if that was the last one.

@@ -4,12 +4,13 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::goal::Goal;
 use crate::protocol::permits;
 use crate::protocol::tickets::{self, Call, Side, Ticket};
+use crate::sys::mutex;
 use crate::sys::{self, Access, Target};
 
 /// The ticket of an open file, if it has one.
@@ -107,7 +108,7 @@ impl FifoQueue {
     }
 
     fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.ticket)
     }
 }
 

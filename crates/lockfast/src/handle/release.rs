@@ -1,6 +1,6 @@
 //! How a lock that is held is released: by hand-off, or to the kernel.
 //!
-//! What the queue decides (see [`Leave`]) and what follows from it:
+//! The decision of the queue (see [`Leave`]), and its consequence:
 //!
 //! | the lock | what happens |
 //! |---|---|

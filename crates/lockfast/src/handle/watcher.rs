@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::rest::Reason;
 use crate::file::{CacheWatch, LockFile};
 use crate::sys::alarm::without_signals;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::mutex;
 use crate::sys::per_process::PerProcess;
 use crate::sys::watch::{Watch, Watches};
 use crate::sys::{Event, fork};
@@ -246,7 +247,7 @@ impl Watcher {
         let watcher = WATCHER
             .get_or_make(|| PerProcess::new(Mutex::default()))
             .get(Mutex::default);
-        let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watcher = mutex::lock(watcher);
         if let Some(watcher) = *watcher {
             if watcher.watches.is_there() {
                 return Ok(watcher);
@@ -320,7 +321,7 @@ impl Watcher {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.table)
     }
 }
 

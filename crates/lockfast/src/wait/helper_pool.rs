@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::file::Line;
 use crate::sys::alarm::{self, without_signals};
 use crate::sys::made_once::MadeOnce;
+use crate::sys::mutex;
 use crate::sys::per_process::PerProcess;
 
 pub(super) type Work = Box<dyn FnOnce() + Send>;
@@ -180,7 +181,7 @@ impl HelperPool {
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.state)
     }
 }
 

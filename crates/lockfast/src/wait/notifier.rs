@@ -1,6 +1,6 @@
 //! The wait of the first in the queue for permits: until the file's notifier reports a release.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::context::WaitContext;
@@ -9,6 +9,7 @@ use super::wake_sources::WakeSources;
 use crate::file::LockFile;
 use crate::sys::Notified;
 use crate::sys::made_once::MadeOnce;
+use crate::sys::mutex;
 use crate::sys::naps::Naps;
 use crate::sys::notifier::Notifier;
 use crate::sys::per_process::PerProcess;
@@ -72,7 +73,7 @@ struct Watching(Option<Notifier>);
 impl Watching {
     /// Returns none where none is to be had.
     fn begin(file: &LockFile) -> Option<Self> {
-        let spare = spare().lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = mutex::lock(spare()).pop();
         let mut notifier = match spare {
             Some(notifier) => notifier,
             None => Notifier::new().ok()?,
@@ -92,7 +93,7 @@ impl Drop for Watching {
         if let Some(notifier) = &mut self.0 {
             notifier.unwatch();
         }
-        let mut spare = spare().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = mutex::lock(spare());
         if spare.len() < MAX_SPARE {
             spare.extend(self.0.take());
         }

@@ -11,6 +11,7 @@ use std::thread;
 
 use super::helper_pool::{HelperPool, NAME, QueuedWork};
 use crate::file::Line;
+use crate::sys::mutex;
 use crate::sys::{STAND_IN, fork, process};
 use crate::types::cancel::CancelToken;
 
@@ -185,7 +186,7 @@ impl<R> Promise<R> {
     }
 
     fn state(&self) -> MutexGuard<'_, Progress<R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.state)
     }
 }
 

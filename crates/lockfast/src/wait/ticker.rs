@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::helper_pool::no_thread;
 use crate::sys::alarm::without_signals;
+use crate::sys::mutex;
 
 /// Runs `wait` on this thread and calls `call` at each interval on another, which is gone when
 /// this returns. When `call` breaks or panics, `stop` is called once and then nothing more; a panic
@@ -58,7 +59,7 @@ struct Over {
 impl Over {
     /// Sleeps for that long, or until it is over; tells whether it is.
     fn within(&self, interval: Duration) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = mutex::lock(&self.state);
         let (state, _) = self
             .changed
             .wait_timeout_while(state, interval, |over| !*over)
@@ -72,7 +73,7 @@ struct Declare<'a>(&'a Over);
 
 impl Drop for Declare<'_> {
     fn drop(&mut self) {
-        *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *mutex::lock(&self.0.state) = true;
         self.0.changed.notify_one();
     }
 }

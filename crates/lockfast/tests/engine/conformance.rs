@@ -1,4 +1,4 @@
-//! What every engine has to do.
+//! The duties of every engine.
 
 use std::future::Future;
 use std::pin::pin;
