@@ -14,6 +14,7 @@
 #![cfg(unix)]
 
 pub mod etcd;
+pub mod network;
 mod ports;
 pub mod postgres;
 mod process;

@@ -1,6 +1,5 @@
 //! The process of a server.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,13 +109,6 @@ impl Drop for Process {
         }
         self.stop();
     }
-}
-
-/// Returns a command that runs the program, with its parent's death as the signal `death`.
-pub(crate) fn bound_to_parent(program: impl AsRef<OsStr>, death: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", death, "--"]).arg(program);
-    command
 }
 
 /// Waits until the condition holds; `false` if it doesn't in time.
