@@ -1,9 +1,8 @@
 //! A counting semaphore.
 //!
 //! The meaning of its bytes, with the proof, is in `protocol::permits`; the permits that the threads of a handle
-//! know are in `file::permits`; acquiring a permit of a file is in `acquire`.
+//! know are in `file::permits`; acquiring a permit of a file is in `handle::acquire`.
 
-pub(crate) mod acquire;
 mod open;
 mod permit;
 
