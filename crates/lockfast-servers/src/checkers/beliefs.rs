@@ -9,8 +9,8 @@ pub struct Belief {
     pub holder: String,
     /// How much of the lock it has.
     pub share: Share,
-    /// The fencing token.
-    pub token: u64,
+    /// The fencing token, where there is one.
+    pub token: Option<u64>,
     /// An instant after the lock was found valid for the first time.
     pub begin: Moment,
     /// An instant before the lock was found valid for the last time.
@@ -73,7 +73,7 @@ mod tests {
         Belief {
             holder: format!("{share:?} from {begin}"),
             share,
-            token: begin,
+            token: Some(begin),
             begin: Moment(begin),
             end: Moment(end),
         }

@@ -15,10 +15,11 @@ use super::beliefs::{Belief, Share};
 /// Names the token that was used twice, or the grants in the wrong order.
 pub fn check(beliefs: &[Belief]) -> Result<(), String> {
     let mut seen = HashSet::new();
-    if let Some(twice) = beliefs.iter().find(|one| !seen.insert(one.token)) {
+    if let Some(twice) = with_tokens(beliefs).find(|one| !seen.insert(one.token)) {
         return Err(format!("the token of {twice:?} is used twice"));
     }
-    let mut order: Vec<_> = beliefs.iter().filter(|one| one.begin <= one.end).collect();
+    let valid = with_tokens(beliefs).filter(|one| one.begin <= one.end);
+    let mut order: Vec<_> = valid.collect();
     order.sort_by_key(|belief| belief.begin);
     let mut greatest: Option<&Belief> = None;
     let mut greatest_writer: Option<&Belief> = None;
@@ -39,6 +40,10 @@ pub fn check(beliefs: &[Belief]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn with_tokens(beliefs: &[Belief]) -> impl Iterator<Item = &Belief> {
+    beliefs.iter().filter(|belief| belief.token.is_some())
 }
 
 /// A wait that ended with a grant: an arrival that others could see, and the grant.
@@ -79,7 +84,7 @@ mod tests {
         Belief {
             holder: format!("{share:?} from {begin}"),
             share,
-            token,
+            token: Some(token),
             begin: Moment(begin),
             end: Moment(begin),
         }

@@ -1,0 +1,36 @@
+//! Engines under faults: clients of several processes with threads and tasks, while servers and clients are killed,
+//! stopped and cut off, and checkers of what the clients saw.
+//!
+//! This program is test runner and client in one: a test starts it again as `client`.
+
+#[cfg(target_os = "linux")]
+mod chaos;
+#[cfg(target_os = "linux")]
+mod client;
+#[cfg(target_os = "linux")]
+mod diary;
+#[cfg(target_os = "linux")]
+mod dice;
+#[cfg(target_os = "linux")]
+mod fence;
+#[cfg(target_os = "linux")]
+mod history;
+#[cfg(target_os = "linux")]
+mod place;
+#[cfg(target_os = "linux")]
+mod process;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("client") {
+        client::run(&arguments.collect::<Vec<_>>());
+        return;
+    }
+    lockfast_servers::network::enter();
+    let arguments = libtest_mimic::Arguments::from_args();
+    libtest_mimic::run(&arguments, chaos::trials()).exit();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
