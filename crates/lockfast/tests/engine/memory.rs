@@ -144,6 +144,10 @@ impl Holder {
 }
 
 impl Shared {
+    pub(crate) fn waiters(&self) -> usize {
+        self.state().waiters.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic")
     }
