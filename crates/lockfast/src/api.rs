@@ -11,6 +11,7 @@ mod guard;
 pub(crate) mod lock;
 #[cfg(feature = "macros")]
 pub mod macro_support;
+pub(crate) mod opening;
 pub(crate) mod options;
 pub(crate) mod reentrant;
 pub(crate) mod rwlock;

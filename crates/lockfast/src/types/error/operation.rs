@@ -1,4 +1,4 @@
-//! What was tried, and the words for it.
+//! The operations that can fail, and the words for them.
 
 /// An operation that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
