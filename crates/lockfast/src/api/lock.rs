@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::engine::{Capabilities, Engine, Files, HoldState, RawHold, RawLock};
+use crate::api::engine::{Capabilities, Engine, Files, RawHold, RawLock};
 use crate::api::files::FileLock;
 use crate::api::forms::wait_forms;
 use crate::api::guard::{every_guard, exclusive_guard};
@@ -292,6 +292,12 @@ impl<E: Engine> Lock<E> {
     #[doc(hidden)]
     pub fn from_raw(raw: E::Lock) -> Self {
         Self { raw }
+    }
+
+    /// Returns what the engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn into_raw(self) -> E::Lock {
+        self.raw
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
@@ -9,8 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::api::engine::{Engine, Files};
+use crate::api::engine::{Engine, Files, HoldState};
 use crate::api::lock::{Lock, LockGuard};
+use crate::api::lost::{BoxedLost, lost_methods};
 use crate::api::options::Options;
 use crate::file::owner::Owner;
 use crate::sys::fork;
@@ -428,6 +430,28 @@ impl<E: Engine> ReentrantLockGuard<E> {
         self.guarded(LockGuard::token)?
     }
 
+    /// The epoch of the token; see [`LockGuard::epoch`].
+    pub fn epoch(&self) -> u64 {
+        self.guarded(LockGuard::epoch).unwrap_or(0)
+    }
+
+    /// Whether the lock is still held, as far as this process knows; see [`LockGuard::state`]. Lost in a forked
+    /// child.
+    pub fn state(&self) -> HoldState {
+        self.guarded(LockGuard::state).unwrap_or(HoldState::Lost)
+    }
+
+    /// Completes when the lock is lost, or not confirmed in time; see [`LockGuard::lost`].
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        let lost = self.guarded(|guard| -> BoxedLost { Box::pin(guard.lost()) });
+        lost.unwrap_or_else(|| Box::pin(ready(())))
+    }
+
+    /// The time until the engine may give the lock to others; see [`LockGuard::lease_left`].
+    pub fn lease_left(&self) -> Option<Duration> {
+        self.guarded(LockGuard::lease_left)?
+    }
+
     /// The number of guards that this thread has of the lock; 0 in a forked child.
     ///
     /// # Examples
@@ -468,6 +492,11 @@ impl<E: Engine> ReentrantLockGuard<E> {
         }
     }
 }
+
+lost_methods!(
+    ReentrantLockGuard,
+    "lockfast::ReentrantLock::open(&path)?.lock()"
+);
 
 impl ReentrantLockGuard {
     /// The path of the lock file, absolute.

@@ -145,6 +145,12 @@ impl<E: Engine> RwLock<E> {
         Self { raw }
     }
 
+    /// Returns what the engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn into_raw(self) -> E::Lock {
+        self.raw
+    }
+
     #[inline]
     pub(crate) fn take(&self, mode: Mode, limit: WaitLimit) -> Result<<E::Lock as RawLock>::Hold> {
         self.raw.acquire(mode, limit)
