@@ -163,6 +163,12 @@ impl<E: Engine> SemaphorePermit<E> {
     }
 }
 
+crate::api::lost::lease_methods!(
+    SemaphorePermit,
+    permits,
+    "lockfast::Semaphore::open(&path, 1)?.acquire()"
+);
+
 impl SemaphorePermit {
     /// The path of the lock file, absolute.
     ///
