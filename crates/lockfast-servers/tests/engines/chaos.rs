@@ -3,26 +3,20 @@
 use std::collections::HashSet;
 use std::env;
 use std::fs;
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use lockfast_servers::checkers::Moment;
 use lockfast_servers::network::Host;
-use lockfast_testing::trial;
 
-use crate::client::Orders;
+use crate::client::{Mutant, Orders};
 use crate::dice::Dice;
 use crate::fence::Registers;
-use crate::history::{Figures, History, Run};
+pub(crate) use crate::history::Figures;
+use crate::history::{History, Run};
 use crate::process::Client;
-
-pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("chaos::files", files)]
-}
 
 /// A fault of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +27,8 @@ pub(crate) enum OfClient {
     PauseAny,
     /// Needs a host of its own.
     Cut,
+    /// What the servers send is lost. Needs a host of its own.
+    Deafen,
 }
 
 /// Servers that have faults of their own.
@@ -44,6 +40,11 @@ pub(crate) trait Servers {
     fn ttl(&self) -> Duration;
 
     fn faults_of_clients(&self) -> &[OfClient];
+
+    /// The addresses of the servers, without ports.
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The number of kinds of faults.
     fn faults(&self) -> usize {
@@ -75,6 +76,7 @@ struct Stage<'a, S> {
     killed: HashSet<u32>,
     started: u64,
     dice: Dice,
+    mutant: Mutant,
 }
 
 const CLIENTS: usize = 6;
@@ -82,13 +84,22 @@ const CLIENTS: usize = 6;
 /// Runs clients under faults for that long, has the checkers look, and returns figures.
 ///
 /// The hosts are of the first clients; the others are on the host of the program.
-pub(crate) fn run<S: Servers>(servers: &mut S, hosts: &[Host], duration: Duration) -> Figures {
+///
+/// # Errors
+///
+/// The violations that the checkers found.
+pub(crate) fn run<S: Servers>(
+    servers: &mut S,
+    hosts: &[Host],
+    duration: Duration,
+    mutant: Mutant,
+) -> Result<Figures, String> {
     let seed = env::var("LOCKFAST_SEED")
         .ok()
         .and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| Moment::now().0);
     println!("LOCKFAST_SEED={seed}");
-    let mut stage = Stage::new(servers, hosts, Dice::new(seed));
+    let mut stage = Stage::new(servers, hosts, Dice::new(seed), mutant);
     for number in 0..CLIENTS {
         let client = stage.start(number);
         stage.clients.push(client);
@@ -98,7 +109,7 @@ pub(crate) fn run<S: Servers>(servers: &mut S, hosts: &[Host], duration: Duratio
 }
 
 impl<'a, S: Servers> Stage<'a, S> {
-    fn new(servers: &'a mut S, hosts: &'a [Host], dice: Dice) -> Self {
+    fn new(servers: &'a mut S, hosts: &'a [Host], dice: Dice, mutant: Mutant) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::create_dir(directory.path().join("diaries")).expect("a directory");
         let registers = Registers::default();
@@ -112,6 +123,7 @@ impl<'a, S: Servers> Stage<'a, S> {
             killed: HashSet::new(),
             started: 0,
             dice,
+            mutant,
         }
     }
 
@@ -126,6 +138,7 @@ impl<'a, S: Servers> Stage<'a, S> {
             seed: self.dice.next(),
             threads: 2,
             tasks: 2,
+            mutant: self.mutant,
         };
         Client::start(&orders, self.hosts.get(number))
     }
@@ -162,7 +175,7 @@ impl<'a, S: Servers> Stage<'a, S> {
         let number = match fault {
             OfClient::KillHolder | OfClient::PauseHolder => self.holder(),
             OfClient::KillAny | OfClient::PauseAny => self.dice.index(self.clients.len()),
-            OfClient::Cut => self.dice.index(self.hosts.len()),
+            OfClient::Cut | OfClient::Deafen => self.dice.index(self.hosts.len()),
         };
         let ttl = u64::try_from(self.servers.ttl().as_millis()).expect("a short time");
         let time = self.dice.milliseconds(ttl / 2..ttl * 2);
@@ -182,6 +195,13 @@ impl<'a, S: Servers> Stage<'a, S> {
                 thread::sleep(time);
                 self.hosts[number].heal();
             }
+            OfClient::Deafen => {
+                for address in self.servers.addresses() {
+                    self.hosts[number].lose_from_address(&address);
+                }
+                thread::sleep(time);
+                self.hosts[number].lose_nothing();
+            }
         }
     }
 
@@ -196,7 +216,7 @@ impl<'a, S: Servers> Stage<'a, S> {
     }
 
     /// Lets the clients go on for a while without faults, stops them, and checks.
-    fn check(mut self) -> Figures {
+    fn check(mut self) -> Result<Figures, String> {
         let last_fault = Moment::now();
         let ttl = self.servers.ttl();
         thread::sleep(ttl + Duration::from_secs(8));
@@ -214,40 +234,17 @@ impl<'a, S: Servers> Stage<'a, S> {
             ttl,
             killed: self.killed,
         };
-        if let Err(violations) = history.check(&self.registers, &run) {
-            let kept = self.directory.keep();
-            panic!("{violations}\nthe diaries are in {}", kept.display());
+        let checked = history.check(&self.registers, &run);
+        let Err(violations) = checked else {
+            return Ok(figures);
+        };
+        if self.mutant != Mutant::None {
+            return Err(violations);
         }
-        figures
+        let kept = self.directory.keep();
+        Err(format!(
+            "{violations}\nthe diaries are in {}",
+            kept.display()
+        ))
     }
-}
-
-/// The files of a directory: no server, and a lock that is never lost.
-struct Files(PathBuf);
-
-impl Servers for Files {
-    fn url(&self) -> String {
-        format!("file://{}", self.0.display())
-    }
-
-    /// The kernel frees the lock of a dead client at once, and keeps that of one that is stopped.
-    fn ttl(&self) -> Duration {
-        Duration::from_millis(400)
-    }
-
-    fn faults_of_clients(&self) -> &[OfClient] {
-        use OfClient::{KillAny, KillHolder, PauseAny, PauseHolder};
-        &[KillHolder, KillAny, PauseHolder, PauseAny]
-    }
-}
-
-fn files() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut files = Files(directory.path().to_path_buf());
-    let figures = run(&mut files, &[], Duration::from_secs(10));
-    assert!(figures.grants > 100, "{figures}");
-    assert_eq!(
-        (figures.lost, figures.failures, figures.refused_writes),
-        (0, 0, 0)
-    );
 }

@@ -23,6 +23,64 @@ pub(crate) struct Orders {
     pub(crate) seed: u64,
     pub(crate) threads: u64,
     pub(crate) tasks: u64,
+    pub(crate) mutant: Mutant,
+}
+
+/// A mistake that the clients make, which the checkers must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    None,
+    /// A guard says that it is valid, whatever its lease says.
+    IgnoresDeadline,
+    /// A writer takes the lock as a reader.
+    WritesAsReader,
+    /// Tokens begin again and again.
+    ResetsTokens,
+    /// Each process has locks of its own.
+    IsApart,
+}
+
+impl Mutant {
+    const ALL: [(&'static str, Self); 5] = [
+        ("none", Self::None),
+        ("ignores-deadline", Self::IgnoresDeadline),
+        ("writes-as-reader", Self::WritesAsReader),
+        ("resets-tokens", Self::ResetsTokens),
+        ("is-apart", Self::IsApart),
+    ];
+
+    fn name(self) -> &'static str {
+        let mut all = Self::ALL.iter();
+        all.find(|(_, mutant)| *mutant == self).expect("listed").0
+    }
+
+    fn by_name(name: &str) -> Self {
+        let mut all = Self::ALL.iter();
+        all.find(|(known, _)| *known == name).expect("a mutant").1
+    }
+
+    /// The token that the client uses.
+    pub(crate) fn token(self, token: Option<u64>) -> Option<u64> {
+        match self {
+            Self::ResetsTokens => token.map(|token| token % 16),
+            _ => token,
+        }
+    }
+
+    /// The state that the client goes by.
+    pub(crate) fn state(self, state: HoldState) -> HoldState {
+        match self {
+            Self::IgnoresDeadline => HoldState::Valid,
+            _ => state,
+        }
+    }
+
+    fn name_of(self, resource: Resource) -> String {
+        match self {
+            Self::IsApart => format!("{}-{}", resource.name(), std::process::id()),
+            _ => resource.name().to_owned(),
+        }
+    }
 }
 
 impl Orders {
@@ -36,12 +94,13 @@ impl Orders {
             self.seed.to_string(),
             self.threads.to_string(),
             self.tasks.to_string(),
+            self.mutant.name().to_owned(),
         ]
     }
 
     fn from_arguments(arguments: &[String]) -> Self {
-        let [url, diary, fence, seed, threads, tasks] = arguments else {
-            panic!("six arguments, not {arguments:?}");
+        let [url, diary, fence, seed, threads, tasks, mutant] = arguments else {
+            panic!("seven arguments, not {arguments:?}");
         };
         let number = |text: &String| text.parse().expect("a number");
         Self {
@@ -51,6 +110,7 @@ impl Orders {
             seed: number(seed),
             threads: number(threads),
             tasks: number(tasks),
+            mutant: Mutant::by_name(mutant),
         }
     }
 }
@@ -69,6 +129,7 @@ const LONG: Duration = Duration::from_secs(90);
 
 struct Client<P: Place> {
     place: P,
+    mutant: Mutant,
     diary: Diary,
     fence: Fence,
     is_over: AtomicBool,
@@ -77,7 +138,8 @@ struct Client<P: Place> {
 fn work<P: Place>(place: P, orders: &Orders) {
     let client = Arc::new(Client {
         place,
-        diary: Diary::create(&orders.diary).expect("a diary"),
+        mutant: orders.mutant,
+        diary: Diary::create(&orders.diary, orders.mutant).expect("a diary"),
         fence: Fence::connect(&orders.fence),
         is_over: AtomicBool::new(false),
     });
@@ -135,17 +197,25 @@ macro_rules! take {
 }
 
 impl<P: Place> Client<P> {
+    fn name(&self, resource: Resource) -> String {
+        self.mutant.name_of(resource)
+    }
+
     fn works_as_thread(&self, dice: &mut Dice) {
-        let sole = self.place.lock(Resource::Sole.name()).expect("opened");
-        let many = self.place.rwlock(Resource::Many.name()).expect("opened");
-        let pool = self.place.semaphore(Resource::Pool.name(), PERMITS);
-        let pool = pool.expect("opened");
+        let sole = self.place.lock(&self.name(Resource::Sole));
+        let many = self.place.rwlock(&self.name(Resource::Many));
+        let pool = self.place.semaphore(&self.name(Resource::Pool), PERMITS);
         while !self.is_over.load(Ordering::Relaxed) {
             let limit = Limit::by(dice);
             match dice.among(0..6) {
                 0 | 1 => {
                     let attempt = self.diary.attempt(Resource::Sole, "x");
                     let answer = take!(sole, limit, try_lock, try_lock_for);
+                    self.uses(dice, attempt.answered(answer), &attempt, true);
+                }
+                2 if self.mutant == Mutant::WritesAsReader => {
+                    let attempt = self.diary.attempt(Resource::Many, "x");
+                    let answer = take!(many, limit, try_read, try_read_for);
                     self.uses(dice, attempt.answered(answer), &attempt, true);
                 }
                 2 => {
@@ -159,6 +229,7 @@ impl<P: Place> Client<P> {
                     self.uses(dice, attempt.answered(answer), &attempt, false);
                 }
                 _ => {
+                    let Some(pool) = &pool else { continue };
                     let attempt = self.diary.attempt(Resource::Pool, "1");
                     let answer = take!(pool, limit, try_acquire, try_acquire_for);
                     self.uses(dice, attempt.answered(answer), &attempt, false);
@@ -186,8 +257,8 @@ impl<P: Place> Client<P> {
     }
 
     async fn works_as_task(&self, dice: &mut Dice) {
-        let sole = self.place.lock(Resource::Sole.name()).expect("opened");
-        let many = self.place.rwlock(Resource::Many.name()).expect("opened");
+        let sole = self.place.lock(&self.name(Resource::Sole));
+        let many = self.place.rwlock(&self.name(Resource::Many));
         while !self.is_over.load(Ordering::Relaxed) {
             let time = match Limit::by(dice) {
                 Limit::None => Duration::ZERO,

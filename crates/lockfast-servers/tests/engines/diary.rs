@@ -11,6 +11,7 @@ use std::time::Duration;
 use lockfast::{ErrorKind, HoldState, Result};
 use lockfast_servers::checkers::Moment;
 
+use crate::client::Mutant;
 use crate::fence::Fence;
 use crate::place::Held;
 
@@ -44,6 +45,7 @@ impl Resource {
 #[derive(Debug)]
 pub(crate) struct Diary {
     file: File,
+    mutant: Mutant,
     attempts: AtomicU64,
 }
 
@@ -56,10 +58,11 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Diary {
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path, mutant: Mutant) -> io::Result<Self> {
         Ok(Self {
             // Each line is one call, so that lines of threads do not mix, and a kill leaves whole lines.
             file: File::options().create(true).append(true).open(path)?,
+            mutant,
             attempts: AtomicU64::new(0),
         })
     }
@@ -78,6 +81,10 @@ impl Diary {
 }
 
 impl Attempt<'_> {
+    fn token(&self, guard: &impl Held) -> Option<u64> {
+        self.diary.mutant.token(guard.token())
+    }
+
     fn note(&self, event: &str, details: impl Display) {
         let line = format!("{} {event} {} {details}\n", self.name, Moment::now());
         (&self.diary.file)
@@ -89,7 +96,9 @@ impl Attempt<'_> {
     pub(crate) fn answered<G: Held>(&self, answer: Result<G>) -> Option<G> {
         match answer {
             Ok(guard) => {
-                let token = guard.token().map_or("-".to_owned(), |it| it.to_string());
+                let token = self
+                    .token(&guard)
+                    .map_or("-".to_owned(), |it| it.to_string());
                 self.note("granted", token);
                 Some(guard)
             }
@@ -103,13 +112,13 @@ impl Attempt<'_> {
     /// Notes whether the guard is valid, and writes behind the fence if so.
     pub(crate) fn uses(&self, guard: &impl Held, fence: Option<&Fence>) -> HoldState {
         let before = Moment::now();
-        let state = guard.state();
+        let state = self.diary.mutant.state(guard.state());
         if state != HoldState::Valid {
             self.note("doubted", format_args!("{state:?}"));
             return state;
         }
         self.note("valid", before);
-        if let (Some(fence), Some(token)) = (fence, guard.token()) {
+        if let (Some(fence), Some(token)) = (fence, self.token(guard)) {
             let accepted = fence.write(self.resource.name(), token);
             self.note("wrote", if accepted { "ok" } else { "refused" });
         }

@@ -14,6 +14,8 @@ mod dice;
 #[cfg(target_os = "linux")]
 mod fence;
 #[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
 mod history;
 #[cfg(target_os = "linux")]
 mod place;
@@ -29,7 +31,7 @@ fn main() {
     }
     lockfast_servers::network::enter();
     let arguments = libtest_mimic::Arguments::from_args();
-    libtest_mimic::run(&arguments, chaos::trials()).exit();
+    libtest_mimic::run(&arguments, files::trials()).exit();
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -10,9 +10,10 @@ use lockfast::{RwLockReadGuard, RwLockWriteGuard};
 pub(crate) trait Place: Send + Sync + 'static {
     type Engine: Engine;
 
-    fn lock(&self, name: &str) -> Result<Lock<Self::Engine>>;
-    fn rwlock(&self, name: &str) -> Result<RwLock<Self::Engine>>;
-    fn semaphore(&self, name: &str, permits: u32) -> Result<Semaphore<Self::Engine>>;
+    fn lock(&self, name: &str) -> Lock<Self::Engine>;
+    fn rwlock(&self, name: &str) -> RwLock<Self::Engine>;
+    /// `None` if the engine has no semaphores.
+    fn semaphore(&self, name: &str, permits: u32) -> Option<Semaphore<Self::Engine>>;
 }
 
 /// The files of a directory.
@@ -22,17 +23,17 @@ pub(crate) struct Directory(pub(crate) PathBuf);
 impl Place for Directory {
     type Engine = Files;
 
-    fn lock(&self, name: &str) -> Result<Lock> {
+    fn lock(&self, name: &str) -> Lock {
         let options = Lock::options().owner_record(true);
-        options.open(self.0.join(name))
+        options.open(self.0.join(name)).expect("opened")
     }
 
-    fn rwlock(&self, name: &str) -> Result<RwLock> {
-        RwLock::open(self.0.join(name))
+    fn rwlock(&self, name: &str) -> RwLock {
+        RwLock::open(self.0.join(name)).expect("opened")
     }
 
-    fn semaphore(&self, name: &str, permits: u32) -> Result<Semaphore> {
-        Semaphore::open(self.0.join(name), permits)
+    fn semaphore(&self, name: &str, permits: u32) -> Option<Semaphore> {
+        Some(Semaphore::open(self.0.join(name), permits).expect("opened"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
-use crate::api::engine::{Engine, Files, HoldState, RawPermits, RawSemaphore};
+use crate::api::engine::{Engine, Files, RawPermits, RawSemaphore};
 use crate::types::error::Result;
 use crate::types::resource::Resource;
 
@@ -142,24 +142,6 @@ impl<E: Engine> SemaphorePermit<E> {
     /// ```
     pub fn token(&self) -> Option<u64> {
         self.permits.token()
-    }
-
-    /// Whether the permits are still held, as far as this process knows; see
-    /// [`LockGuard::state`](crate::LockGuard::state).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("gpu.lock");
-    /// let permit = lockfast::Semaphore::open(&path, 1)?.acquire()?;
-    /// assert_eq!(permit.state(), lockfast::HoldState::Valid);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn state(&self) -> HoldState {
-        self.permits.state()
     }
 }
 
