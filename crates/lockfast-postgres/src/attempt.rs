@@ -221,13 +221,9 @@ fn patience(limit: WaitLimit) -> String {
 
 /// Finds a process that holds the lock.
 async fn find_holder(session: &Session, key: Key) -> Result<Option<Holder>, Failure> {
-    let key = key.number();
-    let rows = session
-        .rows(&sql::parties(session.version), &[&key, &key])
-        .await?;
-    let holder = rows.iter().find(|row| row.get(2)).and_then(|row| {
-        let shown: String = row.get(4);
-        let process = process::read(&shown)?;
+    let rows = session.rows(&sql::holders(), &[&key.number()]).await?;
+    let holder = rows.iter().find_map(|row| {
+        let process = process::read(row.get(0))?;
         let label = Some(process.program.to_owned());
         Some(Holder::on_host(process.host, process.pid, label, None))
     });

@@ -172,7 +172,8 @@ impl Session {
             .unwrap_or(Err(Failure::NoAnswer))
     }
 
-    async fn prepare(&self, statement: &str) -> Result<Statement, Failure> {
+    /// Prepares a statement, if it is not yet.
+    pub(crate) async fn prepare(&self, statement: &str) -> Result<Statement, Failure> {
         let known = lock(&self.statements).get(statement).cloned();
         if let Some(prepared) = known {
             return Ok(prepared);
