@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lockfast::Result;
 use lockfast::engine::{Mode, Operation};
-use lockfast_lease::{Entry, Kind as Use, Party};
+use lockfast_lease::{Entry, Kind as Use};
 use tokio::time::Instant;
 
 use crate::client::Client;
@@ -86,10 +86,8 @@ fn entry(name: String, keys: &[(Kind, KeyValue)], epoch: u64) -> Entry {
             Kind::Gate => false,
         };
         is_written |= *kind == Kind::Writer;
-        let mut party = Party {
-            epoch,
-            ..Record::read(key).party(key)
-        };
+        let mut party = Record::read(key).party(key);
+        party.epoch = epoch;
         party.mode = match kind {
             Kind::Writer => Some(Mode::Exclusive),
             Kind::Reader => Some(Mode::Read),
@@ -123,6 +121,8 @@ async fn break_token(core: &Core, keys: &Keys, token: u64) -> std::result::Resul
 
 #[cfg(test)]
 mod tests {
+    use lockfast_lease::Party;
+
     use super::*;
 
     fn entry_of(kinds: &[Kind]) -> Entry {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lockfast::engine::{
     Capabilities, Cause, Mode, Operation, RawHold, RawLock, WaitLimit, block_on,
@@ -116,12 +116,6 @@ impl EtcdHold {
     pub fn key(&self) -> &[u8] {
         &self.held.key
     }
-
-    /// The epoch of the token: the id of the cluster, which changes when it is restored from a snapshot. Tokens of
-    /// different epochs can't be compared.
-    pub fn epoch(&self) -> u64 {
-        self.connection.core().session.epoch()
-    }
 }
 
 impl RawHold for EtcdHold {
@@ -151,6 +145,11 @@ impl RawHold for EtcdHold {
         Some(self.held.token())
     }
 
+    /// The id of the cluster, which changes when it is restored from a snapshot.
+    fn epoch(&self) -> u64 {
+        self.connection.core().session.epoch()
+    }
+
     fn state(&self) -> HoldState {
         if self.connection.runtime().is_forked_child() {
             return HoldState::Lost;
@@ -160,6 +159,10 @@ impl RawHold for EtcdHold {
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
         self.held.belief.lost()
+    }
+
+    fn lease_left(&self) -> Option<Duration> {
+        Some(self.held.belief.lease().remaining())
     }
 }
 
@@ -195,7 +198,7 @@ pub(crate) fn capabilities() -> Capabilities {
 }
 
 /// The end of a wait with that limit. A single attempt ends when no server has answered in time.
-pub(crate) fn stop_at(limit: WaitLimit, timeout: std::time::Duration) -> Stop {
+pub(crate) fn stop_at(limit: WaitLimit, timeout: Duration) -> Stop {
     Stop::at(match limit {
         WaitLimit::Forever => None,
         WaitLimit::Until(deadline) => Some(deadline.into()),

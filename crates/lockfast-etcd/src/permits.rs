@@ -3,7 +3,10 @@
 //! Permits that were taken together are one key, whose value has their number. Splitting them is a matter of this
 //! process; giving a part back writes a smaller number, and giving the last back deletes the key.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use lockfast::engine::{Operation, RawPermits};
 use lockfast::{HoldState, Resource, Result};
@@ -92,11 +95,6 @@ impl EtcdPermits {
             parts: vec![Part { taken, count }],
         }
     }
-
-    /// The epoch of the token: the id of the cluster.
-    pub fn epoch(&self) -> u64 {
-        self.connection.core().session.epoch()
-    }
 }
 
 impl RawPermits for EtcdPermits {
@@ -153,6 +151,10 @@ impl RawPermits for EtcdPermits {
         self.parts.iter().map(|part| part.taken.held.token()).min()
     }
 
+    fn epoch(&self) -> u64 {
+        self.connection.core().session.epoch()
+    }
+
     fn state(&self) -> HoldState {
         if self.connection.runtime().is_forked_child() {
             return HoldState::Lost;
@@ -163,6 +165,27 @@ impl RawPermits for EtcdPermits {
             (HoldState::Valid, state) => state,
             (worst, _) => worst,
         })
+    }
+
+    fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        let parts = self.parts.iter();
+        let mut lost: Vec<_> = parts
+            .map(|part| Box::pin(part.taken.held.belief.lost()))
+            .collect();
+        poll_fn(move |context| {
+            // Each is polled, so that each wakes this.
+            let lost = lost.iter_mut().map(|lost| lost.as_mut().poll(context));
+            match lost.filter(Poll::is_ready).count() {
+                0 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        })
+    }
+
+    fn lease_left(&self) -> Option<Duration> {
+        let parts = self.parts.iter();
+        let left = parts.map(|part| part.taken.held.belief.lease().remaining());
+        Some(left.min().unwrap_or_default())
     }
 }
 

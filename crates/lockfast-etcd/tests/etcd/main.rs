@@ -1,0 +1,6 @@
+//! Locks on a real server of etcd, of each release that is installed.
+
+#![cfg(target_os = "linux")]
+
+mod conformance;
+mod place;
