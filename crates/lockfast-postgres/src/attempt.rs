@@ -72,9 +72,13 @@ impl Attempt<'_> {
     pub(crate) async fn session(&mut self) -> Result<(Arc<Session>, bool), Failure> {
         let opened = async {
             match self.limit {
-                WaitLimit::Until(deadline) => timeout_at(deadline.into(), self.shared.session())
-                    .await
-                    .unwrap_or(Err(Failure::NoAnswer)),
+                // A short wait is no proof that the server can't be reached.
+                WaitLimit::Until(deadline) => {
+                    let until = deadline.max(Instant::now() + GRACE);
+                    timeout_at(until.into(), self.shared.session())
+                        .await
+                        .unwrap_or(Err(Failure::NoAnswer))
+                }
                 _ => self.shared.session().await,
             }
         };

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use lockfast::engine::{Mode, Operation, RawSemaphore, WaitLimit, block_on};
 use lockfast::{Resource, Result};
 use lockfast_lease::BootTime;
+use tokio_postgres::types::ToSql;
 
 use crate::attempt::{Attempt, NotTaken};
 use crate::client::Shared;
@@ -319,11 +320,9 @@ impl Slots {
         let first = self.range().0.number();
         let all = self.permits.cast_signed();
         let missing = i64::from(count) - i64::try_from(slots.len()).unwrap_or_default();
-        let taken = async {
-            session
-                .rows(sql::TAKE_SLOTS, &[&first, &all, &missing])
-                .await
-        };
+        let own: &[i64] = slots;
+        let parameters: [&(dyn ToSql + Sync); 4] = [&first, &all, &missing, &own];
+        let taken = async { session.rows(sql::TAKE_SLOTS, &parameters).await };
         let taken = session.within(taken).await?;
         slots.extend(taken.iter().map(|row| row.get::<_, i64>(0)));
         Ok(())

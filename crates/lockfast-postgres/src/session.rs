@@ -18,6 +18,9 @@ use crate::address::Address;
 use crate::failure::Failure;
 use crate::sql;
 
+/// The time after which a statement is cancelled again.
+const CANCELLED_AGAIN: Duration = Duration::from_millis(20);
+
 /// A connection to the server, with all that locks rest on set.
 pub(crate) struct Session {
     client: Client,
@@ -96,11 +99,6 @@ impl Session {
         }
         session.check_beat(&only(beat?)?)?;
         Ok(session)
-    }
-
-    /// The backend of the session.
-    pub(crate) fn pid(&self) -> i32 {
-        self.pid
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -303,8 +301,16 @@ pub(crate) async fn ended_by<R>(
         answer = &mut answer => return (answer, false),
         () = end => {}
     }
-    session.cancel().await;
-    (session.within(answer).await, true)
+    let cancelled = async {
+        loop {
+            session.cancel().await;
+            // A request that overtakes its statement ends nothing.
+            if let Ok(answer) = timeout(CANCELLED_AGAIN, &mut answer).await {
+                return answer;
+            }
+        }
+    };
+    (session.within(cancelled).await, true)
 }
 
 #[cfg(test)]

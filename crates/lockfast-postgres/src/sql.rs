@@ -193,9 +193,11 @@ pub(crate) const KEY_OF_ROW: &str = "((l.classid::bigint << 32) | l.objid::bigin
 pub(crate) const ADVISORY_HERE: &str = "l.locktype = 'advisory' and l.objsubid = 1 and \
      l.database = (select oid from pg_database where datname = current_database())";
 
-/// Takes up to $3 of the $2 slots that begin at $1; answers with those that were free.
+/// Takes up to $3 of the $2 slots that begin at $1, without those that the session has ($4): it would get them a
+/// second time. Answers with those that were free.
 pub(crate) const TAKE_SLOTS: &str = "select slot from \
-     (select $1::bigint + slot as slot from generate_series(0, $2::integer - 1) as slot) as slots \
+     (select $1::bigint + nth as slot from generate_series(0, $2::integer - 1) as nth \
+     where not $1::bigint + nth = any($4::bigint[]) offset 0) as slots \
      where pg_try_advisory_lock(slot) limit $3";
 
 /// Rings, if the session that has the gate waits for slots ($1: the bell, $2: its channel).
