@@ -12,6 +12,7 @@ pub(crate) mod lock;
 pub(crate) mod lost;
 #[cfg(feature = "macros")]
 pub mod macro_support;
+pub(crate) mod opening;
 pub(crate) mod options;
 pub(crate) mod reentrant;
 pub(crate) mod rwlock;
