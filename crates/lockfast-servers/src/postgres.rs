@@ -1,6 +1,7 @@
 //! A server of PostgreSQL.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::network::Host;
 use crate::process::{self, Process};
 use crate::tls::{Authority, Identity};
 use crate::{ports, python};
@@ -34,12 +36,16 @@ pub struct Options {
     settings: Vec<String>,
 }
 
+/// The network that a server may be on, beside the loopback interface of its host.
+const NETWORKS: &str = "10.77.0.0/16";
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     options: Options,
     programs: PathBuf,
     process: Process,
+    host: Option<Host>,
     port: u16,
     authority: Option<Authority>,
     directory: TempDir,
@@ -112,6 +118,15 @@ impl Options {
     ///
     /// Panics if the release is not installed or does not start.
     pub fn start(self) -> Server {
+        self.start_on(None)
+    }
+
+    /// Starts the server on that host of a network, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_on(self, host: Option<Host>) -> Server {
         let programs = self.release.find().unwrap_or_else(|why| panic!("{why}"));
         let directory = tempfile::tempdir().expect("a temporary directory");
         create(&self, &programs, directory.path());
@@ -125,9 +140,10 @@ impl Options {
         });
         let port = ports::free();
         let mut server = Server {
-            process: launch(&self, &programs, port, directory.path()),
+            process: launch(&self, &programs, host.as_ref(), port, directory.path()),
             options: self,
             programs,
+            host,
             port,
             authority: identity,
             directory,
@@ -149,7 +165,12 @@ impl Server {
 
     /// The address, as `127.0.0.1:port`.
     pub fn endpoint(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", address(self.host.as_ref()), self.port)
+    }
+
+    /// The host of a server on a network.
+    pub fn host(&self) -> Option<&Host> {
+        self.host.as_ref()
     }
 
     /// The URL of its database, for the user `postgres`, with no password.
@@ -191,6 +212,7 @@ impl Server {
         self.process = launch(
             &self.options,
             &self.programs,
+            self.host.as_ref(),
             self.port,
             self.directory.path(),
         );
@@ -214,7 +236,8 @@ impl Server {
         let mut command = Command::new(self.programs.join("psql"));
         command
             .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
-            .args(["--host=127.0.0.1", &format!("--port={}", self.port)])
+            .arg(format!("--host={}", address(self.host.as_ref())))
+            .arg(format!("--port={}", self.port))
             .args(["--username=postgres", "--dbname=postgres"]);
         if let Some(password) = &self.options.password {
             command.env("PGPASSWORD", password);
@@ -255,16 +278,39 @@ fn create(options: &Options, programs: &Path, directory: &Path) {
     };
     let done = command.output().expect("initdb can be started");
     assert!(done.status.success(), "{command:?}: {done:?}");
+    let method = options
+        .password
+        .as_ref()
+        .map_or("trust", |_| "scram-sha-256");
+    let clients = File::options()
+        .append(true)
+        .open(directory.join("data/pg_hba.conf"));
+    writeln!(
+        clients.expect("its settings"),
+        "host all all {NETWORKS} {method}"
+    )
+    .expect("written");
 }
 
-fn launch(options: &Options, programs: &Path, port: u16, directory: &Path) -> Process {
+fn launch(
+    options: &Options,
+    programs: &Path,
+    host: Option<&Host>,
+    port: u16,
+    directory: &Path,
+) -> Process {
     let mut command = as_ordinary_user();
+    if let Some(host) = host {
+        let mut there = host.command(command.get_program());
+        there.args(command.get_args());
+        command = there;
+    }
     command
         .args(["setpriv", "--pdeathsig", "QUIT", "--"])
         .arg(programs.join("postgres"))
         .arg("-D")
         .arg(directory.join("data"))
-        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(["-h", address(host), "-p", &port.to_string()])
         .arg("-k")
         .arg(directory)
         // Files in the directory of the data: nothing is left behind by a server that is killed.
@@ -277,6 +323,10 @@ fn launch(options: &Options, programs: &Path, port: u16, directory: &Path) -> Pr
     }
     let log = directory.join("log");
     Process::start(command, &log, Signal::SIGQUIT).expect("postgres can be started")
+}
+
+fn address(host: Option<&Host>) -> &str {
+    host.map_or("127.0.0.1", Host::address)
 }
 
 /// Returns a command that runs the one that its arguments name. PostgreSQL refuses to run as root: in a user

@@ -81,6 +81,13 @@ struct Stage<'a, S> {
 
 const CLIENTS: usize = 6;
 
+/// The time under faults.
+pub(crate) fn duration() -> Duration {
+    let seconds = env::var("LOCKFAST_CHAOS_SECONDS").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(100))
+}
+
 /// Runs clients under faults for that long, has the checkers look, and returns figures.
 ///
 /// The hosts are of the first clients; the others are on the host of the program.

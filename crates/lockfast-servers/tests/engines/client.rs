@@ -12,7 +12,7 @@ use lockfast::HoldState;
 use crate::diary::{Diary, PAUSE, PERMITS, Resource, USES};
 use crate::dice::Dice;
 use crate::fence::Fence;
-use crate::place::{Directory, Held, Place};
+use crate::place::{Directory, Held, OnEtcd, OnPostgres, Place};
 
 /// What a client is started with.
 #[derive(Clone, Debug)]
@@ -120,6 +120,8 @@ pub(crate) fn run(arguments: &[String]) {
     let orders = Orders::from_arguments(arguments);
     match orders.url.split_once("://") {
         Some(("file", directory)) => work(Directory(directory.into()), &orders),
+        Some(("etcd", _)) => work(OnEtcd::open(&orders.url), &orders),
+        Some(("postgres", _)) => work(OnPostgres::open(&orders.url), &orders),
         _ => panic!("no engine for {}", orders.url),
     }
 }
@@ -229,7 +231,6 @@ impl<P: Place> Client<P> {
                     self.uses(dice, attempt.answered(answer), &attempt, false);
                 }
                 _ => {
-                    let Some(pool) = &pool else { continue };
                     let attempt = self.diary.attempt(Resource::Pool, "1");
                     let answer = take!(pool, limit, try_acquire, try_acquire_for);
                     self.uses(dice, attempt.answered(answer), &attempt, false);

@@ -12,6 +12,8 @@ mod diary;
 #[cfg(target_os = "linux")]
 mod dice;
 #[cfg(target_os = "linux")]
+mod etcd;
+#[cfg(target_os = "linux")]
 mod fence;
 #[cfg(target_os = "linux")]
 mod files;
@@ -19,6 +21,8 @@ mod files;
 mod history;
 #[cfg(target_os = "linux")]
 mod place;
+#[cfg(target_os = "linux")]
+mod postgres;
 #[cfg(target_os = "linux")]
 mod process;
 
@@ -31,7 +35,8 @@ fn main() {
     }
     lockfast_servers::network::enter();
     let arguments = libtest_mimic::Arguments::from_args();
-    libtest_mimic::run(&arguments, files::trials()).exit();
+    let trials = [files::trials(), etcd::trials(), postgres::trials()];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
 
 #[cfg(not(target_os = "linux"))]
