@@ -87,8 +87,9 @@ impl Address {
             .connect_timeout(chosen.timeout)
             .tcp_user_timeout(chosen.ttl)
             .keepalives(true)
-            .keepalives_idle(chosen.ttl / 2)
-            .keepalives_interval(chosen.ttl / 5)
+            // The kernel counts these in seconds, and refuses 0.
+            .keepalives_idle((chosen.ttl / 2).max(Duration::from_secs(1)))
+            .keepalives_interval((chosen.ttl / 5).max(Duration::from_secs(1)))
             .keepalives_retries(3);
         let tls = chosen.tls()?;
         config.ssl_mode(tls.mode());
