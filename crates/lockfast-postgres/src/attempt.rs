@@ -120,7 +120,7 @@ impl Attempt<'_> {
     }
 
     /// Runs the statement. Returns the fence, or nothing if it was not granted at once. After an error, the session
-    /// holds nothing and is kept for others, or is closed.
+    /// holds nothing and is kept for others, or is closed; after `TimedOut`, the caller still has it.
     pub(crate) async fn run(
         &mut self,
         session: &Arc<Session>,
@@ -153,6 +153,15 @@ impl Attempt<'_> {
         match answer {
             Ok((true, fence)) if !was_ended => Ok(Some(fence.map(i64::cast_unsigned))),
             Ok((false, _)) if !was_ended => Ok(None),
+            // The session stays with the caller: kept a second time, two would use it, and hold the same lock.
+            Err(Failure::TimedOut) if !was_ended => {
+                if session.free_all().await {
+                    Err(Failure::TimedOut)
+                } else {
+                    session.close();
+                    Err(Failure::Closed)
+                }
+            }
             Err(failure) if !was_ended => {
                 self.shared.put_back_after(session, &failure).await;
                 Err(failure)

@@ -42,7 +42,9 @@ impl Pool {
             return;
         }
         let mut free = lock(&self.free);
-        if free.len() >= MOST {
+        let is_kept = free.iter().any(|(kept, _)| Arc::ptr_eq(kept, &session));
+        debug_assert!(!is_kept, "a session is kept twice");
+        if is_kept || free.len() >= MOST {
             return;
         }
         free.push((session, Instant::now()));
