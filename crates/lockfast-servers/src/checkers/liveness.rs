@@ -37,16 +37,15 @@ const SLACK: Duration = Duration::from_secs(5);
 ///
 /// Names a waiter that waited longer than the queue before it needed, or that still waits.
 pub fn check(waits: &[Wait], bound: Bound) -> Result<(), String> {
+    let mut begins: Vec<_> = waits.iter().map(|wait| wait.begin).collect();
+    let mut ends: Vec<_> = waits.iter().filter_map(|wait| wait.end).collect();
+    begins.sort_unstable();
+    ends.sort_unstable();
     for wait in waits {
         let counted = wait.begin.max(bound.last_fault);
-        let ended = |other: &Wait| other.end.is_some_and(|end| end < counted);
-        let mut queue = 0;
-        for _ in waits
-            .iter()
-            .filter(|other| other.begin <= counted && !ended(other))
-        {
-            queue += 1;
-        }
+        let begun = begins.partition_point(|&begin| begin <= counted);
+        let queue = begun - ends.partition_point(|&end| end < counted);
+        let queue = u32::try_from(queue).unwrap_or(u32::MAX);
         let latest = counted + bound.hold * queue + bound.ttl + SLACK;
         if wait.end.unwrap_or(bound.end) > latest {
             return Err(format!("{wait:?} with {queue} in the line, until {latest}"));
