@@ -41,6 +41,8 @@ enum Part {
     Processes,
     /// Test the command
     Command,
+    /// Test the engines on real servers, under faults
+    Engines,
     /// Test the examples of README and guide
     Documents,
     /// Test the Python package that `package` has built
@@ -54,7 +56,7 @@ enum Part {
 }
 
 /// The parts of a stage run side by side. A stage starts when the one before it has succeeded.
-const STAGES: [&[Part]; 3] = [
+const STAGES: [&[Part]; 4] = [
     &[Part::Build, Part::Package, Part::Minimum],
     &[
         Part::Processes,
@@ -65,6 +67,8 @@ const STAGES: [&[Part]; 3] = [
         Part::Units,
     ],
     &[Part::Unsupported, Part::Install],
+    // Leases run out on a machine that is busy with other things.
+    &[Part::Engines],
 ];
 
 pub(crate) fn run(options: &Options) -> Outcome {
@@ -137,6 +141,7 @@ impl Part {
             Self::Units => units(quick),
             Self::Processes => processes(quick),
             Self::Command => command(quick),
+            Self::Engines => engines(quick),
             Self::Documents => run_program("documents", quick, &[]),
             Self::Python => python(quick),
             Self::Model => step::both(
@@ -163,11 +168,13 @@ fn build(quick: bool) -> Outcome {
 fn units(quick: bool) -> Outcome {
     let mut tested = Ok(());
     for program in programs::all()? {
-        let has_own_part = ["processes", "command", "documents"].contains(&&*program.name);
+        let has_own_part =
+            ["processes", "command", "documents", "engines"].contains(&&*program.name);
         if has_own_part {
             continue;
         }
         let mut tests = program.command();
+        python::name_interpreter(&mut tests);
         tests.args(["--skip", EXPLORED]);
         tested = step::both(tested, step::run_in(program.directory(), &mut tests));
     }
@@ -193,6 +200,20 @@ fn command(quick: bool) -> Outcome {
     };
     run_program("command", quick, &[&[THREADS], compared].concat())
 }
+
+/// Runs clients of real servers under faults, for two minutes unless it must be quick.
+fn engines(quick: bool) -> Outcome {
+    let program = programs::one("engines")?;
+    let mut tests = program.command();
+    if quick {
+        tests.env(CHAOS, "15");
+    }
+    python::name_interpreter(&mut tests);
+    step::run_in(program.directory(), &mut tests)
+}
+
+/// Names the seconds for which the clients of an engine are under faults.
+pub(crate) const CHAOS: &str = "LOCKFAST_CHAOS_SECONDS";
 
 /// A tenth of the usual number of processes to kill.
 pub(crate) const FEW_KILLS: &str = "600";

@@ -38,31 +38,42 @@ pub enum Action {
 
 /// Checks the operations on one lock, or on a semaphore of that many permits.
 ///
+/// The search goes as deep as there are operations: a long history needs a large stack.
+///
 /// # Errors
 ///
 /// Names the operations of the longest order that could be found, and those that did not fit.
 pub fn check(operations: &[Operation], permits: u32) -> Result<(), String> {
+    let mut operations = operations.to_vec();
+    operations.sort_by_key(|operation| operation.called);
     let mut search = Search {
-        operations,
         permits,
+        is_done: vec![false; operations.len()],
+        operations,
         tried: HashSet::new(),
+        order: Vec::new(),
         longest: Vec::new(),
     };
-    let mut order = Vec::new();
-    let mut done = vec![0; operations.len().div_ceil(64)];
-    if search.goes_on(&mut order, &mut done, &State::default()) {
+    if search.goes_on(0, 0, &State::default()) {
         return Ok(());
     }
-    let longest = search.longest;
+    let Search {
+        operations,
+        longest,
+        ..
+    } = search;
     let left = (0..operations.len()).filter(|number| !longest.contains(number));
-    let left: Vec<_> = left.map(|number| &operations[number]).collect();
-    let last = longest.iter().rev().take(5).rev();
+    let left: Vec<_> = left.take(SHOWN).map(|number| &operations[number]).collect();
+    let last = longest.iter().rev().take(SHOWN).rev();
     let last: Vec<_> = last.map(|&number| &operations[number]).collect();
     Err(format!(
         "after {} operations, the last {last:#?}, none of these fits: {left:#?}",
         longest.len()
     ))
 }
+
+/// The number of operations in a message.
+const SHOWN: usize = 8;
 
 /// The holders, by the number of their attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -107,50 +118,84 @@ impl State {
     }
 }
 
-struct Search<'a> {
-    operations: &'a [Operation],
+struct Search {
+    /// In the order of their calls.
+    operations: Vec<Operation>,
+    is_done: Vec<bool>,
     permits: u32,
-    tried: HashSet<(Vec<u64>, State)>,
+    /// The sets of operations that were done, as a sum of their [marks](mark), with the state.
+    tried: HashSet<(u128, State)>,
+    order: Vec<usize>,
+    /// The longest order so far. It is copied only when the search turns back.
     longest: Vec<usize>,
 }
 
-impl Search<'_> {
-    /// Whether the operations that are left can follow in this state.
-    fn goes_on(&mut self, order: &mut Vec<usize>, done: &mut Vec<u64>, state: &State) -> bool {
-        let is_done = |number: usize| done[number / 64] & (1 << (number % 64)) != 0;
-        let left = (0..self.operations.len()).filter(|&number| !is_done(number));
-        let left: Vec<_> = left.collect();
-        // Nothing can come after an operation that has returned before it was called.
-        let returns = left
-            .iter()
-            .filter_map(|&number| self.operations[number].returned);
-        let Some(first_return) = returns.min() else {
+impl Search {
+    /// Whether the operations that are left can follow in this state. All before `first` are done.
+    fn goes_on(&mut self, first: usize, done: u128, state: &State) -> bool {
+        let skipped = self.is_done[first..].iter().take_while(|done| **done);
+        let first = first + skipped.count();
+        let Some(candidates) = self.candidates(first) else {
             return true;
         };
-        if !self.tried.insert((done.clone(), state.clone())) {
+        if !self.tried.insert((done, state.clone())) {
             return false;
         }
-        for number in left {
-            let operation = &self.operations[number];
-            if operation.called > first_return {
-                continue;
-            }
-            let Some(next) = state.after(operation.action, self.permits) else {
+        for number in candidates {
+            let action = self.operations[number].action;
+            let Some(next) = state.after(action, self.permits) else {
                 continue;
             };
-            order.push(number);
-            done[number / 64] |= 1 << (number % 64);
-            if order.len() > self.longest.len() {
-                self.longest.clone_from(order);
-            }
-            if self.goes_on(order, done, &next) {
+            self.order.push(number);
+            self.is_done[number] = true;
+            if self.goes_on(first, done ^ mark(number), &next) {
                 return true;
             }
-            order.pop();
-            done[number / 64] &= !(1 << (number % 64));
+            if self.order.len() > self.longest.len() {
+                self.longest.clone_from(&self.order);
+            }
+            self.order.pop();
+            self.is_done[number] = false;
         }
         false
     }
+
+    /// Returns the operations that can be the next one: nothing comes after an operation that returned before it
+    /// was called. `None` if no operation with an answer is left.
+    fn candidates(&self, first: usize) -> Option<Vec<usize>> {
+        let mut first_return: Option<Moment> = None;
+        let mut candidates = Vec::new();
+        for number in first..self.operations.len() {
+            let operation = &self.operations[number];
+            // All that follow were called later still.
+            if first_return.is_some_and(|earliest| operation.called > earliest) {
+                break;
+            }
+            if self.is_done[number] {
+                continue;
+            }
+            candidates.push(number);
+            first_return = match (first_return, operation.returned) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        let earliest = first_return?;
+        candidates.retain(|&number| self.operations[number].called <= earliest);
+        Some(candidates)
+    }
+}
+
+/// Returns bits that look random and stand for the operation. Those of different sets of operations differ, with a
+/// probability that is as good as certain.
+fn mark(number: usize) -> u128 {
+    let half = |seed: u64| {
+        let mut mixed = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    };
+    u128::from(half(0)) << 64 | u128::from(half(0x5851_f42d_4c95_7f2d))
 }
 
 #[cfg(test)]

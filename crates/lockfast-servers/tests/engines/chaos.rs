@@ -85,7 +85,7 @@ const CLIENTS: usize = 6;
 pub(crate) fn duration() -> Duration {
     let seconds = env::var("LOCKFAST_CHAOS_SECONDS").ok();
     let seconds = seconds.and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(100))
+    Duration::from_secs(seconds.unwrap_or(120))
 }
 
 /// Runs clients under faults for that long, has the checkers look, and returns figures.
