@@ -173,10 +173,10 @@ impl Options {
     fn tls(&self, is_tls: bool) -> std::result::Result<Option<Tls>, String> {
         if !is_tls {
             let given = [&self.ca, &self.cert, &self.key];
-            return match given.iter().any(|path| path.is_some()) {
-                true => Err("ca, cert and key need etcds://".to_owned()),
-                false => Ok(None),
-            };
+            if given.iter().any(|path| path.is_some()) {
+                return Err("ca, cert and key need etcds://".to_owned());
+            }
+            return Ok(None);
         }
         let read = |path: &Path| fs::read(path).map_err(|error| unreadable(path, &error));
         let own = match (&self.cert, &self.key) {

@@ -114,10 +114,10 @@ impl Client {
             answer
         })?;
         let status = status.map_err(|failure| blame.failure(failure))?;
-        match is_too_old(&status) {
-            true => Err(blame.reason(Reason::TooOld(status.version))),
-            false => Ok(()),
+        if is_too_old(&status) {
+            return Err(blame.reason(Reason::TooOld(status.version)));
         }
+        Ok(())
     }
 }
 

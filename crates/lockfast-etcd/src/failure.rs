@@ -26,8 +26,7 @@ impl Remedy {
         match status.code() {
             Code::Unauthenticated => Self::Login,
             Code::InvalidArgument
-                if message.contains("revision of auth store is old")
-                    || message.contains("user name is empty") =>
+                if message.contains("revision of auth store is old") || is_without_user(status) =>
             {
                 Self::Login
             }
@@ -93,7 +92,9 @@ impl Reason {
             Self::Unreachable(_) | Self::ReleaseUnknown(..) => ErrorKind::Unreachable,
             Self::Refused(status) => match status.code() {
                 Code::PermissionDenied | Code::Unauthenticated => ErrorKind::PermissionDenied,
-                Code::InvalidArgument if is_wrong_password(status) => ErrorKind::PermissionDenied,
+                Code::InvalidArgument if is_wrong_password(status) || is_without_user(status) => {
+                    ErrorKind::PermissionDenied
+                }
                 Code::Unimplemented => ErrorKind::Unsupported,
                 _ => ErrorKind::System,
             },
@@ -122,6 +123,9 @@ impl fmt::Display for Reason {
                         "; grant the user's role readwrite on the prefix (etcdctl role grant-permission --prefix=true)",
                     ),
                     Code::Unauthenticated => f.write_str("; name a user and a password"),
+                    Code::InvalidArgument if is_without_user(status) => {
+                        f.write_str("; name a user and a password")
+                    }
                     Code::InvalidArgument if is_wrong_password(status) => {
                         f.write_str("; check the user and the password")
                     }
@@ -165,6 +169,10 @@ impl std::error::Error for Reason {}
 
 fn is_wrong_password(status: &Status) -> bool {
     status.message().contains("authentication failed")
+}
+
+fn is_without_user(status: &Status) -> bool {
+    status.message().contains("user name is empty")
 }
 
 /// Makes the errors of an operation: they name the cluster, and the name of the lock.

@@ -113,6 +113,9 @@ impl Held {
             // There is nothing to release any more.
             () = ended(granted) => return Err(Reason::WasLost),
         };
+        if outcome.is_ok() {
+            self.ticket.sweep(&self.core);
+        }
         match outcome {
             Ok(outcome) if outcome.succeeded => Ok(()),
             // An attempt without an answer may have deleted it. The lease held, so nobody else did.

@@ -72,9 +72,10 @@ fn entry(name: String, keys: &[(Kind, KeyValue)], epoch: u64) -> Entry {
     let limits = keys.iter().map(|(_, key)| Record::read(key).limit);
     let limit = limits.max().unwrap_or_default();
     let is_lock = |kind| matches!(kind, Kind::Writer | Kind::Reader);
-    let usage = match keys.iter().all(|(kind, _)| is_lock(*kind)) {
-        true => Use::Lock,
-        false => Use::Semaphore(limit),
+    let usage = if keys.iter().all(|(kind, _)| is_lock(*kind)) {
+        Use::Lock
+    } else {
+        Use::Semaphore(limit)
     };
     let mut entry = Entry::new(name, usage);
     let mut is_written = false;

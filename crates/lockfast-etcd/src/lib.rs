@@ -28,10 +28,14 @@ mod connection;
 mod core;
 mod diagnose;
 mod failure;
+#[cfg(test)]
+mod faults;
 mod hold;
 mod inspect;
 mod keys;
 mod lock;
+#[cfg(test)]
+mod memory;
 mod permits;
 mod pool;
 mod proto;

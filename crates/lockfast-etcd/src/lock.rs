@@ -97,10 +97,9 @@ impl RawLock for EtcdLock {
         let waiting = self.begin(mode, limit)?;
         // The work ends by itself at the limit, and then names a holder.
         let resource = self.resource();
-        let held = block_on(resource, Operation::Lock, WaitLimit::Forever, waiting)?;
-        let mut hold = self.hold(held);
-        let token = hold.held.token();
-        self.connection.holds_here(&self.name, mode, token);
+        let key = block_on(resource, Operation::Lock, WaitLimit::Forever, waiting)?;
+        self.connection.holds_here(&self.name, mode, key.token());
+        let mut hold = self.hold(key);
         hold.is_of_thread = true;
         Ok(hold)
     }

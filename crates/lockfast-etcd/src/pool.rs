@@ -112,7 +112,7 @@ pub(crate) async fn attempt(
             vec![txn::put(&ticket.key, &value, ticket.granted.id)],
             vec![],
         );
-        match core.txn(request, stop).await {
+        match ticket.create(core, request, stop).await {
             Ok(outcome) if outcome.succeeded => {
                 ticket.revision = outcome.revision;
                 return believe(core, &ticket, term, stop).await;
@@ -182,7 +182,10 @@ pub(crate) async fn wait(
     let term = gate.granted.lease.term();
     let taken = leave_gate(core, &gate, &mut permits, &value, stop).await;
     match taken {
-        Ok(()) => believe(core, &permits, term, stop).await,
+        Ok(()) => {
+            gate.sweep(core);
+            believe(core, &permits, term, stop).await
+        }
         Err(absent) => {
             // Both, because nobody knows which of them is there.
             permits.withdraw(core).await;

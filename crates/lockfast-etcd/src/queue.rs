@@ -65,7 +65,7 @@ pub(crate) async fn attempt(
             txn::oldest(&keys.semaphore(), 1),
         ],
     );
-    let mut outcome = match core.txn(request, stop).await {
+    let mut outcome = match ticket.create(core, request, stop).await {
         Ok(outcome) => outcome,
         Err(failure) => {
             ticket.withdraw(core).await;
@@ -143,10 +143,8 @@ pub(crate) async fn give_up(core: &Arc<Core>, ticket: &Ticket, absent: Absent) -
             denied(failure.into())
         }
         absent => {
-            // The request that found the lease gone may follow one that did not.
-            if ticket.revision == 0 {
-                ticket.withdraw(core).await;
-            }
+            // A request that found the lease gone may follow one that did not.
+            ticket.sweep(core);
             match (absent, ticket.kind) {
                 (Absent::OtherUse, Kind::Writer | Kind::Reader) => Reason::UsedAsSemaphore.into(),
                 (Absent::OtherUse, _) => Reason::UsedAsLock.into(),

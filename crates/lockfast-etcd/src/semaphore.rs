@@ -1,6 +1,5 @@
 //! Semaphores on etcd.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,11 +101,7 @@ impl RawSemaphore for EtcdSemaphore {
         Ok(self.hold(taken, count))
     }
 
-    fn acquire_async(
-        &self,
-        count: u32,
-        limit: WaitLimit,
-    ) -> impl Future<Output = Result<EtcdPermits>> + Send {
-        async move { Ok(self.hold(self.begin(count, limit)?.await?, count)) }
+    async fn acquire_async(&self, count: u32, limit: WaitLimit) -> Result<EtcdPermits> {
+        Ok(self.hold(self.begin(count, limit)?.await?, count))
     }
 }

@@ -9,16 +9,17 @@ use tokio::time::sleep;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::keys::{Keys, Kind};
-use crate::proto::KeyValue;
+use crate::proto::{KeyValue, TxnRequest};
 use crate::record::Record;
+use crate::servers::Attempts;
 use crate::session::Granted;
 use crate::stop::Stop;
 use crate::txn::{self, Outcome};
 
 /// The limit of a deletion that somebody waits for.
 const LONGEST_DELETE: Duration = Duration::from_secs(1);
-/// The times after which a key is deleted again whose creation has no answer: the request may still be on its way,
-/// for as long as servers keep one.
+/// The pauses before a key is deleted again whose creation had no answer: the request may still be on its way, for
+/// as long as servers keep one.
 const LATE_REQUESTS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 
 /// A key of an acquisition.
@@ -30,6 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) granted: Arc<Granted>,
     /// The revision at which it was created; 0 as long as that is not known.
     pub(crate) revision: i64,
+    /// Whether a request to create it had no answer: it may still be carried out, even after a release.
+    pub(crate) may_come_late: bool,
 }
 
 /// What stands before a ticket.
@@ -71,7 +74,21 @@ impl Ticket {
             key: keys.ticket(kind, id),
             granted,
             revision: 0,
+            may_come_late: false,
         }
+    }
+
+    /// Carries out a transaction that creates the key.
+    pub(crate) async fn create(
+        &mut self,
+        core: &Core,
+        request: TxnRequest,
+        stop: &Stop,
+    ) -> Result<Outcome, Failure> {
+        let mut attempts = Attempts::default();
+        let outcome = core.txn_counting(request, stop, &mut attempts).await;
+        self.may_come_late |= attempts.any_unknown;
+        outcome
     }
 
     /// Creates the key, and returns what stands before it. The request can be repeated, because the key is of this
@@ -98,7 +115,7 @@ impl Ticket {
             success,
             vec![txn::get(&self.key)],
         );
-        let mut outcome = core.txn(request, stop).await?;
+        let mut outcome = self.create(core, request, stop).await?;
         if outcome.succeeded {
             self.revision = outcome.revision;
             let before = outcome.keys();
@@ -154,17 +171,28 @@ impl Ticket {
             vec![],
         );
         let outcome = core.txn(request, &stop).await;
-        if outcome.is_err() || self.revision == 0 {
+        if outcome.is_err() {
             let (core, ticket) = (Arc::clone(core), self.clone());
-            tokio::spawn(async move { ticket.sweep(&core).await });
+            tokio::spawn(async move {
+                ticket.delete(&core).await;
+                ticket.delete_late(&core).await;
+            });
+        } else {
+            self.sweep(core);
         }
         Record::holder(&outcome.ok()?.key()?)
     }
 
-    /// Deletes the key until a server confirms it, and again when the request that creates it may have come late.
-    async fn sweep(&self, core: &Core) {
-        self.delete(core).await;
-        if self.revision == 0 {
+    /// Sees to it that a deleted key does not come back by a request that is carried out late.
+    pub(crate) fn sweep(&self, core: &Arc<Core>) {
+        if self.may_come_late {
+            let (core, ticket) = (Arc::clone(core), self.clone());
+            tokio::spawn(async move { ticket.delete_late(&core).await });
+        }
+    }
+
+    async fn delete_late(&self, core: &Core) {
+        if self.may_come_late {
             for pause in LATE_REQUESTS {
                 sleep(pause).await;
                 self.delete(core).await;
@@ -172,6 +200,7 @@ impl Ticket {
         }
     }
 
+    /// Deletes the key, however often that has to be tried.
     async fn delete(&self, core: &Core) {
         let request = txn::when(vec![], vec![txn::delete(&self.key)], vec![]);
         // Without an end but that of the lease, which frees the key too.

@@ -3,4 +3,6 @@
 #![cfg(target_os = "linux")]
 
 mod conformance;
+mod faults;
+mod input;
 mod place;

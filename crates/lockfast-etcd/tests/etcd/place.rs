@@ -34,7 +34,6 @@ pub(crate) fn endpoint(release: Release) -> Result<String, String> {
 /// A prefix that no other test has.
 pub(crate) struct Prefix {
     pub(crate) client: Client,
-    pub(crate) url: String,
 }
 
 impl Prefix {
@@ -47,11 +46,7 @@ impl Prefix {
         let number = PLACES.fetch_add(1, Ordering::Relaxed);
         let url = format!("etcd://{endpoint}/place{number}{options}");
         let client = Client::open(&url).expect("a server");
-        Self { client, url }
-    }
-
-    pub(crate) fn another_client(&self) -> Client {
-        Client::open(&self.url).expect("a server")
+        Self { client }
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
