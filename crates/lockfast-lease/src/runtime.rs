@@ -19,7 +19,7 @@ pub struct Runtime {
     /// The process that has the thread. Others are forked children.
     process: u32,
     /// Dropping it ends the thread.
-    _end: oneshot::Sender<()>,
+    end: Option<oneshot::Sender<()>>,
 }
 
 impl Runtime {
@@ -42,7 +42,7 @@ impl Runtime {
             handle,
             thread: thread.thread().id(),
             process: process::id(),
-            _end: end,
+            end: Some(end),
         })
     }
 
@@ -65,6 +65,16 @@ impl Runtime {
     /// Whether this process is a forked child of the one that has the thread.
     pub fn is_forked_child(&self) -> bool {
         process::id() != self.process
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let end = self.end.take();
+        // Its drop would wake the thread of the parent, whose file descriptors a child shares.
+        if self.is_forked_child() {
+            std::mem::forget(end);
+        }
     }
 }
 

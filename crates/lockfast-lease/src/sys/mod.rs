@@ -1,7 +1,7 @@
 //! The operating system.
 //!
 //! Each side of `clock` has `since_boot`: the time on a clock that all processes share, that nobody sets, and that
-//! goes on while the machine sleeps.
+//! goes on while the machine sleeps. Each side of `machine` has `host` and `boot`, the number of its last start.
 
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "apple.rs")]
@@ -10,3 +10,7 @@
     path = "other.rs"
 )]
 pub(crate) mod clock;
+
+#[cfg_attr(unix, path = "machine_unix.rs")]
+#[cfg_attr(not(unix), path = "machine_windows.rs")]
+pub(crate) mod machine;

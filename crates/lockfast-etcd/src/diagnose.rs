@@ -1,0 +1,203 @@
+//! Findings about a cluster, for `lockfast doctor`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockfast_lease::Check;
+use tokio::time::Instant;
+
+use crate::client::{Client, is_too_old};
+use crate::core::Core;
+use crate::keys::{self, Range};
+use crate::proto::{MemberListRequest, StatusRequest, StatusResponse};
+use crate::stop::Stop;
+use crate::transport::grpc::causes;
+use crate::txn;
+
+/// The limit of a question to a single server.
+const ONE_ANSWER: Duration = Duration::from_secs(2);
+/// A request that takes longer makes each lock slow.
+const SLOW: Duration = Duration::from_millis(100);
+
+impl Client {
+    /// Tries what a cluster has to give: each server, its version and leader, the speed, the permission to write,
+    /// the lease.
+    ///
+    /// # Blocking
+    ///
+    /// Blocks for up to 2 seconds a server that does not answer, and the timeout of the URL.
+    pub fn diagnose(&self) -> Vec<Check> {
+        let core = self.core();
+        let work = async move { diagnose(&core).await };
+        match self.connection().run(work) {
+            Ok(checks) => checks,
+            Err(error) => vec![Check::fail("thread", error.to_string())],
+        }
+    }
+}
+
+async fn diagnose(core: &Arc<Core>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut clusters = Vec::new();
+    for (server, url) in core.address.servers.iter().enumerate() {
+        let begin = Instant::now();
+        let answer = core
+            .servers
+            .ask_one(server, StatusRequest {}, ONE_ANSWER)
+            .await;
+        checks.push(match answer {
+            Ok(status) => {
+                clusters.extend(status.header.map(|header| header.cluster_id));
+                about_server(url, &status, begin.elapsed())
+            }
+            Err(status) => Check::fail("server", format!("{url}: {}", causes(&status))),
+        });
+    }
+    clusters.sort_unstable();
+    clusters.dedup();
+    if clusters.len() > 1 {
+        let text = "the servers of the URL belong to different clusters: locks of one are unknown to the other";
+        checks.push(Check::fail("cluster", text));
+    }
+    checks.push(about_members(core).await);
+    checks.push(about_writes(core).await);
+    checks.push(about_lease(core).await);
+    checks
+}
+
+fn about_server(url: &str, status: &StatusResponse, took: Duration) -> Check {
+    let version = &status.version;
+    if is_too_old(status) {
+        return Check::fail(
+            "server",
+            format!("{url}: etcd {version}; 3.4 is the oldest that has all"),
+        );
+    }
+    if status.leader == 0 {
+        return Check::fail("server", format!("{url}: etcd {version} has no leader"));
+    }
+    if let Some(error) = status.errors.first() {
+        return Check::fail("server", format!("{url}: etcd {version} reports {error}"));
+    }
+    match known_fault(version) {
+        Some(fault) => Check::warn("server", format!("{url}: etcd {version} {fault}")),
+        None => Check::ok("server", format!("{url}: etcd {version}, {took:.1?}")),
+    }
+}
+
+/// Faults of releases that concern leases.
+fn known_fault(version: &str) -> Option<&'static str> {
+    let numbers: Vec<u32> = version
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    let &[major, minor, patch] = numbers.as_slice() else {
+        return None;
+    };
+    let mended = match (major, minor) {
+        (3, 4) => 31,
+        (3, 5) => 13,
+        _ => return None,
+    };
+    (patch < mended).then_some(
+        "may end a lease early when a leader comes back (etcd #15247); use 3.4.31, 3.5.13 or later",
+    )
+}
+
+async fn about_members(core: &Core) -> Check {
+    let stop = Stop::at(Some(Instant::now() + core.address.timeout));
+    let answer = core.servers.ask(MemberListRequest {}, &stop).await;
+    let voting = match answer {
+        Ok(answer) => answer
+            .members
+            .iter()
+            .filter(|member| !member.is_learner)
+            .count(),
+        Err(failure) => return Check::warn("members", format!("unknown: {failure:?}")),
+    };
+    let named = core.address.servers.len();
+    match voting {
+        1 => Check::warn("members", "one member: when it is down, nobody gets a lock"),
+        2 => Check::warn(
+            "members",
+            "two members: when one is down, nobody gets a lock; use three",
+        ),
+        _ if named == 1 => Check::warn(
+            "members",
+            format!(
+                "{voting} members, and the URL names one: name all, so that another is asked when it is down"
+            ),
+        ),
+        _ => Check::ok("members", format!("{voting} members, {named} in the URL")),
+    }
+}
+
+/// Writes and deletes a key of no name.
+async fn about_writes(core: &Core) -> Check {
+    let Ok(id) = keys::random() else {
+        return Check::fail("permission", "the system has no random numbers");
+    };
+    let key = Range::trial(&core.address.prefix, id);
+    let stop = Stop::at(Some(Instant::now() + core.address.timeout));
+    let begin = Instant::now();
+    let write = txn::when(vec![], vec![txn::put(&key, b"", 0)], vec![]);
+    let erase = txn::when(vec![], vec![txn::delete(&key)], vec![]);
+    let written = core.txn(write, &stop).await;
+    let took = begin.elapsed();
+    let erased = core.txn(erase, &stop).await;
+    let blame = core.blame_cluster(lockfast::engine::Operation::UseDirectory);
+    match written.and(erased) {
+        Err(failure) => Check::fail("permission", blame.failure(failure).to_string()),
+        Ok(_) if took > SLOW => Check::warn(
+            "speed",
+            format!("a write takes {took:.1?}; see to the disks and the network of the servers"),
+        ),
+        Ok(_) => Check::ok("permission", format!("keys can be written, in {took:.1?}")),
+    }
+}
+
+async fn about_lease(core: &Core) -> Check {
+    let stop = Stop::at(Some(Instant::now() + core.address.timeout));
+    match core.session.granted(&stop).await {
+        Ok(granted) => {
+            let left = granted.lease.remaining();
+            let ttl = granted.ttl;
+            Check::ok(
+                "lease",
+                format!("{ttl:?}; {left:.1?} are left by the boot clock of this machine"),
+            )
+        }
+        Err(reason) => Check::fail("lease", reason.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockfast_lease::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn tells_old_leaderless_and_faulty_servers() {
+        let status = |version: &str, leader, errors: &[&str]| StatusResponse {
+            version: version.to_owned(),
+            leader,
+            errors: errors.iter().map(ToString::to_string).collect(),
+            ..StatusResponse::default()
+        };
+        let cases = [
+            (status("3.5.21", 1, &[]), Verdict::Ok),
+            (status("3.6.0", 1, &[]), Verdict::Ok),
+            (status("3.4.23", 1, &[]), Verdict::Warn),
+            (status("3.5.1", 1, &[]), Verdict::Warn),
+            (status("3.3.9", 1, &[]), Verdict::Fail),
+            (status("2.3.8", 1, &[]), Verdict::Fail),
+            (status("3.5.21", 0, &[]), Verdict::Fail),
+            (status("3.5.21", 1, &["NOSPACE"]), Verdict::Fail),
+        ];
+        for (status, verdict) in cases {
+            let check = about_server("http://a:1", &status, Duration::ZERO);
+            assert_eq!(check.verdict, verdict, "{}", check.text);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Taking permits.
+//!
+//! Those who want permits pass a gate, one at a time and in the order of their arrival. The one in the gate waits
+//! until enough permits are free, takes them and leaves the gate, in one transaction. So nobody overtakes, and a
+//! release wakes one waiter.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use crate::core::Core;
+use crate::failure::{Failure, Reason};
+use crate::hold::Held;
+use crate::keys::{self, Keys, Kind};
+use crate::proto::KeyValue;
+use crate::queue::{Denied, LONGEST_SILENCE, REFUSED_WATCH, believe, give_up, pass};
+use crate::record::Record;
+use crate::stop::Stop;
+use crate::ticket::{Absent, Ticket, View};
+use crate::txn;
+use crate::watches::News;
+
+/// The permits that an acquisition wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The number of permits of the semaphore.
+    pub(crate) limit: u32,
+    pub(crate) count: u32,
+}
+
+impl Wanted {
+    /// Whether that many are free beside those that are held.
+    fn is_free(self, held: &[KeyValue]) -> Result<bool, Denied> {
+        let mut taken = 0_u32;
+        for key in held {
+            let record = Record::read(key);
+            self.ensure_same_limit(&record)?;
+            taken = taken.saturating_add(record.count);
+        }
+        Ok(taken.saturating_add(self.count) <= self.limit)
+    }
+
+    fn ensure_same_limit(self, record: &Record) -> Result<(), Denied> {
+        // A record without a limit is not one of ours, and nothing is known of it.
+        if record.limit == 0 || record.limit == self.limit {
+            return Ok(());
+        }
+        Err(Denied::OtherPermits {
+            wanted: self.limit,
+            theirs: record.limit,
+        })
+    }
+}
+
+/// Reads the permits that are held.
+pub(crate) async fn taken(core: &Core, keys: &Keys, stop: &Stop) -> Result<u32, Failure> {
+    let read = vec![txn::oldest(&keys.permits(), 0)];
+    let mut outcome = core.txn(txn::when(vec![], read, vec![]), stop).await?;
+    let counts = outcome.keys();
+    let counts = counts.iter().map(|key| Record::read(key).count);
+    Ok(counts.fold(0, u32::saturating_add))
+}
+
+/// Takes permits, if enough are free and nobody waits.
+pub(crate) async fn attempt(
+    core: &Arc<Core>,
+    keys: &Keys,
+    wanted: Wanted,
+    stop: &Stop,
+) -> Result<Arc<Held>, Denied> {
+    let granted = core.session.granted(stop).await?;
+    let id = keys::random().map_err(Reason::NoThread)?;
+    let mut ticket = Ticket::new(keys, Kind::Permits, id, granted);
+    let value = core.record.now(wanted.limit, wanted.count);
+    let gate = keys.in_the_way_of(Kind::Gate);
+    loop {
+        let term = ticket.granted.lease.term();
+        let read = vec![
+            txn::get(&ticket.key),
+            txn::oldest(&gate, 1),
+            txn::oldest(&keys.permits(), 0),
+            txn::oldest(&keys.queue(), 1),
+        ];
+        let seen = core.txn(txn::when(vec![], read, vec![]), stop).await;
+        let mut seen = match seen {
+            Ok(seen) => seen,
+            Err(failure) => return Err(give_up(core, &ticket, failure.into()).await),
+        };
+        if let Some(own) = seen.key() {
+            // An attempt whose answer was lost has taken them.
+            ticket.revision = own.create_revision;
+            return believe(core, &ticket, term, stop).await;
+        }
+        let (waiting, held, lock) = (seen.key(), seen.keys(), seen.key());
+        if lock.is_some() {
+            return Err(Reason::UsedAsLock.into());
+        }
+        if let Some(waiting) = &waiting {
+            wanted.ensure_same_limit(&Record::read(waiting))?;
+        }
+        if !wanted.is_free(&held)? || waiting.is_some() {
+            let first = held.first().or(waiting.as_ref());
+            return Err(Denied::Held(first.and_then(Record::holder)));
+        }
+        let request = txn::when(
+            vec![
+                txn::created(&ticket.key, 0),
+                txn::none_in(&gate),
+                txn::none_in(&keys.queue()),
+                txn::not_written_since(&keys.permits(), seen.revision),
+            ],
+            vec![txn::put(&ticket.key, &value, ticket.granted.id)],
+            vec![],
+        );
+        match core.txn(request, stop).await {
+            Ok(outcome) if outcome.succeeded => {
+                ticket.revision = outcome.revision;
+                return believe(core, &ticket, term, stop).await;
+            }
+            // Somebody else took permits in between, or this did, and its answer was lost.
+            Ok(_) if !stop.is_over() => {}
+            Ok(_) => return Err(give_up(core, &ticket, Failure::Stopped.into()).await),
+            Err(failure) => return Err(give_up(core, &ticket, failure.into()).await),
+        }
+    }
+}
+
+/// Takes permits in the order of arrival.
+pub(crate) async fn wait(
+    core: &Arc<Core>,
+    keys: &Keys,
+    wanted: Wanted,
+    stop: &Stop,
+) -> Result<Arc<Held>, Denied> {
+    let granted = core.session.granted(stop).await?;
+    let id = keys::random().map_err(Reason::NoThread)?;
+    let mut gate = Ticket::new(keys, Kind::Gate, id, Arc::clone(&granted));
+    let mut permits = Ticket::new(keys, Kind::Permits, id, granted);
+    let value = core.record.now(wanted.limit, wanted.count);
+    let mut term = gate.granted.lease.term();
+    let view = gate.enter(core, &value, stop).await;
+    let view = match view {
+        Ok(view) => match same_limit(&view, wanted) {
+            Ok(()) => pass(core, &gate, Ok(view), &mut term, stop).await,
+            Err(other) => {
+                gate.withdraw(core).await;
+                return Err(other);
+            }
+        },
+        Err(absent) => Err(absent),
+    };
+    let mut view = match view {
+        Ok(view) => view,
+        Err(absent) => return Err(give_up(core, &gate, absent).await),
+    };
+    loop {
+        match wanted.is_free(&view.rest.keys()) {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(other) => {
+                gate.withdraw(core).await;
+                return Err(other);
+            }
+        }
+        let mut watch = core.watches.range(&keys.permits(), view.revision + 1);
+        tokio::select! {
+            news = watch.news() => if news == News::Unknown {
+                sleep(REFUSED_WATCH).await;
+            },
+            () = sleep(LONGEST_SILENCE) => {}
+            () = gate.granted.lease.changed() => {}
+            () = stop.over() => {
+                return Err(give_up(core, &gate, Failure::Stopped.into()).await);
+            }
+        }
+        drop(watch);
+        view = match gate.look(core, stop).await {
+            Ok(view) => view,
+            Err(absent) => return Err(give_up(core, &gate, absent).await),
+        };
+    }
+    let term = gate.granted.lease.term();
+    let taken = leave_gate(core, &gate, &mut permits, &value, stop).await;
+    match taken {
+        Ok(()) => believe(core, &permits, term, stop).await,
+        Err(absent) => {
+            // Both, because nobody knows which of them is there.
+            permits.withdraw(core).await;
+            Err(give_up(core, &gate, absent).await)
+        }
+    }
+}
+
+/// Takes the permits and leaves the gate. The one in the gate is the only one that adds permits, so those that were
+/// free still are.
+async fn leave_gate(
+    core: &Core,
+    gate: &Ticket,
+    permits: &mut Ticket,
+    value: &[u8],
+    stop: &Stop,
+) -> Result<(), Absent> {
+    let request = txn::when(
+        vec![txn::created(&gate.key, gate.revision)],
+        vec![
+            txn::put(&permits.key, value, permits.granted.id),
+            txn::delete(&gate.key),
+        ],
+        vec![txn::get(&permits.key)],
+    );
+    let mut outcome = core.txn(request, stop).await?;
+    permits.revision = if outcome.succeeded {
+        outcome.revision
+    } else {
+        // An attempt whose answer was lost has taken them.
+        outcome.key().ok_or(Absent::Gone)?.create_revision
+    };
+    Ok(())
+}
+
+/// Fails if the one before has the semaphore open with another number of permits.
+fn same_limit(view: &View, wanted: Wanted) -> Result<(), Denied> {
+    match &view.before {
+        Some(before) => wanted.ensure_same_limit(&Record::read(before)),
+        None => Ok(()),
+    }
+}

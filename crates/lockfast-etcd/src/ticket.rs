@@ -1,0 +1,191 @@
+//! A ticket: a key in the order of arrival, which is the lock once no other key is in its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockfast::Holder;
+use tokio::time::sleep;
+
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::keys::{Keys, Kind};
+use crate::proto::KeyValue;
+use crate::record::Record;
+use crate::session::Granted;
+use crate::stop::Stop;
+use crate::txn::{self, Outcome};
+
+/// The limit of a deletion that somebody waits for.
+const LONGEST_DELETE: Duration = Duration::from_secs(1);
+/// The times after which a key is deleted again whose creation has no answer: the request may still be on its way,
+/// for as long as servers keep one.
+const LATE_REQUESTS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
+
+/// A key of an acquisition.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) keys: Keys,
+    pub(crate) kind: Kind,
+    pub(crate) key: Vec<u8>,
+    pub(crate) granted: Arc<Granted>,
+    /// The revision at which it was created; 0 as long as that is not known.
+    pub(crate) revision: i64,
+}
+
+/// What stands before a ticket.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The last key before it that is in its way.
+    pub(crate) before: Option<KeyValue>,
+    /// The revision at which this was seen.
+    pub(crate) revision: i64,
+    /// The other keys that were asked for.
+    pub(crate) rest: Outcome,
+}
+
+/// The reasons why a ticket is not there.
+#[derive(Debug)]
+pub(crate) enum Absent {
+    /// Its lease has ended, or somebody deleted it.
+    Gone,
+    /// The name is used for another primitive.
+    OtherUse,
+    Failed(Failure),
+}
+
+impl From<Failure> for Absent {
+    fn from(failure: Failure) -> Self {
+        if failure.is_without_lease() {
+            Self::Gone
+        } else {
+            Self::Failed(failure)
+        }
+    }
+}
+
+impl Ticket {
+    pub(crate) fn new(keys: &Keys, kind: Kind, id: u128, granted: Arc<Granted>) -> Self {
+        Self {
+            keys: keys.clone(),
+            kind,
+            key: keys.ticket(kind, id),
+            granted,
+            revision: 0,
+        }
+    }
+
+    /// Creates the key, and returns what stands before it. The request can be repeated, because the key is of this
+    /// acquisition alone.
+    pub(crate) async fn enter(
+        &mut self,
+        core: &Core,
+        value: &[u8],
+        stop: &Stop,
+    ) -> Result<View, Absent> {
+        let range = self.keys.in_the_way_of(self.kind);
+        let (other_use, permits) = match self.kind {
+            Kind::Writer | Kind::Reader => (self.keys.semaphore(), None),
+            Kind::Gate | Kind::Permits => (self.keys.queue(), Some(self.keys.permits())),
+        };
+        let mut success = vec![
+            txn::put(&self.key, value, self.granted.id),
+            // Itself and the one before.
+            txn::latest(&range, 2),
+        ];
+        success.extend(permits.iter().map(|range| txn::oldest(range, 0)));
+        let request = txn::when(
+            vec![txn::created(&self.key, 0), txn::none_in(&other_use)],
+            success,
+            vec![txn::get(&self.key)],
+        );
+        let mut outcome = core.txn(request, stop).await?;
+        if outcome.succeeded {
+            self.revision = outcome.revision;
+            let before = outcome.keys();
+            return Ok(View {
+                before: before.into_iter().find(|key| key.key != self.key),
+                revision: outcome.revision,
+                rest: outcome,
+            });
+        }
+        match outcome.key() {
+            // An attempt whose answer was lost has created it.
+            Some(own) => {
+                self.revision = own.create_revision;
+                self.look(core, stop).await
+            }
+            None => Err(Absent::OtherUse),
+        }
+    }
+
+    /// Returns what stands before the ticket now.
+    pub(crate) async fn look(&self, core: &Core, stop: &Stop) -> Result<View, Absent> {
+        let range = self.keys.in_the_way_of(self.kind);
+        let mut success = vec![
+            txn::get(&self.key),
+            txn::latest_before(&range, self.revision, 1),
+        ];
+        if self.kind == Kind::Gate {
+            success.push(txn::oldest(&self.keys.permits(), 0));
+        }
+        let mut outcome = core.txn(txn::when(vec![], success, vec![]), stop).await?;
+        let own = outcome.key();
+        if own.is_none_or(|own| own.create_revision != self.revision) {
+            return Err(Absent::Gone);
+        }
+        Ok(View {
+            before: outcome.key(),
+            revision: outcome.revision,
+            rest: outcome,
+        })
+    }
+
+    /// Deletes the ticket of a wait that is over, and returns a holder. What fails is tried again behind the
+    /// scenes: the lease is kept alive, so the key would stay in the way of others.
+    pub(crate) async fn withdraw(&self, core: &Arc<Core>) -> Option<Holder> {
+        let stop = Stop::at(Some(tokio::time::Instant::now() + LONGEST_DELETE));
+        let others = match self.kind {
+            Kind::Writer | Kind::Reader => self.keys.queue(),
+            Kind::Gate | Kind::Permits => self.keys.permits(),
+        };
+        let request = txn::when(
+            vec![],
+            vec![txn::delete(&self.key), txn::oldest(&others, 1)],
+            vec![],
+        );
+        let outcome = core.txn(request, &stop).await;
+        if outcome.is_err() || self.revision == 0 {
+            let (core, ticket) = (Arc::clone(core), self.clone());
+            tokio::spawn(async move { ticket.sweep(&core).await });
+        }
+        Record::holder(&outcome.ok()?.key()?)
+    }
+
+    /// Deletes the key until a server confirms it, and again when the request that creates it may have come late.
+    async fn sweep(&self, core: &Core) {
+        self.delete(core).await;
+        if self.revision == 0 {
+            for pause in LATE_REQUESTS {
+                sleep(pause).await;
+                self.delete(core).await;
+            }
+        }
+    }
+
+    async fn delete(&self, core: &Core) {
+        let request = txn::when(vec![], vec![txn::delete(&self.key)], vec![]);
+        // Without an end but that of the lease, which frees the key too.
+        let stop = Stop::default();
+        tokio::select! {
+            _ = core.txn(request, &stop) => {}
+            () = ended(&self.granted) => {}
+        }
+    }
+}
+
+/// Completes when the lease has ended.
+pub(crate) async fn ended(granted: &Granted) {
+    while granted.lease.state() != lockfast::HoldState::Lost {
+        granted.lease.changed().await;
+    }
+}

@@ -1,0 +1,252 @@
+//! One stream of watches for all waiters and holders of a client.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
+use tokio_stream::StreamExt;
+use tonic::Status;
+
+use crate::proto::{
+    EventType, WatchCancelRequest, WatchCreateRequest, WatchFilter, WatchKind, WatchRequest,
+    WatchResponse,
+};
+use crate::servers::Servers;
+use crate::transport::WatchAnswers;
+
+/// The pause before the stream is opened again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// News about a watched range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A key was deleted.
+    Deleted,
+    /// A key was written.
+    Written,
+    /// The server can't tell what happened. Read the keys.
+    Unknown,
+}
+
+/// The watches of a client.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    commands: UnboundedSender<Command>,
+    last: AtomicI64,
+}
+
+#[derive(Debug)]
+enum Command {
+    Begin(i64, Wanted),
+    End(i64),
+}
+
+/// A watch, as it is asked of each server that the stream moves to.
+#[derive(Debug)]
+struct Wanted {
+    create: WatchCreateRequest,
+    news: UnboundedSender<News>,
+}
+
+/// A range that is watched until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    id: i64,
+    news: UnboundedReceiver<News>,
+    commands: UnboundedSender<Command>,
+}
+
+impl Watches {
+    /// Starts the task that has the stream, on the runtime of the caller. The stream is opened for the first watch.
+    pub(crate) fn start(servers: Arc<Servers>) -> Self {
+        let (commands, received) = unbounded_channel();
+        tokio::spawn(run(servers, received));
+        Self {
+            commands,
+            last: AtomicI64::new(0),
+        }
+    }
+
+    /// Watches the deletion of a key, from that revision on.
+    pub(crate) fn deletion(&self, key: &[u8], revision: i64) -> Watch {
+        self.begin(WatchCreateRequest {
+            key: key.to_vec(),
+            start_revision: revision,
+            filters: vec![WatchFilter::NoPut.into()],
+            ..WatchCreateRequest::default()
+        })
+    }
+
+    /// Watches all keys of a range, from that revision on.
+    pub(crate) fn range(&self, range: &crate::keys::Range, revision: i64) -> Watch {
+        self.begin(WatchCreateRequest {
+            key: range.start.clone(),
+            range_end: range.end.clone(),
+            start_revision: revision,
+            ..WatchCreateRequest::default()
+        })
+    }
+
+    fn begin(&self, mut create: WatchCreateRequest) -> Watch {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        create.watch_id = id;
+        let (sender, news) = unbounded_channel();
+        let wanted = Wanted {
+            create,
+            news: sender,
+        };
+        // The task ends with its runtime, and with that the program.
+        let _ = self.commands.send(Command::Begin(id, wanted));
+        Watch {
+            id,
+            news,
+            commands: self.commands.clone(),
+        }
+    }
+}
+
+impl Watch {
+    /// Waits for news.
+    pub(crate) async fn news(&mut self) -> News {
+        match self.news.recv().await {
+            Some(news) => news,
+            // The server has ended the watch and said so before. It is not asked again at once.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::End(self.id));
+    }
+}
+
+/// Keeps the stream, for as long as there are watches.
+async fn run(servers: Arc<Servers>, mut commands: UnboundedReceiver<Command>) {
+    let mut wanted: HashMap<i64, Wanted> = HashMap::new();
+    loop {
+        while wanted.is_empty() {
+            let Some(command) = commands.recv().await else {
+                return;
+            };
+            apply(command, &mut wanted);
+        }
+        let (sender, requests) = unbounded_channel();
+        // Before the stream is opened: some servers answer only once there is a request.
+        for each in wanted.values() {
+            let _ = sender.send(creation(&each.create));
+        }
+        let (server, answers) = servers.watch(requests).await;
+        let ended = match answers {
+            Ok(answers) => {
+                let stream = Stream { sender, answers };
+                stream
+                    .run(&servers, server, &mut commands, &mut wanted)
+                    .await
+            }
+            Err(_) => Ended::Failed,
+        };
+        match ended {
+            Ended::Closed => return,
+            Ended::Moved => {}
+            Ended::Failed => sleep(PAUSE).await,
+        }
+    }
+}
+
+fn apply(command: Command, wanted: &mut HashMap<i64, Wanted>) -> Option<WatchRequest> {
+    match command {
+        Command::Begin(id, each) => {
+            let request = creation(&each.create);
+            wanted.insert(id, each);
+            Some(request)
+        }
+        Command::End(id) => {
+            wanted.remove(&id)?;
+            let cancel = WatchKind::Cancel(WatchCancelRequest { watch_id: id });
+            Some(WatchRequest { kind: Some(cancel) })
+        }
+    }
+}
+
+fn creation(create: &WatchCreateRequest) -> WatchRequest {
+    WatchRequest {
+        kind: Some(WatchKind::Create(create.clone())),
+    }
+}
+
+/// Why a stream has ended.
+enum Ended {
+    /// The client is gone.
+    Closed,
+    /// Another server is preferred.
+    Moved,
+    Failed,
+}
+
+/// An open stream.
+struct Stream {
+    sender: UnboundedSender<WatchRequest>,
+    answers: WatchAnswers,
+}
+
+impl Stream {
+    async fn run(
+        mut self,
+        servers: &Servers,
+        server: usize,
+        commands: &mut UnboundedReceiver<Command>,
+        wanted: &mut HashMap<i64, Wanted>,
+    ) -> Ended {
+        let mut left = std::pin::pin!(servers.left(server));
+        loop {
+            tokio::select! {
+                command = commands.recv() => {
+                    let Some(command) = command else { return Ended::Closed };
+                    if let Some(request) = apply(command, wanted) {
+                        // A closed stream shows in its answers.
+                        let _ = self.sender.send(request);
+                    }
+                }
+                answer = self.answers.next() => match answer {
+                    Some(Ok(answer)) => deliver(&answer, wanted),
+                    Some(Err(status)) => {
+                        servers.failed(server, &status);
+                        return Ended::Failed;
+                    }
+                    None => {
+                        servers.failed(server, &Status::unavailable("the stream ended"));
+                        return Ended::Failed;
+                    }
+                },
+                () = &mut left => return Ended::Moved,
+            }
+        }
+    }
+}
+
+/// Hands the news to those who watch.
+fn deliver(answer: &WatchResponse, wanted: &mut HashMap<i64, Wanted>) {
+    if answer.canceled {
+        // Compacted, or not permitted. Those who watch read the keys, and go on with that.
+        if let Some(each) = wanted.remove(&answer.watch_id) {
+            let _ = each.news.send(News::Unknown);
+        }
+        return;
+    }
+    let Some(each) = wanted.get(&answer.watch_id) else {
+        return;
+    };
+    for event in &answer.events {
+        let news = if event.kind == i32::from(EventType::Delete) {
+            News::Deleted
+        } else {
+            News::Written
+        };
+        let _ = each.news.send(news);
+    }
+}

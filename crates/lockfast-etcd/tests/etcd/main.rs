@@ -1,0 +1,8 @@
+//! Locks on a real server of etcd, of each release that is installed.
+
+#![cfg(target_os = "linux")]
+
+mod conformance;
+mod faults;
+mod input;
+mod place;
