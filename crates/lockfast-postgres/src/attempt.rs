@@ -72,9 +72,13 @@ impl Attempt<'_> {
     pub(crate) async fn session(&mut self) -> Result<(Arc<Session>, bool), Failure> {
         let opened = async {
             match self.limit {
-                WaitLimit::Until(deadline) => timeout_at(deadline.into(), self.shared.session())
-                    .await
-                    .unwrap_or(Err(Failure::NoAnswer)),
+                // A short wait is no proof that the server can't be reached.
+                WaitLimit::Until(deadline) => {
+                    let until = deadline.max(Instant::now() + GRACE);
+                    timeout_at(until.into(), self.shared.session())
+                        .await
+                        .unwrap_or(Err(Failure::NoAnswer))
+                }
                 _ => self.shared.session().await,
             }
         };
@@ -221,13 +225,9 @@ fn patience(limit: WaitLimit) -> String {
 
 /// Finds a process that holds the lock.
 async fn find_holder(session: &Session, key: Key) -> Result<Option<Holder>, Failure> {
-    let key = key.number();
-    let rows = session
-        .rows(&sql::parties(session.version), &[&key, &key])
-        .await?;
-    let holder = rows.iter().find(|row| row.get(2)).and_then(|row| {
-        let shown: String = row.get(4);
-        let process = process::read(&shown)?;
+    let rows = session.rows(&sql::holders(), &[&key.number()]).await?;
+    let holder = rows.iter().find_map(|row| {
+        let process = process::read(row.get(0))?;
         let label = Some(process.program.to_owned());
         Some(Holder::on_host(process.host, process.pid, label, None))
     });

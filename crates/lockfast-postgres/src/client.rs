@@ -19,6 +19,7 @@ use crate::lock::PgLock;
 use crate::park;
 use crate::pool::Pool;
 use crate::schema;
+use crate::semaphore::PgSemaphore;
 use crate::session::Session;
 use crate::sql;
 use crate::threads::Threads;
@@ -90,11 +91,10 @@ impl Client {
         let resource = || Resource::named(shown.clone());
         let address = Address::parse(url).map_err(|text| {
             let kind = ErrorKind::InvalidOption;
-            failure::refused(&shown, resource(), Operation::UseDirectory, kind, text)
+            failure::refused(&shown, resource(), Operation::OpenSpace, kind, text)
         })?;
-        let runtime = Runtime::start("lockfast-postgres").map_err(|error| {
-            Error::new(resource(), Operation::UseDirectory, Cause::System(error))
-        })?;
+        let runtime = Runtime::start("lockfast-postgres")
+            .map_err(|error| Error::new(resource(), Operation::OpenSpace, Cause::System(error)))?;
         let address = Arc::new(address);
         let client = Self(Arc::new(Shared {
             pool: Pool::new(address.ttl),
@@ -121,6 +121,25 @@ impl Client {
     pub fn lock(&self, name: &str) -> Result<PgLock> {
         let key = self.0.register(name, None)?;
         Ok(PgLock::new(Arc::clone(&self.0), name, key))
+    }
+
+    /// Opens the semaphore with this name and number of permits.
+    ///
+    /// # Blocking
+    ///
+    /// Blocks until the server has answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Self::lock); `OtherPermits` if the semaphore has another number; `InvalidOption` for 0 and for
+    /// more than 1000.
+    pub fn semaphore(&self, name: &str, permits: u32) -> Result<PgSemaphore> {
+        if permits == 0 || permits > PgSemaphore::MOST_PERMITS {
+            let text = "a semaphore has between 1 and 1000 permits";
+            return Err(self.0.refused(name, ErrorKind::InvalidOption, text));
+        }
+        let key = self.0.register(name, Some(permits))?;
+        Ok(PgSemaphore::new(Arc::clone(&self.0), name, key, permits))
     }
 
     /// The features of the locks on this server.
@@ -152,7 +171,7 @@ impl Shared {
     /// Opens the session that finds out what the server is, and keeps it for the first lock.
     async fn first_session(&self) -> Result<()> {
         let resource = || Resource::named(self.address.shown.clone());
-        let operation = Operation::UseDirectory;
+        let operation = Operation::OpenSpace;
         let session = Session::open(&self.address, &self.clock)
             .await
             .map_err(|failure| failure.error(&self.address.shown, resource(), operation))?;

@@ -74,6 +74,7 @@ pub struct PgHold {
     grant: ManuallyDrop<Option<Grant>>,
     name: String,
     token: Option<u64>,
+    epoch: u64,
     entered: Option<Entered>,
     shared: Arc<Shared>,
 }
@@ -92,16 +93,11 @@ impl PgHold {
         Self {
             name: grant.name.clone(),
             token: grant.token,
+            epoch: grant.kept.session().epoch,
             shared: Arc::clone(grant.kept.shared()),
             grant: ManuallyDrop::new(Some(grant)),
             entered,
         }
-    }
-
-    /// The epoch of the token; see [`Client::epoch`](crate::Client::epoch).
-    pub fn epoch(&self) -> Option<u64> {
-        let grant = self.grant.as_ref()?;
-        grant.token.map(|_| grant.kept.session().epoch)
     }
 }
 
@@ -156,10 +152,20 @@ impl RawHold for PgHold {
         self.token
     }
 
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     fn state(&self) -> HoldState {
         self.grant
             .as_ref()
             .map_or(HoldState::Lost, |grant| grant.kept.state())
+    }
+
+    fn lease_left(&self) -> Option<Duration> {
+        self.grant
+            .as_ref()
+            .and_then(|grant| grant.kept.lease_left())
     }
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {

@@ -65,6 +65,12 @@ impl Kept {
         }
     }
 
+    /// The time until the deadline; `None` on a server without leases.
+    pub(crate) fn lease_left(&self) -> Option<Duration> {
+        let has_lease = self.shared.capabilities().lease;
+        has_lease.then(|| self.belief.lease().remaining())
+    }
+
     pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
         self.belief.lost()
     }

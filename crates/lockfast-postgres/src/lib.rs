@@ -13,13 +13,16 @@ mod client;
 mod failure;
 mod flight;
 mod hold;
+mod inspect;
 mod kept;
 mod key;
 mod lock;
 mod park;
+mod permits;
 mod pool;
 mod process;
 mod schema;
+mod semaphore;
 mod session;
 mod sql;
 mod threads;
@@ -30,7 +33,14 @@ use lockfast::engine::Engine;
 pub use client::Client;
 pub use hold::PgHold;
 pub use lock::PgLock;
+pub use permits::PgPermits;
+pub use semaphore::PgSemaphore;
 
 /// The engine of locks on PostgreSQL.
 #[derive(Clone, Copy, Debug)]
 pub enum Postgres {}
+
+impl Engine for Postgres {
+    type Lock = PgLock;
+    type Semaphore = PgSemaphore;
+}

@@ -18,6 +18,9 @@ use crate::address::Address;
 use crate::failure::Failure;
 use crate::sql;
 
+/// The time after which a statement is cancelled again.
+const CANCELLED_AGAIN: Duration = Duration::from_millis(20);
+
 /// A connection to the server, with all that locks rest on set.
 pub(crate) struct Session {
     client: Client,
@@ -98,11 +101,6 @@ impl Session {
         Ok(session)
     }
 
-    /// The backend of the session.
-    pub(crate) fn pid(&self) -> i32 {
-        self.pid
-    }
-
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -172,7 +170,8 @@ impl Session {
             .unwrap_or(Err(Failure::NoAnswer))
     }
 
-    async fn prepare(&self, statement: &str) -> Result<Statement, Failure> {
+    /// Prepares a statement, if it is not yet.
+    pub(crate) async fn prepare(&self, statement: &str) -> Result<Statement, Failure> {
         let known = lock(&self.statements).get(statement).cloned();
         if let Some(prepared) = known {
             return Ok(prepared);
@@ -302,8 +301,16 @@ pub(crate) async fn ended_by<R>(
         answer = &mut answer => return (answer, false),
         () = end => {}
     }
-    session.cancel().await;
-    (session.within(answer).await, true)
+    let cancelled = async {
+        loop {
+            session.cancel().await;
+            // A request that overtakes its statement ends nothing.
+            if let Ok(answer) = timeout(CANCELLED_AGAIN, &mut answer).await {
+                return answer;
+            }
+        }
+    };
+    (session.within(cancelled).await, true)
 }
 
 #[cfg(test)]

@@ -129,17 +129,60 @@ pub(crate) const FIND_NAME: &str =
 pub(crate) const ADD_NAME: &str = "insert into lockfast.names (key, namespace, name, permits) \
      values ($1, $2, $3, $4) on conflict (key) do nothing";
 
-/// Holders and waiters of the keys from $1 to $2, in the order of the queue.
-pub(crate) fn parties(version: u32) -> String {
-    let waiting_since = if version >= 14 { "l.waitstart" } else { "null" };
+/// Those who hold the key $1.
+pub(crate) fn holders() -> String {
     format!(
-        "select {KEY_OF_ROW} as key, l.pid, l.granted, l.mode, \
-         coalesce(a.application_name, ''), \
-         (extract(epoch from a.backend_start) * 1000000)::bigint, \
-         (extract(epoch from coalesce({waiting_since}, a.query_start)) * 1000000)::bigint, \
-         coalesce(cardinality(pg_blocking_pids(case when l.granted then 0 else l.pid end)), 0) \
+        "select coalesce(a.application_name, '') \
          from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
-         where {ADVISORY_HERE} and {KEY_OF_ROW} between $1 and $2"
+         where {ADVISORY_HERE} and l.granted and {KEY_OF_ROW} = $1"
+    )
+}
+
+/// Holders and waiters of the names with a prefix ($1: the namespace, $2: the prefix), in the order of the queue.
+///
+/// A lock has one key, and a semaphore the keys up to that of its last slot.
+pub(crate) fn parties(version: u32) -> String {
+    let waits_since = if version >= 14 {
+        "coalesce(l.waitstart, a.query_start)"
+    } else {
+        "a.query_start"
+    };
+    format!(
+        "select n.name, n.permits, n.fence, n.pid is not distinct from l.pid, {since}, \
+         (l.key - n.key)::integer, l.pid, l.granted, l.mode, coalesce(a.application_name, ''), \
+         a.usename::text, {session}, {waited} \
+         from (select l.*, {KEY_OF_ROW} as key from pg_locks l where {ADVISORY_HERE}) l \
+         join (select key, key as last, * from lockfast.names where permits is null \
+         union all select key, key + 1 + permits, * from lockfast.names where permits is not null) \
+         n (key, last, key_again, namespace, name, permits, fence, pid, since) \
+         on l.key between n.key and n.last \
+         left join pg_stat_activity a on a.pid = l.pid \
+         where n.namespace = $1 and starts_with(n.name, $2) \
+         order by n.name, n.key, not l.granted, {waits_since}, l.pid",
+        since = micros("n.since"),
+        session = micros("a.backend_start"),
+        waited = micros(waits_since),
+    )
+}
+
+/// Returns the expression of a time in microseconds.
+pub(crate) fn micros(time: &str) -> String {
+    format!("(extract(epoch from {time}) * 1000000)::bigint")
+}
+
+/// Reads the row of the key $1 and keeps it until the end of the transaction: nobody gets a token meanwhile.
+pub(crate) const STOP_GRANTS: &str =
+    "select permits, fence, pid from lockfast.names where key = $1 for update";
+
+/// Ends the sessions that have or want a key from $1 to $2, and that are the one with the number $3, or are the
+/// holder with the backend $4.
+pub(crate) fn break_session() -> String {
+    let session = micros("a.backend_start");
+    format!(
+        "select pg_terminate_backend(pid) from (select distinct l.pid \
+         from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+         where {ADVISORY_HERE} and {KEY_OF_ROW} between $1 and $2 \
+         and ({session} = $3 or (l.pid = $4 and l.granted and l.mode = 'ExclusiveLock'))) as broken"
     )
 }
 
@@ -149,3 +192,41 @@ pub(crate) const KEY_OF_ROW: &str = "((l.classid::bigint << 32) | l.objid::bigin
 /// The rows of `pg_locks` that are keys of this database.
 pub(crate) const ADVISORY_HERE: &str = "l.locktype = 'advisory' and l.objsubid = 1 and \
      l.database = (select oid from pg_database where datname = current_database())";
+
+/// Takes up to $3 of the $2 slots that begin at $1, without those that the session has ($4): it would get them a
+/// second time. Answers with those that were free.
+pub(crate) const TAKE_SLOTS: &str = "select slot from \
+     (select $1::bigint + nth as slot from generate_series(0, $2::integer - 1) as nth \
+     where not $1::bigint + nth = any($4::bigint[]) offset 0) as slots \
+     where pg_try_advisory_lock(slot) limit $3";
+
+/// Rings, if the session that has the gate waits for slots ($1: the bell, $2: its channel).
+const RING: &str = "case when pg_try_advisory_lock_shared($1) then pg_advisory_unlock_shared($1) \
+     else pg_notify($2, '') is not null end";
+
+/// Frees slots ($3) and rings.
+pub(crate) fn free_slots() -> String {
+    // The slots are free before the bell is looked at: who takes the bell after that finds them.
+    format!(
+        "with freed as materialized \
+         (select bool_and(pg_advisory_unlock(slot)) as was_held from unnest($3::bigint[]) as slot) \
+         select was_held, pg_backend_pid(), {RING} from freed"
+    )
+}
+
+/// Counts a semaphore's grants.
+pub(crate) const NEXT_FENCE: &str = "update lockfast.names \
+     set fence = fence + 1, pid = pg_backend_pid(), since = clock_timestamp() \
+     where key = $1 and permits = $2 returning fence";
+
+/// Whether anybody waits with the bell in hand.
+pub(crate) const IS_BELL_TAKEN: &str = "select not \
+     case when pg_try_advisory_lock_shared($1) then pg_advisory_unlock_shared($1) else false end";
+
+/// The number of slots from $1 to $2 that are taken.
+pub(crate) fn taken_slots() -> String {
+    format!(
+        "select count(*) from pg_locks l \
+         where {ADVISORY_HERE} and l.granted and {KEY_OF_ROW} between $1 and $2"
+    )
+}
