@@ -159,7 +159,7 @@ fn under_locks(
     };
     let words = &arguments.command;
     let exit = with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, &[]));
-    let was_lost = release(guards);
+    let was_lost = release(guards, exit == Exit::LOST);
     if was_lost && arguments.on_lost != OnLost::Warn {
         Exit::LOST
     } else {
@@ -180,13 +180,16 @@ fn is_named(guard: &MemberGuard<Any>, name: &str) -> bool {
     }
 }
 
-/// Releases the locks, in reverse order. Returns whether one was lost.
-fn release(guards: Guards) -> bool {
+/// Releases the locks, in reverse order. Returns whether one was lost, which the user may know already.
+fn release(guards: Guards, is_known: bool) -> bool {
     let mut was_lost = false;
     for guard in guards.into_iter().rev() {
         if let Err(error) = guard.release() {
-            was_lost |= error.kind() == ErrorKind::NotHeld;
-            say(error);
+            let is_loss = error.kind() == ErrorKind::NotHeld;
+            was_lost |= is_loss;
+            if !(is_loss && is_known) {
+                say(error);
+            }
         }
     }
     was_lost
