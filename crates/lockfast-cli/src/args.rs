@@ -34,6 +34,9 @@ pub(crate) enum Subcommand {
     /// Run a command while holding locks
     #[command(after_help = run::CODES, after_long_help = run::DETAILS)]
     Run(Run),
+    /// Take a lock in a space of names away from its holder
+    #[command(after_help = BREAK_CODES)]
+    Break(Break),
     /// Show whether locks are free, or who holds them, without taking them
     #[command(after_help = STATUS_CODES)]
     Status(Status),
@@ -67,8 +70,55 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Args, clap::Error> {
     Args::from_arg_matches(&matches)
 }
 
+/// The space of names, instead of lock files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct On {
+    /// Treat each lock as a name in this space: `file:///dir`, `etcd://host:2379/prefix`,
+    /// `postgres://host/database` [env: LOCKFAST_SPACE]
+    #[arg(long, value_name = "URL")]
+    on: Option<String>,
+}
+
+impl On {
+    /// Returns the URL of the option or the environment, if there is one.
+    pub(crate) fn url(&self) -> Option<String> {
+        let of_environment = || std::env::var(lockfast_space::SPACE).ok();
+        let url = self.on.clone().or_else(of_environment);
+        url.filter(|url| !url.is_empty())
+    }
+}
+
+/// The end of a command whose lock is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnLost {
+    /// Send SIGTERM to its process group, and SIGKILL before others can hold the lock
+    Term,
+    /// Send SIGKILL to its process group
+    Kill,
+    /// Print a warning, and let it run
+    Warn,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Break {
+    #[command(flatten)]
+    pub(crate) on: On,
+
+    /// Name of the lock
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Token of the holder or waiter, as `lockfast status` shows it. Nothing happens if another one
+    /// has the lock by now
+    #[arg(long, value_name = "N")]
+    pub(crate) token: u64,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) on: On,
+
     /// Lock files; a file that does not exist counts as free
     #[arg(value_name = "LOCK", required = true)]
     pub(crate) locks: Vec<PathBuf>,
@@ -80,7 +130,11 @@ pub(crate) struct Status {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ls {
-    /// Lock files, or directories with everything below them [default: this directory]
+    #[command(flatten)]
+    pub(crate) on: On,
+
+    /// Lock files, or directories with everything below them [default: this directory]; with --on
+    /// the beginnings of names [default: all]
     #[arg(value_name = "PATH", conflicts_with = "all")]
     pub(crate) paths: Vec<PathBuf>,
 
@@ -140,6 +194,10 @@ impl ValueEnum for ProtocolName {
         }
     }
 }
+
+const BREAK_CODES: &str = "\
+Exit code: 0 if it was taken away; 75 if nobody has that token (any more); 64 usage; 69 the server
+cannot be reached; 71 system error; 77 the server refuses.";
 
 const STATUS_CODES: &str = "\
 Exit code: 0 if all are free; 75 if one is, or may be, held; 64 usage; 71 system error.";

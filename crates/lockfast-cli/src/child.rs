@@ -2,6 +2,7 @@
 
 mod children;
 mod limit;
+mod loss;
 mod signals;
 
 use std::io;
@@ -14,18 +15,20 @@ use signal_hook::consts::{SIGALRM, SIGCHLD};
 
 use self::children::Children;
 use self::limit::Countdown;
+use crate::args::OnLost;
 use crate::exit::{Exit, say};
 use crate::sys;
 
 pub(crate) use self::limit::Limit;
+pub(crate) use self::loss::Loss;
 pub(crate) use self::signals::{PASSED_ON, Signals};
 
 /// Commands that end within this time need no sentinel. A signal to the whole group within it may
 /// reach the command twice, which is better than not at all.
 const SHORT: Duration = Duration::from_millis(10);
 
-/// Runs the command until it ends or its time limit expires. With `dies_with_parent` the kernel kills it
-/// when this process ends.
+/// Runs the command until it ends, its time limit expires or a lock is lost. With `dies_with_parent` the kernel
+/// kills it when this process ends.
 ///
 /// # Errors
 ///
@@ -34,17 +37,23 @@ pub(crate) fn run(
     command: &mut Command,
     signals: &mut Signals,
     limit: Option<&Limit>,
+    loss: Option<&Loss<'_>>,
     dies_with_parent: bool,
 ) -> io::Result<Exit> {
-    if limit.is_some_and(Limit::is_of_group) {
+    if limit.is_some_and(Limit::is_of_group) || loss.is_some_and(Loss::is_of_group) {
         sys::lead_group()?;
     }
-    let mask = sys::let_through(limit.is_some())?;
+    let mask = sys::let_through(limit.is_some() || loss.is_some())?;
     let command = signals.start(mask, dies_with_parent).spawn(command)?;
     let mut child = Running {
         children: Children::new(command),
         countdown: limit.map(Countdown::start),
+        loss,
     };
+    if loss.is_some() {
+        // One that was lost by now rang before.
+        child.ring()?;
+    }
     // A signal that arrived before the command existed did not reach it, not even one from the
     // keyboard. One that arrived in the moment since may reach it twice.
     for origin in signals.pending() {
@@ -68,12 +77,14 @@ pub(crate) fn run(
 
 /// A command that was started.
 #[derive(Debug)]
-struct Running {
+struct Running<'a> {
     children: Children,
     countdown: Option<Countdown>,
+    /// The locks that may be lost; `None` when one was.
+    loss: Option<&'a Loss<'a>>,
 }
 
-impl Running {
+impl Running<'_> {
     fn until_end(&mut self, signals: &mut Signals) -> io::Result<ExitStatus> {
         let mut time = Some(SHORT);
         if let Some(countdown) = &mut self.countdown {
@@ -118,8 +129,25 @@ impl Running {
         }
     }
 
-    /// Handles the alarm: the time limit, or the grace period after it, is over.
+    /// Handles the alarm: the time limit, or the grace period after it, is over, or a lock is lost.
     fn ring(&mut self) -> io::Result<()> {
+        if let Some(loss) = self.loss
+            && let Some(lost) = loss.lost()
+        {
+            self.loss = None;
+            say(&lost);
+            let signal = match loss.action() {
+                OnLost::Term => Some(Signal::SIGTERM),
+                OnLost::Kill => Some(Signal::SIGKILL),
+                OnLost::Warn => None,
+            };
+            if let Some(signal) = signal {
+                // The sentinel is needed to kill the group.
+                self.children.observe();
+                let countdown = Countdown::of_loss(loss.is_of_group(), signal, lost.grace());
+                self.countdown = Some(countdown);
+            }
+        }
         match (&mut self.countdown, self.children.command()) {
             (Some(countdown), Some(command)) => countdown.ring(command, self.children.sentinel()),
             _ => Ok(()),

@@ -20,6 +20,10 @@ use stage::Stage;
 /// Arguments of `lockfast doctor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
+    /// Test this space of names instead: its server, or the directory of a `file:///dir`
+    #[arg(long, value_name = "URL", conflicts_with = "directory")]
+    pub(crate) on: Option<String>,
+
     /// Directory to test. Small files are created there and removed again
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
@@ -35,6 +39,9 @@ Exit code: 0 if every promise is kept; 1 if one is not; 73 if no file can be cre
 Warnings name limits that cannot be tested from one machine; they do not change the exit code.";
 
 pub(crate) fn run(arguments: &Doctor) -> Exit {
+    if let Some(url) = &arguments.on {
+        return crate::on::diagnose(url, arguments.json);
+    }
     let directory = match sys::real_path(&arguments.directory) {
         Ok(directory) => directory,
         Err(error) => {

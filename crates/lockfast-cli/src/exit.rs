@@ -26,6 +26,12 @@ impl Exit {
     pub(crate) const USAGE: Self = Self::Code(64);
     /// A path does not exist (`EX_NOINPUT`).
     pub(crate) const NO_INPUT: Self = Self::Code(66);
+    /// A server can't be reached (`EX_UNAVAILABLE`).
+    pub(crate) const UNREACHABLE: Self = Self::Code(69);
+    /// The lock was lost while the command ran.
+    pub(crate) const LOST: Self = Self::Code(76);
+    /// The server refuses the user (`EX_NOPERM`).
+    pub(crate) const REFUSED: Self = Self::Code(77);
     /// System error (`EX_OSERR`).
     pub(crate) const SYSTEM: Self = Self::Code(71);
     /// A lock file can't be opened or created (`EX_CANTCREAT`).

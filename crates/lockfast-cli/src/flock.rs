@@ -250,11 +250,11 @@ impl Flock {
             let error = command.exec();
             return self.not_executed(program, &error);
         }
-        let exit = match Signals::catch(None) {
+        let exit = match Signals::catch(false) {
             Ok(mut signals) => {
                 drop(mortality);
                 signals.start_with_default(Signal::SIGCHLD);
-                child::run(&mut command, &mut signals, None, false)
+                child::run(&mut command, &mut signals, None, None, false)
             }
             Err(error) => return self.no_signals(&error),
         };

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use lockfast::command_support::Shown;
 use lockfast::inspect::{LockView, LockedFile, Process, Report};
 
-pub(crate) use self::json::Document;
+pub(crate) use self::json::{Document, time};
 pub(crate) use self::scope::Scope;
 use crate::sys;
 

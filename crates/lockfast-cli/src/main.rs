@@ -15,6 +15,7 @@ mod locks;
 mod ls;
 #[cfg_attr(windows, path = "windows/neighbours.rs")]
 mod neighbours;
+mod on;
 mod progress;
 mod refused;
 mod replaced;
@@ -44,12 +45,22 @@ fn main() -> ExitCode {
     }
     let exit = match args::parse(words.clone()) {
         Ok(Args { subcommand }) => match subcommand {
-            Subcommand::Run(arguments) => run::run(&arguments),
+            Subcommand::Run(arguments) => match arguments.on.url() {
+                Some(url) => on::run(&arguments, &url),
+                None => run::run(&arguments),
+            },
+            Subcommand::Break(arguments) => on::take_away(&arguments),
             Subcommand::Doctor(arguments) => doctor::run(&arguments),
             Subcommand::Completions(arguments) => documents::completions(&arguments),
             Subcommand::Man(arguments) => documents::man(&arguments),
-            Subcommand::Status(arguments) => status::run(&arguments),
-            Subcommand::Ls(arguments) => ls::run(&arguments),
+            Subcommand::Status(arguments) => match arguments.on.url() {
+                Some(url) => on::status(&arguments, &url),
+                None => status::run(&arguments),
+            },
+            Subcommand::Ls(arguments) => match arguments.on.url() {
+                Some(url) => on::list(&arguments, &url),
+                None => ls::run(&arguments),
+            },
             #[cfg(feature = "top")]
             Subcommand::Top(arguments) => top::run(&arguments),
         },

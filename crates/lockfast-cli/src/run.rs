@@ -2,7 +2,7 @@
 
 mod release;
 mod setup;
-mod start;
+pub(crate) mod start;
 
 use std::io;
 use std::path::PathBuf;
@@ -122,7 +122,7 @@ fn under_locks(
         release(guards);
         return exit;
     }
-    let exit = match Signals::catch(limit) {
+    let exit = match Signals::catch(limit.is_some()) {
         Ok(signals) => {
             drop(mortality);
             run_command(arguments, limit, held, &guards, signals)

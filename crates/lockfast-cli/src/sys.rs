@@ -44,7 +44,7 @@ pub(crate) use self::sentinel::Sentinel;
 pub(crate) use self::signals::suspend;
 pub(crate) use self::signals::{
     before_being_ended, begin_to_catch, die_of, ignore_unless_caught, is_ignored, let_through,
-    ring_after, start_with_default,
+    ring, ring_after, start_with_default,
 };
 pub(crate) use self::start::Start;
 pub(crate) use self::terminal::{columns, is_in_foreground};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ProtocolName, ScopeName, mode};
+use super::{On, OnLost, ProtocolName, ScopeName, mode};
 use crate::duration;
 use crate::exit::Exit;
 use crate::sys;
@@ -15,6 +15,9 @@ use crate::sys;
     reason = "each is a flag of the command line"
 )]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) on: On,
+
     /// Lock files. Missing ones are created, with their directories. Several locks are taken
     /// together or not at all
     #[arg(value_name = "LOCK", required = true)]
@@ -141,6 +144,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TEXT", requires = "record")]
     pub(crate) label: Option<String>,
 
+    /// End of the command if a lock of a space is lost while it runs
+    #[arg(long, value_name = "ACTION", default_value = "term")]
+    pub(crate) on_lost: OnLost,
+
     /// Write waits and holds to this file, for Perfetto or Chrome's trace viewer
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -167,14 +174,16 @@ impl Run {
 
 pub(super) const CODES: &str = "\
 Exit code: that of the command; if a signal kills the command, lockfast dies of the same signal (128+N
-in a shell); 75 (or -E) if the locks were not obtained; 124 time limit exceeded; 64 usage, 71 system
-error or a wait that would never end, 73 lock file cannot be opened, created or locked, 126 command not
+in a shell); 75 (or -E) if the locks were not obtained; 76 a lock was lost while the command ran; 124 time
+limit exceeded; 64 usage, 69 the server of the locks cannot be reached, 71 system error or a wait that would
+never end, 73 lock file cannot be opened, created or locked, 77 the server refuses, 126 command not
 executable, 127 command not found.";
 
 pub(super) const DETAILS: &str = "\
 Exit code: that of the command; if a signal kills the command, lockfast dies of the same signal (128+N
-in a shell); 75 (or -E) if the locks were not obtained; 124 time limit exceeded; 64 usage, 71 system
-error or a wait that would never end, 73 lock file cannot be opened, created or locked, 126 command not
+in a shell); 75 (or -E) if the locks were not obtained; 76 a lock was lost while the command ran; 124 time
+limit exceeded; 64 usage, 69 the server of the locks cannot be reached, 71 system error or a wait that would
+never end, 73 lock file cannot be opened, created or locked, 77 the server refuses, 126 command not
 executable, 127 command not found.
 
 Processes left running: lockfast ends when the command ends, but the locks stay held until all
@@ -194,5 +203,12 @@ fails. LOCKFAST_TOKEN is the number of this hold, only with --record.
 A script can lock itself: `[ -n \"$LOCKFAST_HELD\" ] || exec lockfast run -n --protocol flock \"$0\" -- \"$0\"`.
 With --protocol fcntl the script would be open for writing and could not be executed.
 
-Several locks are taken in the order of their paths, so that two lockfast commands cannot deadlock;
+Locks in a space (--on, LOCKFAST_SPACE) are names without a `/`. The command gets LOCKFAST_NAME,
+LOCKFAST_TOKEN and LOCKFAST_EPOCH of the first one, and does not inherit the locks: they are released when
+it has ended. A lock on a server is lost if the server does not hear of lockfast for the time of its lease, or
+by `lockfast break`. The command and its process group then get SIGTERM, and SIGKILL before others can hold
+the lock; at once if they can already (--on-lost). In the foreground of a terminal only the command is
+signalled, unless lockfast was started by an interactive shell.
+
+Several locks are taken in the order of their paths or names, so that two lockfast commands cannot deadlock;
 -w limits the wait for all of them together.";

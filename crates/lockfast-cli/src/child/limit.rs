@@ -1,4 +1,4 @@
-//! The time limit of the command, which behaves as timeout(1).
+//! The end of a command at its time limit, which behaves as timeout(1), or when its lock is lost.
 
 use std::io;
 use std::process::ExitStatus;
@@ -43,13 +43,25 @@ impl Limit {
     }
 }
 
-/// A time limit in progress.
+/// The reason why the command is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// Its time is over.
+    Time(Duration),
+    /// A lock is lost.
+    Lost,
+}
+
+/// The end of a command that does not end by itself: at its time limit, or when a lock is lost.
 #[derive(Debug)]
 pub(crate) struct Countdown {
-    limit: Limit,
+    reason: Reason,
+    of_group: bool,
     /// The next signal and its time. `None` once there is nothing left to send.
     next: Option<(Instant, Signal)>,
-    /// The last signal that was sent because of the limit.
+    /// Time from the first signal to SIGKILL; `None` for no SIGKILL.
+    grace: Option<Duration>,
+    /// The last signal that was sent for this reason.
     sent: Option<Signal>,
 }
 
@@ -57,8 +69,21 @@ impl Countdown {
     pub(super) fn start(limit: &Limit) -> Self {
         let end = Instant::now().checked_add(limit.time);
         Self {
-            limit: limit.clone(),
+            reason: Reason::Time(limit.time),
+            of_group: limit.is_of_group(),
             next: end.map(|end| (end, limit.signal)),
+            grace: Some(limit.kill_after).filter(|grace| !grace.is_zero()),
+            sent: None,
+        }
+    }
+
+    /// Returns the end of a command whose lock is lost: this signal now, and SIGKILL after the grace.
+    pub(super) fn of_loss(of_group: bool, signal: Signal, grace: Duration) -> Self {
+        Self {
+            reason: Reason::Lost,
+            of_group,
+            next: Some((Instant::now(), signal)),
+            grace: Some(grace),
             sent: None,
         }
     }
@@ -76,13 +101,17 @@ impl Countdown {
         if let Some((due, signal)) = self.next
             && due <= Instant::now()
         {
-            let time = humantime::format_duration(self.limit.time);
-            say(format_args!(
-                "the command did not end within {time}: sending {signal}"
-            ));
-            let kill_at = (self.sent.is_none() && self.limit.kill_after > Duration::ZERO)
-                .then(|| due.checked_add(self.limit.kill_after))
-                .flatten();
+            match self.reason {
+                Reason::Time(time) => {
+                    let time = humantime::format_duration(time);
+                    say(format_args!(
+                        "the command did not end within {time}: sending {signal}"
+                    ));
+                }
+                Reason::Lost => say(format_args!("sending {signal} to the command")),
+            }
+            let grace = self.grace.filter(|_| self.sent.is_none());
+            let kill_at = grace.and_then(|grace| due.checked_add(grace));
             self.next = kill_at.map(|due| (due, Signal::SIGKILL));
             self.sent = Some(signal);
             if signal == Signal::SIGKILL {
@@ -96,14 +125,14 @@ impl Countdown {
         self.next_ring()
     }
 
-    /// Sends a signal to the command, and to its whole group unless `foreground` is set.
+    /// Sends a signal to the command, and to its whole group if this process leads it.
     ///
     /// Fails if the command runs as another user (sudo): then it can't be signalled.
     pub(super) fn send(&self, command: Pid, signal: Signal) {
-        if self.limit.foreground || !is_in_own_group(command) {
+        if !self.of_group || !is_in_own_group(command) {
             let _ = signal::kill(command, signal);
         }
-        if !self.limit.foreground {
+        if self.of_group {
             // This process belongs to the group.
             sys::ignore_unless_caught(signal);
             let _ = signal::kill(Pid::from_raw(0), signal);
@@ -113,7 +142,7 @@ impl Countdown {
     fn kill(&self, command: Pid, sentinel: Option<&Sentinel>) {
         let group = unistd::getpgrp();
         let _ = signal::kill(command, Signal::SIGKILL);
-        if self.limit.foreground {
+        if !self.of_group {
             return;
         }
         // Leaves the group to survive and report. If that fails, this process is killed with the
@@ -127,6 +156,7 @@ impl Countdown {
     pub(super) fn exit_of(&self, status: ExitStatus) -> Exit {
         match self.sent {
             None => exit_of(status),
+            Some(_) if self.reason == Reason::Lost => Exit::LOST,
             Some(Signal::SIGKILL) => Exit::code(128 + Signal::SIGKILL as u8),
             Some(_) => Exit::TIMED_OUT,
         }

@@ -2,14 +2,17 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::iterator::backend::{Pending, SignalDelivery};
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 
-use super::Limit;
 use crate::sys::{self, Start};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Signals that are passed on to the command.
 pub(crate) const PASSED_ON: [Signal; 6] = [
@@ -30,9 +33,9 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals to pass on, and those that a time limit needs.
-    pub(crate) fn catch(limit: Option<&Limit>) -> io::Result<Self> {
-        let alarm = limit.map(|_| Signal::SIGALRM);
+    /// Catches the signals to pass on, and the alarm if the command may have to end before it does by itself.
+    pub(crate) fn catch(alarm: bool) -> io::Result<Self> {
+        let alarm = alarm.then_some(Signal::SIGALRM);
         let wanted = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).chain(alarm);
         let ignored = wanted
             .clone()
@@ -63,6 +66,53 @@ impl Signals {
     /// Returns the signals since the last call, without waiting.
     pub(super) fn pending(&mut self) -> Pending<WithOrigin> {
         self.caught.pending()
+    }
+
+    /// Does some work on another thread until it is done or a signal ends it by that function; returns the signal.
+    ///
+    /// `meanwhile` is called each second.
+    pub(crate) fn until_done<R: Send>(
+        &mut self,
+        work: impl FnOnce() -> R + Send,
+        end: impl Fn(),
+        mut meanwhile: impl FnMut(),
+    ) -> io::Result<(R, Option<u8>)> {
+        let mask = sys::let_through(true)?;
+        let is_done = AtomicBool::new(false);
+        let done = thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let done = work();
+                is_done.store(true, Ordering::SeqCst);
+                sys::ring();
+                done
+            });
+            let mut ending = None;
+            while !is_done.load(Ordering::SeqCst) && !work.is_finished() {
+                let Some(caught) = self.wait(Some(SECOND))? else {
+                    meanwhile();
+                    continue;
+                };
+                for origin in caught {
+                    let ends = PASSED_ON
+                        .iter()
+                        .any(|&signal| signal as i32 == origin.signal)
+                        && !self
+                            .ignored
+                            .iter()
+                            .any(|&signal| signal as i32 == origin.signal);
+                    if ends {
+                        ending = u8::try_from(origin.signal).ok();
+                        end();
+                    }
+                }
+            }
+            match work.join() {
+                Ok(done) => Ok((done, ending)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        });
+        mask.thread_set_mask()?;
+        done
     }
 
     /// Waits for signals, and returns them; `None` if there is none within that time.

@@ -283,6 +283,6 @@ fn text(text: &OsStr) -> (String, Option<Vec<u8>>) {
     }
 }
 
-fn time(time: Option<SystemTime>) -> Option<String> {
+pub(crate) fn time(time: Option<SystemTime>) -> Option<String> {
     time.map(|time| humantime::format_rfc3339_millis(time).to_string())
 }

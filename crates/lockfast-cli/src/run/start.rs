@@ -28,7 +28,13 @@ pub(super) fn run_command(
     };
     let start = |words: &[&OsStr]| {
         let with_parent = sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true);
-        child::run(&mut setup.command(words), &mut signals, limit, with_parent)
+        child::run(
+            &mut setup.command(words),
+            &mut signals,
+            limit,
+            None,
+            with_parent,
+        )
     };
     let words = &arguments.command;
     with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, guards))
@@ -47,7 +53,7 @@ pub(super) fn become_command(arguments: &args::Run, held: Held, guards: &[Member
 
 /// Starts the command, through the shell if it is a script without an interpreter line. `execvp`
 /// does that, but other ways to start a program do not.
-fn with_shell(
+pub(crate) fn with_shell(
     words: &[std::ffi::OsString],
     mut start: impl FnMut(&[&OsStr]) -> io::Result<Exit>,
 ) -> io::Result<Exit> {
@@ -74,7 +80,7 @@ fn found(program: &OsStr) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-fn not_started(program: &OsStr, error: &io::Error, guards: &[MemberGuard]) -> Exit {
+pub(crate) fn not_started(program: &OsStr, error: &io::Error, guards: &[MemberGuard]) -> Exit {
     let name = Path::new(program).display();
     if error.kind() == io::ErrorKind::ExecutableFileBusy && is_locked(program, guards) {
         say(format_args!(

@@ -82,10 +82,15 @@ pub(crate) fn ignore_unless_caught(of: Signal) {
 pub(crate) fn ring_after(time: Duration) -> io::Result<()> {
     let ring = move || {
         thread::sleep(time);
-        // Nobody is left to report a failure to, and none is known for the process's own pid.
-        let _ = signal::kill(unistd::getpid(), Signal::SIGALRM);
+        ring();
     };
     thread::Builder::new().spawn(ring).map(drop)
+}
+
+/// Sends SIGALRM to this process.
+pub(crate) fn ring() {
+    // Nobody is left to report a failure to, and none is known for the process's own pid.
+    let _ = signal::kill(unistd::getpid(), Signal::SIGALRM);
 }
 
 /// Calls a function before one of the usual ending signals ends this process.

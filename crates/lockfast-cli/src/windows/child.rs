@@ -2,10 +2,20 @@
 
 use std::io;
 use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::Duration;
 
-use crate::args;
+use crate::args::{self, OnLost};
 use crate::exit::{Exit, say};
 use crate::sys;
+
+#[path = "../child/loss.rs"]
+mod loss;
+
+pub(crate) use self::loss::Loss;
+
+/// Time between two looks at a lock that may be lost.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Makes this process survive console events.
 ///
@@ -15,8 +25,18 @@ use crate::sys;
 pub(crate) struct Signals(());
 
 impl Signals {
-    pub(crate) fn catch(_limit: Option<&Limit>) -> io::Result<Self> {
+    pub(crate) fn catch(_alarm: bool) -> io::Result<Self> {
         sys::outlive_console_events().map(Self)
+    }
+
+    /// Does some work. A console event ends this process meanwhile.
+    pub(crate) fn until_done<R: Send>(
+        &mut self,
+        work: impl FnOnce() -> R + Send,
+        _end: impl Fn(),
+        _meanwhile: impl FnMut(),
+    ) -> io::Result<(R, Option<u8>)> {
+        Ok((work(), None))
     }
 }
 
@@ -45,15 +65,36 @@ pub(crate) fn run(
     command: &mut Command,
     _signals: &mut Signals,
     _limit: Option<&Limit>,
+    loss: Option<&Loss<'_>>,
     dies_with_parent: bool,
 ) -> io::Result<Exit> {
     if dies_with_parent {
         sys::kill_with_parent()?;
     }
-    let status = command.spawn()?.wait();
+    let mut child = command.spawn()?;
+    let mut is_lost = false;
+    let status = match loss {
+        None => child.wait(),
+        Some(loss) => loop {
+            match child.try_wait() {
+                Ok(None) => thread::sleep(LOOK),
+                Ok(Some(status)) => break Ok(status),
+                Err(error) => break Err(error),
+            }
+            if !is_lost && let Some(lost) = loss.lost() {
+                is_lost = true;
+                say(lost);
+                // There is no way to ask a process to end.
+                if loss.action() != OnLost::Warn {
+                    let _ = child.kill();
+                }
+            }
+        },
+    };
     // The command has ended; processes that it left running may continue.
     sys::let_live();
     Ok(match status {
+        Ok(_) if is_lost && loss.is_some_and(|loss| loss.action() != OnLost::Warn) => Exit::LOST,
         Ok(status) => exit_of(status),
         Err(error) => {
             say(format_args!("cannot wait for the command: {error}"));

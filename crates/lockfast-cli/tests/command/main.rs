@@ -16,6 +16,9 @@ mod lockless;
 mod mistakes;
 mod named;
 mod nested;
+mod on;
+#[cfg(all(target_os = "linux", feature = "etcd"))]
+mod on_server;
 #[cfg(target_os = "linux")]
 mod once;
 #[allow(dead_code, reason = "the tests of the library also look at the calls")]

@@ -198,6 +198,20 @@ impl Actor {
         self.errors.recv_timeout(DEADLINE).expect("a complaint")
     }
 
+    /// Returns its next line; `None` when its output is closed.
+    #[cfg_attr(
+        not(feature = "etcd"),
+        allow(dead_code, reason = "only tests with servers do not know the line")
+    )]
+    #[track_caller]
+    pub(crate) fn heard(&self) -> Option<String> {
+        match self.output.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("its output stays open"),
+        }
+    }
+
     /// Waits until its output is closed, and expects no further line.
     #[track_caller]
     pub(crate) fn falls_silent(&self) {
