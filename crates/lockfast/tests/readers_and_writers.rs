@@ -13,7 +13,7 @@ use lockfast::{Protocol, RwLock, Waiting};
 use tempfile::TempDir;
 
 /// A wait that lasts longer has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");

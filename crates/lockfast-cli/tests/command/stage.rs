@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// Limit of every wait of a test.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Prints that it runs, and ends on a line of input or at its end.
 pub(crate) const HOLD: &str = "echo ready; read line; exit 0";

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::page;
 
 /// Limit after which a session counts as hanging.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Printed before the code of a command that has ended.
 const MARK: char = '\u{1e}';
