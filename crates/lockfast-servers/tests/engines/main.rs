@@ -14,6 +14,8 @@ mod dice;
 #[cfg(target_os = "linux")]
 mod etcd;
 #[cfg(target_os = "linux")]
+mod faults;
+#[cfg(target_os = "linux")]
 mod fence;
 #[cfg(target_os = "linux")]
 mod files;
@@ -25,17 +27,25 @@ mod place;
 mod postgres;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod steps;
 
 #[cfg(target_os = "linux")]
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some("client") {
-        client::run(&arguments.collect::<Vec<_>>());
-        return;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("client") => return client::run(&arguments[1..]),
+        Some("steps") => return steps::answer(&arguments[1..]),
+        _ => {}
     }
     lockfast_servers::network::enter();
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = [files::trials(), etcd::trials(), postgres::trials()];
+    let trials = [
+        files::trials(),
+        faults::trials(),
+        etcd::trials(),
+        postgres::trials(),
+    ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }
 

@@ -19,11 +19,13 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 struct One {
     server: Server,
-    end: Option<fn(&mut Server)>,
+    end: Option<Step>,
 }
 
+type Step = fn(&mut Server);
+
 /// A fault: its name, how it begins and ends.
-const FAULTS: [(&str, fn(&mut Server), fn(&mut Server)); 4] = [
+const FAULTS: [(&str, Step, Step); 4] = [
     ("the server is restarted", Server::restart, |_| ()),
     ("the server is killed", Server::kill, Server::restart),
     ("the server is cut off", cut, heal),
