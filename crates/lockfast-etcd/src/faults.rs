@@ -252,6 +252,7 @@ fn waiters_get_in_in_order_and_a_waiter_that_is_gone_is_told() {
             matches!(denied, Denied::Reason(Reason::LeaseEnded)),
             "{denied:?}"
         );
+        second.belief.lost().await;
         assert_eq!(second.belief.state(), HoldState::Lost);
     });
 }

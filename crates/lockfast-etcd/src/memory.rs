@@ -48,13 +48,24 @@ struct State {
     is_cut: bool,
 }
 
-#[derive(Default)]
 struct Store {
     revision: i64,
     keys: BTreeMap<Vec<u8>, KeyValue>,
     /// The TTL and the end of each lease.
     leases: HashMap<i64, (i64, Instant)>,
     log: Vec<Event>,
+}
+
+impl Default for Store {
+    /// The revision of an empty store is 1, as in etcd, so that no key is of revision 1.
+    fn default() -> Self {
+        Self {
+            revision: 1,
+            keys: BTreeMap::new(),
+            leases: HashMap::new(),
+            log: Vec::new(),
+        }
+    }
 }
 
 impl Memory {
