@@ -55,6 +55,8 @@ pub(crate) async fn attempt(
     let value = core.record.now(0, 0);
     let request = txn::when(
         vec![
+            // A second time would change nothing but the revision that is reported.
+            txn::created(&ticket.key, 0),
             txn::none_in(&keys.in_the_way_of(kind)),
             txn::none_in(&keys.semaphore()),
         ],
