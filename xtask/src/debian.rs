@@ -7,10 +7,11 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// Programs that the tests use, with their packages.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 20] = [
     ("/usr/bin/etcd", "etcd-server"),
     ("/usr/bin/etcdctl", "etcd-client"),
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
+    ("/usr/sbin/pgbouncer", "pgbouncer"),
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),

@@ -61,8 +61,10 @@ impl Attempt<'_> {
         loop {
             let (session, is_new) = self.session().await?;
             match self.take_in(&session, take).await {
-                // The server closed a session that was kept, before it read the statement.
-                Err(NotTaken::Failed(failure)) if failure.is_closed() && !is_new => {}
+                // The server closed a session that was kept, perhaps before it read the statement. A wait is not
+                // begun again: it may have been ended by `break_token`.
+                Err(NotTaken::Failed(failure)) if failure.is_closed() && !is_new && !take.waits => {
+                }
                 taken => return taken,
             }
         }

@@ -142,6 +142,12 @@ impl Client {
         Ok(PgSemaphore::new(Arc::clone(&self.0), name, key, permits))
     }
 
+    /// The key of the lock with this name: the primary key of its row in `lockfast.names`, and the number of its
+    /// advisory lock. For the fence of data in the same database.
+    pub fn key(&self, name: &str) -> i64 {
+        Key::of(&self.0.address.namespace, name).number()
+    }
+
     /// The features of the locks on this server.
     pub fn capabilities(&self) -> Capabilities {
         self.0.capabilities()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lockfast::engine::{Cause, Mode, Operation, RawHold};
 use lockfast::{Error, ErrorKind, HoldState, Resource, Result};
+use lockfast_lease::Belief;
 
 use crate::attempt::Taken;
 use crate::client::Shared;
@@ -44,6 +45,10 @@ impl Grant {
             mode,
             token: taken.token,
         }
+    }
+
+    pub(crate) fn belief(&self) -> &Belief {
+        self.kept.belief()
     }
 
     async fn free(&self) -> Freed {

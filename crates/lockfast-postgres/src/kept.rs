@@ -56,6 +56,10 @@ impl Kept {
         &self.session
     }
 
+    pub(crate) fn belief(&self) -> &Belief {
+        &self.belief
+    }
+
     pub(crate) fn state(&self) -> HoldState {
         // The end of the connection may be known before the keeper has run.
         if self.session.is_over() {

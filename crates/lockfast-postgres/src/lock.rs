@@ -114,7 +114,7 @@ impl RawLock for PgLock {
         let flight = self.start(mode, limit)?;
         // The wait ends by itself at its limit.
         let grant = block_on(self.resource(), Operation::Lock, WaitLimit::Forever, flight)?;
-        let entered = threads.enter(self.0.key, mode);
+        let entered = threads.enter(self.0.key, mode, grant.belief().clone());
         Ok(PgHold::new(grant, Some(entered)))
     }
 

@@ -169,8 +169,9 @@ impl Slots {
         let taken = loop {
             match self.take(&mut attempt, count).await {
                 Ok(taken) => break Ok(taken),
-                // A kept session that the server has closed.
-                Err((NotTaken::Failed(failure), false)) if failure.is_closed() => {}
+                // A kept session that the server has closed; see `Attempt::take`.
+                Err((NotTaken::Failed(failure), false))
+                    if failure.is_closed() && limit == WaitLimit::None => {}
                 Err((reason, _)) => break Err(reason),
             }
         };

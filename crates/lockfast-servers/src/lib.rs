@@ -16,6 +16,7 @@
 pub mod checkers;
 pub mod etcd;
 pub mod network;
+pub mod pgbouncer;
 mod ports;
 pub mod postgres;
 mod process;

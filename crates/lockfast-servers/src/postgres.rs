@@ -219,13 +219,35 @@ impl Server {
         self.wait_for_answer();
     }
 
+    /// Starts the server again as a standby, which has no primary.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it does not start.
+    pub fn become_standby(&mut self) {
+        let signal = self.directory.path().join("data/standby.signal");
+        File::create(signal).expect("a file in the directory of the data");
+        self.restart();
+    }
+
     /// Runs a statement and returns what it answers: a line for each row, with `|` between columns.
     ///
     /// # Panics
     ///
     /// Panics if it fails.
     pub fn query(&self, statement: &str) -> String {
-        let done = self.psql().args(["--command", statement]).output();
+        self.query_in("postgres", statement)
+    }
+
+    /// As [`query`](Self::query), in that database.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it fails.
+    pub fn query_in(&self, database: &str, statement: &str) -> String {
+        let mut psql = self.psql();
+        psql.arg(format!("--dbname={database}"));
+        let done = psql.args(["--command", statement]).output();
         let done = done.expect("psql can be started");
         assert!(done.status.success(), "{statement}: {done:?}");
         let text = String::from_utf8(done.stdout).expect("text");
@@ -331,7 +353,7 @@ fn address(host: Option<&Host>) -> &str {
 
 /// Returns a command that runs the one that its arguments name. PostgreSQL refuses to run as root: in a user
 /// namespace of its own, root is another user, and all files are still accessible.
-fn as_ordinary_user() -> Command {
+pub(crate) fn as_ordinary_user() -> Command {
     if !nix::unistd::geteuid().is_root() {
         return Command::new("env");
     }

@@ -41,6 +41,10 @@ impl Shared {
         trial_needing!(&name, self.release.find().map(drop), test)
     }
 
+    pub(crate) fn release(&self) -> Release {
+        self.release
+    }
+
     pub(crate) fn server(&self) -> &Server {
         let options = || {
             Options::default()
