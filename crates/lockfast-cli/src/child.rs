@@ -131,6 +131,7 @@ impl Running<'_> {
 
     /// Handles the alarm: the time limit, or the grace period after it, is over, or a lock is lost.
     fn ring(&mut self) -> io::Result<()> {
+        eprintln!("DBG ring loss={}", self.loss.map_or("none".into(), |l| format!("{}", l.lost().is_some())));
         if let Some(loss) = self.loss
             && let Some(lost) = loss.lost()
         {

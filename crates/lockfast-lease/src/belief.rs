@@ -94,6 +94,7 @@ impl Belief {
                 // Before the state is read, so that no change in between is missed.
                 own.as_mut().enable();
                 lease.as_mut().enable();
+                eprintln!("DBG lost looks {:?}", this.state());
                 if this.state() != HoldState::Valid {
                     return;
                 }

@@ -94,6 +94,7 @@ impl Lease {
 
     /// Records that the server does not know the lease any more.
     pub fn end(&self) {
+        eprintln!("DBG end");
         lock(&self.state).has_ended = true;
         self.changed.notify_waiters();
     }
@@ -139,6 +140,7 @@ impl Lease {
 
     /// Wakes those who wait for a change, because a deadline has passed.
     pub fn deadline_passed(&self) {
+        eprintln!("DBG deadline passed");
         self.changed.notify_waiters();
     }
 

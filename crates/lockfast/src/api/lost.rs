@@ -64,6 +64,7 @@ impl Alert {
         {
             return;
         }
+        eprintln!("DBG called");
         let called = state.take();
         drop(state);
         if let Some((_, callback)) = called {
@@ -74,6 +75,7 @@ impl Alert {
 
 impl Wake for Alert {
     fn wake(self: Arc<Self>) {
+        eprintln!("DBG wake");
         let again = Arc::clone(&self);
         // The thread that wakes is the engine's: it must not wait for what the callback does.
         let thread = thread::Builder::new().name("lockfast-lost".to_owned());
