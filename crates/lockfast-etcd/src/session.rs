@@ -190,7 +190,7 @@ async fn keep_alive(servers: Arc<Servers>, granted: Arc<Granted>) {
         let sent = clock.now();
         let request = LeaseKeepAliveRequest { id: granted.id };
         match servers.attempt(request.into(), limit).await {
-            Ok(Answer::KeepAlive(answer)) if answer.ttl >= 0 => {
+            Ok(Answer::KeepAlive(answer)) if answer.ttl > 0 => {
                 failed = 0;
                 if granted.lease.confirm(sent, seconds(answer.ttl)) == Confirmed::Late {
                     for held in granted.held() {

@@ -4,7 +4,7 @@
 
 use std::process;
 
-use lockfast::{ErrorKind, Member, lock_all};
+use lockfast::{Member, lock_all};
 use lockfast_conformance::Place;
 use lockfast_space::{Any, Lock, RwLock, Semaphore, Space};
 use tempfile::TempDir;

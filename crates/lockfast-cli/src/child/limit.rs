@@ -110,7 +110,9 @@ impl Countdown {
                 }
                 Reason::Lost => say(format_args!("sending {signal} to the command")),
             }
-            let grace = self.grace.filter(|_| self.sent.is_none());
+            // A second SIGKILL would reach the group that this process has moved to.
+            let is_first = self.sent.is_none() && signal != Signal::SIGKILL;
+            let grace = self.grace.filter(|_| is_first);
             let kill_at = grace.and_then(|grace| due.checked_add(grace));
             self.next = kill_at.map(|due| (due, Signal::SIGKILL));
             self.sent = Some(signal);
