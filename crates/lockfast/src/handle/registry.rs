@@ -1,8 +1,9 @@
 //! All handles of this process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::sys::made_once::MadeOnce;
+use crate::sys::mutex;
 use crate::sys::per_process::PerProcess;
 
 type Entries<T> = Mutex<Vec<Weak<T>>>;
@@ -37,10 +38,10 @@ impl<T> WeakRegistry<T> {
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Weak<T>>> {
-        self.0
+        let entries = self
+            .0
             .get_or_make(|| PerProcess::new(Entries::default()))
-            .get(Entries::default)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+            .get(Entries::default);
+        mutex::lock(entries)
     }
 }
