@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gone_once_it_is_open_is_opened_again() {
+    fn a_file_that_is_gone_after_the_open_is_opened_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("a.lock");
         let settings = Settings::default();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_each_time_is_an_error_that_names_the_path() {
+    fn a_file_that_is_always_gone_is_an_error_that_names_the_path() {
         let path = Path::new("/run/a.lock");
         let error =
             unless_gone(path, || Ok(Err(io::ErrorKind::NotFound.into()))).expect_err("never there");

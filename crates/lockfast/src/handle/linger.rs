@@ -165,7 +165,7 @@ mod tests {
     use crate::types::wait_limit::WaitLimit;
 
     #[test]
-    fn what_was_given_up_is_not_kept_again_at_once() {
+    fn a_lock_that_was_given_up_is_not_kept_again_at_once() {
         let directory = tempfile::tempdir().expect("a directory");
         let settings = Settings {
             linger: Some(Duration::from_secs(3600)),
@@ -191,7 +191,7 @@ mod tests {
 
     /// However long the pause is over when it is released.
     #[test]
-    fn what_was_deleted_while_it_was_in_use_is_not_kept() {
+    fn a_lock_whose_file_was_deleted_while_held_is_not_kept() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.lock");
         let settings = Settings {

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_is_told_from_a_visit() {
+    fn a_ring_is_not_a_visit() {
         use Event::{Changed, Closed, Opened};
         let reason = |events: &[Event]| Reason::of(events.iter().copied());
         assert_eq!(reason(&[]), None);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_revoked_meanwhile_is_not_kept() {
+    fn a_lock_that_is_revoked_meanwhile_is_not_kept() {
         let rest = Rest::default();
         let before = rest.revocations();
         assert!(rest.is_allowed_since(before));

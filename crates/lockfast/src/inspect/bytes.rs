@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_on_the_way_holds_nothing() {
+    fn a_process_on_its_way_holds_nothing() {
         let presence = lock(false, permits::presence(4));
         for locks in [
             &[part(false, Part::FirstRoom)][..],
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_known_by_what_for() {
+    fn waiters_are_known_by_the_bytes_that_they_wait_for() {
         for (lock, role) in [
             (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_the_line_holds_nothing_and_waits_for_its_turn() {
+    fn a_process_with_a_ticket_holds_nothing_and_waits_for_earlier_ones() {
         let ticket = |number| {
             let Some(tickets::Call::Try(_, range)) =
                 tickets::Ticket::again(Side::Writers, number).call()

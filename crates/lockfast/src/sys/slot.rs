@@ -142,7 +142,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn what_is_left_is_taken_once_and_only_by_those_flags() {
+    fn a_value_is_taken_once_and_only_with_its_flags() {
         let slot = Slot::new();
         assert!(slot.take(0, 0).is_none() && !slot.is_taken());
         slot.leave(Box::new(7_u64), 0b01)
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_dropped_with_it() {
+    fn the_value_is_dropped_with_its_slot() {
         let value = Arc::new(());
         let slot = Slot::new();
         slot.leave(Box::new(Arc::clone(&value)), 0)
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_pass_a_plain_number_on() {
+    fn threads_pass_on_a_plain_number() {
         let slot = Slot::new();
         slot.leave(Box::new(0_u64), 0).expect("nothing is there");
         std::thread::scope(|scope| {

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_more_than_may_wait_is_refused_and_not_counted() {
+    fn a_waiter_above_the_limit_is_refused_and_not_counted() {
         let pool: &'static HelperPool = Box::leak(Box::default());
         pool.state().all = MAX_HELPERS;
         let refused = pool.assign(Box::new(|| unreachable!("nobody does it")), None);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn works_of_a_line_are_done_a_few_at_a_time_and_can_be_withdrawn_before() {
+    fn work_of_one_line_is_done_a_few_at_a_time_and_can_be_withdrawn_before() {
         let pool: &'static HelperPool = Box::leak(Box::default());
         let (tell, told) = mpsc::channel();
         let line = Some(Line::for_test());

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_told_before_what_is_left_is_dropped() {
+    fn a_task_is_woken_before_the_rest_is_dropped() {
         let (tells, told) = mpsc::channel();
         let rest = Tells(tells.clone());
         let (go, may_go) = mpsc::channel();

@@ -227,7 +227,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_thread_does_not_overtake_the_line_of_its_own_handle() {
+    fn a_thread_does_not_overtake_the_queue_of_its_own_handle() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.lock");
         let (tell, told) = mpsc::channel();

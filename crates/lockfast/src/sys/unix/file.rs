@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_an_open_refused_are_known_by_their_errno() {
+    fn an_open_that_refused_a_link_is_recognized_by_its_errno() {
         assert!(refused_link(&io::Error::from_raw_os_error(libc::ELOOP)));
         assert!(!refused_link(&io::Error::from_raw_os_error(libc::ENOENT)));
     }

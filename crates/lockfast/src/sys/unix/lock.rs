@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn held_is_told_from_every_other_error() {
+    fn a_held_lock_has_errors_of_its_own() {
         for number in [libc::EAGAIN, libc::EWOULDBLOCK, libc::EACCES] {
             assert!(means_held(&errno(number)), "{number}");
         }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_locks_is_told_from_every_other_error() {
+    fn a_file_system_without_locks_has_errors_of_its_own() {
         let without = [
             libc::ENOLCK,
             libc::ENOSYS,

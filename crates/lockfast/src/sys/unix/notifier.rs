@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_and_a_close_are_heard_and_a_deletion_is_told_from_them() {
+    fn rings_closes_and_deletions_are_heard_and_distinguished() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let other = File::open(file.path()).expect("it exists");
         let notifier = watching(file.as_file());
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn hung_elsewhere_it_hears_only_what_comes() {
+    fn a_notifier_hears_only_events_that_come_after_it() {
         let (one, other) = (tempfile::tempfile(), tempfile::tempfile());
         let (one, other) = (one.expect("a file"), other.expect("a file"));
         let mut notifier = watching(&one);

@@ -121,7 +121,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn an_open_a_close_and_a_deletion_are_seen_and_a_write_is_not() {
+    fn opens_closes_and_deletions_are_seen_and_writes_are_not() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let watches = Watches::new().expect("a descriptor");
         let watch = watches.add(file.as_file()).expect("a watch");

@@ -355,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_told_from_another_and_known_again() {
+    fn a_file_is_recognized_and_not_confused_with_another() {
         let directory = tempfile::tempdir().expect("a directory");
         let (one, other) = (directory.path().join("one"), directory.path().join("other"));
         let file = create_new(&one, None).expect("created");
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_bytes_are_read() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = create_new(&directory.path().join("a.lock"), None).expect("created");
         write_at(&file, b"content", 3).expect("written");

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_signalled_comes_before_an_instant_that_has_passed() {
+    fn an_event_comes_before_an_instant_that_has_passed() {
         let (one, other) = (WakeEvent::new(), WakeEvent::new());
         let (one, other) = (one.expect("an event"), other.expect("an event"));
         let both = [one.handle(), other.handle()];
