@@ -183,7 +183,7 @@ impl LockFile {
     /// The waits for the same goal. None in the FIFO order, where each wait has a place among the processes,
     /// and for an upgrade, of which there is one at a time.
     pub(crate) fn line(&self, goal: Goal) -> Option<Line> {
-        let is_shared = matches!(goal, Goal::Enter(_) | Goal::LeadLine);
+        let is_shared = matches!(goal, Goal::Enter(_) | Goal::LeadQueue);
         (is_shared && self.fifo().is_none()).then_some(Line {
             file: self.id(),
             goal,

@@ -36,7 +36,7 @@ impl LockFile {
 
     /// Shows that the lock is wanted, until what this returns is dropped.
     pub(crate) fn show_wanted(&self, goal: Goal) -> Interest<'_> {
-        if self.traits.supports_watch && goal != Goal::LeadLine {
+        if self.traits.supports_watch && goal != Goal::LeadQueue {
             self.marks.show_wanted(self);
         }
         Interest::new(self, &self.marks, goal.access())

@@ -25,7 +25,7 @@ impl Goal {
     fn side(self) -> Option<Side> {
         match self {
             Self::Enter(mode) | Self::Join(mode) => Some(Side::of(mode)),
-            Self::LeadLine => Some(Side::Writers),
+            Self::LeadQueue => Some(Side::Writers),
             Self::Upgrade => None,
         }
     }
@@ -34,7 +34,7 @@ impl Goal {
     pub(super) fn ends_ticket(self) -> bool {
         match self {
             Self::Enter(mode) | Self::Join(mode) => !mode.is_alone(),
-            Self::Upgrade | Self::LeadLine => false,
+            Self::Upgrade | Self::LeadQueue => false,
         }
     }
 }

@@ -71,7 +71,7 @@ impl LockFile {
             Goal::Enter(_) => self.release(),
             Goal::Join(_) => unreachable!("nobody waits for that"),
             Goal::Upgrade => self.downgrade(plan::WRITE_TO_UPGRADABLE),
-            Goal::LeadLine => self.leave_permit_queue(),
+            Goal::LeadQueue => self.leave_permit_queue(),
         }
     }
 
@@ -109,7 +109,7 @@ impl LockFile {
         let must_look = match goal {
             Goal::Enter(Mode::Write) => self.is_look_due(),
             Goal::Upgrade => self.bytes,
-            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
+            Goal::Enter(_) | Goal::Join(_) | Goal::LeadQueue => false,
         };
         if must_look && self.is_room_taken() {
             return Ok(false);
@@ -135,7 +135,7 @@ impl LockFile {
         match goal {
             Goal::Enter(_) => {}
             // Its bytes are locked, or the file is shared already.
-            Goal::Join(_) | Goal::LeadLine => return Ok(true),
+            Goal::Join(_) | Goal::LeadQueue => return Ok(true),
             // A `flock` can't be converted without giving it up in between.
             Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
         }

@@ -84,7 +84,7 @@ impl Hold {
         let Some(held) = self.held.take() else {
             return Ok(());
         };
-        if trace::TELLS && held.file.is_own() {
+        if trace::IS_ON && held.file.is_own() {
             trace::released(held.handle().path(), held.mode.name());
         }
         match held.hand_off_unseen() {

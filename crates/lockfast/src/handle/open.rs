@@ -140,7 +140,7 @@ impl Handle {
 
 /// An error if a strict order was chosen where there is none.
 fn ensure_has_order(path: &Path, settings: &Settings) -> Result<()> {
-    let has_tickets = settings.protocol != Protocol::Flock && crate::sys::lock::TELLS_BLOCKERS;
+    let has_tickets = settings.protocol != Protocol::Flock && crate::sys::lock::NAMES_BLOCKERS;
     if settings.fairness != Fairness::Fifo || has_tickets {
         return Ok(());
     }

@@ -198,7 +198,7 @@ impl<T: Unlock> QueueState<T> {
 
     /// Whether the upgradable reader waits to become the writer, or is about to.
     fn is_upgraded(&self) -> bool {
-        !is_left_out(ModelStep::RefuseBesideUpgrade)
+        !is_left_out(ModelStep::RefuseDuringUpgrade)
             && (self.upgrader.is_some() || matches!(self.phase, Phase::Upgrading))
     }
 

@@ -133,7 +133,7 @@ impl<C: WaitContext> Wait<'_, C> {
             sources.ring();
         };
         let call = || self.call(|| file.holder(goal.access()));
-        let is_locked = ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
+        let is_locked = ticker::during(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))??;
         self.is_broken = stopped.load(Ordering::Relaxed);
         if !is_locked {

@@ -128,9 +128,9 @@ impl Acquirable for WantedPermits {
         file: &Arc<LockFile>,
     ) -> Result<Option<HeldPermits>> {
         let (handle, file) = (Arc::clone(handle), Arc::clone(file));
-        let line = file.line(Goal::LeadLine);
+        let line = file.line(Goal::LeadQueue);
         // Dropped last, when permits that are of no use were given back.
-        let place = PermitPlace::of(&file, wait.place(&file, Goal::LeadLine)?);
+        let place = PermitPlace::of(&file, wait.place(&file, Goal::LeadQueue)?);
         wait.blocking(line, move |wait| {
             self.collect_as_head(&handle, &file, &place, wait)
         })
@@ -191,7 +191,7 @@ impl WantedPermits {
         place: &PermitPlace,
         wait: &mut Wait<'_, Handle>,
     ) -> Result<Option<HeldPermits>> {
-        run_blocking(wait.in_kernel(file, Goal::LeadLine))?;
+        run_blocking(wait.in_kernel(file, Goal::LeadQueue))?;
         place.leads();
         let mut taken = HeldPermits::none(Arc::clone(file));
         let try_again = || self.collect(handle, &mut taken);

@@ -52,7 +52,7 @@ fn the_plans_keep_every_property_with_a_semaphore() {
 fn an_upgrade_must_not_wait_for_the_permit_queue() {
     // With a waiting byte that a writer locks, too.
     let plans = Plans {
-        line_up: Plan {
+        join_queue: Plan {
             steps: &[
                 Step::Lock(Access::Shared, Part::Gate),
                 Step::Lock(Access::Exclusive, Part::Head),

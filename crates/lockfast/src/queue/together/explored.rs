@@ -120,7 +120,7 @@ fn a_reader_that_steps_back_and_lets_others_join_tries_over_and_over() {
 #[test]
 fn a_thread_that_reads_during_its_own_upgrade_reads_with_a_writer_inside() {
     let parties = [(Upgrades, 1), (Reads, 1)];
-    let step = ModelStep::RefuseBesideUpgrade;
+    let step = ModelStep::RefuseDuringUpgrade;
     assert!(is_violated(EXCLUSION, &parties, None, step));
 }
 

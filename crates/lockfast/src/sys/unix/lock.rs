@@ -15,7 +15,7 @@ pub(crate) const HAS_RANGES: bool = cfg!(any(
 ));
 
 /// Whether the kernel reports the lock in the way.
-pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
+pub(crate) const NAMES_BLOCKERS: bool = HAS_RANGES;
 
 /// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {

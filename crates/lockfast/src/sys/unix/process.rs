@@ -106,7 +106,7 @@ pub(crate) fn name_this_thread(_name: &str) {}
 /// Returns the name of the machine or of the container; empty where there is none.
 pub(crate) fn host() -> String {
     let mut name = [0u8; 256];
-    // SAFETY: the buffer is as long as the call is told, less the byte that ends it.
+    // SAFETY: the buffer is as long as the call says, less the byte that ends it.
     let answer = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
     let end = name.iter().position(|&byte| byte == 0).unwrap_or(0);
     match answer {

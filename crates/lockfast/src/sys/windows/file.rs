@@ -178,7 +178,7 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     let mut path = vec![0_u16; 512];
     loop {
         let size = u32::try_from(path.len()).ok()?;
-        // SAFETY: the handle is open, and the buffer is as long as the call is told.
+        // SAFETY: the handle is open, and the buffer is as long as the call says.
         let length =
             unsafe { GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), size, 0) }
                 as usize;
@@ -299,7 +299,7 @@ fn information<T: Copy>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Re
     let size = u32::try_from(size_of::<T>()).expect("some bytes");
     let handle = file.as_raw_handle();
     let to = answer.as_mut_ptr().cast::<c_void>();
-    // SAFETY: the handle is open, and the answer is as large as the call is told.
+    // SAFETY: the handle is open, and the answer is as large as the call says.
     check(unsafe { GetFileInformationByHandleEx(handle, class, to, size) })?;
     // SAFETY: zeros at first, for which all of them have a meaning, and written by the call above.
     Ok(unsafe { answer.assume_init() })
@@ -308,7 +308,7 @@ fn information<T: Copy>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Re
 fn set<T>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS, what: &T) -> io::Result<()> {
     let size = u32::try_from(size_of::<T>()).expect("some bytes");
     let from = std::ptr::from_ref(what).cast::<c_void>();
-    // SAFETY: the handle is open, and what is set is as large as the call is told.
+    // SAFETY: the handle is open, and what is set is as large as the call says.
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), class, from, size) })
 }
 

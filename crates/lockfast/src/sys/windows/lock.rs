@@ -21,7 +21,7 @@ use crate::sys::{Access, Blocker, Range, Target, Waited};
 pub(crate) const HAS_RANGES: bool = true;
 
 /// Whether the kernel reports the lock in the way.
-pub(crate) const TELLS_BLOCKERS: bool = false;
+pub(crate) const NAMES_BLOCKERS: bool = false;
 
 /// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {

@@ -53,7 +53,7 @@ pub(crate) fn may_be_planted(_owner: u32, _directory: &Path) -> io::Result<bool>
 pub(crate) fn of_user() -> io::Result<Home> {
     let token = process::token()?;
     let profile = directory(|to, length| {
-        // SAFETY: the handle is open, and the buffer is as long as the call is told.
+        // SAFETY: the handle is open, and the buffer is as long as the call says.
         unsafe { GetUserProfileDirectoryW(token.as_raw_handle(), to, length) }
     })?;
     Ok(Home::Certain(profile.join(r"AppData\Local\lockfast")))
@@ -62,7 +62,7 @@ pub(crate) fn of_user() -> io::Result<Home> {
 /// Returns the place for files that all users share. The creator of a file owns it, and others can't remove it.
 pub(crate) fn of_machine() -> io::Result<Vec<PathBuf>> {
     let shared = directory(|to, length| {
-        // SAFETY: the buffer is as long as the call is told.
+        // SAFETY: the buffer is as long as the call says.
         unsafe { GetAllUsersProfileDirectoryW(to, length) }
     })?;
     Ok(vec![shared])
