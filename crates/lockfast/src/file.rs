@@ -100,6 +100,7 @@ impl LockFile {
         open: impl Fn() -> Result<OpenFile>,
     ) -> Result<Self> {
         loop {
+            // Read before the open, compared after the registration.
             let forks = fork::forks();
             let opened = open()?;
             // A child that was forked before the file was registered shares its description, and would

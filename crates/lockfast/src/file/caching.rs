@@ -31,6 +31,7 @@ impl LockFile {
 
     /// Whether another process may have the lock cached.
     pub(crate) fn may_be_cached(&self) -> bool {
+        // Only where files can be watched do processes cache locks.
         self.traits.supports_watch && marks::is_cached(self)
     }
 

@@ -49,6 +49,7 @@ impl FifoQueue {
         goal: Goal,
         number: &mut Option<u64>,
     ) -> io::Result<()> {
+        // A wait that begins again keeps its place.
         if self.ticket().is_some() {
             return Ok(());
         }
@@ -142,6 +143,7 @@ fn advance<E>(
             }
             Some(Call::Await(access, range)) => {
                 let granted = lock(access, Target::Bytes(range))?;
+                // The byte was locked to learn that its owner is gone; nobody may wait for it now.
                 if granted {
                     sys::lock::release(file, Target::Bytes(range)).map_err(fail)?;
                 }

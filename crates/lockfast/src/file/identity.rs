@@ -72,6 +72,7 @@ fn status_at(file: &OpenFile, path: &Path, follow: bool) -> io::Result<Option<St
     if !file.is_there() {
         return Ok(None);
     }
+    // A client may answer from what it remembers.
     if file.is_remote() {
         ask_server_for_names(path);
     }

@@ -81,6 +81,7 @@ impl LockFile {
             sys::lock::release(self, Target::File)?;
         }
         if self.bytes {
+            // The marks are bytes, too, and lie in that range.
             self.unlock(Part::All)?;
             self.marks.forget();
         }
@@ -106,6 +107,8 @@ impl LockFile {
     }
 
     fn try_plan(&self, goal: Goal) -> io::Result<bool> {
+        // An attempt overtakes readers that wait in a room. So it looks for them: a writer now and then, an
+        // upgrade always.
         let must_look = match goal {
             Goal::Enter(Mode::Write) => self.is_look_due(),
             Goal::Upgrade => self.bytes,
@@ -222,6 +225,7 @@ impl LockFile {
 
     /// Whether this writer has to look at the waiting rooms, as enough before it did not.
     fn is_look_due(&self) -> bool {
+        // Relaxed: it bounds how many writers overtake, and orders nothing.
         let before = self.quick_writes.fetch_add(1, Ordering::Relaxed);
         self.bytes && before % plan::QUICK_WRITES == plan::QUICK_WRITES - 1
     }

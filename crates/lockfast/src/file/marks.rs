@@ -46,6 +46,7 @@ impl Marks {
 
     /// Releases the marks.
     pub(super) fn release(&self, file: &File) -> io::Result<()> {
+        // Relaxed: the turn passes through a mutex.
         if self.0.swap(false, Ordering::Relaxed) {
             sys::lock::release(file, Target::Bytes(linger::all()))?;
         }

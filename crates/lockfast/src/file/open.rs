@@ -161,6 +161,7 @@ impl FileSearch<'_> {
                 if error.kind() == io::ErrorKind::AlreadyExists && self.vanished < MAX_VANISHED =>
             {
                 self.vanished += 1;
+                // Something is there that a look did not find: perhaps a link that leads to nothing.
                 self.follow_link();
             }
             Err(error)

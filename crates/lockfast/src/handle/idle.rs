@@ -18,6 +18,7 @@ const FEW: usize = 16;
 
 /// Opens a file. If the process has no descriptor left, closes idle files and tries again.
 pub(super) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
+    // Before the limit is reached: the program needs descriptors, too.
     make_room();
     loop {
         match open() {

@@ -202,6 +202,7 @@ impl HeldLock {
         };
         if process.queue.has_waiting() {
             self.turns = self.turns.wrapping_add(1);
+            // The release that looks at the queue may find the slice over, and let other processes in.
             if self.turns % TURNS == 0 {
                 return Err(self);
             }

@@ -55,11 +55,15 @@ use super::wait_list::{Position, WaitList, Waiter};
 
 /// The threads that are inside and that wait. All of it is guarded by the queue's mutex.
 pub(super) struct QueueState<T: Unlock> {
+    // None after it was found stale, void or idle; whoever has the turn then shares another one.
     value: Option<Arc<T>>,
     /// The part of this value that the last holder left, for the next one.
     pub(super) spare: Option<Box<T::Held>>,
+    // Once for each guard. A guard that belongs to no thread (a task's, one that was handed over) is
+    // `NONE`.
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
+    // From the grant of the turn on, before the kernel has granted the lock.
     pub(super) exclusive: Option<ThreadToken>,
     pub(super) phase: Phase,
     /// Whether the kernel held back a reader that wanted to join those inside; nobody joins any more.
@@ -136,6 +140,7 @@ impl<T: Unlock> QueueState<T> {
     /// Shares another value from now on.
     pub(super) fn set_value(&mut self, value: Option<Arc<T>>) {
         self.value = value;
+        // The holder's part leads to the old value.
         self.spare = None;
     }
 
@@ -221,6 +226,7 @@ impl<T: Unlock> QueueState<T> {
     pub(super) fn remove(&mut self, mode: Mode, thread: ThreadToken) {
         match mode {
             Mode::Read => {
+                // Guards of one thread are alike, so any of its entries will do.
                 let own = self.readers.iter().position(|&reader| reader == thread);
                 self.readers.swap_remove(own.expect("it is inside"));
             }

@@ -39,6 +39,7 @@ impl<P> Slot<P> {
 
     /// Whether a value is there. The answer is out of date at once.
     pub(crate) fn is_taken(&self) -> bool {
+        // Relaxed: nothing is read through the address.
         address(self.word.load(Ordering::Relaxed)).is_some()
     }
 
@@ -98,6 +99,7 @@ impl<P> Slot<P> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let changed = word.map_addr(|address| (address & !mask) | flags);
+            // Both: the value that is there passes through this change to whoever takes it.
             match self.change(word, changed, Ordering::AcqRel) {
                 Ok(()) => return address(word).is_some(),
                 Err(now) => word = now,
@@ -107,6 +109,7 @@ impl<P> Slot<P> {
 
     fn change(&self, from: *mut P, to: *mut P, order: Ordering) -> Result<(), *mut P> {
         self.word
+            // A failure returns the word only, and its address is not followed.
             .compare_exchange(from, to, order, Ordering::Relaxed)
             .map(drop)
     }

@@ -36,6 +36,7 @@ pub(super) struct HelperPool {
 
 #[derive(Default)]
 struct PoolState {
+    // Guarded by the mutex of the pool, as are the other fields. Jobs that idle helpers were called for.
     work: VecDeque<Job>,
     idle: usize,
     all: usize,
@@ -114,6 +115,7 @@ impl HelperPool {
             in_line.running += 1;
         }
         let job = Job { work, line };
+        // Each idle helper takes one job, so one more than these needs another helper.
         if state.idle > state.work.len() {
             state.work.push_back(job);
             // Whoever wakes finds the mutex free.
@@ -145,8 +147,10 @@ impl HelperPool {
         let builder = thread::Builder::new()
             .name(NAME.to_owned())
             .stack_size(STACK_SIZE);
+        // The helper runs with all signals masked, where none can be chosen well.
         alarm::prepare();
         without_signals(|| builder.spawn(|| self.help(job))).map_err(no_thread)?;
+        // Under the mutex, so before the helper can end.
         state.all += 1;
         Ok(())
     }
@@ -162,6 +166,7 @@ impl HelperPool {
     /// More to do after work of that line; none when the helper is not needed any more.
     fn next(&self, line: Option<Line>) -> Option<Job> {
         let mut state = self.state();
+        // The next one of the line takes over the place in the kernel's queue.
         if let Some(work) = state.leaves(line) {
             return Some(Job { work, line });
         }

@@ -39,6 +39,7 @@ pub(super) fn during<R>(
         let builder = thread::Builder::new().name("lockfast-on-wait".to_owned());
         let ticker = without_signals(|| builder.spawn_scoped(scope, tick)).map_err(no_thread)?;
         let result = {
+            // Dropped also when `wait` panics; the scope then waits for the ticker.
             let _over_at_the_end = Declare(&over);
             wait()
         };

@@ -23,6 +23,7 @@ impl Handle {
     #[inline]
     pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, limit: WaitLimit) -> Result<Hold> {
         let thread = ThreadToken::current();
+        // Without a call, and so without the queue of a forked child.
         if let Some(process) = self.process_if_first() {
             if let Some(held) = process.queue.take_handoff(mode, thread) {
                 trace::acquired(&self.path, mode.name());
@@ -62,6 +63,7 @@ impl Handle {
             Ok(()) => file.try_acquire(Goal::Enter(mode)).ok(),
             Err(_) => None,
         };
+        // With the lock in hand: a file that is at the path now stays the one that others lock.
         let is_current = locked == Some(true) && matches!(self.is_current(file, false), Ok(true));
         if is_current && !self.settings.owner_record {
             process.held.store(true, Ordering::Relaxed);
@@ -70,6 +72,7 @@ impl Handle {
             return Ok(Hold::granted(held, self, mode, thread, None));
         }
         let file = Arc::clone(file);
+        // The stages hold with the same memory, unless the file turns out to be stale.
         turn.leave_spare(held);
         Err(match locked {
             None => AcquireStage::Lock(turn, file),
@@ -107,6 +110,7 @@ impl Acquirable for Mode {
             TryEnter::Inside(file) => Ok(AcquireStage::Held(
                 acquire.granted(HeldLock::new(file), None),
             )),
+            // An idle lock of this mode is in the slot. One of another mode was given back to the kernel just now.
             TryEnter::Full if queue.has_idle_handoff(mode) => {
                 Ok(match queue.take_handoff(mode, thread) {
                     Some(held) => acquire.handed_off(held),
@@ -117,6 +121,7 @@ impl Acquirable for Mode {
                 Ok(AcquireStage::Refused(Refusal::Inside))
             }
             TryEnter::Full => {
+                // Only exclusive locks are left in the slot for waiters.
                 let may_compete = mode.is_alone() && acquire.handle.may_hand_off;
                 let competes = may_compete && acquire.wait.may_compete();
                 let enqueued = queue.enqueue(mode, thread, competes);
@@ -182,6 +187,7 @@ impl Acquirable for Mode {
                 return Err(error);
             }
         };
+        // After the record: an error above leaves the lock released.
         handle.process().held.store(true, Ordering::Relaxed);
         let spare = turn.take_spare();
         turn.keep();
@@ -198,6 +204,7 @@ impl<'h> Acquire<'h, Mode> {
         }
         let file = Arc::clone(turn.value().expect("those inside share it"));
         if self.handle.join(&file, self.wanted)? {
+            // From now on other readers of this handle may join.
             turn.keep();
             return Ok(AcquireStage::Held(self.granted(HeldLock::new(file), None)));
         }

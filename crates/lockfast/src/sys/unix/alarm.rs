@@ -57,6 +57,7 @@ impl Alarm {
     pub(crate) fn set(until: Option<Instant>) -> io::Result<Self> {
         let signal = signal()?;
         let timer = Timer::new(signal)?;
+        // Unmasked before the timer starts, and masked again after it was deleted (the order of the fields).
         let mask = Unmasked::new(signal)?;
         if let Some(until) = until {
             let left = until.saturating_duration_since(Instant::now());
@@ -258,6 +259,7 @@ fn has_timers(signal: libc::c_int) -> bool {
 
 /// Installs the handler if there is none. Returns `false` if the program has one.
 fn claim(signal: libc::c_int) -> io::Result<bool> {
+    // A look before the change: the handler of the program must not be gone even for an instant.
     let before = handler_of(signal)?;
     if before == ours() {
         return Ok(true);

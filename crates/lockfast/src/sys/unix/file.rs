@@ -74,6 +74,7 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
     OpenOptions::new()
         .read(true)
         .write(write)
+        // O_NONBLOCK: neither a FIFO without a writer nor a lease makes this open wait.
         .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .and_then(above_standard)
@@ -255,6 +256,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         .mode(mode)
         .custom_flags(libc::O_TMPFILE)
         .open(directory)?;
+    // The umask was applied by the open. Nobody can see the file yet.
     set_mode(&file, mode)?;
     let from = CString::new(super::descriptor::path(&file))?;
     let to = CString::new(path.as_os_str().as_bytes())?;

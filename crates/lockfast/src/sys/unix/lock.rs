@@ -19,6 +19,7 @@ pub(crate) const NAMES_BLOCKERS: bool = HAS_RANGES;
 
 /// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
+    // By EACCES some kernels say "held", as POSIX allows, and others "not permitted".
     let mut refusals = 0;
     loop {
         let answer = match target {
@@ -35,6 +36,7 @@ pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Resul
                 refusals += 1;
             }
             Err(error) if means_held(&error) && !may_mean_refused(&error) => return Ok(false),
+            // A signal may end an attempt on a file system that asks a server.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

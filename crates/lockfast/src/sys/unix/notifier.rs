@@ -41,6 +41,7 @@ impl Notifier {
         if let Some(before) = self.watch.replace(watch).filter(|&before| before != watch) {
             self.inotify.remove(before);
         }
+        // Drops events of the file before. Those of this one that go with them came before the caller's next look.
         while self.inotify.drain(|_, _| {})? {}
         Ok(())
     }
@@ -75,6 +76,7 @@ pub(crate) fn notify(file: &File) {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(descriptor::path(file));
+    // The close is reported to all who watch the file, as that of a process that dies is.
     // Where it can't be opened, the waiters look for themselves now and then.
     drop(opened);
 }

@@ -92,6 +92,7 @@ impl Watches {
             _ => {}
         }
         self.ensure_there()?;
+        // Empties the counter: without that, the next sleep would end at once.
         match (&*self.alarm).read(&mut [0; 8]) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             _ => {}

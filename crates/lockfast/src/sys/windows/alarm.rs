@@ -33,6 +33,7 @@ pub(crate) struct AlarmId(HANDLE);
 /// An entry in the list of a thread's alarms.
 #[derive(Debug)]
 struct Set {
+    // The alarm owns the event, and takes this entry out before it closes it.
     event: HANDLE,
     at: Option<Instant>,
     again_after: Option<Duration>,

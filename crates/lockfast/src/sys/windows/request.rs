@@ -166,9 +166,11 @@ pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<A
         });
     }
     for (_, request) in &requests {
+        // All first: each result below waits until its request is complete.
         request.cancel(file);
     }
     for (range, request) in &requests {
+        // A request may be granted in the instant of its cancellation.
         if request.result(file).is_ok() {
             unlock(file, *range)?;
         }

@@ -78,6 +78,7 @@ fn begin() -> u64 {
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         HAS_HANDLERS.store(true, Ordering::Release);
     }
+    // `LAST` is copied by a fork, so a child gets a greater number than its parent has.
     let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     // SAFETY: as in `generation`.
     let page = unsafe { &*PAGE.load(Ordering::Acquire) };
@@ -133,6 +134,7 @@ extern "C" fn before() {
     if DEPTH.replace(DEPTH.get() + 1) > 0 {
         return;
     }
+    // Held across the fork: the child gets a registry that nobody is changing.
     let guard = registry();
     // SAFETY: this thread holds the mutex (see `DuringFork`).
     unsafe { *DURING_FORK.0.get() = Some(guard) };
@@ -140,6 +142,7 @@ extern "C" fn before() {
 
 extern "C" fn in_parent() {
     let Some(guard) = end_fork() else { return };
+    // Before the registry is free: a file that is registered afterwards was not copied by this fork.
     FORKS.fetch_add(1, Ordering::SeqCst);
     drop(guard);
 }
@@ -149,6 +152,7 @@ extern "C" fn in_child() {
     unsafe { &*PAGE.load(Ordering::Acquire) }.store(0, Ordering::Relaxed);
     let Some(guard) = end_fork() else { return };
     drop(guard);
+    // After the page was zeroed: from now on all of this is another process.
     replace_inherited();
 }
 
