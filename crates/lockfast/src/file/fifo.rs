@@ -80,6 +80,7 @@ impl FifoQueue {
         lock: impl FnMut(Access, Target) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
+        // A copy: the mutex is not held while it waits.
         let own = *self.ticket();
         let Some(mut ticket) = own else {
             return match goal.side().map(Side::anybody) {
@@ -98,6 +99,7 @@ impl FifoQueue {
     pub(super) fn leave(&self, file: &File) -> io::Result<()> {
         if self.ticket().is_some() {
             sys::lock::release(file, Target::Bytes(tickets::all()))?;
+            // After the release: a ticket that could not be unlocked is still there.
             self.forget();
         }
         Ok(())

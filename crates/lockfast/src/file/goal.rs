@@ -32,6 +32,7 @@ impl Goal {
     pub(super) fn wait_plan(self) -> Plan {
         match self {
             Self::Enter(mode) => plan::wait_plan(mode),
+            // The same: whoever joins does not wait.
             Self::Join(mode) => plan::join_plan(mode),
             Self::Upgrade => plan::UPGRADE,
             Self::LeadQueue => permits::JOIN_QUEUE,

@@ -172,6 +172,7 @@ impl LockFile {
                 },
             };
             if !matches!(done, Ok(true)) {
+                // The first step has locked nothing.
                 if number > 0 {
                     let undone = self.unlock_but_ticket(plan.undo);
                     // Nobody releases the file after a failed attempt. After an error the caller does, and

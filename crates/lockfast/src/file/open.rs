@@ -60,6 +60,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<OpenFile> {
 
 /// Whether another user may have put the file there for this one to find.
 fn is_planted(path: &Path, owner: u32, follow: bool) -> io::Result<bool> {
+    // The directory of the file itself, and not that of a link to it.
     let real = follow.then(|| path.canonicalize()).transpose()?;
     let directory = real.as_deref().unwrap_or(path).parent();
     directory.map_or(Ok(false), |directory| {
@@ -169,6 +170,7 @@ impl FileSearch<'_> {
                     && self.settings.create_dirs
                     && self.directories < MAX_DIRECTORIES =>
             {
+                // Others may remove it again, as long as it is empty.
                 self.directories += 1;
                 if let Some(parent) = self.target.parent() {
                     fs::create_dir_all(parent)

@@ -108,6 +108,7 @@ impl PermitSet {
 
     /// Whether anybody is in the queue, as far as the last release of this process saw, or else as of now.
     pub(super) fn has_queue(&self, file: &File) -> bool {
+        // In the strict order, whatever the last release saw is not enough.
         if self.fifo.is_some() {
             return fifo::is_anybody_before_permits(file);
         }

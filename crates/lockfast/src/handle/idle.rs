@@ -62,6 +62,7 @@ fn close(wanted: usize) -> usize {
             closed += 1;
         }
     }
+    // Relaxed: a hint where to begin.
     NEXT.store(begin + looked_at, Ordering::Relaxed);
     closed
 }

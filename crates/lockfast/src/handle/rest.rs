@@ -121,6 +121,7 @@ impl Rest {
     }
 
     pub(super) fn rest(&self, now: u64, rest: u64) {
+        // A longer rest that was set meanwhile stays.
         self.not_before
             .fetch_max(now.saturating_add(rest), Ordering::Relaxed);
     }

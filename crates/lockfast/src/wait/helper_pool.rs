@@ -38,6 +38,7 @@ pub(super) struct HelperPool {
 struct PoolState {
     // Guarded by the mutex of the pool, as are the other fields. Jobs that idle helpers were called for.
     work: VecDeque<Job>,
+    // Helpers that wait for a call; all helpers, these among them.
     idle: usize,
     all: usize,
     lines: HashMap<Line, LineWork>,
@@ -53,6 +54,7 @@ struct Job {
 /// The works that wait for the same; there while one of them is done.
 #[derive(Default)]
 struct LineWork {
+    // At most `MOST_IN_KERNEL`; `waiting` is empty below that, and keeps the order of arrival.
     running: usize,
     waiting: BTreeMap<u64, Work>,
 }
@@ -124,6 +126,7 @@ impl HelperPool {
             return Ok(None);
         }
         if let Err(error) = self.hire(&mut state, job) {
+            // The place in the line was taken above.
             state.leaves(line);
             return Err(error);
         }
@@ -178,6 +181,7 @@ impl HelperPool {
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
+        // None when the time is over, or when another helper was quicker.
         let job = state.work.pop_front();
         if job.is_none() {
             state.all -= 1;

@@ -193,6 +193,7 @@ impl<C: WaitContext> Wait<'_, C> {
             }
         };
         match file.acquire_blocking(goal, wait, &|error| self.system(error)) {
+            // The plan has given back what it had locked.
             Err(_) if !file.has_waits() => Ok(false),
             done => done.map(|()| true),
         }
@@ -200,6 +201,7 @@ impl<C: WaitContext> Wait<'_, C> {
 
     /// Where nothing can interrupt the kernel's queue, or there is none: attempts again and again.
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
+        // Taken out, as the wait itself is used by the attempts.
         let (context, operation) = (self.context, self.operation);
         let system = |error| Error::system(context.path(), operation, error);
         let attempt = || Ok(file.try_acquire(goal).map_err(system)?.then_some(()));

@@ -95,9 +95,11 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(notifier) = &mut self.0 {
+            // Without the mutex: to end a watch is a system call.
             notifier.unwatch();
         }
         let mut spare = mutex::lock(spare());
+        // Otherwise it is dropped here, which takes milliseconds.
         if spare.len() < MAX_SPARE {
             spare.extend(self.0.take());
         }

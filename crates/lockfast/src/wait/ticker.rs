@@ -30,6 +30,7 @@ pub(super) fn during<R>(
             }
             false
         }));
+        // It broke, or it panicked: the wait has to end in either case.
         if !matches!(ticking, Ok(false)) {
             stop();
         }

@@ -52,6 +52,7 @@ impl<C: WaitContext> Wait<'_, C> {
         }
         loop {
             if self.kind == WaiterKind::Task {
+                // A task that is dropped here gives up its place by the drop of the waiter.
                 waiter.granted().await;
             } else if waiter.competes() {
                 match waiter.spin_for_handoff() {

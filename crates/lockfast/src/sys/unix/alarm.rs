@@ -229,6 +229,7 @@ fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
 fn signal() -> io::Result<libc::c_int> {
     static CHOSEN: AtomicI32 = AtomicI32::new(0);
     let chosen = CHOSEN.load(Ordering::Relaxed);
+    // Looked at each time: the program may install its own handler at any moment.
     if chosen != 0 && handler_of(chosen)? == ours() {
         return Ok(chosen);
     }
@@ -240,6 +241,7 @@ fn signal() -> io::Result<libc::c_int> {
     for signal in unread.chain(all()) {
         // Emulators refuse some of them.
         if has_timers(signal) && matches!(claim(signal), Ok(true)) {
+            // Threads that choose at once may choose differently: each alarm keeps its own.
             CHOSEN.store(signal, Ordering::Relaxed);
             return Ok(signal);
         }

@@ -112,6 +112,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     if let Some(mode) = mode {
         match create_unnamed_then_link(path, mode) {
             Ok(file) => return above_standard(file),
+            // Others were quicker; any other error may only mean that the file system can't do that.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
             Err(_) => {}
         }

@@ -21,6 +21,7 @@ pub(crate) fn namespace() -> u64 {
     // Threads that run this at once compute the same number.
     let namespace = fingerprint().unwrap_or(0);
     NAMESPACE.store(namespace, Ordering::Relaxed);
+    // After the number: whoever sees this generation sees its number.
     GENERATION.store(generation, Ordering::Release);
     namespace
 }

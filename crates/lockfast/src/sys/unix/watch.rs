@@ -22,6 +22,7 @@ pub(crate) fn is_awaited(file: &File) -> bool {
     };
     // The device may have another number there, so it is not compared; a wrong answer does no harm.
     let number = format!(":{}", status.ino());
+    // A line of a waiter has an arrow before it, and names the file by device and inode.
     let is_meant = |line: &str| {
         let mut words = line.split_ascii_whitespace();
         words.any(|word| word == "->") && words.any(|word| word.ends_with(&number))
@@ -91,6 +92,7 @@ impl Watches {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
+        // The program may have closed them during the sleep.
         self.ensure_there()?;
         // Empties the counter: without that, the next sleep would end at once.
         match (&*self.alarm).read(&mut [0; 8]) {

@@ -126,6 +126,7 @@ pub(super) fn is_due(now: Instant) -> bool {
             .filter(|set| set.at.is_some_and(|at| at <= now));
         due.fold(false, |_, set| {
             if let Some(interval) = set.again_after {
+                // From now, not from when it was due: a thread that was late is not interrupted twice.
                 set.at = Some(now + interval);
             }
             true

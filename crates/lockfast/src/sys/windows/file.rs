@@ -97,7 +97,9 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
     unless_vanishing(|| {
         OpenOptions::new()
             .access_mode(access)
+            // Without sharing, whoever opens the file first would keep all others out.
             .share_mode(SHARE_ALL)
+            // Overlapped, so that a request for a lock can be cancelled.
             .custom_flags(FILE_FLAG_OVERLAPPED | no_follow(follow))
             .open(path)
     })

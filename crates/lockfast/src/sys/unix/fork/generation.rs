@@ -76,12 +76,14 @@ fn begin() -> u64 {
         // SAFETY: the handlers are functions of this crate that are never unloaded, and each does
         // only what the thread that forks may do at that moment.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+        // Installed twice, they do no harm: `DEPTH` counts them.
         HAS_HANDLERS.store(true, Ordering::Release);
     }
     // `LAST` is copied by a fork, so a child gets a greater number than its parent has.
     let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     // SAFETY: as in `generation`.
     let page = unsafe { &*PAGE.load(Ordering::Acquire) };
+    // Relaxed: the number alone is read.
     match page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => next,
         Err(set_by_another_thread) => set_by_another_thread,
