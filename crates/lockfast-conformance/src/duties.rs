@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -380,13 +380,27 @@ pub(crate) fn a_lost_lock_is_reported_by_its_guard<P: Place>(place: &P) {
     let lock = place.lock("a");
     let guard = lock.lock().expect("free");
     assert_eq!(guard.state(), HoldState::Valid);
+    guard.check().expect("held");
+    assert!(!guard.lost_within(place.short()));
+    assert_eq!(guard.lease_left().is_some(), lock.capabilities().lease);
     if !lock.capabilities().lease {
         return;
     }
+    let (sender, called) = mpsc::channel();
+    let taken_back = sender.clone();
+    let callback = guard.on_lost(move || sender.send("called").expect("awaited"));
+    drop(guard.on_lost(move || taken_back.send("was taken back").expect("awaited")));
     let lost = guard.lost();
     assert!(place.take_away("a"), "an engine with leases can do that");
     smol::block_on(lost);
+    assert!(guard.lost_within(LONG));
+    assert_eq!(called.recv_timeout(LONG), Ok("called"));
+    drop(callback);
+    let other = called.recv_timeout(LONG);
+    assert_eq!(other, Err(mpsc::RecvTimeoutError::Disconnected));
     assert_eq!(guard.state(), HoldState::Lost);
+    let error = guard.check().expect_err("lost");
+    assert_eq!(error.kind(), ErrorKind::NotHeld, "{error}");
     assert!(lock.try_lock_for(LONG).is_ok(), "others get in");
     let error = guard.release().expect_err("it was lost");
     assert_eq!(error.kind(), ErrorKind::NotHeld);

@@ -11,13 +11,15 @@
 //! }
 //! let server = etcd::Server::start();
 //! ```
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
+pub mod checkers;
 pub mod etcd;
 pub mod network;
 mod ports;
 pub mod postgres;
 mod process;
+pub mod proxy;
 mod python;
 pub mod tls;
 

@@ -21,6 +21,10 @@ const NAMESPACES: &str = "/run/netns";
 
 /// Runs this program again, with the same arguments, where it may make networks. Call it first in `main`: it returns
 /// in the program that runs there, and where that is impossible. [`available`] then says why.
+///
+/// # Panics
+///
+/// Panics if the program can't be run again.
 pub fn enter() {
     if env::var_os(INSIDE).is_some() || try_unshare().is_err() {
         return;

@@ -1,5 +1,5 @@
 //! Servers start, answer, keep their data over a restart, and end with their owner.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::fs;
 

@@ -9,6 +9,7 @@ mod forms;
 pub(crate) mod group;
 mod guard;
 pub(crate) mod lock;
+pub(crate) mod lost;
 #[cfg(feature = "macros")]
 pub mod macro_support;
 pub(crate) mod opening;

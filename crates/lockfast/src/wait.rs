@@ -9,6 +9,7 @@
 
 mod block_on;
 mod cached;
+mod contest;
 mod context;
 mod forked;
 mod granted;

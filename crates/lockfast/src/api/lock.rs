@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::engine::{Capabilities, Engine, Files, HoldState, RawHold, RawLock};
+use crate::api::engine::{Capabilities, Engine, Files, RawHold, RawLock};
 use crate::api::forms::wait_forms;
 use crate::api::guard::{every_guard, exclusive_guard};
 use crate::api::opening::{named, opening, over_raw_lock};

@@ -160,6 +160,12 @@ macro_rules! over_raw_lock {
                 Self { raw }
             }
 
+            /// Returns what the engine has opened; for engines.
+            #[doc(hidden)]
+            pub fn into_raw(self) -> E::Lock {
+                self.raw
+            }
+
             pub(crate) fn raw(&self) -> &E::Lock {
                 &self.raw
             }

@@ -224,6 +224,12 @@ impl<E: Engine> Semaphore<E> {
         Self { raw }
     }
 
+    /// Returns what the engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn into_raw(self) -> E::Semaphore {
+        self.raw
+    }
+
     fn raw(&self) -> &E::Semaphore {
         &self.raw
     }

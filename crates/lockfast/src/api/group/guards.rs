@@ -4,10 +4,12 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::slice;
+use std::time::Duration;
 use std::vec;
 
-use crate::api::engine::{Engine, Files, RawLock};
+use crate::api::engine::{Engine, Files, HoldState, RawLock};
 use crate::api::lock::LockGuard;
+use crate::api::lost::{BoxedLost, lost_methods};
 use crate::api::rwlock::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::api::semaphore::SemaphorePermit;
 use crate::protocol::plan::Mode;
@@ -128,7 +130,39 @@ impl<E: Engine> MemberGuard<E> {
     pub fn token(&self) -> Option<u64> {
         every_member!(self, token)
     }
+
+    /// The epoch of the token; see [`LockGuard::epoch`].
+    pub fn epoch(&self) -> u64 {
+        every_member!(self, epoch)
+    }
+
+    /// Whether the lock is still held, as far as this process knows; see [`LockGuard::state`].
+    pub fn state(&self) -> HoldState {
+        every_member!(self, state)
+    }
+
+    /// The time until the engine may give the lock to others; see [`LockGuard::lease_left`].
+    pub fn lease_left(&self) -> Option<Duration> {
+        every_member!(self, lease_left)
+    }
+
+    /// Completes when the lock is lost, or not confirmed in time; see [`LockGuard::lost`].
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        let lost: BoxedLost = match self {
+            Self::Lock(guard) => Box::pin(guard.lost()),
+            Self::Read(guard) => Box::pin(guard.lost()),
+            Self::Upgradable(guard) => Box::pin(guard.lost()),
+            Self::Write(guard) => Box::pin(guard.lost()),
+            Self::Permit(permit) => Box::pin(permit.lost()),
+        };
+        lost
+    }
 }
+
+lost_methods!(
+    MemberGuard,
+    "lockfast::lock_all([&lockfast::Lock::open(&path)?])?.into_guards().pop().ok_or_else(|| path.display().to_string())"
+);
 
 impl MemberGuard {
     /// The path of the lock file, absolute.

@@ -1,14 +1,17 @@
 //! The guard of a lock that its thread may take again.
 
 use std::fmt;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::hold::ReentrantState;
-use crate::api::engine::{Engine, Files};
+use crate::api::engine::{Engine, Files, HoldState};
 use crate::api::lock::LockGuard;
+use crate::api::lost::{BoxedLost, lost_methods};
 use crate::file::owner::Owner;
 use crate::sys::fork;
 use crate::types::error::Result;
@@ -96,6 +99,28 @@ impl<E: Engine> ReentrantLockGuard<E> {
         self.guarded(LockGuard::token)?
     }
 
+    /// The epoch of the token; see [`LockGuard::epoch`].
+    pub fn epoch(&self) -> u64 {
+        self.guarded(LockGuard::epoch).unwrap_or(0)
+    }
+
+    /// Whether the lock is still held, as far as this process knows; see [`LockGuard::state`]. Lost in a forked
+    /// child.
+    pub fn state(&self) -> HoldState {
+        self.guarded(LockGuard::state).unwrap_or(HoldState::Lost)
+    }
+
+    /// Completes when the lock is lost, or not confirmed in time; see [`LockGuard::lost`].
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        let lost = self.guarded(|guard| -> BoxedLost { Box::pin(guard.lost()) });
+        lost.unwrap_or_else(|| Box::pin(ready(())))
+    }
+
+    /// The time until the engine may give the lock to others; see [`LockGuard::lease_left`].
+    pub fn lease_left(&self) -> Option<Duration> {
+        self.guarded(LockGuard::lease_left)?
+    }
+
     /// The number of guards that this thread has of the lock; 0 in a forked child.
     ///
     /// # Examples
@@ -136,6 +161,11 @@ impl<E: Engine> ReentrantLockGuard<E> {
         }
     }
 }
+
+lost_methods!(
+    ReentrantLockGuard,
+    "lockfast::ReentrantLock::open(&path)?.lock()"
+);
 
 impl ReentrantLockGuard {
     /// The path of the lock file, absolute.

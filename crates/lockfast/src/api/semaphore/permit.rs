@@ -145,6 +145,12 @@ impl<E: Engine> SemaphorePermit<E> {
     }
 }
 
+crate::api::lost::lease_methods!(
+    SemaphorePermit,
+    permits,
+    "lockfast::Semaphore::open(&path, 1)?.acquire()"
+);
+
 impl SemaphorePermit {
     /// The path of the lock file, absolute.
     ///

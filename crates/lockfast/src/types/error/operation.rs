@@ -29,6 +29,14 @@ pub enum Operation {
         allow(dead_code, reason = "only that feature inspects")
     )]
     Inspect,
+    /// Going on with a lock that was taken.
+    Rely,
+    /// Passing a fence with the token of a lock.
+    Pass,
+    /// Taking a lock away from its holder.
+    Break,
+    /// Opening a space of names.
+    OpenSpace,
     /// Removing the lock file.
     Remove,
     /// Releasing the lock.
@@ -50,6 +58,10 @@ impl Operation {
             Self::Downgrade => "cannot downgrade to a reader of lock",
             Self::Inspect => "cannot tell who holds the locks of",
             Self::Check => "cannot check whether this is still the file of lock",
+            Self::Rely => "cannot rely on lock",
+            Self::Pass => "cannot pass fence",
+            Self::Break => "cannot break lock",
+            Self::OpenSpace => "cannot open space",
             Self::Remove => "cannot remove lock file",
             Self::Release => "cannot release lock",
             Self::Record => "cannot write the owner record of lock",
