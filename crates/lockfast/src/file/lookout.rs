@@ -105,7 +105,7 @@ impl Lookout {
     }
 }
 
-/// What a look at the lock shows of the line of the starving.
+/// The state of the line of the starving, as a look at the lock shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineState {
     /// The lock is held.

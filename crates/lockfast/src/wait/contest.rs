@@ -36,6 +36,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         loop {
             match sys::lock::wait(raw, access, target) {
                 Ok(Waited::Granted) => return Ok(true),
+                // Any signal comes here: of the deadline, of a token, of the hook, or of the program.
                 Ok(Waited::Interrupted) if self.stopped.load(Ordering::Relaxed) => {
                     return Err(wait.cancelled());
                 }
