@@ -53,7 +53,7 @@ impl Pace {
 
     /// Ends an update that took this long.
     pub(super) fn end(&mut self, now: Instant, took: Duration) {
-        // A busy machine stretches the update itself. Ten times that would leave the screen as it is for a minute.
+        // A busy machine stretches the update itself. Ten times that would leave the screen stale for a minute.
         let gentle = took.saturating_mul(SHARE).min(LONGEST);
         let least = took.saturating_mul(LARGEST_SHARE);
         self.interval = self.wanted.max(gentle).max(least);

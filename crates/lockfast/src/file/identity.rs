@@ -48,8 +48,8 @@ fn is_unchanged(file: &OpenFile, waited: bool) -> io::Result<bool> {
     } = file;
     // A client of a server renames what is deleted while it is open, and such a file keeps its links (so does
     // FUSE).
-    let may_tell = traits.rename_updates_ctime || (!waited && !traits.is_remote);
-    if !may_tell || !verified.is_known() {
+    let shows_renames = traits.rename_updates_ctime || (!waited && !traits.is_remote);
+    if !shows_renames || !verified.is_known() {
         return Ok(false);
     }
     let status = match sys::file::status(file) {
@@ -72,6 +72,7 @@ fn status_at(file: &OpenFile, path: &Path, follow: bool) -> io::Result<Option<St
     if !file.is_there() {
         return Ok(None);
     }
+    // A client may answer from what it remembers.
     if file.is_remote() {
         ask_server_for_names(path);
     }

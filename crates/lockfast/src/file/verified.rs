@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_time_is_believed_only_when_the_next_change_has_another() {
+    fn a_change_time_counts_only_where_the_next_change_has_another() {
         assert!(!is_remembered(1, ago(Duration::ZERO)));
         assert!(!is_remembered(1, ago(TICK)));
         assert!(is_remembered(1, ago(Duration::from_secs(1))));

@@ -51,9 +51,11 @@ impl Hold {
         if !upgraded {
             wait.in_kernel(file, Goal::Upgrade).await?;
         }
+        // With the kernel lock in hand, as nobody else may write now.
         let entry = match self.handle().begin_record(file, Mode::Write) {
             Ok(entry) => entry,
             Err(error) => {
+                // A writer without a record would pass for the holder before it.
                 file.undo_goal(Goal::Upgrade)
                     .map_err(|error| self.failed(Operation::Upgrade, error))?;
                 return Err(error);
@@ -79,7 +81,9 @@ impl Hold {
         if !self.file().converts() {
             return Err(self.handle().unsupported(Operation::Downgrade));
         }
+        // The slot has one mode, and this guard will have another.
         self.leave_handoff();
+        // While it is still exclusive: afterwards others could write.
         self.end_record()?;
         self.file()
             .downgrade(plan)

@@ -31,6 +31,7 @@ impl Hold {
         entry: Option<Box<Entry>>,
     ) -> Self {
         held.handle = Some(Arc::clone(handle));
+        // The last holder may have left it in the slot.
         held.by_handoff = false;
         held.entry = entry;
         Self::handed_off(held, mode, thread)
@@ -74,6 +75,7 @@ impl Hold {
             } else {
                 queue.disown(held.mode, held.thread);
             }
+            // The queue counts it as nobody's, so the release must look for nobody.
             held.thread = ThreadToken::NONE;
         }
     }
@@ -84,7 +86,7 @@ impl Hold {
         let Some(held) = self.held.take() else {
             return Ok(());
         };
-        if trace::TELLS && held.file.is_own() {
+        if trace::IS_ON && held.file.is_own() {
             trace::released(held.handle().path(), held.mode.name());
         }
         match held.hand_off_unseen() {

@@ -19,6 +19,7 @@ impl<T> WeakRegistry<T> {
     /// Remembers a value for as long as it lives.
     pub(super) fn remember(&self, value: &Arc<T>) {
         let mut entries = self.entries();
+        // Only when it would grow, so that the search is paid by as many additions.
         if entries.len() == entries.capacity() {
             entries.retain(|entry| entry.strong_count() > 0);
         }

@@ -26,6 +26,7 @@ use crate::types::error::{Error, Operation, Result};
 /// Releases a lock that could not be left in the hand-off slot at once.
 #[inline(never)]
 pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
+    // First: once it is unlocked, the record may be that of the next holder.
     let ended = end_record(&mut held);
     if !held.file.is_own() {
         // A forked child's copy: the lock is the parent's.
@@ -37,6 +38,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
     let mode = held.mode;
     let is_exclusive = mode.is_alone();
 
+    // A lock that came by the slot counts as inside there, so it can only leave by `hand_off`.
     if held.by_handoff || (is_exclusive && queue.has_waiting() && handle.may_hand_off) {
         held.put_in_slot(&handle);
         match queue.hand_off(held, mode.access()) {
@@ -44,6 +46,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
                 after.run();
                 return ended;
             }
+            // The slot is shut, and the lock leaves as one that the kernel granted.
             Err(again) => held = again,
         }
     }
@@ -60,6 +63,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         }
     };
 
+    // The slot does not show the byte that an upgradable reader has locked beside those of a reader.
     if mode != Mode::Upgradable {
         if let Some(begun) = handle.may_linger(process, &held.file) {
             held.put_in_slot(&handle);
@@ -72,6 +76,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
 
     // The spare must not keep the handle alive.
     held.handle = None;
+    // While it is locked: whoever locks it next sees that it is not at the path any more.
     let removed = remove_if_last(&handle, &held.file, mode);
     let released = held
         .file
@@ -79,6 +84,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         .map_err(|error| held.file.failed(&handle.path, Operation::Release, error));
     process.held.store(false, Ordering::Relaxed);
     if released.is_err() || !matches!(removed, Ok(false)) {
+        // A file that is gone, or of which something may still be locked, is closed.
         turn.replace(None);
         drop(turn);
     } else {

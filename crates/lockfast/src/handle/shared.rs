@@ -190,6 +190,7 @@ impl HeldLock {
     /// When the queue has to be looked at: the lock.
     #[inline]
     pub(super) fn hand_off_unseen(mut self: Box<Self>) -> Result<(), Box<Self>> {
+        // A granted lock is not the slot's, and a record must be ended before others get in.
         if !self.by_handoff || self.entry.is_some() {
             return Err(self);
         }
@@ -202,10 +203,12 @@ impl HeldLock {
         };
         if process.queue.has_waiting() {
             self.turns = self.turns.wrapping_add(1);
+            // The release that looks at the queue may find the slice over, and let other processes in.
             if self.turns % TURNS == 0 {
                 return Err(self);
             }
         }
+        // Read before the lock is left: afterwards the box is the next holder's.
         let mode = self.mode;
         Handoff::leave_by(self, Self::slot, mode)
     }

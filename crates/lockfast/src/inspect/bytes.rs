@@ -16,7 +16,7 @@ pub(super) enum Meaning {
     /// It has `count` permits.
     HasPermits { count: u64, of: u32 },
     /// It is the first in the queue for permits, and has not found enough yet.
-    LeadsLine,
+    LeadsQueue,
     /// It is on its way, or only has the file open: it holds nothing.
     OnTheWay,
 }
@@ -57,8 +57,8 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
             exclusive: false,
         });
     }
-    if leads_line(locks) {
-        return Some(Meaning::LeadsLine);
+    if leads_queue(locks) {
+        return Some(Meaning::LeadsQueue);
     }
     if let Some(of) = permits {
         let within =
@@ -72,8 +72,8 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
             return Some(Meaning::HasPermits { count, of });
         }
     }
-    let beside = |lock: &LockRecord| is_beside(lock.range);
-    locks.iter().all(beside).then_some(Meaning::OnTheWay)
+    let harmless = |lock: &LockRecord| is_harmless(lock.range);
+    locks.iter().all(harmless).then_some(Meaning::OnTheWay)
 }
 
 /// Returns the role that a waiter for these bytes will have.
@@ -94,7 +94,7 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
 
 /// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
 /// `None` if its ticket does not show it.
-pub(super) fn awaited_in_line(
+pub(super) fn awaited_by_ticket(
     lock: &LockRecord,
     own: &[LockRecord],
     permits: Option<u32>,
@@ -121,7 +121,7 @@ pub(super) fn permits_of(lock: &LockRecord) -> Option<u32> {
 }
 
 /// Whether these are the locks of the first in the queue for permits.
-pub(crate) fn leads_line(locks: &[LockRecord]) -> bool {
+pub(crate) fn leads_queue(locks: &[LockRecord]) -> bool {
     let head = Part::Head.range(0);
     locks
         .iter()
@@ -134,7 +134,7 @@ pub(super) fn has_permits(locks: &[LockRecord]) -> bool {
     let all = permits::all(permits::MAX).end();
     let is_permit =
         |lock: &LockRecord| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
-    !leads_line(locks) && locks.iter().any(is_permit)
+    !leads_queue(locks) && locks.iter().any(is_permit)
 }
 
 /// Returns the pid in the tag of a lock, if it is one of the pid namespace with this fingerprint.
@@ -186,7 +186,7 @@ fn names_writer(lock: &LockRecord) -> bool {
 }
 
 /// Whether the range has none of the bytes that conflict with holders.
-fn is_beside(range: Range) -> bool {
+fn is_harmless(range: Range) -> bool {
     range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_on_the_way_holds_nothing() {
+    fn a_process_on_its_way_holds_nothing() {
         let presence = lock(false, permits::presence(4));
         for locks in [
             &[part(false, Part::FirstRoom)][..],
@@ -257,11 +257,11 @@ mod tests {
             part(true, Part::Head),
             presence,
         ];
-        assert_eq!(meaning(&first, Some(4)), Some(Meaning::LeadsLine));
+        assert_eq!(meaning(&first, Some(4)), Some(Meaning::LeadsQueue));
     }
 
     #[test]
-    fn who_waits_is_known_by_what_for() {
+    fn waiters_are_known_by_the_bytes_that_they_wait_for() {
         for (lock, role) in [
             (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_the_line_holds_nothing_and_waits_for_its_turn() {
+    fn a_process_with_a_ticket_holds_nothing_and_waits_for_earlier_ones() {
         let ticket = |number| {
             let Some(tickets::Call::Try(_, range)) =
                 tickets::Ticket::again(Side::Writers, number).call()
@@ -294,12 +294,12 @@ mod tests {
         assert_eq!(sign_of(&own[1]), Some(4711));
         let earlier = lock(false, ticket(7));
         let writer = Some((LockMode::Exclusive, None));
-        assert_eq!(awaited_in_line(&earlier, &own, None), writer);
+        assert_eq!(awaited_by_ticket(&earlier, &own, None), writer);
         let permit = Some((LockMode::Exclusive, Some(Role::Permit)));
-        assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
-        assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
+        assert_eq!(awaited_by_ticket(&earlier, &own, Some(4)), permit);
+        assert_eq!(awaited_by_ticket(&earlier, &own[1..], None), None);
         assert_eq!(
-            awaited_in_line(&part(true, Part::MainToTag), &own, None),
+            awaited_by_ticket(&part(true, Part::MainToTag), &own, None),
             None
         );
         // A cached lock counts as held.

@@ -228,7 +228,7 @@ fn add_views(
             permits: Some(Permits { count, of }),
             ..first
         }),
-        Some(Meaning::LeadsLine) => views.push(LockView {
+        Some(Meaning::LeadsQueue) => views.push(LockView {
             mode: LockMode::Exclusive,
             role: Some(Role::Permit),
             state: State::Waiting,
@@ -253,7 +253,7 @@ fn awaited(
                 .pid
                 .is_some_and(|pid| description.owners.contains(&pid))
         })
-        .find_map(|own| bytes::awaited_in_line(&request.lock, &own.locks, permits));
+        .find_map(|own| bytes::awaited_by_ticket(&request.lock, &own.locks, permits));
     let (mode, role) = own.unwrap_or_else(|| (view.mode, bytes::awaited(&request.lock)));
     LockView {
         mode,

@@ -93,7 +93,7 @@ struct Plans {
     quick: fn(Mode) -> Plan,
     patient: fn(Mode) -> Plan,
     upgrade: Plan,
-    line_up: Plan,
+    join_queue: Plan,
 }
 
 struct Scene {
@@ -107,7 +107,7 @@ impl Plans {
         quick: plan::try_plan,
         patient: plan::wait_plan,
         upgrade: plan::UPGRADE,
-        line_up: permits::JOIN_QUEUE,
+        join_queue: permits::JOIN_QUEUE,
     };
 }
 
@@ -221,7 +221,7 @@ impl Scene {
             Doing::Waiting(Aim::Enter(mode), _) => (self.plans.patient)(mode),
             Doing::Trying(Aim::Upgrade, _) => plan::UPGRADE_TRY,
             Doing::Waiting(Aim::Upgrade, _) => self.plans.upgrade,
-            Doing::Trying(Aim::Lead, _) | Doing::Waiting(Aim::Lead, _) => self.plans.line_up,
+            Doing::Trying(Aim::Lead, _) | Doing::Waiting(Aim::Lead, _) => self.plans.join_queue,
             Doing::Trying(Aim::Downgrade(from, to), _)
             | Doing::Waiting(Aim::Downgrade(from, to), _) => match (from, to) {
                 (Mode::Write, Mode::Upgradable) => plan::WRITE_TO_UPGRADABLE,
@@ -322,7 +322,10 @@ impl Scene {
         let Doing::Waiting(_, at) = process.doing else {
             return false;
         };
-        matches!(self.plan(process.doing).steps[at], Step::Lock(..))
+        matches!(
+            self.plan(process.doing).steps[at],
+            Step::Lock(..) | Step::Contend(..)
+        )
     }
 
     /// The time is over, or the wait was cancelled.

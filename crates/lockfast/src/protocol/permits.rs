@@ -71,7 +71,7 @@ pub(crate) const MAX: u32 = MAX_PERMITS;
 pub(crate) const JOIN_QUEUE: Plan = Plan {
     steps: &[
         Step::Lock(Access::Shared, Part::PermitQueue),
-        Step::Lock(Access::Exclusive, Part::Head),
+        Step::Contend(Access::Exclusive, Part::Head),
     ],
     undo: Part::HeadToQueue,
 };
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_others_are_all_but_ones_own() {
+    fn others_are_all_but_the_own_one() {
         for permits in [1, 2, MAX - 1, MAX] {
             let [below, above] = others(permits);
             assert_eq!(below.end(), presence(permits).start);

@@ -70,6 +70,7 @@ impl<T: Unlock> Queue<T> {
         if !state.is_unused() {
             return None;
         }
+        // The spare leads to the value, so the value need not be cloned.
         let spare = state.spare.take()?;
         state.begin(mode, thread);
         let purpose = Purpose::Enter { mode, joins: false };
@@ -91,6 +92,7 @@ impl<T: Unlock> Queue<T> {
             let sleeper = Arc::new(Sleeper::default());
             let mut waiter = Waiter::new(mode, thread, &sleeper);
             if competes {
+                // Counted before the mutex is free: the next release leaves the lock in the slot for it.
                 (waiter.competes, waiter.awake) = (true, true);
                 state.awake += 1;
                 state.begin_slice();
@@ -109,6 +111,7 @@ impl<T: Unlock> Queue<T> {
     pub(crate) fn enqueue_upgrade(&self, thread: ThreadToken) -> Enqueued<'_, T> {
         let (enqueued, after) = self.update(|state| {
             state.upgradable = Some(thread);
+            // The readers must leave, and those that wait must not get in before.
             if state.is_open() && state.readers.is_empty() {
                 state.phase = Phase::Upgrading;
                 return Enqueued::Turn(Turn::new(self, state, thread, Purpose::Upgrade));
@@ -133,6 +136,7 @@ impl<T: Unlock> Queue<T> {
     }
 
     fn grant(&self, state: &mut QueueState<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
+        // Those inside have the lock of the kernel already; this one adds only what they lack.
         let joins = !state.is_empty();
         state.begin(mode, thread);
         let mut turn = Turn::new(self, state, thread, Purpose::Enter { mode, joins });

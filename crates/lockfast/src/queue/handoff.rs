@@ -67,9 +67,12 @@ impl<P> Handoff<P> {
     #[inline]
     pub(super) fn take(&self, mode: Mode, thread: ThreadToken) -> Option<Box<P>> {
         if mode == Mode::Upgradable {
+            // It has one byte more locked than a reader, which the slot does not show.
             return None;
         }
         let held = self.slot.take(SHARED, shared(mode.access()))?;
+        // After the take. In between no thread counts as the holder, which can hide a deadlock but not
+        // invent one.
         self.holder.store(thread);
         Some(held)
     }
@@ -87,6 +90,7 @@ impl<P> Handoff<P> {
     {
         let slot = |held| {
             let handoff = handoff(held)?;
+            // Before the lock is in the slot: afterwards the next holder may have written its token.
             handoff.holder.store(ThreadToken::NONE);
             Some(&handoff.slot)
         };
@@ -150,6 +154,7 @@ impl<T: Unlock> QueueState<T> {
             None => matches!(self.passing, Passing::Linger(_)),
             Some(first) => {
                 let is_shared = self.passing.access() == Some(Access::Shared);
+                // Whoever competes wants it exclusively, so a shared one is of no use to it.
                 first.competes && !is_shared && !self.is_slice_over()
             }
         }
@@ -167,6 +172,7 @@ impl<T: Unlock> QueueState<T> {
         let access = self.passing.access()?;
         let may_stay_open = self.may_stay_open();
         if may_stay_open && (self.awake > 0 || self.waiting.is_empty()) {
+            // A waiter that is awake comes by, or nobody waits and the lock lingers.
             handoff.keep(true);
             return None;
         }
@@ -203,6 +209,7 @@ impl<T: Unlock> QueueState<T> {
     }
 
     fn is_slice_over(&mut self) -> bool {
+        // The clock starts with the first waiter: a lock that nobody waits for is never out of its slice.
         let since = *self.since.get_or_insert_with(Instant::now);
         primitive::elapsed(since) > SLICE
     }

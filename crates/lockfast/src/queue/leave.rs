@@ -54,6 +54,7 @@ impl<T: Unlock> Queue<T> {
                     stay(value);
                 }
             }
+            // A waiter may be admitted that the upgradable reader kept out.
             state.pass_on();
             None
         });
@@ -76,6 +77,7 @@ impl<T: Unlock> Queue<T> {
     ) -> Result<After<'_, T>, Box<T::Held>> {
         let (left, after) = self.update(|state| {
             if access == Access::Exclusive {
+                // In the slot it belongs to no thread.
                 state.exclusive = Some(ThreadToken::NONE);
             }
             if state.may_stay_open() {
@@ -85,6 +87,7 @@ impl<T: Unlock> Queue<T> {
                 self.handoff.open(held, access);
                 Ok(())
             } else {
+                // The caller has the lock, so nothing is in the slot, and nothing gets there from now on.
                 state.shut(&self.handoff);
                 Err(held)
             }
@@ -132,6 +135,7 @@ impl<T: Unlock> Queue<T> {
     pub(crate) fn change(&self, from: Mode, to: Mode, thread: ThreadToken) {
         debug_assert!(from != Mode::Read, "nothing is weaker");
         let ((), after) = self.update(|state| {
+            // No thread is needed to find either of the two modes that can be changed.
             state.remove(from, ThreadToken::NONE);
             state.add(to, thread);
             state.pass_on();

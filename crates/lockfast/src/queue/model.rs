@@ -241,19 +241,19 @@ fn the_slice_ends_at_any_time() {
 }
 
 #[test]
-fn one_gives_up_while_others_wait() {
+fn a_waiter_gives_up_while_others_wait() {
     explore(&[(Competing, 1), (Briefly, 1), (Competing, 1)], MANY);
     explore(&[(Competing, 1), (Briefly, 1), (Briefly, 1)], MANY);
 }
 
 #[test]
-fn one_waits_that_does_not_compete() {
+fn a_waiter_that_does_not_compete() {
     explore(&[(Competing, 1), (Asleep, 1), (Competing, 1)], MANY);
     explore(&[(Asleep, 1), (Asleep, 1), (Competing, 1)], MANY);
 }
 
 #[test]
-fn what_lingers_is_given_back_when_it_is_revoked() {
+fn a_cached_lock_is_given_back_when_it_is_revoked() {
     explore(&[(Competing, 2), (Revoking, 1)], MANY);
     explore(&[(Competing, 1), (Competing, 1), (Revoking, 1)], MANY);
     explore(&[(Competing, 1), (Asleep, 1), (Revoking, 1)], MANY);

@@ -56,6 +56,8 @@ impl<T: Unlock> Queue<T> {
     /// Whether anybody waits. Out of date at once.
     #[inline]
     pub(crate) fn has_waiting(&self) -> bool {
+        // Relaxed: a hint. Who misses a waiter releases to the kernel, and then the waiter gets the turn
+        // under the mutex.
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
@@ -67,6 +69,7 @@ impl<T: Unlock> Queue<T> {
     /// Whether this thread is inside as a reader, beside any other mode.
     pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
         let state = self.state();
+        // In the slot a lock is held by the thread that took it; the state has it as nobody's.
         let by_handoff =
             state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
         by_handoff || state.has_reader(thread)
@@ -94,6 +97,7 @@ impl<T: Unlock> Queue<T> {
     pub(crate) fn take_unused(&self) -> Option<Arc<T>> {
         let mut state = self.state();
         let value = state.is_unused().then(|| state.value().cloned()).flatten();
+        // Under the same mutex: who has the turn could be about to lock it.
         if value.is_some() {
             state.set_value(None);
         }

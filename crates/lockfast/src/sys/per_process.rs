@@ -56,6 +56,7 @@ impl<T> PerProcess<T> {
         let generation = fork::generation();
         let mut own = self;
         while own.generation != generation {
+            // The list grows by this process only: entries of processes before it stay as they were copied.
             own = own.child.get_or_make(|| Self::new(fresh()));
         }
         &own.value

@@ -394,8 +394,8 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
             ("on-wait-in-line", "") => {
                 let to = Arc::clone(to);
                 options.on_wait(move |waiting| {
-                    let is_in_line = fifo::has_ticket(std::process::id(), waiting.path());
-                    say(&to, &format!("event in line: {is_in_line}"));
+                    let is_queued = fifo::has_ticket(std::process::id(), waiting.path());
+                    say(&to, &format!("event in line: {is_queued}"));
                     ControlFlow::Continue(())
                 })
             }

@@ -36,7 +36,7 @@ const FIRST: u64 = MIDDLE - (1 << 58);
 const LONG: &str = "for a g 3600000";
 
 /// Has it a ticket for the file that is at the path now?
-fn is_in_line(actor: &Actor, place: &Place) -> bool {
+fn is_queued(actor: &Actor, place: &Place) -> bool {
     has_ticket(actor.pid(), &place.lock())
 }
 
@@ -57,10 +57,10 @@ pub(crate) fn has_ticket(pid: u32, path: &Path) -> bool {
 }
 
 /// Has it line up, and waits until it is in the line.
-pub(crate) fn line_up(actor: &mut Actor, command: &str, place: &Place) -> Pending {
-    assert!(!is_in_line(actor, place));
+pub(crate) fn join_queue(actor: &mut Actor, command: &str, place: &Place) -> Pending {
+    assert!(!is_queued(actor, place));
     let pending = actor.begin(command);
-    until("a place in the line", || is_in_line(actor, place));
+    until("a place in the line", || is_queued(actor, place));
     pending
 }
 
@@ -99,9 +99,9 @@ fn lockers_get_in_in_the_order_in_which_they_came() {
         let mut pending = Vec::new();
         for (number, waiter) in waiters.iter_mut().enumerate() {
             let command = ["lock a g", LONG, "task tokio a g"][number % 3];
-            pending.push(line_up(waiter, command, &place));
+            pending.push(join_queue(waiter, command, &place));
         }
-        let polling = line_up(&mut polls, LONG, &place);
+        let polling = join_queue(&mut polls, LONG, &place);
         holder.ask("release g");
         for number in 0..pending.len() {
             // Were it not the next one, it would not get it before that one releases it.
@@ -113,7 +113,7 @@ fn lockers_get_in_in_the_order_in_which_they_came() {
         }
         polls.succeeds(polling);
         polls.ask("release g");
-        assert!(!waiters.iter().any(|waiter| is_in_line(waiter, &place)));
+        assert!(!waiters.iter().any(|waiter| is_queued(waiter, &place)));
         holder.ask("try a g");
     }
 }
@@ -132,12 +132,12 @@ fn readers_and_writers_get_in_in_phases() {
     ];
     let mut all = waiters.iter_mut();
     let mut phases = phases.map(|modes| {
-        let line_up = |&mode: &&str| {
+        let join_queue = |&mode: &&str| {
             let actor = all.next().expect("as many");
-            let pending = line_up(actor, &format!("rw {mode} a g"), &place);
+            let pending = join_queue(actor, &format!("rw {mode} a g"), &place);
             (actor, pending)
         };
-        modes.iter().map(line_up).collect::<Vec<_>>()
+        modes.iter().map(join_queue).collect::<Vec<_>>()
     });
     holder.ask("rw release g");
     for number in 0..phases.len() {
@@ -151,7 +151,7 @@ fn readers_and_writers_get_in_in_phases() {
         }
         for (actor, _) in now {
             actor.ask("rw release g");
-            assert!(!is_in_line(actor, &place));
+            assert!(!is_queued(actor, &place));
         }
     }
 }
@@ -164,7 +164,7 @@ fn permits_are_had_in_the_order_in_which_they_were_asked_for() {
     let mut pending = Vec::new();
     for (number, waiter) in waiters.iter_mut().enumerate() {
         let command = ["sem acquire a g", "sem for a g 3600000"][number % 2];
-        pending.push(line_up(waiter, command, &place));
+        pending.push(join_queue(waiter, command, &place));
     }
     // One permit comes back at a time.
     for number in 0..pending.len() {
@@ -178,7 +178,7 @@ fn permits_are_had_in_the_order_in_which_they_were_asked_for() {
             assert!(!waiters[later].has_answered(pending[later]));
         }
     }
-    assert!(!waiters.iter().any(|waiter| is_in_line(waiter, &place)));
+    assert!(!waiters.iter().any(|waiter| is_queued(waiter, &place)));
 }
 
 /// The threads of a handle have an order of their own, but other processes that came before stay
@@ -238,7 +238,7 @@ fn a_newcomer_does_not_get_in_while_somebody_waits() {
     let place = Place::new();
     let [mut holder, mut waiter, mut newcomer] = lockers(&place, "fifo");
     holder.ask("lock a g");
-    let waiting = line_up(&mut waiter, "lock a g", &place);
+    let waiting = join_queue(&mut waiter, "lock a g", &place);
     // While it is stopped the lock is free, and it is the waiter's.
     stop(&waiter);
     holder.ask("release g");
@@ -250,9 +250,9 @@ fn a_newcomer_does_not_get_in_while_somebody_waits() {
         );
         holder.ask_in_vain(command);
     }
-    let lining_up = line_up(&mut newcomer, "lock a g", &place);
+    let lining_up = join_queue(&mut newcomer, "lock a g", &place);
     let [mut last] = lockers(&place, "fifo");
-    let last_waiting = line_up(&mut last, "lock a g", &place);
+    let last_waiting = join_queue(&mut last, "lock a g", &place);
     waiter.signal(Signal::SIGCONT);
     waiter.succeeds(waiting);
     waiter.ask("release g");
@@ -265,7 +265,7 @@ fn a_newcomer_does_not_get_in_while_somebody_waits() {
     newcomer.ask("sem acquire a g");
     newcomer.ask("sem release g");
     holder.ask("sem acquire a g");
-    let waiting = line_up(&mut head, "sem acquire a g", &place);
+    let waiting = join_queue(&mut head, "sem acquire a g", &place);
     stop(&head);
     holder.ask("sem release g");
     // It saw nobody at its last release, and asks nevertheless.
@@ -283,7 +283,7 @@ fn a_reader_comes_after_a_writer_that_waits_and_before_one_that_comes() {
         ("read", true, false),
     ] {
         holder.ask("rw write a g");
-        let waiting = line_up(&mut waiter, &format!("rw {mode} a g"), &place);
+        let waiting = join_queue(&mut waiter, &format!("rw {mode} a g"), &place);
         stop(&waiter);
         holder.ask("rw release g");
         for (how, gets_in) in [
@@ -309,23 +309,23 @@ fn an_upgrade_comes_before_all_who_wait() {
     let [mut upgrader, mut reader, mut writer, mut late] = rw_lockers(&place, "fifo");
     upgrader.ask("rw upgradable a g");
     reader.ask("rw read a g");
-    let writing = line_up(&mut writer, "rw write a g", &place);
+    let writing = join_queue(&mut writer, "rw write a g", &place);
     let told = upgrader.ask_in_vain("rw change upgrade-for g 10");
     assert!(told.starts_with("timed-out:"), "{told}");
-    assert!(!is_in_line(&upgrader, &place));
-    let upgrading = line_up(&mut upgrader, "rw change upgrade g", &place);
-    let reading = line_up(&mut late, "rw read a g", &place);
+    assert!(!is_queued(&upgrader, &place));
+    let upgrading = join_queue(&mut upgrader, "rw change upgrade g", &place);
+    let reading = join_queue(&mut late, "rw read a g", &place);
     reader.ask("rw release g");
     upgrader.succeeds(upgrading);
     upgrader.ask("rw change downgrade-to-upgradable g");
-    assert!(!is_in_line(&upgrader, &place));
+    assert!(!is_queued(&upgrader, &place));
     upgrader.ask("rw change upgrade g");
     upgrader.ask("rw release g");
     writer.succeeds(writing);
     assert!(!late.has_answered(reading));
     writer.ask("rw change downgrade g");
     late.succeeds(reading);
-    assert!(!is_in_line(&writer, &place) && !is_in_line(&late, &place));
+    assert!(!is_queued(&writer, &place) && !is_queued(&late, &place));
 }
 
 /// A ticket to read needs no right to write.
@@ -335,8 +335,8 @@ fn a_file_that_can_only_be_read_will_do_to_read() {
     let mut reader = Actor::start();
     reader.ask(&format!("rw from-file a {} fifo", place.lock().display()));
     writer.ask("rw write a g");
-    let reading = line_up(&mut reader, "rw read a g", &place);
-    let writing = line_up(&mut late, "rw write a g", &place);
+    let reading = join_queue(&mut reader, "rw read a g", &place);
+    let writing = join_queue(&mut late, "rw write a g", &place);
     writer.ask("rw release g");
     reader.succeeds(reading);
     assert!(!late.has_answered(writing));
@@ -405,7 +405,7 @@ fn a_program_that_locks_everything_is_waited_for() {
         let (actor, pending, release) = left.remove(inside.expect("somebody"));
         actor.succeeds(pending);
         actor.ask(release);
-        assert!(!is_in_line(actor, &place));
+        assert!(!is_queued(actor, &place));
     }
 
     // To read: readers get in beside it.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::str::FromStr;
 
-use crate::fifo::line_up;
+use crate::fifo::join_queue;
 use crate::stage::{Actor, Place};
 use crate::trials;
 
@@ -77,11 +77,11 @@ fn race(kinds: &[&str], noted: usize) {
     // All are in the line when it begins.
     let mut starter = Actor::with_lock(&place, "fifo");
     starter.ask("lock a g");
-    let line_up = |(actor, kind): (&mut Actor, _)| {
+    let join_queue = |(actor, kind): (&mut Actor, _)| {
         let race = format!("race {kind} {} {ROUNDS}", place.lock().display());
-        line_up(actor, &race, &place)
+        join_queue(actor, &race, &place)
     };
-    let racing: Vec<_> = actors.iter_mut().zip(kinds).map(line_up).collect();
+    let racing: Vec<_> = actors.iter_mut().zip(kinds).map(join_queue).collect();
     starter.ask("release g");
     for (actor, pending) in actors.iter_mut().zip(racing) {
         actor.succeeds(pending);

@@ -119,7 +119,7 @@ fn for_permits<'s>(
     snapshot: &'s Snapshot,
     on_file: &'s OnFile<'s>,
 ) -> impl Iterator<Item = (u32, WaitEdge)> + 's {
-    let leads = |leader: &&Description| bytes::leads_line(&leader.locks);
+    let leads = |leader: &&Description| bytes::leads_queue(&leader.locks);
     let leaders = snapshot.descriptions.iter().filter(leads);
     leaders.flat_map(move |leader| {
         let on_file = on_file[&leader.file].iter();

@@ -38,7 +38,7 @@ fn the_plans_keep_every_property() {
 }
 
 #[test]
-fn the_plans_keep_every_property_beside_a_semaphore() {
+fn the_plans_keep_every_property_with_a_semaphore() {
     const OTHERS: [Role; 6] = [Reader, Writer, Exclusive, Upgrader, Downgrader, Taker];
     for (first, &one) in OTHERS.iter().enumerate() {
         for &other in &OTHERS[first..] {
@@ -49,10 +49,10 @@ fn the_plans_keep_every_property_beside_a_semaphore() {
 }
 
 #[test]
-fn an_upgrade_must_not_wait_for_those_in_the_line_for_permits() {
+fn an_upgrade_must_not_wait_for_the_permit_queue() {
     // With a waiting byte that a writer locks, too.
     let plans = Plans {
-        line_up: Plan {
+        join_queue: Plan {
             steps: &[
                 Step::Lock(Access::Shared, Part::Gate),
                 Step::Lock(Access::Exclusive, Part::Head),

@@ -132,7 +132,9 @@ impl Scene {
             (Doing::Inside(Mode::Write), Role::Downgrader) => {
                 for &step in plan::WRITE_TO_READ.steps {
                     match step {
-                        Step::Lock(access, part) => machine.lock(who, access, part),
+                        Step::Lock(access, part) | Step::Contend(access, part) => {
+                            machine.lock(who, access, part);
+                        }
                         Step::Unlock(part) => machine.unlock(who, part),
                         Step::EnterRoom | Step::Shortcut(..) => unreachable!("not to go down"),
                     }
@@ -164,9 +166,9 @@ impl Scene {
                 self.begin(&mut machine, who)?;
             }
             Doing::Asking(mode) => {
-                let before: Vec<_> = machine.processes.iter().map(Process::is_in_line).collect();
-                for (other, &is_in_line) in before.iter().enumerate() {
-                    machine.processes[who].before[other] = is_in_line && other != who;
+                let before: Vec<_> = machine.processes.iter().map(Process::is_queued).collect();
+                for (other, &is_queued) in before.iter().enumerate() {
+                    machine.processes[who].before[other] = is_queued && other != who;
                 }
                 let Call::Find(access, range) = Side::of(mode).anybody() else {
                     unreachable!("it asks")
@@ -181,10 +183,9 @@ impl Scene {
             }
             Doing::Trying(mode, at) => {
                 if self.flaw == Flaw::Barges && at == 0 {
-                    let before: Vec<_> =
-                        machine.processes.iter().map(Process::is_in_line).collect();
-                    for (other, &is_in_line) in before.iter().enumerate() {
-                        machine.processes[who].before[other] = is_in_line && other != who;
+                    let before: Vec<_> = machine.processes.iter().map(Process::is_queued).collect();
+                    for (other, &is_queued) in before.iter().enumerate() {
+                        machine.processes[who].before[other] = is_queued && other != who;
                     }
                 }
                 let plan = plan::try_plan(mode);
@@ -204,7 +205,7 @@ impl Scene {
                 is_only_choice?;
             }
             Doing::LiningUp(mode, ticket, awaited) => {
-                self.line_up(&mut machine, who, mode, ticket, awaited, choice)?;
+                self.join_queue(&mut machine, who, mode, ticket, awaited, choice)?;
             }
             Doing::FirstTrying(mode) => {
                 is_only_choice?;
@@ -252,7 +253,7 @@ impl Scene {
         Some(machine)
     }
 
-    fn line_up(
+    fn join_queue(
         &self,
         machine: &mut Machine,
         who: usize,
@@ -320,8 +321,13 @@ impl Scene {
     fn may_give_up(process: &Process) -> bool {
         match process.doing {
             Doing::LiningUp(_, ticket, None) => matches!(ticket.call(), Some(Call::Await(..))),
-            Doing::First(mode, at) => matches!(plan::wait_plan(mode).steps[at], Step::Lock(..)),
-            Doing::Upgrading(at) => matches!(plan::UPGRADE.steps[at], Step::Lock(..)),
+            Doing::First(mode, at) => matches!(
+                plan::wait_plan(mode).steps[at],
+                Step::Lock(..) | Step::Contend(..)
+            ),
+            Doing::Upgrading(at) => {
+                matches!(plan::UPGRADE.steps[at], Step::Lock(..) | Step::Contend(..))
+            }
             _ => false,
         }
     }
@@ -336,7 +342,7 @@ impl Scene {
             // It reads on, and then leaves.
             process.role = Role::Downgrader;
             process.doing = Doing::Inside(Mode::Upgradable);
-            machine.leave_line(who);
+            machine.leave_queue(who);
         } else {
             machine.leave(who, Doing::Nothing);
         }

@@ -15,10 +15,15 @@ pub(crate) const HAS_RANGES: bool = cfg!(any(
 ));
 
 /// Whether the kernel reports the lock in the way.
-pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
+pub(crate) const NAMES_BLOCKERS: bool = HAS_RANGES;
+
+/// Whether newcomers overtake waiters that the kernel has woken, and an alarm can end a wait so that the waiter
+/// shows it. Systems without such an alarm can't tell a waiter that its time is over.
+pub(crate) const IS_OVERTAKEN: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
+    // By EACCES some kernels say "held", as POSIX allows, and others "not permitted".
     let mut refusals = 0;
     loop {
         let answer = match target {
@@ -35,6 +40,7 @@ pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Resul
                 refusals += 1;
             }
             Err(error) if means_held(&error) && !may_mean_refused(&error) => return Ok(false),
+            // A signal may end an attempt on a file system that asks a server.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -171,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn held_is_told_from_every_other_error() {
+    fn a_held_lock_has_errors_of_its_own() {
         for number in [libc::EAGAIN, libc::EWOULDBLOCK, libc::EACCES] {
             assert!(means_held(&errno(number)), "{number}");
         }
@@ -187,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_locks_is_told_from_every_other_error() {
+    fn a_file_system_without_locks_has_errors_of_its_own() {
         let without = [
             libc::ENOLCK,
             libc::ENOSYS,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{LONG, is_contended, is_in_line, line_up, lockers, pools, rw_lockers};
+use super::{LONG, is_contended, is_queued, join_queue, lockers, pools, rw_lockers};
 use crate::asleep::{times_slept, until_asleep};
 use crate::exclusion::hammer_by_eight;
 use crate::stage::{Actor, Place, until};
@@ -27,13 +27,13 @@ fn one_that_gives_up_leaves_the_line() {
         let [mut holder, mut first, mut last] = lockers(&place, "fifo");
         let [mut gives_up] = lockers(&place, options);
         holder.ask("lock a g");
-        let waiting = line_up(&mut first, "lock a g", &place);
+        let waiting = join_queue(&mut first, "lock a g", &place);
         let told = gives_up.ask_in_vain(command);
         assert!(told.starts_with(kind), "{told}");
-        assert!(!is_in_line(&gives_up, &place));
+        assert!(!is_queued(&gives_up, &place));
         if options == "fifo" {
             assert_eq!(gives_up.ask("task-dropped a"), "true");
-            assert!(!is_in_line(&gives_up, &place));
+            assert!(!is_queued(&gives_up, &place));
         }
         holder.ask("release g");
         first.succeeds(waiting);
@@ -46,7 +46,7 @@ fn one_that_gives_up_leaves_the_line() {
     holder.ask("sem acquire a g");
     let told = gives_up.ask_in_vain("sem for a g 20");
     assert!(told.starts_with("timed-out:"), "{told}");
-    assert!(!is_in_line(&gives_up, &place));
+    assert!(!is_queued(&gives_up, &place));
     holder.ask("sem release g");
     holder.ask("sem try a g");
 }
@@ -55,10 +55,10 @@ fn one_that_dies_leaves_the_line() {
     let place = Place::new();
     let [mut holder, mut first, mut second, mut third, mut fourth] = lockers(&place, "fifo");
     holder.ask("lock a g");
-    let waiting = line_up(&mut first, "lock a g", &place);
-    line_up(&mut second, "lock a g", &place);
-    let later = line_up(&mut third, "lock a g", &place);
-    let last = line_up(&mut fourth, LONG, &place);
+    let waiting = join_queue(&mut first, "lock a g", &place);
+    join_queue(&mut second, "lock a g", &place);
+    let later = join_queue(&mut third, "lock a g", &place);
+    let last = join_queue(&mut fourth, LONG, &place);
     second.kill();
     holder.kill();
     first.succeeds(waiting);
@@ -78,7 +78,7 @@ fn a_release_wakes_one_of_a_hundred() {
     let mut waiters: Vec<_> = (0..100).map(|_| Actor::with_lock(&place, "fifo")).collect();
     let pending: Vec<_> = waiters
         .iter_mut()
-        .map(|waiter| line_up(waiter, "lock a g", &place))
+        .map(|waiter| join_queue(waiter, "lock a g", &place))
         .collect();
     until_asleep(&waiters.iter().collect::<Vec<_>>());
     let slept = |waiters: &[Actor]| -> u64 { waiters.iter().map(times_slept).sum() };
@@ -97,13 +97,13 @@ fn a_line_moves_to_a_new_file() {
     let place = Place::new();
     let [mut old, mut waiter, mut new, mut first, mut second] = lockers(&place, "fifo");
     old.ask("lock a g");
-    let waiting = line_up(&mut waiter, "lock a g", &place);
+    let waiting = join_queue(&mut waiter, "lock a g", &place);
     fs::remove_file(place.lock()).expect("removed");
     new.ask("lock a g");
-    let next = line_up(&mut first, "lock a g", &place);
-    let later = line_up(&mut second, "lock a g", &place);
+    let next = join_queue(&mut first, "lock a g", &place);
+    let later = join_queue(&mut second, "lock a g", &place);
     old.ask("release g");
-    until("a place in the new line", || is_in_line(&waiter, &place));
+    until("a place in the new line", || is_queued(&waiter, &place));
     // The first of the new line waits for the lock itself already; the next one has to respect that
     // somebody came earlier.
     new.ask("release g");
@@ -124,11 +124,11 @@ fn an_attempt_in_vain_keeps_the_place() {
     let [mut waiter] = lockers(&place, "fifo protocol=both on-wait= interval=1");
     waiter.ask("signal handle all-real-time");
     other.ask("lock a g");
-    let waiting = line_up(&mut waiter, LONG, &place);
+    let waiting = join_queue(&mut waiter, LONG, &place);
     for _ in 0..20 {
         waiter.event();
     }
-    assert!(is_in_line(&waiter, &place));
+    assert!(is_queued(&waiter, &place));
     let [mut newcomer] = lockers(&place, "fifo protocol=both");
     is_contended(&mut newcomer, "try a g");
     other.ask("release g");
@@ -139,7 +139,7 @@ fn an_attempt_in_vain_keeps_the_place() {
     let [mut waiter] = rw_lockers(&place, "fifo on-wait= interval=1");
     waiter.ask("signal handle all-real-time");
     upgradable.ask("rw upgradable a g");
-    let waiting = line_up(&mut waiter, "rw upgradable-for a g 3600000", &place);
+    let waiting = join_queue(&mut waiter, "rw upgradable-for a g 3600000", &place);
     for _ in 0..20 {
         waiter.event();
     }
