@@ -7,11 +7,12 @@
 //! | [`linger`] | when a released lock is kept, and when it is given up ([`rest`], [`watcher`]) |
 //! | [`release`] | how a lock is released |
 //! | [`hold`], [`convert`] | a lock that is held: its release and its conversions |
-//! | [`acquire`] | how a lock is acquired |
+//! | [`acquire`], [`fast`] | how a lock is acquired; and one that no other thread wants, without the queue |
 //! | [`open`], [`idle`] | opening a handle, and closing files that nobody uses |
 
 mod acquire;
 mod convert;
+mod fast;
 pub(crate) mod hold;
 mod idle;
 mod linger;

@@ -23,6 +23,7 @@ use crate::sys::{self, Status};
 use crate::types::verify::Verify;
 
 /// Whether the locked file is the one at the path.
+#[inline]
 pub(crate) fn is_current(
     file: &OpenFile,
     path: &Path,
@@ -33,6 +34,12 @@ pub(crate) fn is_current(
     if verify == Verify::Off || (verify == Verify::Links && is_unchanged(file, waited)?) {
         return Ok(true);
     }
+    is_found(file, path, follow)
+}
+
+/// Whether the path leads to the file, whose status is then remembered.
+#[cold]
+fn is_found(file: &OpenFile, path: &Path, follow: bool) -> io::Result<bool> {
     let Some(status) = status_at(file, path, follow)? else {
         return Ok(false);
     };
@@ -42,6 +49,7 @@ pub(crate) fn is_current(
 }
 
 /// Whether the descriptor alone shows that the file is still at its path.
+#[inline]
 fn is_unchanged(file: &OpenFile, waited: bool) -> io::Result<bool> {
     let OpenFile {
         traits, verified, ..

@@ -17,6 +17,18 @@ impl LockFile {
         Ok(self.is_first(goal, lock, &|error| error)? && self.try_plan(goal)?)
     }
 
+    /// Tries once to get in alone, where nothing is held yet; `false` when somebody else is in the way.
+    #[inline]
+    pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
+        let Some(target) = self.alone else {
+            return self.try_acquire(Goal::Enter(mode));
+        };
+        if mode == Mode::Write && self.is_look_due() && self.is_room_taken() {
+            return Ok(false);
+        }
+        self.try_lock(Access::Exclusive, target)
+    }
+
     /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
     /// is held than before.
     pub(crate) fn acquire_blocking<E>(
@@ -76,6 +88,7 @@ impl LockFile {
     }
 
     /// Releases everything.
+    #[inline]
     pub(crate) fn release(&self) -> io::Result<()> {
         if self.flock {
             sys::lock::release(self, Target::File)?;
@@ -183,6 +196,7 @@ impl LockFile {
         Ok(true)
     }
 
+    #[inline]
     fn unlock(&self, part: Part) -> io::Result<()> {
         sys::lock::release(self, self.target(part))?;
         if let Some(fifo) = self.fifo().filter(|_| part.reaches_tickets()) {
@@ -221,11 +235,16 @@ impl LockFile {
     }
 
     /// Whether this writer has to look at the waiting rooms, as enough before it did not.
+    #[inline]
     fn is_look_due(&self) -> bool {
-        let before = self.quick_writes.fetch_add(1, Ordering::Relaxed);
+        // Only the thread with the turn counts, so that two steps do.
+        let before = self.quick_writes.load(Ordering::Relaxed);
+        self.quick_writes
+            .store(before.wrapping_add(1), Ordering::Relaxed);
         self.bytes && before % plan::QUICK_WRITES == plan::QUICK_WRITES - 1
     }
 
+    #[inline]
     fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
         sys::lock::try_lock(self, access, target)
     }

@@ -45,8 +45,10 @@ impl Marks {
     }
 
     /// Releases the marks.
+    #[inline]
     pub(super) fn release(&self, file: &File) -> io::Result<()> {
-        if self.0.swap(false, Ordering::Relaxed) {
+        if self.0.load(Ordering::Relaxed) {
+            self.forget();
             sys::lock::release(file, Target::Bytes(linger::all()))?;
         }
         Ok(())

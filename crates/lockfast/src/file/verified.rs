@@ -26,11 +26,13 @@ const LINK_BITS: u32 = 2;
 const TICK: Duration = Duration::from_millis(10);
 
 impl VerifiedStat {
+    #[inline]
     pub(super) fn is_known(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
 
     /// Whether the file has the status that it had at its path.
+    #[inline]
     pub(super) fn is_unchanged(&self, status: &Status, by_time: bool) -> bool {
         packed(status, by_time) == Some(self.0.load(Ordering::Relaxed))
     }
@@ -43,6 +45,7 @@ impl VerifiedStat {
     }
 }
 
+#[inline]
 fn packed(status: &Status, by_time: bool) -> Option<u64> {
     let links = Some(status.links).filter(|links| (1..1 << LINK_BITS).contains(links))?;
     let time = if by_time {
@@ -53,6 +56,7 @@ fn packed(status: &Status, by_time: bool) -> Option<u64> {
     (time < 1 << (u64::BITS - LINK_BITS)).then_some((time << LINK_BITS) | links)
 }
 
+#[inline]
 fn nanoseconds(ChangeTime(seconds, nanoseconds): ChangeTime) -> Option<u64> {
     let seconds = u64::try_from(seconds).ok()?;
     let nanoseconds = u64::try_from(nanoseconds).ok()?;

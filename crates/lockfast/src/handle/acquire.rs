@@ -32,7 +32,7 @@ use crate::types::trace;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Admission, Wait, in_one_process, run_blocking};
 
-type FileTurn<'q> = queue::Turn<'q, LockFile>;
+pub(super) type FileTurn<'q> = queue::Turn<'q, LockFile>;
 
 /// The progress of an acquire; the table above has what comes after each.
 enum AcquireStage<'q> {
@@ -168,6 +168,17 @@ impl Handle {
         thread: ThreadToken,
     ) -> std::result::Result<Hold, AcquireStage<'_>> {
         let process = self.process();
+        if mode.is_alone() {
+            if let Some(held) = process.queue.take_fast(thread) {
+                return self.lock_fast(process, held, mode, thread).map_err(
+                    |(turn, file, locked)| match locked {
+                        Err(_) => AcquireStage::Lock(turn, file),
+                        Ok(false) => AcquireStage::Contended(turn, file),
+                        Ok(true) => AcquireStage::Locked(turn, file),
+                    },
+                );
+            }
+        }
         let Some((mut turn, held)) = process.queue.try_enter_free(mode, thread) else {
             return Err(AcquireStage::Enter);
         };

@@ -79,7 +79,7 @@ impl Hold {
         if !self.file().converts() {
             return Err(self.handle().unsupported(Operation::Downgrade));
         }
-        self.leave_handoff();
+        self.held_mut().leave_slot();
         self.end_record()?;
         self.file()
             .downgrade(plan)
@@ -100,15 +100,6 @@ impl Hold {
         let held = self.held_mut();
         if held.thread != ThreadToken::NONE {
             held.thread = thread;
-        }
-    }
-
-    /// Holds the lock from now on as one that was granted by the kernel.
-    fn leave_handoff(&mut self) {
-        let held = self.held_mut();
-        if held.by_handoff {
-            held.handle().process().queue.leave_handoff(held.thread);
-            held.by_handoff = false;
         }
     }
 

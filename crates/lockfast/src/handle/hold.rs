@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::release;
-use super::shared::{Handle, HeldLock, ProcessState};
+use super::shared::{Handle, HeldLock, ProcessState, Way};
+use super::{fast, release};
 use crate::file::owner::Entry;
 use crate::file::{LockFile, identity};
 use crate::protocol::plan::Mode;
@@ -30,9 +30,18 @@ impl Hold {
         thread: ThreadToken,
         entry: Option<Box<Entry>>,
     ) -> Self {
-        held.handle = Some(Arc::clone(handle));
-        held.by_handoff = false;
+        if held.handle.is_none() {
+            held.handle = Some(Arc::clone(handle));
+        }
+        held.way = Way::Turn;
         held.entry = entry;
+        Self::handed_off(held, mode, thread)
+    }
+
+    /// Holds a lock that was taken from the fast slot.
+    #[inline]
+    pub(super) fn fast(mut held: Box<HeldLock>, mode: Mode, thread: ThreadToken) -> Self {
+        held.way = Way::Fast;
         Self::handed_off(held, mode, thread)
     }
 
@@ -69,10 +78,9 @@ impl Hold {
         let held = self.held_mut();
         if held.file.is_own() && held.thread != ThreadToken::NONE {
             let queue = &held.handle().process().queue;
-            if held.by_handoff {
-                queue.disown_handoff();
-            } else {
-                queue.disown(held.mode, held.thread);
+            match held.way {
+                Way::Turn => queue.disown(held.mode, held.thread),
+                Way::Fast | Way::Handoff => queue.disown_slot(),
             }
             held.thread = ThreadToken::NONE;
         }
@@ -89,6 +97,7 @@ impl Hold {
         }
         match held.hand_off_unseen() {
             Ok(()) => Ok(()),
+            Err(held) if held.way == Way::Fast => fast::release(held),
             Err(held) => release::release(held),
         }
     }

@@ -13,9 +13,10 @@
 //! Whatever happens, the first waiter gets the turn afterwards, and what it has to do is done without a mutex.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::shared::{Handle, HeldLock};
+use super::shared::{Handle, HeldLock, Way};
 use crate::file::LockFile;
 use crate::file::{identity, owner};
 use crate::protocol::plan::Mode;
@@ -31,14 +32,15 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         // A forked child's copy: the lock is the parent's.
         return ended;
     }
-    let handle = held.take_handle();
+    let handle = Arc::clone(held.handle());
     let process = handle.process();
     let queue = &process.queue;
     let mode = held.mode;
     let is_exclusive = mode.is_alone();
 
-    if held.by_handoff || (is_exclusive && queue.has_waiting() && handle.may_hand_off) {
-        held.put_in_slot(&handle);
+    let is_wanted = is_exclusive && queue.has_waiting() && handle.may_hand_off;
+    if held.way == Way::Handoff || is_wanted {
+        held.put_in_slot();
         match queue.hand_off(held, mode.access()) {
             Ok(after) => {
                 after.run();
@@ -62,7 +64,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
 
     if mode != Mode::Upgradable {
         if let Some(begun) = handle.may_linger(process, &held.file) {
-            held.put_in_slot(&handle);
+            held.put_in_slot();
             match turn.linger(held, || process.rest.is_allowed_since(begun)) {
                 Ok(()) => return ended,
                 Err((again, kept)) => (turn, held) = (again, kept),
@@ -70,8 +72,6 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         }
     }
 
-    // The spare must not keep the handle alive.
-    held.handle = None;
     let removed = remove_if_last(&handle, &held.file, mode);
     let released = held
         .file
@@ -82,7 +82,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         turn.replace(None);
         drop(turn);
     } else {
-        turn.unlocked(held);
+        turn.unlocked(held, handle.may_be_fast);
     }
     ended.and(removed.map(drop)).and(released)
 }

@@ -56,6 +56,8 @@ pub(super) struct QueueState<T: Unlock> {
     value: Option<Arc<T>>,
     /// The part of this value that the last holder left, for the next one.
     pub(super) spare: Option<Box<T::Held>>,
+    /// Whether no next holder is expected, so that nothing is kept for one.
+    is_over: bool,
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
     pub(super) exclusive: Option<ThreadToken>,
@@ -111,6 +113,7 @@ impl<T: Unlock> QueueState<T> {
         Self {
             value: value.map(Arc::new),
             spare: None,
+            is_over: false,
             readers: Vec::new(),
             upgradable: None,
             exclusive: None,
@@ -135,6 +138,20 @@ impl<T: Unlock> QueueState<T> {
     pub(super) fn set_value(&mut self, value: Option<Arc<T>>) {
         self.value = value;
         self.spare = None;
+    }
+
+    /// Keeps what a holder leaves, if there is something.
+    #[inline]
+    pub(super) fn keep_spare(&mut self, spare: Option<Box<T::Held>>) {
+        if spare.is_some() && !self.is_over {
+            self.spare = spare;
+        }
+    }
+
+    /// Keeps nothing from now on; returns what was kept.
+    pub(super) fn end(&mut self) -> Option<Box<T::Held>> {
+        self.is_over = true;
+        self.spare.take()
     }
 
     /// Whether nobody is inside.
@@ -255,9 +272,7 @@ impl<T: Unlock> QueueState<T> {
             }
             Access::Shared => self.phase = Phase::Idle,
         }
-        if spare.is_some() {
-            self.spare = spare;
-        }
+        self.keep_spare(spare);
         self.pass_on();
     }
 

@@ -12,6 +12,7 @@ use libc::flock as Flock;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use libc::flock64 as Flock;
 
+#[inline]
 pub(super) fn lock(file: &File, access: Access, range: Range, wait: bool) -> io::Result<()> {
     let command = if wait {
         libc::F_OFD_SETLKW
@@ -21,6 +22,7 @@ pub(super) fn lock(file: &File, access: Access, range: Range, wait: bool) -> io:
     set(file, command, record(kind(access), range))
 }
 
+#[inline]
 pub(super) fn unlock(file: &File, range: Range) -> io::Result<()> {
     set(file, libc::F_OFD_SETLK, record(libc::F_UNLCK, range))
 }
@@ -40,6 +42,7 @@ pub(super) fn find(file: &File, access: Access, range: Range) -> io::Result<Opti
     }))
 }
 
+#[inline]
 fn set(file: &File, command: libc::c_int, mut record: Flock) -> io::Result<()> {
     check(call(file.as_raw_fd(), command, &mut record)).map(drop)
 }
@@ -62,6 +65,7 @@ fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
     target_env = "gnu",
     any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
 )))]
+#[inline]
 #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
 fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
     // SAFETY: the descriptor is open and the record outlives the call.
@@ -86,6 +90,7 @@ type LockType = libc::c_short;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 type LockType = libc::c_int;
 
+#[inline]
 fn record(kind: LockType, range: Range) -> Flock {
     // SAFETY: the structure is made of integers, for which zeros are a value.
     let mut record: Flock = unsafe { std::mem::zeroed() };
