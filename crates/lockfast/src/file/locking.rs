@@ -20,13 +20,24 @@ impl LockFile {
     /// Tries once to get in alone, where nothing is held yet; `false` when somebody else is in the way.
     #[inline]
     pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
-        let Some(target) = self.alone else {
-            return self.try_acquire(Goal::Enter(mode));
-        };
-        if mode == Mode::Write && self.is_look_due() && self.is_room_taken() {
-            return Ok(false);
+        match self.alone {
+            Some(_) if mode == Mode::Write && self.is_look_due() && self.is_room_taken() => {
+                Ok(false)
+            }
+            Some(target) => self.try_lock(Access::Exclusive, target),
+            None => self.try_acquire(Goal::Enter(mode)),
         }
-        self.try_lock(Access::Exclusive, target)
+    }
+
+    /// Releases everything, where it was locked alone.
+    #[inline]
+    pub(crate) fn release_alone(&self) -> io::Result<()> {
+        if !matches!(self.alone, Some(Target::Bytes(_))) {
+            return self.release();
+        }
+        sys::lock::release(self, Target::Bytes(Part::All.range(self.exclusive_len)))?;
+        self.marks.forget();
+        Ok(())
     }
 
     /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
@@ -88,7 +99,6 @@ impl LockFile {
     }
 
     /// Releases everything.
-    #[inline]
     pub(crate) fn release(&self) -> io::Result<()> {
         if self.flock {
             sys::lock::release(self, Target::File)?;

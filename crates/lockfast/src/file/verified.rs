@@ -34,7 +34,17 @@ impl VerifiedStat {
     /// Whether the file has the status that it had at its path.
     #[inline]
     pub(super) fn is_unchanged(&self, status: &Status, by_time: bool) -> bool {
-        packed(status, by_time) == Some(self.0.load(Ordering::Relaxed))
+        // What is remembered fits, and what does not fit is another 2^62 nanoseconds away.
+        let ChangeTime(seconds, nanoseconds) = status.changed;
+        let time = seconds
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(nanoseconds);
+        let time = if by_time {
+            time.cast_unsigned() << LINK_BITS
+        } else {
+            0
+        };
+        status.links < 1 << LINK_BITS && time | status.links == self.0.load(Ordering::Relaxed)
     }
 
     /// Remembers the status of the path. A change that is so young that the next one may have the same time

@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::fast::Stopped;
 use super::hold::Hold;
-use super::shared::{Handle, HeldLock};
+use super::shared::{Handle, HeldLock, ProcessState};
 use crate::file::owner::Entry;
 use crate::file::{Goal, LockFile};
 use crate::protocol::plan::Mode;
@@ -81,8 +82,24 @@ impl Handle {
                 trace::acquired(&self.path, mode.name());
                 return Ok(Hold::handed_off(held, mode, thread));
             }
+            if let Some(held) = process.queue.take_fast(mode, thread) {
+                return self.acquire_fast(Hold::fast(held, mode, thread), limit);
+            }
         }
         self.acquire_from_kernel(mode, limit, thread)
+    }
+
+    /// Acquires a lock that was in the fast slot.
+    #[inline(never)]
+    fn acquire_fast(self: &Arc<Self>, hold: Hold, limit: WaitLimit) -> Result<Hold> {
+        self.lock_fast(hold)
+            .or_else(|stopped| self.acquire_stopped(*stopped, limit))
+    }
+
+    #[cold]
+    fn acquire_stopped(self: &Arc<Self>, stopped: Stopped<'_>, limit: WaitLimit) -> Result<Hold> {
+        let Stopped { mode, thread, .. } = stopped;
+        self.acquire_blocking(mode, limit, thread, stopped.into())
     }
 
     /// Acquires a lock that is not in the hand-off slot; in a forked child it may be there all the same, which
@@ -168,16 +185,10 @@ impl Handle {
         thread: ThreadToken,
     ) -> std::result::Result<Hold, AcquireStage<'_>> {
         let process = self.process();
-        if mode.is_alone() {
-            if let Some(held) = process.queue.take_fast(thread) {
-                return self.lock_fast(process, held, mode, thread).map_err(
-                    |(turn, file, locked)| match locked {
-                        Err(_) => AcquireStage::Lock(turn, file),
-                        Ok(false) => AcquireStage::Contended(turn, file),
-                        Ok(true) => AcquireStage::Locked(turn, file),
-                    },
-                );
-            }
+        let fast = |process: &ProcessState| process.queue.take_fast(mode, thread);
+        if let Some(held) = self.process_if_first().and_then(fast) {
+            let locked = self.lock_fast(Hold::fast(held, mode, thread));
+            return locked.map_err(|stopped| (*stopped).into());
         }
         let Some((mut turn, held)) = process.queue.try_enter_free(mode, thread) else {
             return Err(AcquireStage::Enter);
@@ -202,6 +213,19 @@ impl Handle {
             Some(true) if is_current => AcquireStage::Verified(turn, file),
             Some(true) => AcquireStage::Locked(turn, file),
         })
+    }
+}
+
+impl<'h> From<Stopped<'h>> for AcquireStage<'h> {
+    fn from(stopped: Stopped<'h>) -> Self {
+        let Stopped {
+            turn, file, locked, ..
+        } = stopped;
+        match locked {
+            Err(_) => Self::Lock(turn, file),
+            Ok(false) => Self::Contended(turn, file),
+            Ok(true) => Self::Locked(turn, file),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! A lock that no other thread of this process wants, taken and left by the fast slot of the queue.
 //!
-//! This is all that a free lock executes: between the slot's two atomic operations the kernel's calls, and nothing
-//! is counted, allocated or locked. Whatever is in the way, the stages of [`acquire`](super::acquire) and
+//! This is all that a free lock executes: the kernel's calls between the slot's two atomic operations. Nothing is
+//! counted, allocated or locked. Whatever is in the way, the stages of [`acquire`](super::acquire) and
 //! [`release`](super::release) go on from there.
+//!
+//! Only the process that has opened the handle uses the slot, as a forked child's copy of a guard is another
+//! process's.
 
 use std::io;
 use std::sync::Arc;
@@ -11,61 +14,83 @@ use std::sync::atomic::Ordering;
 use super::acquire::FileTurn;
 use super::hold::Hold;
 use super::release;
-use super::shared::{Handle, HeldLock, ProcessState};
-use crate::file::LockFile;
+use super::shared::{Handle, HeldLock};
+use crate::file::{LockFile, identity};
 use crate::protocol::plan::Mode;
 use crate::queue::{FastSlot, Leave};
 use crate::types::error::Result;
 use crate::types::thread::ThreadToken;
 use crate::types::trace;
 
-/// The turn of a thread that could not go on, and the answer of its attempt.
-type Stopped<'h> = (FileTurn<'h>, Arc<LockFile>, io::Result<bool>);
+/// The turn of a thread that could not go on.
+pub(super) struct Stopped<'h> {
+    pub(super) turn: FileTurn<'h>,
+    pub(super) file: Arc<LockFile>,
+    pub(super) mode: Mode,
+    pub(super) thread: ThreadToken,
+    /// The answer of its attempt.
+    pub(super) locked: io::Result<bool>,
+}
 
 impl Handle {
-    /// Locks the file of a lock that was in the fast slot.
-    #[inline]
-    pub(super) fn lock_fast<'h>(
-        &self,
-        process: &'h ProcessState,
-        held: Box<HeldLock>,
-        mode: Mode,
-        thread: ThreadToken,
-    ) -> std::result::Result<Hold, Stopped<'h>> {
-        let file = &held.file;
-        let locked = file.try_alone(mode);
-        if !matches!(locked, Ok(true)) || !matches!(self.is_current(file, false), Ok(true)) {
-            return Err(stopped(process, held, mode, thread, locked));
+    /// Locks the file of a hold that was taken from the fast slot.
+    #[allow(
+        clippy::inline_always,
+        reason = "both callers do nothing else on this path"
+    )]
+    #[inline(always)]
+    pub(super) fn lock_fast(&self, hold: Hold) -> std::result::Result<Hold, Box<Stopped<'_>>> {
+        let HeldLock { file, mode, .. } = hold.held();
+        let locked = file.try_alone(*mode);
+        if !matches!(locked, Ok(true)) || !self.is_unmoved(file) {
+            return Err(self.stopped(hold, locked));
         }
-        process.held.store(true, Ordering::Relaxed);
+        self.process.first().held.store(true, Ordering::Relaxed);
         trace::acquired(&self.path, mode.name());
-        Ok(Hold::fast(held, mode, thread))
+        Ok(hold)
+    }
+
+    /// Whether the file, which was locked at once, is the one at the path.
+    #[inline]
+    fn is_unmoved(&self, file: &LockFile) -> bool {
+        identity::looks_current(file, self.settings.verify, false) || self.is_found(file)
+    }
+
+    #[cold]
+    fn is_found(&self, file: &LockFile) -> bool {
+        matches!(self.is_current(file, false), Ok(true))
+    }
+
+    #[cold]
+    fn stopped(&self, hold: Hold, locked: io::Result<bool>) -> Box<Stopped<'_>> {
+        let held = hold.into_held();
+        let (mode, thread, file) = (held.mode, held.thread, Arc::clone(&held.file));
+        Box::new(Stopped {
+            turn: self.process.first().queue.turn_of_fast(mode, held, thread),
+            file,
+            mode,
+            thread,
+            locked,
+        })
     }
 }
 
-#[cold]
-fn stopped(
-    process: &ProcessState,
-    held: Box<HeldLock>,
-    mode: Mode,
-    thread: ThreadToken,
-    locked: io::Result<bool>,
-) -> Stopped<'_> {
-    let file = Arc::clone(&held.file);
-    (process.queue.turn_of_fast(mode, held, thread), file, locked)
-}
-
 /// Releases a lock that was taken from the fast slot.
-#[inline]
 pub(super) fn release(held: Box<HeldLock>) -> Result<()> {
-    let process = held.handle().process();
-    // A forked child's copy is the parent's; and who waits may get it by hand-off.
-    if !held.file.is_own() || process.queue.has_waiting() || held.file.release().is_err() {
+    let process = match held.handle().process_if_first() {
+        // Who waits may get it by hand-off.
+        Some(process) if !process.queue.has_waiting() => process,
+        _ => return release_seen(held),
+    };
+    if held.file.release_alone().is_err() {
         return release_seen(held);
     }
     process.held.store(false, Ordering::Relaxed);
     process.queue.handoff().disown();
-    FastSlot::leave_by(held, HeldLock::fast_slot).or_else(leave_seen)
+    match FastSlot::leave_by(held, HeldLock::fast_slot) {
+        Ok(()) => Ok(()),
+        Err(held) => leave_seen(held),
+    }
 }
 
 /// Releases the lock as one that is in the queue's state.

@@ -121,6 +121,12 @@ impl Hold {
         self.handle().process()
     }
 
+    /// Ends the hold without a release.
+    pub(super) fn into_held(mut self) -> Box<HeldLock> {
+        self.held.take().expect("it is there until the release")
+    }
+
+    #[inline]
     pub(super) fn held(&self) -> &HeldLock {
         self.held.as_ref().expect("it is there until the release")
     }

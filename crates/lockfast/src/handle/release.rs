@@ -82,7 +82,8 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         turn.replace(None);
         drop(turn);
     } else {
-        turn.unlocked(held, handle.may_be_fast);
+        let may_be_fast = handle.may_be_fast && handle.process_if_first().is_some();
+        turn.unlocked(held, may_be_fast);
     }
     ended.and(removed.map(drop)).and(released)
 }

@@ -30,7 +30,8 @@ pub(crate) struct Handle {
     pub(super) users: AtomicUsize,
     /// Whether releases hand the lock off; fixed when it is opened.
     pub(super) may_hand_off: bool,
-    /// Whether a free lock is taken and left without the mutex; fixed when it is opened.
+    /// Whether a free lock is taken and left without the mutex, by the process that has opened the handle; fixed
+    /// when it is opened.
     pub(super) may_be_fast: bool,
 }
 
@@ -229,10 +230,10 @@ impl HeldLock {
         Handoff::leave_by(self, Self::slot, mode)
     }
 
-    /// The fast slot of its queue, in the process that runs now.
+    /// The fast slot of its queue, in the process that has opened the handle.
     #[inline]
     pub(super) fn fast_slot(&self) -> Option<&FastSlot<Self>> {
-        Some(self.handle.as_ref()?.process().queue.fast())
+        Some(self.handle.as_ref()?.process.first().queue.fast())
     }
 
     #[inline]

@@ -79,7 +79,10 @@ impl<T: Unlock> Queue<T> {
     /// Takes what the last holder left, if no other thread is there: then this one is inside alone. It may leave
     /// by the fast slot.
     #[inline]
-    pub(crate) fn take_fast(&self, thread: ThreadToken) -> Option<Box<T::Held>> {
+    pub(crate) fn take_fast(&self, mode: Mode, thread: ThreadToken) -> Option<Box<T::Held>> {
+        if !mode.is_alone() {
+            return None;
+        }
         let held = self.fast.take()?;
         self.handoff.belongs_to(thread);
         Some(held)

@@ -47,8 +47,21 @@ fn set(file: &File, command: libc::c_int, mut record: Flock) -> io::Result<()> {
     check(call(file.as_raw_fd(), command, &mut record)).map(drop)
 }
 
-/// Calls the kernel directly: where offsets of the C library have 32 bits, its `fcntl` expects a record
-/// with such offsets.
+/// Calls the kernel itself: the C library asks first what sort of command it is, which takes as long as all that
+/// is done here for a free lock.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64"
+))]
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "0, or -1")]
+fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
+    // SAFETY: the descriptor is open and the record outlives the call.
+    unsafe { libc::syscall(libc::SYS_fcntl, fd, command, &raw mut *record) as libc::c_int }
+}
+
+/// Calls the kernel itself: where offsets of the C library have 32 bits, its `fcntl` expects a record with such
+/// offsets.
 #[cfg(all(
     target_os = "linux",
     target_env = "gnu",
@@ -60,12 +73,17 @@ fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
     unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, &raw mut *record) as libc::c_int }
 }
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_env = "gnu",
-    any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
+#[cfg(not(any(
+    all(
+        any(target_os = "linux", target_os = "android"),
+        target_pointer_width = "64"
+    ),
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
+    )
 )))]
-#[inline]
 #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
 fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
     // SAFETY: the descriptor is open and the record outlives the call.
