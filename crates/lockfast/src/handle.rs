@@ -7,7 +7,8 @@
 //! | [`linger`] | when a released lock is kept, and when it is given up ([`rest`], [`watcher`]) |
 //! | [`release`] | how a lock is released |
 //! | [`hold`], [`convert`] | a lock that is held: its release and its conversions |
-//! | [`acquire`], [`fast`] | how a lock is acquired; and one that no other thread wants, without the queue |
+//! | [`acquire`] | how a lock or a permit is acquired |
+//! | [`fast`] | how a lock that no other thread wants is acquired and released, without the queue |
 //! | [`open`], [`idle`] | opening a handle, and closing files that nobody uses |
 
 mod acquire;
@@ -24,5 +25,6 @@ mod shared;
 mod verify;
 mod watcher;
 
+pub(crate) use acquire::permits::{PERMIT, WantedPermits};
 pub(crate) use open::Opened;
 pub(crate) use shared::Handle;
