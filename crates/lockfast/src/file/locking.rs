@@ -18,7 +18,11 @@ impl LockFile {
     }
 
     /// Tries once to get in alone, where nothing is held yet; `false` when somebody else is in the way.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "one caller, of which this is most of what it does"
+    )]
+    #[inline(always)]
     pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
         match self.alone {
             Some(_) if self.gives_way(mode) => Ok(false),
