@@ -39,8 +39,9 @@ impl VerifiedStat {
         let time = seconds
             .wrapping_mul(1_000_000_000)
             .wrapping_add(nanoseconds);
+        #[allow(clippy::cast_sign_loss, reason = "bits to compare")]
         let time = if by_time {
-            time.cast_unsigned() << LINK_BITS
+            (time as u64) << LINK_BITS
         } else {
             0
         };

@@ -62,11 +62,15 @@ impl Handle {
     }
 
     #[cold]
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "the result of a free lock fits into two registers"
+    )]
     fn stopped(&self, hold: Hold, locked: io::Result<bool>) -> Box<Stopped<'_>> {
-        let held = hold.into_held();
-        let (mode, thread, file) = (held.mode, held.thread, Arc::clone(&held.file));
+        let left = hold.into_held();
+        let (mode, thread, file) = (left.mode, left.thread, Arc::clone(&left.file));
         Box::new(Stopped {
-            turn: self.process.first().queue.turn_of_fast(mode, held, thread),
+            turn: self.process.first().queue.turn_of_fast(mode, left, thread),
             file,
             mode,
             thread,
@@ -87,10 +91,10 @@ pub(super) fn release(held: Box<HeldLock>) -> Result<()> {
     }
     process.held.store(false, Ordering::Relaxed);
     process.queue.handoff().disown();
-    match FastSlot::leave_by(held, HeldLock::fast_slot) {
-        Ok(()) => Ok(()),
-        Err(held) => leave_seen(held),
+    if let Err(held) = FastSlot::leave_by(held, HeldLock::fast_slot) {
+        leave_seen(held);
     }
+    Ok(())
 }
 
 /// Releases the lock as one that is in the queue's state.
@@ -104,11 +108,10 @@ fn release_seen(mut held: Box<HeldLock>) -> Result<()> {
 
 /// Leaves after the release: others have come meanwhile.
 #[cold]
-fn leave_seen(held: Box<HeldLock>) -> Result<()> {
+fn leave_seen(held: Box<HeldLock>) {
     let handle = Arc::clone(held.handle());
     let queue = &handle.process().queue;
     if let Leave::Last(turn) = queue.leave(held.mode, ThreadToken::NONE, |_| ()) {
         turn.unlocked(held, handle.may_be_fast);
     }
-    Ok(())
 }

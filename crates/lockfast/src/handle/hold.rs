@@ -122,6 +122,10 @@ impl Hold {
     }
 
     /// Ends the hold without a release.
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "it is used again and again where it is"
+    )]
     pub(super) fn into_held(mut self) -> Box<HeldLock> {
         self.held.take().expect("it is there until the release")
     }
