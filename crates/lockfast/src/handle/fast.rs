@@ -1,8 +1,8 @@
-//! A lock that no other thread of this process wants, taken and left by the fast slot of the queue.
+//! A lock that no other thread of this process wants, taken from the fast slot of the queue.
 //!
 //! This is all that a free lock executes: the kernel's calls between the slot's two atomic operations. Nothing is
-//! counted, allocated or locked. Whatever is in the way, the stages of [`acquire`](super::acquire) and
-//! [`release`](super::release) go on from there.
+//! counted, allocated or locked. Whatever is in the way, the stages of [`acquire`](super::acquire) go on from
+//! there. [`release`](super::release) puts the lock back.
 //!
 //! Only the process that has opened the handle uses the slot, as a forked child's copy of a guard is another
 //! process's.
@@ -13,12 +13,9 @@ use std::sync::atomic::Ordering;
 
 use super::acquire::FileTurn;
 use super::hold::Hold;
-use super::release;
 use super::shared::{Handle, HeldLock};
 use crate::file::{LockFile, identity};
 use crate::protocol::plan::Mode;
-use crate::queue::{FastSlot, Leave};
-use crate::types::error::Result;
 use crate::types::thread::ThreadToken;
 use crate::types::trace;
 
@@ -76,42 +73,5 @@ impl Handle {
             thread,
             locked,
         })
-    }
-}
-
-/// Releases a lock that was taken from the fast slot.
-pub(super) fn release(held: Box<HeldLock>) -> Result<()> {
-    let process = match held.handle().process_if_first() {
-        // Who waits may get it by hand-off.
-        Some(process) if !process.queue.has_waiting() => process,
-        _ => return release_seen(held),
-    };
-    if held.file.release_alone().is_err() {
-        return release_seen(held);
-    }
-    process.held.store(false, Ordering::Relaxed);
-    process.queue.handoff().disown();
-    if let Err(held) = FastSlot::leave_by(held, HeldLock::fast_slot) {
-        leave_seen(held);
-    }
-    Ok(())
-}
-
-/// Releases the lock as one that is in the queue's state.
-#[cold]
-fn release_seen(mut held: Box<HeldLock>) -> Result<()> {
-    if held.file.is_own() {
-        held.leave_slot();
-    }
-    release::release(held)
-}
-
-/// Leaves after the release: others have come meanwhile.
-#[cold]
-fn leave_seen(held: Box<HeldLock>) {
-    let handle = Arc::clone(held.handle());
-    let queue = &handle.process().queue;
-    if let Leave::Last(turn) = queue.leave(held.mode, ThreadToken::NONE, |_| ()) {
-        turn.unlocked(held, handle.may_be_fast);
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::release;
 use super::shared::{Handle, HeldLock, ProcessState, Way};
-use super::{fast, release};
 use crate::file::owner::Entry;
 use crate::file::{LockFile, identity};
 use crate::protocol::plan::Mode;
@@ -97,7 +97,7 @@ impl Hold {
         }
         match held.hand_off_unseen() {
             Ok(()) => Ok(()),
-            Err(held) if held.way == Way::Fast => fast::release(held),
+            Err(held) if held.way == Way::Fast => release::release_fast(held),
             Err(held) => release::release(held),
         }
     }

@@ -4,6 +4,7 @@
 //!
 //! | the lock | what happens |
 //! |---|---|
+//! | was taken from the fast slot, and no other thread has come | is unlocked, and put back without a look at the queue |
 //! | is wanted by a waiter of this process that may have it by hand-off, or lingers | stays locked, in the slot |
 //! | is shared, and other holders of this process are inside | stays locked; only what the others lack is unlocked |
 //! | may linger, and nobody in any process wants it | stays locked, in the slot |
@@ -20,9 +21,10 @@ use super::shared::{Handle, HeldLock, Way};
 use crate::file::LockFile;
 use crate::file::{identity, owner};
 use crate::protocol::plan::Mode;
-use crate::queue::Leave;
+use crate::queue::{FastSlot, Leave};
 use crate::sys;
 use crate::types::error::{Error, Operation, Result};
+use crate::types::thread::ThreadToken;
 
 /// Releases a lock that could not be left in the hand-off slot at once.
 #[inline(never)]
@@ -86,6 +88,43 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         turn.unlocked(held, may_be_fast);
     }
     ended.and(removed.map(drop)).and(released)
+}
+
+/// Releases a lock that was taken from the fast slot.
+pub(super) fn release_fast(held: Box<HeldLock>) -> Result<()> {
+    let process = match held.handle().process_if_first() {
+        // Who waits may get it by hand-off.
+        Some(process) if !process.queue.has_waiting() => process,
+        _ => return release_seen(held),
+    };
+    if held.file.release_alone().is_err() {
+        return release_seen(held);
+    }
+    process.held.store(false, Ordering::Relaxed);
+    process.queue.handoff().disown();
+    if let Err(held) = FastSlot::leave_by(held, HeldLock::fast_slot) {
+        leave_seen(held);
+    }
+    Ok(())
+}
+
+/// Releases the lock as one that is in the queue's state.
+#[cold]
+fn release_seen(mut held: Box<HeldLock>) -> Result<()> {
+    if held.file.is_own() {
+        held.leave_slot();
+    }
+    release(held)
+}
+
+/// Leaves after the release: others have come meanwhile.
+#[cold]
+fn leave_seen(held: Box<HeldLock>) {
+    let handle = Arc::clone(held.handle());
+    let queue = &handle.process().queue;
+    if let Leave::Last(turn) = queue.leave(held.mode, ThreadToken::NONE, |_| ()) {
+        turn.unlocked(held, handle.may_be_fast);
+    }
 }
 
 /// Writes that the lock is released, if an owner record says that it is held.

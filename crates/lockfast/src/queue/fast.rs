@@ -23,7 +23,7 @@ use crate::sys::slot::Slot;
 pub(crate) struct FastSlot<P>(Slot<P>);
 
 /// What was in an open slot that is shut.
-pub(super) enum Found<P> {
+pub(super) enum Shut<P> {
     /// The lock was free.
     Free(Box<P>),
     /// A thread is inside alone.
@@ -65,17 +65,17 @@ impl<P> FastSlot<P> {
 
     /// Shuts the slot, under the mutex; returns what was in it, if it was open.
     #[inline]
-    pub(super) fn shut(&self) -> Option<Found<P>> {
+    pub(super) fn shut(&self) -> Option<Shut<P>> {
         self.0.has(OPEN).then(|| self.shut_open())
     }
 
     #[cold]
-    fn shut_open(&self) -> Found<P> {
+    fn shut_open(&self) -> Shut<P> {
         if !self.0.set(OPEN, 0) {
-            return Found::Held;
+            return Shut::Held;
         }
         let spare = self.withdraw();
-        Found::Free(spare.expect("nobody takes it from a shut slot"))
+        Shut::Free(spare.expect("nobody takes it from a shut slot"))
     }
 
     /// Takes what is in the slot, in a forked child or under the mutex.

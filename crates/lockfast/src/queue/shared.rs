@@ -9,7 +9,7 @@ use crate::sys::fork;
 use crate::sys::primitive::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::types::thread::ThreadToken;
 
-use super::fast::{FastSlot, Found};
+use super::fast::{FastSlot, Shut};
 use super::handoff::Handoff;
 use super::state::QueueState;
 use super::unlock::Unlock;
@@ -53,9 +53,9 @@ impl<T: Unlock> Queue<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match self.fast.shut() {
             None => {}
-            Some(Found::Free(spare)) => state.spare = Some(spare),
+            Some(Shut::Free(spare)) => state.spare = Some(spare),
             // Which thread it is, the hand-off slot knows.
-            Some(Found::Held) => state.exclusive = Some(ThreadToken::NONE),
+            Some(Shut::Held) => state.exclusive = Some(ThreadToken::NONE),
         }
         state
     }
