@@ -37,8 +37,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::protocol::Protocol;
+use crate::protocol::plan::Part;
 use crate::protocol::tag;
-use crate::sys::{self, fork};
+use crate::sys::{self, Target, fork};
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
@@ -67,6 +68,8 @@ pub(crate) struct LockFile {
     flock: bool,
     /// The length of this process's exclusive range, which names it.
     exclusive_len: u64,
+    /// The target of the one call that an exclusive attempt takes; none if it takes more, or can't succeed.
+    alone: Option<Target>,
     lookout: Lookout,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
@@ -129,12 +132,21 @@ impl LockFile {
             (None, None) if settings.linger.is_some() => FileKind::Cached(OnceLock::new()),
             (None, None) => FileKind::Plain,
         };
+        let exclusive_len = tag::exclusive_len(std::process::id(), sys::process::namespace());
+        let alone = match (&kind, bytes, flock) {
+            (FileKind::Plain | FileKind::Cached(_), true, false) if file.writable => {
+                Some(Target::Bytes(Part::MainToTag.range(exclusive_len)))
+            }
+            (FileKind::Plain | FileKind::Cached(_), false, true) => Some(Target::File),
+            _ => None,
+        };
         let has_contests = lookout::has_contests(&file, bytes);
         Ok(Self {
             file,
             bytes,
             flock,
-            exclusive_len: tag::exclusive_len(std::process::id(), sys::process::namespace()),
+            exclusive_len,
+            alone,
             lookout: Lookout::new(has_contests),
             kind,
             author,

@@ -17,6 +17,31 @@ impl LockFile {
         Ok(self.is_first(goal, lock, &|error| error)? && self.try_plan(goal)?)
     }
 
+    /// Tries once to get in alone, where nothing is held yet; `false` when somebody else is in the way.
+    #[allow(
+        clippy::inline_always,
+        reason = "one caller, of which this is most of what it does"
+    )]
+    #[inline(always)]
+    pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
+        match self.alone {
+            Some(_) if self.gives_way(mode) => Ok(false),
+            Some(target) => self.try_lock(Access::Exclusive, target),
+            None => self.try_acquire(Goal::Enter(mode)),
+        }
+    }
+
+    /// Releases everything, where it was locked alone.
+    #[inline]
+    pub(crate) fn release_alone(&self) -> io::Result<()> {
+        if !matches!(self.alone, Some(Target::Bytes(_))) {
+            return self.release();
+        }
+        sys::lock::release(self, Target::Bytes(Part::All.range(self.exclusive_len)))?;
+        self.marks.forget();
+        Ok(())
+    }
+
     /// Calls `wait` for each kernel lock that may have to be waited for, with the contest if it is one. When
     /// one fails, nothing more is held than before.
     pub(crate) fn acquire_blocking<E>(
@@ -191,6 +216,7 @@ impl LockFile {
         Ok(true)
     }
 
+    #[inline]
     fn unlock(&self, part: Part) -> io::Result<()> {
         sys::lock::release(self, self.target(part))?;
         if let Some(fifo) = self.fifo().filter(|_| part.reaches_tickets()) {
@@ -228,6 +254,7 @@ impl LockFile {
         sys::lock::blocker(self, Access::Exclusive, rooms).is_some()
     }
 
+    #[inline]
     pub(super) fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
         sys::lock::try_lock(self, access, target)
     }

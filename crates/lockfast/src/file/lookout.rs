@@ -50,12 +50,17 @@ impl Lookout {
     }
 
     /// Whether it is time for a look. Attempts that follow each other quickly share one reading of the clock.
+    #[inline]
     fn is_due(&self) -> bool {
         let skips = self.skips.load(Relaxed);
         if skips > 0 {
             self.skips.store(skips - 1, Relaxed);
             return false;
         }
+        self.is_due_now()
+    }
+
+    fn is_due_now(&self) -> bool {
         if !self.has_contests {
             return true;
         }

@@ -46,9 +46,11 @@ impl Marks {
     }
 
     /// Releases the marks.
+    #[inline]
     pub(super) fn release(&self, file: &File) -> io::Result<()> {
         // Relaxed: the turn passes through a mutex.
-        if self.0.swap(false, Ordering::Relaxed) {
+        if self.0.load(Ordering::Relaxed) {
+            self.forget();
             sys::lock::release(file, Target::Bytes(linger::all()))?;
         }
         Ok(())

@@ -32,7 +32,7 @@ use crate::types::thread::ThreadToken;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Admission, Wait, in_one_process, run_blocking};
 
-type FileTurn<'q> = queue::Turn<'q, LockFile>;
+pub(super) type FileTurn<'q> = queue::Turn<'q, LockFile>;
 
 /// The progress of an acquire; the table above has what comes after each.
 pub(crate) enum AcquireStage<'q, W: Acquirable> {

@@ -82,7 +82,7 @@ impl Hold {
             return Err(self.handle().unsupported(Operation::Downgrade));
         }
         // The slot has one mode, and this guard will have another.
-        self.leave_handoff();
+        self.held_mut().leave_slot();
         // While it is still exclusive: afterwards others could write.
         self.end_record()?;
         self.file()
@@ -104,15 +104,6 @@ impl Hold {
         let held = self.held_mut();
         if held.thread != ThreadToken::NONE {
             held.thread = thread;
-        }
-    }
-
-    /// Holds the lock from now on as one that was granted by the kernel.
-    fn leave_handoff(&mut self) {
-        let held = self.held_mut();
-        if held.by_handoff {
-            held.handle().process().queue.leave_handoff(held.thread);
-            held.by_handoff = false;
         }
     }
 

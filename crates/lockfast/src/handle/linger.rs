@@ -104,17 +104,18 @@ impl Handle {
         file.cache_until(until).then_some(revocations)
     }
 
-    /// Nothing is kept any more: nobody is there to take it again.
-    pub(super) fn end_linger(&self) {
+    /// Nothing is kept any more: nobody is there to take it again, and what is kept keeps the handle.
+    pub(super) fn end(&self) {
+        let process = self.process();
         if self.settings.linger.is_some() {
-            let process = self.process();
             // First, so that a release which runs now keeps nothing.
             process.rest.end();
             process.end_linger();
         }
-        // A forked child has what its parent had parked; it holds nothing, but takes memory.
+        process.queue.end();
+        // A forked child has what its parent kept; it holds nothing, but takes memory.
         for parent in self.process.inherited() {
-            drop(parent.queue.empty_handoff());
+            parent.queue.empty_inherited();
         }
     }
 }

@@ -95,6 +95,7 @@ impl Handle {
         let handle = Arc::new(Self {
             path,
             may_hand_off: Self::may_hand_off(&settings),
+            may_be_fast: Self::may_be_fast(&settings),
             settings,
             given,
             process: PerProcess::new(ProcessState::new(file)),
@@ -195,7 +196,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         // AcqRel: the last one sees what the users before it did with the handle.
         if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.end_linger();
+            self.0.end();
         }
     }
 }

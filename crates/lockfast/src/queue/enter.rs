@@ -77,6 +77,31 @@ impl<T: Unlock> Queue<T> {
         Some((Turn::without_value(self, thread, purpose), spare))
     }
 
+    /// Takes what the last holder left, if no other thread is there: then this one is inside alone. It may leave
+    /// by the fast slot.
+    #[inline]
+    pub(crate) fn take_fast(&self, mode: Mode, thread: ThreadToken) -> Option<Box<T::Held>> {
+        if !mode.is_alone() {
+            return None;
+        }
+        let held = self.fast.take()?;
+        self.handoff.belongs_to(thread);
+        Some(held)
+    }
+
+    /// Returns the turn of a thread that got in by the fast slot and has nothing locked, or leaves.
+    pub(crate) fn turn_of_fast(
+        &self,
+        mode: Mode,
+        held: Box<T::Held>,
+        thread: ThreadToken,
+    ) -> Turn<'_, T> {
+        self.leave_slot(thread);
+        let mut turn = Turn::without_value(self, thread, Purpose::Enter { mode, joins: false });
+        turn.leave_spare(held);
+        turn
+    }
+
     /// Returns the turn, or a place behind all waiters. A waiter that competes also takes the lock from the
     /// hand-off slot.
     pub(crate) fn enqueue(

@@ -42,7 +42,8 @@ use super::unlock::Unlock;
 #[derive(Debug)]
 pub(crate) struct Handoff<P> {
     slot: Slot<P>,
-    /// Information for deadlock detection only; never read to decide who holds the lock.
+    /// The thread that took it from this slot or from the fast one. Information for deadlock detection only;
+    /// never read to decide who holds the lock.
     holder: AtomicThreadToken,
 }
 
@@ -102,8 +103,15 @@ impl<P> Handoff<P> {
         thread != ThreadToken::NONE && self.holder.load() == thread
     }
 
+    /// From now on this thread counts as the holder.
+    #[inline]
+    pub(super) fn belongs_to(&self, thread: ThreadToken) {
+        self.holder.store(thread);
+    }
+
     /// From now on no thread counts as the holder.
-    pub(super) fn disown(&self) {
+    #[inline]
+    pub(crate) fn disown(&self) {
         self.holder.store(ThreadToken::NONE);
     }
 

@@ -112,8 +112,8 @@ impl<T: Unlock> Queue<T> {
         self.handoff.is_idle() && self.end_linger()
     }
 
-    /// Holds the lock from now on as one that did not take it from the slot.
-    pub(crate) fn leave_handoff(&self, thread: ThreadToken) {
+    /// Holds the lock from now on as one that did not take it from a slot.
+    pub(crate) fn leave_slot(&self, thread: ThreadToken) {
         let ((), after) = self.update(|state| {
             state.shut(&self.handoff);
             state.exclusive = Some(thread);
@@ -121,14 +121,9 @@ impl<T: Unlock> Queue<T> {
         after.run();
     }
 
-    /// From now on no thread counts as the holder that took the lock from the slot.
-    pub(crate) fn disown_handoff(&self) {
+    /// From now on no thread counts as the holder that took the lock from a slot.
+    pub(crate) fn disown_slot(&self) {
         self.handoff.disown();
-    }
-
-    /// Takes what is in the slot, in a forked child, to which it means nothing.
-    pub(crate) fn empty_handoff(&self) -> Option<Box<T::Held>> {
-        self.handoff.withdraw()
     }
 
     /// Changes the mode of a guard, which belongs to that thread from now on.

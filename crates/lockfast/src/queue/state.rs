@@ -59,6 +59,8 @@ pub(super) struct QueueState<T: Unlock> {
     value: Option<Arc<T>>,
     /// The part of this value that the last holder left, for the next one.
     pub(super) spare: Option<Box<T::Held>>,
+    /// Whether no next holder is expected, so that nothing is kept for one.
+    is_over: bool,
     // Once for each guard. A guard that belongs to no thread (a task's, one that was handed over) is
     // `NONE`.
     pub(super) readers: Vec<ThreadToken>,
@@ -117,6 +119,7 @@ impl<T: Unlock> QueueState<T> {
         Self {
             value: value.map(Arc::new),
             spare: None,
+            is_over: false,
             readers: Vec::new(),
             upgradable: None,
             exclusive: None,
@@ -142,6 +145,20 @@ impl<T: Unlock> QueueState<T> {
         self.value = value;
         // The holder's part leads to the old value.
         self.spare = None;
+    }
+
+    /// Keeps what a holder leaves, if there is something.
+    #[inline]
+    pub(super) fn keep_spare(&mut self, spare: Option<Box<T::Held>>) {
+        if spare.is_some() && !self.is_over {
+            self.spare = spare;
+        }
+    }
+
+    /// Keeps nothing from now on; returns what was kept.
+    pub(super) fn end(&mut self) -> Option<Box<T::Held>> {
+        self.is_over = true;
+        self.spare.take()
     }
 
     /// Whether nobody is inside.

@@ -170,15 +170,24 @@ impl<'q, T: Unlock> Turn<'q, T> {
         }
     }
 
-    /// Leaves after the kernel lock was released, as the last one out; the spare is for the next holder.
+    /// Leaves after the kernel lock was released, as the last one out. The spare is for the next holder, in the
+    /// fast slot if that may be opened.
     #[inline]
-    pub(crate) fn unlocked(self, spare: Box<T::Held>) {
+    pub(crate) fn unlocked(self, spare: Box<T::Held>, may_be_fast: bool) {
         let Purpose::Close(access) = self.purpose else {
             unreachable!("only the last one out leaves")
         };
         let queue = self.queue;
         self.done();
-        let ((), after) = queue.update(|state| state.left(access, Some(spare)));
+        let ((), after) = queue.update(|state| {
+            state.left(access, Some(spare));
+            // Readers would shut it again.
+            if may_be_fast && access == Access::Exclusive && state.is_unused() {
+                if let Some(spare) = state.spare.take() {
+                    queue.fast.open(spare);
+                }
+            }
+        });
         after.run();
     }
 
@@ -202,9 +211,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
             }
             Purpose::Upgrade => state.phase = Phase::Idle,
         }
-        if spare.is_some() {
-            state.spare = spare;
-        }
+        state.keep_spare(spare);
         state.pass_on();
     }
 }

@@ -43,6 +43,12 @@ impl<P> Slot<P> {
         address(self.word.load(Ordering::Relaxed)).is_some()
     }
 
+    /// Whether all these flags are set.
+    #[inline]
+    pub(crate) fn has(&self, flags: usize) -> bool {
+        self.word.load(Ordering::Acquire).addr() & flags == flags
+    }
+
     /// Takes the value, if there is one and the flags in the mask are these.
     #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {

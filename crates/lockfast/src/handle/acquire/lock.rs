@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{Acquirable, Acquire, AcquireStage, FileTurn, Refusal, give_back};
 use crate::file::owner::Entry;
 use crate::file::{Goal, LockFile};
+use crate::handle::fast::Stopped;
 use crate::handle::hold::Hold;
 use crate::handle::shared::{Handle, HeldLock, ProcessState};
 use crate::protocol::plan::Mode;
@@ -29,8 +30,24 @@ impl Handle {
                 trace::acquired(&self.path, mode.name());
                 return Ok(Hold::handed_off(held, mode, thread));
             }
+            if let Some(held) = process.queue.take_fast(mode, thread) {
+                return self.acquire_fast(Hold::fast(held, mode, thread), limit);
+            }
         }
         self.acquire_from_kernel(mode, limit, thread)
+    }
+
+    /// Acquires a lock that was in the fast slot.
+    #[inline(never)]
+    fn acquire_fast(self: &Arc<Self>, hold: Hold, limit: WaitLimit) -> Result<Hold> {
+        self.lock_fast(hold)
+            .or_else(|stopped| self.acquire_stopped(*stopped, limit))
+    }
+
+    #[cold]
+    fn acquire_stopped(self: &Arc<Self>, stopped: Stopped<'_>, limit: WaitLimit) -> Result<Hold> {
+        let Stopped { mode, thread, .. } = stopped;
+        self.acquire_blocking(mode, limit, thread, stopped.into())
     }
 
     /// Acquires a lock that is not in the hand-off slot; in a forked child it may be there all the same, which
@@ -55,6 +72,11 @@ impl Handle {
         thread: ThreadToken,
     ) -> std::result::Result<Hold, AcquireStage<'_, Mode>> {
         let process = self.process();
+        let fast = |process: &ProcessState| process.queue.take_fast(mode, thread);
+        if let Some(held) = self.process_if_first().and_then(fast) {
+            let locked = self.lock_fast(Hold::fast(held, mode, thread));
+            return locked.map_err(|stopped| (*stopped).into());
+        }
         let Some((mut turn, held)) = process.queue.try_enter_free(mode, thread) else {
             return Err(AcquireStage::Enter);
         };
@@ -80,6 +102,19 @@ impl Handle {
             Some(true) if is_current => AcquireStage::Verified(turn, file, ()),
             Some(true) => AcquireStage::Locked(turn, file, ()),
         })
+    }
+}
+
+impl<'h> From<Stopped<'h>> for AcquireStage<'h, Mode> {
+    fn from(stopped: Stopped<'h>) -> Self {
+        let Stopped {
+            turn, file, locked, ..
+        } = stopped;
+        match locked {
+            Err(_) => Self::Lock(turn, file),
+            Ok(false) => Self::Contended(turn, file),
+            Ok(true) => Self::Locked(turn, file, ()),
+        }
     }
 }
 

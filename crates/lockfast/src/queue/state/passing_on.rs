@@ -42,9 +42,7 @@ impl<T: Unlock> QueueState<T> {
             }
             Access::Shared => self.phase = Phase::Idle,
         }
-        if spare.is_some() {
-            self.spare = spare;
-        }
+        self.keep_spare(spare);
         self.pass_on();
     }
 

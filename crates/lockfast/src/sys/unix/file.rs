@@ -33,6 +33,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 /// Calls `fstat` itself: the C library calls `newfstatat`, which is a fifth slower, and this is on the path
 /// of every acquire.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[inline]
 pub(crate) fn status(file: &File) -> io::Result<Status> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: on x86_64 the kernel's `struct stat` is the C library's, and it is written whole
