@@ -171,9 +171,11 @@ impl LockFile {
         self.lookout.note(sign.is_some())
     }
 
-    /// Notes that a contest was won: whoever else waits, the line moves.
+    /// Notes that a contest was won. The winner need not look for a while: that keeps short sections quick, as
+    /// not each of them has to wait until another process is awake.
     pub(crate) fn note_won(&self) {
         self.lookout.idle.store(0, Relaxed);
+        self.lookout.note(false);
     }
 
     /// Whether a waiter of this file can show that it starves.
