@@ -5,8 +5,8 @@ use std::io;
 
 use super::LockFile;
 use super::goal::Goal;
+use crate::protocol::line::Contest;
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
-use crate::protocol::starving::Contest;
 use crate::sys::{self, Access, Target};
 
 impl LockFile {

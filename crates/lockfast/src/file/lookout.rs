@@ -1,12 +1,13 @@
-//! The signs of waiters that have been overtaken for too long (see [`crate::protocol::starving`]).
+//! The line of those that wait for a file, and the looks of newcomers (see [`crate::protocol::line`]).
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{LockFile, OpenFile};
+use crate::protocol::line::{self, Contest, LOOK_EVERY};
 use crate::protocol::plan::{Mode, Part};
-use crate::protocol::starving::{self, Contest, PATIENCE};
 use crate::sys::{self, Access, Target};
 
 /// The looks of an open file for signs.
@@ -14,7 +15,7 @@ use crate::sys::{self, Access, Target};
 /// Threads that share permits use it at once: then one of them may look once more or less.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    /// Whether waiters of this file show that they starve.
+    /// Whether those that wait for this file stand in a line.
     has_contests: bool,
     opened: Instant,
     /// The number of attempts that follow without a look at the clock.
@@ -61,11 +62,11 @@ impl Lookout {
         }
         let now = self.now();
         let (looked, before) = (self.looked.load(Relaxed), self.read.swap(now, Relaxed));
-        if looked == 0 || now.saturating_sub(looked) >= nanoseconds(PATIENCE) {
+        if looked == 0 || now.saturating_sub(looked) >= nanoseconds(LOOK_EVERY) {
             return now >= self.heedless.load(Relaxed);
         }
         let each = now.saturating_sub(before) / u64::from(self.skipped.load(Relaxed));
-        let is_quick = each * u64::from(SKIPS) <= nanoseconds(PATIENCE) / 8;
+        let is_quick = each * u64::from(SKIPS) <= nanoseconds(LOOK_EVERY) / 8;
         let skips = if is_quick { SKIPS } else { 0 };
         self.skips.store(skips, Relaxed);
         self.skipped.store(skips + 1, Relaxed);
@@ -105,7 +106,7 @@ impl Lookout {
     }
 }
 
-/// What a look at the lock shows of the line of the starving.
+/// What a look at the lock shows of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineState {
     /// The lock is held.
@@ -117,7 +118,7 @@ pub(crate) enum LineState {
 }
 
 impl LockFile {
-    /// Whether a newcomer has to let waiters go first that have been overtaken for too long.
+    /// Whether a newcomer has to let those go first that wait.
     #[inline]
     pub(super) fn gives_way(&self, mode: Mode) -> bool {
         let looks = match mode {
@@ -132,7 +133,7 @@ impl LockFile {
     fn sees_sign(&self, mode: Mode) -> bool {
         let of_readers = mode == Mode::Write && self.bytes;
         let signs = if self.lookout.has_contests {
-            starving::all_signs(of_readers, self.flock)
+            line::signs(of_readers, self.bytes, self.flock)
         } else {
             Part::Rooms.range(0)
         };
@@ -162,7 +163,7 @@ impl LockFile {
         }
     }
 
-    /// Whether waiters of the contest starve, as far as this file has to know.
+    /// Whether others wait, as far as this file has to know.
     pub(crate) fn is_sign_out(&self, contest: Contest) -> bool {
         if !self.lookout.has_contests || !self.lookout.is_due() {
             return false;
@@ -178,44 +179,54 @@ impl LockFile {
         self.lookout.note(false);
     }
 
-    /// Whether a waiter of this file can show that it starves.
+    /// Whether those that wait for this file stand in a line.
     pub(crate) fn has_contests(&self) -> bool {
         self.lookout.has_contests
     }
 
-    /// Shows that a waiter starves, until the result is dropped; none when that can't be shown.
-    pub(crate) fn starve(&self, contest: Contest) -> io::Result<Option<Starving<'_>>> {
+    /// Lets the next in the line get it, if it is just waking up: a newcomer would be before it.
+    pub(crate) fn let_line_move(&self, contest: Contest) {
+        let begun = Instant::now();
+        let line = contest.line();
+        while sys::lock::blocker(self, Access::Exclusive, line).is_none() && begun.elapsed() < WAKES
+        {
+            thread::yield_now();
+        }
+    }
+
+    /// Shows that somebody waits, until the result is dropped; none when that can't be shown.
+    pub(crate) fn wait_openly(&self, contest: Contest) -> io::Result<Option<LinePlace<'_>>> {
         if self.lookout.now() < self.lookout.heedless.load(Relaxed) {
             return Ok(None);
         }
         if !self.try_lock(Access::Shared, Target::Bytes(contest.sign()))? {
             return Ok(None);
         }
-        let mut starving = Starving {
+        let mut place = LinePlace {
             file: self,
             contest,
             is_first: false,
         };
         // A file of the program's may be open for reading only. Then the sign is of no use.
-        let line = self.try_lock(Access::Exclusive, starving.line());
+        let line = self.try_lock(Access::Exclusive, place.line());
         Ok(line.ok().map(|is_first| {
-            starving.is_first = is_first;
-            starving
+            place.is_first = is_first;
+            place
         }))
     }
 }
 
-/// The sign of a waiter that starves, and its place in the line.
+/// The sign of a waiter, and its place in the line.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Starving<'f> {
+pub(crate) struct LinePlace<'f> {
     file: &'f LockFile,
     contest: Contest,
     /// Whether nobody was before it in the line.
     pub(crate) is_first: bool,
 }
 
-impl Starving<'_> {
+impl LinePlace<'_> {
     /// The byte to wait for before the lock.
     pub(crate) fn line(&self) -> Target {
         Target::Bytes(self.contest.line())
@@ -228,14 +239,14 @@ impl Starving<'_> {
     }
 }
 
-impl Drop for Starving<'_> {
+impl Drop for LinePlace<'_> {
     fn drop(&mut self) {
         // Should this fail, the release of the lock gives them back.
         let _ = sys::lock::release(self.file, Target::Bytes(self.contest.both()));
     }
 }
 
-/// Whether the waiters of that file show that they starve. A server's answer costs more than it is worth, and
+/// Whether those that wait for that file stand in a line. A server's answer costs more than it is worth, and
 /// only a file that is open for writing can be locked exclusively.
 pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
     let traits = file.traits;
@@ -246,6 +257,9 @@ pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
 fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// The time in which a process wakes up, unless it gets no processor.
+const WAKES: Duration = Duration::from_micros(200);
 
 /// The number of quick attempts without a look at the clock.
 const SKIPS: u32 = 15;

@@ -14,8 +14,8 @@
 //! | `R`, `R + 1` | waiting rooms | readers that found the gate shut wait in one of the two |
 //! | `R + 2` | trial | locked for an instant, where it is doubtful whether locks conflict |
 //! | `R + 3` | permit queue | shared by everybody in the queue for permits |
-//! | `R + 4` | sign | shared by waiters that have been overtaken for too long |
-//! | `R + 5` | line | exclusive: the one of them that is the next |
+//! | `R + 4` | sign | shared by everybody who waits, but for readers |
+//! | `R + 5` | line | exclusive: the waiter that is the next |
 //! | `R + 6`, `R + 7` | sign, line | the same for `flock` |
 //! | `R + 2^60 + n`, `n <= 1024` | presence | shared by everybody who has a semaphore of `n` permits open |
 //! | `R + 2^60 + 2^57` | wanted | shared by waiters while a process may have the lock cached |
@@ -43,12 +43,11 @@
 //! The table's order is checked at compile time, and a test has every offset as a number. To change the
 //! test is to change the protocol.
 //!
-//! # Starving
+//! # Signs and lines
 //!
-//! Signs and lines are explained in [`starving`](super::starving). They lie next to the waiting rooms, so that one
-//! question of the kernel covers both, and above what any holder locks, so that a starving waiter can have them
-//! while it waits for the holder. A release of everything, and of everything from the gate or from the tag on,
-//! gives them back.
+//! They are explained in [`line`](mod@super::line). They lie next to the waiting rooms, so that one question of the
+//! kernel covers both, and above what any holder needs, so that a waiter can have them while it waits for the
+//! holder. A release of everything, and of everything from the gate or from the tag on, gives them back.
 
 use crate::sys::Range;
 

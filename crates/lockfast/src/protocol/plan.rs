@@ -25,14 +25,14 @@
 //! empties both rooms before it shuts the gate: the gate is open then, so the readers in the rooms get in,
 //! and later ones pass the gate and need no room, so the rooms do get empty. A room that is being emptied
 //! admits nobody, which is why there are two. A writer that found everything free takes it in one call, and
-//! looks at the rooms once in a millisecond, together with the [sign](super::starving) of starving writers. A
+//! looks at the rooms once in a millisecond, together with the [sign](mod@super::line) of writers that wait. A
 //! reader in a room is thus overtaken by at most one writer that waits, the one that may have looked before,
 //! and for a millisecond by each other description's quick ones.
 //!
 //! # Writers do not starve each other
 //!
 //! A writer and an upgradable reader wait for the upgrade byte before all others, and a lock without readers
-//! for all of its bytes at once. There newcomers could overtake for ever; see [`starving`](super::starving).
+//! for all of its bytes at once. There newcomers could overtake for ever; see [`line`](mod@super::line).
 //!
 //! # No deadlock
 //!
@@ -64,8 +64,8 @@ pub enum Mode {
 pub(crate) enum Step {
     /// Locks, or converts what is locked. A wait plan waits for it.
     Lock(Access, Part),
-    /// As `Lock`, with nothing in hand that others wait for: where newcomers and waiters compete. A wait that
-    /// lasts too long goes by the [line](super::starving).
+    /// As `Lock`, with nothing in hand that others wait for: where newcomers and waiters compete. A wait for it
+    /// goes by the [line](mod@super::line).
     Contend(Access, Part),
     Unlock(Part),
     /// Shares the first room that nobody empties; goes on without one if others have both.
