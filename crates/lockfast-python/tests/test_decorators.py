@@ -309,10 +309,12 @@ def test_scripts_of_one_name_in_two_directories_have_locks_of_their_own(tmp_path
             told, errors = same.communicate("\n")
             assert not told and "held by pid" in errors, errors
         with start(script[1]) as other:
-            path_of_other, _ = other.communicate("\n")
+            told, errors = other.communicate("\n")
+            path_of_other = told.strip()
+            assert path_of_other not in ("", path), errors
         holder.communicate("\n")
     os.unlink(path)
-    os.unlink(path_of_other.strip())
+    os.unlink(path_of_other)
 
 
 def test_what_can_not_be_decorated(path):

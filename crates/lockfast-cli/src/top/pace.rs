@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// Updates take at most one part in this many of the time.
 const SHARE: u32 = 10;
 
+/// Updates are not further apart than this because they are slow, unless they take more than half of it.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// Faster updates could not be read.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -47,7 +50,9 @@ impl Pace {
 
     /// Ends an update that took this long.
     pub(super) fn end(&mut self, now: Instant, took: Duration) {
-        self.interval = self.wanted.max(took.saturating_mul(SHARE));
+        // A busy machine stretches the update itself. Ten times that would leave the screen stale for a minute.
+        let gentle = took.saturating_mul(SHARE).min(LONGEST);
+        self.interval = self.wanted.max(gentle).max(took.saturating_mul(2));
         // A time beyond the clock's range never comes.
         self.due = now.checked_add(self.interval.saturating_sub(took));
     }
@@ -58,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_looks_are_rare() {
+    fn slow_updates_are_rare() {
         let second = Duration::from_secs(1);
         let mut pace = Pace::new(second);
         let now = Instant::now();
@@ -67,9 +72,14 @@ mod tests {
         assert!(!pace.is_due(now + 100 * second));
         pace.end(now, second / 20);
         assert_eq!(pace.due(), Some(now + 19 * second / 20));
+        pace.end(now, second / 4);
+        assert_eq!(pace.interval(), second * 5 / 2);
         pace.end(now, second);
-        assert_eq!(pace.interval(), 10 * second);
-        assert!(!pace.is_due(now + 8 * second) && pace.is_due(now + 9 * second));
+        assert_eq!(pace.interval(), LONGEST);
+        assert!(!pace.is_due(now + 3 * second) && pace.is_due(now + 4 * second));
+        pace.end(now, 6 * second);
+        assert_eq!(pace.interval(), 12 * second);
+        assert!(!pace.is_due(now + 5 * second) && pace.is_due(now + 6 * second));
         assert_eq!(Pace::new(Duration::ZERO).interval(), SHORTEST);
     }
 }

@@ -188,7 +188,7 @@ impl<C: WaitContext> Wait<'_, C> {
         self.poll_until(NAPS, || file.holder(goal.access()), attempt)
     }
 
-    pub(super) fn system(&self, error: io::Error) -> Error {
+    pub(crate) fn system(&self, error: io::Error) -> Error {
         Error::system(self.context.path(), self.operation, error)
     }
 }

@@ -1,0 +1,1 @@
+//! A space of named locks, chosen by a URL.
