@@ -3,8 +3,8 @@
 use stateright::{Checker, Model};
 
 use super::{
-    ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER, NOTHING_LEFT,
-    ONE_UPGRADABLE, PROCESSES, Plans, Role, Scene,
+    ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER,
+    NO_STARVING_WAITER, NOTHING_LEFT, ONE_UPGRADABLE, PROCESSES, Plans, Role, Rules, Scene,
 };
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::Access;
@@ -242,4 +242,88 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
     };
     let violated = violated([Reader, Writer, Reader], 1, plans);
     assert!(violated.contains(&EXCLUSION), "{violated:?}");
+}
+
+/// Without one of the rules of the line.
+fn violated_by_rules(roles: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> {
+    violated(
+        roles,
+        3,
+        Plans {
+            rules,
+            ..Plans::REAL
+        },
+    )
+}
+
+#[test]
+fn newcomers_that_do_not_look_starve_waiters() {
+    let rules = Rules {
+        look: false,
+        ..Plans::REAL.rules
+    };
+    for roles in [
+        [Exclusive, Exclusive, Exclusive],
+        [Writer, Writer, Writer],
+        [Upgrader, Upgrader, Writer],
+    ] {
+        let violated = violated_by_rules(roles, rules);
+        assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+    }
+}
+
+#[test]
+fn waiters_that_do_not_stand_in_line_starve_each_other() {
+    let rules = Rules {
+        stand_in_line: false,
+        ..Plans::REAL.rules
+    };
+    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn a_waiter_that_takes_its_sign_in_too_early_starves() {
+    let rules = Rules {
+        keep_sign: false,
+        ..Plans::REAL.rules
+    };
+    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn who_has_what_others_wait_for_must_not_stand_in_line() {
+    const WRITE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
+            Step::Contend(Access::Exclusive, Part::MainToTag),
+        ],
+        undo: Part::All,
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::wait_plan(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Writer, Exclusive], 2, plans);
+    assert!(violated.contains(&NO_DEADLOCK), "{violated:?}");
+}
+
+#[test]
+fn an_upgrade_must_not_stand_in_line() {
+    let plans = Plans {
+        upgrade: Plan {
+            steps: &[Step::Contend(Access::Exclusive, Part::MainToTag)],
+            undo: Part::Gate,
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Writer, Reader], 2, plans);
+    assert!(violated.contains(&NO_DEADLOCK), "{violated:?}");
 }
