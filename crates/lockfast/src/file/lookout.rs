@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{LockFile, OpenFile};
 use crate::protocol::line::{self, Contest, LOOK_EVERY};
 use crate::protocol::plan::{Mode, Part};
-use crate::sys::{self, Access, Target};
+use crate::sys::{self, Access, Blocker, Range, Target};
 
 /// The looks of an open file for signs.
 ///
@@ -137,8 +137,19 @@ impl LockFile {
         } else {
             Part::Rooms.range(0)
         };
-        let found = sys::lock::blocker(self, Access::Exclusive, signs).is_some();
+        let found = self.is_shown(signs);
         self.lookout.note(found) && !(self.lookout.has_contests && self.is_abandoned(mode))
+    }
+
+    /// Whether somebody else has a sign or a line of that range.
+    fn is_shown(&self, range: Range) -> bool {
+        let blocker = sys::lock::blocker(self, Access::Exclusive, range);
+        blocker.is_some_and(|blocker| self.may_be_shown(blocker))
+    }
+
+    /// Whether it may be a sign or a line. For a `flock`, what another program has locked of the file is neither.
+    fn may_be_shown(&self, blocker: Blocker) -> bool {
+        self.bytes || line::is_within(blocker.start)
     }
 
     #[cold]
@@ -168,8 +179,7 @@ impl LockFile {
         if !self.lookout.has_contests || !self.lookout.is_due() {
             return false;
         }
-        let sign = sys::lock::blocker(self, Access::Exclusive, contest.sign());
-        self.lookout.note(sign.is_some())
+        self.lookout.note(self.is_shown(contest.sign()))
     }
 
     /// Notes that a contest was won. The winner need not look for a while: that keeps short sections quick, as
@@ -188,8 +198,7 @@ impl LockFile {
     pub(crate) fn let_line_move(&self, contest: Contest) {
         let begun = Instant::now();
         let line = contest.line();
-        while sys::lock::blocker(self, Access::Exclusive, line).is_none() && begun.elapsed() < WAKES
-        {
+        while !self.is_shown(line) && begun.elapsed() < WAKES {
             thread::yield_now();
         }
     }
@@ -208,11 +217,13 @@ impl LockFile {
             is_first: false,
         };
         // A file of the program's may be open for reading only. Then the sign is of no use.
-        let line = self.try_lock(Access::Exclusive, place.line());
-        Ok(line.ok().map(|is_first| {
-            place.is_first = is_first;
-            place
-        }))
+        let Ok(is_first) = self.try_lock(Access::Exclusive, place.line()) else {
+            return Ok(None);
+        };
+        place.is_first = is_first;
+        let blocker = sys::lock::blocker(self, Access::Exclusive, contest.line());
+        let is_ours = is_first || blocker.is_none_or(|blocker| self.may_be_shown(blocker));
+        Ok(is_ours.then_some(place))
     }
 }
 

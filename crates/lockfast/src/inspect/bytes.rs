@@ -2,6 +2,7 @@
 
 use super::snapshot::LockRecord;
 use super::view::{Kind, LockMode, Role};
+use crate::protocol::line::Contest;
 use crate::protocol::plan::Part;
 use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
@@ -90,6 +91,36 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
         return is(Part::Head).then_some(Role::Permit);
     }
     (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
+}
+
+/// Returns the lock behind a [line](mod@crate::protocol::line): a waiter that stands in it, with those locks of its
+/// own, waits for whoever holds that lock. Any other lock is returned as it is.
+///
+/// The bytes do not show whether it will be a writer or an upgradable reader, nor how it will have a `flock`.
+pub(super) fn behind_line(lock: &LockRecord, own: &[LockRecord]) -> LockRecord {
+    let stands_in =
+        |contest: Contest| lock.kind == Kind::Ofd && lock.exclusive && lock.range == contest.line();
+    if stands_in(Contest::Flock) {
+        return LockRecord {
+            kind: Kind::Flock,
+            exclusive: true,
+            range: Range::ALL,
+        };
+    }
+    if !stands_in(Contest::Bytes) {
+        return *lock;
+    }
+    let queue = Part::PermitQueue.range(0).start;
+    let range = if own
+        .iter()
+        .any(|lock| !lock.exclusive && covers(lock, queue))
+    {
+        Part::Head.range(0)
+    } else {
+        let first_tag = Part::Upgrade.range(0).end() + 1;
+        Part::UpgradeAndTag.range(first_tag)
+    };
+    LockRecord { range, ..*lock }
 }
 
 /// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
@@ -197,6 +228,31 @@ fn covers(lock: &LockRecord, byte: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn behind_the_line_is_the_lock_that_all_in_it_wait_for() {
+        let record = |exclusive, range| LockRecord {
+            kind: Kind::Ofd,
+            exclusive,
+            range,
+        };
+        let in_line = record(true, Contest::Bytes.line());
+        let writer = behind_line(&in_line, &[record(false, Contest::Bytes.sign())]);
+        assert_eq!(awaited(&writer), Some(Role::Writer));
+        assert!(writer.conflicts(&record(true, Part::MainToTag.range(exclusive_len(7, 1)))));
+        assert!(!writer.conflicts(&record(true, Contest::Bytes.line())));
+        // The kernel joins the bytes of the queue and of the sign.
+        let joined = Range::between(
+            Part::PermitQueue.range(0).start,
+            Contest::Bytes.line().start,
+        );
+        let permit = behind_line(&in_line, &[record(false, joined)]);
+        assert_eq!(awaited(&permit), Some(Role::Permit));
+        let flock = behind_line(&record(true, Contest::Flock.line()), &[]);
+        assert_eq!(flock.kind, Kind::Flock);
+        let gate = record(true, Part::Gate.range(0));
+        assert_eq!(behind_line(&gate, &[]), gate);
+    }
     use crate::protocol::tag::exclusive_len;
 
     fn lock(exclusive: bool, range: Range) -> LockRecord {

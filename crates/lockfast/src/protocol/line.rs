@@ -90,6 +90,12 @@ pub(crate) fn signs(of_readers: bool, of_bytes: bool, of_flock: bool) -> Range {
     Range::between(first.start, last.end())
 }
 
+/// Whether a lock that begins there may be a sign or a line. Another program that locks the whole file has none, and
+/// is no obstacle for a `flock`.
+pub(crate) fn is_within(start: u64) -> bool {
+    start >= FIRST_ROOM.start
+}
+
 /// The queue for permits, and the sign of others that wait for the file.
 pub(crate) fn permit_queue_and_sign() -> Range {
     Range::between(PERMIT_QUEUE.start, BYTES_SIGN.end())
