@@ -68,6 +68,8 @@ pub(crate) struct LockFile {
     /// The length of this process's exclusive range, which names it.
     exclusive_len: u64,
     lookout: Lookout,
+    /// The looks of readers, which only ask for a writer at the gate.
+    gate_lookout: Lookout,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
@@ -135,6 +137,7 @@ impl LockFile {
             flock,
             exclusive_len: tag::exclusive_len(std::process::id(), sys::process::namespace()),
             lookout: Lookout::new(has_contests),
+            gate_lookout: Lookout::new(has_contests),
             kind,
             author,
             marks: Marks::default(),

@@ -112,7 +112,8 @@ impl LockFile {
         let gives_way = match goal {
             Goal::Enter(mode) => self.gives_way(mode),
             Goal::Upgrade => self.bytes && self.is_room_taken(),
-            Goal::Join(_) | Goal::LeadLine => false,
+            Goal::Join(mode) => mode == Mode::Read && self.gives_way(mode),
+            Goal::LeadLine => false,
         };
         if gives_way {
             return Ok(false);
@@ -144,7 +145,7 @@ impl LockFile {
         }
         let locked = lock(goal.access(), Target::File, Some(Contest::Flock));
         if self.bytes && !matches!(locked, Ok(true)) {
-            self.unlock_but_ticket(plan.undo).map_err(fail)?;
+            self.undo(plan).map_err(fail)?;
         }
         locked
     }
@@ -176,7 +177,7 @@ impl LockFile {
             };
             if !matches!(done, Ok(true)) {
                 if number > 0 {
-                    let undone = self.unlock_but_ticket(plan.undo);
+                    let undone = self.undo(plan);
                     // Nobody releases the file after a failed attempt. After an error the caller does, and
                     // that first error is the one to report.
                     if let (Ok(false), Err(error)) = (&done, undone) {
@@ -195,6 +196,14 @@ impl LockFile {
             fifo.forget();
         }
         Ok(())
+    }
+
+    /// Gives back what a plan has locked that fails.
+    fn undo(&self, plan: Plan) -> io::Result<()> {
+        let parts = plan.undo.iter();
+        parts.fold(Ok(()), |undone, &part| {
+            undone.and(self.unlock_but_ticket(part))
+        })
     }
 
     /// Unlocks a part, and keeps the ticket: a failed attempt is no reason to give up the place.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{LockFile, OpenFile};
+use super::{Goal, LockFile, OpenFile};
 use crate::protocol::line::{self, Contest, LOOK_EVERY};
 use crate::protocol::plan::{Mode, Part};
-use crate::sys::{self, Access, Blocker, Range, Target};
+use crate::sys::{self, Access, Range, Target};
 
 /// The looks of an open file for signs.
 ///
@@ -121,46 +121,58 @@ impl LockFile {
     /// Whether a newcomer has to let those go first that wait.
     #[inline]
     pub(super) fn gives_way(&self, mode: Mode) -> bool {
-        let looks = match mode {
-            Mode::Read => !self.bytes && self.lookout.has_contests,
-            Mode::Write => self.bytes || self.lookout.has_contests,
-            Mode::Upgradable | Mode::Exclusive => self.lookout.has_contests,
-        };
-        looks && self.lookout.is_due() && self.sees_sign(mode)
+        if mode == Mode::Read && self.bytes {
+            let looks = self.lookout.has_contests && self.gate_lookout.is_due();
+            return looks && self.sees_writer_at_gate();
+        }
+        let looks = self.lookout.has_contests || mode == Mode::Write && self.bytes;
+        looks && self.lookout.is_due() && self.sees_sign()
     }
 
     #[cold]
-    fn sees_sign(&self, mode: Mode) -> bool {
-        let of_readers = mode == Mode::Write && self.bytes;
+    fn sees_sign(&self) -> bool {
         let signs = if self.lookout.has_contests {
-            line::signs(of_readers, self.bytes, self.flock)
+            line::signs(self.bytes, self.flock)
         } else {
             Part::Rooms.range(0)
         };
-        let found = self.is_shown(signs);
-        self.lookout.note(found) && !(self.lookout.has_contests && self.is_abandoned(mode))
+        self.lookout.note(self.is_shown(signs))
+    }
+
+    /// Whether a writer waits until nobody passes the gate: it has locked the second room, and readers only share it.
+    #[cold]
+    fn sees_writer_at_gate(&self) -> bool {
+        let room = Part::SecondRoom.range(0);
+        let found = sys::lock::blocker(self, Access::Shared, room).is_some();
+        self.gate_lookout.note(found)
     }
 
     /// Whether somebody else has a sign or a line of that range.
     fn is_shown(&self, range: Range) -> bool {
         let blocker = sys::lock::blocker(self, Access::Exclusive, range);
-        blocker.is_some_and(|blocker| self.may_be_shown(blocker))
+        // For a `flock`, what another program has locked of the file is no sign.
+        blocker.is_some_and(|blocker| self.bytes || line::is_within(blocker.start))
     }
 
-    /// Whether it may be a sign or a line. For a `flock`, what another program has locked of the file is neither.
-    fn may_be_shown(&self, blocker: Blocker) -> bool {
-        self.bytes || line::is_within(blocker.start)
-    }
-
+    /// Tries for somebody who does not wait, after those who do had the time to take the lock and did not: they were
+    /// stopped, most likely.
     #[cold]
-    fn is_abandoned(&self, mode: Mode) -> bool {
+    pub(crate) fn try_after_waiters(&self, mode: Mode) -> bool {
         let target = if self.bytes {
             Target::Bytes(Part::Main.range(0))
         } else {
             Target::File
         };
-        let is_free = self.is_free(mode.access(), target);
-        self.lookout.line_state(is_free) == LineState::Abandoned
+        let is_free = || self.is_free(mode.access(), target);
+        if !self.lookout.has_contests || !self.gives_way(mode) || !is_free() {
+            return false;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < WAKES {
+            thread::yield_now();
+        }
+        self.note_won();
+        is_free() && matches!(self.try_acquire(Goal::Enter(mode)), Ok(true))
     }
 
     fn is_free(&self, access: Access, target: Target) -> bool {
@@ -197,8 +209,8 @@ impl LockFile {
     /// Lets the next in the line get it, if it is just waking up: a newcomer would be before it.
     pub(crate) fn let_line_move(&self, contest: Contest) {
         let begun = Instant::now();
-        let line = contest.line();
-        while !self.is_shown(line) && begun.elapsed() < WAKES {
+        let is_taken = || contest.line().is_some_and(|line| self.is_shown(line));
+        while !is_taken() && begun.elapsed() < WAKES {
             thread::yield_now();
         }
     }
@@ -214,16 +226,12 @@ impl LockFile {
         let mut place = LinePlace {
             file: self,
             contest,
-            is_first: false,
+            is_first: true,
         };
-        // A file of the program's may be open for reading only. Then the sign is of no use.
-        let Ok(is_first) = self.try_lock(Access::Exclusive, place.line()) else {
-            return Ok(None);
-        };
-        place.is_first = is_first;
-        let blocker = sys::lock::blocker(self, Access::Exclusive, contest.line());
-        let is_ours = is_first || blocker.is_none_or(|blocker| self.may_be_shown(blocker));
-        Ok(is_ours.then_some(place))
+        if let Some(line) = place.line() {
+            place.is_first = self.try_lock(Access::Exclusive, line)?;
+        }
+        Ok(Some(place))
     }
 }
 
@@ -239,8 +247,8 @@ pub(crate) struct LinePlace<'f> {
 
 impl LinePlace<'_> {
     /// The byte to wait for before the lock.
-    pub(crate) fn line(&self) -> Target {
-        Target::Bytes(self.contest.line())
+    pub(crate) fn line(&self) -> Option<Target> {
+        self.contest.line().map(Target::Bytes)
     }
 
     /// Looks whether those before it in the line run.
@@ -257,12 +265,15 @@ impl Drop for LinePlace<'_> {
     }
 }
 
-/// Whether those that wait for that file stand in a line. A server's answer costs more than it is worth, and
-/// only a file that is open for writing can be locked exclusively.
+/// Whether those that wait for that file stand in a line. A server's answer costs more than it is worth.
 pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
     let traits = file.traits;
     let is_apart = bytes || !traits.has_one_lock_table;
-    sys::lock::IS_OVERTAKEN && traits.has_ranges && !traits.is_remote && is_apart && file.writable
+    sys::lock::IS_OVERTAKEN
+        && traits.has_ranges
+        && !traits.is_remote
+        && is_apart
+        && (file.writable || !bytes)
 }
 
 fn nanoseconds(span: Duration) -> u64 {

@@ -96,18 +96,9 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
 /// Returns the lock behind a [line](mod@crate::protocol::line): a waiter that stands in it, with those locks of its
 /// own, waits for whoever holds that lock. Any other lock is returned as it is.
 ///
-/// The bytes do not show whether it will be a writer or an upgradable reader, nor how it will have a `flock`.
+/// The bytes do not show whether it will be a writer or an upgradable reader.
 pub(super) fn behind_line(lock: &LockRecord, own: &[LockRecord]) -> LockRecord {
-    let stands_in =
-        |contest: Contest| lock.kind == Kind::Ofd && lock.exclusive && lock.range == contest.line();
-    if stands_in(Contest::Flock) {
-        return LockRecord {
-            kind: Kind::Flock,
-            exclusive: true,
-            range: Range::ALL,
-        };
-    }
-    if !stands_in(Contest::Bytes) {
+    if lock.kind != Kind::Ofd || !lock.exclusive || Some(lock.range) != Contest::Bytes.line() {
         return *lock;
     }
     let queue = Part::PermitQueue.range(0).start;
@@ -228,6 +219,7 @@ fn covers(lock: &LockRecord, byte: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::tag::exclusive_len;
 
     #[test]
     fn behind_the_line_is_the_lock_that_all_in_it_wait_for() {
@@ -236,24 +228,19 @@ mod tests {
             exclusive,
             range,
         };
-        let in_line = record(true, Contest::Bytes.line());
+        let line = Contest::Bytes.line().expect("a line of bytes");
+        let in_line = record(true, line);
         let writer = behind_line(&in_line, &[record(false, Contest::Bytes.sign())]);
         assert_eq!(awaited(&writer), Some(Role::Writer));
         assert!(writer.conflicts(&record(true, Part::MainToTag.range(exclusive_len(7, 1)))));
-        assert!(!writer.conflicts(&record(true, Contest::Bytes.line())));
+        assert!(!writer.conflicts(&record(true, line)));
         // The kernel joins the bytes of the queue and of the sign.
-        let joined = Range::between(
-            Part::PermitQueue.range(0).start,
-            Contest::Bytes.line().start,
-        );
+        let joined = Range::between(Part::PermitQueue.range(0).start, line.start);
         let permit = behind_line(&in_line, &[record(false, joined)]);
         assert_eq!(awaited(&permit), Some(Role::Permit));
-        let flock = behind_line(&record(true, Contest::Flock.line()), &[]);
-        assert_eq!(flock.kind, Kind::Flock);
         let gate = record(true, Part::Gate.range(0));
         assert_eq!(behind_line(&gate, &[]), gate);
     }
-    use crate::protocol::tag::exclusive_len;
 
     fn lock(exclusive: bool, range: Range) -> LockRecord {
         let kind = Kind::Ofd;

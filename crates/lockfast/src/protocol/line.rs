@@ -32,8 +32,14 @@
 //! Readers ask for no sign. They must get in beside an upgradable reader while a writer waits for that one. Their
 //! own sign are the waiting rooms, and the gate keeps them from overtaking.
 //!
-//! A `flock` has a contest of its own, as a program that takes both kinds holds its bytes when it waits for
-//! the `flock`. So the order is: line for bytes, bytes, line for `flock`, `flock`.
+//! # With `flock`
+//!
+//! A file that is only locked by `flock` is open for reading, so nobody can lock a byte of it exclusively: there is a
+//! sign and no line. Waiters sleep on the `flock` itself. A newcomer that sees their sign gives them the time to wake
+//! up before it asks, and then sleeps behind them. Readers of a `flock` can keep a writer out, as the kernel has no
+//! order between them. What takes both kinds has its bytes when it waits for the `flock`.
+//!
+//! # What is left behind
 //!
 //! A waiter that dies, gives up or is cancelled leaves nothing: all bytes are kernel locks. A waiter that is
 //! stopped keeps the line. A waiter behind it that finds the lock itself free, twice and a while apart, does
@@ -41,7 +47,7 @@
 
 use std::time::Duration;
 
-use super::layout::{BYTES_LINE, BYTES_SIGN, FIRST_ROOM, FLOCK_LINE, FLOCK_SIGN, PERMIT_QUEUE};
+use super::layout::{BYTES_LINE, BYTES_SIGN, FIRST_ROOM, FLOCK_SIGN, PERMIT_QUEUE};
 use crate::sys::Range;
 
 /// The time between two looks for the sign.
@@ -66,31 +72,25 @@ impl Contest {
     }
 
     /// The byte for which waiters wait, one after the other.
-    pub(crate) fn line(self) -> Range {
-        match self {
-            Self::Bytes => BYTES_LINE,
-            Self::Flock => FLOCK_LINE,
-        }
+    pub(crate) fn line(self) -> Option<Range> {
+        (self == Self::Bytes).then_some(BYTES_LINE)
     }
 
     /// The sign and the line.
     pub(crate) fn both(self) -> Range {
-        Range::between(self.sign().start, self.line().end())
+        let last = self.line().unwrap_or(self.sign());
+        Range::between(self.sign().start, last.end())
     }
 }
 
-/// All signs, also those of readers in the waiting rooms.
-pub(crate) fn signs(of_readers: bool, of_bytes: bool, of_flock: bool) -> Range {
-    let first = match (of_readers, of_bytes) {
-        (true, _) => FIRST_ROOM,
-        (false, true) => BYTES_SIGN,
-        (false, false) => FLOCK_SIGN,
-    };
+/// All signs of those that wait for bytes, with the waiting rooms of readers, and for a `flock`.
+pub(crate) fn signs(of_bytes: bool, of_flock: bool) -> Range {
+    let first = if of_bytes { FIRST_ROOM } else { FLOCK_SIGN };
     let last = if of_flock { FLOCK_SIGN } else { BYTES_SIGN };
     Range::between(first.start, last.end())
 }
 
-/// Whether a lock that begins there may be a sign or a line. Another program that locks the whole file has none, and
+/// Whether a lock that begins there may be a sign. Another program that locks the whole file has none, and
 /// is no obstacle for a `flock`.
 pub(crate) fn is_within(start: u64) -> bool {
     start >= FIRST_ROOM.start

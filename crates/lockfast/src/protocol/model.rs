@@ -181,6 +181,11 @@ impl Process {
         )
     }
 
+    /// Whether it waits until nobody passes the gate.
+    fn is_at_gate(&self) -> bool {
+        self.locks[SECOND_ROOM] == Some(Access::Exclusive)
+    }
+
     fn is_alone(&self) -> bool {
         matches!(self.doing, Doing::Inside(mode) if mode.is_alone())
     }
@@ -213,6 +218,16 @@ impl Kernel for Machine {
         for &byte in bytes(part) {
             self.processes[who].locks[byte] = Some(access);
         }
+        if access == Access::Shared && bytes(part).contains(&GATE) {
+            for process in &mut self.processes {
+                if process.is_at_gate() {
+                    process.passed_by[who] += 1;
+                }
+            }
+        }
+        if access == Access::Exclusive && bytes(part).contains(&GATE) {
+            self.processes[who].passed_by = [0; PROCESSES];
+        }
         let reads = access == Access::Shared && bytes(part).contains(&MAIN);
         let gate_is_shut = self.processes.iter().any(Process::keeps_gate_shut);
         let is_new = !self.processes[who].reads() && !self.processes[who].is_alone();
@@ -225,12 +240,13 @@ impl Kernel for Machine {
 impl Machine {
     /// Whether a newcomer sees that others wait.
     fn sees_sign(&self, who: usize, aim: Aim) -> bool {
-        let seen: &[usize] = match aim {
-            Aim::Enter(Mode::Write) => &[FIRST_ROOM, SECOND_ROOM, SIGN],
-            Aim::Enter(Mode::Upgradable | Mode::Exclusive) => &[SIGN],
-            _ => &[],
-        };
-        !self.are_free(who, Access::Exclusive, seen)
+        match aim {
+            Aim::Enter(Mode::Read) => !self.are_free(who, Access::Shared, &[SECOND_ROOM]),
+            Aim::Enter(_) => {
+                !self.are_free(who, Access::Exclusive, &[FIRST_ROOM, SECOND_ROOM, SIGN])
+            }
+            _ => false,
+        }
     }
 
     /// It has won a contest that others stand in line for.
@@ -394,7 +410,7 @@ impl Scene {
             Stepped::Blocked => {
                 // The attempt failed, so now it waits.
                 if at > 0 {
-                    machine.unlock(who, plan.undo);
+                    machine.undo(who, plan);
                 }
                 machine.processes[who].doing = Doing::Waiting(aim, 0);
             }
@@ -472,16 +488,17 @@ impl Scene {
             machine.processes[who].doing = Doing::Nothing;
             return machine;
         }
-        let undo = self.plan(doing).undo;
+        let plan = self.plan(doing);
         let Doing::Waiting(aim, at) = doing else {
             unreachable!("only those who wait give up")
         };
         machine.leave_line(who);
         if at > 0 {
-            machine.unlock(who, undo);
+            machine.undo(who, plan);
         }
         let process = &mut machine.processes[who];
         process.overtaken = 0;
+        process.passed_by = [0; PROCESSES];
         process.doing = match aim {
             Aim::Enter(_) | Aim::Lead => Doing::Nothing,
             Aim::Upgrade => {
@@ -582,6 +599,7 @@ const ONE_UPGRADABLE: &str = "there is one upgradable reader";
 const ATOMIC_UPGRADE: &str = "nobody writes between upgradable reading and the upgrade";
 const NO_READER_OVERTAKES: &str = "no reader overtakes a writer that keeps the gate shut";
 const NO_STARVING_READER: &str = "a reader in a room is overtaken by one waiting writer at most";
-const NO_STARVING_WAITER: &str = "who stands in the line is overtaken once at most by each other";
+const NO_STARVING_WAITER: &str =
+    "who stands in the line or at the gate is overtaken once at most by each other";
 const NO_DEADLOCK: &str = "somebody can go on";
 const NOTHING_LEFT: &str = "a process that is gone has left nothing locked";

@@ -73,7 +73,7 @@ pub(crate) const JOIN_QUEUE: Plan = Plan {
         Step::Lock(Access::Shared, Part::PermitQueue),
         Step::Contend(Access::Exclusive, Part::Head),
     ],
-    undo: Part::HeadToQueue,
+    undo: &[Part::HeadToQueue],
 };
 
 /// The byte of that permit.

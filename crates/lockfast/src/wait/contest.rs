@@ -92,11 +92,14 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         access: Access,
         target: Target,
     ) -> Result<()> {
+        let Some(line) = place.line() else {
+            return Ok(());
+        };
         let mut patience = ABANDONED;
         loop {
             let alarm = Alarm::set(Some(Instant::now() + patience));
             let until = alarm.is_ok().then(|| Instant::now() + patience);
-            if self.until_granted(raw, Access::Exclusive, place.line(), until)? {
+            if self.until_granted(raw, Access::Exclusive, line, until)? {
                 return Ok(());
             }
             // To be interrupted costs the place in the kernel's queue, so it must be rare.

@@ -86,6 +86,13 @@ pub(crate) trait Kernel {
         }
     }
 
+    /// Gives back what a plan has locked that fails.
+    fn undo(&mut self, who: usize, plan: Plan) {
+        for &part in plan.undo {
+            self.unlock(who, part);
+        }
+    }
+
     /// Makes one call of the plan.
     fn step(&mut self, who: usize, plan: Plan, at: usize) -> Stepped {
         match plan.steps[at] {
