@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::stage::{Actor, Pending, Place, until, until_stopped, waiters};
+use crate::stage::{Actor, Pending, Place, held_from, until, until_stopped, waiters};
 use crate::trials;
 
 trials![
@@ -20,6 +20,9 @@ trials![
 
 /// The times that a waiter waits beside the same greedy process.
 const ROUNDS: usize = 10;
+
+/// The signs of those that wait for bytes, and for a `flock`.
+const SIGNS: [u64; 2] = [(3 << 61) + 4, (3 << 61) + 6];
 
 /// A process that gets in over and over, while one that waits is counted.
 struct Rush {
@@ -172,6 +175,9 @@ fn who_gives_up_in_the_line_keeps_nobody_out() {
         for (waiter, pending) in &mut line {
             waiter.succeeds(*pending);
             waiter.ask("release g");
+        }
+        for sign in SIGNS {
+            assert_eq!(held_from(&place.lock(), sign), 0, "{options}");
         }
         holder.ask("try a g");
     }
