@@ -200,10 +200,11 @@ impl LockFile {
 
     /// Gives back what a plan has locked that fails.
     fn undo(&self, plan: Plan) -> io::Result<()> {
-        let parts = plan.undo.iter();
-        parts.fold(Ok(()), |undone, &part| {
-            undone.and(self.unlock_but_ticket(part))
-        })
+        let mut undone = Ok(());
+        for &part in plan.undo {
+            undone = undone.and(self.unlock_but_ticket(part));
+        }
+        undone
     }
 
     /// Unlocks a part, and keeps the ticket: a failed attempt is no reason to give up the place.

@@ -438,9 +438,8 @@ impl Scene {
             InLine::Stands => return Some(true),
             InLine::Won => {
                 machine.leave_line(who);
-                let (aim, at) = match machine.processes[who].doing {
-                    Doing::Waiting(aim, at) => (aim, at),
-                    _ => unreachable!("it has waited"),
+                let Doing::Waiting(aim, at) = machine.processes[who].doing else {
+                    unreachable!("it has waited")
                 };
                 if at + 1 == self.plan(machine.processes[who].doing).steps.len() {
                     machine.arrive(who, aim, true);

@@ -245,15 +245,12 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
 }
 
 /// Without one of the rules of the line.
-fn violated_by_rules(roles: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> {
-    violated(
-        roles,
-        3,
-        Plans {
-            rules,
-            ..Plans::REAL
-        },
-    )
+fn violated_by_rules(all: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> {
+    let plans = Plans {
+        rules,
+        ..Plans::REAL
+    };
+    violated(all, 3, plans)
 }
 
 #[test]
