@@ -5,7 +5,7 @@
 //! | [`open`], [`open_file`] | opening a file, and the facts about it that never change |
 //! | [`identity`], [`verified`] | whether it is still the one at its path |
 //! | [`goal`], [`locking`] | what an acquire wants, and the kernel calls for it |
-//! | [`lookout`] | the signs of waiters that have been overtaken for too long |
+//! | [`lookout`] | the line of those that wait, and the looks of newcomers |
 //! | [`fifo`], [`fifo_place`] | the FIFO order |
 //! | [`permits`], [`held_permits`] | semaphores |
 //! | [`marks`], [`caching`] | cached locks, and waiters that want them |
@@ -45,7 +45,7 @@ use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
-pub(crate) use lookout::{IDLE, LineState, Starving};
+pub(crate) use lookout::{IDLE, LinePlace, LineState};
 pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
 pub(crate) use open_file::OpenFile;
@@ -71,6 +71,8 @@ pub(crate) struct LockFile {
     /// The target of the one call that an exclusive attempt takes; none if it takes more, or can't succeed.
     alone: Option<Target>,
     lookout: Lookout,
+    /// The looks of readers, which only ask for a writer at the gate.
+    gate_lookout: Lookout,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
@@ -148,6 +150,7 @@ impl LockFile {
             exclusive_len,
             alone,
             lookout: Lookout::new(has_contests),
+            gate_lookout: Lookout::new(has_contests),
             kind,
             author,
             marks: Marks::default(),

@@ -5,8 +5,8 @@ use std::io;
 
 use super::LockFile;
 use super::goal::Goal;
+use crate::protocol::line::Contest;
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
-use crate::protocol::starving::Contest;
 use crate::sys::{self, Access, Target};
 
 impl LockFile {
@@ -138,7 +138,8 @@ impl LockFile {
         let gives_way = match goal {
             Goal::Enter(mode) => self.gives_way(mode),
             Goal::Upgrade => self.bytes && self.is_room_taken(),
-            Goal::Join(_) | Goal::LeadQueue => false,
+            Goal::Join(mode) => mode == Mode::Read && self.gives_way(mode),
+            Goal::LeadQueue => false,
         };
         if gives_way {
             return Ok(false);
@@ -170,7 +171,7 @@ impl LockFile {
         }
         let locked = lock(goal.access(), Target::File, Some(Contest::Flock));
         if self.bytes && !matches!(locked, Ok(true)) {
-            self.unlock_but_ticket(plan.undo).map_err(fail)?;
+            self.undo(plan).map_err(fail)?;
         }
         locked
     }
@@ -203,7 +204,7 @@ impl LockFile {
             if !matches!(done, Ok(true)) {
                 // The first step has locked nothing.
                 if number > 0 {
-                    let undone = self.unlock_but_ticket(plan.undo);
+                    let undone = self.undo(plan);
                     // Nobody releases the file after a failed attempt. After an error the caller does, and
                     // that first error is the one to report.
                     if let (Ok(false), Err(error)) = (&done, undone) {
@@ -223,6 +224,15 @@ impl LockFile {
             fifo.forget();
         }
         Ok(())
+    }
+
+    /// Gives back what a plan has locked that fails.
+    fn undo(&self, plan: Plan) -> io::Result<()> {
+        let mut undone = Ok(());
+        for &part in plan.undo {
+            undone = undone.and(self.unlock_but_ticket(part));
+        }
+        undone
     }
 
     /// Unlocks a part, and keeps the ticket: a failed attempt is no reason to give up the place.

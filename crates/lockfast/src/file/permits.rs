@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::fifo::{self, FifoQueue};
-use crate::protocol::permits;
+use crate::protocol::{line, permits};
 use crate::sys::{self, Access, Range, Target};
 use crate::types::error::{Cause, Error, Operation, Result};
 
@@ -223,5 +223,6 @@ impl PermitSet {
 }
 
 fn is_queue_taken(file: &File) -> bool {
-    sys::lock::blocker(file, Access::Exclusive, permits::queue()).is_some()
+    let those = line::permit_queue_and_sign();
+    sys::lock::blocker(file, Access::Exclusive, those).is_some()
 }

@@ -2,6 +2,7 @@
 
 use super::snapshot::LockRecord;
 use super::view::{Kind, LockMode, Role};
+use crate::protocol::line::Contest;
 use crate::protocol::plan::Part;
 use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
@@ -90,6 +91,27 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
         return is(Part::Head).then_some(Role::Permit);
     }
     (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
+}
+
+/// Returns the lock behind a [line](mod@crate::protocol::line): a waiter that stands in it, with those locks of its
+/// own, waits for whoever holds that lock. Any other lock is returned as it is.
+///
+/// The bytes do not show whether it will be a writer or an upgradable reader.
+pub(super) fn behind_line(lock: &LockRecord, own: &[LockRecord]) -> LockRecord {
+    if lock.kind != Kind::Ofd || !lock.exclusive || Some(lock.range) != Contest::Bytes.line() {
+        return *lock;
+    }
+    let queue = Part::PermitQueue.range(0).start;
+    let range = if own
+        .iter()
+        .any(|lock| !lock.exclusive && covers(lock, queue))
+    {
+        Part::Head.range(0)
+    } else {
+        let first_tag = Part::Upgrade.range(0).end() + 1;
+        Part::UpgradeAndTag.range(first_tag)
+    };
+    LockRecord { range, ..*lock }
 }
 
 /// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
@@ -198,6 +220,27 @@ fn covers(lock: &LockRecord, byte: u64) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::tag::exclusive_len;
+
+    #[test]
+    fn behind_the_line_is_the_lock_that_all_in_it_wait_for() {
+        let record = |exclusive, range| LockRecord {
+            kind: Kind::Ofd,
+            exclusive,
+            range,
+        };
+        let line = Contest::Bytes.line().expect("a line of bytes");
+        let in_line = record(true, line);
+        let writer = behind_line(&in_line, &[record(false, Contest::Bytes.sign())]);
+        assert_eq!(awaited(&writer), Some(Role::Writer));
+        assert!(writer.conflicts(&record(true, Part::MainToTag.range(exclusive_len(7, 1)))));
+        assert!(!writer.conflicts(&record(true, line)));
+        // The kernel joins the bytes of the queue and of the sign.
+        let joined = Range::between(Part::PermitQueue.range(0).start, line.start);
+        let permit = behind_line(&in_line, &[record(false, joined)]);
+        assert_eq!(awaited(&permit), Some(Role::Permit));
+        let gate = record(true, Part::Gate.range(0));
+        assert_eq!(behind_line(&gate, &[]), gate);
+    }
 
     fn lock(exclusive: bool, range: Range) -> LockRecord {
         let kind = Kind::Ofd;

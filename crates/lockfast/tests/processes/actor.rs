@@ -20,6 +20,7 @@ use lockfast::{Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, R
 
 use crate::actor_descriptors::{self as descriptors, Owned};
 use crate::actor_forks as forks;
+use crate::actor_line as line;
 use crate::actor_many::Many;
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
@@ -298,6 +299,8 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["mixture", ref rest @ ..] => return mixture::worker::run(rest, to),
+        ["greedy", kind, threads, path] => return line::greedy(kind, threads.parse()?, path),
+        ["pass", kind, how, path] => return line::pass(kind, how, path),
         ["race", kind, path, rounds] => return race::run(kind, path, rounds.parse()?),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),

@@ -165,9 +165,9 @@ fn the_last_of_several_waiters_is_not_woken_by_the_first_release() {
     let before = switches(&actors[3]);
     actors[0].ask("release g");
     actors[1].succeeds(waiting[0]);
+    assert_eq!(switches(&actors[3]), before, "it slept on");
     actors[1].ask("release g");
     actors[2].succeeds(waiting[1]);
-    assert_eq!(switches(&actors[3]), before, "it slept on");
     actors[2].ask("release g");
     actors[3].succeeds(waiting[2]);
 }

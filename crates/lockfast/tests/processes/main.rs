@@ -6,6 +6,7 @@
 mod actor;
 mod actor_descriptors;
 mod actor_forks;
+mod actor_line;
 mod actor_many;
 mod actor_owner;
 mod actor_race;
@@ -32,6 +33,7 @@ mod interop;
 #[cfg(target_pointer_width = "64")]
 mod kernel;
 mod leases;
+mod line;
 mod linger;
 mod lockless;
 mod many;
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         exclusion::trials(),
         crash::trials(),
         chaos::trials(),
+        line::trials(),
         release::trials(),
         fork::trials(),
         waiting::trials(),

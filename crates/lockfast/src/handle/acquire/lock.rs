@@ -188,7 +188,8 @@ impl Acquirable for Mode {
     }
 
     fn try_lock_at_last(self, file: Arc<LockFile>) -> std::result::Result<(), Refusal> {
-        if Wait::<Handle>::is_let_in(&file, Goal::Enter(self)) {
+        let is_let_in = Wait::<Handle>::is_let_in(&file, Goal::Enter(self));
+        if is_let_in || file.try_after_waiters(self) {
             Ok(())
         } else {
             Err(Refusal::Holder(file, self.access()))

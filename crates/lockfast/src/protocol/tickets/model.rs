@@ -196,7 +196,7 @@ impl Scene {
                         return None;
                     }
                     Stepped::Blocked => {
-                        machine.unlock(who, plan.undo);
+                        machine.undo(who, plan);
                         let ticket = self.wants_ticket(mode, choice)?;
                         machine.processes[who].doing = Doing::LiningUp(mode, ticket, None);
                         return Some(machine);
@@ -336,7 +336,7 @@ impl Scene {
     fn give_up(&self, mut machine: Machine, who: usize) -> Machine {
         let left = machine.processes[who].tickets.clone();
         if matches!(machine.processes[who].doing, Doing::Upgrading(_)) {
-            machine.unlock(who, plan::UPGRADE.undo);
+            machine.undo(who, plan::UPGRADE);
             let process = &mut machine.processes[who];
             process.tickets.clear();
             // It reads on, and then leaves.
