@@ -9,14 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lockfast::{CancelToken, Lock, Semaphore};
+use lockfast_testing::{Answer, DEADLINE};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
-
-/// How long a child may take that does not hang.
-const CHILDS_TIME: Duration = Duration::from_secs(60);
 
 /// Forks while other threads use the library for the first time; does the child get through that uses
 /// it for the first time as well?
@@ -108,7 +104,7 @@ fn fork_to(run: impl FnOnce() -> bool) -> nix::Result<Pid> {
 }
 
 fn ends_in_time(child: Pid) -> Result<WaitStatus, Box<dyn std::error::Error>> {
-    let deadline = Instant::now() + CHILDS_TIME;
+    let deadline = Instant::now() + DEADLINE;
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
             WaitStatus::StillAlive if Instant::now() < deadline => {

@@ -9,10 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use lockfast::{Fairness, Lock, Options, RwLock, Semaphore};
+use lockfast_testing::Answer;
 
 use crate::race::Visit;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 /// When this process was told that it waits; 0 if it was not.
 static LINED_UP: AtomicU64 = AtomicU64::new(0);

@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use lockfast::{ReentrantLock, ReentrantLockGuard};
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
+use lockfast_testing::Answer;
 
 #[derive(Default)]
 struct Reentrant {

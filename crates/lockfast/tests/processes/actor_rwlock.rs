@@ -8,12 +8,11 @@ use lockfast::{
     ConversionError, Error, Options, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockWriteGuard,
 };
+use lockfast_testing::Answer;
 
 use crate::actor_threads::in_threads;
 use crate::diary::{Diary, Role};
 use crate::witness;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 #[derive(Default)]
 pub(crate) struct RwProps {

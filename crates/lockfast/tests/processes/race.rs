@@ -5,7 +5,7 @@ use std::fs;
 use std::str::FromStr;
 
 use crate::fifo::line_up;
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -72,21 +72,21 @@ fn threads_that_share_a_handle_overtake_no_process() {
 }
 
 fn race(kinds: &[&str], noted: usize) {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actors: Vec<_> = kinds.iter().map(|_| Actor::start()).collect();
     // All are in the line when it begins.
-    let mut starter = Actor::with_lock(&place, "fifo");
+    let mut starter = Actor::with_lock(&stage, "fifo");
     starter.ask("lock a g");
     let line_up = |(actor, kind): (&mut Actor, _)| {
-        let race = format!("race {kind} {} {ROUNDS}", place.lock().display());
-        line_up(actor, &race, &place)
+        let race = format!("race {kind} {} {ROUNDS}", stage.lock().display());
+        line_up(actor, &race, &stage)
     };
     let racing: Vec<_> = actors.iter_mut().zip(kinds).map(line_up).collect();
     starter.ask("release g");
     for (actor, pending) in actors.iter_mut().zip(racing) {
         actor.succeeds(pending);
     }
-    let log = fs::read_to_string(place.lock().with_extension("visits")).expect("the log");
+    let log = fs::read_to_string(stage.lock().with_extension("visits")).expect("the log");
     let parse = |line: &str| line.parse().expect("a visit");
     let visits: Vec<Visit> = log.lines().map(parse).collect();
     assert_eq!(visits.len(), noted);

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lockfast::{Lock, LockGuard};
+use lockfast_testing::DEADLINE;
 
 use crate::diary::{Diary, Role};
 
@@ -78,7 +79,7 @@ impl Witness {
 
     /// One who was killed inside did not leave, and may still be dying.
     fn wait_for_death(&self, inside: u64) -> Result<(), String> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + DEADLINE;
         while is_alive(inside) {
             let now_inside = self.get(INSIDE).map_err(|error| error.to_string())?;
             if now_inside != inside || Instant::now() > deadline {

@@ -7,9 +7,8 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use lockfast::{Fairness, Lock, Member, Result, RwLock, Semaphore};
+use lockfast_testing::table;
 use tempfile::TempDir;
-
-use crate::table;
 
 pub(crate) struct Place {
     directory: TempDir,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -18,8 +18,8 @@ trials![
 ];
 
 fn one_holds_it_and_others_do_not() {
-    let place = Place::new();
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, ""));
+    let stage = Stage::new();
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &stage, ""));
     one.ask("take a g");
     assert!(other.ask_in_vain("try a g").starts_with("contended"));
     one.ask("release g");
@@ -28,9 +28,9 @@ fn one_holds_it_and_others_do_not() {
 }
 
 fn handles_of_one_process_exclude_each_other() {
-    let place = Place::new();
-    let mut actor = Actor::with("lock", &place, "");
-    actor.ask(&format!("lock b {}", place.lock().display()));
+    let stage = Stage::new();
+    let mut actor = Actor::with("lock", &stage, "");
+    actor.ask(&format!("lock b {}", stage.lock().display()));
     actor.ask("take a g");
     assert!(actor.ask_in_vain("try b h").starts_with("contended"));
     assert!(actor.ask_in_vain("take b h").starts_with("deadlock"));
@@ -39,11 +39,11 @@ fn handles_of_one_process_exclude_each_other() {
 }
 
 fn a_lock_excludes_readers_and_permits() {
-    let place = Place::new();
-    let path = place.lock().display().to_string();
+    let stage = Stage::new();
+    let path = stage.lock().display().to_string();
     let (mut one, mut other) = (
-        Actor::with("lock", &place, ""),
-        Actor::with("rw", &place, ""),
+        Actor::with("lock", &stage, ""),
+        Actor::with("rw", &stage, ""),
     );
     other.ask(&format!("sem s {path} 3"));
     one.ask("take a g");
@@ -70,8 +70,8 @@ const ROUNDS: u64 = 60;
 const ACTORS: u64 = 3;
 
 fn counts(how: &str, each: u64) {
-    let place = Place::new();
-    let path = place.lock().display().to_string();
+    let stage = Stage::new();
+    let path = stage.lock().display().to_string();
     let mut actors = Vec::new();
     for _ in 0..ACTORS {
         let mut actor = Actor::start();

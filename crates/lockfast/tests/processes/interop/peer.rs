@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::own_program;
-use crate::stage::{Actor, Pending, Place, installed};
+use lockfast_testing::own_program;
+
+use crate::stage::{Actor, Pending, Stage, installed};
 
 /// A program that locks a file in its own way, and speaks like an actor.
 ///
@@ -112,17 +113,17 @@ impl Peer {
         self.program.command().map(drop)
     }
 
-    pub(crate) fn start(&self, place: &Place) -> Actor {
+    pub(crate) fn start(&self, stage: &Stage) -> Actor {
         let mut command = self.program.command().expect("the test is left out");
-        command.arg(place.lock()).args(self.variant);
+        command.arg(stage.lock()).args(self.variant);
         Actor::start_by(&mut command)
     }
 
     /// Tells it to lock, and returns when it waits.
-    pub(crate) fn begin_waiting(&self, actor: &mut Actor, mode: &str, place: &Place) -> Pending {
+    pub(crate) fn begin_waiting(&self, actor: &mut Actor, mode: &str, stage: &Stage) -> Pending {
         let lock = format!("lock {mode}");
         if !self.polls {
-            return actor.begin_waiting(&lock, place);
+            return actor.begin_waiting(&lock, stage);
         }
         // It told `waiting` at each attempt of an earlier wait.
         while actor.has_events() {
