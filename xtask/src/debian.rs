@@ -7,15 +7,22 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// Programs that the tests use, with their packages.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 19] = [
+    ("/usr/bin/etcd", "etcd-server"),
+    ("/usr/bin/etcdctl", "etcd-client"),
+    ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
+    ("ip", "iproute2"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
+    ("nft", "nftables"),
+    ("openssl", "openssl"),
     ("perl", "perl-base"),
     ("python3", "python3"),
     ("script", "bsdutils"),
+    ("setpriv", "util-linux"),
     ("setsid", "util-linux"),
     ("strace", "strace"),
     ("tmux", "tmux"),
@@ -127,13 +134,30 @@ fn apt_get(arguments: &[&str]) -> Command {
         sudo.arg("env");
         sudo
     };
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    command.args([
+        "DEBIAN_FRONTEND=noninteractive",
+        "sh",
+        "-c",
+        WITHOUT_DAEMONS,
+    ]);
+    command.args(["apt-get", "--quiet"]);
     // Another process may be installing, and a mirror may fail for a moment.
     command.args(["--option", "DPkg::Lock::Timeout=600"]);
     command.args(["--option", "Acquire::Retries=3"]);
     command.args(arguments);
     command
 }
+
+/// Runs apt-get with a policy by which no package starts its daemon, unless the machine has a policy.
+const WITHOUT_DAEMONS: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+fi
+"$0" "$@"
+"#;
 
 fn is_root() -> bool {
     let id = Command::new("id").arg("--user").output();

@@ -1,1 +1,36 @@
-//! Locks of lockfast on PostgreSQL.
+//! Locks of lockfast on PostgreSQL 13 and newer.
+//!
+//! A lock is an advisory lock of a session: PostgreSQL keeps the queue, first come, first served, and frees the
+//! lock when the session ends. This crate adds what a lock across machines needs: a lease (the server ends a
+//! session that is not heard from), a fencing token, and guards that say when their lock is lost.
+//! `docs/design/postgres.md` in the repository describes how.
+//!
+//! The same names are locks of `lockfast_space::Space`, which chooses an engine by its URL.
+
+mod address;
+mod attempt;
+mod client;
+mod failure;
+mod flight;
+mod hold;
+mod kept;
+mod key;
+mod lock;
+mod park;
+mod pool;
+mod process;
+mod schema;
+mod session;
+mod sql;
+mod threads;
+mod tls;
+
+use lockfast::engine::Engine;
+
+pub use client::Client;
+pub use hold::PgHold;
+pub use lock::PgLock;
+
+/// The engine of locks on PostgreSQL.
+#[derive(Clone, Copy, Debug)]
+pub enum Postgres {}

@@ -127,7 +127,7 @@ way!(
     Write: RwLock -> RwLockWriteGuard, try_write, try_write_for, write_async
 );
 
-/// That many permits.
+/// A number of permits.
 #[derive(Clone, Copy)]
 pub(crate) struct Permits(pub(crate) u32);
 

@@ -9,8 +9,10 @@ mod forms;
 pub(crate) mod group;
 mod guard;
 pub(crate) mod lock;
+pub(crate) mod lost;
 #[cfg(feature = "macros")]
 pub mod macro_support;
+pub(crate) mod opening;
 pub(crate) mod options;
 pub(crate) mod reentrant;
 pub(crate) mod rwlock;

@@ -5,6 +5,7 @@
 //! | [`open`], [`open_file`] | opening a file, and the facts about it that never change |
 //! | [`identity`], [`verified`] | whether it is still the one at its path |
 //! | [`goal`], [`locking`] | what an acquire wants, and the kernel calls for it |
+//! | [`lookout`] | the signs of waiters that have been overtaken for too long |
 //! | [`fifo`], [`fifo_place`] | the FIFO order |
 //! | [`permits`], [`held_permits`] | semaphores |
 //! | [`marks`], [`caching`] | cached locks, and waiters that want them |
@@ -18,6 +19,7 @@ mod goal;
 pub(crate) mod held_permits;
 pub(crate) mod identity;
 mod locking;
+mod lookout;
 mod marks;
 pub(crate) mod named;
 mod open;
@@ -32,7 +34,7 @@ use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::protocol::Protocol;
 use crate::protocol::tag;
@@ -42,11 +44,13 @@ use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
+pub(crate) use lookout::{IDLE, LineState, Starving};
 pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
 pub(crate) use open_file::OpenFile;
 
 use fifo::FifoQueue;
+use lookout::Lookout;
 use marks::Marks;
 use owner::Author;
 use permits::PermitSet;
@@ -63,9 +67,7 @@ pub(crate) struct LockFile {
     flock: bool,
     /// The length of this process's exclusive range, which names it.
     exclusive_len: u64,
-    /// The attempts to write so far: every [`QUICK_WRITES`](crate::protocol::plan::QUICK_WRITES)th one looks at
-    /// the waiting rooms.
-    quick_writes: AtomicU32,
+    lookout: Lookout,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
@@ -126,12 +128,13 @@ impl LockFile {
             (None, None) if settings.linger.is_some() => FileKind::Cached(OnceLock::new()),
             (None, None) => FileKind::Plain,
         };
+        let has_contests = lookout::has_contests(&file, bytes);
         Ok(Self {
             file,
             bytes,
             flock,
             exclusive_len: tag::exclusive_len(std::process::id(), sys::process::namespace()),
-            quick_writes: AtomicU32::new(0),
+            lookout: Lookout::new(has_contests),
             kind,
             author,
             marks: Marks::default(),

@@ -7,7 +7,7 @@
 //! | [`linger`] | when a released lock is kept, and when it is given up ([`rest`], [`watcher`]) |
 //! | [`release`] | how a lock is released |
 //! | [`hold`], [`convert`] | a lock that is held: its release and its conversions |
-//! | [`acquire`] | how a lock is acquired |
+//! | [`acquire`] | how a lock or a permit is acquired |
 //! | [`open`], [`idle`] | opening a handle, and closing files that nobody uses |
 
 mod acquire;
@@ -23,5 +23,6 @@ mod shared;
 mod verify;
 mod watcher;
 
+pub(crate) use acquire::permits::{PERMIT, WantedPermits};
 pub(crate) use open::Opened;
 pub(crate) use shared::Handle;

@@ -84,6 +84,7 @@ pub use api::group::{
     lock_all_async_until, try_lock_all, try_lock_all_for, try_lock_all_until,
 };
 pub use api::lock::{Lock, LockGuard};
+pub use api::lost::LostCallback;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use api::macro_support;

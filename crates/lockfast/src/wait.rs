@@ -8,6 +8,7 @@
 //! blocks in the kernel's queue ([`offload`]).
 
 mod block_on;
+mod contest;
 mod context;
 mod forked;
 mod granted;

@@ -18,8 +18,9 @@
 //! **This module is for authors of engines and not stable**: it may change in any release.
 
 use std::future::{Future, pending};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::file::named;
 use crate::types::resource::Resource;
 use crate::wait::{self, WaitEnd};
 
@@ -131,14 +132,25 @@ pub trait RawHold: Send + Sync + Unpin + Sized + 'static {
         None
     }
 
+    /// The epoch of the token: tokens of different epochs can't be compared.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
     /// Whether the lock is still held, as far as this process knows.
     fn state(&self) -> HoldState {
         HoldState::Valid
     }
 
-    /// Completes when the lock is lost; never, where a lock can't be lost.
+    /// Completes when the lock is lost or not confirmed in time; never, where a lock can't be lost.
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
         pending()
+    }
+
+    /// The time until the engine may give the lock to others, if it does not confirm the lease before; `None`
+    /// without a lease.
+    fn lease_left(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -214,6 +226,21 @@ pub trait RawPermits: Send + Sync + Unpin + Sized + 'static {
     fn state(&self) -> HoldState {
         HoldState::Valid
     }
+
+    /// As [`RawHold::epoch`].
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// As [`RawHold::lost`].
+    fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        pending()
+    }
+
+    /// As [`RawHold::lease_left`].
+    fn lease_left(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The features of a lock that not every engine has.
@@ -271,6 +298,21 @@ pub fn block_on<R>(
         Err(WaitEnd::Cancelled) => Cause::Cancelled(begin.elapsed()),
     };
     Err(Error::new(resource, operation, cause))
+}
+
+/// Returns the file of the lock with that name in a directory of named locks.
+///
+/// # Errors
+///
+/// The reason why a lock can't have that name.
+pub fn file_of(name: &str) -> std::result::Result<String, &'static str> {
+    named::file_of(name)
+}
+
+/// Returns the name whose lock has that file, as [`file_of`] makes it; `None` for other files.
+#[must_use]
+pub fn name_of(file: &str) -> Option<String> {
+    named::name_of(file)
 }
 
 fn unsupported(resource: Resource, operation: Operation) -> Error {

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use crate::api::engine::{
     Capabilities, Engine, Files, Mode, RawHold, RawLock, RawPermits, RawSemaphore, WaitLimit,
 };
-use crate::api::semaphore::acquire::{self, PERMIT};
 use crate::file::held_permits::HeldPermits;
 use crate::file::identity;
 use crate::file::owner::{Entry, Owner};
 use crate::handle::hold::Hold;
-use crate::handle::{Handle, Opened};
+use crate::handle::{Handle, Opened, PERMIT, WantedPermits};
 use crate::protocol::Protocol;
 use crate::sys::lock::HAS_RANGES;
 use crate::types::error::{Error, Operation, Result};
@@ -89,16 +88,7 @@ impl RawLock for FileLock {
     }
 
     async fn acquire_async(&self, mode: Mode, limit: WaitLimit) -> Result<FileHold> {
-        let hold = match limit {
-            WaitLimit::Forever => self.handle.acquire_async(mode).await?,
-            WaitLimit::Until(deadline) => self.handle.acquire_async_until(mode, deadline).await?,
-            WaitLimit::None => {
-                let mut hold = self.handle.acquire(mode, limit)?;
-                // A task has no thread that could wait for itself.
-                hold.disown();
-                hold
-            }
-        };
+        let hold = self.handle.acquire_async(mode, limit).await?;
         Ok(FileHold { hold })
     }
 }
@@ -186,16 +176,19 @@ impl RawSemaphore for FileSemaphore {
     }
 
     fn available_permits(&self) -> Result<u32> {
-        acquire::available(&self.handle)
+        self.handle.available_permits()
     }
 
     fn acquire(&self, count: u32, limit: WaitLimit) -> Result<FilePermits> {
-        let taken = acquire::acquire(&self.handle, count, limit)?;
+        let taken = self.handle.acquire_permits(count, limit)?;
         Ok(self.permits_of(taken))
     }
 
     async fn acquire_async(&self, count: u32, limit: WaitLimit) -> Result<FilePermits> {
-        let taken = acquire::acquire_async(&self.handle, count, limit).await?;
+        let taken = self
+            .handle
+            .acquire_async(WantedPermits(count), limit)
+            .await?;
         Ok(self.permits_of(taken))
     }
 }

@@ -1,114 +1,18 @@
 //! Several locks at once: all or none.
 
-use std::fmt;
-use std::fs::File;
-use std::path::Path;
-use std::slice;
-use std::time::{Duration, Instant};
-use std::vec;
+mod guards;
+mod member;
 
-use crate::api::engine::{Engine, Files, RawLock};
-use crate::api::lock::{Lock, LockGuard};
-use crate::api::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
-use crate::api::semaphore::{Semaphore, SemaphorePermit};
-use crate::protocol::plan::Mode;
+use std::time::{Duration, Instant};
+
+use crate::api::engine::Engine;
 use crate::types::error::{Cause, Error, Operation, Result};
-use crate::types::resource::Resource;
 use crate::types::wait_limit::WaitLimit;
 
-/// A lock among several that are taken together, and the mode to take it in.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = tempfile::tempdir()?;
-/// # let path = |name: &str| dir.path().join(name);
-/// use lockfast::{Lock, Member, RwLock};
-///
-/// let (state, cache) = (Lock::open(path("state.lock"))?, RwLock::open(path("cache.lock"))?);
-/// let guards = lockfast::lock_all([Member::Lock(&state), Member::Read(&cache)])?;
-/// assert!(cache.try_write().is_err());
-/// # drop(guards);
-/// # Ok(())
-/// # }
-/// ```
-#[non_exhaustive]
-pub enum Member<'a, E: Engine = Files> {
-    /// Lock it.
-    Lock(&'a Lock<E>),
-    /// Read, together with other readers.
-    Read(&'a RwLock<E>),
-    /// Read, and perhaps become the writer later.
-    Upgradable(&'a RwLock<E>),
-    /// Write, alone.
-    Write(&'a RwLock<E>),
-    /// Acquire one permit.
-    Permit(&'a Semaphore<E>),
-    /// Acquire that many permits.
-    Permits(&'a Semaphore<E>, u32),
-}
+pub use guards::{Guards, MemberGuard};
+pub use member::Member;
 
-/// The guard of a lock that was taken together with others.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = tempfile::tempdir()?;
-/// # let path = |name: &str| dir.path().join(name);
-/// use lockfast::{Lock, MemberGuard};
-///
-/// let (a, b) = (Lock::open(path("a.lock"))?, Lock::open(path("b.lock"))?);
-/// for guard in lockfast::lock_all([&a, &b])?.into_guards() {
-///     assert!(matches!(guard, MemberGuard::Lock(_)));
-/// }
-/// # Ok(())
-/// # }
-/// ```
-#[non_exhaustive]
-#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub enum MemberGuard<E: Engine = Files> {
-    /// Of [`Member::Lock`].
-    Lock(LockGuard<E>),
-    /// Of [`Member::Read`].
-    Read(RwLockReadGuard<E>),
-    /// Of [`Member::Upgradable`].
-    Upgradable(RwLockUpgradableReadGuard<E>),
-    /// Of [`Member::Write`].
-    Write(RwLockWriteGuard<E>),
-    /// Of [`Member::Permit`] and [`Member::Permits`].
-    Permit(SemaphorePermit<E>),
-}
-
-/// Several locks are held until this is dropped.
-///
-/// Dropping never panics; use [`release`](Self::release) to see errors.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = tempfile::tempdir()?;
-/// # let path = |name: &str| dir.path().join(name);
-/// use lockfast::Lock;
-///
-/// let (a, b) = (Lock::open(path("a.lock"))?, Lock::open(path("b.lock"))?);
-/// let guards = lockfast::lock_all([&b, &a])?;
-/// assert_eq!((guards.len(), guards.is_empty()), (2, false));
-/// for (guard, lock) in guards.iter().zip([&b, &a]) {
-///     assert_eq!((guard.path(), guard.resource()), (lock.path(), lock.resource()));
-///     assert!(guard.is_current()? && guard.file().metadata()?.is_file());
-///     assert_eq!(guard.token(), None); // there is no owner record
-/// }
-/// # Ok(())
-/// # }
-/// ```
-#[must_use = "the locks are released when this is dropped, which is at once if it is not kept"]
-pub struct Guards<E: Engine = Files> {
-    /// In the order in which the members were given.
-    guards: Vec<MemberGuard<E>>,
-}
+use member::Owned;
 
 /// Takes all of these locks, waiting as long as it takes; if one can't be had, none is held.
 ///
@@ -118,12 +22,12 @@ pub struct Guards<E: Engine = Files> {
 ///
 /// # Blocking
 ///
-/// As [`Lock::lock`], for one after the other; those that come first in the order are held
+/// As [`Lock::lock`](crate::Lock::lock), for one after the other; those that come first in the order are held
 /// meanwhile.
 ///
 /// # Errors
 ///
-/// As [`Lock::lock`] and [`RwLock::write`]. With [`is_deadlock`](crate::Error::is_deadlock) when one
+/// As [`Lock::lock`](crate::Lock::lock) and [`RwLock::write`](crate::RwLock::write). With [`is_deadlock`](crate::Error::is_deadlock) when one
 /// lock is given twice, unless both times to read.
 ///
 /// # Examples
@@ -245,7 +149,7 @@ pub fn try_lock_all_until<'a, E: Engine, M: Into<Member<'a, E>>>(
 ///
 /// # Errors
 ///
-/// As [`lock_all`] and [`Lock::lock_async`].
+/// As [`lock_all`] and [`Lock::lock_async`](crate::Lock::lock_async).
 ///
 /// # Examples
 ///
@@ -341,287 +245,6 @@ pub fn lock_all_async_until<'a, E: Engine, M: Into<Member<'a, E>>>(
     deadline: Instant,
 ) -> impl Future<Output = Result<Guards<E>>> + Send + 'static {
     take_all_async(owned(members), WaitLimit::Until(deadline))
-}
-
-impl<E: Engine> Clone for Member<'_, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E: Engine> Copy for Member<'_, E> {}
-
-impl<'a, E: Engine> From<&'a Lock<E>> for Member<'a, E> {
-    fn from(lock: &'a Lock<E>) -> Self {
-        Self::Lock(lock)
-    }
-}
-
-/// Calls the method of the guard, whichever it is.
-macro_rules! every_member {
-    ($member:expr, $method:ident) => {
-        match $member {
-            Self::Lock(guard) => guard.$method(),
-            Self::Read(guard) => guard.$method(),
-            Self::Upgradable(guard) => guard.$method(),
-            Self::Write(guard) => guard.$method(),
-            Self::Permit(permit) => permit.$method(),
-        }
-    };
-}
-
-impl<E: Engine> MemberGuard<E> {
-    /// Releases the lock and reports errors.
-    ///
-    /// # Errors
-    ///
-    /// As [`LockGuard::release`].
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberGuard`].
-    pub fn release(self) -> Result<()> {
-        every_member!(self, release)
-    }
-
-    /// The lock that is held: a file, or a name in its engine.
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn resource(&self) -> Resource {
-        every_member!(self, resource)
-    }
-
-    /// The fencing token of this hold; see [`LockGuard::token`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn token(&self) -> Option<u64> {
-        every_member!(self, token)
-    }
-}
-
-impl MemberGuard {
-    /// The path of the lock file, absolute.
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn path(&self) -> &Path {
-        every_member!(self, path)
-    }
-
-    /// The file that is locked; see [`LockGuard::file`].
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn file(&self) -> &File {
-        every_member!(self, file)
-    }
-
-    /// Whether the locked file is still the one at the path; see [`LockGuard::is_current`].
-    ///
-    /// # Errors
-    ///
-    /// When the path can't be looked up.
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn is_current(&self) -> Result<bool> {
-        every_member!(self, is_current)
-    }
-}
-
-impl<E: Engine> Guards<E> {
-    /// Restores the order in which the members were given, from guards with the numbers of their members.
-    fn new(mut guards: Vec<(usize, MemberGuard<E>)>) -> Self {
-        guards.sort_by_key(|(number, _)| *number);
-        Self {
-            guards: guards.into_iter().map(|(_, guard)| guard).collect(),
-        }
-    }
-
-    /// Releases all of them and reports the first error; the others are released nevertheless.
-    ///
-    /// # Errors
-    ///
-    /// As [`LockGuard::release`].
-    ///
-    /// # Examples
-    ///
-    /// See [`lock_all`].
-    pub fn release(self) -> Result<()> {
-        let released = self.guards.into_iter().map(MemberGuard::release);
-        released.fold(Ok(()), Result::and)
-    }
-
-    /// Returns the guards, in the order in which the locks were given.
-    ///
-    /// # Examples
-    ///
-    /// See [`MemberGuard`].
-    pub fn into_guards(self) -> Vec<MemberGuard<E>> {
-        self.guards
-    }
-
-    /// Iterates over the guards, in the order in which the locks were given.
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn iter(&self) -> slice::Iter<'_, MemberGuard<E>> {
-        self.guards.iter()
-    }
-
-    /// The number of guards.
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn len(&self) -> usize {
-        self.guards.len()
-    }
-
-    /// Whether no lock was given.
-    ///
-    /// # Examples
-    ///
-    /// See [`Guards`].
-    pub fn is_empty(&self) -> bool {
-        self.guards.is_empty()
-    }
-}
-
-impl<E: Engine> IntoIterator for Guards<E> {
-    type Item = MemberGuard<E>;
-    type IntoIter = vec::IntoIter<MemberGuard<E>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.guards.into_iter()
-    }
-}
-
-impl<'a, E: Engine> IntoIterator for &'a Guards<E> {
-    type Item = &'a MemberGuard<E>;
-    type IntoIter = slice::Iter<'a, MemberGuard<E>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<E: Engine> fmt::Debug for Member<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, lock): (_, &dyn fmt::Debug) = match self {
-            Self::Lock(lock) => ("Lock", lock),
-            Self::Read(lock) => ("Read", lock),
-            Self::Upgradable(lock) => ("Upgradable", lock),
-            Self::Write(lock) => ("Write", lock),
-            Self::Permit(semaphore) => ("Permit", semaphore),
-            Self::Permits(semaphore, count) => {
-                let mut debug = f.debug_tuple("Permits");
-                return debug.field(semaphore).field(count).finish();
-            }
-        };
-        f.debug_tuple(name).field(lock).finish()
-    }
-}
-
-impl<E: Engine> fmt::Debug for MemberGuard<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, guard): (_, &dyn fmt::Debug) = match self {
-            Self::Lock(guard) => ("Lock", guard),
-            Self::Read(guard) => ("Read", guard),
-            Self::Upgradable(guard) => ("Upgradable", guard),
-            Self::Write(guard) => ("Write", guard),
-            Self::Permit(permit) => ("Permit", permit),
-        };
-        f.debug_tuple(name).field(guard).finish()
-    }
-}
-
-impl<E: Engine> fmt::Debug for Guards<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.guards).finish()
-    }
-}
-
-/// A member with a handle of its own, because a future borrows nothing.
-enum Owned<E: Engine> {
-    Lock(Lock<E>),
-    RwLock(RwLock<E>, Mode),
-    Semaphore(Semaphore<E>, u32),
-}
-
-impl<E: Engine> Owned<E> {
-    fn resource(&self) -> Resource {
-        match self {
-            Self::Lock(lock) => lock.resource(),
-            Self::RwLock(lock, _) => lock.resource(),
-            Self::Semaphore(semaphore, _) => semaphore.resource(),
-        }
-    }
-
-    /// Whether the caller can hold it twice.
-    fn shares(&self) -> bool {
-        matches!(self, Self::RwLock(_, Mode::Read))
-    }
-
-    fn take(&self, limit: WaitLimit) -> Result<MemberGuard<E>> {
-        Ok(match self {
-            Self::Lock(lock) => {
-                MemberGuard::Lock(LockGuard::new(lock.take(Mode::Exclusive, limit)?))
-            }
-            Self::RwLock(lock, mode) => MemberGuard::of(lock.take(*mode, limit)?, *mode),
-            Self::Semaphore(semaphore, count) => {
-                MemberGuard::Permit(SemaphorePermit::new(semaphore.take(*count, limit)?))
-            }
-        })
-    }
-
-    async fn take_async(&self, limit: WaitLimit) -> Result<MemberGuard<E>> {
-        Ok(match self {
-            Self::Lock(lock) => {
-                let hold = lock.take_async(Mode::Exclusive, limit).await?;
-                MemberGuard::Lock(LockGuard::new(hold))
-            }
-            Self::RwLock(lock, mode) => {
-                MemberGuard::of(lock.take_async(*mode, limit).await?, *mode)
-            }
-            Self::Semaphore(semaphore, count) => {
-                let permits = semaphore.take_async(*count, limit).await?;
-                MemberGuard::Permit(SemaphorePermit::new(permits))
-            }
-        })
-    }
-}
-
-impl<E: Engine> MemberGuard<E> {
-    /// Returns the guard of an `RwLock` that is held in this mode.
-    fn of(hold: <E::Lock as RawLock>::Hold, mode: Mode) -> Self {
-        match mode {
-            Mode::Read => Self::Read(RwLockReadGuard::new(hold)),
-            Mode::Upgradable => Self::Upgradable(RwLockUpgradableReadGuard::new(hold)),
-            Mode::Write | Mode::Exclusive => Self::Write(RwLockWriteGuard::new(hold)),
-        }
-    }
-}
-
-impl<'a, E: Engine> From<Member<'a, E>> for Owned<E> {
-    fn from(member: Member<'a, E>) -> Self {
-        match member {
-            Member::Lock(lock) => Self::Lock(lock.clone()),
-            Member::Read(lock) => Self::RwLock(lock.clone(), Mode::Read),
-            Member::Upgradable(lock) => Self::RwLock(lock.clone(), Mode::Upgradable),
-            Member::Write(lock) => Self::RwLock(lock.clone(), Mode::Write),
-            Member::Permit(semaphore) => Self::Semaphore(semaphore.clone(), 1),
-            Member::Permits(semaphore, count) => Self::Semaphore(semaphore.clone(), count),
-        }
-    }
 }
 
 fn owned<'a, E: Engine, M: Into<Member<'a, E>>>(

@@ -77,33 +77,6 @@ macro_rules! every_guard {
                 self.hold.token()
             }
 
-            /// Whether the lock is still held, as far as this process knows.
-            ///
-            /// The kernel keeps the lock of a file until the release, so its state is
-            /// [`Valid`](crate::HoldState::Valid). An engine with leases can lose a lock that is held; a
-            /// program asks before it makes its changes known.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # let dir = tempfile::tempdir()?;
-            /// # let path = dir.path().join("demo.lock");
-            #[doc = concat!("let guard = ", $open, ".", $take, "()?;")]
-            /// assert_eq!(guard.state(), lockfast::HoldState::Valid);
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub fn state(&self) -> HoldState {
-                self.hold.state()
-            }
-
-            /// Completes when the lock is lost: never for a file, at the end of its lease in an engine with
-            /// leases. The future does not keep the lock.
-            pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
-                self.hold.lost()
-            }
-
             /// Tells deadlock detection that this thread no longer owns the guard, for example before the
             /// guard is sent to another thread.
             ///
@@ -132,6 +105,8 @@ macro_rules! every_guard {
                 self.hold.forget_thread();
             }
         }
+
+        crate::api::lost::lease_methods!($guard, hold, concat!($open, ".", $take, "()"));
 
         impl $guard {
             /// The path of the lock file, absolute.

@@ -1,17 +1,13 @@
 //! An exclusive lock.
 
-use std::fmt;
-use std::fs::File;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::engine::{Capabilities, Engine, Files, HoldState, RawHold, RawLock};
-use crate::api::files::FileLock;
+use crate::api::engine::{Capabilities, Engine, Files, RawHold, RawLock};
 use crate::api::forms::wait_forms;
 use crate::api::guard::{every_guard, exclusive_guard};
-use crate::api::options::Options;
+use crate::api::opening::{named, opening, over_raw_lock};
 use crate::file::owner::Owner;
 use crate::handle::Handle;
 use crate::protocol::plan::Mode;
@@ -70,69 +66,9 @@ pub struct LockGuard<E: Engine = Files> {
     hold: <E::Lock as RawLock>::Hold,
 }
 
-impl Lock {
-    /// Opens the lock at that path, creating the file and its directory if need be.
-    ///
-    /// Nothing is locked yet. The content of a file that exists is left alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`Options::open`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// let lock = lockfast::Lock::open(dir.path().join("jobs/nightly.lock"))?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::options().open(path)
-    }
-
-    /// Opens the lock with that name, which the user's processes share.
-    ///
-    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
-    /// and how to share a lock with the whole machine.
-    ///
-    /// # Errors
-    ///
-    /// As [`Options::open_named`], which also says what a name is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), lockfast::Error> {
-    /// use lockfast::Lock;
-    ///
-    /// let guard = Lock::named("lockfast-docs-backup")?.lock()?;
-    /// assert!(Lock::named("lockfast-docs-backup")?.try_lock().unwrap_err().is_contended());
-    /// # drop(guard);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn named(name: impl AsRef<str>) -> Result<Self> {
-        Self::options().open_named(name)
-    }
-
-    /// Returns the builder that configures and opens a lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// let lock = lockfast::Lock::options().mode(0o600).open(&path)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn options() -> Options<Self> {
-        Options::new()
-    }
-
+named!(Lock, "lockfast::Lock::open(&path)?");
+opening! {
+    Lock, "lock";
     /// Locks a file that is already open, for example to change its content.
     ///
     /// The file must be open for writing. Its descriptor belongs to the lock from now on; the guard
@@ -170,34 +106,8 @@ impl Lock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn from_file(file: File) -> Result<Self> {
-        Self::options().from_file(file)
-    }
-
-    /// The path of the lock file, absolute.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// assert_eq!(lockfast::Lock::open(&path)?.path(), path);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn path(&self) -> &Path {
-        self.handle().path()
-    }
-
-    pub(crate) fn handle(&self) -> &Arc<Handle> {
-        self.raw.handle()
-    }
-
-    pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self::from_raw(FileLock::new(handle))
-    }
 }
+over_raw_lock!(Lock);
 
 impl<E: Engine> Lock<E> {
     wait_forms! {
@@ -213,10 +123,10 @@ impl<E: Engine> Lock<E> {
         /// # Errors
         ///
         /// When the kernel refuses ([`is_unsupported`](crate::Error::is_unsupported) on a file system without
-        /// locks), when a stale file can't be opened again, or when a callback of the [`Options`] gives up.
+        /// locks), when a stale file can't be opened again, or when a callback of the [`Options`](crate::Options) gives up.
         /// With [`is_deadlock`](crate::Error::is_deadlock) when this thread holds the lock already, by this
         /// handle or another one of this file, and has not [handed the guard over](LockGuard::hand_over); but
-        /// not with a [`wait_interval`](Options::wait_interval), as the callback may end the wait.
+        /// not with a [`wait_interval`](crate::Options::wait_interval), as the callback may end the wait.
         ///
         /// # Examples
         ///
@@ -245,7 +155,7 @@ impl<E: Engine> Lock<E> {
         try_lock_for, try_lock_until;
         /// The future needs no runtime of a certain kind, is `Send` and borrows nothing. Nothing happens
         /// before it is polled. The guard is the same as that of [`lock`](Self::lock), and may be held across
-        /// `.await`. [`on_wait`](Options::on_wait) is called once, by the thread that polls.
+        /// `.await`. [`on_wait`](crate::Options::on_wait) is called once, by the thread that polls.
         ///
         /// # Blocking
         ///
@@ -255,74 +165,6 @@ impl<E: Engine> Lock<E> {
         /// A process can have 8,192 helper threads; each takes about 20 KiB of memory.
         lock_async, lock_async_for, lock_async_until;
     }
-
-    /// The lock: a file, or a name in its engine.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// assert_eq!(lockfast::Lock::open(&path)?.resource().path(), Some(&*path));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn resource(&self) -> Resource {
-        self.raw.resource()
-    }
-
-    /// The features that this lock has of those that not every [engine](crate::engine) has.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("demo.lock");
-    /// assert!(!lockfast::Lock::open(&path)?.capabilities().lease);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn capabilities(&self) -> Capabilities {
-        self.raw.capabilities()
-    }
-
-    /// Returns the lock that an engine has opened; for engines.
-    #[doc(hidden)]
-    pub fn from_raw(raw: E::Lock) -> Self {
-        Self { raw }
-    }
-
-    #[inline]
-    pub(crate) fn take(&self, mode: Mode, limit: WaitLimit) -> Result<<E::Lock as RawLock>::Hold> {
-        self.raw.acquire(mode, limit)
-    }
-
-    pub(crate) fn take_async(
-        &self,
-        mode: Mode,
-        limit: WaitLimit,
-    ) -> impl Future<Output = Result<<E::Lock as RawLock>::Hold>> + Send + use<E> {
-        let raw = self.raw.clone();
-        async move { raw.acquire_async(mode, limit).await }
-    }
-}
-
-impl<E: Engine> Clone for Lock<E> {
-    fn clone(&self) -> Self {
-        Self::from_raw(self.raw.clone())
-    }
-}
-
-// A panic while the lock is held, or in a callback, leaves every handle usable.
-impl<E: Engine> UnwindSafe for Lock<E> {}
-impl<E: Engine> RefUnwindSafe for Lock<E> {}
-
-impl<E: Engine> fmt::Debug for Lock<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.resource().debug(f, "Lock").finish_non_exhaustive()
-    }
 }
 
 every_guard!(LockGuard, "lockfast::Lock::open(&path)?", "lock");
@@ -330,6 +172,8 @@ exclusive_guard!(LockGuard);
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+
     use super::*;
 
     #[test]

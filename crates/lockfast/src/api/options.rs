@@ -14,6 +14,7 @@ mod record;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::api::files::FileLock;
 use crate::types::settings::Settings;
 use crate::{Lock, ReentrantLock, RwLock};
 
@@ -63,12 +64,36 @@ impl<L> Options<L> {
 pub trait Exclusive: sealed::Sealed {}
 
 mod sealed {
-    pub trait Sealed {}
+    use crate::api::files::FileLock;
+
+    pub trait Sealed {
+        /// Whether several can hold it, so that a file that can only be read is enough.
+        const SHARES: bool = false;
+
+        fn over(lock: FileLock) -> Self;
+    }
 }
 
-impl sealed::Sealed for Lock {}
-impl sealed::Sealed for RwLock {}
-impl sealed::Sealed for ReentrantLock {}
+impl sealed::Sealed for Lock {
+    fn over(lock: FileLock) -> Self {
+        Self::from_raw(lock)
+    }
+}
+
+impl sealed::Sealed for RwLock {
+    const SHARES: bool = true;
+
+    fn over(lock: FileLock) -> Self {
+        Self::from_raw(lock)
+    }
+}
+
+impl sealed::Sealed for ReentrantLock {
+    fn over(lock: FileLock) -> Self {
+        Self::from_lock(Lock::from_raw(lock))
+    }
+}
+
 impl Exclusive for Lock {}
 impl Exclusive for RwLock {}
 impl Exclusive for ReentrantLock {}

@@ -1,24 +1,22 @@
 //! A lock that a thread may take again.
 
+mod guard;
+mod hold;
+
 use std::fmt;
-use std::fs::File;
-use std::marker::PhantomData;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::engine::{Engine, Files};
+use crate::api::engine::{Engine, Files, RawLock};
 use crate::api::lock::{Lock, LockGuard};
-use crate::api::options::Options;
-use crate::file::owner::Owner;
-use crate::sys::fork;
-use crate::sys::mutex;
-use crate::sys::per_process::PerProcess;
+use crate::api::opening::{named, opening};
 use crate::types::error::Result;
 use crate::types::resource::Resource;
-use crate::types::thread::{AtomicThreadToken, ThreadToken};
+
+pub use guard::ReentrantLockGuard;
+
+use hold::ReentrantState;
 
 /// An exclusive lock between processes and threads that the thread which holds it may take again.
 ///
@@ -57,98 +55,9 @@ pub struct ReentrantLock<E: Engine = Files> {
     shared: Arc<ReentrantState<E>>,
 }
 
-/// The lock is held until the last of its guards is dropped.
-///
-/// It stays in its thread. Dropping never panics; use [`release`](Self::release) to see errors.
-#[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
-pub struct ReentrantLockGuard<E: Engine = Files> {
-    shared: Arc<ReentrantState<E>>,
-    /// The process that took it: in a forked child its copy counts for nothing.
-    generation: u64,
-    this_thread: PhantomData<*const ()>,
-}
-
-struct ReentrantState<E: Engine> {
-    lock: Lock<E>,
-    process: PerProcess<OfProcess<E>>,
-}
-
-struct OfProcess<E: Engine> {
-    owner: AtomicThreadToken,
-    /// Changed by the owner only.
-    count: AtomicU32,
-    guard: Mutex<Option<LockGuard<E>>>,
-}
-
-impl<E: Engine> Default for OfProcess<E> {
-    fn default() -> Self {
-        Self {
-            owner: AtomicThreadToken::default(),
-            count: AtomicU32::new(0),
-            guard: Mutex::new(None),
-        }
-    }
-}
-
-impl ReentrantLock {
-    /// Opens the lock at that path, creating the file and its directory if need be.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lock::open`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// let lock = lockfast::ReentrantLock::open(dir.path().join("state.lock"))?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::options().open(path)
-    }
-
-    /// Opens the lock with that name, which the user's processes share.
-    ///
-    /// Its file is in a directory that only the user can enter; [`Scope`](crate::Scope) says where,
-    /// and how to share a lock with the whole machine.
-    ///
-    /// # Errors
-    ///
-    /// As [`Options::open_named`](Options::<ReentrantLock>::open_named).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), lockfast::Error> {
-    /// let lock = lockfast::ReentrantLock::named("lockfast-docs-settings")?;
-    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
-    /// # drop((outer, inner));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn named(name: impl AsRef<str>) -> Result<Self> {
-        Self::options().open_named(name)
-    }
-
-    /// Returns the builder that configures and opens a lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let lock = lockfast::ReentrantLock::options().mode(0o600).open(&path)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn options() -> Options<Self> {
-        Options::new()
-    }
-
+named!(ReentrantLock, "lockfast::ReentrantLock::open(&path)?");
+opening! {
+    ReentrantLock, "lock";
     /// Locks a file that is already open; see [`Lock::from_file`].
     ///
     /// # Errors
@@ -165,25 +74,6 @@ impl ReentrantLock {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn from_file(file: File) -> Result<Self> {
-        Self::options().from_file(file)
-    }
-
-    /// The path of the lock file, absolute.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// assert_eq!(lockfast::ReentrantLock::open(&path)?.path(), path);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn path(&self) -> &Path {
-        self.shared.lock.path()
-    }
 }
 
 impl<E: Engine> ReentrantLock<E> {
@@ -290,254 +180,26 @@ impl<E: Engine> ReentrantLock<E> {
         self.enter(|lock| lock.try_lock_until(deadline))
     }
 
-    /// The lock: a file, or a name in its engine.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// assert_eq!(lockfast::ReentrantLock::open(&path)?.resource().path(), Some(&*path));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn resource(&self) -> Resource {
-        self.shared.lock.resource()
-    }
-
     /// Returns a lock that its thread may take again, over one that it may not.
     #[doc(hidden)]
     pub fn from_lock(lock: Lock<E>) -> Self {
-        let shared = ReentrantState {
-            lock,
-            process: PerProcess::new(OfProcess::default()),
-        };
         Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(ReentrantState::new(lock)),
         }
+    }
+
+    fn raw(&self) -> &E::Lock {
+        self.shared.lock.raw()
     }
 
     fn enter(
         &self,
         take: impl FnOnce(&Lock<E>) -> Result<LockGuard<E>>,
     ) -> Result<ReentrantLockGuard<E>> {
-        let process = self.shared.process();
-        let thread = ThreadToken::current();
-        if process.owner.load() == thread && thread != ThreadToken::NONE {
-            let count = process.count.load(Ordering::Relaxed);
-            let count = count.checked_add(1).expect("it is not held so often");
-            process.count.store(count, Ordering::Relaxed);
-        } else {
-            let guard = take(&self.shared.lock)?;
-            *process.guard() = Some(guard);
-            process.count.store(1, Ordering::Relaxed);
-            process.owner.store(thread);
-        }
-        Ok(ReentrantLockGuard {
-            shared: Arc::clone(&self.shared),
-            generation: fork::generation(),
-            this_thread: PhantomData,
-        })
+        self.shared.enter(take)?;
+        Ok(ReentrantLockGuard::new(Arc::clone(&self.shared)))
     }
 }
-
-impl<E: Engine> ReentrantState<E> {
-    fn process(&self) -> &OfProcess<E> {
-        self.process.get(OfProcess::default)
-    }
-}
-
-impl<E: Engine> OfProcess<E> {
-    fn guard(&self) -> std::sync::MutexGuard<'_, Option<LockGuard<E>>> {
-        mutex::lock(&self.guard)
-    }
-
-    /// Counts one guard less, and returns the lock's own guard if that was the last one.
-    fn leave(&self) -> Option<LockGuard<E>> {
-        let count = self.count.load(Ordering::Relaxed) - 1;
-        self.count.store(count, Ordering::Relaxed);
-        if count > 0 {
-            return None;
-        }
-        self.owner.store(ThreadToken::NONE);
-        self.guard().take()
-    }
-}
-
-impl<E: Engine> ReentrantLockGuard<E> {
-    /// Drops the guard and, if it is the last one, releases the lock and reports errors.
-    ///
-    /// # Errors
-    ///
-    /// As [`LockGuard::release`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let lock = lockfast::ReentrantLock::open(&path)?;
-    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
-    /// outer.release()?; // still held
-    /// assert!(lockfast::Lock::open(&path)?.try_lock().is_err());
-    /// inner.release()?;
-    /// assert!(lockfast::Lock::open(&path)?.try_lock().is_ok());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn release(mut self) -> Result<()> {
-        let last = self.leave();
-        std::mem::forget(self);
-        last.map_or(Ok(()), LockGuard::release)
-    }
-
-    /// The lock that is held: a file, or a name in its engine.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let guard = lockfast::ReentrantLock::open(&path)?.lock()?;
-    /// assert_eq!(guard.resource().path(), Some(&*path));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn resource(&self) -> Resource {
-        self.shared.lock.resource()
-    }
-
-    /// The fencing token, the same for all guards of a hold; see [`LockGuard::token`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let lock = lockfast::ReentrantLock::options().owner_record(true).open(&path)?;
-    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
-    /// assert_eq!((outer.token(), inner.token()), (Some(1), Some(1)));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn token(&self) -> Option<u64> {
-        self.guarded(LockGuard::token)?
-    }
-
-    /// The number of guards that this thread has of the lock; 0 in a forked child.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let lock = lockfast::ReentrantLock::open(&path)?;
-    /// let (outer, inner) = (lock.lock()?, lock.lock()?);
-    /// assert_eq!(outer.depth(), 2);
-    /// drop(inner);
-    /// assert_eq!(outer.depth(), 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn depth(&self) -> u32 {
-        if self.generation == fork::generation() {
-            self.shared.process().count.load(Ordering::Relaxed)
-        } else {
-            0
-        }
-    }
-
-    /// Reads something of the lock's own guard; `None` in a forked child.
-    fn guarded<R>(&self, read: impl FnOnce(&LockGuard<E>) -> R) -> Option<R> {
-        if self.generation != fork::generation() {
-            return None;
-        }
-        self.shared.process().guard().as_ref().map(read)
-    }
-
-    fn leave(&mut self) -> Option<LockGuard<E>> {
-        if self.generation == fork::generation() {
-            self.shared.process().leave()
-        } else {
-            None
-        }
-    }
-}
-
-impl ReentrantLockGuard {
-    /// The path of the lock file, absolute.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let guard = lockfast::ReentrantLock::open(&path)?.lock()?;
-    /// assert_eq!(guard.path(), path);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn path(&self) -> &Path {
-        self.shared.lock.path()
-    }
-
-    /// Whether the locked file is still the one at the path; see [`LockGuard::is_current`]. `false` in a forked
-    /// child.
-    ///
-    /// # Errors
-    ///
-    /// When the path can't be looked up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let guard = lockfast::ReentrantLock::open(&path)?.lock()?;
-    /// assert!(guard.is_current()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn is_current(&self) -> Result<bool> {
-        self.guarded(LockGuard::is_current).unwrap_or(Ok(false))
-    }
-
-    /// The holder before, if it died while it held the lock; see [`LockGuard::abandoned`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let lock = lockfast::ReentrantLock::options().owner_record(true).open(&path)?;
-    /// assert!(lock.lock()?.abandoned().is_none());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn abandoned(&self) -> Option<Owner> {
-        self.guarded(|guard| guard.abandoned().cloned())?
-    }
-}
-
-impl<E: Engine> Drop for ReentrantLockGuard<E> {
-    fn drop(&mut self) {
-        drop(self.leave());
-    }
-}
-
-// A panic while the lock is held leaves every handle usable.
-impl<E: Engine> UnwindSafe for ReentrantLock<E> {}
-impl<E: Engine> RefUnwindSafe for ReentrantLock<E> {}
-impl<E: Engine> UnwindSafe for ReentrantLockGuard<E> {}
-impl<E: Engine> RefUnwindSafe for ReentrantLockGuard<E> {}
 
 impl<E: Engine> Clone for ReentrantLock<E> {
     fn clone(&self) -> Self {
@@ -551,14 +213,6 @@ impl<E: Engine> fmt::Debug for ReentrantLock<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.resource()
             .debug(f, "ReentrantLock")
-            .finish_non_exhaustive()
-    }
-}
-
-impl<E: Engine> fmt::Debug for ReentrantLockGuard<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.resource()
-            .debug(f, "ReentrantLockGuard")
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,7 @@
 //! A readers-writer lock.
 //!
-//! Each way to hold it has a module with its guard. Conversions of guards are in `conversion`, and opening is in
-//! `open`.
+//! Each way to hold it has a module with its guard. Conversions of guards are in `conversion`.
 
-mod open;
 mod read;
 mod upgradable;
 mod write;
@@ -11,13 +9,11 @@ mod write;
 // The docs list methods in the order of these modules, and conversions come last.
 mod conversion;
 
-use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::api::engine::{Capabilities, Engine, Files, RawLock};
-use crate::api::files::FileLock;
+use crate::api::opening::{named, opening, over_raw_lock};
 use crate::handle::Handle;
 use crate::protocol::plan::Mode;
 use crate::types::error::Result;
@@ -80,98 +76,31 @@ pub struct RwLock<E: Engine = Files> {
     raw: E::Lock,
 }
 
-impl RwLock {
-    /// The path of the lock file, absolute.
+named!(RwLock, "lockfast::RwLock::open(&path)?");
+opening! {
+    RwLock, "write";
+    /// Locks a file that is already open, for example to read or change its content.
+    ///
+    /// It must be open for reading to be read under the lock, and for writing to be written. Its
+    /// descriptor belongs to the lock from now on; the guards lend it. See
+    /// [`Lock::from_file`](crate::Lock::from_file).
+    ///
+    /// # Errors
+    ///
+    /// When it is not a regular file.
     ///
     /// # Examples
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// assert_eq!(lockfast::RwLock::open(&path)?.path(), path);
+    /// # let path = dir.path().join("state");
+    /// # std::fs::write(&path, "state")?;
+    /// let file = std::fs::File::open(&path)?;
+    /// let reader = lockfast::RwLock::from_file(file)?.read()?;
+    /// assert_eq!(std::io::read_to_string(reader.file())?, "state");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn path(&self) -> &Path {
-        self.handle().path()
-    }
-
-    pub(crate) fn handle(&self) -> &Arc<Handle> {
-        self.raw.handle()
-    }
-
-    pub(crate) fn from_handle(handle: Arc<Handle>) -> Self {
-        Self::from_raw(FileLock::new(handle))
-    }
 }
-
-impl<E: Engine> RwLock<E> {
-    /// The lock: a file, or a name in its engine.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// assert_eq!(lockfast::RwLock::open(&path)?.resource().path(), Some(&*path));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn resource(&self) -> Resource {
-        self.raw.resource()
-    }
-
-    /// The features that this lock has of those that not every [engine](crate::engine) has.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// assert!(lockfast::RwLock::open(&path)?.capabilities().shared);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn capabilities(&self) -> Capabilities {
-        self.raw.capabilities()
-    }
-
-    /// Returns the lock that an engine has opened; for engines.
-    #[doc(hidden)]
-    pub fn from_raw(raw: E::Lock) -> Self {
-        Self { raw }
-    }
-
-    #[inline]
-    pub(crate) fn take(&self, mode: Mode, limit: WaitLimit) -> Result<<E::Lock as RawLock>::Hold> {
-        self.raw.acquire(mode, limit)
-    }
-
-    pub(crate) fn take_async(
-        &self,
-        mode: Mode,
-        limit: WaitLimit,
-    ) -> impl Future<Output = Result<<E::Lock as RawLock>::Hold>> + Send + use<E> {
-        let raw = self.raw.clone();
-        async move { raw.acquire_async(mode, limit).await }
-    }
-}
-
-impl<E: Engine> Clone for RwLock<E> {
-    fn clone(&self) -> Self {
-        Self::from_raw(self.raw.clone())
-    }
-}
-
-// A panic while the lock is held, or in a callback, leaves every handle usable.
-impl<E: Engine> UnwindSafe for RwLock<E> {}
-impl<E: Engine> RefUnwindSafe for RwLock<E> {}
-
-impl<E: Engine> fmt::Debug for RwLock<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.resource().debug(f, "RwLock").finish_non_exhaustive()
-    }
-}
+over_raw_lock!(RwLock);

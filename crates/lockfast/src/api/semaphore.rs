@@ -1,20 +1,19 @@
 //! A counting semaphore.
 //!
 //! The meaning of its bytes, with the proof, is in `protocol::permits`; the permits that the threads of a handle
-//! know are in `file::permits`; acquiring a permit of a file is in `acquire`.
+//! know are in `file::permits`; acquiring a permit of a file is in `handle::acquire`.
 
-pub(crate) mod acquire;
 mod open;
 mod permit;
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::engine::{Engine, Files, RawSemaphore};
 use crate::api::forms::wait_forms;
+use crate::api::opening::named;
 use crate::handle::Handle;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::resource::Resource;
@@ -77,23 +76,9 @@ pub struct Semaphore<E: Engine = Files> {
     raw: E::Semaphore,
 }
 
-impl Semaphore {
-    /// The path of the lock file, absolute.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("gpu.lock");
-    /// assert_eq!(lockfast::Semaphore::open(&path, 4)?.path(), path);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn path(&self) -> &Path {
-        self.handle().path()
-    }
+named!(Semaphore, "lockfast::Semaphore::open(&path, 4)?");
 
+impl Semaphore {
     pub(crate) fn handle(&self) -> &Arc<Handle> {
         self.raw.handle()
     }
@@ -233,26 +218,20 @@ impl<E: Engine> Semaphore<E> {
         self.raw.permits()
     }
 
-    /// The semaphore: a file, or a name in its engine.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("gpu.lock");
-    /// assert_eq!(lockfast::Semaphore::open(&path, 4)?.resource().path(), Some(&*path));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn resource(&self) -> Resource {
-        self.raw.resource()
-    }
-
     /// Returns the semaphore that an engine has opened; for engines.
     #[doc(hidden)]
     pub fn from_raw(raw: E::Semaphore) -> Self {
         Self { raw }
+    }
+
+    /// Returns what the engine has opened; for engines.
+    #[doc(hidden)]
+    pub fn into_raw(self) -> E::Semaphore {
+        self.raw
+    }
+
+    fn raw(&self) -> &E::Semaphore {
+        &self.raw
     }
 
     pub(crate) fn take(
@@ -294,10 +273,6 @@ impl<E: Engine> Clone for Semaphore<E> {
     }
 }
 
-// A panic while a permit is held, or in a callback, leaves every handle usable.
-impl<E: Engine> UnwindSafe for Semaphore<E> {}
-impl<E: Engine> RefUnwindSafe for Semaphore<E> {}
-
 impl<E: Engine> fmt::Debug for Semaphore<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.resource()
@@ -309,6 +284,8 @@ impl<E: Engine> fmt::Debug for Semaphore<E> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+
     use super::*;
 
     #[test]

@@ -2,30 +2,30 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::Ordering;
 
 use super::LockFile;
 use super::goal::Goal;
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::protocol::starving::Contest;
 use crate::sys::{self, Access, Target};
 
 impl LockFile {
     /// Tries once; `false` when somebody else is in the way or comes before, and then nothing more
     /// is held than before.
     pub(crate) fn try_acquire(&self, goal: Goal) -> io::Result<bool> {
-        let lock = |access, target| self.try_lock(access, target);
+        let lock = |access, target, _| self.try_lock(access, target);
         Ok(self.is_first(goal, lock, &|error| error)? && self.try_plan(goal)?)
     }
 
-    /// Calls `wait` for each kernel lock that may have to be waited for. When one fails, nothing more
-    /// is held than before.
+    /// Calls `wait` for each kernel lock that may have to be waited for, with the contest if it is one. When
+    /// one fails, nothing more is held than before.
     pub(crate) fn acquire_blocking<E>(
         &self,
         goal: Goal,
-        mut wait: impl FnMut(&File, Access, Target) -> Result<(), E>,
+        mut wait: impl FnMut(&File, Access, Target, Option<Contest>) -> Result<(), E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<(), E> {
-        let mut lock = |access, target| wait(self, access, target).map(|()| true);
+        let mut lock = |access, target, contest| wait(self, access, target, contest).map(|()| true);
         self.is_first(goal, &mut lock, fail)?;
         // The holder of the ticket before has mostly just left.
         let may_be_free = self.fifo().is_some() && goal == Goal::Enter(Mode::Write);
@@ -96,25 +96,28 @@ impl LockFile {
     fn is_first<E>(
         &self,
         goal: Goal,
-        lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        mut lock: impl FnMut(Access, Target, Option<Contest>) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
         match self.fifo() {
-            Some(fifo) => fifo.is_first(self, goal, lock, fail),
+            Some(fifo) => {
+                let lock = |access, target| lock(access, target, None);
+                fifo.is_first(self, goal, lock, fail)
+            }
             None => Ok(true),
         }
     }
 
     fn try_plan(&self, goal: Goal) -> io::Result<bool> {
-        let must_look = match goal {
-            Goal::Enter(Mode::Write) => self.is_look_due(),
-            Goal::Upgrade => self.bytes,
-            Goal::Enter(_) | Goal::Join(_) | Goal::LeadLine => false,
+        let gives_way = match goal {
+            Goal::Enter(mode) => self.gives_way(mode),
+            Goal::Upgrade => self.bytes && self.is_room_taken(),
+            Goal::Join(_) | Goal::LeadLine => false,
         };
-        if must_look && self.is_room_taken() {
+        if gives_way {
             return Ok(false);
         }
-        let lock = |access, target| self.try_lock(access, target);
+        let lock = |access, target, _| self.try_lock(access, target);
         self.run(goal, goal.try_plan(), lock, &|error| error)
     }
 
@@ -123,7 +126,7 @@ impl LockFile {
         &self,
         goal: Goal,
         plan: Plan,
-        mut lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        mut lock: impl FnMut(Access, Target, Option<Contest>) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
         if self.bytes && !self.steps(plan, &mut lock, fail)? {
@@ -139,7 +142,7 @@ impl LockFile {
             // A `flock` can't be converted without giving it up in between.
             Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
         }
-        let locked = lock(goal.access(), Target::File);
+        let locked = lock(goal.access(), Target::File, Some(Contest::Flock));
         if self.bytes && !matches!(locked, Ok(true)) {
             self.unlock_but_ticket(plan.undo).map_err(fail)?;
         }
@@ -147,19 +150,22 @@ impl LockFile {
     }
 
     fn try_steps(&self, plan: Plan) -> io::Result<bool> {
-        let lock = |access, target| self.try_lock(access, target);
+        let lock = |access, target, _| self.try_lock(access, target);
         self.steps(plan, lock, &|error| error)
     }
 
     fn steps<E>(
         &self,
         plan: Plan,
-        mut lock: impl FnMut(Access, Target) -> Result<bool, E>,
+        mut lock: impl FnMut(Access, Target, Option<Contest>) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
         for (number, &step) in plan.steps.iter().enumerate() {
             let done = match step {
-                Step::Lock(access, part) => lock(access, self.target(part)),
+                Step::Lock(access, part) => lock(access, self.target(part), None),
+                Step::Contend(access, part) => {
+                    lock(access, self.target(part), Some(Contest::Bytes))
+                }
                 Step::Unlock(part) => self.unlock(part).map(|()| true).map_err(fail),
                 Step::EnterRoom => self.enter_room().map(|()| true).map_err(fail),
                 Step::Shortcut(access, part) => match self.shortcut(access, part) {
@@ -220,13 +226,7 @@ impl LockFile {
         sys::lock::blocker(self, Access::Exclusive, rooms).is_some()
     }
 
-    /// Whether this writer has to look at the waiting rooms, as enough before it did not.
-    fn is_look_due(&self) -> bool {
-        let before = self.quick_writes.fetch_add(1, Ordering::Relaxed);
-        self.bytes && before % plan::QUICK_WRITES == plan::QUICK_WRITES - 1
-    }
-
-    fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
+    pub(super) fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
         sys::lock::try_lock(self, access, target)
     }
 

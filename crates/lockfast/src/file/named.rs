@@ -178,8 +178,43 @@ fn may_create_in(found: Ownership) -> bool {
     (found.is_users || found.others.create) && parent_fault(found).is_none()
 }
 
+/// Returns the file of the lock with that name in a directory of named locks, or the reason why there is none.
+pub(crate) fn file_of(name: &str) -> std::result::Result<String, &'static str> {
+    name_fault(name).map_or_else(|| Ok(format!("{}.lock", place::file_name(name))), Err)
+}
+
+/// Returns the name whose lock has that file, as [`file_of`] makes it; `None` for other files.
+pub(crate) fn name_of(file: &str) -> Option<String> {
+    let stem = file.strip_suffix(".lock")?;
+    let mut name = Vec::new();
+    let mut rest = stem.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| first == b'%');
+        let code =
+            code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        name.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    // Where no letter is replaced, `%41` is a name of its own.
+    let names = [Some(stem.to_owned()), String::from_utf8(name).ok()];
+    let is_its = |name: &String| file_of(name).is_ok_and(|its| its == file);
+    names.into_iter().flatten().find(is_its)
+}
+
 fn check(name: &str) -> Result<()> {
-    let why = if name.is_empty() {
+    match name_fault(name) {
+        None => Ok(()),
+        Some(why) => Err(Error::new(
+            Path::new(name),
+            Operation::Name,
+            Cause::InvalidPath(why),
+        )),
+    }
+}
+
+/// The reason why a lock can't have that name.
+fn name_fault(name: &str) -> Option<&'static str> {
+    Some(if name.is_empty() {
         "a name can't be empty"
     } else if name.len() > MAX_NAME {
         "a name has at most 200 bytes"
@@ -190,13 +225,8 @@ fn check(name: &str) -> Result<()> {
     } else if name.contains(char::is_control) {
         "a name has no control characters"
     } else {
-        return Ok(());
-    };
-    Err(Error::new(
-        Path::new(name),
-        Operation::Name,
-        Cause::InvalidPath(why),
-    ))
+        return None;
+    })
 }
 
 #[cfg(test)]

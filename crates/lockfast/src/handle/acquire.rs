@@ -1,70 +1,130 @@
-//! How a lock is acquired, by threads and tasks alike: a list of stages, from top to bottom.
+//! How a lock or a permit is acquired, by threads and tasks alike: a list of stages, from top to bottom.
 //!
 //! | stage | has the turn | next |
 //! |---|---|---|
-//! | [fast path](Handle::fast_path) | takes it | held, or the stage that its attempt has reached |
-//! | [`Enter`](AcquireStage::Enter) | asks for it | `Join`, `Open`, `Queued`, or held: by hand-off, or because the thread reads already |
-//! | [`Queued`](AcquireStage::Queued) | waits for it | `Join`, `Open`, or held by hand-off |
-//! | [`Join`](AcquireStage::Join) | yes, and readers of this handle are inside | held, or back to `Queued` |
+//! | fast path | takes it | held, or the stage that its attempt has reached |
+//! | [`Enter`](AcquireStage::Enter) | asks for it | `Queued`, `Open`, or held: by hand-off, or beside readers of this handle |
+//! | [`Queued`](AcquireStage::Queued) | waits for it | `Open`, or held: by hand-off, or beside readers of this handle |
 //! | [`Open`](AcquireStage::Open) | yes | `Lock` |
 //! | [`Lock`](AcquireStage::Lock) | yes | `Locked`, or `Contended` |
-//! | [`Contended`](AcquireStage::Contended) | yes, waits in the kernel's queue | `Locked` |
+//! | [`Contended`](AcquireStage::Contended) | yes, waits in the kernel's queue | `Locked`, or `Open` if the file is stale |
 //! | [`Locked`](AcquireStage::Locked) | yes, and the kernel lock | `Verified`, or `Open` if the file is stale |
 //! | [`Verified`](AcquireStage::Verified) | yes, and the kernel lock | held, after the owner record was written |
 //!
+//! A [lock](lock) and [permits](permits) go through the same stages; [`Acquirable`] is what they do differently in
+//! them. A lock has a [fast path](Acquirable::fast_path) before them.
+//!
 //! Only `Queued`, `Open` and `Contended` wait. Dropped anywhere, a wait passes the turn on with nothing locked.
+
+mod lock;
+pub(crate) mod permits;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
-use super::hold::Hold;
-use super::shared::{Handle, HeldLock};
-use crate::file::owner::Entry;
-use crate::file::{Goal, LockFile};
-use crate::protocol::plan::Mode;
-use crate::queue::{self, Enqueued, TryEnter};
+use super::shared::{Handle, ProcessState};
+use crate::file::LockFile;
+use crate::queue::{self, Enqueued};
+use crate::sys::Access;
 use crate::types::error::{Error, Operation, Result};
 use crate::types::holder::Holder;
 use crate::types::thread::ThreadToken;
-use crate::types::trace;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Admission, Wait, in_one_process, run_blocking};
 
 type FileTurn<'q> = queue::Turn<'q, LockFile>;
 
 /// The progress of an acquire; the table above has what comes after each.
-enum AcquireStage<'q> {
+pub(crate) enum AcquireStage<'q, W: Acquirable> {
     Enter,
     Queued(Enqueued<'q, LockFile>),
-    Join(FileTurn<'q>),
     Open(FileTurn<'q>),
     Lock(FileTurn<'q>, Arc<LockFile>),
     Contended(FileTurn<'q>, Arc<LockFile>),
-    Locked(FileTurn<'q>, Arc<LockFile>),
-    Verified(FileTurn<'q>, Arc<LockFile>),
-    Held(Hold),
+    Locked(FileTurn<'q>, Arc<LockFile>, W::Locked),
+    Verified(FileTurn<'q>, Arc<LockFile>, W::Locked),
+    Held(W::Held),
     /// A single attempt was all, and it failed.
     Refused(Refusal),
 }
 
 /// The obstacle of a single attempt, which finds out the holder for those who report it.
-enum Refusal {
+pub(crate) enum Refusal {
     /// Threads of this process, or whom they wait for.
     Inside,
-    /// Processes that wait for the readers of this handle.
+    /// Others that wait, in any process.
     Waiters,
     /// The holder of the kernel lock.
-    Holder(Arc<LockFile>),
+    Holder(Arc<LockFile>, Access),
 }
 
-type Answer = std::result::Result<Hold, Refusal>;
+type Answer<W> = std::result::Result<<W as Acquirable>::Held, Refusal>;
+
+/// A lock in a mode, or permits: what differs in the stages.
+pub(crate) trait Acquirable: Copy + Send + 'static {
+    /// What the kernel has granted, until it is held.
+    type Locked: Send;
+    /// What the user holds.
+    type Held: Send + 'static;
+
+    const OPERATION: Operation;
+
+    /// Acquires what is free in one go, without a [`Wait`]. If anything is in the way, the stages go on from
+    /// there.
+    fn fast_path(
+        self,
+        handle: &Arc<Handle>,
+        thread: ThreadToken,
+    ) -> std::result::Result<Self::Held, AcquireStage<'_, Self>> {
+        let _ = (handle, thread);
+        Err(AcquireStage::Enter)
+    }
+
+    /// Asks for the turn, or acquires without it.
+    fn enter<'h>(acquire: &mut Acquire<'h, Self>) -> Result<AcquireStage<'h, Self>>;
+
+    /// Goes on after the wait for the turn.
+    fn admitted<'h>(
+        acquire: &Acquire<'h, Self>,
+        admission: Admission<'h, LockFile>,
+    ) -> Result<AcquireStage<'h, Self>>;
+
+    /// The holder while others of this process are inside or have the turn, for errors and `on_wait`.
+    fn holder(self, process: &ProcessState) -> Option<Holder>;
+
+    /// An error if the file can't be held like that.
+    fn ensure_allowed(self, handle: &Handle, file: &LockFile) -> Result<()>;
+
+    /// Attempts once; leaves nothing locked if that fails.
+    fn try_lock(self, file: &LockFile) -> io::Result<Option<Self::Locked>>;
+
+    /// Attempts a last time, for a caller that does not wait.
+    fn try_lock_at_last(self, file: Arc<LockFile>) -> std::result::Result<Self::Locked, Refusal>;
+
+    /// Waits in the kernel's queue; none when the file is not at its path any more.
+    fn wait(
+        self,
+        wait: &mut Wait<'_, Handle>,
+        handle: &Arc<Handle>,
+        file: &Arc<LockFile>,
+    ) -> impl Future<Output = Result<Option<Self::Locked>>> + Send;
+
+    /// Releases what this acquire may have locked on the file, beside what is released when it is dropped.
+    fn release(file: &LockFile) -> io::Result<()>;
+
+    /// Holds what is locked on a file that is the one at the path.
+    fn hold(
+        acquire: &Acquire<'_, Self>,
+        turn: FileTurn<'_>,
+        file: Arc<LockFile>,
+        locked: Self::Locked,
+    ) -> Result<Self::Held>;
+}
 
 /// An acquire that did not succeed by the fast path.
-struct Acquire<'h> {
+pub(crate) struct Acquire<'h, W> {
     handle: &'h Arc<Handle>,
-    mode: Mode,
+    wanted: W,
     thread: ThreadToken,
     wait: Wait<'h, Handle>,
     /// How often the file turned out to be of no use when it was to be locked.
@@ -72,210 +132,102 @@ struct Acquire<'h> {
 }
 
 impl Handle {
-    /// Acquires the lock, waiting up to the limit.
-    #[inline]
-    pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, limit: WaitLimit) -> Result<Hold> {
-        let thread = ThreadToken::current();
-        if let Some(process) = self.process_if_first() {
-            if let Some(held) = process.queue.take_handoff(mode, thread) {
-                trace::acquired(&self.path, mode.name());
-                return Ok(Hold::handed_off(held, mode, thread));
-            }
-        }
-        self.acquire_from_kernel(mode, limit, thread)
-    }
-
-    /// Acquires a lock that is not in the hand-off slot; in a forked child it may be there all the same, which
-    /// the stages find.
-    #[inline(never)]
-    fn acquire_from_kernel(
-        self: &Arc<Self>,
-        mode: Mode,
-        limit: WaitLimit,
-        thread: ThreadToken,
-    ) -> Result<Hold> {
-        self.fast_path(mode, thread)
-            .or_else(|stage| self.acquire_blocking(mode, limit, thread, stage))
-    }
-
+    /// Acquires from that stage on, blocking the thread up to the limit.
     #[cold]
-    fn acquire_blocking<'h>(
+    fn acquire_blocking<'h, W: Acquirable>(
         self: &'h Arc<Self>,
-        mode: Mode,
+        wanted: W,
         limit: WaitLimit,
         thread: ThreadToken,
-        stage: AcquireStage<'h>,
-    ) -> Result<Hold> {
-        let wait = Wait::new(self, thread, limit, Operation::Lock);
-        let mut acquire = Acquire::new(self, mode, thread, wait);
+        stage: AcquireStage<'h, W>,
+    ) -> Result<W::Held> {
+        let wait = Wait::new(self, thread, limit, W::OPERATION);
+        let mut acquire = Acquire::new(self, wanted, thread, wait);
         run_blocking(acquire.run(stage))?.map_err(|refusal| acquire.contended(&refusal))
     }
 
-    /// Acquires the lock if that needs no wait; none when it is held.
-    fn try_acquire(self: &Arc<Self>, mode: Mode, thread: ThreadToken) -> Result<Option<Hold>> {
-        let stage = match self.fast_path(mode, thread) {
-            Ok(hold) => return Ok(Some(hold)),
-            Err(stage) => stage,
-        };
-        let wait = Wait::new(self, thread, WaitLimit::None, Operation::Lock);
-        let mut acquire = Acquire::new(self, mode, thread, wait);
-        run_blocking(acquire.run(stage)).map(Answer::ok)
-    }
-
-    /// Acquires the lock as a task, waiting until it is dropped.
-    pub(crate) async fn acquire_async(self: &Arc<Self>, mode: Mode) -> Result<Hold> {
+    /// Acquires as a task, waiting up to the limit or until it is dropped.
+    pub(crate) async fn acquire_async<W: Acquirable>(
+        self: &Arc<Self>,
+        wanted: W,
+        limit: WaitLimit,
+    ) -> Result<W::Held> {
+        // A task has no thread that could wait for itself.
         let thread = ThreadToken::NONE;
-        if let Some(held) = self.process().queue.take_handoff(mode, thread) {
-            trace::acquired(&self.path, mode.name());
-            return Ok(Hold::handed_off(held, mode, thread));
-        }
-        let stage = match self.fast_path(mode, thread) {
-            Ok(hold) => return Ok(hold),
+        let stage = match wanted.fast_path(self, thread) {
+            Ok(held) => return Ok(held),
             Err(stage) => stage,
         };
-        let wait = Wait::of_task(self, Operation::Lock);
-        let mut acquire = Acquire::new(self, mode, thread, wait);
-        let held = in_one_process(&self.path, Operation::Lock, acquire.run(stage)).await?;
-        held.map_err(|refusal| acquire.contended(&refusal))
-    }
-
-    /// Acquires the lock as a task, waiting until that instant at most. A task has no clock, so a helper thread
-    /// does all of the wait.
-    pub(crate) async fn acquire_async_until(
-        self: &Arc<Self>,
-        mode: Mode,
-        deadline: Instant,
-    ) -> Result<Hold> {
-        if let Some(hold) = self.try_acquire(mode, ThreadToken::NONE)? {
-            return Ok(hold);
+        let task = Wait::of_task(self, W::OPERATION);
+        match limit {
+            WaitLimit::None => self.acquire_blocking(wanted, limit, thread, stage),
+            WaitLimit::Forever => {
+                let mut acquire = Acquire::new(self, wanted, thread, task);
+                let held = in_one_process(&self.path, W::OPERATION, acquire.run(stage)).await?;
+                held.map_err(|refusal| acquire.contended(&refusal))
+            }
+            WaitLimit::Until(_) => {
+                let once = Wait::new(self, thread, WaitLimit::None, W::OPERATION);
+                let attempt = run_blocking(Acquire::new(self, wanted, thread, once).run(stage))?;
+                if let Ok(held) = attempt {
+                    return Ok(held);
+                }
+                // A task has no clock, so a helper thread does all of the wait.
+                let own = Arc::clone(self);
+                let acquire = move |_: &mut Wait<'_, Self>| {
+                    own.acquire_blocking(wanted, limit, thread, AcquireStage::Enter)
+                };
+                in_one_process(&self.path, W::OPERATION, task.offload(acquire)).await
+            }
         }
-        let handle = Arc::clone(self);
-        let acquire = move |_: &mut Wait<'_, Self>| {
-            let mut hold = handle.acquire(mode, WaitLimit::Until(deadline))?;
-            hold.disown();
-            Ok(hold)
-        };
-        let wait = Wait::of_task(self, Operation::Lock);
-        in_one_process(&self.path, Operation::Lock, wait.offload(acquire)).await
-    }
-
-    /// Acquires a lock that is free in one go, with what the last holder left. If anything is in the way, the
-    /// stages go on from there; whatever fails, they find out again.
-    #[inline]
-    fn fast_path(
-        self: &Arc<Self>,
-        mode: Mode,
-        thread: ThreadToken,
-    ) -> std::result::Result<Hold, AcquireStage<'_>> {
-        let process = self.process();
-        let Some((mut turn, held)) = process.queue.try_enter_free(mode, thread) else {
-            return Err(AcquireStage::Enter);
-        };
-        let file = &held.file;
-        let locked = match self.ensure_allows(file, mode) {
-            Ok(()) => file.try_acquire(Goal::Enter(mode)).ok(),
-            Err(_) => None,
-        };
-        let is_current = locked == Some(true) && matches!(self.is_current(file, false), Ok(true));
-        if is_current && !self.settings.owner_record {
-            process.held.store(true, Ordering::Relaxed);
-            turn.keep();
-            trace::acquired(&self.path, mode.name());
-            return Ok(Hold::granted(held, self, mode, thread, None));
-        }
-        let file = Arc::clone(file);
-        turn.leave_spare(held);
-        Err(match locked {
-            None => AcquireStage::Lock(turn, file),
-            Some(false) => AcquireStage::Contended(turn, file),
-            Some(true) if is_current => AcquireStage::Verified(turn, file),
-            Some(true) => AcquireStage::Locked(turn, file),
-        })
     }
 }
 
-impl<'h> Acquire<'h> {
+impl<'h, W: Acquirable> Acquire<'h, W> {
     fn new(
         handle: &'h Arc<Handle>,
-        mode: Mode,
+        wanted: W,
         thread: ThreadToken,
         wait: Wait<'h, Handle>,
     ) -> Self {
         Self {
             handle,
-            mode,
+            wanted,
             thread,
             wait,
             voids: 0,
         }
     }
 
-    /// Goes through the stages until the lock is held, or a single attempt was refused.
-    async fn run(&mut self, mut stage: AcquireStage<'h>) -> Result<Answer> {
+    /// Goes through the stages until it is held, or a single attempt was refused.
+    async fn run(&mut self, mut stage: AcquireStage<'h, W>) -> Result<Answer<W>> {
         loop {
             stage = match stage {
-                AcquireStage::Enter => self.enter(),
+                AcquireStage::Enter => W::enter(self)?,
                 AcquireStage::Queued(enqueued) => self.queued(enqueued).await?,
-                AcquireStage::Join(turn) => self.join(turn)?,
                 AcquireStage::Open(turn) => self.open(turn).await?,
                 AcquireStage::Lock(turn, file) => self.lock(turn, file)?,
                 AcquireStage::Contended(turn, file) => self.contend(turn, file).await?,
-                AcquireStage::Locked(turn, file) => self.locked(turn, file)?,
-                AcquireStage::Verified(turn, file) => self.record(turn, file)?,
-                AcquireStage::Held(hold) => return Ok(Ok(hold)),
+                AcquireStage::Locked(turn, file, locked) => self.locked(turn, file, locked)?,
+                AcquireStage::Verified(turn, file, locked) => {
+                    AcquireStage::Held(W::hold(self, turn, file, locked)?)
+                }
+                AcquireStage::Held(held) => return Ok(Ok(held)),
                 AcquireStage::Refused(refusal) => return Ok(Err(refusal)),
             }
         }
     }
 
-    fn enter(&mut self) -> AcquireStage<'h> {
-        let queue = &self.handle.process().queue;
-        match queue.try_enter(self.mode, self.thread) {
-            TryEnter::Turn(turn) => begin(turn),
-            TryEnter::Inside(file) => self.granted(HeldLock::new(file), None),
-            TryEnter::Full if queue.has_idle_handoff(self.mode) => {
-                match queue.take_handoff(self.mode, self.thread) {
-                    Some(held) => self.handed_off(held),
-                    None => AcquireStage::Enter,
-                }
-            }
-            TryEnter::Full if self.wait.is_impatient() => AcquireStage::Refused(Refusal::Inside),
-            TryEnter::Full => {
-                let may_compete = self.mode.is_alone() && self.handle.may_hand_off;
-                let competes = may_compete && self.wait.may_compete();
-                AcquireStage::Queued(queue.enqueue(self.mode, self.thread, competes))
-            }
-        }
+    async fn queued(&mut self, enqueued: Enqueued<'h, LockFile>) -> Result<AcquireStage<'h, W>> {
+        let (process, wanted) = (self.handle.process(), self.wanted);
+        let holder = || wanted.holder(process);
+        let admission = self.wait.until_admitted(enqueued, holder).await?;
+        W::admitted(self, admission)
     }
 
-    async fn queued(&mut self, enqueued: Enqueued<'h, LockFile>) -> Result<AcquireStage<'h>> {
-        let (process, access) = (self.handle.process(), self.mode.access());
-        let holder = || process.holder(access);
-        match self.wait.until_admitted(enqueued, holder).await? {
-            Admission::Turn(turn) => Ok(begin(turn)),
-            Admission::Handoff(held) => Ok(self.handed_off(held)),
-        }
-    }
-
-    /// Gets in beside the readers of this handle, unless the kernel holds it back for others: then it waits
-    /// until those inside have left.
-    fn join(&mut self, turn: FileTurn<'h>) -> Result<AcquireStage<'h>> {
-        let file = Arc::clone(turn.value().expect("those inside share it"));
-        if self.handle.join(&file, self.mode)? {
-            turn.keep();
-            return Ok(self.granted(HeldLock::new(file), None));
-        }
-        if self.wait.is_impatient() {
-            return Ok(AcquireStage::Refused(Refusal::Waiters));
-        }
-        Ok(AcquireStage::Queued(Enqueued::QueuedWaiter(
-            turn.step_back(),
-        )))
-    }
-
-    /// Opens the file if it was stale or idle, or if this is a forked child.
-    async fn open(&mut self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h>> {
-        if let Some(file) = turn.take() {
+    /// Opens the file if it was stale, idle or of no use, or if this is a forked child.
+    async fn open(&mut self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h, W>> {
+        if let Some(file) = turn.take().filter(|file| !file.permits().is_spoilt()) {
             return Ok(AcquireStage::Lock(turn, file));
         }
         let file = Arc::new(self.wait.opened().await?);
@@ -285,12 +237,12 @@ impl<'h> Acquire<'h> {
         Ok(AcquireStage::Lock(turn, file))
     }
 
-    fn lock(&mut self, turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h>> {
-        self.handle.ensure_allows(&file, self.mode)?;
-        match file.try_acquire(Goal::Enter(self.mode)) {
-            Ok(true) => Ok(AcquireStage::Locked(turn, file)),
-            Ok(false) => Ok(AcquireStage::Contended(turn, file)),
-            Err(error) => self.failed(turn, &file, self.system(error)),
+    fn lock(&mut self, turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h, W>> {
+        self.wanted.ensure_allowed(self.handle, &file)?;
+        match self.wanted.try_lock(&file) {
+            Ok(Some(locked)) => Ok(AcquireStage::Locked(turn, file, locked)),
+            Ok(None) => Ok(AcquireStage::Contended(turn, file)),
+            Err(error) => self.failed(turn, &file, self.wait.system(error)),
         }
     }
 
@@ -299,13 +251,12 @@ impl<'h> Acquire<'h> {
         &mut self,
         turn: FileTurn<'h>,
         file: Arc<LockFile>,
-    ) -> Result<AcquireStage<'h>> {
-        let goal = Goal::Enter(self.mode);
+    ) -> Result<AcquireStage<'h, W>> {
         for _ in 0..self.wait.more_attempts() {
-            match file.try_acquire(goal) {
-                Ok(true) => return Ok(AcquireStage::Locked(turn, file)),
-                Ok(false) => {}
-                Err(error) => return self.failed(turn, &file, self.system(error)),
+            match self.wanted.try_lock(&file) {
+                Ok(Some(locked)) => return Ok(AcquireStage::Locked(turn, file, locked)),
+                Ok(None) => {}
+                Err(error) => return self.failed(turn, &file, self.wait.system(error)),
             }
         }
         // Held by somebody; but if the file is stale, that is not the lock at the path.
@@ -313,22 +264,28 @@ impl<'h> Acquire<'h> {
             return self.again(turn);
         }
         if self.wait.is_impatient() {
-            if Wait::<Handle>::is_let_in(&file, goal) {
-                return Ok(AcquireStage::Locked(turn, file));
-            }
-            return Ok(AcquireStage::Refused(Refusal::Holder(file)));
+            return Ok(match self.wanted.try_lock_at_last(Arc::clone(&file)) {
+                Ok(locked) => AcquireStage::Locked(turn, file, locked),
+                Err(refusal) => AcquireStage::Refused(refusal),
+            });
         }
-        match self.wait.in_kernel(&file, goal).await {
-            Ok(()) => Ok(AcquireStage::Locked(turn, file)),
+        match self.wanted.wait(&mut self.wait, self.handle, &file).await {
+            Ok(Some(locked)) => Ok(AcquireStage::Locked(turn, file, locked)),
+            Ok(None) => self.again(turn),
             Err(error) => self.failed(turn, &file, error),
         }
     }
 
-    fn locked(&mut self, mut turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h>> {
+    fn locked(
+        &mut self,
+        mut turn: FileTurn<'h>,
+        file: Arc<LockFile>,
+        locked: W::Locked,
+    ) -> Result<AcquireStage<'h, W>> {
         match self.handle.is_current(&file, self.wait.has_begun()) {
-            Ok(true) => Ok(AcquireStage::Verified(turn, file)),
+            Ok(true) => Ok(AcquireStage::Verified(turn, file, locked)),
             // Dropping the file releases it too; but a descriptor that was copied would keep the lock.
-            Ok(false) => match file.release() {
+            Ok(false) => match W::release(&file) {
                 Err(error) if !file.is_void(&error) => {
                     turn.replace(None);
                     let path = &self.handle.path;
@@ -338,40 +295,10 @@ impl<'h> Acquire<'h> {
             },
             Err(error) => {
                 turn.replace(None);
-                let _ = file.release();
+                let _ = W::release(&file);
                 Err(error)
             }
         }
-    }
-
-    fn record(&mut self, mut turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h>> {
-        let entry = match self.handle.begin_record(&file, self.mode) {
-            Ok(entry) => entry,
-            Err(error) => {
-                give_back(&mut turn, &file);
-                return Err(error);
-            }
-        };
-        self.handle.process().held.store(true, Ordering::Relaxed);
-        let spare = turn.take_spare();
-        turn.keep();
-        Ok(self.granted(spare.unwrap_or_else(|| HeldLock::new(file)), entry))
-    }
-
-    fn granted(&self, held: Box<HeldLock>, entry: Option<Box<Entry>>) -> AcquireStage<'h> {
-        self.wait.acquired(self.mode.name());
-        AcquireStage::Held(Hold::granted(
-            held,
-            self.handle,
-            self.mode,
-            self.thread,
-            entry,
-        ))
-    }
-
-    fn handed_off(&self, held: Box<HeldLock>) -> AcquireStage<'h> {
-        self.wait.acquired(self.mode.name());
-        AcquireStage::Held(Hold::handed_off(held, self.mode, self.thread))
     }
 
     /// Opens a file that is of no use any more again; any other error ends the acquire.
@@ -380,8 +307,8 @@ impl<'h> Acquire<'h> {
         mut turn: FileTurn<'h>,
         file: &LockFile,
         error: Error,
-    ) -> Result<AcquireStage<'h>> {
-        give_back(&mut turn, file);
+    ) -> Result<AcquireStage<'h, W>> {
+        give_back::<W>(&mut turn, file);
         let is_void = error.io_error().is_some_and(|error| file.is_void(error));
         if !is_void || self.voids == MAX_VOIDS {
             return Err(error);
@@ -391,40 +318,26 @@ impl<'h> Acquire<'h> {
     }
 
     /// Goes on with the file that is at the path now, however often it is replaced meanwhile.
-    fn again(&self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h>> {
+    fn again(&self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h, W>> {
         turn.replace(None);
         self.wait.ensure_in_time(|| None)?;
         Ok(AcquireStage::Open(turn))
     }
 
-    fn system(&self, error: io::Error) -> Error {
-        Error::system(&self.handle.path, Operation::Lock, error)
-    }
-
     /// The error of a single attempt that was refused.
     #[cold]
     fn contended(&self, refusal: &Refusal) -> Error {
-        let access = self.mode.access();
-        let holder: Option<Holder> = match refusal {
-            Refusal::Inside => self.handle.process().holder(access),
+        self.wait.contended(match refusal {
+            Refusal::Inside => self.wanted.holder(self.handle.process()),
             Refusal::Waiters => None,
-            Refusal::Holder(file) => file.holder(access),
-        };
-        self.wait.contended(holder)
-    }
-}
-
-fn begin(turn: FileTurn<'_>) -> AcquireStage<'_> {
-    if turn.joins() {
-        AcquireStage::Join(turn)
-    } else {
-        AcquireStage::Open(turn)
+            Refusal::Holder(file, access) => file.holder(*access),
+        })
     }
 }
 
 /// Leaves a file on which a call failed to the next holder, if surely nothing is locked on it.
-fn give_back(turn: &mut FileTurn<'_>, file: &LockFile) {
-    if file.release().is_err() {
+fn give_back<W: Acquirable>(turn: &mut FileTurn<'_>, file: &LockFile) {
+    if W::release(file).is_err() {
         turn.replace(None);
     }
 }

@@ -4,12 +4,13 @@
 //! time of a lock that is kept is over, and ends when no file is watched any more. A forked child has
 //! its own.
 
-use std::collections::HashMap;
+mod table;
+
 use std::fmt;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,14 +24,9 @@ use crate::sys::watch::{Watch, Watches};
 use crate::sys::{Event, fork};
 use crate::wait::no_thread;
 
-/// The owner of a file that is watched.
-pub(super) trait Listener: Send + Sync {
-    /// Whether somebody waits for the lock in the kernel's queue.
-    fn is_awaited(&self) -> bool;
+use table::{Due, Look, Table, WatchEntry};
 
-    /// Gives a lock that is kept back to the kernel, at once if no thread is inside.
-    fn revoke(&self, reason: Reason);
-}
+pub(super) use table::Listener;
 
 /// A file that is watched, until dropped.
 pub(super) struct Watched {
@@ -43,55 +39,6 @@ pub(super) struct Watched {
 struct Watcher {
     watches: Watches,
     table: Mutex<Table>,
-}
-
-/// Guarded by the mutex of the watcher. No listener is dropped while it is locked: that locks it too.
-#[derive(Default)]
-struct Table {
-    /// A file may be watched for several handles.
-    entries: HashMap<Watch, Vec<WatchEntry>>,
-    /// The instant at which the thread looks at the clock; never, if none.
-    wakes: Option<Instant>,
-    is_running: bool,
-    /// Whether the program has closed the descriptors: nothing is noticed any more.
-    is_deaf: bool,
-}
-
-struct WatchEntry {
-    number: u64,
-    listener: Weak<dyn Listener>,
-    /// The instant at which the lock is not kept any longer; none if it is not kept.
-    until: Option<Instant>,
-    look: Look,
-}
-
-/// The instant of the next look for waiters that are not noticed: a process that has opened the file already,
-/// perhaps before it was watched, may begin to wait at any time, and one that was noticed may lose the race for
-/// the lock.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    due: Instant,
-    pause: Duration,
-}
-
-const FIRST_LOOK: Duration = Duration::from_millis(40);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-impl Look {
-    fn first() -> Self {
-        Self {
-            due: Instant::now() + FIRST_LOOK,
-            pause: FIRST_LOOK,
-        }
-    }
-
-    fn next(self) -> Self {
-        let pause = (2 * self.pause).min(LONGEST_PAUSE);
-        Self {
-            due: Instant::now() + pause,
-            pause,
-        }
-    }
 }
 
 /// Watches the file on behalf of the listener.
@@ -165,79 +112,6 @@ impl Drop for Watched {
         if table.entries.is_empty() {
             self.watcher.watches.ring();
         }
-    }
-}
-
-/// The listeners for which it is time.
-#[derive(Default)]
-struct Due {
-    expired: Vec<Arc<dyn Listener>>,
-    looks: Vec<Arc<dyn Listener>>,
-}
-
-impl Table {
-    fn entry(&mut self, watch: Watch, number: u64) -> Option<&mut WatchEntry> {
-        let mut entries = self.entries.get_mut(&watch)?.iter_mut();
-        entries.find(|entry| entry.number == number)
-    }
-
-    /// Takes what is due, and sets when there is more to do.
-    fn due(&mut self) -> Due {
-        let now = Instant::now();
-        let mut due = Due::default();
-        self.wakes = None;
-        for entry in self.entries.values_mut().flatten() {
-            let Some(until) = entry.until else {
-                continue;
-            };
-            if until <= now {
-                entry.until = None;
-                due.expired.extend(entry.listener.upgrade());
-                continue;
-            }
-            if entry.look.due <= now {
-                due.looks.extend(entry.listener.upgrade());
-                entry.look = entry.look.next();
-            }
-            let next = until.min(entry.look.due);
-            if self.wakes.is_none_or(|wakes| next < wakes) {
-                self.wakes = Some(next);
-            }
-        }
-        due
-    }
-
-    /// Forgets all entries, if nothing is heard any more. Nobody keeps anything by them from then on.
-    fn ends_deaf(&mut self) -> bool {
-        if self.is_deaf {
-            self.entries.clear();
-            self.is_running = false;
-        }
-        self.is_deaf
-    }
-
-    /// Looks again soon: somebody waits, or may begin to.
-    fn look_soon(&mut self, listener: &Arc<dyn Listener>) {
-        let is_meant = |entry: &&mut WatchEntry| {
-            std::ptr::addr_eq(entry.listener.as_ptr(), Arc::as_ptr(listener))
-        };
-        for entry in self.entries.values_mut().flatten().filter(is_meant) {
-            entry.look = Look::first();
-        }
-    }
-
-    /// Returns the listeners to whose files something happened, and its meaning.
-    fn concerned(&self, events: &[(Option<Watch>, Event)]) -> Vec<(Arc<dyn Listener>, Reason)> {
-        let mut concerned = Vec::new();
-        for (watch, entries) in &self.entries {
-            let is_meant = |about: &Option<Watch>| about.is_none_or(|about| about == *watch);
-            let of_this = events.iter().filter(|(about, _)| is_meant(about));
-            if let Some(reason) = Reason::of(of_this.map(|(_, event)| *event)) {
-                let listeners = entries.iter().filter_map(|entry| entry.listener.upgrade());
-                concerned.extend(listeners.map(|listener| (listener, reason)));
-            }
-        }
-        concerned
     }
 }
 

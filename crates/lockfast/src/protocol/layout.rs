@@ -14,7 +14,9 @@
 //! | `R`, `R + 1` | waiting rooms | readers that found the gate shut wait in one of the two |
 //! | `R + 2` | trial | locked for an instant, where it is doubtful whether locks conflict |
 //! | `R + 3` | permit queue | shared by everybody in the queue for permits |
-//! | `[R + 4, R + 8)` | starving | reserved, see below |
+//! | `R + 4` | sign | shared by waiters that have been overtaken for too long |
+//! | `R + 5` | line | exclusive: the one of them that is the next |
+//! | `R + 6`, `R + 7` | sign, line | the same for `flock` |
 //! | `R + 2^60 + n`, `n <= 1024` | presence | shared by everybody who has a semaphore of `n` permits open |
 //! | `R + 2^60 + 2^57` | wanted | shared by waiters while a process may have the lock cached |
 //! | the next byte | cache mark | shared, with all waiter marks, by a process that caches the lock |
@@ -43,10 +45,10 @@
 //!
 //! # Starving
 //!
-//! The starving bytes are for waiters that have been overtaken for too long: a newcomer that finds one of
-//! them locked lets its holder go first. They lie next to the waiting rooms, so that one question of the kernel
-//! covers both, and above what any holder locks, so that a starving waiter can have one while it waits for
-//! the holder. A release of everything, and of everything from the gate or from the tag on, gives them back.
+//! Signs and lines are explained in [`starving`](super::starving). They lie next to the waiting rooms, so that one
+//! question of the kernel covers both, and above what any holder locks, so that a starving waiter can have them
+//! while it waits for the holder. A release of everything, and of everything from the gate or from the tag on,
+//! gives them back.
 
 use crate::sys::Range;
 
@@ -58,7 +60,10 @@ pub(super) const FIRST_ROOM: Range = Range::new((1 << 62) + (1 << 61), 1);
 pub(super) const SECOND_ROOM: Range = Range::new(FIRST_ROOM.end(), 1);
 pub(crate) const TRIAL: Range = Range::new(SECOND_ROOM.end(), 1);
 pub(super) const PERMIT_QUEUE: Range = Range::new(TRIAL.end(), 1);
-const STARVING: Range = Range::new(PERMIT_QUEUE.end(), 4);
+pub(super) const BYTES_SIGN: Range = Range::new(PERMIT_QUEUE.end(), 1);
+pub(super) const BYTES_LINE: Range = Range::new(BYTES_SIGN.end(), 1);
+pub(super) const FLOCK_SIGN: Range = Range::new(BYTES_LINE.end(), 1);
+pub(super) const FLOCK_LINE: Range = Range::new(FLOCK_SIGN.end(), 1);
 /// Byte `n` is for semaphores of `n` permits; byte 0 is unused.
 pub(super) const PRESENCE: Range =
     Range::new((1 << 62) + (1 << 61) + (1 << 60), MAX_PERMITS as u64 + 1);
@@ -85,7 +90,7 @@ pub(crate) const MAX_PERMITS: u32 = 1024;
 pub(super) const TICKETS: u64 = 1 << 58;
 
 /// Ranges that must not overlap, in the order of their offsets.
-const APART: [Range; 14] = [
+const APART: [Range; 17] = [
     MAIN,
     GATE,
     UPGRADE,
@@ -94,7 +99,10 @@ const APART: [Range; 14] = [
     SECOND_ROOM,
     TRIAL,
     PERMIT_QUEUE,
-    STARVING,
+    BYTES_SIGN,
+    BYTES_LINE,
+    FLOCK_SIGN,
+    FLOCK_LINE,
     PRESENCE,
     WANTED,
     CACHE_MARK,
@@ -138,7 +146,10 @@ mod tests {
             (SECOND_ROOM, 0x6000_0000_0000_0001, 1),
             (TRIAL, 0x6000_0000_0000_0002, 1),
             (PERMIT_QUEUE, 0x6000_0000_0000_0003, 1),
-            (STARVING, 0x6000_0000_0000_0004, 4),
+            (BYTES_SIGN, 0x6000_0000_0000_0004, 1),
+            (BYTES_LINE, 0x6000_0000_0000_0005, 1),
+            (FLOCK_SIGN, 0x6000_0000_0000_0006, 1),
+            (FLOCK_LINE, 0x6000_0000_0000_0007, 1),
             (PRESENCE, 0x7000_0000_0000_0000, 1025),
             (WANTED, 0x7200_0000_0000_0000, 1),
             (CACHE_MARK, 0x7200_0000_0000_0001, 1),

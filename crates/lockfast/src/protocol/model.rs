@@ -322,7 +322,10 @@ impl Scene {
         let Doing::Waiting(_, at) = process.doing else {
             return false;
         };
-        matches!(self.plan(process.doing).steps[at], Step::Lock(..))
+        matches!(
+            self.plan(process.doing).steps[at],
+            Step::Lock(..) | Step::Contend(..)
+        )
     }
 
     /// The time is over, or the wait was cancelled.

@@ -71,7 +71,7 @@ pub(crate) const MAX: u32 = MAX_PERMITS;
 pub(crate) const JOIN_QUEUE: Plan = Plan {
     steps: &[
         Step::Lock(Access::Shared, Part::PermitQueue),
-        Step::Lock(Access::Exclusive, Part::Head),
+        Step::Contend(Access::Exclusive, Part::Head),
     ],
     undo: Part::HeadToQueue,
 };

@@ -24,10 +24,15 @@
 //! a reader that found the gate shut enters a waiting room, and a writer that had to wait, or that upgrades,
 //! empties both rooms before it shuts the gate: the gate is open then, so the readers in the rooms get in,
 //! and later ones pass the gate and need no room, so the rooms do get empty. A room that is being emptied
-//! admits nobody, which is why there are two. A writer that found everything free takes it in one call
-//! without a look at the rooms, but not more than [`QUICK_WRITES`] times in a row. A reader in a room is
-//! thus overtaken by at most one writer that waits, the one that may have looked before, and by each other
-//! description's next [`QUICK_WRITES`] quick ones.
+//! admits nobody, which is why there are two. A writer that found everything free takes it in one call, and
+//! looks at the rooms once in a millisecond, together with the [sign](super::starving) of starving writers. A
+//! reader in a room is thus overtaken by at most one writer that waits, the one that may have looked before,
+//! and for a millisecond by each other description's quick ones.
+//!
+//! # Writers do not starve each other
+//!
+//! A writer and an upgradable reader wait for the upgrade byte before all others, and a lock without readers
+//! for all of its bytes at once. There newcomers could overtake for ever; see [`starving`](super::starving).
 //!
 //! # No deadlock
 //!
@@ -59,6 +64,9 @@ pub enum Mode {
 pub(crate) enum Step {
     /// Locks, or converts what is locked. A wait plan waits for it.
     Lock(Access, Part),
+    /// As `Lock`, with nothing in hand that others wait for: where newcomers and waiters compete. A wait that
+    /// lasts too long goes by the [line](super::starving).
+    Contend(Access, Part),
     Unlock(Part),
     /// Shares the first room that nobody empties; goes on without one if others have both.
     EnterRoom,
@@ -73,9 +81,6 @@ pub(crate) struct Plan {
     /// The bytes to release when it fails after the first step.
     pub(crate) undo: Part,
 }
-
-/// The number of times in a row that a writer may take the lock without a look at the rooms.
-pub(crate) const QUICK_WRITES: u32 = 16;
 
 impl Mode {
     /// The access to main, or to the file by `flock`, which knows no bytes.
@@ -107,11 +112,11 @@ use Part::{
     All, FirstRoom, Gate, GateAndAbove, Main, MainAndGate, MainToTag, SecondRoom, TagAndAbove,
     Upgrade, UpgradeAndTag,
 };
-use Step::{EnterRoom, Lock, Shortcut, Unlock};
+use Step::{Contend, EnterRoom, Lock, Shortcut, Unlock};
 
-const WRITE_TRY: Plan = fresh(&[Lock(Exclusive, MainToTag)]);
+const WRITE_TRY: Plan = fresh(&[Contend(Exclusive, MainToTag)]);
 const WRITE_WAIT: Plan = fresh(&[
-    Lock(Exclusive, UpgradeAndTag),
+    Contend(Exclusive, UpgradeAndTag),
     Shortcut(Exclusive, MainToTag),
     Lock(Exclusive, FirstRoom),
     Unlock(FirstRoom),
@@ -123,7 +128,7 @@ const WRITE_WAIT: Plan = fresh(&[
 const READ_TRY: Plan = fresh(&[Lock(Shared, MainAndGate), Unlock(Gate)]);
 const READ_WAIT: Plan = fresh(&[EnterRoom, Lock(Shared, MainAndGate), Unlock(GateAndAbove)]);
 const UPGRADABLE: Plan = fresh(&[
-    Lock(Exclusive, Upgrade),
+    Contend(Exclusive, Upgrade),
     Lock(Shared, MainAndGate),
     Unlock(Gate),
 ]);

@@ -1,5 +1,9 @@
 //! The error type: what was tried, on which resource, and why it failed.
 
+mod cause;
+mod operation;
+mod text;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -9,7 +13,9 @@ use std::time::Duration;
 use crate::types::error_kind::ErrorKind;
 use crate::types::holder::Holder;
 use crate::types::resource::Resource;
-use crate::types::words::Words;
+
+pub use cause::Cause;
+pub use operation::Operation;
 
 /// The result of every operation of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -52,88 +58,6 @@ struct Inner {
     resource: Resource,
     operation: Operation,
     cause: Cause,
-}
-
-/// An operation that can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Opening the lock.
-    Open,
-    /// Opening a file on which another program has a lease.
-    OpenLeased,
-    /// Turning a name into a path.
-    Name,
-    /// Using the directory of named locks.
-    UseDirectory,
-    /// Creating the directory of the lock file.
-    CreateDirs,
-    /// Taking the lock.
-    Lock,
-    /// Acquiring permits.
-    Acquire,
-    /// Turning an upgradable reader into the writer.
-    Upgrade,
-    /// Turning a writer into a reader.
-    Downgrade,
-    /// Checking whether the file is still at its path.
-    Check,
-    /// Searching for holders and waiters.
-    #[cfg_attr(
-        not(feature = "inspect"),
-        allow(dead_code, reason = "only that feature inspects")
-    )]
-    Inspect,
-    /// Removing the lock file.
-    Remove,
-    /// Releasing the lock.
-    Release,
-    /// Writing the owner record.
-    Record,
-}
-
-/// The cause of an error.
-#[derive(Debug)]
-pub enum Cause {
-    /// A single attempt found the lock held.
-    Contended(Option<Holder>),
-    /// The file can't be opened as long as another program has a lease on it.
-    Leased,
-    /// The deadline passed while the lock was held.
-    TimedOut(Duration, Option<Holder>),
-    /// A callback of the user asked to give up.
-    Cancelled(Duration),
-    /// The platform or the file system does not have what was asked for.
-    Unsupported(&'static str, Option<io::Error>),
-    /// A lock can't have that path or name, or something other than a regular file is there.
-    InvalidPath(&'static str),
-    /// The wait would never end.
-    Deadlock(&'static str),
-    /// The file belongs to the user with that number, who may have put it there for others to find.
-    OfAnotherUser(u32),
-    /// The file is open for reading only, and more is needed.
-    ReadOnly(&'static str),
-    /// The guard holds nothing, or the wait can't go on, because it is a forked child's copy.
-    NotHeld(&'static str),
-    /// An option has a value that can't be used.
-    InvalidOption(&'static str),
-    /// Others have the semaphore open with another number of permits.
-    OtherPermits {
-        /// The number here.
-        wanted: u32,
-        /// The number of the others.
-        theirs: u32,
-    },
-    /// More permits were asked for than there are.
-    TooManyPermits {
-        /// The number that was asked for.
-        wanted: u32,
-        /// The number that the semaphore has.
-        permits: u32,
-    },
-    /// An engine failed in its own way.
-    Engine(ErrorKind, Box<dyn StdError + Send + Sync>),
-    /// The operating system refused.
-    System(io::Error),
 }
 
 impl Error {
@@ -182,25 +106,7 @@ impl Error {
 
     /// The kind of error.
     pub fn kind(&self) -> ErrorKind {
-        match &self.inner.cause {
-            Cause::Contended(_) | Cause::Leased => ErrorKind::Contended,
-            Cause::TimedOut(..) => ErrorKind::TimedOut,
-            Cause::Cancelled(_) => ErrorKind::Cancelled,
-            Cause::Unsupported(..) => ErrorKind::Unsupported,
-            Cause::InvalidPath(_) => ErrorKind::InvalidPath,
-            Cause::Deadlock(_) => ErrorKind::Deadlock,
-            Cause::ReadOnly(_) | Cause::OfAnotherUser(_) => ErrorKind::PermissionDenied,
-            Cause::NotHeld(_) => ErrorKind::NotHeld,
-            Cause::InvalidOption(_) => ErrorKind::InvalidOption,
-            Cause::OtherPermits { .. } => ErrorKind::OtherPermits,
-            Cause::TooManyPermits { .. } => ErrorKind::TooManyPermits,
-            Cause::Engine(kind, _) => *kind,
-            Cause::System(error) => match error.kind() {
-                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-                io::ErrorKind::Deadlock => ErrorKind::Deadlock,
-                _ => ErrorKind::System,
-            },
-        }
+        self.inner.cause.kind()
     }
 
     /// The lock that the error is about.
@@ -303,90 +209,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tell(f, None)
-    }
-}
-
-impl Error {
-    /// Writes the text, with the holders if a search has found them.
-    pub(crate) fn tell(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        found: Option<&dyn fmt::Display>,
-    ) -> fmt::Result {
-        let Inner {
-            resource: path,
-            operation,
-            cause,
-        } = &*self.inner;
-        let words = Words::spoken();
-        match cause {
-            Cause::TimedOut(waited, _) => {
-                let what = operation.awaited();
-                write!(f, "gave up on {what} {path} after {waited:.1?}")?;
-            }
-            Cause::Cancelled(waited) => {
-                let what = operation.awaited();
-                write!(f, "wait for {what} {path} was ended")?;
-                return write!(f, " by the program after {waited:.1?}");
-            }
-            _ => write!(f, "{} {path}", operation.failed())?,
-        }
-        match cause {
-            Cause::Contended(holder) | Cause::TimedOut(_, holder) => match (found, holder) {
-                (Some(found), _) => write!(f, ": {} by {found}", operation.held()),
-                (None, Some(holder)) => write!(f, ": {} by {holder}", operation.held()),
-                (None, None) => write!(f, ": {}", operation.in_the_way()),
-            },
-            Cause::OtherPermits { wanted, theirs } => write!(
-                f,
-                ": it has {wanted} permits here and {theirs} where others have it open; \
-                 use the same number everywhere"
-            ),
-            Cause::OfAnotherUser(owner) => write!(
-                f,
-                ": it belongs to user {owner}, who could hold it for ever or remove it while it is held, \
-                 in a directory with a sticky bit, where users can't remove each other's files; use another \
-                 directory, have the file removed, or allow it if you trust that user (`any_owner`, \
-                 `run --any-owner`)"
-            ),
-            Cause::TooManyPermits { wanted, permits } => {
-                write!(f, ": {wanted} at once, of {permits}, can never be had")
-            }
-            Cause::Engine(_, error) => write!(f, ": {error}"),
-            Cause::Leased => write!(f, ": {}", Operation::OpenLeased.in_the_way()),
-            Cause::Cancelled(_) => Ok(()),
-            Cause::Unsupported(why, Some(error)) => {
-                write!(f, ": {}; {}", plain(words, error), words.of(why))
-            }
-            Cause::Unsupported(why, None)
-            | Cause::InvalidPath(why)
-            | Cause::InvalidOption(why)
-            | Cause::Deadlock(why)
-            | Cause::ReadOnly(why)
-            | Cause::NotHeld(why) => write!(f, ": {}", words.of(why)),
-            Cause::System(error) => {
-                write!(f, ": {}", plain(words, error))?;
-                match advice(*operation, error) {
-                    Some(advice) => write!(f, "; {}", words.of(advice)),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-/// Returns the system's text. Python's errors carry the number separately.
-fn plain(words: Words, error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) if words == Words::Python => text[..end].to_owned(),
-        _ => text,
-    }
-}
-
 /// The message, because `fn main() -> lockfast::Result<()>` and `unwrap` print this; the fields with
 /// `{:#?}`.
 impl fmt::Debug for Error {
@@ -411,77 +233,8 @@ impl From<Error> for io::Error {
     }
 }
 
-impl Operation {
-    fn failed(self) -> &'static str {
-        match self {
-            Self::Open | Self::OpenLeased => "cannot open lock file",
-            Self::Name => "cannot name a lock",
-            Self::UseDirectory => "cannot keep named locks in",
-            Self::CreateDirs => "cannot create the directory of lock file",
-            Self::Lock => "cannot take lock",
-            Self::Acquire => "cannot acquire a permit of",
-            Self::Upgrade => "cannot upgrade to a writer of lock",
-            Self::Downgrade => "cannot downgrade to a reader of lock",
-            Self::Inspect => "cannot tell who holds the locks of",
-            Self::Check => "cannot check whether this is still the file of lock",
-            Self::Remove => "cannot remove lock file",
-            Self::Release => "cannot release lock",
-            Self::Record => "cannot write the owner record of lock",
-        }
-    }
-
-    /// The reason why it could not be had at once.
-    fn in_the_way(self) -> &'static str {
-        match self {
-            Self::Acquire => "too few are free, or others wait for one",
-            Self::Open => "a program has locked the whole file",
-            Self::OpenLeased => {
-                "another program has a lease on its file (F_SETLEASE), and has not given it up yet"
-            }
-            _ => "it is held",
-        }
-    }
-
-    /// The reason, before the name of a holder.
-    fn held(self) -> &'static str {
-        match self {
-            Self::Acquire => "too few are free, permits are held",
-            _ => "it is held",
-        }
-    }
-
-    /// The object of a wait.
-    fn awaited(self) -> &'static str {
-        match self {
-            Self::Upgrade => "the upgrade to a writer of lock",
-            Self::Acquire => "a permit of",
-            _ => "lock",
-        }
-    }
-}
-
 const NO_LOCKS_HERE: &str = "the file system or system has no locks of this kind: \
      put the lock file on a local file system, or use another protocol";
-
-/// Advice for the user about an error of the operating system.
-fn advice(operation: Operation, error: &io::Error) -> Option<&'static str> {
-    use io::ErrorKind as Kind;
-    match (operation, error.kind()) {
-        (Operation::Open | Operation::CreateDirs, Kind::NotFound) => Some(
-            "its directory does not exist, or takes no files: create it, set create_dirs(true), or name another",
-        ),
-        (Operation::Open | Operation::CreateDirs, Kind::NotADirectory | Kind::AlreadyExists) => {
-            Some("a part of the path is a file where a directory must be")
-        }
-        (_, Kind::PermissionDenied) => {
-            Some("check the owner and mode of the file and of its directory")
-        }
-        (_, Kind::ReadOnlyFilesystem) => {
-            Some("the file system is read-only: choose a path on one that can be written to")
-        }
-        _ => crate::sys::lock::advice(error),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// The end of a wait, if nothing is granted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitLimit {
-    /// One attempt, without waiting.
+    /// A single attempt, without waiting.
     None,
     /// Until that instant.
     Until(Instant),

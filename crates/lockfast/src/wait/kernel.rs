@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::contest::Sleep;
 use super::context::WaitContext;
 use super::granted::Granted;
 use super::limits::{Wait, WaiterKind};
@@ -14,7 +15,6 @@ use super::{offload, ticker};
 use crate::file::fifo_place::FifoPlace;
 use crate::file::{Goal, Line, LockFile};
 use crate::sys::naps::Naps;
-use crate::sys::{self, Waited};
 use crate::types::error::{Error, Result};
 
 impl<C: WaitContext> Wait<'_, C> {
@@ -164,25 +164,15 @@ impl<C: WaitContext> Wait<'_, C> {
     /// `false` when the file system has no queue, only locks: some answer so to the calls that wait, and to
     /// those alone.
     fn blocked(&self, file: &LockFile, goal: Goal, stopped: &AtomicBool) -> Result<bool> {
-        let wait = |raw: &File, access, target| {
-            loop {
-                match sys::lock::wait(raw, access, target) {
-                    Ok(Waited::Granted) => return Ok(()),
-                    Ok(Waited::Interrupted) if stopped.load(Ordering::Relaxed) => {
-                        return Err(self.cancelled());
-                    }
-                    Ok(Waited::Interrupted) => {
-                        self.ensure_in_time(|| file.holder(goal.access()))?;
-                        self.ensure_not_interrupted()?;
-                    }
-                    Err(error) => {
-                        if sys::lock::means_no_locks_here(&error) {
-                            file.note_without_waits();
-                        }
-                        return Err(self.system(error));
-                    }
-                }
-            }
+        let sleep = Sleep {
+            wait: self,
+            file,
+            goal,
+            stopped,
+        };
+        let wait = |raw: &File, access, target, contest| match contest {
+            Some(contest) if file.has_contests() => sleep.contend(contest, raw, access, target),
+            _ => sleep.until_granted(raw, access, target, None).map(drop),
         };
         match file.acquire_blocking(goal, wait, &|error| self.system(error)) {
             Err(_) if !file.has_waits() => Ok(false),
@@ -198,7 +188,7 @@ impl<C: WaitContext> Wait<'_, C> {
         self.poll_until(NAPS, || file.holder(goal.access()), attempt)
     }
 
-    pub(super) fn system(&self, error: io::Error) -> Error {
+    pub(crate) fn system(&self, error: io::Error) -> Error {
         Error::system(self.context.path(), self.operation, error)
     }
 }

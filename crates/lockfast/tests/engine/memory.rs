@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lockfast::engine::{
     Capabilities, Cause, Engine, Mode, Operation, RawHold, RawLock, RawPermits, RawSemaphore,
@@ -144,6 +144,10 @@ impl Holder {
 }
 
 impl Shared {
+    pub(crate) fn waiters(&self) -> usize {
+        self.state().waiters.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic")
     }
@@ -424,6 +428,10 @@ impl RawHold for Held {
         } else {
             HoldState::Lost
         }
+    }
+
+    fn lease_left(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
     }
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {

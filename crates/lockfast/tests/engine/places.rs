@@ -1,17 +1,11 @@
 //! Where the suite opens its locks: a directory, or a space of names in memory.
 
-use lockfast::engine::{Engine, Files};
+use lockfast::engine::Files;
 use lockfast::{Lock, RwLock, Semaphore};
+use lockfast_conformance::Place;
 use tempfile::TempDir;
 
 use crate::memory::{Memory, Space};
-
-/// Opens locks of an engine; each call opens another handle.
-pub(crate) trait Place<E: Engine>: Sync {
-    fn lock(&self, name: &str) -> Lock<E>;
-    fn rwlock(&self, name: &str) -> RwLock<E>;
-    fn semaphore(&self, name: &str, permits: u32) -> Semaphore<E>;
-}
 
 pub(crate) struct Directory(TempDir);
 
@@ -21,7 +15,9 @@ impl Directory {
     }
 }
 
-impl Place<Files> for Directory {
+impl Place for Directory {
+    type Engine = Files;
+
     fn lock(&self, name: &str) -> Lock {
         let options = Lock::options().owner_record(true);
         options.open(self.0.path().join(name)).expect("opened")
@@ -36,7 +32,9 @@ impl Place<Files> for Directory {
     }
 }
 
-impl Place<Memory> for Space {
+impl Place for Space {
+    type Engine = Memory;
+
     fn lock(&self, name: &str) -> Lock<Memory> {
         Lock::from_raw(self.open(name, 0).into())
     }
@@ -47,5 +45,14 @@ impl Place<Memory> for Space {
 
     fn semaphore(&self, name: &str, permits: u32) -> Semaphore<Memory> {
         Semaphore::from_raw(self.open(name, permits).into())
+    }
+
+    fn waiters(&self, name: &str) -> Option<usize> {
+        Some(self.open(name, 0).waiters())
+    }
+
+    fn take_away(&self, name: &str) -> bool {
+        self.break_lock(name);
+        true
     }
 }

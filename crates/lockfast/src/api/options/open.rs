@@ -4,13 +4,15 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Options, Settings};
+use super::{Exclusive, Options, Settings};
+use crate::RwLock;
+use crate::api::files::FileLock;
 use crate::file::named;
 use crate::handle::Handle;
 use crate::types::error::Result;
 use crate::types::scope::Scope;
-use crate::{Lock, ReentrantLock, RwLock};
 
 impl<L> Options<L> {
     /// Chooses who shares a lock that is opened by a name; [`Scope::User`] unless set.
@@ -36,11 +38,12 @@ impl<L> Options<L> {
     }
 }
 
-impl Options<Lock> {
+impl<L: Exclusive> Options<L> {
     /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
     ///
     /// A relative path is made absolute now: a later change of the working directory does not
-    /// change which lock this is.
+    /// change which lock this is. An [`RwLock`](crate::RwLock) can be opened on a file that the user may only
+    /// read: then reading works, and what needs to write is an error.
     ///
     /// If another program has a lease on the file (`F_SETLEASE`), the file is opened by the first
     /// acquire, which waits for the lease as it waits for the lock; an error of the open shows there.
@@ -64,19 +67,20 @@ impl Options<Lock> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn open(&self, path: impl AsRef<Path>) -> Result<Lock> {
-        Handle::open(path.as_ref(), self.settings.clone()).map(Lock::from_handle)
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<L> {
+        Handle::open(path.as_ref(), self.sharing()).map(over)
     }
 
     /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
     ///
     /// [`scope`](Self::scope) chooses who shares it, and [`Scope`] documents where its file is. A name
     /// has 1 to 200 bytes, does not begin with a dot, and has neither `/` nor control characters.
-    /// Names that differ in case only are different names, if the file system tells them apart.
+    /// Names that differ in case only are different names, if the file system tells them apart. All primitives
+    /// with one name have one file, so they keep each other out.
     ///
     /// The file has mode `0o600` (on Linux with a sticky bit, `0o1600`, which keeps systemd-tmpfiles
-    /// from removing it), or `0o666` for the machine, unless [`mode`](Self::mode) says otherwise. No link is followed, and no directory is created but the user's own,
-    /// whatever the other options say.
+    /// from removing it), or `0o666` for the machine, unless [`mode`](Self::mode) says otherwise. No link is
+    /// followed, and no directory is created but the user's own, whatever the other options say.
     ///
     /// # Errors
     ///
@@ -94,15 +98,15 @@ impl Options<Lock> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn open_named(&self, name: impl AsRef<str>) -> Result<Lock> {
-        let (path, settings) = named::locate(name.as_ref(), &self.settings)?;
-        Handle::open(&path, settings).map(Lock::from_handle)
+    pub fn open_named(&self, name: impl AsRef<str>) -> Result<L> {
+        let (path, settings) = named::locate(name.as_ref(), &self.sharing())?;
+        Handle::open(&path, settings).map(over)
     }
 
     /// Locks a file that is already open. Nothing is locked yet.
     ///
     /// The lock is on that file wherever it is, even when it was deleted: `verify` does not apply,
-    /// nor do the options about opening. See [`Lock::from_file`].
+    /// nor do the options about opening. See [`Lock::from_file`](crate::Lock::from_file).
     ///
     /// # Errors
     ///
@@ -123,170 +127,26 @@ impl Options<Lock> {
         clippy::wrong_self_convention,
         reason = "the fixed name; this is a builder"
     )]
-    pub fn from_file(&self, file: File) -> Result<Lock> {
-        Handle::from_file(file, self.settings.clone()).map(Lock::from_handle)
-    }
-}
-
-impl Options<RwLock> {
-    /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
-    ///
-    /// A file that the user may only read can be opened too: then [`read`](RwLock::read) works and
-    /// what needs to write is an error. A relative path is made absolute now.
-    ///
-    /// # Errors
-    ///
-    /// As for a [`Lock`](Options::open).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("cache.lock");
-    /// let cache = lockfast::RwLock::options().mode(0o644).open(&path)?;
-    /// drop(cache.read()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open(&self, path: impl AsRef<Path>) -> Result<RwLock> {
-        Handle::open(path.as_ref(), self.sharing()).map(RwLock::from_handle)
-    }
-
-    /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
-    ///
-    /// Names and their files are the same as for a [`Lock`](Options::open_named): a `Lock` keeps the readers and
-    /// writers of an `RwLock` of its name out.
-    ///
-    /// # Errors
-    ///
-    /// As for a [`Lock`](Options::open_named).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), lockfast::Error> {
-    /// let cache = lockfast::RwLock::options().open_named("lockfast-docs-cache")?;
-    /// drop(cache.read()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open_named(&self, name: impl AsRef<str>) -> Result<RwLock> {
-        let (path, settings) = named::locate(name.as_ref(), &self.sharing())?;
-        Handle::open(&path, settings).map(RwLock::from_handle)
-    }
-
-    /// Locks a file that is already open. Nothing is locked yet. See [`RwLock::from_file`].
-    ///
-    /// # Errors
-    ///
-    /// When it is not a regular file, or with [`remove_on_release`](Self::remove_on_release).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use lockfast::{Protocol, RwLock};
-    /// let file = tempfile::tempfile()?;
-    /// let lock = RwLock::options().protocol(Protocol::Flock).from_file(file)?;
-    /// drop(lock.read()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[allow(
-        clippy::wrong_self_convention,
-        reason = "the fixed name; this is a builder"
-    )]
-    pub fn from_file(&self, file: File) -> Result<RwLock> {
-        Handle::from_file(file, self.sharing()).map(RwLock::from_handle)
-    }
-
-    /// See [`command_support`](crate::api::command_support).
-    pub(crate) fn for_reading(mut self) -> Self {
-        self.settings.only_reads = true;
-        self
+    pub fn from_file(&self, file: File) -> Result<L> {
+        Handle::from_file(file, self.sharing()).map(over)
     }
 
     fn sharing(&self) -> Settings {
         Settings {
-            shares: true,
+            shares: L::SHARES,
             ..self.settings.clone()
         }
     }
 }
 
-impl Options<ReentrantLock> {
-    /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
-    ///
-    /// # Errors
-    ///
-    /// As for a [`Lock`](Options::open).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("state.lock");
-    /// let lock = lockfast::ReentrantLock::options().mode(0o600).open(&path)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open(&self, path: impl AsRef<Path>) -> Result<ReentrantLock> {
-        Handle::open(path.as_ref(), self.settings.clone())
-            .map(Lock::from_handle)
-            .map(ReentrantLock::from_lock)
+impl Options<RwLock> {
+    /// See [`command_support`](crate::api::command_support).
+    pub(crate) fn for_reading(mut self) -> Self {
+        self.settings.only_reads = true;
+        self
     }
+}
 
-    /// Opens the lock with that name, creating its file if it is not there. Nothing is locked yet.
-    ///
-    /// Names and their files are the same as for a [`Lock`](Options::open_named) of the same name, which it keeps
-    /// out.
-    ///
-    /// # Errors
-    ///
-    /// As for a [`Lock`](Options::open_named).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), lockfast::Error> {
-    /// let lock = lockfast::ReentrantLock::options().open_named("lockfast-docs-settings")?;
-    /// drop(lock.lock()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn open_named(&self, name: impl AsRef<str>) -> Result<ReentrantLock> {
-        let (path, settings) = named::locate(name.as_ref(), &self.settings)?;
-        Handle::open(&path, settings)
-            .map(Lock::from_handle)
-            .map(ReentrantLock::from_lock)
-    }
-
-    /// Locks a file that is already open. Nothing is locked yet. See [`Lock::from_file`].
-    ///
-    /// # Errors
-    ///
-    /// When it is not a regular file, or with [`remove_on_release`](Self::remove_on_release).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use lockfast::{Protocol, ReentrantLock};
-    /// let file = tempfile::tempfile()?;
-    /// let lock = ReentrantLock::options().protocol(Protocol::Flock).from_file(file)?;
-    /// drop(lock.lock()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[allow(
-        clippy::wrong_self_convention,
-        reason = "the fixed name; this is a builder"
-    )]
-    pub fn from_file(&self, file: File) -> Result<ReentrantLock> {
-        Handle::from_file(file, self.settings.clone())
-            .map(Lock::from_handle)
-            .map(ReentrantLock::from_lock)
-    }
+fn over<L: Exclusive>(handle: Arc<Handle>) -> L {
+    L::over(FileLock::new(handle))
 }

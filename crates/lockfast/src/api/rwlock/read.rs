@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::RwLock;
-use crate::api::engine::{Engine, Files, HoldState, RawHold, RawLock};
+use crate::api::engine::{Engine, Files, RawHold, RawLock};
 use crate::api::forms::wait_forms;
 use crate::api::guard::every_guard;
 use crate::protocol::plan::Mode;

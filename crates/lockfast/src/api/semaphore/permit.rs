@@ -9,7 +9,7 @@ use crate::api::engine::{Engine, Files, RawPermits, RawSemaphore};
 use crate::types::error::Result;
 use crate::types::resource::Resource;
 
-/// One or more permits of a [`Semaphore`](crate::Semaphore), held until this is dropped.
+/// Permits of a [`Semaphore`](crate::Semaphore), held until this is dropped.
 ///
 /// It may be sent to another thread and dropped there. Dropping never panics; use
 /// [`release`](Self::release) to see errors.
@@ -144,6 +144,12 @@ impl<E: Engine> SemaphorePermit<E> {
         self.permits.token()
     }
 }
+
+crate::api::lost::lease_methods!(
+    SemaphorePermit,
+    permits,
+    "lockfast::Semaphore::open(&path, 1)?.acquire()"
+);
 
 impl SemaphorePermit {
     /// The path of the lock file, absolute.

@@ -232,3 +232,15 @@ fn names_that_are_not_file_names_are_refused_with_the_rule() {
         assert!(check(name).is_ok(), "{name:?}");
     }
 }
+
+#[test]
+fn a_name_is_found_by_its_file() {
+    for name in ["a", "jobs:nightly", "50%", "%41", "a.lock", "%", "%zz"] {
+        let file = file_of(name).expect("a name");
+        assert_eq!(name_of(&file).as_deref(), Some(name));
+    }
+    for other in ["a", "notes.txt", ".lock", ".a.lock"] {
+        assert_eq!(name_of(other), None, "{other}");
+    }
+    assert!(file_of("a/b").is_err());
+}

@@ -88,10 +88,12 @@ pub(crate) trait Kernel {
     /// Makes one call of the plan.
     fn step(&mut self, who: usize, plan: Plan, at: usize) -> Stepped {
         match plan.steps[at] {
-            Step::Lock(access, part) if self.is_free(who, access, part) => {
+            Step::Lock(access, part) | Step::Contend(access, part)
+                if self.is_free(who, access, part) =>
+            {
                 self.lock(who, access, part);
             }
-            Step::Lock(..) => return Stepped::Blocked,
+            Step::Lock(..) | Step::Contend(..) => return Stepped::Blocked,
             Step::Unlock(part) => self.unlock(who, part),
             Step::EnterRoom => {
                 let rooms = [Part::FirstRoom, Part::SecondRoom];

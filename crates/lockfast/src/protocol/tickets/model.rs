@@ -132,7 +132,9 @@ impl Scene {
             (Doing::Inside(Mode::Write), Role::Downgrader) => {
                 for &step in plan::WRITE_TO_READ.steps {
                     match step {
-                        Step::Lock(access, part) => machine.lock(who, access, part),
+                        Step::Lock(access, part) | Step::Contend(access, part) => {
+                            machine.lock(who, access, part);
+                        }
                         Step::Unlock(part) => machine.unlock(who, part),
                         Step::EnterRoom | Step::Shortcut(..) => unreachable!("not to go down"),
                     }
@@ -320,8 +322,13 @@ impl Scene {
     fn may_give_up(process: &Process) -> bool {
         match process.doing {
             Doing::LiningUp(_, ticket, None) => matches!(ticket.call(), Some(Call::Await(..))),
-            Doing::First(mode, at) => matches!(plan::wait_plan(mode).steps[at], Step::Lock(..)),
-            Doing::Upgrading(at) => matches!(plan::UPGRADE.steps[at], Step::Lock(..)),
+            Doing::First(mode, at) => matches!(
+                plan::wait_plan(mode).steps[at],
+                Step::Lock(..) | Step::Contend(..)
+            ),
+            Doing::Upgrading(at) => {
+                matches!(plan::UPGRADE.steps[at], Step::Lock(..) | Step::Contend(..))
+            }
             _ => false,
         }
     }

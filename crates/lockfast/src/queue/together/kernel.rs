@@ -65,7 +65,9 @@ impl Kernel {
     /// Whether the next call of the plan would not block.
     pub(super) fn can_call(&self, who: usize, plan: Plan, run: Run) -> bool {
         match plan.steps[run.at] {
-            Step::Lock(access, part) => !run.waits || self.is_free(who, access, part),
+            Step::Lock(access, part) | Step::Contend(access, part) => {
+                !run.waits || self.is_free(who, access, part)
+            }
             _ => true,
         }
     }

@@ -17,6 +17,10 @@ pub(crate) const HAS_RANGES: bool = cfg!(any(
 /// Whether the kernel reports the lock in the way.
 pub(crate) const TELLS_BLOCKERS: bool = HAS_RANGES;
 
+/// Whether newcomers overtake waiters that the kernel has woken, and an alarm can end a wait so that the waiter
+/// shows it. Systems without such an alarm can't tell a waiter that its time is over.
+pub(crate) const IS_OVERTAKEN: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut refusals = 0;

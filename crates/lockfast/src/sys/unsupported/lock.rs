@@ -8,6 +8,7 @@ use crate::sys::{Access, Blocker, Range, Target, Waited};
 
 pub(crate) const HAS_RANGES: bool = false;
 pub(crate) const TELLS_BLOCKERS: bool = false;
+pub(crate) const IS_OVERTAKEN: bool = false;
 
 pub(crate) fn try_lock(_file: &File, _access: Access, _target: Target) -> io::Result<bool> {
     Err(unsupported())

@@ -23,6 +23,9 @@ pub(crate) const HAS_RANGES: bool = true;
 /// Whether the kernel reports the lock in the way.
 pub(crate) const TELLS_BLOCKERS: bool = false;
 
+/// Whether newcomers overtake waiters. Here a release grants the lock to the first of them.
+pub(crate) const IS_OVERTAKEN: bool = false;
+
 /// Tries once. Returns `false` when somebody else holds the lock.
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut pieces = pieces::of(range_of(target));

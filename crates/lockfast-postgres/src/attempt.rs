@@ -1,0 +1,249 @@
+//! Taking a lock: one statement that waits at the server.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lockfast::Holder;
+use lockfast::engine::{Mode, WaitLimit};
+use lockfast_lease::BootTime;
+use tokio::time::{sleep_until, timeout_at};
+
+use crate::client::Shared;
+use crate::failure::Failure;
+use crate::flight::Cancelled;
+use crate::key::Key;
+use crate::process;
+use crate::session::{Session, ended_by};
+use crate::sql::{self, Take};
+
+/// The time after the limit of a wait in which the server's own time-out should have answered.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A lock, and what ends the wait for it.
+pub(crate) struct Attempt<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) name: &'a str,
+    pub(crate) key: Key,
+    pub(crate) limit: WaitLimit,
+    pub(crate) cancelled: Cancelled,
+}
+
+/// A lock that was granted.
+pub(crate) struct Taken {
+    pub(crate) session: Arc<Session>,
+    pub(crate) token: Option<u64>,
+    /// The time of a request after which the server showed that it is held.
+    pub(crate) sent: BootTime,
+}
+
+/// The reason why nothing was granted.
+pub(crate) enum NotTaken {
+    /// It is held, perhaps by that process: the attempt had no time, or no time is left.
+    Held(Option<Holder>),
+    Failed(Failure),
+}
+
+impl From<Failure> for NotTaken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Attempt<'_> {
+    /// Waits for the lock in a session of its own.
+    pub(crate) async fn take(&mut self, mode: Mode) -> Result<Taken, NotTaken> {
+        let take = Take {
+            mode,
+            waits: self.limit != WaitLimit::None,
+            has_fence: self.shared.address.has_fence && mode != Mode::Read,
+        };
+        loop {
+            let (session, is_new) = self.session().await?;
+            match self.take_in(&session, take).await {
+                // The server closed a session that was kept, before it read the statement.
+                Err(NotTaken::Failed(failure)) if failure.is_closed() && !is_new => {}
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Returns a session, unless the wait ends before.
+    pub(crate) async fn session(&mut self) -> Result<(Arc<Session>, bool), Failure> {
+        let opened = async {
+            match self.limit {
+                WaitLimit::Until(deadline) => timeout_at(deadline.into(), self.shared.session())
+                    .await
+                    .unwrap_or(Err(Failure::NoAnswer)),
+                _ => self.shared.session().await,
+            }
+        };
+        tokio::select! {
+            opened = opened => opened,
+            _ = &mut self.cancelled => Err(Failure::Cancelled),
+        }
+    }
+
+    async fn take_in(&mut self, session: &Arc<Session>, take: Take) -> Result<Taken, NotTaken> {
+        let mut sent = self.shared.clock.now();
+        let token = match self.run(session, take, self.key).await {
+            Ok(Some(token)) => token,
+            Ok(None) => return Err(self.held(session).await),
+            Err(Failure::TimedOut) => return Err(self.held(session).await),
+            Err(failure) => return Err(failure.into()),
+        };
+        // The server may have granted it long ago, if this process was stopped meanwhile.
+        if self.shared.clock.now().since(sent) > self.shared.address.ttl / 4 {
+            match session.within(session.beat()).await {
+                Ok(beat) => sent = beat,
+                Err(failure) => {
+                    session.close();
+                    return Err(failure.into());
+                }
+            }
+        }
+        if take.has_fence && token.is_none() {
+            self.shared.put_back(session).await;
+            return Err(
+                Failure::Collision("of a semaphore or of another namespace".to_owned()).into(),
+            );
+        }
+        Ok(Taken {
+            session: Arc::clone(session),
+            token,
+            sent,
+        })
+    }
+
+    /// Runs the statement. Returns the fence, or nothing if it was not granted at once. After an error, the session
+    /// holds nothing and is kept for others, or is closed.
+    pub(crate) async fn run(
+        &mut self,
+        session: &Arc<Session>,
+        take: Take,
+        key: Key,
+    ) -> Result<Option<Option<u64>>, Failure> {
+        let statement = take.statement();
+        let patience = patience(self.limit);
+        let shown = process::application_name(self.name);
+        let number = key.number();
+        let namespace = &self.shared.address.namespace;
+        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&number, &patience, &shown, namespace, &self.name];
+        let parameters = if take.has_fence { &all[..] } else { &all[..3] };
+        let timeout = self.shared.address.timeout;
+        let limit = self.limit;
+        let mut is_cancelled = false;
+        let end = async {
+            tokio::select! {
+                _ = &mut self.cancelled => is_cancelled = true,
+                () = after(limit, timeout) => {}
+            }
+        };
+        let (answer, was_ended) =
+            ended_by(session, session.query(&statement, parameters), end).await;
+        let answer = answer.and_then(|row| {
+            session.check_backend(row.get(1))?;
+            Ok((row.get::<_, bool>(0), row.get::<_, Option<i64>>(2)))
+        });
+        match answer {
+            Ok((true, fence)) if !was_ended => Ok(Some(fence.map(i64::cast_unsigned))),
+            Ok((false, _)) if !was_ended => Ok(None),
+            Err(failure) if !was_ended => {
+                self.shared.put_back_after(session, &failure).await;
+                Err(failure)
+            }
+            answer => {
+                match &answer {
+                    Err(failure) => self.shared.put_back_after(session, failure).await,
+                    Ok(_) => self.shared.put_back(session).await,
+                }
+                Err(match answer {
+                    _ if is_cancelled => Failure::Cancelled,
+                    Err(failure) if failure.is_closed() => failure,
+                    _ => Failure::NoAnswer,
+                })
+            }
+        }
+    }
+
+    /// Returns the error about a lock that is held, and keeps the session for others.
+    pub(crate) async fn held(&self, session: &Arc<Session>) -> NotTaken {
+        let holder = session.within(find_holder(session, self.key)).await;
+        self.shared.pool.put(Arc::clone(session));
+        NotTaken::Held(holder.unwrap_or_default())
+    }
+}
+
+impl Shared {
+    /// Frees what a session may hold, and keeps it for others.
+    pub(crate) async fn put_back(&self, session: &Arc<Session>) {
+        if session.free_all().await {
+            self.pool.put(Arc::clone(session));
+        } else {
+            session.close();
+        }
+    }
+
+    /// As [`put_back`](Self::put_back), unless the session can't be used after that failure.
+    async fn put_back_after(&self, session: &Arc<Session>, failure: &Failure) {
+        if matches!(failure, Failure::Server(_) | Failure::TimedOut) && !failure.is_closed() {
+            self.put_back(session).await;
+        } else {
+            session.close();
+        }
+    }
+}
+
+/// Completes when the server should have answered long ago.
+async fn after(limit: WaitLimit, timeout: Duration) {
+    match limit {
+        WaitLimit::Forever => pending().await,
+        WaitLimit::Until(deadline) => sleep_until((deadline + GRACE).into()).await,
+        WaitLimit::None => tokio::time::sleep(timeout).await,
+    }
+}
+
+/// Returns the server's `lock_timeout`, in milliseconds; 0 is for ever.
+fn patience(limit: WaitLimit) -> String {
+    let millis = match limit {
+        WaitLimit::Until(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Rounded up: a wait that ends early would be a short one.
+            let millis = left.as_nanos().div_ceil(1_000_000).max(1);
+            // What the setting can't say is ended from here.
+            i32::try_from(millis).unwrap_or(0)
+        }
+        WaitLimit::None | WaitLimit::Forever => 0,
+    };
+    millis.to_string()
+}
+
+/// Finds a process that holds the lock.
+async fn find_holder(session: &Session, key: Key) -> Result<Option<Holder>, Failure> {
+    let key = key.number();
+    let rows = session
+        .rows(&sql::parties(session.version), &[&key, &key])
+        .await?;
+    let holder = rows.iter().find(|row| row.get(2)).and_then(|row| {
+        let shown: String = row.get(4);
+        let process = process::read(&shown)?;
+        let label = Some(process.program.to_owned());
+        Some(Holder::on_host(process.host, process.pid, label, None))
+    });
+    Ok(holder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_patience_of_the_server_is_never_for_ever_by_mistake() {
+        assert_eq!(patience(WaitLimit::Forever), "0");
+        assert_eq!(patience(WaitLimit::Until(Instant::now())), "1");
+        let day = Duration::from_secs(24 * 60 * 60);
+        let hundred_days = WaitLimit::Until(Instant::now() + 100 * day);
+        assert_eq!(patience(hundred_days), "0", "it is ended from here");
+    }
+}

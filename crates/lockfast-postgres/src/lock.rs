@@ -1,0 +1,125 @@
+//! An opened lock.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lockfast::engine::{Capabilities, Cause, Mode, Operation, RawLock, WaitLimit, block_on};
+use lockfast::{Error, Resource, Result};
+
+use crate::attempt::{Attempt, NotTaken};
+use crate::client::Shared;
+use crate::failure::Failure;
+use crate::flight::{Cancelled, Flight};
+use crate::hold::{Grant, PgHold};
+use crate::key::Key;
+
+/// An opened lock on PostgreSQL. Clones are the same lock.
+#[derive(Clone)]
+pub struct PgLock(Arc<Opened>);
+
+struct Opened {
+    shared: Arc<Shared>,
+    name: String,
+    key: Key,
+}
+
+impl fmt::Debug for PgLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PgLock").field(&self.0.name).finish()
+    }
+}
+
+impl PgLock {
+    pub(crate) fn new(shared: Arc<Shared>, name: &str, key: Key) -> Self {
+        let name = name.to_owned();
+        Self(Arc::new(Opened { shared, name, key }))
+    }
+
+    fn start(&self, mode: Mode, limit: WaitLimit) -> Result<Flight<Grant>> {
+        self.0.shared.refuse_forked(&self.0.name, Operation::Lock)?;
+        if mode == Mode::Upgradable {
+            let cause = Cause::Unsupported("PostgreSQL has no upgradable readers", None);
+            return Err(Error::new(self.resource(), Operation::Lock, cause));
+        }
+        let opened = Arc::clone(&self.0);
+        Ok(Flight::start(&self.0.shared, move |cancelled| async move {
+            opened.take(mode, limit, cancelled).await
+        }))
+    }
+}
+
+impl Opened {
+    async fn take(&self, mode: Mode, limit: WaitLimit, cancelled: Cancelled) -> Result<Grant> {
+        let begin = Instant::now();
+        let mut attempt = Attempt {
+            shared: &self.shared,
+            name: &self.name,
+            key: self.key,
+            limit,
+            cancelled,
+        };
+        let taken = attempt.take(mode).await.map_err(|reason| {
+            not_taken(
+                &self.shared,
+                &self.name,
+                Operation::Lock,
+                begin,
+                limit,
+                reason,
+            )
+        })?;
+        Ok(Grant::new(&self.shared, &self.name, self.key, mode, taken))
+    }
+}
+
+/// Returns the error of a lock or of permits that were not granted.
+pub(crate) fn not_taken(
+    shared: &Shared,
+    name: &str,
+    operation: Operation,
+    begin: Instant,
+    limit: WaitLimit,
+    reason: NotTaken,
+) -> Error {
+    let resource = Resource::named(name);
+    let cause = match reason {
+        NotTaken::Held(holder) if limit == WaitLimit::None => Cause::Contended(holder),
+        NotTaken::Held(holder) => Cause::TimedOut(begin.elapsed(), holder),
+        NotTaken::Failed(Failure::Cancelled) => Cause::Cancelled(begin.elapsed()),
+        NotTaken::Failed(failure) => {
+            return failure.error(&shared.address.shown, resource, operation);
+        }
+    };
+    Error::new(resource, operation, cause)
+}
+
+impl RawLock for PgLock {
+    type Hold = PgHold;
+
+    fn resource(&self) -> Resource {
+        Resource::named(&self.0.name)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.shared.capabilities()
+    }
+
+    fn acquire(&self, mode: Mode, limit: WaitLimit) -> Result<PgHold> {
+        let threads = &self.0.shared.threads;
+        if limit == WaitLimit::Forever && threads.holds_here(self.0.key, mode) {
+            let cause = Cause::Deadlock("this thread holds it");
+            return Err(Error::new(self.resource(), Operation::Lock, cause));
+        }
+        let flight = self.start(mode, limit)?;
+        // The wait ends by itself at its limit.
+        let grant = block_on(self.resource(), Operation::Lock, WaitLimit::Forever, flight)?;
+        let entered = threads.enter(self.0.key, mode);
+        Ok(PgHold::new(grant, Some(entered)))
+    }
+
+    async fn acquire_async(&self, mode: Mode, limit: WaitLimit) -> Result<PgHold> {
+        let grant = self.start(mode, limit)?.await?;
+        Ok(PgHold::new(grant, None))
+    }
+}

@@ -1,0 +1,66 @@
+//! Sessions that hold nothing at the moment.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::session::{Session, lock};
+
+/// The number of free sessions that are kept.
+const MOST: usize = 8;
+
+/// Sessions that hold nothing at the moment, the last used one at the end.
+///
+/// They send no heartbeat. The server ends them after the time of a lease, and the pool before that.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    free: Arc<Mutex<Vec<(Arc<Session>, Instant)>>>,
+    /// The time for which a session is kept.
+    kept_for: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(ttl: Duration) -> Self {
+        let free = Arc::default();
+        let kept_for = ttl / 2;
+        Self { free, kept_for }
+    }
+
+    /// Takes the session that was used last.
+    pub(crate) fn take(&self) -> Option<Arc<Session>> {
+        let mut free = lock(&self.free);
+        loop {
+            let (session, since) = free.pop()?;
+            if since.elapsed() < self.kept_for && !session.is_over() {
+                return Some(session);
+            }
+        }
+    }
+
+    /// Keeps a session that holds nothing. Must be called in the context of the runtime.
+    pub(crate) fn put(&self, session: Arc<Session>) {
+        if session.is_over() {
+            return;
+        }
+        let mut free = lock(&self.free);
+        if free.len() >= MOST {
+            return;
+        }
+        free.push((session, Instant::now()));
+        let is_first = free.len() == 1;
+        drop(free);
+        if is_first {
+            tokio::spawn(close_old(Arc::clone(&self.free), self.kept_for));
+        }
+    }
+}
+
+/// Closes sessions that were not used for that long, until there is none.
+async fn close_old(free: Arc<Mutex<Vec<(Arc<Session>, Instant)>>>, kept_for: Duration) {
+    loop {
+        let Some(oldest) = lock(&free).first().map(|(_, since)| *since) else {
+            return;
+        };
+        tokio::time::sleep(kept_for.saturating_sub(oldest.elapsed())).await;
+        lock(&free).retain(|(_, since)| since.elapsed() < kept_for);
+    }
+}

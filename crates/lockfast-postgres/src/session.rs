@@ -1,0 +1,331 @@
+//! A connection to the server that holds at most one lock.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lockfast_lease::{BootTime, Clock};
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Row, Socket, Statement};
+
+use crate::address::Address;
+use crate::failure::Failure;
+use crate::sql;
+
+/// A connection to the server, with all that locks rest on set.
+pub(crate) struct Session {
+    client: Client,
+    address: Arc<Address>,
+    /// The backend of the session. An answer of another one shows that a pooler is in between.
+    pid: i32,
+    /// A text that only this session has set in its backend.
+    mark: String,
+    pub(crate) version: u32,
+    pub(crate) epoch: u64,
+    pub(crate) role: String,
+    statements: Mutex<HashMap<String, Statement>>,
+    is_over: watch::Receiver<bool>,
+    connection: AbortHandle,
+    /// Another session rang the bell of a semaphore.
+    pub(crate) rung: Arc<Notify>,
+    clock: Clock,
+}
+
+impl Session {
+    /// Connects, within the time-out of the URL.
+    pub(crate) async fn open(address: &Arc<Address>, clock: &Clock) -> Result<Self, Failure> {
+        timeout(address.timeout, Self::connect(address, clock))
+            .await
+            .unwrap_or(Err(Failure::NoAnswer))
+    }
+
+    async fn connect(address: &Arc<Address>, clock: &Clock) -> Result<Self, Failure> {
+        let connector = address.tls.connector();
+        let (client, connection) = address.config.connect(connector).await?;
+        let version = connection.parameter("server_version").unwrap_or_default();
+        let version = major(version).ok_or_else(|| Failure::TooOld(version.to_owned()))?;
+        let (over, is_over) = watch::channel(false);
+        let rung = Arc::new(Notify::new());
+        let task = tokio::spawn(run_connection(connection, over, Arc::clone(&rung)));
+        let mark = new_mark();
+        let begin = sql::begin_session(version, address.ttl);
+        let parameter: [(&(dyn ToSql + Sync), Type); 1] = [(&mark, Type::TEXT)];
+        // All in one packet, and answered in this order.
+        let (began, noticed, beat) = tokio::join!(
+            client.query_typed(&begin, &parameter),
+            client.query_typed(sql::NOTICE_GONE, &[]),
+            client.query_typed(sql::BEAT, &[]),
+        );
+        // A server without that setting finds out later.
+        drop(noticed);
+        let began = only(began?)?;
+        if began.get(3) {
+            return Err(Failure::Standby);
+        }
+        let (pid, other_mark): (i32, String) = (began.get(0), began.get(1));
+        let system: i64 = began.get(4);
+        let segment: String = began.get(5);
+        let timeline = segment
+            .get(..8)
+            .and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let session = Self {
+            client,
+            address: Arc::clone(address),
+            pid,
+            mark,
+            version,
+            epoch: system
+                .cast_unsigned()
+                .wrapping_add(timeline.unwrap_or_default()),
+            role: began.get(6),
+            statements: Mutex::default(),
+            is_over,
+            connection: task.abort_handle(),
+            rung,
+            clock: clock.clone(),
+        };
+        // A fresh backend has no mark. One that has is shared with another client of this crate.
+        if !other_mark.is_empty() {
+            return Err(Failure::Pooled);
+        }
+        session.check_beat(&only(beat?)?)?;
+        Ok(session)
+    }
+
+    /// The backend of the session.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        *self.is_over.borrow() || self.client.is_closed()
+    }
+
+    /// Closes the connection, whatever the server does.
+    pub(crate) fn close(&self) {
+        self.connection.abort();
+    }
+
+    /// Completes when the connection has ended.
+    pub(crate) fn over(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut is_over = self.is_over.clone();
+        async move {
+            // An error is the end of the task, and so of the connection.
+            let _ = is_over.wait_for(|is_over| *is_over).await;
+        }
+    }
+
+    /// Runs a statement that is prepared once, and returns its only row. Waits as long as the server does.
+    pub(crate) async fn query(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Failure> {
+        only(self.rows(statement, parameters).await?)
+    }
+
+    /// Runs a statement that is prepared once, and returns its rows.
+    pub(crate) async fn rows(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
+        let prepared = self.prepare(statement).await?;
+        Ok(self.client.query(&prepared, parameters).await?)
+    }
+
+    /// Runs a statement without an answer.
+    pub(crate) async fn execute(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<(), Failure> {
+        self.rows(statement, parameters).await.map(drop)
+    }
+
+    /// Runs a statement that does not wait for a lock.
+    pub(crate) async fn ask(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Failure> {
+        self.within(self.query(statement, parameters)).await
+    }
+
+    /// Waits for an answer, within the time-out of the URL.
+    pub(crate) async fn within<R>(
+        &self,
+        answer: impl Future<Output = Result<R, Failure>>,
+    ) -> Result<R, Failure> {
+        timeout(self.address.timeout, answer)
+            .await
+            .unwrap_or(Err(Failure::NoAnswer))
+    }
+
+    async fn prepare(&self, statement: &str) -> Result<Statement, Failure> {
+        let known = lock(&self.statements).get(statement).cloned();
+        if let Some(prepared) = known {
+            return Ok(prepared);
+        }
+        let prepared = self.client.prepare(statement).await?;
+        lock(&self.statements).insert(statement.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+
+    /// Asks the server for a sign of life. Returns when it was sent: from then on the server keeps the session
+    /// for the time of the lease.
+    pub(crate) async fn beat(&self) -> Result<BootTime, Failure> {
+        let sent = self.clock.now();
+        let row = self.query(sql::BEAT, &[]).await?;
+        self.check_beat(&row)?;
+        Ok(sent)
+    }
+
+    fn check_beat(&self, row: &Row) -> Result<(), Failure> {
+        let mark: String = row.get(1);
+        self.check_backend(row.get(0))?;
+        if mark == self.mark {
+            Ok(())
+        } else {
+            Err(Failure::Pooled)
+        }
+    }
+
+    /// Checks that an answer is from the backend of this session.
+    pub(crate) fn check_backend(&self, pid: i32) -> Result<(), Failure> {
+        if pid == self.pid {
+            Ok(())
+        } else {
+            Err(Failure::Pooled)
+        }
+    }
+
+    /// Ends the statement that runs, if one does. The statement's answer says whether it was in time.
+    pub(crate) async fn cancel(&self) {
+        let token = self.client.cancel_token();
+        let connector = self.address.tls.connector();
+        // If it does not get through, the session is closed.
+        let _ = timeout(self.address.timeout, token.cancel_query(connector)).await;
+    }
+
+    /// Frees whatever a failed statement took. Whether the session can be used again.
+    pub(crate) async fn free_all(&self) -> bool {
+        match self.ask(sql::UNLOCK_ALL, &[]).await {
+            Ok(row) => self.check_backend(row.get(0)).is_ok(),
+            Err(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("pid", &self.pid)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn run_connection<T>(
+    mut connection: tokio_postgres::Connection<Socket, T>,
+    over: watch::Sender<bool>,
+    rung: Arc<Notify>,
+) where
+    T: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(_) = message {
+            rung.notify_one();
+        }
+    }
+    // The socket is closed before anybody learns of the end.
+    drop(connection);
+    over.send_replace(true);
+}
+
+/// Returns the only row of an answer.
+fn only(mut rows: Vec<Row>) -> Result<Row, Failure> {
+    // Each statement of this crate answers with one row, or its error is returned.
+    rows.pop().ok_or(Failure::Closed)
+}
+
+/// Reads the first number of a version like `15.13 (Debian)` or `18beta1`.
+fn major(version: &str) -> Option<u32> {
+    let end = version
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(version.len());
+    let major = version[..end].parse().ok()?;
+    (major >= sql::OLDEST).then_some(major)
+}
+
+/// Returns a text that no other session has.
+fn new_mark() -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    let time = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    format!(
+        "{}@{}.{number}.{}",
+        std::process::id(),
+        crate::process::host(),
+        time.as_nanos()
+    )
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits for the answer, or ends it: cancels the statement when `end` completes, and waits for what the server
+/// says then. Returns the answer, and whether it was ended.
+pub(crate) async fn ended_by<R>(
+    session: &Session,
+    answer: impl Future<Output = Result<R, Failure>>,
+    end: impl Future<Output = ()>,
+) -> (Result<R, Failure>, bool) {
+    let mut answer = pin!(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return (answer, false),
+        () = end => {}
+    }
+    session.cancel().await;
+    (session.within(answer).await, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_of_a_version_counts() {
+        let cases = [
+            ("15.13 (Debian 15.13-0+deb12u1)", Some(15)),
+            ("18beta1", Some(18)),
+            ("13", Some(13)),
+            ("12.22", None),
+            ("", None),
+        ];
+        for (version, expected) in cases {
+            assert_eq!(major(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn no_two_marks_are_equal() {
+        assert_ne!(new_mark(), new_mark());
+    }
+}

@@ -1,0 +1,263 @@
+//! Learning that a lock is lost, for the guards of all ways to hold a lock.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use crate::api::engine::{self, HoldState};
+use crate::sys::mutex;
+use crate::types::error::{Cause, Error, Operation, Result};
+use crate::types::resource::Resource;
+use crate::types::wait_limit::WaitLimit;
+
+/// The future of a guard whose type is not known.
+pub(crate) type BoxedLost = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Callback = Box<dyn FnOnce() + Send>;
+
+/// Keeps a callback registered for the loss of a lock; dropping it takes the callback back.
+///
+/// A callback that has begun goes on.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("demo.lock");
+/// let guard = lockfast::Lock::open(&path)?.lock()?;
+/// let _watch = guard.on_lost(|| eprintln!("stop: others may hold the lock"));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the callback is taken back when this is dropped, which is at once if it is not kept"]
+pub struct LostCallback(Arc<Alert>);
+
+/// `None` after the callback was called or taken back.
+struct Alert(Mutex<Option<(BoxedLost, Callback)>>);
+
+impl LostCallback {
+    pub(crate) fn new(
+        lost: impl Future<Output = ()> + Send + 'static,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let watch = Alert(Mutex::new(Some((Box::pin(lost), Box::new(callback)))));
+        let this = Self(Arc::new(watch));
+        Alert::poll(&this.0);
+        this
+    }
+}
+
+impl Alert {
+    /// Calls the callback if the lock is lost.
+    fn poll(self: &Arc<Self>) {
+        let waker = Waker::from(Arc::clone(self));
+        let mut state = mutex::lock(&self.0);
+        let Some((lost, _)) = &mut *state else { return };
+        if lost
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
+            return;
+        }
+        let called = state.take();
+        drop(state);
+        if let Some((_, callback)) = called {
+            callback();
+        }
+    }
+}
+
+impl Wake for Alert {
+    fn wake(self: Arc<Self>) {
+        let again = Arc::clone(&self);
+        // The thread that wakes is the engine's: it must not wait for what the callback does.
+        let thread = thread::Builder::new().name("lockfast-lost".to_owned());
+        if thread.spawn(move || again.poll()).is_err() {
+            self.poll();
+        }
+    }
+}
+
+impl Drop for LostCallback {
+    fn drop(&mut self) {
+        // It has a waker of this watch, and may drop it outside the mutex only.
+        let taken = mutex::lock(&self.0.0).take();
+        drop(taken);
+    }
+}
+
+impl fmt::Debug for LostCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LostCallback").finish_non_exhaustive()
+    }
+}
+
+/// The error of a guard in that state, if it does not hold its lock for certain.
+pub(crate) fn check(state: HoldState, resource: impl FnOnce() -> Resource) -> Result<()> {
+    let why = match state {
+        HoldState::Valid => return Ok(()),
+        HoldState::Unconfirmed => {
+            "its server did not confirm the lease in time, and may give the lock to others: \
+             stop, or wait until the state is valid again"
+        }
+        HoldState::Lost => "it is lost, and others may hold it: take it again, and begin anew",
+    };
+    Err(Error::new(resource(), Operation::Rely, Cause::NotHeld(why)))
+}
+
+/// Blocks until the future is ready, at most that long; returns whether it is.
+pub(crate) fn within(
+    resource: Resource,
+    timeout: Duration,
+    lost: impl Future<Output = ()>,
+) -> bool {
+    let limit = WaitLimit::lasting(timeout);
+    let lost = async {
+        lost.await;
+        Ok(())
+    };
+    engine::block_on(resource, Operation::Rely, limit, lost).is_ok()
+}
+
+/// Defines the methods of a guard that has `state`, `resource` and `lost`; `$open` takes it in the examples.
+macro_rules! lost_methods {
+    ($guard:ident, $open:expr) => {
+        impl<E: Engine> $guard<E> {
+            /// Fails unless the lock is held for certain: to be called right before a side effect.
+            ///
+            /// The check costs no request: it compares a clock with the end of the lease. Between the check and
+            /// the effect the program may be stopped for any time, so a store that must never see a stale writer
+            /// compares [tokens](Self::token) too.
+            ///
+            /// # Errors
+            ///
+            /// Of the kind [`NotHeld`](crate::ErrorKind::NotHeld) if the lock is lost, or was not confirmed in
+            /// time; never for a file.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # let dir = tempfile::tempdir()?;
+            /// # let path = dir.path().join("demo.lock");
+            #[doc = concat!("let guard = ", $open, "?;")]
+            /// guard.check()?;
+            /// // ... the side effect ...
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn check(&self) -> Result<()> {
+                crate::api::lost::check(self.state(), || self.resource())
+            }
+
+            /// Waits until the lock is lost or not confirmed in time, for at most that long; returns whether it
+            /// is. A [`CancelToken`](crate::CancelToken) ends the wait with `false`.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # let dir = tempfile::tempdir()?;
+            /// # let path = dir.path().join("demo.lock");
+            #[doc = concat!("let guard = ", $open, "?;")]
+            /// assert!(!guard.lost_within(std::time::Duration::from_millis(5)));
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn lost_within(&self, timeout: std::time::Duration) -> bool {
+                crate::api::lost::within(self.resource(), timeout, self.lost())
+            }
+
+            /// Has this called once when the lock is lost or not confirmed in time, on a thread of its own; on this
+            /// thread if it is lost already. Until then it needs no thread.
+            ///
+            /// # Examples
+            ///
+            /// See [`LostCallback`](crate::LostCallback).
+            pub fn on_lost(&self, callback: impl FnOnce() + Send + 'static) -> crate::LostCallback {
+                crate::LostCallback::new(self.lost(), callback)
+            }
+        }
+    };
+}
+
+/// Defines the methods that ask the engine; `$held` is the field that holds.
+macro_rules! lease_methods {
+    ($guard:ident, $held:ident, $open:expr) => {
+        impl<E: Engine> $guard<E> {
+            /// Whether the lock is still held, as far as this process knows.
+            ///
+            /// The kernel keeps the lock of a file until the release, so its state is
+            /// [`Valid`](crate::HoldState::Valid). An engine with leases can lose a lock that is held; a
+            /// program asks before it makes its changes known.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # let dir = tempfile::tempdir()?;
+            /// # let path = dir.path().join("demo.lock");
+            #[doc = concat!("let guard = ", $open, "?;")]
+            /// assert_eq!(guard.state(), lockfast::HoldState::Valid);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn state(&self) -> crate::HoldState {
+                self.$held.state()
+            }
+
+            /// Completes when the lock is lost, or not confirmed in time; never for a file. The future does not
+            /// keep the lock.
+            pub fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+                self.$held.lost()
+            }
+
+            /// The epoch of the [token](Self::token): tokens of different epochs can't be compared.
+            ///
+            /// A server has another one after its data were restored from a copy, as its tokens may begin at an
+            /// earlier number then. 0 for a file: its tokens go on as long as it is not deleted.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # let dir = tempfile::tempdir()?;
+            /// # let path = dir.path().join("demo.lock");
+            #[doc = concat!("let guard = ", $open, "?;")]
+            /// assert_eq!(guard.epoch(), 0);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn epoch(&self) -> u64 {
+                self.$held.epoch()
+            }
+
+            /// The time until the engine may give the lock to others, if it does not confirm the lease before;
+            /// `None` for a file.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # let dir = tempfile::tempdir()?;
+            /// # let path = dir.path().join("demo.lock");
+            #[doc = concat!("let guard = ", $open, "?;")]
+            /// assert_eq!(guard.lease_left(), None);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn lease_left(&self) -> Option<std::time::Duration> {
+                self.$held.lease_left()
+            }
+        }
+
+        crate::api::lost::lost_methods!($guard, $open);
+    };
+}
+
+pub(crate) use {lease_methods, lost_methods};
