@@ -61,7 +61,7 @@ fn has(lines: &[String], words: &[&str]) {
 /// One test, as threads without a subscriber would change what others are told: which events anybody
 /// wants is kept for the whole program.
 #[test]
-fn what_happens_is_told() {
+fn spans_and_events_are_recorded() {
     acquires_and_releases_are_told();
     a_wait_is_told_with_its_holder_and_its_end();
     an_attempt_in_vain_is_told();

@@ -231,7 +231,7 @@ fn the_bytes_of_a_lock_are_shown() {
 }
 
 #[test]
-fn a_lock_that_was_inherited_shows_all_who_have_it() {
+fn an_inherited_lock_shows_all_its_processes() {
     let stage = Stage::new();
     let path = file(&stage, "job.lock");
     // Inherited, and under another number.

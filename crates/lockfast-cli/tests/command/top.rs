@@ -190,7 +190,7 @@ fn keys_sort_select_filter_and_help() {
 }
 
 #[test]
-fn a_pause_keeps_what_is_shown() {
+fn a_pause_keeps_the_screen() {
     let stage = Stage::new();
     let mut holder = hold(stage.path("job.lock"));
     let tmux = top(&stage, "--interval 100ms");

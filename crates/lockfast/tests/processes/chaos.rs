@@ -13,8 +13,8 @@ trials![
     lockers_are_killed,
     readers_writers_and_upgraders_are_killed,
     permit_holders_are_killed,
-    those_in_a_strict_order_are_killed,
-    those_in_a_strict_order_for_permits_are_killed,
+    waiters_in_a_strict_order_are_killed,
+    waiters_for_permits_in_a_strict_order_are_killed,
 ];
 
 /// How many tests share the kills: these, and one of `owner`.
@@ -59,7 +59,7 @@ fn permit_holders_are_killed() {
     visitor.ask("sem try a g 3");
 }
 
-fn those_in_a_strict_order_are_killed() {
+fn waiters_in_a_strict_order_are_killed() {
     let stage = Stage::new();
     let commands = [
         "rw hammer PATH 1000000000 fifo",
@@ -72,7 +72,7 @@ fn those_in_a_strict_order_are_killed() {
     Actor::with_lock(&stage, "fifo").ask("try a g");
 }
 
-fn those_in_a_strict_order_for_permits_are_killed() {
+fn waiters_for_permits_in_a_strict_order_are_killed() {
     let stage = Stage::new();
     let mut visitor = Actor::start();
     visitor.ask(&semaphore::open(&stage, 3, "fifo"));

@@ -5,9 +5,9 @@ use crate::stage::{Actor, Pending, Stage, until};
 use crate::{semaphore, trials};
 
 trials![
-    what_was_closed_is_opened_again,
-    what_was_replaced_is_opened_again_and_left_alone,
-    what_was_replaced_is_opened_again_by_one_who_waits,
+    a_closed_descriptor_is_opened_again,
+    a_replaced_descriptor_is_left_alone_and_the_file_opened_again,
+    a_waiter_opens_the_file_again_after_its_descriptor_was_replaced,
     a_given_file_that_was_closed_is_opened_again,
     a_guard_whose_descriptor_is_gone_says_so,
     two_handles_do_not_get_one_descriptor,
@@ -16,7 +16,7 @@ trials![
     a_line_for_permits_goes_on_without_its_bell,
     a_kept_lock_is_given_up_with_its_descriptor,
     a_record_is_not_written_into_a_file_of_the_programs,
-    a_child_has_what_the_program_put_there,
+    a_child_inherits_the_programs_descriptors,
     a_child_that_closes_everything_can_lock,
     the_numbers_of_the_standard_streams_are_not_used,
     threads_that_open_and_close_leave_nothing_open,
@@ -40,7 +40,7 @@ const OPTIONS: [&str; 5] = [
     "fifo",
 ];
 
-fn what_was_closed_is_opened_again() {
+fn a_closed_descriptor_is_opened_again() {
     for options in OPTIONS.into_iter().chain(["verify=off"]) {
         // Before the first acquire, and after one.
         for before in [&[][..], &["lock a g", "release g"]] {
@@ -67,7 +67,7 @@ fn replace(actor: &mut Actor, stage: &Stage) {
     actor.ask(&format!("fds replace {}", own.display()));
 }
 
-fn what_was_replaced_is_opened_again_and_left_alone() {
+fn a_replaced_descriptor_is_left_alone_and_the_file_opened_again() {
     for options in OPTIONS {
         for before in [&[][..], &["lock a g", "release g"]] {
             let stage = Stage::new();
@@ -92,7 +92,7 @@ fn what_was_replaced_is_opened_again_and_left_alone() {
     }
 }
 
-fn what_was_replaced_is_opened_again_by_one_who_waits() {
+fn a_waiter_opens_the_file_again_after_its_descriptor_was_replaced() {
     for options in OPTIONS {
         let stage = Stage::new();
         let mut holder = Actor::with_lock(&stage, options);
@@ -304,7 +304,7 @@ fn a_record_is_not_written_into_a_file_of_the_programs() {
     actor.ask("fds intact");
 }
 
-fn a_child_has_what_the_program_put_there() {
+fn a_child_inherits_the_programs_descriptors() {
     let stage = Stage::new();
     let mut actor = Actor::with_lock(&stage, "linger=for-ever");
     actor.ask("lock a g");

@@ -24,7 +24,7 @@ trials![
     a_change_of_the_working_directory_changes_nothing,
     removing_under_contention_lets_nobody_in_twice,
     removing_and_keeping_go_together,
-    removing_spares_what_replaced_the_file,
+    removing_spares_the_replacement_of_the_file,
 ];
 
 fn refused(stage: &Stage) -> String {
@@ -253,7 +253,7 @@ fn removing_and_keeping_go_together() {
     assert_eq!(witness.count().expect("its count"), 8 * 500);
 }
 
-fn removing_spares_what_replaced_the_file() {
+fn removing_spares_the_replacement_of_the_file() {
     let stage = Stage::new();
     let mut actor = Actor::with_lock(&stage, "remove");
     actor.ask("lock a g");

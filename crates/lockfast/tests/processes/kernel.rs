@@ -20,7 +20,7 @@ trials![
     the_holder_of_a_description_lock_is_not_named_but_its_range_is,
     an_exclusive_record_lock_needs_a_descriptor_for_writing,
     the_last_of_several_waiters_is_not_woken_by_the_first_release,
-    a_question_sees_what_conflicts_and_is_not_ones_own,
+    a_query_shows_conflicting_locks_of_others,
 ];
 
 fn open(path: &Path) -> File {
@@ -113,7 +113,7 @@ fn the_holder_of_a_description_lock_is_not_named_but_its_range_is() {
     assert_eq!(try_lock(&other), Ok(()));
 }
 
-fn a_question_sees_what_conflicts_and_is_not_ones_own() {
+fn a_query_shows_conflicting_locks_of_others() {
     let stage = Stage::new();
     let (one, other) = (open(&stage.lock()), open(&stage.lock()));
     let byte = |kind, start| libc::flock {

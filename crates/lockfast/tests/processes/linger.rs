@@ -41,8 +41,8 @@ keeping![
     neither_of_two_keepers_starves,
     readers_keep_it_together_until_somebody_writes,
     a_kept_lock_is_not_in_the_way_of_its_own_process,
-    one_that_waits_is_known_by_its_sign,
-    one_that_waits_beside_a_keeper_is_known,
+    a_waiter_is_known_by_its_sign,
+    a_waiter_beside_a_keeper_is_known,
 ];
 
 fn keeper(stage: &Stage, options: &str) -> Actor {
@@ -256,7 +256,7 @@ fn a_kept_lock_is_not_in_the_way_of_its_own_process() {
 }
 
 /// So nobody begins to keep it while another waits, even one that no bell can wake.
-fn one_that_waits_is_known_by_its_sign() {
+fn a_waiter_is_known_by_its_sign() {
     let stage = Stage::new();
     let mut holder = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
@@ -276,7 +276,7 @@ fn one_that_waits_is_known_by_its_sign() {
 }
 
 /// The same for one that found it kept, and so could not have its sign.
-fn one_that_waits_beside_a_keeper_is_known() {
+fn a_waiter_beside_a_keeper_is_known() {
     let stage = Stage::new();
     let mut waiter = Actor::with_lock(&stage, "");
     let mut keeper = keeper(&stage, "");

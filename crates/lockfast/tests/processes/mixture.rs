@@ -30,7 +30,7 @@ trials![
     readers_and_writers_whose_lock_lingers_come_in_every_way,
     readers_and_writers_whose_file_is_removed_come_in_every_way,
     permits_are_taken_in_every_way,
-    those_in_a_strict_order_come_in_every_way,
+    waiters_in_a_strict_order_come_in_every_way,
     locks_and_readers_writers_locks_meet_at_one_file,
 ];
 
@@ -86,7 +86,7 @@ fn permits_are_taken_in_every_way() {
     mixture(&["permits"], 3, "");
 }
 
-fn those_in_a_strict_order_come_in_every_way() {
+fn waiters_in_a_strict_order_come_in_every_way() {
     mixture(&["lock"], ALONE, "fifo");
     mixture(&["rwlock"], ALONE, "fifo");
     mixture(&["permits"], 3, "fifo");

@@ -11,8 +11,8 @@ trials![
     tokens_grow_across_processes,
     a_killed_holder_is_told_to_the_next_one,
     a_forked_childs_copy_writes_nothing,
-    who_holds_it_is_named_with_its_label,
-    nobody_else_is_named_by_an_old_record,
+    the_holder_is_named_with_its_label,
+    an_old_record_names_no_later_holder,
     a_file_with_other_content_is_refused_and_left_alone,
     options_that_contradict_are_refused,
     a_full_disk_gives_no_lock_without_a_record,
@@ -69,7 +69,7 @@ fn a_forked_childs_copy_writes_nothing() {
     assert_eq!(child.ask("token g"), "2");
 }
 
-fn who_holds_it_is_named_with_its_label() {
+fn the_holder_is_named_with_its_label() {
     for protocol in ["fcntl", "flock", "both"] {
         let stage = Stage::new();
         let options = format!("{RECORD} protocol={protocol}");
@@ -83,7 +83,7 @@ fn who_holds_it_is_named_with_its_label() {
 }
 
 /// The last one with a record was killed, and now somebody without one holds it.
-fn nobody_else_is_named_by_an_old_record() {
+fn an_old_record_names_no_later_holder() {
     for protocol in ["fcntl", "flock"] {
         let stage = Stage::new();
         let options = format!("{RECORD} protocol={protocol}");

@@ -12,7 +12,7 @@ trials![
     a_waiting_writer_that_dies_opens_the_gate,
     a_waiting_writer_that_gives_up_opens_the_gate,
     a_reader_that_waited_goes_before_the_next_writer,
-    one_is_upgradable_at_a_time,
+    only_one_guard_is_upgradable_at_a_time,
     an_upgrade_waits_for_readers_and_precedes_writers,
     an_upgrade_that_fails_reads_on,
     a_downgrade_lets_readers_in_and_no_writer,
@@ -155,7 +155,7 @@ fn a_reader_that_waited_goes_before_the_next_writer() {
     }
 }
 
-fn one_is_upgradable_at_a_time() {
+fn only_one_guard_is_upgradable_at_a_time() {
     let stage = Stage::new();
     let [mut one, mut other, mut reader] = actors(&stage, "");
     one.ask("rw upgradable a g");

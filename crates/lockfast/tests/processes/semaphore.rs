@@ -20,7 +20,7 @@ trials![
     a_release_rings_only_for_a_line,
     another_number_is_refused_while_it_is_open,
     many_are_taken_all_or_none,
-    two_who_collect_do_not_block_each_other,
+    two_collectors_of_permits_do_not_block_each_other,
     a_wait_that_times_out_leaves_nothing,
     a_callback_ends_the_wait_of_the_head,
     a_signal_is_told_to_the_head,
@@ -273,7 +273,7 @@ fn many_are_taken_all_or_none() {
     one.ask("sem try a g 5");
 }
 
-fn two_who_collect_do_not_block_each_other() {
+fn two_collectors_of_permits_do_not_block_each_other() {
     let stage = Stage::new();
     let [mut holder, mut one, mut other] = actors(&stage, 4, "");
     holder.ask("sem acquire a g");

@@ -12,7 +12,7 @@ trials![
     a_record_is_read_while_the_lock_is_held,
     a_holder_that_died_is_known,
     foreign_content_gets_no_record,
-    what_is_no_file_is_refused,
+    paths_that_are_no_files_are_refused,
 ];
 
 fn content_stays_and_can_be_read_but_for_the_first_byte() {
@@ -60,7 +60,7 @@ fn foreign_content_gets_no_record() {
     assert_eq!(fs::read_to_string(stage.lock()).expect("read"), "mine");
 }
 
-fn what_is_no_file_is_refused() {
+fn paths_that_are_no_files_are_refused() {
     let stage = Stage::new();
     let mut actor = Actor::start();
     let mut refused = |path: &str, why: &str| {

@@ -4,12 +4,12 @@ use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
-    who_waits_goes_on,
+    a_waiter_goes_on,
     a_killed_waiter_leaves_nothing,
     a_killed_upgradable_reader_frees_all_its_bytes,
 ];
 
-fn who_waits_goes_on() {
+fn a_waiter_goes_on() {
     let stage = Stage::new();
     let (mut one, mut other) = (
         Actor::with("lock", &stage, ""),

@@ -19,7 +19,7 @@ use crate::trials;
 trials![
     an_exclusive_lock_of_byte_0_and_ours_exclude_each_other,
     a_shared_lock_of_byte_0_and_readers_are_there_together,
-    one_who_waits_for_byte_0_gets_it_when_we_leave,
+    a_waiter_for_byte_0_gets_it_after_the_release,
     we_wait_for_byte_0_and_an_end_of_the_other_process_frees_it,
     the_standard_library_s_lock_and_ours_exclude_each_other,
     an_upgrade_waits_for_a_foreign_reader,
@@ -111,7 +111,7 @@ fn a_shared_lock_of_byte_0_and_readers_are_there_together() {
     assert!(own.ask_in_vain("try-write a w").starts_with("contended"));
 }
 
-fn one_who_waits_for_byte_0_gets_it_when_we_leave() {
+fn a_waiter_for_byte_0_gets_it_after_the_release() {
     let stage = Stage::new();
     let (mut own, mut foreign) = (Actor::with("lock", &stage, ""), foreigner(&stage));
     own.ask("take a g");

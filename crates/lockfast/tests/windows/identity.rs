@@ -10,7 +10,7 @@ trials![
     a_deleted_file_is_noticed,
     a_replaced_file_is_noticed,
     a_renamed_file_is_noticed_after_a_wait_and_by_verify_path,
-    those_who_wait_for_a_removed_file_go_on_with_the_next,
+    waiters_for_a_removed_file_go_on_with_the_next,
     files_that_are_removed_on_release_count_right,
     a_reader_that_leaves_and_a_writer_that_waits_do_not_wait_for_each_other,
 ];
@@ -65,7 +65,7 @@ fn a_renamed_file_is_noticed_after_a_wait_and_by_verify_path() {
     assert!(strict.ask_in_vain("try a g").starts_with("contended"));
 }
 
-fn those_who_wait_for_a_removed_file_go_on_with_the_next() {
+fn waiters_for_a_removed_file_go_on_with_the_next() {
     let stage = Stage::new();
     let mut one = Actor::with("lock", &stage, "remove");
     let mut waiters = [0; 2].map(|_| Actor::with("lock", &stage, "remove tell"));

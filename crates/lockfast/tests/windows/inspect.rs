@@ -6,15 +6,15 @@ use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
-    nobody_has_the_file_open_so_it_is_free,
-    the_only_one_who_has_it_open_is_the_holder,
+    a_file_that_is_open_nowhere_is_free,
+    the_only_process_with_the_file_open_is_the_holder,
     of_several_the_holder_is_not_known_but_by_its_record,
-    a_reader_can_not_be_told_from_one_who_only_has_it_open,
+    a_reader_looks_like_a_process_that_only_has_the_file_open,
     an_upgradable_reader_shows_that_somebody_reads,
     permits_show_one_by_one,
     a_program_that_locks_byte_0_shows,
     a_look_takes_nothing_and_leaves_nothing,
-    an_error_names_those_who_have_it_open,
+    an_error_names_the_processes_with_the_file_open,
     the_machine_is_not_known,
 ];
 
@@ -40,7 +40,7 @@ fn sorted<const N: usize>(actors: [&Actor; N]) -> Vec<u32> {
     pids
 }
 
-fn nobody_has_the_file_open_so_it_is_free() {
+fn a_file_that_is_open_nowhere_is_free() {
     let stage = Stage::new();
     assert!(look(&stage).is_free(), "there is no file");
     std::fs::write(stage.lock(), "content").expect("written");
@@ -50,7 +50,7 @@ fn nobody_has_the_file_open_so_it_is_free() {
     assert!(directory.is_free());
 }
 
-fn the_only_one_who_has_it_open_is_the_holder() {
+fn the_only_process_with_the_file_open_is_the_holder() {
     for content in ["", "content"] {
         let stage = Stage::new();
         std::fs::write(stage.lock(), content).expect("written");
@@ -99,7 +99,7 @@ fn of_several_the_holder_is_not_known_but_by_its_record() {
     }
 }
 
-fn a_reader_can_not_be_told_from_one_who_only_has_it_open() {
+fn a_reader_looks_like_a_process_that_only_has_the_file_open() {
     let stage = Stage::new();
     let [mut one, other] = [0; 2].map(|_| Actor::with("rw", &stage, ""));
     one.ask("read a r");
@@ -162,7 +162,7 @@ fn a_look_takes_nothing_and_leaves_nothing() {
     assert_eq!(std::fs::read(stage.lock()).expect("readable"), b"");
 }
 
-fn an_error_names_those_who_have_it_open() {
+fn an_error_names_the_processes_with_the_file_open() {
     let stage = Stage::new();
     let mut actor = Actor::with("lock", &stage, "");
     actor.ask("take a g");

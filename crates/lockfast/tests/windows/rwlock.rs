@@ -7,7 +7,7 @@ trials![
     readers_are_there_together_and_writers_alone,
     no_reader_overtakes_a_waiting_writer,
     a_writer_that_gives_up_lets_readers_in,
-    one_is_upgradable_beside_readers,
+    one_guard_is_upgradable_beside_readers,
     an_upgrade_waits_for_readers_and_lets_nobody_in_between,
     an_upgrade_in_vain_leaves_the_guard_as_it_was,
     a_downgrade_lets_readers_in_and_no_writer,
@@ -64,7 +64,7 @@ fn a_writer_that_gives_up_lets_readers_in() {
     writer.ask("try-write a w");
 }
 
-fn one_is_upgradable_beside_readers() {
+fn one_guard_is_upgradable_beside_readers() {
     let stage = Stage::new();
     let [mut one, mut other, mut third] = three(&stage);
     one.ask("upgradable a u");

@@ -3,9 +3,9 @@
 use crate::stage::{Actor, Stage};
 use crate::trials;
 
-trials![what_is_not_there_says_so];
+trials![missing_features_are_errors];
 
-fn what_is_not_there_says_so() {
+fn missing_features_are_errors() {
     let stage = Stage::new();
     let mut actor = Actor::start();
     for option in ["fifo", "linger", "mode"] {

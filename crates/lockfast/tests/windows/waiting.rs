@@ -11,9 +11,9 @@ trials![
     a_token_ends_a_wait_and_no_ghost_holds_the_lock,
     a_dropped_task_leaves_nothing,
     a_program_that_wants_to_give_up_is_asked_now_and_then,
-    those_who_wait_get_in_one_by_one,
+    waiters_get_in_one_by_one,
     a_file_that_was_opened_by_others_can_be_waited_for,
-    what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back,
+    a_grant_in_the_instant_of_a_cancellation_is_kept_or_given_back,
 ];
 
 fn pair(options: &str) -> (Stage, Actor, Actor) {
@@ -87,7 +87,7 @@ fn a_program_that_wants_to_give_up_is_asked_now_and_then() {
     nothing_is_left([&mut one, &mut other]);
 }
 
-fn those_who_wait_get_in_one_by_one() {
+fn waiters_get_in_one_by_one() {
     let stage = Stage::new();
     let mut actors: Vec<_> = (0..4)
         .map(|_| Actor::with("lock", &stage, "tell"))
@@ -129,7 +129,7 @@ fn a_file_that_was_opened_by_others_can_be_waited_for() {
     assert!(one.ask_in_vain("try a g").starts_with("contended"));
 }
 
-fn what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back() {
+fn a_grant_in_the_instant_of_a_cancellation_is_kept_or_given_back() {
     if !is_wine() {
         lockfast_testing::skip!(
             "only the stand-in under Wine grants a request when it is cancelled"

@@ -13,7 +13,7 @@ use crate::stage::{AS_NOBODY, Stage, hold, outcome, program_for_everybody};
 /// Another user can't look into the holder. The report says so, and shows everything that is
 /// public.
 #[test]
-fn another_user_learns_what_could_not_be_seen() {
+fn another_user_learns_that_something_could_not_be_seen() {
     if !nix::unistd::geteuid().is_root() {
         lockfast_testing::skip!("to become another user takes root");
     }

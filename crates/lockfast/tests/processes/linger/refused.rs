@@ -12,8 +12,8 @@ use crate::stage::{Actor, Stage, holders, installed, own_words};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial(
-            "linger::refused::what_can_not_linger_says_so",
-            what_can_not_linger_says_so,
+            "linger::refused::a_lock_that_can_not_linger_is_an_error",
+            a_lock_that_can_not_linger_is_an_error,
         ),
         trial_needing!(
             "linger::refused::without_watches_it_says_so",
@@ -28,7 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn what_can_not_linger_says_so() {
+fn a_lock_that_can_not_linger_is_an_error() {
     let stage = Stage::new();
     let mut actor = Actor::start();
     let path = stage.lock();

@@ -14,12 +14,12 @@ use crate::stage::{Actor, Stage, until};
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial(
-            "linger::visitors::one_that_only_asks_gets_in_when_the_time_is_over",
-            one_that_only_asks_gets_in_when_the_time_is_over,
+            "linger::visitors::a_polling_process_gets_in_when_the_time_is_over",
+            a_polling_process_gets_in_when_the_time_is_over,
         ),
         trial(
-            "linger::visitors::one_that_waits_unheard_is_found",
-            one_that_waits_unheard_is_found,
+            "linger::visitors::a_waiter_without_a_signal_is_found",
+            a_waiter_without_a_signal_is_found,
         ),
     ];
     for peer in [LOCKF, FASTENERS, FLOCK_UTILITY, FILELOCK, PORTALOCKER, STD] {
@@ -57,7 +57,7 @@ fn until_kept(keeper: &mut Actor, stage: &Stage, is_used: bool) {
 }
 
 /// It has the file open all the time, and so can't be heard.
-fn one_that_only_asks_gets_in_when_the_time_is_over() {
+fn a_polling_process_gets_in_when_the_time_is_over() {
     for is_used in [false, true] {
         let stage = Stage::new();
         let mut poller = unheard(&stage);
@@ -80,7 +80,7 @@ fn one_that_only_asks_gets_in_when_the_time_is_over() {
 }
 
 /// It has the file open before it waits, even before the keeper has, and the time is never over.
-fn one_that_waits_unheard_is_found() {
+fn a_waiter_without_a_signal_is_found() {
     for (is_used, is_first) in [(false, false), (false, true), (true, false), (true, true)] {
         let stage = Stage::new();
         let (mut keeper, mut waiter);
