@@ -1,4 +1,4 @@
-//! What the waits of tasks cost: threads where the kernel's queue is waited in, and nothing later.
+//! The cost of waits of tasks: threads where the kernel's queue is waited in, and nothing later.
 #![cfg(target_os = "linux")]
 
 use std::collections::HashSet;
@@ -12,14 +12,14 @@ use lockfast::{Lock, LockGuard, Result};
 use lockfast_testing::{table, until};
 
 const WAITS: usize = 1000;
-/// What each may take of the process's memory.
+/// The memory that each may take.
 const MEMORY: usize = 24 * 1024;
 /// How many helpers may stay for a while.
 const IDLE: usize = 4;
 
 type Wait = Pin<Box<dyn Future<Output = Result<LockGuard>> + Send>>;
 
-/// One test alone, as all tests of a program share its threads and descriptors.
+/// A single test, as all tests of a program share its threads and descriptors.
 #[test]
 fn a_thousand_waits_cost_what_the_docs_say() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -95,7 +95,7 @@ fn entries(what: &str) -> usize {
     list.count()
 }
 
-/// What the process has of the machine's memory.
+/// Returns the machine's memory that the process uses.
 fn memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("its status");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! What an actor does with owner records.
+//! Commands about owner records.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! What an actor does to find out who overtakes whom.
+//! Commands that show which actor overtakes which.
 
 use std::fs::OpenOptions;
 use std::io::Write;

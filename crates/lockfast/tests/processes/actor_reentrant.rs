@@ -1,4 +1,4 @@
-//! What an actor does with reentrant locks. Their guards stay in the thread of the commands, which
+//! Commands about reentrant locks. Their guards stay in the thread of the commands, which
 //! a forked child has a copy of.
 
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! What an actor does with readers-writer locks.
+//! Commands about readers-writer locks.
 
 use std::collections::HashMap;
 use std::thread;

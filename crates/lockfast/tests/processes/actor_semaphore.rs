@@ -1,4 +1,4 @@
-//! What an actor does with semaphores.
+//! Commands about semaphores.
 
 use std::collections::HashMap;
 use std::sync::MutexGuard;

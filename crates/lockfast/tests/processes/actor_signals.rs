@@ -1,4 +1,4 @@
-//! What an actor does with signals and with threads.
+//! Commands about signals and threads.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, OnceLock};

@@ -1,4 +1,4 @@
-//! What an actor does in many threads.
+//! Commands for many threads.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;

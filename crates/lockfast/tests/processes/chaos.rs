@@ -86,7 +86,7 @@ fn waiters_for_permits_in_a_strict_order_are_killed() {
 /// Processes that hammer at one lock.
 struct Chaos<'a> {
     stage: &'a Stage,
-    /// What they are told to do, one after the other.
+    /// Their commands, one after the other.
     commands: &'a [&'a str],
     /// How many threads each has.
     threads: usize,

@@ -35,7 +35,7 @@ const FIRST: u64 = MIDDLE - (1 << 58);
 /// For ever, as far as a test is concerned, but with a deadline.
 const LONG: &str = "for a g 3600000";
 
-/// Has it a ticket for the file that is at the path now?
+/// Whether it has a ticket for the file that is at the path now.
 fn is_in_line(actor: &Actor, stage: &Stage) -> bool {
     has_ticket(actor.pid(), &stage.lock())
 }
@@ -369,7 +369,7 @@ fn it_excludes_those_without_order() {
     assert_eq!(witness.count().expect("its count"), written);
 }
 
-/// One who waits still, for what, and what it releases then.
+/// A remaining waiter, its command, and the guard that it releases then.
 type Left<'a> = (&'a mut Actor, Pending, &'a str);
 
 fn a_program_that_locks_everything_is_waited_for() {

@@ -51,7 +51,7 @@ fn a_childs_copy_of_a_guard_is_inert() {
     is_free(&stage);
 }
 
-/// One that has taken the lock twice, and a child of it.
+/// An actor that has taken the lock twice, and its child.
 fn reentrant_parent_and_child(stage: &Stage, kind: &str) -> (Actor, Actor) {
     let mut parent = Actor::start();
     parent.ask(&format!("re open a {}", stage.lock().display()));

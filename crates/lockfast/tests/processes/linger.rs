@@ -275,7 +275,7 @@ fn a_waiter_is_known_by_its_sign() {
     waiter.succeeds(waiting);
 }
 
-/// The same for one that found it kept, and so could not have its sign.
+/// Also for a waiter that found the lock kept, and so could not show its sign.
 fn a_waiter_beside_a_keeper_is_known() {
     let stage = Stage::new();
     let mut waiter = Actor::with_lock(&stage, "");

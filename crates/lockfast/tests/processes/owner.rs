@@ -135,7 +135,7 @@ fn options_that_contradict_are_refused() {
     actor.ask_in_vain(&format!("sem open s {path} 3 record"));
 }
 
-/// What can't be written can't be held.
+/// A lock whose record can't be written can't be held.
 fn a_full_disk_gives_no_lock_without_a_record() {
     let stage = Stage::new();
     let mut actor = Actor::with_lock(&stage, RECORD);

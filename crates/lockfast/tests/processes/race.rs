@@ -13,7 +13,7 @@ trials![
     threads_that_share_a_handle_overtake_no_process,
 ];
 
-/// One acquisition in a race. What a holder notes while it is inside stands in the order in which
+/// An acquisition in a race. What a holder notes while it is inside stands in the order in which
 /// they got in.
 pub(crate) struct Visit {
     /// Just before it asked.
@@ -24,7 +24,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Did the other one get in, though this one was in the line when it came?
+    /// Whether the other one got in although this one was in the queue when it came.
     fn is_overtaken_by(&self, other: &Self) -> bool {
         let excludes = !(self.reads && other.reads);
         excludes && self.lined_up != 0 && self.lined_up < other.came

@@ -46,7 +46,7 @@ fn actors<const N: usize>(stage: &Stage, permits: u32, options: &str) -> [Actor;
     })
 }
 
-/// What opens the semaphore as `a`.
+/// Returns the command that opens the semaphore as `a`.
 pub(crate) fn open(stage: &Stage, permits: u32, options: &str) -> String {
     format!("sem open a {} {permits} {options}", stage.lock().display())
         .trim_end()

@@ -64,7 +64,7 @@ pub(crate) fn other_thread(pid: u32) -> i32 {
     other
 }
 
-/// Is the thread there to be signalled?
+/// Whether the thread can be signalled.
 #[allow(unsafe_code, reason = "tgkill")]
 pub(crate) fn signal_thread(pid: u32, tid: i32, signal: Signal) -> bool {
     // SAFETY: the call has no memory to harm.

@@ -33,7 +33,7 @@ impl<T> ByHand<T> {
         }
     }
 
-    /// One that was polled once, and has to wait.
+    /// Returns a future that was polled once, and has to wait.
     #[track_caller]
     pub(crate) fn waiting(future: impl Future<Output = T> + Send + 'static) -> Self {
         let mut this = Self::new(future);

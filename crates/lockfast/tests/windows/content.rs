@@ -1,4 +1,4 @@
-//! What is in the file stays, and owner records can be read.
+//! The content of the file stays, and owner records can be read.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};

@@ -1,4 +1,4 @@
-//! Who has a lock, as far as the system tells: who has the file open, and which bytes can't be read.
+//! Holders, as far as the system shows them: processes with the file open, and bytes that can't be read.
 
 use lockfast::inspect::{self, LockMode, Report, Role, State};
 

@@ -1,4 +1,4 @@
-//! What is not there says so.
+//! Missing features are errors.
 
 use crate::stage::{Actor, Stage};
 use crate::trials;

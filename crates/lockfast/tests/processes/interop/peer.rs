@@ -16,12 +16,12 @@ pub(crate) struct Peer {
     pub(crate) family: Family,
     pub(crate) modes: &'static [&'static str],
     program: Program,
-    /// Which of several ways to lock, for a program that has them.
+    /// The way to lock, for a program that has several.
     variant: Option<&'static str>,
     polls: bool,
 }
 
-/// Which of the kernel's locks it takes.
+/// The kernel's locks that it takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// Record locks that belong to the process.
@@ -29,7 +29,7 @@ pub(crate) enum Family {
     Flock,
 }
 
-/// What runs it, and its file in `peers/`.
+/// The program that runs it, and its file in `peers/`.
 #[derive(Clone, Copy)]
 enum Program {
     Python(&'static str),
@@ -108,7 +108,7 @@ impl Peer {
         self
     }
 
-    /// Can it run here, and if not, why?
+    /// Succeeds if it can run here; fails with the reason otherwise.
     pub(crate) fn available(&self) -> Result<(), String> {
         self.program.command().map(drop)
     }

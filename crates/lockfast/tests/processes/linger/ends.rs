@@ -1,4 +1,4 @@
-//! What ends a lock that lingers, beside those who want it: deaths, forks, and what happens to the file.
+//! Ends of a lock that lingers, other than requests for it: deaths, forks, and what happens to the file.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

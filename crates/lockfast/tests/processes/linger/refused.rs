@@ -72,7 +72,7 @@ fn without_watches_it_says_so() {
     }
 }
 
-/// Nobody would hear who wants it.
+/// The keeper would hear no request.
 fn a_file_that_can_not_be_watched_later_is_not_kept() {
     let stage = Stage::new();
     let mut actor = failing("inotify_add_watch:error=ENOSPC:when=2+");
