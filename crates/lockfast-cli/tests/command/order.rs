@@ -52,7 +52,7 @@ fn a_shared_lock_does_not_overtake_an_exclusive_waiter() {
 }
 
 #[test]
-fn nobody_overtakes_one_that_waits_in_strict_order() {
+fn a_waiter_in_strict_order_is_not_overtaken() {
     let stage = Stage::new();
     // The free lock is reserved for the first waiter, although it does not run; otherwise anyone
     // can take it, a while after it became free.

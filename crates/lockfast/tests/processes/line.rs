@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::stage::{Actor, Pending, Place, held_from, until, until_stopped, waiters};
+use crate::stage::{Actor, Pending, Stage, held_from, until, until_stopped, waiters};
 use crate::trials;
 
 trials![
@@ -12,9 +12,9 @@ trials![
     a_task_that_waits_is_overtaken_by_what_is_on_its_way_only,
     readers_do_not_overtake_a_writer_that_waits,
     with_flock_a_waiter_is_overtaken_by_what_is_on_its_way_only,
-    who_is_killed_in_the_line_keeps_nobody_out,
-    who_gives_up_in_the_line_keeps_nobody_out,
-    who_is_stopped_in_the_line_keeps_nobody_out,
+    a_waiter_killed_in_the_line_keeps_nobody_out,
+    a_waiter_that_gives_up_in_the_line_keeps_nobody_out,
+    a_waiter_stopped_in_the_line_keeps_nobody_out,
     a_try_gets_what_a_stopped_waiter_does_not_take,
 ];
 
@@ -26,19 +26,19 @@ const SIGNS: [u64; 2] = [(3 << 61) + 4, (3 << 61) + 6];
 
 /// A process that gets in over and over, while one that waits is counted.
 struct Rush {
-    place: Place,
+    stage: Stage,
     greedy: Actor,
     pending: Pending,
 }
 
 impl Rush {
     fn begin(kind: &str, threads: usize) -> Self {
-        let place = Place::new();
+        let stage = Stage::new();
         let mut greedy = Actor::start();
-        let path = place.lock();
+        let path = stage.lock();
         let pending = greedy.begin(&format!("greedy {kind} {threads} {}", path.display()));
         let rush = Self {
-            place,
+            stage,
             greedy,
             pending,
         };
@@ -47,14 +47,14 @@ impl Rush {
     }
 
     fn passed(&self) -> String {
-        fs::read_to_string(self.place.lock().with_extension("passed")).unwrap_or_default()
+        fs::read_to_string(self.stage.lock().with_extension("passed")).unwrap_or_default()
     }
 
     /// Gets in once as that; returns how often it was overtaken from the time on when it was seen to wait.
     fn overtakes(&self, kind: &str, how: &str) -> usize {
         let before = self.passed().matches('w').count();
         let mut waiter = Actor::start();
-        let path = self.place.lock();
+        let path = self.stage.lock();
         let pending = waiter.begin(&format!("pass {kind} {how} {}", path.display()));
         let is_in = || self.passed().matches('w').count() > before;
         until("somebody that waits", || waiters(&path) > 0 || is_in());
@@ -66,7 +66,7 @@ impl Rush {
     }
 
     fn end(mut self) {
-        fs::write(self.place.lock().with_extension("over"), "").expect("a file");
+        fs::write(self.stage.lock().with_extension("over"), "").expect("a file");
         self.greedy.succeeds(self.pending);
     }
 }
@@ -135,25 +135,25 @@ fn with_flock_a_waiter_is_overtaken_by_what_is_on_its_way_only() {
     is_hardly_overtaken(("flock-write", 1), &[("flock-read", "thread")]);
 }
 
-/// A holder, two that stand in the line, and the place.
-fn with_a_line(options: &str) -> (Place, Actor, [(Actor, Pending); 2]) {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, options);
+/// A holder, two that stand in the line, and the stage.
+fn with_a_line(options: &str) -> (Stage, Actor, [(Actor, Pending); 2]) {
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, options);
     holder.ask("lock a g");
     let waiters = [(); 2].map(|()| {
-        let mut waiter = Actor::with_lock(&place, options);
-        let pending = waiter.begin_waiting("lock a g", &place);
+        let mut waiter = Actor::with_lock(&stage, options);
+        let pending = waiter.begin_waiting("lock a g", &stage);
         (waiter, pending)
     });
-    (place, holder, waiters)
+    (stage, holder, waiters)
 }
 
-fn who_is_killed_in_the_line_keeps_nobody_out() {
+fn a_waiter_killed_in_the_line_keeps_nobody_out() {
     for options in ["", "protocol=flock", "protocol=both"] {
         for killed in 0..2 {
-            let (place, mut holder, mut line) = with_a_line(options);
+            let (stage, mut holder, mut line) = with_a_line(options);
             line[killed].0.kill();
-            until("one waiter less", || waiters(&place.lock()) == 1);
+            until("one waiter less", || waiters(&stage.lock()) == 1);
             holder.ask("release g");
             let (waiter, pending) = &mut line[1 - killed];
             waiter.succeeds(*pending);
@@ -164,11 +164,11 @@ fn who_is_killed_in_the_line_keeps_nobody_out() {
     }
 }
 
-fn who_gives_up_in_the_line_keeps_nobody_out() {
+fn a_waiter_that_gives_up_in_the_line_keeps_nobody_out() {
     for options in ["", "protocol=flock", "protocol=both"] {
-        let (place, mut holder, mut line) = with_a_line(options);
+        let (stage, mut holder, mut line) = with_a_line(options);
         for _ in 0..2 {
-            let mut impatient = Actor::with_lock(&place, options);
+            let mut impatient = Actor::with_lock(&stage, options);
             assert!(impatient.ask_in_vain("for a g 20").starts_with("timed-out"));
         }
         holder.ask("release g");
@@ -177,22 +177,22 @@ fn who_gives_up_in_the_line_keeps_nobody_out() {
             waiter.ask("release g");
         }
         for sign in SIGNS {
-            assert_eq!(held_from(&place.lock(), sign), 0, "{options}");
+            assert_eq!(held_from(&stage.lock(), sign), 0, "{options}");
         }
         holder.ask("try a g");
     }
 }
 
-fn who_is_stopped_in_the_line_keeps_nobody_out() {
+fn a_waiter_stopped_in_the_line_keeps_nobody_out() {
     for options in ["", "protocol=flock"] {
-        let (place, mut holder, mut line) = with_a_line(options);
+        let (stage, mut holder, mut line) = with_a_line(options);
         line[0].0.signal(Signal::SIGSTOP);
         until_stopped(&line[0].0);
         holder.ask("release g");
         let (waiter, pending) = &mut line[1];
         waiter.succeeds(*pending);
         waiter.ask("release g");
-        let mut newcomer = Actor::with_lock(&place, options);
+        let mut newcomer = Actor::with_lock(&stage, options);
         newcomer.ask("lock a g");
         newcomer.ask("release g");
         line[0].0.signal(Signal::SIGCONT);
@@ -203,13 +203,13 @@ fn who_is_stopped_in_the_line_keeps_nobody_out() {
 
 fn a_try_gets_what_a_stopped_waiter_does_not_take() {
     for options in ["", "protocol=flock"] {
-        let (place, mut holder, line) = with_a_line(options);
+        let (stage, mut holder, line) = with_a_line(options);
         for (waiter, _) in &line {
             waiter.signal(Signal::SIGSTOP);
             until_stopped(waiter);
         }
         holder.ask("release g");
-        let mut newcomer = Actor::with_lock(&place, options);
+        let mut newcomer = Actor::with_lock(&stage, options);
         newcomer.ask("try a g");
     }
 }
