@@ -80,8 +80,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let mut dialect = 0;
     for folder in ["crates", "xtask"] {
-        dialect += documented(folder, options.list)?;
+        let sources = sources::read(&step::root().join(folder))?;
+        dialect += documented(folder, &sources, options.list);
     }
+    let tests = sources::read_tests(&step::root().join("crates"))?;
+    dialect += documented("tests of crates", &tests, options.list);
     let mut broken = Vec::new();
     if !upward.is_empty() {
         broken.push("an import goes up");
@@ -103,9 +106,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 /// Prints how the doc comments of a folder begin. Returns how many are too many.
-fn documented(folder: &str, list_them: bool) -> Result<usize, Failure> {
-    let sources = sources::read(&step::root().join(folder))?;
-    let docs = comments::docs(&sources);
+fn documented(folder: &str, sources: &[Source], list_them: bool) -> usize {
+    let docs = comments::docs(sources);
     #[allow(clippy::cast_precision_loss, reason = "a figure to read")]
     let share = |count: usize| 100.0 * count as f64 / docs.all.max(1) as f64;
     println!("\n{folder}: {} doc comments", docs.all);
@@ -119,7 +121,7 @@ fn documented(folder: &str, list_them: bool) -> Result<usize, Failure> {
         list("question", docs.questions.iter().cloned());
     }
     let allowed = docs.all / 50;
-    Ok(docs.questions.len() + docs.clauses.len().saturating_sub(allowed))
+    docs.questions.len() + docs.clauses.len().saturating_sub(allowed)
 }
 
 fn figure(name: &str, value: usize) {

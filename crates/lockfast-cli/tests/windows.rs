@@ -121,7 +121,7 @@ fn a_command_ends_with_lockfast_and_the_lock_is_free() {
     assert!(lock.try_lock().expect_err("held").is_contended());
     holder.process.kill().expect("it runs");
     holder.process.wait().expect("a child");
-    let patience = Duration::from_secs(300);
+    let patience = Duration::from_secs(60);
     drop(lock.try_lock_for(patience).expect("it is free"));
     // It ends when all writers are gone, long before a hundred pings.
     let begun = std::time::Instant::now();
@@ -148,7 +148,7 @@ fn an_event_of_the_console_ends_the_command_and_then_lockfast() {
 }
 
 #[test]
-fn status_and_ls_tell_who_has_a_lock_or_may_have_it() {
+fn status_and_ls_show_certain_and_possible_holders() {
     let (directory, path) = place();
     let text = path.to_str().expect("plain");
     let status = |flags: &[&str]| printed(&[&["status", text], flags].concat());
@@ -196,7 +196,7 @@ fn status_and_ls_tell_who_has_a_lock_or_may_have_it() {
 }
 
 #[test]
-fn a_conflict_names_the_only_other_who_has_the_file_open() {
+fn a_conflict_names_the_only_other_process_with_the_file_open() {
     let (_directory, path) = place();
     let text = path.to_str().expect("plain");
     let holder = Holder::start(text, |_| ());

@@ -108,7 +108,7 @@ def test_a_guard_in_a_variable_is_its_threads(path):
     assert told(twice) == [lockfast.Deadlock]
 
 
-def test_what_the_only_thread_holds_nobody_else_releases(path, actors):
+def test_a_lock_of_the_only_thread_is_released_by_no_other(path, actors):
     there = actors("import lockfast", f"lock = lockfast.Lock({path!r})", "exec('lock.acquire()')")
     with pytest.raises(Failed, match="Deadlock.*this thread holds it already"):
         there.do("lock.acquire()")

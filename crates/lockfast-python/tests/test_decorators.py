@@ -317,7 +317,7 @@ def test_scripts_of_one_name_in_two_directories_have_locks_of_their_own(tmp_path
     os.unlink(path_of_other)
 
 
-def test_what_can_not_be_decorated(path):
+def test_objects_that_can_not_be_decorated(path):
     for wrong in (1, print, "function"):
         with pytest.raises(TypeError):
             lockfast.locked(path)(wrong)

@@ -32,7 +32,7 @@ def shown(code, directory):
 
 
 @pytest.mark.parametrize("code", list(blocks()))
-def test_what_the_pages_show(code, tmp_path, monkeypatch, run):
+def test_code_of_the_pages(code, tmp_path, monkeypatch, run):
     for name in OTHERS:
         if f"import {name}\n" in code:
             needs(name)
@@ -43,7 +43,7 @@ def test_what_the_pages_show(code, tmp_path, monkeypatch, run):
         assert line in printed or line.startswith("gave up")
 
 
-def test_what_a_page_shows_of_a_wait_in_vain(tmp_path, monkeypatch, actors, run):
+def test_output_of_the_page_for_a_wait_in_vain(tmp_path, monkeypatch, actors, run):
     shown_in_vain = 0
     monkeypatch.chdir(tmp_path)
     path = str(tmp_path / "import.lock")

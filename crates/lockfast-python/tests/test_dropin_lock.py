@@ -22,7 +22,7 @@ def is_locked(path, actors):
     return False
 
 
-def test_what_a_lock_shows(path):
+def test_attributes_of_a_lock(path):
     lock = fasteners.InterProcessLock(path)
     assert not os.path.exists(path) and not lock.exists()
     assert (lock.acquired, lock.lockfile, lock.path) == (False, None, path.encode())
@@ -171,7 +171,7 @@ def test_threads_exclude_each_other(path):
     assert count == 1800
 
 
-def test_another_thread_does_not_share_what_a_thread_holds(path):
+def test_threads_share_no_lock(path):
     class ByHand(fasteners.InterProcessLock):
         def trylock(self):
             super().trylock()
@@ -210,7 +210,7 @@ def test_closing_the_file_elsewhere_frees_nothing(path, actors):
     assert not is_locked(path, actors)
 
 
-def test_what_is_written_through_lockfile(path):
+def test_content_written_through_lockfile(path):
     with open(path, "w") as file:
         file.write("before ")
     with fasteners.InterProcessLock(path) as lock:

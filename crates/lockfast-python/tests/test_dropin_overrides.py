@@ -25,7 +25,7 @@ def test_trylock_and_unlock_are_about_the_file_that_is_there(path, holder):
     lock.lockfile.close()
 
 
-def test_what_a_subclass_overrides_is_called(path):
+def test_overrides_of_a_subclass_are_called(path):
     calls = []
 
     class Mine(fasteners.InterProcessLock):
@@ -63,7 +63,7 @@ def test_what_a_subclass_overrides_is_called(path):
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])
-def test_what_says_that_somebody_else_holds_it(path, number):
+def test_errors_that_mean_that_the_lock_is_held(path, number):
     class Held(fasteners.InterProcessLock):
         def trylock(self):
             raise OSError(number, "no")
@@ -74,7 +74,7 @@ def test_what_says_that_somebody_else_holds_it(path, number):
     assert lock.lockfile is None and descriptors(path) == 0
 
 
-def test_what_can_not_be_opened_here_but_in_python(path, holder):
+def test_a_file_that_only_python_can_open(path, holder):
     class Refuses:
         def take(self, *arguments):
             raise lockfast.PermissionDenied(errno.EACCES, "no", path)
@@ -109,7 +109,7 @@ def test_a_file_that_was_opened_by_hand_is_closed(path):
     assert file.closed and lock.lockfile is None
 
 
-def test_what_an_instance_overrides_is_called(path):
+def test_overrides_of_an_instance_are_called(path):
     lock = fasteners.InterProcessLock(path)
     calls = []
     lock.trylock = lambda: calls.append("trylock")

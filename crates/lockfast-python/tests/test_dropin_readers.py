@@ -16,7 +16,7 @@ def there(path, actors):
     )
 
 
-def test_what_a_lock_shows(path):
+def test_attributes_of_a_lock(path):
     lock = fasteners.InterProcessReaderWriterLock(path)
     assert (lock.lockfile, lock.path) == (None, path.encode())
     assert (lock.MAX_DELAY, lock.DELAY_INCREMENT) == (0.1, 0.01)

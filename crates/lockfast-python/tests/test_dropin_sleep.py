@@ -71,7 +71,7 @@ def test_delays(path, holder, keywords, expected):
     assert descriptors(path) == 0
 
 
-def test_a_nap_is_no_longer_than_what_is_left(path, holder):
+def test_a_nap_is_no_longer_than_the_time_left(path, holder):
     naps = []
     lock = fasteners.InterProcessLock(path, sleep_func=lambda s: naps.append(s) or time.sleep(s))
     assert lock.acquire(delay=5, timeout=0.02) is False

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -61,18 +62,42 @@ Connection.poll = poll
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_fasteners_own_tests(suite, shim, tmp_path, method):
-    (tmp_path / "start_method.py").write_text(PLUGIN.format(method=method))
-    paths = os.pathsep.join([str(shim), str(tmp_path)])
-    program = os.path.join(os.path.dirname(sys.executable), "pytest")
-    done = subprocess.run(
-        [program, "-q", "-o", f"cache_dir={tmp_path}", "-p", "start_method", suite],
-        env={**os.environ, "PYTHONPATH": paths},
-        cwd=suite.parent,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "52 passed, 2 skipped" in done.stdout
+METHODS = ["fork", "forkserver", "spawn"]
+
+
+@pytest.fixture(scope="module")
+def runs(suite, shim, tmp_path_factory):
+    """A process and the file of its output, for each way to start processes.
+
+    They run side by side, as they mostly wait.
+    """
+    started = {}
+    for method in METHODS:
+        directory = tmp_path_factory.mktemp(method)
+        shutil.copytree(suite, directory / "tests")
+        (directory / "start_method.py").write_text(PLUGIN.format(method=method))
+        paths = os.pathsep.join([str(shim), str(directory)])
+        program = os.path.join(os.path.dirname(sys.executable), "pytest")
+        output = directory / "output.txt"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [program, "-q", "-o", f"cache_dir={directory}", "-p", "start_method", "tests"],
+                env={**os.environ, "PYTHONPATH": paths},
+                cwd=directory,
+                stdout=file,
+                stderr=file,
+            )
+        started[method] = process, output
+    yield started
+    for process, _ in started.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_fasteners_own_tests(runs, method):
+    process, output = runs[method]
+    code = process.wait(1800)
+    text = output.read_text()
+    assert code == 0, text
+    assert "52 passed, 2 skipped" in text

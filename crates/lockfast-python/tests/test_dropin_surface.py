@@ -83,7 +83,7 @@ def test_the_surface_is_there():
 
 
 @pytest.mark.parametrize("name", THEIRS)
-def test_each_name_is_what_it_is_there(name):
+def test_each_name_is_the_same_as_there(name):
     own, other = OURS[name], THEIRS[name]
     if isinstance(other, (str, int, float)):
         assert own == other

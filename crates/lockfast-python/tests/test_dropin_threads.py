@@ -70,7 +70,7 @@ def test_readers_share_and_writers_do_not():
     assert lock.owner == "r"
 
 
-def test_readers_wait_behind_a_writer_that_waits_and_those_who_read_do_not():
+def test_new_readers_wait_behind_a_waiting_writer_and_present_ones_do_not():
     lock = fasteners.ReaderWriterLock()
     reader, writer, late = Thread(), Thread(), Thread()
     reader.do(lock.acquire_read_lock)

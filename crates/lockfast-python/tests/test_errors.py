@@ -178,6 +178,7 @@ SHIM = r"""
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -207,6 +208,19 @@ static void answer(int command) {
     }
 LOCKS(fcntl)
 LOCKS(fcntl64)
+
+long syscall(long number, ...) {
+    static long (*next)(long, ...);
+    long arguments[6];
+    va_list list;
+    if (next == NULL) next = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    va_start(list, number);
+    for (int at = 0; at < 6; at++) arguments[at] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_fcntl) answer((int)arguments[1]);
+    return next(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+                arguments[5]);
+}
 
 #define STATUS(function, type)                                            \
     int function(int fd, struct type *status) {                           \

@@ -55,7 +55,7 @@ def test_a_file_to_read_is_enough_to_read(tmp_path):
         lock.acquire()
 
 
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_no_files(tmp_path):
     with pytest.raises(OSError):
         lockfast.Lock.from_file(987654)
     with pytest.raises(OSError):

@@ -88,7 +88,7 @@ def test_the_death_of_a_parent_frees_it_though_a_child_lives(path, there):
         os.kill(pid, 9)
 
 
-def test_what_is_run_inherits_nothing(path, there):
+def test_an_executed_program_inherits_nothing(path, there):
     there.do("guard = lock.acquire()")
     there.do("import subprocess")
     there.do("child = subprocess.Popen(['sleep', '100'], close_fds=False)")

@@ -110,7 +110,7 @@ def test_a_wait_for_several(locks, actors):
         (lambda lock, rw: lockfast.lock_all([lock, lock]), lockfast.Deadlock),
     ],
 )
-def test_what_can_not_be(tmp_path, wrong, error):
+def test_impossible_groups(tmp_path, wrong, error):
     with pytest.raises(error):
         wrong(lockfast.Lock(tmp_path / "a"), lockfast.RwLock(tmp_path / "b"))
     assert lockfast.lock_all([]) == ()

@@ -164,7 +164,7 @@ def test_permits_are_all_alike(path):
     assert pool.available() == 3
 
 
-def test_a_block_ends_what_its_guard_became(path):
+def test_a_block_ends_the_conversion_of_its_guard(path):
     cache = lockfast.RwLock(path)
     with cache.upgradable_read() as reader:
         writer = reader.upgrade()
@@ -254,7 +254,7 @@ def test_a_forked_child_releases_nothing(path):
     lock.release()
 
 
-def test_a_killed_holder_frees_what_it_forgot(path, actors):
+def test_a_killed_holder_frees_forgotten_guards(path, actors):
     there = actors("import lockfast", f"lock = lockfast.Lock({path!r})", "exec('lock.acquire()')")
     with pytest.raises(lockfast.WouldBlock):
         lockfast.Lock(path).try_acquire()

@@ -71,7 +71,7 @@ def test_a_path_with_nul_is_told_as_by_python():
                 call(path)
 
 
-def test_what_the_user_may_not_open(actors):
+def test_files_that_the_user_may_not_open(actors):
     there = actors(
         "import lockfast, os",
         # Root may do anything.

@@ -80,7 +80,7 @@ class Peer:
 
 @pytest.mark.parametrize("other", ALONE)
 @pytest.mark.parametrize("one", ALONE)
-def test_those_who_are_alone(path, actors, one, other):
+def test_processes_that_are_alone(path, actors, one, other):
     one, other = Peer(actors, path, *ALONE[one]), Peer(actors, path, *ALONE[other])
     for holder, asker in ((one, other), (other, one)):
         assert holder.gets_in()

@@ -82,7 +82,7 @@ def test_protocol(path, actors):
             lockfast.Lock(path, protocol=protocol).try_acquire()
 
 
-def test_what_a_protocol_can_not_give(path):
+def test_options_that_a_protocol_lacks(path):
     for attempt in (
         lambda: lockfast.Semaphore(path, 2, protocol="flock"),
         lambda: lockfast.Lock(path, protocol="flock", fairness="fifo"),

@@ -20,7 +20,7 @@ def test_one_wheel_is_for_all_versions_of_cpython(package):
     assert package.metadata["Requires-Python"] == ">=3.9"
 
 
-def test_what_it_tells(package):
+def test_metadata(package):
     told = package.metadata
     assert package.version == lockfast.__version__
     assert not package.requires, "it needs nothing else"

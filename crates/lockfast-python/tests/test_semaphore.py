@@ -71,7 +71,7 @@ def test_each_thread_leaves_its_own_block(path):
         assert permit.is_held and not permits[0].is_held
 
 
-def test_what_can_never_be(path, actors):
+def test_requests_that_can_never_succeed(path, actors):
     with pytest.raises(ValueError):
         lockfast.Semaphore(path, 0)
     for number in (-1, 2**32, 10**30):

@@ -128,7 +128,7 @@ def assert_free(path, there):
     lockfast.Lock(path).try_acquire().release()
 
 
-def test_what_a_handler_raises_ends_a_wait(path, there):
+def test_an_exception_of_a_handler_ends_a_wait(path, there):
     there.do("def fail(*_): raise KeyError('from the handler')")
     there.do("signal.signal(signal.SIGALRM, fail)")
     guard = lockfast.Lock(path).acquire()

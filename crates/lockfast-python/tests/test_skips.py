@@ -70,7 +70,7 @@ def test_a_skip_is_a_failure_in_ci(outcome):
         assert f"a failure in CI: {reason}" in output, output
 
 
-def test_the_list_says_what_ci_may_skip():
+def test_the_list_names_tests_that_ci_may_skip():
     text = "# test_a.py::test_b\ntest_a.py::test_b python why\na::c musl why\n"
     assert skips.may_be_skipped(text, "test_a.py::test_b")
     assert skips.may_be_skipped(text, "test_a.py::test_b[one]")

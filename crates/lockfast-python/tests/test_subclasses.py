@@ -54,7 +54,7 @@ def test_an_init_of_its_own(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.lock", "pool.lock"]
 
 
-def test_pickled_it_has_what_it_had(tmp_path):
+def test_a_pickled_lock_has_its_options(tmp_path):
     lock, pool = Named(str(tmp_path), key="a"), Pool(str(tmp_path))
     for again in (pickle.loads(pickle.dumps(lock)), copy.copy(lock)):
         assert type(again) is Named and again.key == "a" and again.path == lock.path
@@ -101,7 +101,7 @@ def test_named_with_permits_and_options():
         Mine.named("lockfast-test", 2, colour="red")
 
 
-def test_a_pickled_name_keeps_what_a_name_means(tmp_path):
+def test_a_pickled_name_keeps_its_scope(tmp_path):
     name = f"lockfast-test-pickle-{os.getpid()}"
     lock = lockfast.Lock.named(name)
     os.unlink(lock.path)

@@ -60,7 +60,7 @@ def test_again_and_again(path, there):
     lock.release()
 
 
-def test_what_it_raises_ends_the_wait_of_a_task(path, there):
+def test_an_exception_of_the_callback_ends_the_wait_of_a_task(path, there):
     def on_wait(waiting):
         raise KeyError(waiting.holder.pid)
 
@@ -192,7 +192,7 @@ def test_a_wait_is_a_coroutine_and_a_block(path, way):
     asyncio.run(main(), debug=True)
 
 
-def test_a_task_is_told_who_holds_it(path, there):
+def test_a_task_learns_the_holder(path, there):
     async def main():
         with pytest.raises(lockfast.Timeout, match=str(there.pid)) as caught:
             await lockfast.Lock(path).acquire_async(timeout=0.01)

@@ -9,8 +9,16 @@
 //! run fails, unless `skipped-in-ci.txt` names it. The tests in Python follow the same rules and the same
 //! list (`tests/skips.py` of that package).
 
+mod actor;
+mod deadline;
+#[cfg(all(unix, feature = "fuse"))]
+pub mod fuse;
+mod lines;
 mod list;
 mod program;
+mod serve;
+mod stage;
+pub mod table;
 mod trial;
 
 use std::fmt::Display;
@@ -18,7 +26,12 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-pub use program::{copy_program, write_script};
+pub use actor::{Actor, Pending};
+pub use deadline::{DEADLINE, until};
+pub use lines::Lines;
+pub use program::{copy_program, installed, own_program, own_words, write_script};
+pub use serve::{Answer, Speaker, serve};
+pub use stage::Stage;
 pub use trial::{trial, trial_needing};
 
 /// Ends the calling test as skipped. The arguments are a format string, and give the reason.

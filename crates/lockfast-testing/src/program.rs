@@ -1,5 +1,6 @@
 //! Programs that tests make and run.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -36,6 +37,43 @@ pub fn write_script(path: impl AsRef<Path>, text: &str) {
     fs::write(&draft, text).expect("a script");
     copy_program(&draft, path);
     fs::remove_file(&draft).expect("it is there");
+}
+
+/// Returns the words of a command that starts this program again: behind the emulator that
+/// `LOCKFAST_TEST_RUNNER` names with its arguments, if the program is for another processor.
+///
+/// # Panics
+///
+/// Panics if the program has no path.
+pub fn own_words() -> Vec<OsString> {
+    let runner = std::env::var("LOCKFAST_TEST_RUNNER").unwrap_or_default();
+    let runner = runner.split_whitespace().map(OsString::from);
+    let own = std::env::current_exe().expect("this program");
+    runner.chain([own.into_os_string()]).collect()
+}
+
+/// Returns a command that starts this program again.
+pub fn own_program() -> Command {
+    let words = own_words();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+/// Succeeds if that program can be found.
+///
+/// # Errors
+///
+/// Fails with the way to install it.
+pub fn installed(program: &str) -> Result<(), String> {
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&directories).any(|directory| directory.join(program).is_file()) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{program} is not installed; `cargo xtask setup` installs it"
+        ))
+    }
 }
 
 #[cfg(unix)]

@@ -5,7 +5,7 @@
 //! | [`open`], [`open_file`] | opening a file, and the facts about it that never change |
 //! | [`identity`], [`verified`] | whether it is still the one at its path |
 //! | [`goal`], [`locking`] | what an acquire wants, and the kernel calls for it |
-//! | [`lookout`] | the signs of waiters that have been overtaken for too long |
+//! | [`lookout`] | the line of those that wait, and the looks of newcomers |
 //! | [`fifo`], [`fifo_place`] | the FIFO order |
 //! | [`permits`], [`held_permits`] | semaphores |
 //! | [`marks`], [`caching`] | cached locks, and waiters that want them |
@@ -37,14 +37,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::protocol::Protocol;
+use crate::protocol::plan::Part;
 use crate::protocol::tag;
-use crate::sys::{self, fork};
+use crate::sys::{self, Target, fork};
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
-pub(crate) use lookout::{IDLE, LineState, Starving};
+pub(crate) use lookout::{IDLE, LinePlace, LineState};
 pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
 pub(crate) use open_file::OpenFile;
@@ -67,7 +68,11 @@ pub(crate) struct LockFile {
     flock: bool,
     /// The length of this process's exclusive range, which names it.
     exclusive_len: u64,
+    /// The target of the one call that an exclusive attempt takes; none if it takes more, or can't succeed.
+    alone: Option<Target>,
     lookout: Lookout,
+    /// The looks of readers, which only ask for a writer at the gate.
+    gate_lookout: Lookout,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
@@ -102,6 +107,7 @@ impl LockFile {
         open: impl Fn() -> Result<OpenFile>,
     ) -> Result<Self> {
         loop {
+            // Read before the open, compared after the registration.
             let forks = fork::forks();
             let opened = open()?;
             // A child that was forked before the file was registered shares its description, and would
@@ -128,13 +134,23 @@ impl LockFile {
             (None, None) if settings.linger.is_some() => FileKind::Cached(OnceLock::new()),
             (None, None) => FileKind::Plain,
         };
+        let exclusive_len = tag::exclusive_len(std::process::id(), sys::process::namespace());
+        let alone = match (&kind, bytes, flock) {
+            (FileKind::Plain | FileKind::Cached(_), true, false) if file.writable => {
+                Some(Target::Bytes(Part::MainToTag.range(exclusive_len)))
+            }
+            (FileKind::Plain | FileKind::Cached(_), false, true) => Some(Target::File),
+            _ => None,
+        };
         let has_contests = lookout::has_contests(&file, bytes);
         Ok(Self {
             file,
             bytes,
             flock,
-            exclusive_len: tag::exclusive_len(std::process::id(), sys::process::namespace()),
+            exclusive_len,
+            alone,
             lookout: Lookout::new(has_contests),
+            gate_lookout: Lookout::new(has_contests),
             kind,
             author,
             marks: Marks::default(),
@@ -186,7 +202,7 @@ impl LockFile {
     /// The waits for the same goal. None in the FIFO order, where each wait has a place among the processes,
     /// and for an upgrade, of which there is one at a time.
     pub(crate) fn line(&self, goal: Goal) -> Option<Line> {
-        let is_shared = matches!(goal, Goal::Enter(_) | Goal::LeadLine);
+        let is_shared = matches!(goal, Goal::Enter(_) | Goal::LeadQueue);
         (is_shared && self.fifo().is_none()).then_some(Line {
             file: self.id(),
             goal,

@@ -8,10 +8,12 @@
 //! | [`release`] | how a lock is released |
 //! | [`hold`], [`convert`] | a lock that is held: its release and its conversions |
 //! | [`acquire`] | how a lock or a permit is acquired |
+//! | [`fast`] | how a lock that no other thread wants is acquired, without the queue |
 //! | [`open`], [`idle`] | opening a handle, and closing files that nobody uses |
 
 mod acquire;
 mod convert;
+mod fast;
 pub(crate) mod hold;
 mod idle;
 mod linger;

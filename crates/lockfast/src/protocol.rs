@@ -5,7 +5,7 @@
 //! | [`layout`] | the table of all bytes, and when it may change |
 //! | [`plan`] | the kernel calls of each mode, and why they are right |
 //! | [`tag`] | how an exclusive holder names itself |
-//! | [`starving`] | how a waiter is no longer overtaken |
+//! | [`line`](mod@line) | how often a waiter is overtaken |
 //! | [`permits`] | semaphores |
 //! | [`tickets`] | the FIFO order |
 //! | [`linger`] | cached locks, and waiters that ask for them |
@@ -13,13 +13,13 @@
 //! All of it is data: `file` makes the calls, and the models explore them.
 
 pub(crate) mod layout;
+pub(crate) mod line;
 pub(crate) mod linger;
 #[cfg(test)]
 pub(crate) mod model;
 mod part;
 pub(crate) mod permits;
 pub(crate) mod plan;
-pub(crate) mod starving;
 pub(crate) mod tag;
 pub(crate) mod tickets;
 

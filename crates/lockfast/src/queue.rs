@@ -5,13 +5,15 @@
 //! [`Turn`] makes the kernel calls on behalf of all. A turn passes directly to the first waiter, so
 //! nobody who comes later gets in between; and readers queue behind a writer that waits.
 //!
-//! For a while a lock may pass among the threads without the kernel, by the [`Handoff`].
+//! For a while a lock may pass among the threads without the kernel, by the [`Handoff`]. A lock that no other
+//! thread wants is taken and left without the mutex, by the [`FastSlot`].
 //!
 //! Nothing is woken and no kernel lock is released while the mutex is held: a change of the state returns
 //! what is to be done [after it](after::After).
 
 mod after;
 mod enter;
+mod fast;
 mod handoff;
 mod leave;
 mod left_out;
@@ -24,6 +26,7 @@ mod wait_list;
 mod waiter;
 
 pub(crate) use enter::{Enqueued, TryEnter};
+pub(crate) use fast::FastSlot;
 pub(crate) use handoff::Handoff;
 pub(crate) use leave::Leave;
 pub(crate) use shared::Queue;

@@ -8,12 +8,12 @@
 //! blocks in the kernel's queue ([`offload`]).
 
 mod block_on;
+mod cached;
 mod contest;
 mod context;
 mod forked;
 mod granted;
 mod helper_pool;
-mod keepers;
 mod kernel;
 mod limits;
 mod notifier;
@@ -28,10 +28,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub(crate) use block_on::{WaitEnd, block_on};
+pub(crate) use cached::without_pause;
 pub(crate) use context::WaitContext;
 pub(crate) use forked::in_one_process;
 pub(crate) use helper_pool::no_thread;
-pub(crate) use keepers::without_keepers;
 pub(crate) use limits::Wait;
 pub(crate) use offload::standing_in;
 pub(crate) use turn::Admission;

@@ -3,7 +3,7 @@
 
 use lockfast::{Lock, ReentrantLock, RwLock};
 
-/// One test alone, as all tests of a program share its descriptors.
+/// A single test, as all tests of a program share its descriptors.
 #[test]
 fn nothing_is_left_open() {
     let directory = tempfile::tempdir().expect("a directory");

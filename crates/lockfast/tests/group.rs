@@ -64,7 +64,7 @@ fn guards_come_in_the_order_of_the_members() {
 }
 
 #[test]
-fn modes_are_those_that_were_asked_for() {
+fn modes_are_the_requested_ones() {
     let place = Place::new();
     let (read, upgradable, write) = (place.rwlock("r"), place.rwlock("u"), place.rwlock("w"));
     let members = [

@@ -10,10 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use lockfast::{Protocol, RwLock, Waiting};
+use lockfast_testing::DEADLINE;
 use tempfile::TempDir;
-
-/// A wait that lasts longer has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -62,7 +60,7 @@ fn a_task_that_is_not_polled_keeps_nobody_elsewhere_out() {
     assert!(polled(&mut reads.as_mut()).is_pending());
     drop(writes);
     drop(reader);
-    let elsewhere = open(&path).try_write_for(PATIENCE).expect("it is free");
+    let elsewhere = open(&path).try_write_for(DEADLINE).expect("it is free");
     drop(elsewhere);
     assert!(smol::block_on(reads).is_ok());
 }
@@ -101,7 +99,7 @@ fn a_thread_does_not_read_beside_the_upgrade_of_a_guard_that_it_sent_away() {
             while waited.try_recv().is_ok() {}
             tell.send(()).expect("the test listens");
             waited
-                .recv_timeout(PATIENCE)
+                .recv_timeout(DEADLINE)
                 .expect("the first thread waits");
             drop(writer);
         });
@@ -110,7 +108,7 @@ fn a_thread_does_not_read_beside_the_upgrade_of_a_guard_that_it_sent_away() {
             thread::yield_now();
         }
         drop(reader);
-        told.recv_timeout(PATIENCE).expect("it is the writer");
+        told.recv_timeout(DEADLINE).expect("it is the writer");
         assert!(lock.try_read().unwrap_err().is_contended());
         // Nor does it count as the writer.
         drop(lock.read().expect("it waits for another thread"));

@@ -1,4 +1,4 @@
-//! What a subscriber of `tracing` is told.
+//! Spans and events for a subscriber of `tracing`.
 #![cfg(feature = "tracing")]
 
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ impl MakeWriter<'_> for Notes {
     }
 }
 
-/// What is told while that runs, a line each.
+/// Returns the spans and events of a run, a line each.
 fn told(run: impl FnOnce()) -> Vec<String> {
     let notes = Notes::default();
     let subscriber = tracing_subscriber::fmt()
@@ -58,10 +58,10 @@ fn has(lines: &[String], words: &[&str]) {
     assert_eq!(found, 1, "{words:?} in {lines:#?}");
 }
 
-/// One test, as threads without a subscriber would change what others are told: which events anybody
+/// A single test, as threads without a subscriber would change what others are told: which events anybody
 /// wants is kept for the whole program.
 #[test]
-fn what_happens_is_told() {
+fn spans_and_events_are_recorded() {
     acquires_and_releases_are_told();
     a_wait_is_told_with_its_holder_and_its_end();
     an_attempt_in_vain_is_told();

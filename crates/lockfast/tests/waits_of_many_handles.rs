@@ -1,16 +1,13 @@
 //! The cost of many tasks that wait for one lock, each by a handle of its own.
 #![cfg(target_os = "linux")]
 
-#[path = "processes/table.rs"]
-mod table;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
 use lockfast::{Lock, Result, RwLock, Semaphore};
+use lockfast_testing::{table, until};
 
 const WAITS: usize = 500;
 /// How many of them are in the kernel's queue, where each wakes all behind it when it leaves.
@@ -36,7 +33,7 @@ fn few_of_many_handles_are_in_the_kernels_queue() {
 
     let mut waits: Vec<_> = locks.iter().map(|lock| begun(lock.lock_async())).collect();
     assert!(helpers() <= IN_KERNEL);
-    until(|| waiters() == IN_KERNEL);
+    until("that many waits", || waiters() == IN_KERNEL);
 
     // Each other one is dropped, whether it is in the kernel's queue or not.
     let mut number = 0;
@@ -44,11 +41,11 @@ fn few_of_many_handles_are_in_the_kernels_queue() {
         number += 1;
         number % 2 == 0
     });
-    until(|| waiters() == IN_KERNEL);
+    until("that many waits", || waiters() == IN_KERNEL);
     assert_eq!(entries("fd"), descriptors);
     drop(held);
     all_get_it(waits);
-    until(|| helpers() <= IDLE);
+    until("that many waits", || helpers() <= IDLE);
 
     // Readers are granted it together, also when the others are not polled.
     let held = locks[0].lock().expect("it is free");
@@ -59,7 +56,7 @@ fn few_of_many_handles_are_in_the_kernels_queue() {
         .iter()
         .map(|lock| begun(lock.read_async()))
         .collect();
-    until(|| waiters() == IN_KERNEL);
+    until("that many waits", || waiters() == IN_KERNEL);
     drop(held);
     drop(smol::block_on(waits.pop().expect("the last")).expect("readers share"));
     drop(waits);
@@ -114,13 +111,4 @@ fn helpers() -> usize {
         fs::read_to_string(task.path().join("comm"))
     });
     names.filter(|name| name.trim() == "lockfast-wait").count()
-}
-
-/// Waits for what nobody announces.
-fn until(mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it never came to that");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -1,8 +1,5 @@
-//! What the waits of tasks cost: threads where the kernel's queue is waited in, and nothing later.
+//! The cost of waits of tasks: threads where the kernel's queue is waited in, and nothing later.
 #![cfg(target_os = "linux")]
-
-#[path = "processes/table.rs"]
-mod table;
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,16 +9,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use lockfast::{Lock, LockGuard, Result};
+use lockfast_testing::{table, until};
 
 const WAITS: usize = 1000;
-/// What each may take of the process's memory.
+/// The memory that each may take.
 const MEMORY: usize = 24 * 1024;
 /// How many helpers may stay for a while.
 const IDLE: usize = 4;
 
 type Wait = Pin<Box<dyn Future<Output = Result<LockGuard>> + Send>>;
 
-/// One test alone, as all tests of a program share its threads and descriptors.
+/// A single test, as all tests of a program share its threads and descriptors.
 #[test]
 fn a_thousand_waits_cost_what_the_docs_say() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -38,8 +36,8 @@ fn a_thousand_waits_cost_what_the_docs_say() {
     // Each on a lock of its own: a helper each, and all get theirs.
     let mut waits: Vec<_> = waiting.iter().map(begin).collect();
     // A thread has its name only when it runs.
-    until(|| helpers() == WAITS);
-    until(|| waiters(directory.path()) == WAITS);
+    until("that many waits", || helpers() == WAITS);
+    until("that many waits", || waiters(directory.path()) == WAITS);
     let each = (self::memory() - memory) / WAITS;
     assert!(each <= MEMORY, "{each} bytes each");
     assert_eq!(entries("fd"), descriptors);
@@ -53,11 +51,11 @@ fn a_thousand_waits_cost_what_the_docs_say() {
 
     // All on one handle: one helper.
     let held = open(0).lock().expect("it is free");
-    until(|| helpers() <= IDLE);
+    until("that many waits", || helpers() <= IDLE);
     let mut waits: Vec<_> = (0..WAITS).map(|_| begin(&waiting[0])).collect();
     assert!(helpers() <= IDLE);
     let waiters = || waiters(directory.path());
-    until(|| waiters() == 1);
+    until("that many waits", || waiters() == 1);
     drop(held);
     for wait in waits.drain(..) {
         drop(smol::block_on(wait).expect("its turn"));
@@ -74,8 +72,8 @@ fn a_thousand_waits_cost_what_the_docs_say() {
     assert_eq!(entries("fd"), descriptors);
     drop(held);
     assert!(waiting.iter().all(|lock| lock.try_lock().is_ok()));
-    until(|| helpers() <= IDLE);
-    until(|| helpers() == 0);
+    until("that many waits", || helpers() <= IDLE);
+    until("that many waits", || helpers() == 0);
 }
 
 fn begin(lock: &Lock) -> Wait {
@@ -97,7 +95,7 @@ fn entries(what: &str) -> usize {
     list.count()
 }
 
-/// What the process has of the machine's memory.
+/// Returns the machine's memory that the process uses.
 fn memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("its status");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -119,16 +117,4 @@ fn waiters(directory: &Path) -> usize {
     let files = fs::read_dir(directory).expect("the list").flatten();
     let inodes: HashSet<_> = files.map(|file| file.ino()).collect();
     table::waiters(|inode| inodes.contains(&inode))
-}
-
-/// Waits for what nobody announces.
-fn until(mut is_so: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
-    while !is_so() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "it never came to that"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }

@@ -60,7 +60,7 @@ const ALIKE: [&str; 7] = [
     "mixture::a_reentrant_lock",
     "mixture::readers_and_writers_come",
     "mixture::permits",
-    "mixture::those_in_a_strict_order",
+    "mixture::waiters_in_a_strict_order",
     "mixture::locks_and_readers_writers_locks",
 ];
 

@@ -172,7 +172,7 @@ const NOT_EMULATED: &[(&str, &str)] = &[
         "the emulator aborts when a forked child starts threads",
     ),
     (
-        "owner::who_holds_it_is_named_with_its_label",
+        "owner::the_holder_is_named_with_its_label",
         "the emulator tells another start of the process than the kernel does",
     ),
     (

@@ -56,13 +56,29 @@ impl Source {
 
 /// All Rust files below a folder but those of tests.
 pub(crate) fn read(folder: &Path) -> Result<Vec<Source>, Failure> {
+    read_if(folder, |path| !is_of_tests(path))
+}
+
+/// All Rust files below the folder `tests` of each package in a folder.
+pub(crate) fn read_tests(folder: &Path) -> Result<Vec<Source>, Failure> {
+    read_if(folder, |path| {
+        path.iter().nth(1).is_none_or(|part| part == "tests")
+    })
+}
+
+fn read_if(folder: &Path, is_meant: fn(&Path) -> bool) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
-    add(folder, folder, &mut sources)?;
+    add(folder, folder, is_meant, &mut sources)?;
     sources.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(sources)
 }
 
-fn add(root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Result<(), Failure> {
+fn add(
+    root: &Path,
+    folder: &Path,
+    is_meant: fn(&Path) -> bool,
+    sources: &mut Vec<Source>,
+) -> Result<(), Failure> {
     let entries = fs::read_dir(folder).map_err(|error| step::failed("read", folder, &error))?;
     for entry in entries {
         let path = entry
@@ -72,11 +88,11 @@ fn add(root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Result<(), Fail
             .strip_prefix(root)
             .expect("it was found there")
             .to_path_buf();
-        if is_of_tests(&relative) || relative.ends_with("target") {
+        if !is_meant(&relative) || relative.ends_with("target") {
             continue;
         }
         if path.is_dir() {
-            add(root, &path, sources)?;
+            add(root, &path, is_meant, sources)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             sources.push(parse(&path, relative)?);
         }

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// Updates take at most one part in this many of the time.
+/// Updates take at most one part in this many of the time, unless that puts them further apart than [`LONGEST`].
 const SHARE: u32 = 10;
 
-/// Updates are not further apart than this because they are slow, unless they take more than half of it.
+/// Updates take at most one part in this many of the time, however slow they are.
+const LARGEST_SHARE: u32 = 2;
+
+/// Slow updates are at most this far apart, unless they would take more than [`LARGEST_SHARE`] allows.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Faster updates could not be read.
@@ -52,7 +55,8 @@ impl Pace {
     pub(super) fn end(&mut self, now: Instant, took: Duration) {
         // A busy machine stretches the update itself. Ten times that would leave the screen stale for a minute.
         let gentle = took.saturating_mul(SHARE).min(LONGEST);
-        self.interval = self.wanted.max(gentle).max(took.saturating_mul(2));
+        let least = took.saturating_mul(LARGEST_SHARE);
+        self.interval = self.wanted.max(gentle).max(least);
         // A time beyond the clock's range never comes.
         self.due = now.checked_add(self.interval.saturating_sub(took));
     }

@@ -4,13 +4,12 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::lockless;
-use crate::stage::{Actor, DEADLINE, Outcome, Stage, outcome};
+use crate::stage::{Actor, Outcome, Stage, outcome, until};
 use crate::terminal::Terminal;
 
 /// The published schema.
@@ -230,10 +229,7 @@ fn a_signal_ends_it_and_it_leaves_nothing() {
         let mut command = Command::new("env");
         command.args(["--default-signal", env!("CARGO_BIN_EXE_lockfast"), "doctor"]);
         let mut actor = Actor::start(command.arg(&directory));
-        let deadline = Instant::now() + DEADLINE;
-        while is_empty(&directory) {
-            assert!(Instant::now() < deadline, "it makes no file");
-        }
+        until("a file", || !is_empty(&directory));
         actor.signal(signal);
         assert_eq!(actor.end().signal(), Some(signal as i32));
         assert!(is_empty(&directory), "{signal}");

@@ -1,11 +1,10 @@
 //! `lockfast` as the first process of a pid namespace, as in a container.
 
 use std::process::Command;
-use std::time::Instant;
 
 use nix::sys::signal::{self, Signal};
 
-use crate::stage::{Actor, DEADLINE, HOLD, Stage, children, hold, outcome, until_waiting};
+use crate::stage::{Actor, HOLD, Stage, children, hold, outcome, until, until_waiting};
 
 /// Returns the beginning of a command that becomes such a process, or the reason why none can.
 fn unshared(subcommand: &str) -> Result<Command, String> {
@@ -65,13 +64,12 @@ fn a_signal_ends_the_wait_of_flock() {
         Err(reason) => lockfast_testing::skip!("{reason}"),
     };
     let waiter = &mut Actor::start(command.arg(&lock).arg("true"));
-    let deadline = Instant::now() + DEADLINE;
-    let first = loop {
-        match children(waiter.pid())[..] {
-            [first] => break first,
-            _ => assert!(Instant::now() < deadline, "unshare has no child"),
-        }
-    };
+    let mut processes = Vec::new();
+    until("the child of unshare", || {
+        processes = children(waiter.pid());
+        processes.len() == 1
+    });
+    let first = processes[0];
     until_waiting(first);
     signal::kill(first, Signal::SIGTERM).expect("it lives");
     assert_eq!(waiter.end().code(), Some(143));

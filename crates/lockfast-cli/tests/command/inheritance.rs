@@ -21,7 +21,7 @@ fn attempt(protocol: &str, lock: &Path) -> Option<i32> {
 }
 
 #[test]
-fn nobody_gets_in_while_the_work_of_an_ended_wrapper_goes_on() {
+fn the_lock_is_held_while_the_work_of_an_ended_wrapper_goes_on() {
     let stage = Stage::new();
     for protocol in ["fcntl", "flock", "both"] {
         let signals = [
@@ -210,7 +210,7 @@ fn numbers_that_scripts_use_are_left_alone() {
 }
 
 #[test]
-fn the_command_is_what_is_left_with_exec() {
+fn only_the_command_is_left_with_exec() {
     let stage = Stage::new();
     for protocol in ["fcntl", "flock", "both"] {
         for option in ["--exec", "-F", "--no-fork"] {

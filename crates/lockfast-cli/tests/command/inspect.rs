@@ -16,12 +16,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, outcome, run};
+use crate::stage::{Actor, HOLD, Stage, hold, outcome, run, until};
 
 /// Locks files one after the other, each on request: `flock FILE`, `classic FILE` or `ofd FILE`,
 /// shared with an `s` appended.
@@ -77,16 +75,6 @@ fn entries(path: &Path) -> Vec<(String, String, String, String, Option<u64>)> {
         (state, kind, word(&lock["mode"]), word(&lock["role"]), pid)
     };
     locks.iter().map(entry).collect()
-}
-
-/// Repeats the look until the condition holds.
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it is never so: {what}");
-        thread::yield_now();
-    }
 }
 
 #[track_caller]
@@ -243,7 +231,7 @@ fn the_bytes_of_a_lock_are_shown() {
 }
 
 #[test]
-fn a_lock_that_was_inherited_shows_all_who_have_it() {
+fn an_inherited_lock_shows_all_its_processes() {
     let stage = Stage::new();
     let path = file(&stage, "job.lock");
     // Inherited, and under another number.

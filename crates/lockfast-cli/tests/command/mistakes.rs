@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::stage::{AS_NOBODY, Actor, HOLD, Outcome, Stage, hold, outcome, run};
+use crate::stage::{
+    AS_NOBODY, Actor, HOLD, Outcome, Stage, hold, outcome, program_for_everybody, run,
+};
 
 fn lockfast(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockfast"));
@@ -69,7 +71,7 @@ fn an_unwritable_file_gets_advice() {
         lockfast_testing::skip!("only root can make files that others may not write to");
     }
     let stage = Stage::new();
-    let program = stage.program_for_everybody();
+    let program = program_for_everybody(&stage);
     let lock = stage.path("job.lock");
     let attempt = |options: &[&str], lock: &Path| {
         let mut command = Command::new(AS_NOBODY[0]);

@@ -116,10 +116,6 @@ fn the_token_of_an_outer_command_is_not_seen_in_an_inner_one() {
     assert_eq!(outcome(&mut command).output, ["token: "]);
 }
 
-fn executable(path: &Path, text: &str) {
-    lockfast_testing::write_script(path, text);
-}
-
 #[test]
 fn a_script_can_lock_itself() {
     let stage = Stage::new();
@@ -127,11 +123,11 @@ fn a_script_can_lock_itself() {
     let text = format!(
         "#!/bin/sh\n[ -n \"$LOCKFAST_HELD\" ] || exec {LOCKFAST} run -n --protocol flock \"$0\" -- \"$0\"\necho in\n"
     );
-    executable(&path, &text);
+    lockfast_testing::write_script(&path, &text);
     let ran = outcome(&mut Command::new(&path));
     assert_eq!((ran.code, ran.output), (Some(0), vec!["in".to_owned()]));
 
-    executable(&path, "#!/bin/sh\necho in\n");
+    lockfast_testing::write_script(&path, "#!/bin/sh\necho in\n");
     for options in [&["--shared"][..], &["--protocol", "flock"]] {
         let ran = outcome(run(options).arg(&path).arg("--").arg(&path));
         assert_eq!((ran.code, &*ran.errors), (Some(0), ""), "{options:?}");

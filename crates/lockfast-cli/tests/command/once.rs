@@ -4,13 +4,11 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
-use std::time::Instant;
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::stage::{Actor, DEADLINE, Stage, children, run};
+use crate::stage::{Actor, Stage, children, run, until};
 
 /// Prints a line for each signal until the file exists. It does not block: a shell handles a signal
 /// that arrives just before it blocks only after that.
@@ -35,15 +33,12 @@ fn start(stage: &Stage) -> (Actor, Vec<Pid>) {
 /// Returns the command and the sentinel of lockfast, once both are there.
 #[track_caller]
 fn until_watched(lockfast: Pid) -> Vec<Pid> {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let started = children(lockfast);
-        if started.len() == 2 {
-            return started;
-        }
-        assert!(Instant::now() < deadline, "there is {started:?}");
-        thread::yield_now();
-    }
+    let mut started = Vec::new();
+    until("the command and the sentinel", || {
+        started = children(lockfast);
+        started.len() == 2
+    });
+    started
 }
 
 /// Returns how often the command got the signal, after lockfast has passed on all signals.
@@ -128,13 +123,9 @@ fn the_sentinel_and_the_command_end_with_lockfast() {
     let (mut actor, started) = start(&stage);
     actor.signal(Signal::SIGKILL);
     actor.end();
-    let deadline = Instant::now() + DEADLINE;
     for pid in started {
         // It is gone, or a zombie that its new parent does not reap.
-        while state(pid).is_some_and(|state| state != 'Z') {
-            assert!(Instant::now() < deadline, "{pid} is left");
-            thread::yield_now();
-        }
+        until("its end", || state(pid).is_none_or(|state| state == 'Z'));
     }
 }
 
@@ -145,11 +136,7 @@ fn stop(pid: Pid) {
 
 #[track_caller]
 fn until_in_state(pid: Pid, wanted: char) {
-    let deadline = Instant::now() + DEADLINE;
-    while state(pid) != Some(wanted) {
-        assert!(Instant::now() < deadline, "{pid} is {:?}", state(pid));
-        thread::yield_now();
-    }
+    until(&format!("state {wanted}"), || state(pid) == Some(wanted));
 }
 
 /// Returns the state from `/proc`; `None` if the process is gone.

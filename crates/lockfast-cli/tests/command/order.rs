@@ -52,10 +52,10 @@ fn a_shared_lock_does_not_overtake_an_exclusive_waiter() {
 }
 
 #[test]
-fn nobody_overtakes_one_that_waits_in_strict_order() {
+fn a_waiter_in_strict_order_is_not_overtaken() {
     let stage = Stage::new();
     // The free lock is reserved for the first waiter, although it does not run; otherwise anyone
-    // could take it.
+    // can take it, a while after it became free.
     for (options, newcomer) in [(&["--fifo"][..], Some(75)), (&[], Some(0))] {
         let lock = stage.path(format!("{newcomer:?}"));
         let first = holder(&lock, options);

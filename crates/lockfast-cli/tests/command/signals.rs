@@ -60,7 +60,7 @@ fn a_signal_at_any_moment_of_the_start_is_not_lost() {
 
 /// strace sends the signal during the first, second, third ... change of a signal action.
 #[test]
-fn a_signal_is_not_lost_while_what_signals_do_is_changed() {
+fn a_signal_is_not_lost_while_handlers_change() {
     let stage = Stage::new();
     let start = |injection: &str| {
         let mut command = Command::new("env");

@@ -2,49 +2,29 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
+use lockfast_testing::Lines;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
-use tempfile::TempDir;
 
-/// Limit of every wait of a test.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
+pub(crate) use lockfast_testing::{DEADLINE, Stage, until};
 
 /// Prints that it runs, and ends on a line of input or at its end.
 pub(crate) const HOLD: &str = "echo ready; read line; exit 0";
 
-/// A temporary directory of a test.
-#[derive(Debug)]
-pub(crate) struct Stage {
-    directory: TempDir,
-}
-
-impl Stage {
-    pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { directory }
-    }
-
-    pub(crate) fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
-        let directory = self.directory.path().canonicalize().expect("its real path");
-        directory.join(name.as_ref())
-    }
-
-    /// Returns a copy of the program that every user may run, and makes the directory accessible.
-    pub(crate) fn program_for_everybody(&self) -> PathBuf {
-        let program = self.path("lockfast");
-        lockfast_testing::copy_program(env!("CARGO_BIN_EXE_lockfast"), &program);
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(self.path(""), open).expect("its mode");
-        program
-    }
+/// Returns a copy of the program that every user may run, and makes the stage accessible.
+pub(crate) fn program_for_everybody(stage: &Stage) -> PathBuf {
+    let program = stage.path("lockfast");
+    lockfast_testing::copy_program(env!("CARGO_BIN_EXE_lockfast"), &program);
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(stage.directory(), open).expect("its mode");
+    program
 }
 
 /// Returns a prefix that runs a command of root as a user without rights.
@@ -114,7 +94,7 @@ pub(crate) fn is_free(lock: impl AsRef<OsStr>) -> bool {
 /// about to close it.
 #[track_caller]
 pub(crate) fn becomes_free(lock: impl AsRef<OsStr>, options: &[&str]) {
-    let mut next = run(["-w", "60"]);
+    let mut next = run(["-w", &DEADLINE.as_secs().to_string()]);
     let next = outcome(next.args(options).arg(lock).args(["--", "true"]));
     assert_eq!(next.code, Some(0), "{options:?}: {next:?}");
 }
@@ -134,8 +114,8 @@ pub(crate) fn outcome(command: &mut Command) -> Outcome {
     let code = actor.end().code();
     Outcome {
         code,
-        output: rest(&actor.output),
-        errors: rest(&actor.errors).join("\n"),
+        output: actor.output.rest(),
+        errors: actor.errors.rest().join("\n"),
     }
 }
 
@@ -155,8 +135,8 @@ pub(crate) struct Actor {
     pid: Pid,
     child: Option<Child>,
     input: Option<ChildStdin>,
-    output: Receiver<String>,
-    errors: Receiver<String>,
+    output: Lines,
+    errors: Lines,
 }
 
 impl Actor {
@@ -170,8 +150,8 @@ impl Actor {
         Self {
             pid: Pid::from_raw(child.id().try_into().expect("a pid")),
             input: child.stdin.take(),
-            output: lines(child.stdout.take().expect("a pipe")),
-            errors: lines(child.stderr.take().expect("a pipe")),
+            output: Lines::of(child.stdout.take().expect("a pipe")),
+            errors: Lines::of(child.stderr.take().expect("a pipe")),
             child: Some(child),
         }
     }
@@ -183,7 +163,7 @@ impl Actor {
     /// Returns its next line.
     #[track_caller]
     pub(crate) fn hear(&self) -> String {
-        self.output.recv_timeout(DEADLINE).expect("a line")
+        self.output.next()
     }
 
     /// Waits for this line.
@@ -195,7 +175,7 @@ impl Actor {
     /// Returns its next line on standard error.
     #[track_caller]
     pub(crate) fn complaint(&self) -> String {
-        self.errors.recv_timeout(DEADLINE).expect("a complaint")
+        self.errors.next()
     }
 
     /// Returns its next line; `None` when its output is closed.
@@ -205,18 +185,13 @@ impl Actor {
     )]
     #[track_caller]
     pub(crate) fn heard(&self) -> Option<String> {
-        match self.output.recv_timeout(DEADLINE) {
-            Ok(line) => Some(line),
-            Err(mpsc::RecvTimeoutError::Disconnected) => None,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("its output stays open"),
-        }
+        self.output.next_or_end()
     }
 
     /// Waits until its output is closed, and expects no further line.
     #[track_caller]
     pub(crate) fn falls_silent(&self) {
-        let more = self.output.recv_timeout(DEADLINE);
-        assert_eq!(more, Err(mpsc::RecvTimeoutError::Disconnected));
+        assert_eq!(self.output.next_or_end(), None);
     }
 
     pub(crate) fn tell(&mut self, line: &str) {
@@ -247,7 +222,7 @@ impl Actor {
 
     /// Returns the rest of its standard error.
     pub(crate) fn complaints(&self) -> String {
-        rest(&self.errors).join("\n")
+        self.errors.rest().join("\n")
     }
 }
 
@@ -260,40 +235,9 @@ impl Drop for Actor {
     }
 }
 
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).split(b'\n') {
-            let Ok(line) = line else { break };
-            if tell
-                .send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
-                break;
-            }
-        }
-    });
-    told
-}
-
-/// Returns all lines up to the end.
-#[track_caller]
-fn rest(lines: &Receiver<String>) -> Vec<String> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut all = Vec::new();
-    loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => all.push(line),
-            Err(mpsc::RecvTimeoutError::Disconnected) => return all,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("no end after {all:?}"),
-        }
-    }
-}
-
 /// Waits until the kernel has queued the process for a lock.
 #[track_caller]
 pub(crate) fn until_waiting(pid: Pid) {
-    let deadline = Instant::now() + DEADLINE;
     let queued = |locks: &str| {
         locks.lines().any(|line| {
             let mut words = line.split_whitespace();
@@ -304,14 +248,10 @@ pub(crate) fn until_waiting(pid: Pid) {
                     .is_some_and(|owner| owner == pid.to_string() || owner == "-1")
         })
     };
-    loop {
-        let locks = std::fs::read_to_string("/proc/locks").expect("the kernel's locks");
-        if queued(&locks) && is_asleep(pid) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "it does not wait");
-        thread::yield_now();
-    }
+    until("a waiter in the kernel's queue", || {
+        let locks = fs::read_to_string("/proc/locks").expect("the kernel's locks");
+        queued(&locks) && is_asleep(pid)
+    });
 }
 
 fn is_asleep(pid: Pid) -> bool {

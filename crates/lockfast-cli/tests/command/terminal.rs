@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, run, script};
+use crate::stage::{Actor, DEADLINE, HOLD, Stage, hold, run, script, until};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -276,14 +276,10 @@ impl Terminal {
     fn stop(&self) {
         self.signal(Signal::SIGSTOP);
         let status = format!("/proc/{}/status", self.pid);
-        let deadline = Instant::now() + DEADLINE;
-        while !std::fs::read_to_string(&status)
-            .expect("it lives")
-            .contains("State:\tT")
-        {
-            assert!(Instant::now() < deadline, "it does not stop");
-            thread::yield_now();
-        }
+        until("a stopped program", || {
+            let status = std::fs::read_to_string(&status).expect("it lives");
+            status.contains("State:\tT")
+        });
     }
 
     fn signal(&self, signal: Signal) {

@@ -4,12 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::stage::{Actor, DEADLINE, HOLD, Stage, deadlocked, hold, outcome, run, until_waiting};
+use crate::stage::{Actor, HOLD, Stage, deadlocked, hold, outcome, run, until, until_waiting};
 use crate::terminal::Terminal;
 use crate::tmux::{Tmux, quoted};
 
@@ -107,12 +106,9 @@ fn a_deadlock_is_shown_after_two_updates() {
     let stage = Stage::new();
     let (one, other) = (stage.path("one.lock"), stage.path("other.lock"));
     let _actors = deadlocked([&one, &other], &["-q"]);
-    let deadline = Instant::now() + DEADLINE;
     let mut search = Command::new(env!("CARGO_BIN_EXE_lockfast"));
     search.args(["ls", "--deadlocks"]).arg(&one);
-    while outcome(&mut search).code != Some(75) {
-        assert!(Instant::now() < deadline, "it is not there");
-    }
+    until("the deadlock", || outcome(&mut search).code == Some(75));
     let tmux = top(&stage, "--interval 1h");
     let screen = tmux.shows("2 locks, 2 waiters, every 1h");
     assert!(!screen.contains("deadlock"), "{screen}");
@@ -194,7 +190,7 @@ fn keys_sort_select_filter_and_help() {
 }
 
 #[test]
-fn a_pause_keeps_what_is_shown() {
+fn a_pause_keeps_the_screen() {
     let stage = Stage::new();
     let mut holder = hold(stage.path("job.lock"));
     let tmux = top(&stage, "--interval 100ms");
@@ -421,17 +417,12 @@ fn nothing_is_done_between_two_looks() {
             .sum()
     };
     // At rest, the count stays the same while another process takes a hundred turns.
-    let deadline = Instant::now() + DEADLINE;
     let mut before = switches();
-    loop {
+    until("rest", || {
         for _ in 0..100 {
             drop(tmux.property("alternate_on"));
         }
-        let after = switches();
-        if after == before {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it does not rest");
-        before = after;
-    }
+        let now = switches();
+        std::mem::replace(&mut before, now) == now
+    });
 }

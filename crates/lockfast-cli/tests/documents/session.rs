@@ -7,14 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
+use lockfast_testing::DEADLINE;
 use tempfile::TempDir;
 
 use crate::page;
-
-/// Limit after which a session counts as hanging.
-const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Printed before the code of a command that has ended.
 const MARK: char = '\u{1e}';

@@ -65,7 +65,7 @@ pub fn this_thread() -> u64 {
 /// Makes a single attempt that does not wait for a process that keeps the lock without using it
 /// (`linger`). The flag is set if there was one, so that another attempt may be worth its time.
 pub fn at_once<R>(attempt: impl FnOnce() -> R) -> (R, bool) {
-    wait::without_keepers(attempt)
+    wait::without_pause(attempt)
 }
 
 /// Polls a wait for a thread that does nothing else until the wait is over.

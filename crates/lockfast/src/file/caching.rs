@@ -31,12 +31,13 @@ impl LockFile {
 
     /// Whether another process may have the lock cached.
     pub(crate) fn may_be_cached(&self) -> bool {
+        // Only where files can be watched do processes cache locks.
         self.traits.supports_watch && marks::is_cached(self)
     }
 
     /// Shows that the lock is wanted, until what this returns is dropped.
     pub(crate) fn show_wanted(&self, goal: Goal) -> Interest<'_> {
-        if self.traits.supports_watch && goal != Goal::LeadLine {
+        if self.traits.supports_watch && goal != Goal::LeadQueue {
             self.marks.show_wanted(self);
         }
         Interest::new(self, &self.marks, goal.access())

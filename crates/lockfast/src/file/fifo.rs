@@ -25,7 +25,7 @@ impl Goal {
     fn side(self) -> Option<Side> {
         match self {
             Self::Enter(mode) | Self::Join(mode) => Some(Side::of(mode)),
-            Self::LeadLine => Some(Side::Writers),
+            Self::LeadQueue => Some(Side::Writers),
             Self::Upgrade => None,
         }
     }
@@ -34,7 +34,7 @@ impl Goal {
     pub(super) fn ends_ticket(self) -> bool {
         match self {
             Self::Enter(mode) | Self::Join(mode) => !mode.is_alone(),
-            Self::Upgrade | Self::LeadLine => false,
+            Self::Upgrade | Self::LeadQueue => false,
         }
     }
 }
@@ -49,6 +49,7 @@ impl FifoQueue {
         goal: Goal,
         number: &mut Option<u64>,
     ) -> io::Result<()> {
+        // A wait that begins again keeps its place.
         if self.ticket().is_some() {
             return Ok(());
         }
@@ -79,6 +80,7 @@ impl FifoQueue {
         lock: impl FnMut(Access, Target) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
+        // A copy: the mutex is not held while it waits.
         let own = *self.ticket();
         let Some(mut ticket) = own else {
             return match goal.side().map(Side::anybody) {
@@ -97,6 +99,7 @@ impl FifoQueue {
     pub(super) fn leave(&self, file: &File) -> io::Result<()> {
         if self.ticket().is_some() {
             sys::lock::release(file, Target::Bytes(tickets::all()))?;
+            // After the release: a ticket that could not be unlocked is still there.
             self.forget();
         }
         Ok(())
@@ -142,6 +145,7 @@ fn advance<E>(
             }
             Some(Call::Await(access, range)) => {
                 let granted = lock(access, Target::Bytes(range))?;
+                // The byte was locked to learn that its owner is gone; nobody may wait for it now.
                 if granted {
                     sys::lock::release(file, Target::Bytes(range)).map_err(fail)?;
                 }

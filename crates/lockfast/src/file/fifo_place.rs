@@ -22,6 +22,7 @@ impl FifoPlace {
         };
         // A failure may leave bytes locked, which the drop unlocks.
         let place = Self(Some((Arc::clone(file), goal)));
+        // The number is kept by the caller: with another file it queues where it was.
         fifo.take_ticket(file, goal, number)?;
         Ok(place)
     }

@@ -14,7 +14,7 @@ pub(crate) enum Goal {
     /// To become the writer, from upgradable.
     Upgrade,
     /// To be the head of the queue for permits.
-    LeadLine,
+    LeadQueue,
 }
 
 impl Goal {
@@ -24,7 +24,7 @@ impl Goal {
             Self::Enter(mode) => plan::try_plan(mode),
             Self::Join(mode) => plan::join_plan(mode),
             Self::Upgrade => plan::UPGRADE_TRY,
-            Self::LeadLine => permits::JOIN_QUEUE,
+            Self::LeadQueue => permits::JOIN_QUEUE,
         }
     }
 
@@ -32,9 +32,10 @@ impl Goal {
     pub(super) fn wait_plan(self) -> Plan {
         match self {
             Self::Enter(mode) => plan::wait_plan(mode),
+            // The same: whoever joins does not wait.
             Self::Join(mode) => plan::join_plan(mode),
             Self::Upgrade => plan::UPGRADE,
-            Self::LeadLine => permits::JOIN_QUEUE,
+            Self::LeadQueue => permits::JOIN_QUEUE,
         }
     }
 
@@ -42,7 +43,7 @@ impl Goal {
     pub(crate) fn access(self) -> Access {
         match self {
             Self::Enter(mode) | Self::Join(mode) => mode.access(),
-            Self::Upgrade | Self::LeadLine => Access::Exclusive,
+            Self::Upgrade | Self::LeadQueue => Access::Exclusive,
         }
     }
 }
@@ -63,7 +64,7 @@ impl Line {
     pub(crate) fn for_test() -> Self {
         Self {
             file: FileId::default(),
-            goal: Goal::LeadLine,
+            goal: Goal::LeadQueue,
             bytes: true,
             flock: false,
         }

@@ -73,6 +73,7 @@ impl HeldPermits {
 
     /// Gives all back, and notifies the head of the queue. Later calls do nothing.
     pub(crate) fn give_back(&mut self) -> io::Result<()> {
+        // Taken out: the drop gives nothing back a second time.
         let Some(first) = self.first.take() else {
             return Ok(());
         };

@@ -22,6 +22,12 @@ use super::open_file::OpenFile;
 use crate::sys::{self, Status};
 use crate::types::verify::Verify;
 
+/// Whether the locked file is known to be the one at the path without a look at the path.
+#[inline]
+pub(crate) fn looks_current(file: &OpenFile, verify: Verify, waited: bool) -> bool {
+    verify == Verify::Off || (verify == Verify::Links && is_unchanged(file, waited))
+}
+
 /// Whether the locked file is the one at the path.
 pub(crate) fn is_current(
     file: &OpenFile,
@@ -30,7 +36,7 @@ pub(crate) fn is_current(
     verify: Verify,
     waited: bool,
 ) -> io::Result<bool> {
-    if verify == Verify::Off || (verify == Verify::Links && is_unchanged(file, waited)?) {
+    if looks_current(file, verify, waited) {
         return Ok(true);
     }
     let Some(status) = status_at(file, path, follow)? else {
@@ -42,24 +48,21 @@ pub(crate) fn is_current(
 }
 
 /// Whether the descriptor alone shows that the file is still at its path.
-fn is_unchanged(file: &OpenFile, waited: bool) -> io::Result<bool> {
+#[inline]
+fn is_unchanged(file: &OpenFile, waited: bool) -> bool {
     let OpenFile {
         traits, verified, ..
     } = file;
     // A client of a server renames what is deleted while it is open, and such a file keeps its links (so does
     // FUSE).
-    let may_tell = traits.rename_updates_ctime || (!waited && !traits.is_remote);
-    if !may_tell || !verified.is_known() {
-        return Ok(false);
+    let shows_renames = traits.rename_updates_ctime || (!waited && !traits.is_remote);
+    if !shows_renames || !verified.is_known() {
+        return false;
     }
-    let status = match sys::file::status(file) {
-        Ok(status) => status,
-        Err(error) if file.is_void(&error) => return Ok(false),
-        Err(error) => return Err(error),
-    };
     // The program may have given the number of the descriptor to another file.
-    let is_same = status.id == file.id();
-    Ok(is_same && verified.is_unchanged(&status, traits.rename_updates_ctime))
+    sys::file::status(file).is_ok_and(|status| {
+        status.id == file.id() && verified.is_unchanged(&status, traits.rename_updates_ctime)
+    })
 }
 
 /// Whether the file, locked or not, is the one at the path.
@@ -72,6 +75,7 @@ fn status_at(file: &OpenFile, path: &Path, follow: bool) -> io::Result<Option<St
     if !file.is_there() {
         return Ok(None);
     }
+    // A client may answer from what it remembers.
     if file.is_remote() {
         ask_server_for_names(path);
     }

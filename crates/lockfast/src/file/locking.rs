@@ -5,8 +5,8 @@ use std::io;
 
 use super::LockFile;
 use super::goal::Goal;
+use crate::protocol::line::Contest;
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
-use crate::protocol::starving::Contest;
 use crate::sys::{self, Access, Target};
 
 impl LockFile {
@@ -15,6 +15,31 @@ impl LockFile {
     pub(crate) fn try_acquire(&self, goal: Goal) -> io::Result<bool> {
         let lock = |access, target, _| self.try_lock(access, target);
         Ok(self.is_first(goal, lock, &|error| error)? && self.try_plan(goal)?)
+    }
+
+    /// Tries once to get in alone, where nothing is held yet; `false` when somebody else is in the way.
+    #[allow(
+        clippy::inline_always,
+        reason = "one caller, of which this is most of what it does"
+    )]
+    #[inline(always)]
+    pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
+        match self.alone {
+            Some(_) if self.gives_way(mode) => Ok(false),
+            Some(target) => self.try_lock(Access::Exclusive, target),
+            None => self.try_acquire(Goal::Enter(mode)),
+        }
+    }
+
+    /// Releases everything, where it was locked alone.
+    #[inline]
+    pub(crate) fn release_alone(&self) -> io::Result<()> {
+        if !matches!(self.alone, Some(Target::Bytes(_))) {
+            return self.release();
+        }
+        sys::lock::release(self, Target::Bytes(Part::All.range(self.exclusive_len)))?;
+        self.marks.forget();
+        Ok(())
     }
 
     /// Calls `wait` for each kernel lock that may have to be waited for, with the contest if it is one. When
@@ -71,7 +96,7 @@ impl LockFile {
             Goal::Enter(_) => self.release(),
             Goal::Join(_) => unreachable!("nobody waits for that"),
             Goal::Upgrade => self.downgrade(plan::WRITE_TO_UPGRADABLE),
-            Goal::LeadLine => self.leave_permit_queue(),
+            Goal::LeadQueue => self.leave_permit_queue(),
         }
     }
 
@@ -81,6 +106,7 @@ impl LockFile {
             sys::lock::release(self, Target::File)?;
         }
         if self.bytes {
+            // The marks are bytes, too, and lie in that range.
             self.unlock(Part::All)?;
             self.marks.forget();
         }
@@ -112,7 +138,8 @@ impl LockFile {
         let gives_way = match goal {
             Goal::Enter(mode) => self.gives_way(mode),
             Goal::Upgrade => self.bytes && self.is_room_taken(),
-            Goal::Join(_) | Goal::LeadLine => false,
+            Goal::Join(mode) => mode == Mode::Read && self.gives_way(mode),
+            Goal::LeadQueue => false,
         };
         if gives_way {
             return Ok(false);
@@ -138,13 +165,13 @@ impl LockFile {
         match goal {
             Goal::Enter(_) => {}
             // Its bytes are locked, or the file is shared already.
-            Goal::Join(_) | Goal::LeadLine => return Ok(true),
+            Goal::Join(_) | Goal::LeadQueue => return Ok(true),
             // A `flock` can't be converted without giving it up in between.
             Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
         }
         let locked = lock(goal.access(), Target::File, Some(Contest::Flock));
         if self.bytes && !matches!(locked, Ok(true)) {
-            self.unlock_but_ticket(plan.undo).map_err(fail)?;
+            self.undo(plan).map_err(fail)?;
         }
         locked
     }
@@ -175,8 +202,9 @@ impl LockFile {
                 },
             };
             if !matches!(done, Ok(true)) {
+                // The first step has locked nothing.
                 if number > 0 {
-                    let undone = self.unlock_but_ticket(plan.undo);
+                    let undone = self.undo(plan);
                     // Nobody releases the file after a failed attempt. After an error the caller does, and
                     // that first error is the one to report.
                     if let (Ok(false), Err(error)) = (&done, undone) {
@@ -189,12 +217,22 @@ impl LockFile {
         Ok(true)
     }
 
+    #[inline]
     fn unlock(&self, part: Part) -> io::Result<()> {
         sys::lock::release(self, self.target(part))?;
         if let Some(fifo) = self.fifo().filter(|_| part.reaches_tickets()) {
             fifo.forget();
         }
         Ok(())
+    }
+
+    /// Gives back what a plan has locked that fails.
+    fn undo(&self, plan: Plan) -> io::Result<()> {
+        let mut undone = Ok(());
+        for &part in plan.undo {
+            undone = undone.and(self.unlock_but_ticket(part));
+        }
+        undone
     }
 
     /// Unlocks a part, and keeps the ticket: a failed attempt is no reason to give up the place.
@@ -226,6 +264,7 @@ impl LockFile {
         sys::lock::blocker(self, Access::Exclusive, rooms).is_some()
     }
 
+    #[inline]
     pub(super) fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
         sys::lock::try_lock(self, access, target)
     }

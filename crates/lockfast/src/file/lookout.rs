@@ -1,20 +1,21 @@
-//! The signs of waiters that have been overtaken for too long (see [`crate::protocol::starving`]).
+//! The line of those that wait for a file, and the looks of newcomers (see [`crate::protocol::line`]).
 
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{LockFile, OpenFile};
+use super::{Goal, LockFile, OpenFile};
+use crate::protocol::line::{self, Contest, LOOK_EVERY};
 use crate::protocol::plan::{Mode, Part};
-use crate::protocol::starving::{self, Contest, PATIENCE};
-use crate::sys::{self, Access, Target};
+use crate::sys::{self, Access, Range, Target};
 
 /// The looks of an open file for signs.
 ///
 /// Threads that share permits use it at once: then one of them may look once more or less.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    /// Whether waiters of this file show that they starve.
+    /// Whether those that wait for this file stand in a line.
     has_contests: bool,
     opened: Instant,
     /// The number of attempts that follow without a look at the clock.
@@ -50,22 +51,27 @@ impl Lookout {
     }
 
     /// Whether it is time for a look. Attempts that follow each other quickly share one reading of the clock.
+    #[inline]
     fn is_due(&self) -> bool {
         let skips = self.skips.load(Relaxed);
         if skips > 0 {
             self.skips.store(skips - 1, Relaxed);
             return false;
         }
+        self.is_due_now()
+    }
+
+    fn is_due_now(&self) -> bool {
         if !self.has_contests {
             return true;
         }
         let now = self.now();
         let (looked, before) = (self.looked.load(Relaxed), self.read.swap(now, Relaxed));
-        if looked == 0 || now.saturating_sub(looked) >= nanoseconds(PATIENCE) {
+        if looked == 0 || now.saturating_sub(looked) >= nanoseconds(LOOK_EVERY) {
             return now >= self.heedless.load(Relaxed);
         }
         let each = now.saturating_sub(before) / u64::from(self.skipped.load(Relaxed));
-        let is_quick = each * u64::from(SKIPS) <= nanoseconds(PATIENCE) / 8;
+        let is_quick = each * u64::from(SKIPS) <= nanoseconds(LOOK_EVERY) / 8;
         let skips = if is_quick { SKIPS } else { 0 };
         self.skips.store(skips, Relaxed);
         self.skipped.store(skips + 1, Relaxed);
@@ -105,7 +111,7 @@ impl Lookout {
     }
 }
 
-/// What a look at the lock shows of the line of the starving.
+/// The state of the line, as a look at the lock shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineState {
     /// The lock is held.
@@ -117,38 +123,61 @@ pub(crate) enum LineState {
 }
 
 impl LockFile {
-    /// Whether a newcomer has to let waiters go first that have been overtaken for too long.
+    /// Whether a newcomer has to let those go first that wait.
     #[inline]
     pub(super) fn gives_way(&self, mode: Mode) -> bool {
-        let looks = match mode {
-            Mode::Read => !self.bytes && self.lookout.has_contests,
-            Mode::Write => self.bytes || self.lookout.has_contests,
-            Mode::Upgradable | Mode::Exclusive => self.lookout.has_contests,
-        };
-        looks && self.lookout.is_due() && self.sees_sign(mode)
+        if mode == Mode::Read && self.bytes {
+            let looks = self.lookout.has_contests && self.gate_lookout.is_due();
+            return looks && self.sees_writer_at_gate();
+        }
+        let looks = self.lookout.has_contests || mode == Mode::Write && self.bytes;
+        looks && self.lookout.is_due() && self.sees_sign()
     }
 
     #[cold]
-    fn sees_sign(&self, mode: Mode) -> bool {
-        let of_readers = mode == Mode::Write && self.bytes;
+    fn sees_sign(&self) -> bool {
         let signs = if self.lookout.has_contests {
-            starving::all_signs(of_readers, self.flock)
+            line::signs(self.bytes, self.flock)
         } else {
             Part::Rooms.range(0)
         };
-        let found = sys::lock::blocker(self, Access::Exclusive, signs).is_some();
-        self.lookout.note(found) && !(self.lookout.has_contests && self.is_abandoned(mode))
+        self.lookout.note(self.is_shown(signs))
     }
 
+    /// Whether a writer waits until nobody passes the gate: it has locked the second room, and readers only share it.
     #[cold]
-    fn is_abandoned(&self, mode: Mode) -> bool {
+    fn sees_writer_at_gate(&self) -> bool {
+        let room = Part::SecondRoom.range(0);
+        let found = sys::lock::blocker(self, Access::Shared, room).is_some();
+        self.gate_lookout.note(found)
+    }
+
+    /// Whether somebody else has a sign or a line of that range.
+    fn is_shown(&self, range: Range) -> bool {
+        let blocker = sys::lock::blocker(self, Access::Exclusive, range);
+        // For a `flock`, what another program has locked of the file is no sign.
+        blocker.is_some_and(|blocker| self.bytes || line::is_within(blocker.start))
+    }
+
+    /// Tries for somebody who does not wait, after those who do had the time to take the lock and did not: they were
+    /// stopped, most likely.
+    #[cold]
+    pub(crate) fn try_after_waiters(&self, mode: Mode) -> bool {
         let target = if self.bytes {
             Target::Bytes(Part::Main.range(0))
         } else {
             Target::File
         };
-        let is_free = self.is_free(mode.access(), target);
-        self.lookout.line_state(is_free) == LineState::Abandoned
+        let is_free = || self.is_free(mode.access(), target);
+        if !self.lookout.has_contests || !self.gives_way(mode) || !is_free() {
+            return false;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < WAKES {
+            thread::yield_now();
+        }
+        self.note_won();
+        is_free() && matches!(self.try_acquire(Goal::Enter(mode)), Ok(true))
     }
 
     fn is_free(&self, access: Access, target: Target) -> bool {
@@ -162,61 +191,69 @@ impl LockFile {
         }
     }
 
-    /// Whether waiters of the contest starve, as far as this file has to know.
+    /// Whether others wait, as far as this file has to know.
     pub(crate) fn is_sign_out(&self, contest: Contest) -> bool {
         if !self.lookout.has_contests || !self.lookout.is_due() {
             return false;
         }
-        let sign = sys::lock::blocker(self, Access::Exclusive, contest.sign());
-        self.lookout.note(sign.is_some())
+        self.lookout.note(self.is_shown(contest.sign()))
     }
 
-    /// Notes that a contest was won: whoever else waits, the line moves.
+    /// Notes that a contest was won. The winner need not look for a while: that keeps short sections quick, as
+    /// not each of them has to wait until another process is awake.
     pub(crate) fn note_won(&self) {
         self.lookout.idle.store(0, Relaxed);
+        self.lookout.note(false);
     }
 
-    /// Whether a waiter of this file can show that it starves.
+    /// Whether those that wait for this file stand in a line.
     pub(crate) fn has_contests(&self) -> bool {
         self.lookout.has_contests
     }
 
-    /// Shows that a waiter starves, until the result is dropped; none when that can't be shown.
-    pub(crate) fn starve(&self, contest: Contest) -> io::Result<Option<Starving<'_>>> {
+    /// Lets the next in the line get it, if it is just waking up: a newcomer would be before it.
+    pub(crate) fn let_line_move(&self, contest: Contest) {
+        let begun = Instant::now();
+        let is_taken = || contest.line().is_some_and(|line| self.is_shown(line));
+        while !is_taken() && begun.elapsed() < WAKES {
+            thread::yield_now();
+        }
+    }
+
+    /// Shows that somebody waits, until the result is dropped; none when that can't be shown.
+    pub(crate) fn wait_openly(&self, contest: Contest) -> io::Result<Option<LinePlace<'_>>> {
         if self.lookout.now() < self.lookout.heedless.load(Relaxed) {
             return Ok(None);
         }
         if !self.try_lock(Access::Shared, Target::Bytes(contest.sign()))? {
             return Ok(None);
         }
-        let mut starving = Starving {
+        let mut place = LinePlace {
             file: self,
             contest,
-            is_first: false,
+            is_first: true,
         };
-        // A file of the program's may be open for reading only. Then the sign is of no use.
-        let line = self.try_lock(Access::Exclusive, starving.line());
-        Ok(line.ok().map(|is_first| {
-            starving.is_first = is_first;
-            starving
-        }))
+        if let Some(line) = place.line() {
+            place.is_first = self.try_lock(Access::Exclusive, line)?;
+        }
+        Ok(Some(place))
     }
 }
 
-/// The sign of a waiter that starves, and its place in the line.
+/// The sign of a waiter, and its place in the line.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Starving<'f> {
+pub(crate) struct LinePlace<'f> {
     file: &'f LockFile,
     contest: Contest,
     /// Whether nobody was before it in the line.
     pub(crate) is_first: bool,
 }
 
-impl Starving<'_> {
+impl LinePlace<'_> {
     /// The byte to wait for before the lock.
-    pub(crate) fn line(&self) -> Target {
-        Target::Bytes(self.contest.line())
+    pub(crate) fn line(&self) -> Option<Target> {
+        self.contest.line().map(Target::Bytes)
     }
 
     /// Looks whether those before it in the line run.
@@ -226,24 +263,30 @@ impl Starving<'_> {
     }
 }
 
-impl Drop for Starving<'_> {
+impl Drop for LinePlace<'_> {
     fn drop(&mut self) {
         // Should this fail, the release of the lock gives them back.
         let _ = sys::lock::release(self.file, Target::Bytes(self.contest.both()));
     }
 }
 
-/// Whether the waiters of that file show that they starve. A server's answer costs more than it is worth, and
-/// only a file that is open for writing can be locked exclusively.
+/// Whether those that wait for that file stand in a line. A server's answer costs more than it is worth.
 pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
     let traits = file.traits;
     let is_apart = bytes || !traits.has_one_lock_table;
-    sys::lock::IS_OVERTAKEN && traits.has_ranges && !traits.is_remote && is_apart && file.writable
+    sys::lock::IS_OVERTAKEN
+        && traits.has_ranges
+        && !traits.is_remote
+        && is_apart
+        && (file.writable || !bytes)
 }
 
 fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// The time in which a process wakes up, unless it gets no processor.
+const WAKES: Duration = Duration::from_micros(200);
 
 /// The number of quick attempts without a look at the clock.
 const SKIPS: u32 = 15;

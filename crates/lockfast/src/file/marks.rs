@@ -35,6 +35,7 @@ impl Marks {
 
     /// Shows that the lock is wanted, and notifies if somebody may cache it.
     pub(super) fn show_wanted(&self, file: &File) {
+        // Before the call: of a call that failed it is not known what is locked.
         self.0.store(true, Ordering::Relaxed);
         let own = linger::waiter_mark(std::process::id(), sys::file::number(file));
         if !matches!(try_bytes(file, Access::Exclusive, own), Ok(true)) {
@@ -45,8 +46,11 @@ impl Marks {
     }
 
     /// Releases the marks.
+    #[inline]
     pub(super) fn release(&self, file: &File) -> io::Result<()> {
-        if self.0.swap(false, Ordering::Relaxed) {
+        // Relaxed: the turn passes through a mutex.
+        if self.0.load(Ordering::Relaxed) {
+            self.forget();
             sys::lock::release(file, Target::Bytes(linger::all()))?;
         }
         Ok(())

@@ -26,6 +26,7 @@ pub(crate) fn locate(name: &str, chosen: &Settings) -> Result<(PathBuf, Settings
     };
     let path = directory.path().join(file);
     let settings = Settings {
+        // The directory is made by `make_safe`, and nothing below may lead out of it.
         create_dirs: false,
         follow_symlinks: false,
         directory: Some(directory),

@@ -60,6 +60,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<OpenFile> {
 
 /// Whether another user may have put the file there for this one to find.
 fn is_planted(path: &Path, owner: u32, follow: bool) -> io::Result<bool> {
+    // The directory of the file itself, and not that of a link to it.
     let real = follow.then(|| path.canonicalize()).transpose()?;
     let directory = real.as_deref().unwrap_or(path).parent();
     directory.map_or(Ok(false), |directory| {
@@ -161,6 +162,7 @@ impl FileSearch<'_> {
                 if error.kind() == io::ErrorKind::AlreadyExists && self.vanished < MAX_VANISHED =>
             {
                 self.vanished += 1;
+                // Something is there that a look did not find: perhaps a link that leads to nothing.
                 self.follow_link();
             }
             Err(error)
@@ -168,6 +170,7 @@ impl FileSearch<'_> {
                     && self.settings.create_dirs
                     && self.directories < MAX_DIRECTORIES =>
             {
+                // Others may remove it again, as long as it is empty.
                 self.directories += 1;
                 if let Some(parent) = self.target.parent() {
                     fs::create_dir_all(parent)
@@ -259,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gone_once_it_is_open_is_opened_again() {
+    fn a_file_that_is_gone_after_the_open_is_opened_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("a.lock");
         let settings = Settings::default();
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_each_time_is_an_error_that_names_the_path() {
+    fn a_file_that_is_always_gone_is_an_error_that_names_the_path() {
         let path = Path::new("/run/a.lock");
         let error =
             unless_gone(path, || Ok(Err(io::ErrorKind::NotFound.into()))).expect_err("never there");

@@ -26,6 +26,7 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     pub(super) fn new(file: File, traits: FsTraits, writable: bool) -> io::Result<Self> {
+        // By the descriptor: the path may lead to another file by now.
         let status = sys::file::status(&file)?;
         Ok(Self {
             file: PrivateFile::new(file, status.id)?,

@@ -129,6 +129,7 @@ impl Entry {
         let slots = read(file)?;
         let newest = slots.iter().flatten().max_by_key(|record| record.token);
         let last = newest.map_or(0, |record| record.token);
+        // The record with the greater token is the newer one; a torn one does not count.
         let token = last
             .checked_add(1)
             .ok_or_else(|| io::Error::other(NO_TOKEN_LEFT))?;
@@ -142,6 +143,7 @@ impl Entry {
         };
         write(file, slot, &record)?;
         Ok(Self {
+            // This process has the lock, so whoever is written as its holder did not release it.
             abandoned: newest.filter(|record| record.is_held).map(|record| Owner {
                 record: record.clone(),
             }),

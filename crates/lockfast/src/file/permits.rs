@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::fifo::{self, FifoQueue};
-use crate::protocol::permits;
+use crate::protocol::{line, permits};
 use crate::sys::{self, Access, Range, Target};
 use crate::types::error::{Cause, Error, Operation, Result};
 
@@ -31,6 +31,8 @@ pub(crate) struct PermitSet {
     is_spoilt: AtomicBool,
 }
 
+// `seen`, and what the next acquire does: `UNKNOWN`, it looks; `NOBODY`, it takes a permit without a look,
+// once; `SOMEBODY`, it looks. A wrong `NOBODY` lets one acquire overtake the queue, once after a release.
 const UNKNOWN: u8 = 0;
 const NOBODY: u8 = 1;
 const SOMEBODY: u8 = 2;
@@ -61,6 +63,7 @@ impl PermitSet {
         fifo: Option<FifoQueue>,
     ) -> Result<Self> {
         let own = Target::Bytes(permits::presence(permits));
+        // Shown first, then compared: of two that join with different numbers, at least one sees the other.
         let joined = sys::lock::try_lock(file, Access::Shared, own)
             .map_err(|error| Error::system(path, Operation::Acquire, error))?;
         if !joined {
@@ -105,6 +108,7 @@ impl PermitSet {
 
     /// Whether anybody is in the queue, as far as the last release of this process saw, or else as of now.
     pub(super) fn has_queue(&self, file: &File) -> bool {
+        // In the strict order, whatever the last release saw is not enough.
         if self.fifo.is_some() {
             return fifo::is_anybody_before_permits(file);
         }
@@ -148,6 +152,7 @@ impl PermitSet {
             if left == 0 {
                 break;
             }
+            // The claim first: to the kernel two threads are one owner, which may lock a byte twice.
             if self.claim(number) {
                 let target = Target::Bytes(permits::permit(number));
                 match sys::lock::try_lock(file, Access::Exclusive, target) {
@@ -177,6 +182,8 @@ impl PermitSet {
         let mut outcome = Ok(());
         for number in std::iter::once(first).chain(more) {
             match sys::lock::release(file, Target::Bytes(permits::permit(number))) {
+                // In this order: with the claim gone, another thread may lock the byte, and the release
+                // would unlock it.
                 Ok(()) => self.unclaim(number),
                 failed => {
                     self.spoil();
@@ -184,11 +191,14 @@ impl PermitSet {
                 }
             }
         }
+        // Relaxed: a hint where to begin.
         self.next.store(first, Ordering::Relaxed);
         // After the release: a head that joined the queue too late to be seen looks at the permits itself.
         let has_queue = is_queue_taken(file);
         let seen = if has_queue { SOMEBODY } else { NOBODY };
         self.seen.store(seen, Ordering::Relaxed);
+        // The head of this process has its bytes by the same description, so the kernel does not report
+        // them.
         if has_queue || self.leads.load(Ordering::SeqCst) {
             sys::notifier::notify(file);
         }
@@ -213,5 +223,6 @@ impl PermitSet {
 }
 
 fn is_queue_taken(file: &File) -> bool {
-    sys::lock::blocker(file, Access::Exclusive, permits::queue()).is_some()
+    let those = line::permit_queue_and_sign();
+    sys::lock::blocker(file, Access::Exclusive, those).is_some()
 }

@@ -13,7 +13,7 @@ impl LockFile {
     /// The process that holds it, if the kernel or the owner record names it.
     pub(crate) fn holder(&self, access: Access) -> Option<Holder> {
         let (mut holder, mut tagged) = (None, None);
-        if self.bytes && sys::lock::TELLS_BLOCKERS {
+        if self.bytes && sys::lock::NAMES_BLOCKERS {
             let main = Part::Main.range(self.exclusive_len);
             let blocker = sys::lock::blocker(self, access, main)?;
             holder = Holder::of(blocker, sys::process::namespace());

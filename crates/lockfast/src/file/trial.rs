@@ -18,6 +18,7 @@ pub(super) fn grants_what_is_held(file: &File) -> bool {
     // Shared, as others may try at the same time.
     let held = matches!(sys::lock::try_lock(file, Access::Shared, byte), Ok(true));
     let exclusive = || sys::lock::try_lock(&other, Access::Exclusive, byte);
+    // The second description is another owner, so it must be refused.
     let granted = held && matches!(exclusive(), Ok(true));
     if held {
         // Otherwise it is released with the next lock.

@@ -32,7 +32,7 @@ use crate::types::thread::ThreadToken;
 use crate::types::wait_limit::WaitLimit;
 use crate::wait::{Admission, Wait, in_one_process, run_blocking};
 
-type FileTurn<'q> = queue::Turn<'q, LockFile>;
+pub(super) type FileTurn<'q> = queue::Turn<'q, LockFile>;
 
 /// The progress of an acquire; the table above has what comes after each.
 pub(crate) enum AcquireStage<'q, W: Acquirable> {
@@ -175,6 +175,7 @@ impl Handle {
                 // A task has no clock, so a helper thread does all of the wait.
                 let own = Arc::clone(self);
                 let acquire = move |_: &mut Wait<'_, Self>| {
+                    // From the start: the single attempt has passed its turn on.
                     own.acquire_blocking(wanted, limit, thread, AcquireStage::Enter)
                 };
                 in_one_process(&self.path, W::OPERATION, task.offload(acquire)).await
@@ -233,11 +234,13 @@ impl<'h, W: Acquirable> Acquire<'h, W> {
         let file = Arc::new(self.wait.opened().await?);
         // A lock whose file can't be watched is not kept.
         let _ = self.handle.watch(&file);
+        // Shared before it is locked: whoever comes meanwhile queues for this file.
         turn.replace(Some(&file));
         Ok(AcquireStage::Lock(turn, file))
     }
 
     fn lock(&mut self, turn: FileTurn<'h>, file: Arc<LockFile>) -> Result<AcquireStage<'h, W>> {
+        // An error here drops the turn with nothing locked.
         self.wanted.ensure_allowed(self.handle, &file)?;
         match self.wanted.try_lock(&file) {
             Ok(Some(locked)) => Ok(AcquireStage::Locked(turn, file, locked)),
@@ -308,6 +311,7 @@ impl<'h, W: Acquirable> Acquire<'h, W> {
         file: &LockFile,
         error: Error,
     ) -> Result<AcquireStage<'h, W>> {
+        // Some steps of a plan may be done when a later one fails.
         give_back::<W>(&mut turn, file);
         let is_void = error.io_error().is_some_and(|error| file.is_void(error));
         if !is_void || self.voids == MAX_VOIDS {
@@ -320,6 +324,7 @@ impl<'h, W: Acquirable> Acquire<'h, W> {
     /// Goes on with the file that is at the path now, however often it is replaced meanwhile.
     fn again(&self, mut turn: FileTurn<'h>) -> Result<AcquireStage<'h, W>> {
         turn.replace(None);
+        // Others could replace the file again and again.
         self.wait.ensure_in_time(|| None)?;
         Ok(AcquireStage::Open(turn))
     }

@@ -51,9 +51,11 @@ impl Hold {
         if !upgraded {
             wait.in_kernel(file, Goal::Upgrade).await?;
         }
+        // With the kernel lock in hand, as nobody else may write now.
         let entry = match self.handle().begin_record(file, Mode::Write) {
             Ok(entry) => entry,
             Err(error) => {
+                // A writer without a record would pass for the holder before it.
                 file.undo_goal(Goal::Upgrade)
                     .map_err(|error| self.failed(Operation::Upgrade, error))?;
                 return Err(error);
@@ -79,7 +81,9 @@ impl Hold {
         if !self.file().converts() {
             return Err(self.handle().unsupported(Operation::Downgrade));
         }
-        self.leave_handoff();
+        // The slot has one mode, and this guard will have another.
+        self.held_mut().leave_slot();
+        // While it is still exclusive: afterwards others could write.
         self.end_record()?;
         self.file()
             .downgrade(plan)
@@ -100,15 +104,6 @@ impl Hold {
         let held = self.held_mut();
         if held.thread != ThreadToken::NONE {
             held.thread = thread;
-        }
-    }
-
-    /// Holds the lock from now on as one that was granted by the kernel.
-    fn leave_handoff(&mut self) {
-        let held = self.held_mut();
-        if held.by_handoff {
-            held.handle().process().queue.leave_handoff(held.thread);
-            held.by_handoff = false;
         }
     }
 

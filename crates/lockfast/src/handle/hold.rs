@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::release;
-use super::shared::{Handle, HeldLock, ProcessState};
+use super::shared::{Handle, HeldLock, ProcessState, Way};
 use crate::file::owner::Entry;
 use crate::file::{LockFile, identity};
 use crate::protocol::plan::Mode;
@@ -30,9 +30,18 @@ impl Hold {
         thread: ThreadToken,
         entry: Option<Box<Entry>>,
     ) -> Self {
-        held.handle = Some(Arc::clone(handle));
-        held.by_handoff = false;
+        if held.handle.is_none() {
+            held.handle = Some(Arc::clone(handle));
+        }
+        held.way = Way::Turn;
         held.entry = entry;
+        Self::handed_off(held, mode, thread)
+    }
+
+    /// Holds a lock that was taken from the fast slot.
+    #[inline]
+    pub(super) fn fast(mut held: Box<HeldLock>, mode: Mode, thread: ThreadToken) -> Self {
+        held.way = Way::Fast;
         Self::handed_off(held, mode, thread)
     }
 
@@ -69,11 +78,11 @@ impl Hold {
         let held = self.held_mut();
         if held.file.is_own() && held.thread != ThreadToken::NONE {
             let queue = &held.handle().process().queue;
-            if held.by_handoff {
-                queue.disown_handoff();
-            } else {
-                queue.disown(held.mode, held.thread);
+            match held.way {
+                Way::Turn => queue.disown(held.mode, held.thread),
+                Way::Fast | Way::Handoff => queue.disown_slot(),
             }
+            // The queue counts it as nobody's, so the release must look for nobody.
             held.thread = ThreadToken::NONE;
         }
     }
@@ -84,11 +93,12 @@ impl Hold {
         let Some(held) = self.held.take() else {
             return Ok(());
         };
-        if trace::TELLS && held.file.is_own() {
+        if trace::IS_ON && held.file.is_own() {
             trace::released(held.handle().path(), held.mode.name());
         }
         match held.hand_off_unseen() {
             Ok(()) => Ok(()),
+            Err(held) if held.way == Way::Fast => release::release_fast(held),
             Err(held) => release::release(held),
         }
     }
@@ -112,6 +122,16 @@ impl Hold {
         self.handle().process()
     }
 
+    /// Ends the hold without a release.
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "it is used again and again where it is"
+    )]
+    pub(super) fn into_held(mut self) -> Box<HeldLock> {
+        self.held.take().expect("it is there until the release")
+    }
+
+    #[inline]
     pub(super) fn held(&self) -> &HeldLock {
         self.held.as_ref().expect("it is there until the release")
     }

@@ -18,6 +18,7 @@ const FEW: usize = 16;
 
 /// Opens a file. If the process has no descriptor left, closes idle files and tries again.
 pub(super) fn with_room<T>(open: impl Fn() -> Result<T>) -> Result<T> {
+    // Before the limit is reached: the program needs descriptors, too.
     make_room();
     loop {
         match open() {
@@ -61,6 +62,7 @@ fn close(wanted: usize) -> usize {
             closed += 1;
         }
     }
+    // Relaxed: a hint where to begin.
     NEXT.store(begin + looked_at, Ordering::Relaxed);
     closed
 }

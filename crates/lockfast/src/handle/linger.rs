@@ -86,6 +86,7 @@ impl Handle {
     /// now on revokes the lock, and is to be noticed under the queue's mutex.
     pub(super) fn may_linger(&self, process: &ProcessState, file: &LockFile) -> Option<u64> {
         let linger = self.settings.linger?;
+        // Read first: a later revocation is seen under the mutex of the queue, by `is_allowed_since`.
         let revocations = process.rest.revocations();
         if process.queue.has_waiting() || !process.rest.is_allowed() {
             return None;
@@ -98,20 +99,23 @@ impl Handle {
             process.rest.pause();
             return None;
         }
+        // Before the lock is in the slot, so that it is never kept without an end.
         let until = Instant::now() + linger.min(LONGEST);
         file.cache_until(until).then_some(revocations)
     }
 
-    /// Nothing is kept any more: nobody is there to take it again.
-    pub(super) fn end_linger(&self) {
+    /// Nothing is kept any more: nobody is there to take it again, and what is kept keeps the handle.
+    pub(super) fn end(&self) {
+        let process = self.process();
         if self.settings.linger.is_some() {
-            let process = self.process();
+            // First, so that a release which runs now keeps nothing.
             process.rest.end();
             process.end_linger();
         }
-        // A forked child has what its parent had parked; it holds nothing, but takes memory.
+        process.queue.end();
+        // A forked child has what its parent kept; it holds nothing, but takes memory.
         for parent in self.process.inherited() {
-            drop(parent.queue.empty_handoff());
+            parent.queue.empty_inherited();
         }
     }
 }
@@ -165,7 +169,7 @@ mod tests {
     use crate::types::wait_limit::WaitLimit;
 
     #[test]
-    fn what_was_given_up_is_not_kept_again_at_once() {
+    fn a_lock_that_was_given_up_is_not_kept_again_at_once() {
         let directory = tempfile::tempdir().expect("a directory");
         let settings = Settings {
             linger: Some(Duration::from_secs(3600)),
@@ -191,7 +195,7 @@ mod tests {
 
     /// However long the pause is over when it is released.
     #[test]
-    fn what_was_deleted_while_it_was_in_use_is_not_kept() {
+    fn a_lock_whose_file_was_deleted_while_held_is_not_kept() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.lock");
         let settings = Settings {

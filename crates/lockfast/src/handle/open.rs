@@ -58,6 +58,7 @@ impl Handle {
         }
         ensure_has_order(&path, &settings)?;
         ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
+        // Opened now, so that a path that can't be a lock shows at once.
         let file = match idle::with_room(|| LockFile::open(&path, &settings)) {
             // The acquire has the limit of the wait until it can be opened.
             Err(error) if error.is_leased() => None,
@@ -77,6 +78,7 @@ impl Handle {
             ));
         }
         ensure_has_order(&path, &settings)?;
+        // No path leads to it, or the user does not mean the path.
         settings.verify = Verify::Off;
         ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
         let file = LockFile::new(OpenFile::given(file, &path)?, &path, &settings)?;
@@ -93,6 +95,7 @@ impl Handle {
         let handle = Arc::new(Self {
             path,
             may_hand_off: Self::may_hand_off(&settings),
+            may_be_fast: Self::may_be_fast(&settings),
             settings,
             given,
             process: PerProcess::new(ProcessState::new(file)),
@@ -101,6 +104,7 @@ impl Handle {
         if let (Some(file), _) = handle.process().queue.glance() {
             handle.watch(&file)?;
         }
+        // After all that can fail: others look at its file.
         HANDLES.remember(&handle);
         Ok(handle)
     }
@@ -140,7 +144,7 @@ impl Handle {
 
 /// An error if a strict order was chosen where there is none.
 fn ensure_has_order(path: &Path, settings: &Settings) -> Result<()> {
-    let has_tickets = settings.protocol != Protocol::Flock && crate::sys::lock::TELLS_BLOCKERS;
+    let has_tickets = settings.protocol != Protocol::Flock && crate::sys::lock::NAMES_BLOCKERS;
     if settings.fairness != Fairness::Fifo || has_tickets {
         return Ok(());
     }
@@ -190,8 +194,9 @@ impl Clone for Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
+        // AcqRel: the last one sees what the users before it did with the handle.
         if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.end_linger();
+            self.0.end();
         }
     }
 }

@@ -1,8 +1,9 @@
 //! All handles of this process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::sys::made_once::MadeOnce;
+use crate::sys::mutex;
 use crate::sys::per_process::PerProcess;
 
 type Entries<T> = Mutex<Vec<Weak<T>>>;
@@ -18,6 +19,7 @@ impl<T> WeakRegistry<T> {
     /// Remembers a value for as long as it lives.
     pub(super) fn remember(&self, value: &Arc<T>) {
         let mut entries = self.entries();
+        // Only when it would grow, so that the search is paid by as many additions.
         if entries.len() == entries.capacity() {
             entries.retain(|entry| entry.strong_count() > 0);
         }
@@ -37,10 +39,10 @@ impl<T> WeakRegistry<T> {
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Weak<T>>> {
-        self.0
+        let entries = self
+            .0
             .get_or_make(|| PerProcess::new(Entries::default()))
-            .get(Entries::default)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+            .get(Entries::default);
+        mutex::lock(entries)
     }
 }

@@ -121,6 +121,7 @@ impl Rest {
     }
 
     pub(super) fn rest(&self, now: u64, rest: u64) {
+        // A longer rest that was set meanwhile stays.
         self.not_before
             .fetch_max(now.saturating_add(rest), Ordering::Relaxed);
     }
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ring_is_told_from_a_visit() {
+    fn a_ring_is_not_a_visit() {
         use Event::{Changed, Closed, Opened};
         let reason = |events: &[Event]| Reason::of(events.iter().copied());
         assert_eq!(reason(&[]), None);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_revoked_meanwhile_is_not_kept() {
+    fn a_lock_that_is_revoked_meanwhile_is_not_kept() {
         let rest = Rest::default();
         let before = rest.revocations();
         assert!(rest.is_allowed_since(before));

@@ -9,7 +9,7 @@ use super::rest::Rest;
 use crate::file::LockFile;
 use crate::file::owner::Entry;
 use crate::protocol::plan::Mode;
-use crate::queue::{Handoff, Queue, Unlock};
+use crate::queue::{FastSlot, Handoff, Queue, Unlock};
 use crate::sys::per_process::PerProcess;
 use crate::sys::{Access, FileId};
 use crate::types::fairness::Fairness;
@@ -30,6 +30,9 @@ pub(crate) struct Handle {
     pub(super) users: AtomicUsize,
     /// Whether releases hand the lock off; fixed when it is opened.
     pub(super) may_hand_off: bool,
+    /// Whether a free lock is taken and left without the mutex, by the process that has opened the handle; fixed
+    /// when it is opened.
+    pub(super) may_be_fast: bool,
 }
 
 /// The part of a handle that belongs to one process.
@@ -45,18 +48,29 @@ pub(crate) struct ProcessState {
 /// to be counted or allocated. Whoever has the box may change it.
 #[derive(Debug)]
 pub(crate) struct HeldLock {
-    /// None while nobody holds the lock and it is not in the hand-off slot.
+    /// Kept from one holder to the next, until the last clone of the handle is dropped. None before the first
+    /// holder.
     pub(super) handle: Option<Arc<Handle>>,
     pub(super) file: Arc<LockFile>,
     pub(super) mode: Mode,
     /// The thread that counts as the holder.
     pub(super) thread: ThreadToken,
-    /// Whether it was taken from the hand-off slot, or will be left there.
-    pub(super) by_handoff: bool,
+    pub(super) way: Way,
     /// The number of hand-offs while others waited.
     pub(super) turns: u32,
     /// The owner record of this hold; taken out when it was ended.
     pub(super) entry: Option<Box<Entry>>,
+}
+
+/// The way by which a holder got in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// With the turn; the queue's state counts it.
+    Turn,
+    /// By the fast slot, by which it leaves if nobody has come.
+    Fast,
+    /// By the hand-off slot, or it will be left there.
+    Handoff,
 }
 
 /// All handles of this process, to find a thread that would wait for itself.
@@ -117,6 +131,11 @@ impl Handle {
             && settings.verify != Verify::Path
             && settings.fairness != Fairness::Fifo
     }
+
+    /// Whether all that a release of a free lock does is to unlock it.
+    pub(super) fn may_be_fast(settings: &Settings) -> bool {
+        !settings.remove_on_release && !settings.owner_record && settings.linger.is_none()
+    }
 }
 
 impl ProcessState {
@@ -158,7 +177,7 @@ impl HeldLock {
             file,
             mode: Mode::Write,
             thread: ThreadToken::NONE,
-            by_handoff: false,
+            way: Way::Turn,
             turns: 0,
             entry: None,
         })
@@ -169,17 +188,18 @@ impl HeldLock {
         self.handle.as_ref().expect("it is there while it is held")
     }
 
-    /// Takes the handle out, which a release needs until its end; what is left for the next holder must not
-    /// keep it alive.
-    pub(super) fn take_handle(&mut self) -> Arc<Handle> {
-        self.handle.take().expect("it is there while it is held")
+    /// Makes it ready for the hand-off slot, where it counts as held by no thread.
+    pub(super) fn put_in_slot(&mut self) {
+        self.thread = ThreadToken::NONE;
+        self.way = Way::Handoff;
     }
 
-    /// Makes it ready for the hand-off slot, where it counts as held by no thread.
-    pub(super) fn put_in_slot(&mut self, handle: &Arc<Handle>) {
-        self.handle = Some(Arc::clone(handle));
-        self.thread = ThreadToken::NONE;
-        self.by_handoff = true;
+    /// Holds the lock from now on as one that got in with the turn.
+    pub(super) fn leave_slot(&mut self) {
+        if self.way != Way::Turn {
+            self.handle().process().queue.leave_slot(self.thread);
+            self.way = Way::Turn;
+        }
     }
 
     /// Leaves it in the hand-off slot without a look at the queue, if that is allowed and this process has
@@ -190,7 +210,8 @@ impl HeldLock {
     /// When the queue has to be looked at: the lock.
     #[inline]
     pub(super) fn hand_off_unseen(mut self: Box<Self>) -> Result<(), Box<Self>> {
-        if !self.by_handoff || self.entry.is_some() {
+        // A granted lock is not the slot's, and a record must be ended before others get in.
+        if self.way != Way::Handoff || self.entry.is_some() {
             return Err(self);
         }
         let process = self
@@ -202,12 +223,20 @@ impl HeldLock {
         };
         if process.queue.has_waiting() {
             self.turns = self.turns.wrapping_add(1);
+            // The release that looks at the queue may find the slice over, and let other processes in.
             if self.turns % TURNS == 0 {
                 return Err(self);
             }
         }
+        // Read before the lock is left: afterwards the box is the next holder's.
         let mode = self.mode;
         Handoff::leave_by(self, Self::slot, mode)
+    }
+
+    /// The fast slot of its queue, in the process that has opened the handle.
+    #[inline]
+    pub(super) fn fast_slot(&self) -> Option<&FastSlot<Self>> {
+        Some(self.handle.as_ref()?.process.first().queue.fast())
     }
 
     #[inline]

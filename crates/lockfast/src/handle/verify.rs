@@ -69,6 +69,7 @@ impl Handle {
         self.ensure_allows(file, mode)?;
         match file.try_acquire(Goal::Join(mode)) {
             Ok(true) => {}
+            // It steps back, and waits until those inside have left (invariant 2 of the queue).
             Ok(false) => return Ok(false),
             // To be opened again, once those inside have left.
             Err(error) if file.is_void(&error) => return Ok(false),
@@ -77,6 +78,7 @@ impl Handle {
         let current = self.is_current(file, false);
         // Those inside may stay, but a newcomer needs the file that is there now.
         if !matches!(current, Ok(true)) && mode == Mode::Upgradable {
+            // Only the upgrade byte is new: the other bytes are those of the readers inside.
             file.release_upgrade()
                 .map_err(|error| Error::system(&self.path, Operation::Release, error))?;
         }

@@ -63,6 +63,7 @@ pub(super) fn watch(listener: Weak<dyn Listener>, file: &LockFile) -> io::Result
     });
     let started = watcher.start(&mut table);
     drop(table);
+    // Made in either case: its drop takes the entry out again if no thread could be started.
     let owned = Watched {
         watcher,
         watch,
@@ -82,6 +83,7 @@ impl CacheWatch for Watched {
         let due = until.min(entry.look.due);
         if table.wakes.is_none_or(|wakes| due < wakes) {
             table.wakes = Some(due);
+            // The thread sleeps for longer than that.
             return self.watcher.watches.ring();
         }
         true
@@ -110,6 +112,7 @@ impl Drop for Watched {
             self.watcher.watches.remove(self.watch);
         }
         if table.entries.is_empty() {
+            // The thread ends when it finds no entries.
             self.watcher.watches.ring();
         }
     }
@@ -149,6 +152,7 @@ impl Watcher {
     fn run(&'static self) {
         loop {
             // What a handle has of the program's is dropped with it, and may panic.
+            // A panic ends a round, not the thread: other handles rely on it.
             let round = panic::catch_unwind(AssertUnwindSafe(|| self.round()));
             if matches!(round, Ok(false)) {
                 return;
@@ -160,11 +164,13 @@ impl Watcher {
     fn round(&'static self) -> bool {
         let mut table = self.table();
         if table.entries.is_empty() {
+            // Under the mutex: the next watch starts another thread.
             table.is_running = false;
             return false;
         }
         let Due { expired, looks } = table.due();
         let wakes = table.wakes;
+        // Listeners are called without the mutex: to revoke may drop a handle, whose watch locks it.
         drop(table);
         for listener in expired {
             listener.revoke(Reason::Expired);

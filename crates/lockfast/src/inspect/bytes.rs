@@ -2,6 +2,7 @@
 
 use super::snapshot::LockRecord;
 use super::view::{Kind, LockMode, Role};
+use crate::protocol::line::Contest;
 use crate::protocol::plan::Part;
 use crate::protocol::tag::Tag;
 use crate::protocol::tickets::{self, Side};
@@ -16,7 +17,7 @@ pub(super) enum Meaning {
     /// It has `count` permits.
     HasPermits { count: u64, of: u32 },
     /// It is the first in the queue for permits, and has not found enough yet.
-    LeadsLine,
+    LeadsQueue,
     /// It is on its way, or only has the file open: it holds nothing.
     OnTheWay,
 }
@@ -57,8 +58,8 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
             exclusive: false,
         });
     }
-    if leads_line(locks) {
-        return Some(Meaning::LeadsLine);
+    if leads_queue(locks) {
+        return Some(Meaning::LeadsQueue);
     }
     if let Some(of) = permits {
         let within =
@@ -72,8 +73,8 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
             return Some(Meaning::HasPermits { count, of });
         }
     }
-    let beside = |lock: &LockRecord| is_beside(lock.range);
-    locks.iter().all(beside).then_some(Meaning::OnTheWay)
+    let harmless = |lock: &LockRecord| is_harmless(lock.range);
+    locks.iter().all(harmless).then_some(Meaning::OnTheWay)
 }
 
 /// Returns the role that a waiter for these bytes will have.
@@ -92,9 +93,30 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
     (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
 }
 
+/// Returns the lock behind a [line](mod@crate::protocol::line): a waiter that stands in it, with those locks of its
+/// own, waits for whoever holds that lock. Any other lock is returned as it is.
+///
+/// The bytes do not show whether it will be a writer or an upgradable reader.
+pub(super) fn behind_line(lock: &LockRecord, own: &[LockRecord]) -> LockRecord {
+    if lock.kind != Kind::Ofd || !lock.exclusive || Some(lock.range) != Contest::Bytes.line() {
+        return *lock;
+    }
+    let queue = Part::PermitQueue.range(0).start;
+    let range = if own
+        .iter()
+        .any(|lock| !lock.exclusive && covers(lock, queue))
+    {
+        Part::Head.range(0)
+    } else {
+        let first_tag = Part::Upgrade.range(0).end() + 1;
+        Part::UpgradeAndTag.range(first_tag)
+    };
+    LockRecord { range, ..*lock }
+}
+
 /// Returns the mode and the role that a waiter for an earlier ticket will have, by its own locks. The role is
 /// `None` if its ticket does not show it.
-pub(super) fn awaited_in_line(
+pub(super) fn awaited_by_ticket(
     lock: &LockRecord,
     own: &[LockRecord],
     permits: Option<u32>,
@@ -121,7 +143,7 @@ pub(super) fn permits_of(lock: &LockRecord) -> Option<u32> {
 }
 
 /// Whether these are the locks of the first in the queue for permits.
-pub(crate) fn leads_line(locks: &[LockRecord]) -> bool {
+pub(crate) fn leads_queue(locks: &[LockRecord]) -> bool {
     let head = Part::Head.range(0);
     locks
         .iter()
@@ -134,7 +156,7 @@ pub(super) fn has_permits(locks: &[LockRecord]) -> bool {
     let all = permits::all(permits::MAX).end();
     let is_permit =
         |lock: &LockRecord| lock.kind == Kind::Ofd && lock.exclusive && lock.range.end() <= all;
-    !leads_line(locks) && locks.iter().any(is_permit)
+    !leads_queue(locks) && locks.iter().any(is_permit)
 }
 
 /// Returns the pid in the tag of a lock, if it is one of the pid namespace with this fingerprint.
@@ -186,7 +208,7 @@ fn names_writer(lock: &LockRecord) -> bool {
 }
 
 /// Whether the range has none of the bytes that conflict with holders.
-fn is_beside(range: Range) -> bool {
+fn is_harmless(range: Range) -> bool {
     range == Part::Head.range(0) || range.start >= Part::Gate.range(0).start
 }
 
@@ -198,6 +220,27 @@ fn covers(lock: &LockRecord, byte: u64) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::tag::exclusive_len;
+
+    #[test]
+    fn behind_the_line_is_the_lock_that_all_in_it_wait_for() {
+        let record = |exclusive, range| LockRecord {
+            kind: Kind::Ofd,
+            exclusive,
+            range,
+        };
+        let line = Contest::Bytes.line().expect("a line of bytes");
+        let in_line = record(true, line);
+        let writer = behind_line(&in_line, &[record(false, Contest::Bytes.sign())]);
+        assert_eq!(awaited(&writer), Some(Role::Writer));
+        assert!(writer.conflicts(&record(true, Part::MainToTag.range(exclusive_len(7, 1)))));
+        assert!(!writer.conflicts(&record(true, line)));
+        // The kernel joins the bytes of the queue and of the sign.
+        let joined = Range::between(Part::PermitQueue.range(0).start, line.start);
+        let permit = behind_line(&in_line, &[record(false, joined)]);
+        assert_eq!(awaited(&permit), Some(Role::Permit));
+        let gate = record(true, Part::Gate.range(0));
+        assert_eq!(behind_line(&gate, &[]), gate);
+    }
 
     fn lock(exclusive: bool, range: Range) -> LockRecord {
         let kind = Kind::Ofd;
@@ -238,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_on_the_way_holds_nothing() {
+    fn a_process_on_its_way_holds_nothing() {
         let presence = lock(false, permits::presence(4));
         for locks in [
             &[part(false, Part::FirstRoom)][..],
@@ -257,11 +300,11 @@ mod tests {
             part(true, Part::Head),
             presence,
         ];
-        assert_eq!(meaning(&first, Some(4)), Some(Meaning::LeadsLine));
+        assert_eq!(meaning(&first, Some(4)), Some(Meaning::LeadsQueue));
     }
 
     #[test]
-    fn who_waits_is_known_by_what_for() {
+    fn waiters_are_known_by_the_bytes_that_they_wait_for() {
         for (lock, role) in [
             (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
@@ -277,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_in_the_line_holds_nothing_and_waits_for_its_turn() {
+    fn a_process_with_a_ticket_holds_nothing_and_waits_for_earlier_ones() {
         let ticket = |number| {
             let Some(tickets::Call::Try(_, range)) =
                 tickets::Ticket::again(Side::Writers, number).call()
@@ -294,12 +337,12 @@ mod tests {
         assert_eq!(sign_of(&own[1]), Some(4711));
         let earlier = lock(false, ticket(7));
         let writer = Some((LockMode::Exclusive, None));
-        assert_eq!(awaited_in_line(&earlier, &own, None), writer);
+        assert_eq!(awaited_by_ticket(&earlier, &own, None), writer);
         let permit = Some((LockMode::Exclusive, Some(Role::Permit)));
-        assert_eq!(awaited_in_line(&earlier, &own, Some(4)), permit);
-        assert_eq!(awaited_in_line(&earlier, &own[1..], None), None);
+        assert_eq!(awaited_by_ticket(&earlier, &own, Some(4)), permit);
+        assert_eq!(awaited_by_ticket(&earlier, &own[1..], None), None);
         assert_eq!(
-            awaited_in_line(&part(true, Part::MainToTag), &own, None),
+            awaited_by_ticket(&part(true, Part::MainToTag), &own, None),
             None
         );
         // A cached lock counts as held.

@@ -83,7 +83,7 @@ impl fmt::Display for Explained<'_> {
         } else {
             None
         };
-        self.error.tell(f, known)
+        self.error.write(f, known)
     }
 }
 

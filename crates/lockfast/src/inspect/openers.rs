@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_alone_has_it_open_holds_what_is_held() {
+    fn the_only_process_that_has_the_file_open_is_the_holder() {
         let (locks, openers) = views(&snapshot(writer(), &[7]), &HashMap::new());
         assert_eq!(locks.len(), 1);
         assert_eq!(
@@ -192,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn of_several_none_is_named_without_a_record() {
+    fn without_a_record_none_of_several_processes_is_named() {
         let (locks, openers) = views(&snapshot(writer(), &[7, 8]), &HashMap::new());
         assert_eq!((locks.len(), pids(&locks)), (1, Vec::new()));
         assert_eq!(openers.len(), 2);
     }
 
     #[test]
-    fn nothing_that_shows_is_no_lock() {
+    fn lines_that_are_not_locks_are_skipped() {
         let (locks, openers) = views(&snapshot(TakenBytes::default(), &[7]), &HashMap::new());
         assert!(locks.is_empty());
         assert_eq!(openers[0].process.pid, 7);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_byte_of_one_who_may_become_the_writer_shows_that_somebody_reads() {
+    fn the_upgrade_byte_shows_that_somebody_reads() {
         let upgrade = TakenBytes {
             upgrade: true,
             ..TakenBytes::default()
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn each_permit_is_a_lock_and_the_first_in_line_waits() {
+    fn each_permit_is_a_lock_and_the_head_of_the_queue_waits() {
         let taken = TakenBytes {
             first: true,
             head: true,

@@ -228,7 +228,7 @@ fn add_views(
             permits: Some(Permits { count, of }),
             ..first
         }),
-        Some(Meaning::LeadsLine) => views.push(LockView {
+        Some(Meaning::LeadsQueue) => views.push(LockView {
             mode: LockMode::Exclusive,
             role: Some(Role::Permit),
             state: State::Waiting,
@@ -245,16 +245,18 @@ fn awaited(
     snapshot: &Snapshot,
 ) -> LockView {
     let processes: Vec<u32> = request.pid.into_iter().collect();
-    let view = view(request.file, &request.lock, &processes, snapshot);
-    let own = on_file
-        .iter()
-        .filter(|description| {
-            request
-                .pid
-                .is_some_and(|pid| description.owners.contains(&pid))
-        })
-        .find_map(|own| bytes::awaited_in_line(&request.lock, &own.locks, permits));
-    let (mode, role) = own.unwrap_or_else(|| (view.mode, bytes::awaited(&request.lock)));
+    let own = on_file.iter().filter(|description| {
+        request
+            .pid
+            .is_some_and(|pid| description.owners.contains(&pid))
+    });
+    let own: Vec<_> = own.collect();
+    let locks: Vec<_> = own.iter().flat_map(|own| &own.locks).copied().collect();
+    let lock = bytes::behind_line(&request.lock, &locks);
+    let view = view(request.file, &lock, &processes, snapshot);
+    let mut own = own.iter();
+    let own = own.find_map(|own| bytes::awaited_by_ticket(&lock, &own.locks, permits));
+    let (mode, role) = own.unwrap_or_else(|| (view.mode, bytes::awaited(&lock)));
     LockView {
         mode,
         role,

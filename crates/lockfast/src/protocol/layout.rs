@@ -14,9 +14,10 @@
 //! | `R`, `R + 1` | waiting rooms | readers that found the gate shut wait in one of the two |
 //! | `R + 2` | trial | locked for an instant, where it is doubtful whether locks conflict |
 //! | `R + 3` | permit queue | shared by everybody in the queue for permits |
-//! | `R + 4` | sign | shared by waiters that have been overtaken for too long |
-//! | `R + 5` | line | exclusive: the one of them that is the next |
-//! | `R + 6`, `R + 7` | sign, line | the same for `flock` |
+//! | `R + 4` | sign | shared by everybody who waits, but for readers |
+//! | `R + 5` | line | exclusive: the waiter that is the next |
+//! | `R + 6` | flock sign | shared by everybody who waits for the file by `flock` |
+//! | `R + 7` | – | reserved |
 //! | `R + 2^60 + n`, `n <= 1024` | presence | shared by everybody who has a semaphore of `n` permits open |
 //! | `R + 2^60 + 2^57` | wanted | shared by waiters while a process may have the lock cached |
 //! | the next byte | cache mark | shared, with all waiter marks, by a process that caches the lock |
@@ -43,12 +44,11 @@
 //! The table's order is checked at compile time, and a test has every offset as a number. To change the
 //! test is to change the protocol.
 //!
-//! # Starving
+//! # Signs and lines
 //!
-//! Signs and lines are explained in [`starving`](super::starving). They lie next to the waiting rooms, so that one
-//! question of the kernel covers both, and above what any holder locks, so that a starving waiter can have them
-//! while it waits for the holder. A release of everything, and of everything from the gate or from the tag on,
-//! gives them back.
+//! They are explained in [`line`](mod@super::line). They lie next to the waiting rooms, so that one question of the
+//! kernel covers both, and above what any holder needs, so that a waiter can have them while it waits for the
+//! holder. A release of everything, and of everything from the gate or from the tag on, gives them back.
 
 use crate::sys::Range;
 
@@ -63,7 +63,6 @@ pub(super) const PERMIT_QUEUE: Range = Range::new(TRIAL.end(), 1);
 pub(super) const BYTES_SIGN: Range = Range::new(PERMIT_QUEUE.end(), 1);
 pub(super) const BYTES_LINE: Range = Range::new(BYTES_SIGN.end(), 1);
 pub(super) const FLOCK_SIGN: Range = Range::new(BYTES_LINE.end(), 1);
-pub(super) const FLOCK_LINE: Range = Range::new(FLOCK_SIGN.end(), 1);
 /// Byte `n` is for semaphores of `n` permits; byte 0 is unused.
 pub(super) const PRESENCE: Range =
     Range::new((1 << 62) + (1 << 61) + (1 << 60), MAX_PERMITS as u64 + 1);
@@ -90,7 +89,7 @@ pub(crate) const MAX_PERMITS: u32 = 1024;
 pub(super) const TICKETS: u64 = 1 << 58;
 
 /// Ranges that must not overlap, in the order of their offsets.
-const APART: [Range; 17] = [
+const APART: [Range; 16] = [
     MAIN,
     GATE,
     UPGRADE,
@@ -102,7 +101,6 @@ const APART: [Range; 17] = [
     BYTES_SIGN,
     BYTES_LINE,
     FLOCK_SIGN,
-    FLOCK_LINE,
     PRESENCE,
     WANTED,
     CACHE_MARK,
@@ -149,7 +147,6 @@ mod tests {
             (BYTES_SIGN, 0x6000_0000_0000_0004, 1),
             (BYTES_LINE, 0x6000_0000_0000_0005, 1),
             (FLOCK_SIGN, 0x6000_0000_0000_0006, 1),
-            (FLOCK_LINE, 0x6000_0000_0000_0007, 1),
             (PRESENCE, 0x7000_0000_0000_0000, 1025),
             (WANTED, 0x7200_0000_0000_0000, 1),
             (CACHE_MARK, 0x7200_0000_0000_0001, 1),

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_tells_its_owner_and_lies_among_the_marks() {
+    fn a_mark_names_its_owner_and_lies_among_the_marks() {
         let mark = waiter_mark;
         for (pid, descriptor) in [
             (0, 0),

@@ -4,6 +4,10 @@
 //! The model has the rule of the [kernel] and runs the same [`Plan`]s as `file`. Each property is checked
 //! twice: it holds for the plans, and it fails for plans without a step that it rests on.
 //!
+//! Who waits for a [contest](Step::Contend) does so by the [line](mod@super::line), and who comes looks for the sign.
+//! The model has no time: each acquire looks, as with sections that last longer than the time between two looks.
+//! What is assumed of the kernel is that it grants the byte of the line in the order of the requests.
+//!
 //! A process may also take the one permit of a semaphore at the same path: it joins the queue by the real
 //! plan, and then waits for the permit, which is one of the main bytes.
 
@@ -16,7 +20,7 @@ use super::permits;
 use super::plan::Part;
 use super::plan::{self, Mode, Plan, Step};
 use crate::sys::Access;
-use kernel::{FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, Stepped, bytes};
+use kernel::{FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, bytes};
 
 const PROCESSES: usize = 3;
 
@@ -41,6 +45,8 @@ enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Doing {
     Nothing,
+    /// Before the first call of an attempt.
+    Looking(Aim),
     /// At that step of a plan.
     Trying(Aim, usize),
     Waiting(Aim, usize),
@@ -61,9 +67,24 @@ enum Aim {
     Lead,
 }
 
+/// How far a process is that waits for a contest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum InLine {
+    Not,
+    /// Its sign is out.
+    Signed,
+    /// It stands in the line.
+    Stands,
+    /// It has won the contest, and has still sign and line.
+    Won,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Process {
     role: Role,
+    in_line: InLine,
+    /// How often each other process has won while this one stood in the line.
+    passed_by: [u8; PROCESSES],
     rounds: u8,
     doing: Doing,
     locks: Locks,
@@ -78,6 +99,8 @@ struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Machine {
     processes: Vec<Process>,
+    /// Those that stand in the line; the first has it.
+    line: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +116,19 @@ struct Plans {
     quick: fn(Mode) -> Plan,
     patient: fn(Mode) -> Plan,
     upgrade: Plan,
-    line_up: Plan,
+    join_queue: Plan,
+    rules: Rules,
+}
+
+/// The rules of the line.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Whether newcomers look for the sign.
+    look: bool,
+    /// Whether waiters stand in a line.
+    stand_in_line: bool,
+    /// Whether the sign is out until the contest is won.
+    keep_sign: bool,
 }
 
 struct Scene {
@@ -107,7 +142,12 @@ impl Plans {
         quick: plan::try_plan,
         patient: plan::wait_plan,
         upgrade: plan::UPGRADE,
-        line_up: permits::JOIN_QUEUE,
+        join_queue: permits::JOIN_QUEUE,
+        rules: Rules {
+            look: true,
+            stand_in_line: true,
+            keep_sign: true,
+        },
     };
 }
 
@@ -115,6 +155,8 @@ impl Process {
     fn new(role: Role, rounds: u8) -> Self {
         Self {
             role,
+            in_line: InLine::Not,
+            passed_by: [0; PROCESSES],
             rounds,
             doing: Doing::Nothing,
             locks: Locks::default(),
@@ -137,6 +179,11 @@ impl Process {
                 | Doing::Trying(Aim::Upgrade, _)
                 | Doing::Waiting(Aim::Upgrade, _)
         )
+    }
+
+    /// Whether it waits until nobody passes the gate.
+    fn is_at_gate(&self) -> bool {
+        self.locks[SECOND_ROOM] == Some(Access::Exclusive)
     }
 
     fn is_alone(&self) -> bool {
@@ -171,6 +218,16 @@ impl Kernel for Machine {
         for &byte in bytes(part) {
             self.processes[who].locks[byte] = Some(access);
         }
+        if access == Access::Shared && bytes(part).contains(&GATE) {
+            for process in &mut self.processes {
+                if process.is_at_gate() {
+                    process.passed_by[who] += 1;
+                }
+            }
+        }
+        if access == Access::Exclusive && bytes(part).contains(&GATE) {
+            self.processes[who].passed_by = [0; PROCESSES];
+        }
         let reads = access == Access::Shared && bytes(part).contains(&MAIN);
         let gate_is_shut = self.processes.iter().any(Process::keeps_gate_shut);
         let is_new = !self.processes[who].reads() && !self.processes[who].is_alone();
@@ -181,6 +238,36 @@ impl Kernel for Machine {
 }
 
 impl Machine {
+    /// Whether a newcomer sees that others wait.
+    fn sees_sign(&self, who: usize, aim: Aim) -> bool {
+        match aim {
+            Aim::Enter(Mode::Read) => !self.are_free(who, Access::Shared, &[SECOND_ROOM]),
+            Aim::Enter(_) => {
+                !self.are_free(who, Access::Exclusive, &[FIRST_ROOM, SECOND_ROOM, SIGN])
+            }
+            _ => false,
+        }
+    }
+
+    /// It has won a contest that others stand in line for.
+    fn win(&mut self, who: usize) {
+        for process in &mut self.processes {
+            if process.in_line == InLine::Stands {
+                process.passed_by[who] += 1;
+            }
+        }
+        self.processes[who].passed_by = [0; PROCESSES];
+    }
+
+    /// It gives back sign and line, if it has them.
+    fn leave_line(&mut self, who: usize) {
+        self.line.retain(|&other| other != who);
+        let process = &mut self.processes[who];
+        process.in_line = InLine::Not;
+        process.passed_by = [0; PROCESSES];
+        process.locks[SIGN] = None;
+    }
+
     /// It has reached what it aimed at.
     fn arrive(&mut self, who: usize, aim: Aim, waited: bool) {
         let mode = match aim {
@@ -221,14 +308,19 @@ impl Scene {
             Doing::Waiting(Aim::Enter(mode), _) => (self.plans.patient)(mode),
             Doing::Trying(Aim::Upgrade, _) => plan::UPGRADE_TRY,
             Doing::Waiting(Aim::Upgrade, _) => self.plans.upgrade,
-            Doing::Trying(Aim::Lead, _) | Doing::Waiting(Aim::Lead, _) => self.plans.line_up,
+            Doing::Trying(Aim::Lead, _) | Doing::Waiting(Aim::Lead, _) => self.plans.join_queue,
             Doing::Trying(Aim::Downgrade(from, to), _)
             | Doing::Waiting(Aim::Downgrade(from, to), _) => match (from, to) {
                 (Mode::Write, Mode::Upgradable) => plan::WRITE_TO_UPGRADABLE,
                 (Mode::Upgradable, Mode::Read) => plan::UPGRADABLE_TO_READ,
                 _ => plan::WRITE_TO_READ,
             },
-            Doing::Nothing | Doing::Inside(_) | Doing::Leading | Doing::HasPermit | Doing::Dead => {
+            Doing::Nothing
+            | Doing::Looking(_)
+            | Doing::Inside(_)
+            | Doing::Leading
+            | Doing::HasPermit
+            | Doing::Dead => {
                 unreachable!("it follows no plan")
             }
         }
@@ -236,7 +328,7 @@ impl Scene {
 
     /// Begins the next work of a process that is not on its way.
     fn begin(machine: &mut Machine, who: usize) {
-        let enter = |mode| Doing::Trying(Aim::Enter(mode), 0);
+        let enter = |mode| Doing::Looking(Aim::Enter(mode));
         let process = &mut machine.processes[who];
         process.doing = match (process.doing, process.role) {
             (Doing::Nothing, _) if process.rounds == 0 => return,
@@ -274,6 +366,15 @@ impl Scene {
         let (aim, at, waits) = match doing {
             Doing::Trying(aim, at) => (aim, at, false),
             Doing::Waiting(aim, at) => (aim, at, true),
+            Doing::Looking(aim) => {
+                let waits = self.plans.rules.look && machine.sees_sign(who, aim);
+                machine.processes[who].doing = if waits {
+                    Doing::Waiting(aim, 0)
+                } else {
+                    Doing::Trying(aim, 0)
+                };
+                return Some(machine);
+            }
             Doing::Dead => return None,
             Doing::Leading => return Self::take_permit(machine, who),
             Doing::Nothing | Doing::Inside(_) | Doing::HasPermit => {
@@ -283,7 +384,21 @@ impl Scene {
             }
         };
         let plan = self.plan(doing);
-        match machine.step(who, plan, at) {
+        let is_contest = matches!(plan.steps[at], Step::Contend(..));
+        if is_contest && waits && !self.comes_first(&mut machine, who)? {
+            return Some(machine);
+        }
+        let stepped = machine.step(who, plan, at);
+        if is_contest && stepped != Stepped::Blocked {
+            machine.win(who);
+            if waits {
+                // Sign and line are given back by a call of their own.
+                machine.processes[who].in_line = InLine::Won;
+                machine.processes[who].doing = Doing::Waiting(aim, at);
+                return Some(machine);
+            }
+        }
+        match stepped {
             Stepped::Done => machine.arrive(who, aim, waits),
             Stepped::On => {
                 machine.processes[who].doing = match doing {
@@ -295,12 +410,45 @@ impl Scene {
             Stepped::Blocked => {
                 // The attempt failed, so now it waits.
                 if at > 0 {
-                    machine.unlock(who, plan.undo);
+                    machine.undo(who, plan);
                 }
                 machine.processes[who].doing = Doing::Waiting(aim, 0);
             }
         }
         Some(machine)
+    }
+
+    /// Goes on in the line, or gives it back; true when the next call is the one for the contest, and none while
+    /// it is blocked.
+    fn comes_first(&self, machine: &mut Machine, who: usize) -> Option<bool> {
+        let rules = self.plans.rules;
+        match machine.processes[who].in_line {
+            InLine::Not => {
+                machine.locks_mut(who)[SIGN] = Some(Access::Shared);
+                machine.processes[who].in_line = InLine::Signed;
+            }
+            InLine::Signed => {
+                machine.line.push(who);
+                machine.processes[who].in_line = InLine::Stands;
+                if !rules.keep_sign {
+                    machine.locks_mut(who)[SIGN] = None;
+                }
+            }
+            InLine::Stands if rules.stand_in_line && machine.line[0] != who => return None,
+            InLine::Stands => return Some(true),
+            InLine::Won => {
+                machine.leave_line(who);
+                let Doing::Waiting(aim, at) = machine.processes[who].doing else {
+                    unreachable!("it has waited")
+                };
+                if at + 1 == self.plan(machine.processes[who].doing).steps.len() {
+                    machine.arrive(who, aim, true);
+                } else {
+                    machine.processes[who].doing = Doing::Waiting(aim, at + 1);
+                }
+            }
+        }
+        Some(false)
     }
 
     /// The head takes the permit when it is free, and leaves the queue.
@@ -322,6 +470,9 @@ impl Scene {
         let Doing::Waiting(_, at) = process.doing else {
             return false;
         };
+        if process.in_line == InLine::Won {
+            return false;
+        }
         matches!(
             self.plan(process.doing).steps[at],
             Step::Lock(..) | Step::Contend(..)
@@ -336,15 +487,17 @@ impl Scene {
             machine.processes[who].doing = Doing::Nothing;
             return machine;
         }
-        let undo = self.plan(doing).undo;
+        let plan = self.plan(doing);
         let Doing::Waiting(aim, at) = doing else {
             unreachable!("only those who wait give up")
         };
+        machine.leave_line(who);
         if at > 0 {
-            machine.unlock(who, undo);
+            machine.undo(who, plan);
         }
         let process = &mut machine.processes[who];
         process.overtaken = 0;
+        process.passed_by = [0; PROCESSES];
         process.doing = match aim {
             Aim::Enter(_) | Aim::Lead => Doing::Nothing,
             Aim::Upgrade => {
@@ -366,6 +519,7 @@ impl Model for Scene {
         let new = |&role: &Role| Process::new(role, self.rounds);
         vec![Machine {
             processes: self.roles.iter().map(new).collect(),
+            line: Vec::new(),
         }]
     }
 
@@ -387,6 +541,7 @@ impl Model for Scene {
             Action::Go(who) => self.go(machine, who),
             Action::GiveUp(who) => Some(self.give_up(machine, who)),
             Action::Crash(who) => {
+                machine.leave_line(who);
                 machine.unlock(who, Part::All);
                 let process = &mut machine.processes[who];
                 process.doing = Doing::Dead;
@@ -419,6 +574,10 @@ impl Model for Scene {
             Property::always(NO_STARVING_READER, |_, machine: &Machine| {
                 machine.processes.iter().all(|one| one.overtaken <= 1)
             }),
+            Property::always(NO_STARVING_WAITER, |_, machine: &Machine| {
+                let mut counts = machine.processes.iter().flat_map(|one| one.passed_by);
+                counts.all(|count| count <= 1)
+            }),
             Property::always(NO_DEADLOCK, |scene: &Scene, machine: &Machine| {
                 let waits =
                     |one: &Process| matches!(one.doing, Doing::Waiting(..) | Doing::Leading);
@@ -439,5 +598,7 @@ const ONE_UPGRADABLE: &str = "there is one upgradable reader";
 const ATOMIC_UPGRADE: &str = "nobody writes between upgradable reading and the upgrade";
 const NO_READER_OVERTAKES: &str = "no reader overtakes a writer that keeps the gate shut";
 const NO_STARVING_READER: &str = "a reader in a room is overtaken by one waiting writer at most";
+const NO_STARVING_WAITER: &str =
+    "who stands in the line or at the gate is overtaken once at most by each other";
 const NO_DEADLOCK: &str = "somebody can go on";
 const NOTHING_LEFT: &str = "a process that is gone has left nothing locked";

@@ -60,7 +60,7 @@
 #[cfg(test)]
 mod model;
 
-use super::layout::{MAX_PERMITS, PERMIT_HEAD, PERMIT_QUEUE, PERMITS, PRESENCE};
+use super::layout::{MAX_PERMITS, PERMIT_HEAD, PERMITS, PRESENCE};
 use super::plan::{Part, Plan, Step};
 use crate::sys::{Access, Range};
 
@@ -73,7 +73,7 @@ pub(crate) const JOIN_QUEUE: Plan = Plan {
         Step::Lock(Access::Shared, Part::PermitQueue),
         Step::Contend(Access::Exclusive, Part::Head),
     ],
-    undo: Part::HeadToQueue,
+    undo: &[Part::HeadToQueue],
 };
 
 /// The byte of that permit.
@@ -89,11 +89,6 @@ pub(crate) fn all(permits: u32) -> Range {
 /// The number of permits in that part of `all`.
 pub(crate) fn within(part: Range) -> u64 {
     part.end().div_ceil(2) - part.start.div_ceil(2)
-}
-
-/// Locked by everybody in the queue.
-pub(crate) fn queue() -> Range {
-    PERMIT_QUEUE
 }
 
 /// Locked by the head of the queue, by whoever holds everything, and by those in the queue by tickets.
@@ -127,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_others_are_all_but_ones_own() {
+    fn others_are_all_but_the_own_one() {
         for permits in [1, 2, MAX - 1, MAX] {
             let [below, above] = others(permits);
             assert_eq!(below.end(), presence(permits).start);

@@ -14,7 +14,9 @@
 //!
 //! The kernel grants shared locks for as long as readers come, and a writer would starve. So a reader
 //! locks main and gate in one call and then gives the gate back, and a writer that has to wait shuts the
-//! gate first. From then on readers wait for it; those inside leave; it gets in. A writer that waits for an
+//! gate first. From then on readers wait for it; those inside leave; it gets in. Readers that pass the gate all
+//! the time could keep it from shutting the gate. So it keeps the second room meanwhile, and readers ask once in a
+//! millisecond whether that room is locked, and wait for it before they go to the gate. A writer that waits for an
 //! *upgradable* reader, which may become a writer itself, does so before it shuts the gate: until that
 //! reader leaves, readers come and go.
 //!
@@ -25,14 +27,14 @@
 //! empties both rooms before it shuts the gate: the gate is open then, so the readers in the rooms get in,
 //! and later ones pass the gate and need no room, so the rooms do get empty. A room that is being emptied
 //! admits nobody, which is why there are two. A writer that found everything free takes it in one call, and
-//! looks at the rooms once in a millisecond, together with the [sign](super::starving) of starving writers. A
+//! looks at the rooms once in a millisecond, together with the [sign](mod@super::line) of writers that wait. A
 //! reader in a room is thus overtaken by at most one writer that waits, the one that may have looked before,
 //! and for a millisecond by each other description's quick ones.
 //!
 //! # Writers do not starve each other
 //!
 //! A writer and an upgradable reader wait for the upgrade byte before all others, and a lock without readers
-//! for all of its bytes at once. There newcomers could overtake for ever; see [`starving`](super::starving).
+//! for all of its bytes at once. There newcomers could overtake for ever; see [`line`](mod@super::line).
 //!
 //! # No deadlock
 //!
@@ -64,8 +66,8 @@ pub enum Mode {
 pub(crate) enum Step {
     /// Locks, or converts what is locked. A wait plan waits for it.
     Lock(Access, Part),
-    /// As `Lock`, with nothing in hand that others wait for: where newcomers and waiters compete. A wait that
-    /// lasts too long goes by the [line](super::starving).
+    /// As `Lock`, with nothing in hand that others wait for: where newcomers and waiters compete. A wait for it
+    /// goes by the [line](mod@super::line).
     Contend(Access, Part),
     Unlock(Part),
     /// Shares the first room that nobody empties; goes on without one if others have both.
@@ -79,7 +81,7 @@ pub(crate) enum Step {
 pub(crate) struct Plan {
     pub(crate) steps: &'static [Step],
     /// The bytes to release when it fails after the first step.
-    pub(crate) undo: Part,
+    pub(crate) undo: &'static [Part],
 }
 
 impl Mode {
@@ -121,12 +123,17 @@ const WRITE_WAIT: Plan = fresh(&[
     Lock(Exclusive, FirstRoom),
     Unlock(FirstRoom),
     Lock(Exclusive, SecondRoom),
-    Unlock(SecondRoom),
     Lock(Exclusive, Gate),
+    Unlock(SecondRoom),
     Lock(Exclusive, MainToTag),
 ]);
 const READ_TRY: Plan = fresh(&[Lock(Shared, MainAndGate), Unlock(Gate)]);
-const READ_WAIT: Plan = fresh(&[EnterRoom, Lock(Shared, MainAndGate), Unlock(GateAndAbove)]);
+const READ_WAIT: Plan = fresh(&[
+    EnterRoom,
+    Lock(Shared, SecondRoom),
+    Lock(Shared, MainAndGate),
+    Unlock(GateAndAbove),
+]);
 const UPGRADABLE: Plan = fresh(&[
     Contend(Exclusive, Upgrade),
     Lock(Shared, MainAndGate),
@@ -136,11 +143,11 @@ const UPGRADABLE: Plan = fresh(&[
 /// For a description that reads already: only what it takes in addition is undone.
 const JOIN_READ: Plan = Plan {
     steps: READ_TRY.steps,
-    undo: Gate,
+    undo: &[Gate],
 };
 const JOIN_UPGRADABLE: Plan = Plan {
     steps: UPGRADABLE.steps,
-    undo: Upgrade,
+    undo: &[Upgrade],
 };
 
 /// From upgradable reader to writer, without another writer in between.
@@ -149,15 +156,15 @@ pub(crate) const UPGRADE: Plan = Plan {
         Lock(Exclusive, FirstRoom),
         Unlock(FirstRoom),
         Lock(Exclusive, SecondRoom),
-        Unlock(SecondRoom),
         Lock(Exclusive, Gate),
+        Unlock(SecondRoom),
         Lock(Exclusive, MainToTag),
     ],
-    undo: Gate,
+    undo: &[Gate, SecondRoom],
 };
 pub(crate) const UPGRADE_TRY: Plan = Plan {
     steps: &[Lock(Exclusive, MainToTag)],
-    undo: Gate,
+    undo: &[Gate],
 };
 
 pub(crate) const WRITE_TO_READ: Plan = downgrade(&[Lock(Shared, Main), Unlock(GateAndAbove)]);
@@ -194,10 +201,16 @@ pub(crate) fn join_plan(mode: Mode) -> Plan {
 
 /// A plan of a description that holds nothing yet.
 const fn fresh(steps: &'static [Step]) -> Plan {
-    Plan { steps, undo: All }
+    Plan {
+        steps,
+        undo: &[All],
+    }
 }
 
 /// A plan that never has to wait: it undoes only what it releases anyway.
 const fn downgrade(steps: &'static [Step]) -> Plan {
-    Plan { steps, undo: Gate }
+    Plan {
+        steps,
+        undo: &[Gate],
+    }
 }

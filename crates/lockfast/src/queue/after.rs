@@ -71,6 +71,8 @@ impl<T: Unlock> Todo<'_, T> {
     #[cold]
     fn run(self) -> bool {
         for sleeper in [self.granted, self.called].into_iter().flatten() {
+            // The mutex is free: a thread that wakes up takes it at once, and a waker is code of the
+            // program.
             sleeper.grant();
         }
         let Some((access, held)) = self.unlock else {
@@ -98,9 +100,11 @@ impl<T: Unlock> Queue<T> {
         });
         after.run();
         if let Some(value) = value {
+            // It counts as inside until it is unlocked, so nobody enters in between (invariant 1).
             let is_unlocked = value.is_some_and(|value| value.unlock());
             let ((), after) = self.update(|state| {
                 if !is_unlocked {
+                    // The file is closed when its last user drops it, which releases its locks.
                     state.set_value(None);
                 }
                 state.left(access, None);

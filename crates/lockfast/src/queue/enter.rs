@@ -70,10 +70,36 @@ impl<T: Unlock> Queue<T> {
         if !state.is_unused() {
             return None;
         }
+        // The spare leads to the value, so the value need not be cloned.
         let spare = state.spare.take()?;
         state.begin(mode, thread);
         let purpose = Purpose::Enter { mode, joins: false };
         Some((Turn::without_value(self, thread, purpose), spare))
+    }
+
+    /// Takes what the last holder left, if no other thread is there: then this one is inside alone. It may leave
+    /// by the fast slot.
+    #[inline]
+    pub(crate) fn take_fast(&self, mode: Mode, thread: ThreadToken) -> Option<Box<T::Held>> {
+        if !mode.is_alone() {
+            return None;
+        }
+        let held = self.fast.take()?;
+        self.handoff.belongs_to(thread);
+        Some(held)
+    }
+
+    /// Returns the turn of a thread that got in by the fast slot and has nothing locked, or leaves.
+    pub(crate) fn turn_of_fast(
+        &self,
+        mode: Mode,
+        held: Box<T::Held>,
+        thread: ThreadToken,
+    ) -> Turn<'_, T> {
+        self.leave_slot(thread);
+        let mut turn = Turn::without_value(self, thread, Purpose::Enter { mode, joins: false });
+        turn.leave_spare(held);
+        turn
     }
 
     /// Returns the turn, or a place behind all waiters. A waiter that competes also takes the lock from the
@@ -91,6 +117,7 @@ impl<T: Unlock> Queue<T> {
             let sleeper = Arc::new(Sleeper::default());
             let mut waiter = Waiter::new(mode, thread, &sleeper);
             if competes {
+                // Counted before the mutex is free: the next release leaves the lock in the slot for it.
                 (waiter.competes, waiter.awake) = (true, true);
                 state.awake += 1;
                 state.begin_slice();
@@ -109,6 +136,7 @@ impl<T: Unlock> Queue<T> {
     pub(crate) fn enqueue_upgrade(&self, thread: ThreadToken) -> Enqueued<'_, T> {
         let (enqueued, after) = self.update(|state| {
             state.upgradable = Some(thread);
+            // The readers must leave, and those that wait must not get in before.
             if state.is_open() && state.readers.is_empty() {
                 state.phase = Phase::Upgrading;
                 return Enqueued::Turn(Turn::new(self, state, thread, Purpose::Upgrade));
@@ -133,6 +161,7 @@ impl<T: Unlock> Queue<T> {
     }
 
     fn grant(&self, state: &mut QueueState<T>, mode: Mode, thread: ThreadToken) -> Turn<'_, T> {
+        // Those inside have the lock of the kernel already; this one adds only what they lack.
         let joins = !state.is_empty();
         state.begin(mode, thread);
         let mut turn = Turn::new(self, state, thread, Purpose::Enter { mode, joins });

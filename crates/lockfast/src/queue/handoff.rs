@@ -42,7 +42,8 @@ use super::unlock::Unlock;
 #[derive(Debug)]
 pub(crate) struct Handoff<P> {
     slot: Slot<P>,
-    /// Information for deadlock detection only; never read to decide who holds the lock.
+    /// The thread that took it from this slot or from the fast one. Information for deadlock detection only;
+    /// never read to decide who holds the lock.
     holder: AtomicThreadToken,
 }
 
@@ -67,9 +68,12 @@ impl<P> Handoff<P> {
     #[inline]
     pub(super) fn take(&self, mode: Mode, thread: ThreadToken) -> Option<Box<P>> {
         if mode == Mode::Upgradable {
+            // It has one byte more locked than a reader, which the slot does not show.
             return None;
         }
         let held = self.slot.take(SHARED, shared(mode.access()))?;
+        // After the take. In between no thread counts as the holder, which can hide a deadlock but not
+        // invent one.
         self.holder.store(thread);
         Some(held)
     }
@@ -87,6 +91,7 @@ impl<P> Handoff<P> {
     {
         let slot = |held| {
             let handoff = handoff(held)?;
+            // Before the lock is in the slot: afterwards the next holder may have written its token.
             handoff.holder.store(ThreadToken::NONE);
             Some(&handoff.slot)
         };
@@ -98,8 +103,15 @@ impl<P> Handoff<P> {
         thread != ThreadToken::NONE && self.holder.load() == thread
     }
 
+    /// From now on this thread counts as the holder.
+    #[inline]
+    pub(super) fn belongs_to(&self, thread: ThreadToken) {
+        self.holder.store(thread);
+    }
+
     /// From now on no thread counts as the holder.
-    pub(super) fn disown(&self) {
+    #[inline]
+    pub(crate) fn disown(&self) {
         self.holder.store(ThreadToken::NONE);
     }
 
@@ -150,6 +162,7 @@ impl<T: Unlock> QueueState<T> {
             None => matches!(self.passing, Passing::Linger(_)),
             Some(first) => {
                 let is_shared = self.passing.access() == Some(Access::Shared);
+                // Whoever competes wants it exclusively, so a shared one is of no use to it.
                 first.competes && !is_shared && !self.is_slice_over()
             }
         }
@@ -167,6 +180,7 @@ impl<T: Unlock> QueueState<T> {
         let access = self.passing.access()?;
         let may_stay_open = self.may_stay_open();
         if may_stay_open && (self.awake > 0 || self.waiting.is_empty()) {
+            // A waiter that is awake comes by, or nobody waits and the lock lingers.
             handoff.keep(true);
             return None;
         }
@@ -203,6 +217,7 @@ impl<T: Unlock> QueueState<T> {
     }
 
     fn is_slice_over(&mut self) -> bool {
+        // The clock starts with the first waiter: a lock that nobody waits for is never out of its slice.
         let since = *self.since.get_or_insert_with(Instant::now);
         primitive::elapsed(since) > SLICE
     }

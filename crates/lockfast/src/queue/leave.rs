@@ -54,6 +54,7 @@ impl<T: Unlock> Queue<T> {
                     stay(value);
                 }
             }
+            // A waiter may be admitted that the upgradable reader kept out.
             state.pass_on();
             None
         });
@@ -76,6 +77,7 @@ impl<T: Unlock> Queue<T> {
     ) -> Result<After<'_, T>, Box<T::Held>> {
         let (left, after) = self.update(|state| {
             if access == Access::Exclusive {
+                // In the slot it belongs to no thread.
                 state.exclusive = Some(ThreadToken::NONE);
             }
             if state.may_stay_open() {
@@ -85,6 +87,7 @@ impl<T: Unlock> Queue<T> {
                 self.handoff.open(held, access);
                 Ok(())
             } else {
+                // The caller has the lock, so nothing is in the slot, and nothing gets there from now on.
                 state.shut(&self.handoff);
                 Err(held)
             }
@@ -109,8 +112,8 @@ impl<T: Unlock> Queue<T> {
         self.handoff.is_idle() && self.end_linger()
     }
 
-    /// Holds the lock from now on as one that did not take it from the slot.
-    pub(crate) fn leave_handoff(&self, thread: ThreadToken) {
+    /// Holds the lock from now on as one that did not take it from a slot.
+    pub(crate) fn leave_slot(&self, thread: ThreadToken) {
         let ((), after) = self.update(|state| {
             state.shut(&self.handoff);
             state.exclusive = Some(thread);
@@ -118,20 +121,16 @@ impl<T: Unlock> Queue<T> {
         after.run();
     }
 
-    /// From now on no thread counts as the holder that took the lock from the slot.
-    pub(crate) fn disown_handoff(&self) {
+    /// From now on no thread counts as the holder that took the lock from a slot.
+    pub(crate) fn disown_slot(&self) {
         self.handoff.disown();
-    }
-
-    /// Takes what is in the slot, in a forked child, to which it means nothing.
-    pub(crate) fn empty_handoff(&self) -> Option<Box<T::Held>> {
-        self.handoff.withdraw()
     }
 
     /// Changes the mode of a guard, which belongs to that thread from now on.
     pub(crate) fn change(&self, from: Mode, to: Mode, thread: ThreadToken) {
         debug_assert!(from != Mode::Read, "nothing is weaker");
         let ((), after) = self.update(|state| {
+            // No thread is needed to find either of the two modes that can be changed.
             state.remove(from, ThreadToken::NONE);
             state.add(to, thread);
             state.pass_on();

@@ -10,7 +10,7 @@ pub(super) enum ModelStep {
     /// Joining ends once a reader had to step back.
     Close,
     /// The thread of an upgradable guard is not let in beside the guard's upgrade.
-    RefuseBesideUpgrade,
+    RefuseDuringUpgrade,
     /// An upgradable reader that leaves others behind gives up what they lack.
     Stay,
     /// A wait that is dropped passes the turn on.

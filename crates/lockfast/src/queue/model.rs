@@ -21,8 +21,10 @@ use crate::types::thread::ThreadToken;
 struct Kernel {
     is_granted: AtomicBool,
     count: UnsafeCell<usize>,
-    /// May it be kept when nobody waits?
+    /// Whether it may be kept when nobody waits.
     may_linger: AtomicBool,
+    /// Whether a free lock is taken and left without the mutex.
+    may_be_fast: bool,
 }
 
 struct ModelLock {
@@ -31,8 +33,23 @@ struct ModelLock {
 }
 
 impl ModelLock {
+    fn new(queue: &Arc<Queue<Kernel>>, kernel: Arc<Kernel>) -> Box<Self> {
+        let queue = Arc::clone(queue);
+        Box::new(Self { queue, kernel })
+    }
+
     fn handoff(&self) -> Option<&Handoff<Self>> {
         Some(self.queue.handoff())
+    }
+
+    fn fast(&self) -> Option<&FastSlot<Self>> {
+        Some(self.queue.fast())
+    }
+}
+
+impl Kernel {
+    fn lock(&self) {
+        assert!(!self.is_granted.swap(true, Ordering::SeqCst), "granted");
     }
 }
 
@@ -48,6 +65,7 @@ impl Unlock for Kernel {
 /// How a thread got in.
 enum Held {
     Own(Arc<Kernel>),
+    Fast(Box<ModelLock>),
     Handoff(Box<ModelLock>),
 }
 
@@ -55,7 +73,7 @@ impl Held {
     fn kernel(&self) -> &Kernel {
         match self {
             Self::Own(kernel) => kernel,
-            Self::Handoff(held) => &held.kernel,
+            Self::Fast(held) | Self::Handoff(held) => &held.kernel,
         }
     }
 }
@@ -93,6 +111,10 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
         if let Some(held) = queue.take_handoff(mode, thread) {
             return Some(Held::Handoff(held));
         }
+        if let Some(held) = queue.take_fast(mode, thread) {
+            held.kernel.lock();
+            return Some(Held::Fast(held));
+        }
         match queue.try_enter(mode, thread) {
             TryEnter::Turn(turn) => break turn,
             TryEnter::Inside(_) => unreachable!("nobody reads"),
@@ -122,20 +144,30 @@ fn acquire(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, waits: Waits) -> Opt
         break place.enter().ok().expect("a writer is not called off");
     };
     let kernel = turn.take().expect("it is never replaced");
-    assert!(!kernel.is_granted.swap(true, Ordering::SeqCst), "granted");
+    kernel.lock();
     turn.keep();
     Some(Held::Own(kernel))
 }
 
-fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
+fn release(queue: &Arc<Queue<Kernel>>, thread: ThreadToken, held: Held) {
     let mut is_by_handoff = true;
     let mut held = match held {
         Held::Own(kernel) => {
             is_by_handoff = false;
-            Box::new(ModelLock {
-                queue: Arc::clone(queue),
-                kernel,
-            })
+            ModelLock::new(queue, kernel)
+        }
+        Held::Fast(held) if queue.has_waiting() => {
+            is_by_handoff = false;
+            queue.leave_slot(thread);
+            held
+        }
+        Held::Fast(held) => {
+            assert!(held.kernel.unlock());
+            queue.handoff().disown();
+            if let Err(held) = FastSlot::leave_by(held, ModelLock::fast) {
+                leave(queue).unlocked(held, true);
+            }
+            return;
         }
         Held::Handoff(held) => match Handoff::leave_by(held, ModelLock::handoff, Mode::Exclusive) {
             Ok(()) => return,
@@ -151,19 +183,24 @@ fn release(queue: &Arc<Queue<Kernel>>, held: Held) {
             Err(again) => held = again,
         }
     }
-    let Leave::Last(mut turn) = queue.leave(Mode::Exclusive, ThreadToken::NONE, |_| ()) else {
-        unreachable!("it is alone");
-    };
+    let mut turn = leave(queue);
     let kernel = Arc::clone(&held.kernel);
     let may_linger = || kernel.may_linger.load(Ordering::SeqCst);
     if may_linger() {
         match turn.linger(held, may_linger) {
             Ok(()) => return,
-            Err((again, _)) => turn = again,
+            Err((again, kept)) => (turn, held) = (again, kept),
         }
     }
     assert!(kernel.unlock());
-    drop(turn);
+    turn.unlocked(held, kernel.may_be_fast);
+}
+
+fn leave(queue: &Queue<Kernel>) -> Turn<'_, Kernel> {
+    match queue.leave(Mode::Exclusive, ThreadToken::NONE, |_| ()) {
+        Leave::Last(turn) => turn,
+        Leave::Stays(_) => unreachable!("it is alone"),
+    }
 }
 
 /// Threads that lock so often, each in its way, and count under the lock.
@@ -171,13 +208,21 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
     let mut model = loom::model::Builder::new();
     // With more, three threads take minutes.
     model.preemption_bound = Some(if threads.len() > 2 { 2 } else { 4 });
+    let may_linger = threads.iter().any(|(waits, _)| *waits == Revoking);
     model.check(move || {
         set_time_left(looks_at_the_clock);
         let queue = Arc::new(Queue::new(Some(Kernel {
             is_granted: AtomicBool::new(false),
             count: UnsafeCell::new(0),
-            may_linger: AtomicBool::new(threads.iter().any(|(waits, _)| *waits == Revoking)),
+            may_linger: AtomicBool::new(may_linger),
+            may_be_fast: !may_linger,
         })));
+        if !may_linger {
+            // With what the last holder left, in the fast slot.
+            let first = ThreadToken::NONE;
+            let held = acquire(&queue, first, Competing).expect("it is free");
+            release(&queue, first, held);
+        }
         let run = |number: usize, waits, times| {
             let queue = Arc::clone(&queue);
             move || {
@@ -191,7 +236,7 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
                             |count| unsafe { *count += 1 },
                         );
                         counted += 1;
-                        release(&queue, held);
+                        release(&queue, thread, held);
                     }
                 }
                 counted
@@ -216,6 +261,8 @@ fn explore(threads: &'static [(Waits, usize)], looks_at_the_clock: usize) {
             // SAFETY: this thread is the only one.
             |count| assert_eq!(unsafe { *count }, counted),
         );
+        // What is kept for a next holder keeps the queue.
+        queue.end();
     });
 }
 
@@ -241,19 +288,19 @@ fn the_slice_ends_at_any_time() {
 }
 
 #[test]
-fn one_gives_up_while_others_wait() {
+fn a_waiter_gives_up_while_others_wait() {
     explore(&[(Competing, 1), (Briefly, 1), (Competing, 1)], MANY);
     explore(&[(Competing, 1), (Briefly, 1), (Briefly, 1)], MANY);
 }
 
 #[test]
-fn one_waits_that_does_not_compete() {
+fn a_waiter_that_does_not_compete() {
     explore(&[(Competing, 1), (Asleep, 1), (Competing, 1)], MANY);
     explore(&[(Asleep, 1), (Asleep, 1), (Competing, 1)], MANY);
 }
 
 #[test]
-fn what_lingers_is_given_back_when_it_is_revoked() {
+fn a_cached_lock_is_given_back_when_it_is_revoked() {
     explore(&[(Competing, 2), (Revoking, 1)], MANY);
     explore(&[(Competing, 1), (Competing, 1), (Revoking, 1)], MANY);
     explore(&[(Competing, 1), (Asleep, 1), (Revoking, 1)], MANY);

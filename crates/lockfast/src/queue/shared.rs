@@ -9,6 +9,7 @@ use crate::sys::fork;
 use crate::sys::primitive::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::types::thread::ThreadToken;
 
+use super::fast::{FastSlot, Shut};
 use super::handoff::Handoff;
 use super::state::QueueState;
 use super::unlock::Unlock;
@@ -21,6 +22,8 @@ pub(crate) struct Queue<T: Unlock> {
     pub(super) waiting: AtomicUsize,
     /// Used without the mutex; opened, shut and cleared of its flags under it.
     pub(super) handoff: Handoff<T::Held>,
+    /// Used without the mutex; opened and shut under it.
+    pub(super) fast: FastSlot<T::Held>,
     /// The process whose threads queue here.
     generation: u64,
 }
@@ -31,6 +34,7 @@ impl<T: Unlock> Queue<T> {
             state: Mutex::new(QueueState::new(value)),
             waiting: AtomicUsize::new(0),
             handoff: Handoff::new(),
+            fast: FastSlot::new(),
             generation: fork::generation(),
         }
     }
@@ -41,11 +45,19 @@ impl<T: Unlock> Queue<T> {
         self.generation == fork::generation()
     }
 
-    /// The state, to look at it. A change by which a waiter may get the turn, or after which nobody may come
-    /// by at the slot, goes through `update`.
+    /// The state, to look at it, with the fast slot shut. A change by which a waiter may get the turn, or after
+    /// which nobody may come by at the hand-off slot, goes through `update`.
+    #[inline]
     pub(super) fn state(&self) -> MutexGuard<'_, QueueState<T>> {
         // Nothing panics while the state is inconsistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.fast.shut() {
+            None => {}
+            Some(Shut::Free(spare)) => state.spare = Some(spare),
+            // Which thread it is, the hand-off slot knows.
+            Some(Shut::Held) => state.exclusive = Some(ThreadToken::NONE),
+        }
+        state
     }
 
     #[inline]
@@ -53,9 +65,16 @@ impl<T: Unlock> Queue<T> {
         &self.handoff
     }
 
+    #[inline]
+    pub(crate) fn fast(&self) -> &FastSlot<T::Held> {
+        &self.fast
+    }
+
     /// Whether anybody waits. Out of date at once.
     #[inline]
     pub(crate) fn has_waiting(&self) -> bool {
+        // Relaxed: a hint. Who misses a waiter releases to the kernel, and then the waiter gets the turn
+        // under the mutex.
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
@@ -67,6 +86,7 @@ impl<T: Unlock> Queue<T> {
     /// Whether this thread is inside as a reader, beside any other mode.
     pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
         let state = self.state();
+        // In the slot a lock is held by the thread that took it; the state has it as nobody's.
         let by_handoff =
             state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
         by_handoff || state.has_reader(thread)
@@ -90,10 +110,26 @@ impl<T: Unlock> Queue<T> {
         self.state().set_value(value.map(Arc::clone));
     }
 
+    /// Keeps nothing for a next holder any more.
+    pub(crate) fn end(&self) {
+        let spare = self.state().end();
+        drop(spare);
+    }
+
+    /// Drops all that is kept for a next holder, in a forked child, to which it means nothing.
+    pub(crate) fn empty_inherited(&self) {
+        drop(self.handoff.withdraw());
+        drop(self.fast.withdraw());
+        // A thread that does not exist in this process may have locked the mutex.
+        let spare = self.state.try_lock().ok().and_then(|mut state| state.end());
+        drop(spare);
+    }
+
     /// Takes the shared value away, if nobody is inside, has the turn or waits for it.
     pub(crate) fn take_unused(&self) -> Option<Arc<T>> {
         let mut state = self.state();
         let value = state.is_unused().then(|| state.value().cloned()).flatten();
+        // Under the same mutex: who has the turn could be about to lock it.
         if value.is_some() {
             state.set_value(None);
         }

@@ -33,6 +33,8 @@ impl Sleeper {
     /// Returns whether the turn is granted. If not, the task is woken when it is.
     pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
         let mut waker = self.waker();
+        // Under the waker's mutex, which `grant` takes after it has granted: either this sees the grant, or
+        // `grant` sees the waker.
         if self.parker.is_granted() {
             return Poll::Ready(());
         }
@@ -46,6 +48,7 @@ impl Sleeper {
     /// Wakes it. What a waker does is the program's, so no mutex may be held.
     pub(super) fn grant(&self) {
         self.parker.grant();
+        // Taken out first: the mutex is free while the waker runs.
         let waker = self.waker().take();
         if let Some(waker) = waker {
             waker.wake();

@@ -55,11 +55,17 @@ use super::wait_list::{Position, WaitList, Waiter};
 
 /// The threads that are inside and that wait. All of it is guarded by the queue's mutex.
 pub(super) struct QueueState<T: Unlock> {
+    // None after it was found stale, void or idle; whoever has the turn then shares another one.
     value: Option<Arc<T>>,
     /// The part of this value that the last holder left, for the next one.
     pub(super) spare: Option<Box<T::Held>>,
+    /// Whether no next holder is expected, so that nothing is kept for one.
+    is_over: bool,
+    // Once for each guard. A guard that belongs to no thread (a task's, one that was handed over) is
+    // `NONE`.
     pub(super) readers: Vec<ThreadToken>,
     pub(super) upgradable: Option<ThreadToken>,
+    // From the grant of the turn on, before the kernel has granted the lock.
     pub(super) exclusive: Option<ThreadToken>,
     pub(super) phase: Phase,
     /// Whether the kernel held back a reader that wanted to join those inside; nobody joins any more.
@@ -113,6 +119,7 @@ impl<T: Unlock> QueueState<T> {
         Self {
             value: value.map(Arc::new),
             spare: None,
+            is_over: false,
             readers: Vec::new(),
             upgradable: None,
             exclusive: None,
@@ -136,7 +143,22 @@ impl<T: Unlock> QueueState<T> {
     /// Shares another value from now on.
     pub(super) fn set_value(&mut self, value: Option<Arc<T>>) {
         self.value = value;
+        // The holder's part leads to the old value.
         self.spare = None;
+    }
+
+    /// Keeps what a holder leaves, if there is something.
+    #[inline]
+    pub(super) fn keep_spare(&mut self, spare: Option<Box<T::Held>>) {
+        if spare.is_some() && !self.is_over {
+            self.spare = spare;
+        }
+    }
+
+    /// Keeps nothing from now on; returns what was kept.
+    pub(super) fn end(&mut self) -> Option<Box<T::Held>> {
+        self.is_over = true;
+        self.spare.take()
     }
 
     /// Whether nobody is inside.
@@ -198,7 +220,7 @@ impl<T: Unlock> QueueState<T> {
 
     /// Whether the upgradable reader waits to become the writer, or is about to.
     fn is_upgraded(&self) -> bool {
-        !is_left_out(ModelStep::RefuseBesideUpgrade)
+        !is_left_out(ModelStep::RefuseDuringUpgrade)
             && (self.upgrader.is_some() || matches!(self.phase, Phase::Upgrading))
     }
 
@@ -221,6 +243,7 @@ impl<T: Unlock> QueueState<T> {
     pub(super) fn remove(&mut self, mode: Mode, thread: ThreadToken) {
         match mode {
             Mode::Read => {
+                // Guards of one thread are alike, so any of its entries will do.
                 let own = self.readers.iter().position(|&reader| reader == thread);
                 self.readers.swap_remove(own.expect("it is inside"));
             }

@@ -190,7 +190,7 @@ fn a_thread_that_reads_gets_in_again_before_a_writer_that_waits() {
 }
 
 #[test]
-fn one_is_upgradable_and_upgrades_before_others_join() {
+fn an_upgradable_reader_upgrades_before_others_join() {
     let queue = queue();
     turn(&queue, Mode::Upgradable).keep();
     assert!(is_full(&queue, Mode::Upgradable));
@@ -222,7 +222,7 @@ fn an_upgrade_given_up_lets_others_join_again() {
 }
 
 #[test]
-fn one_who_steps_back_goes_first_when_all_have_left() {
+fn a_reader_that_steps_back_goes_first_when_all_have_left() {
     let queue = queue();
     turn(&queue, Mode::Read).keep();
     let held_back = match queue.try_enter(Mode::Read, OTHER) {
@@ -240,7 +240,7 @@ fn one_who_steps_back_goes_first_when_all_have_left() {
 }
 
 #[test]
-fn one_that_was_called_and_did_not_come_is_called_off_by_the_last_one_out() {
+fn a_called_waiter_that_did_not_come_is_called_off_by_the_last_one_out() {
     for is_dropped in [false, true] {
         let queue = queue();
         turn(&queue, Mode::Read).keep();
@@ -281,7 +281,7 @@ fn many_leave_from_the_middle_and_the_others_keep_their_order() {
 }
 
 #[test]
-fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
+fn a_reader_that_fails_to_join_unlocks_what_the_last_ones_left_locked() {
     let queue = Queue::new(Some(AtomicU32::new(0)));
     let enter = || {
         let TryEnter::Turn(turn) = queue.try_enter(Mode::Read, ONE) else {
@@ -301,7 +301,7 @@ fn what_the_last_ones_left_locked_is_let_go_by_one_who_fails_to_join() {
 }
 
 #[test]
-fn an_upgradable_that_leaves_others_behind_gives_up_what_they_lack() {
+fn an_upgradable_reader_that_leaves_others_inside_unlocks_only_its_own_byte() {
     let queue = queue();
     turn(&queue, Mode::Upgradable).keep();
     turn_of(&queue, Mode::Read, OTHER).keep();

@@ -81,6 +81,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
     /// Shares another value from now on; nobody is inside.
     pub(crate) fn replace(&mut self, value: Option<&Arc<T>>) {
         self.queue.state().set_value(value.cloned());
+        // A part that the last holder left leads to the file that is replaced.
         self.value = None;
         self.spare = None;
     }
@@ -95,6 +96,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
     pub(crate) fn keep(self) {
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => {
+                // It is inside since the turn began.
                 if self.queue.has_waiting() {
                     self.queue.state().restart_slice();
                 }
@@ -109,6 +111,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
             }
             Purpose::Upgrade => {
                 let mut state = self.queue.state();
+                // Nobody is called: the upgradable reader was alone inside, and stays so.
                 state.upgradable = None;
                 state.exclusive = Some(self.thread);
                 state.phase = Phase::Idle;
@@ -121,6 +124,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
     /// Ends the turn with nothing to pass on.
     #[inline]
     pub(super) fn done(mut self) {
+        // The drop must not pass the turn on, so it is forgotten, without what has memory.
         self.value = None;
         self.spare = None;
         std::mem::forget(self);
@@ -140,10 +144,12 @@ impl<'q, T: Unlock> Turn<'q, T> {
             unreachable!("only the last one out leaves")
         };
         let (left, after) = self.queue.update(|state| {
+            // Under the mutex: whoever queues or revokes later finds the slot open, and shuts it.
             if !state.waiting.is_empty() || state.upgrader.is_some() || !is_allowed() {
                 return Err(held);
             }
             match access {
+                // The slot counts as one holder that belongs to no thread.
                 Access::Exclusive => state.exclusive = Some(ThreadToken::NONE),
                 Access::Shared => {
                     state.add(Mode::Read, ThreadToken::NONE);
@@ -164,15 +170,24 @@ impl<'q, T: Unlock> Turn<'q, T> {
         }
     }
 
-    /// Leaves after the kernel lock was released, as the last one out; the spare is for the next holder.
+    /// Leaves after the kernel lock was released, as the last one out. The spare is for the next holder, in the
+    /// fast slot if that may be opened.
     #[inline]
-    pub(crate) fn unlocked(self, spare: Box<T::Held>) {
+    pub(crate) fn unlocked(self, spare: Box<T::Held>, may_be_fast: bool) {
         let Purpose::Close(access) = self.purpose else {
             unreachable!("only the last one out leaves")
         };
         let queue = self.queue;
         self.done();
-        let ((), after) = queue.update(|state| state.left(access, Some(spare)));
+        let ((), after) = queue.update(|state| {
+            state.left(access, Some(spare));
+            // Readers would shut it again.
+            if may_be_fast && access == Access::Exclusive && state.is_unused() {
+                if let Some(spare) = state.spare.take() {
+                    queue.fast.open(spare);
+                }
+            }
+        });
         after.run();
     }
 
@@ -181,6 +196,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
         let spare = self.spare.take();
         match self.purpose {
             Purpose::Close(access) => return state.left(access, spare),
+            // It was inside since the turn began.
             Purpose::Enter { mode, .. } if mode.is_alone() => state.exclusive = None,
             Purpose::Enter { joins, .. } => {
                 // The last of those inside left without unlocking, as this one had the turn.
@@ -195,9 +211,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
             }
             Purpose::Upgrade => state.phase = Phase::Idle,
         }
-        if spare.is_some() {
-            state.spare = spare;
-        }
+        state.keep_spare(spare);
         state.pass_on();
     }
 }
@@ -205,6 +219,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
 impl<T: Unlock> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         let queue = self.queue;
+        // In a forked child the turn is the parent's, and the mutex may be locked for ever.
         if queue.is_own() {
             let ((), after) = queue.update(|state| self.give_up(state));
             after.run();

@@ -26,6 +26,7 @@ pub(super) struct Position(i64);
 #[derive(Default)]
 pub(super) struct WaitList {
     waiters: BTreeMap<Position, Waiter>,
+    // The position before all others, free; and the last one that was given to a newcomer.
     first: i64,
     last: i64,
 }

@@ -25,6 +25,7 @@ pub(crate) struct QueuedWaiter<'q, T: Unlock> {
     aim: Aim,
     /// Whether this thread was inside when it began to wait.
     was_inside: bool,
+    // It has left by the turn or by the slot, so the drop has nothing to give up.
     used: bool,
     /// Whether it counts as awake, unless the state knows better; none if it does not compete.
     awake: Option<bool>,
@@ -96,6 +97,7 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
         let Aim::Enter(mode, at) = self.aim else {
             unreachable!("those who upgrade do not compete")
         };
+        // It was woken to come by at the slot, or because it was granted the turn: the state knows.
         if self.awake == Some(false) && !self.update(|state| state.wakes(at)) {
             return SpinOutcome::Granted;
         }
@@ -140,6 +142,7 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
         let purpose = match self.aim {
             Aim::Upgrade => Purpose::Upgrade,
             Aim::Enter(mode, at) => {
+                // An exclusive waiter is inside since it was called, and is never called off.
                 if !mode.is_alone() && !state.comes(at) {
                     // Under the mutex: whoever calls it again wakes it afterwards.
                     self.sleeper.reset();
@@ -174,11 +177,14 @@ impl<'q, T: Unlock> QueuedWaiter<'q, T> {
     fn leave(&self, state: &mut QueueState<T>) {
         match self.aim {
             Aim::Upgrade => {
+                // If it does not wait any more, it was granted the turn, which nobody uses.
                 if state.upgrader.take().is_none() {
                     state.phase = Phase::Idle;
                 }
             }
+            // It still waited.
             Aim::Enter(_, at) if state.leaves(at) => {}
+            // It was granted the turn, which nobody uses.
             Aim::Enter(mode, _) if mode.is_alone() => state.exclusive = None,
             Aim::Enter(_, at) => {
                 debug_assert!(state.is_called(at), "it waits, or it is called");
@@ -201,6 +207,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
             if !is_left_out(ModelStep::Close) {
                 state.closed = true;
             }
+            // In front: it had the turn before all who wait.
             let waiter = Waiter::new(mode, thread, &sleeper);
             let aim = Aim::Enter(mode, state.waiting.push_front(waiter));
             let waiter = QueuedWaiter::new(queue, state, sleeper, thread, aim, false);

@@ -12,7 +12,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_published_one() {
+    fn the_hash_is_the_published_one() {
         assert_eq!(fnv1a(b"".iter()), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a(b"foobar".iter()), 0x8594_4171_f739_67e8);
     }

@@ -33,6 +33,7 @@ impl<T> MadeOnce<T> {
     /// Returns the value, if it has been made.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
+        // Acquire: what was written into the box before it was published.
         let value = self.value.load(Ordering::Acquire);
         // SAFETY: null, or a box that `get_or_make` published and that lives as long as this place.
         unsafe { value.as_ref() }

@@ -53,9 +53,20 @@ impl<T> PerProcess<T> {
     /// Returns the value of the current process. A process that was forked since begins with `fresh`.
     #[inline]
     pub(crate) fn get(&self, fresh: impl Fn() -> T) -> &T {
+        if self.is_first() {
+            &self.value
+        } else {
+            self.later(fresh)
+        }
+    }
+
+    /// Returns the value of a child, or of the first process when nobody has asked for its generation.
+    #[cold]
+    fn later(&self, fresh: impl Fn() -> T) -> &T {
         let generation = fork::generation();
         let mut own = self;
         while own.generation != generation {
+            // The list grows by this process only: entries of processes before it stay as they were copied.
             own = own.child.get_or_make(|| Self::new(fresh()));
         }
         &own.value

@@ -39,7 +39,14 @@ impl<P> Slot<P> {
 
     /// Whether a value is there. The answer is out of date at once.
     pub(crate) fn is_taken(&self) -> bool {
+        // Relaxed: nothing is read through the address.
         address(self.word.load(Ordering::Relaxed)).is_some()
+    }
+
+    /// Whether all these flags are set.
+    #[inline]
+    pub(crate) fn has(&self, flags: usize) -> bool {
+        self.word.load(Ordering::Acquire).addr() & flags == flags
     }
 
     /// Takes the value, if there is one and the flags in the mask are these.
@@ -98,6 +105,7 @@ impl<P> Slot<P> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let changed = word.map_addr(|address| (address & !mask) | flags);
+            // Both: the value that is there passes through this change to whoever takes it.
             match self.change(word, changed, Ordering::AcqRel) {
                 Ok(()) => return address(word).is_some(),
                 Err(now) => word = now,
@@ -107,6 +115,7 @@ impl<P> Slot<P> {
 
     fn change(&self, from: *mut P, to: *mut P, order: Ordering) -> Result<(), *mut P> {
         self.word
+            // A failure returns the word only, and its address is not followed.
             .compare_exchange(from, to, order, Ordering::Relaxed)
             .map(drop)
     }
@@ -142,7 +151,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn what_is_left_is_taken_once_and_only_by_those_flags() {
+    fn a_value_is_taken_once_and_only_with_its_flags() {
         let slot = Slot::new();
         assert!(slot.take(0, 0).is_none() && !slot.is_taken());
         slot.leave(Box::new(7_u64), 0b01)
@@ -158,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_dropped_with_it() {
+    fn the_value_is_dropped_with_its_slot() {
         let value = Arc::new(());
         let slot = Slot::new();
         slot.leave(Box::new(Arc::clone(&value)), 0)
@@ -168,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_pass_a_plain_number_on() {
+    fn threads_pass_on_a_plain_number() {
         let slot = Slot::new();
         slot.leave(Box::new(0_u64), 0).expect("nothing is there");
         std::thread::scope(|scope| {

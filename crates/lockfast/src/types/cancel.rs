@@ -78,6 +78,7 @@ impl CancelToken {
     /// assert!(token.is_cancelled());
     /// ```
     pub fn cancel(&self) {
+        // Before the slots are looked at: a wait that arms its alarm later looks at this afterwards.
         self.shared.is_cancelled.store(true, Ordering::SeqCst);
         let mut block = Some(&self.shared.first);
         while let Some(Block { slots, next }) = block {
@@ -229,6 +230,12 @@ struct AlarmSlot {
     generation: AtomicU64,
 }
 
+// | state | means | next |
+// |---|---|---|
+// | `FREE` | no alarm | `CLAIMED`, by a wait that begins |
+// | `CLAIMED` | the wait writes the alarm into the slot | `ARMED`, by the same wait |
+// | `ARMED` | the alarm exists | `FREE`, by the wait when it is over; `RINGING`, by whoever cancels |
+// | `RINGING` | the alarm is being rung, so it must not be deleted | `ARMED`, by whoever cancels |
 const FREE: u8 = 0;
 const CLAIMED: u8 = 1;
 const ARMED: u8 = 2;
@@ -239,6 +246,7 @@ impl AlarmSlot {
         if !self.changes(FREE, CLAIMED) {
             return false;
         }
+        // Published by the store of `ARMED`.
         self.alarm.store(alarm.to_number(), Ordering::Relaxed);
         self.generation.store(fork::generation(), Ordering::Relaxed);
         self.state.store(ARMED, Ordering::SeqCst);

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn predicates_tell_causes_apart() {
+    fn predicates_distinguish_causes() {
         let contended = sample(Cause::Contended(None));
         assert!(contended.is_contended() && !contended.is_timed_out());
         let timed_out = sample(Cause::TimedOut(Duration::ZERO, None));

@@ -18,12 +18,19 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fairness {
-    /// The kernel's queue: first come, first served among those who wait, but who comes in the
-    /// instant of a release may barge in before them.
+    /// First come, first served among those who wait, but a process that asks while the lock is free may
+    /// barge in before them, for a millisecond. Then it goes to the end of the line.
     ///
     /// That is quick: a process that comes back at once need not wait for another to wake up, and threads
-    /// of a handle may pass the lock on for a millisecond. Nobody starves, as the kernel wakes whoever
-    /// has waited longest, but it may take several releases.
+    /// of a handle may pass the lock on for a millisecond. Nobody starves.
+    ///
+    /// Programs that do not use lockfast know nothing of that line, and may overtake for longer.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// The line is there on local file systems of Linux and Android. With
+    /// [`Protocol::Flock`](crate::Protocol::Flock) there is none; a newcomer gives those who wait some time to
+    /// wake up, but readers may keep a writer out. Elsewhere waiters come in the kernel's order.
     #[default]
     Barging,
     /// Strictly first come, first served: nobody gets in before one that waited already when it came.

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_lockers_have_no_tag() {
+    fn locks_of_other_programs_have_no_tag() {
         for len in [0, 1, 1 << 62] {
             assert_eq!(Holder::of(blocker(len, None), 7), None);
         }

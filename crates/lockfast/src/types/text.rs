@@ -152,7 +152,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn bytes_that_are_no_text_are_shown_by_their_numbers() {
+    fn bytes_that_are_not_text_are_shown_by_their_numbers() {
         use std::os::unix::ffi::OsStrExt;
 
         let name = OsStr::from_bytes(b"a\xffb\x9b");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_but_not_within_an_escape() {
+    fn a_long_text_is_cut_but_not_within_an_escape() {
         let long = "x".repeat(LONGEST_WORD);
         assert_eq!(Shown::word(&long).to_string(), long);
         let longer = format!("{}\u{1b}y", "x".repeat(LONGEST_WORD - 1));

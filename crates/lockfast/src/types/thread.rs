@@ -47,6 +47,7 @@ impl ThreadToken {
         }
         // While the thread is torn down it is nobody, and then nothing is reported of it.
         OWN.try_with(|own| {
+            // Numbers are never given twice, so a token of a thread that has ended is no other thread's.
             if own.get() == 0 {
                 static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
                 own.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);

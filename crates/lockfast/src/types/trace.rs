@@ -10,16 +10,16 @@ use crate::types::error::{Cause, Operation};
 use crate::types::holder::Holder;
 
 /// Whether there are reports.
-pub(crate) const TELLS: bool = cfg!(feature = "tracing");
+pub(crate) const IS_ON: bool = cfg!(feature = "tracing");
 
 #[cfg(feature = "tracing")]
-pub(crate) use told::{Span, acquired, gave_up, granted, released, waiting};
+pub(crate) use enabled::{Span, acquired, gave_up, granted, released, waiting};
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use untold::{Span, acquired, gave_up, granted, released, waiting};
+pub(crate) use disabled::{Span, acquired, gave_up, granted, released, waiting};
 
 #[cfg(feature = "tracing")]
-mod told {
+mod enabled {
     use super::{Cause, Duration, Holder, Operation, Path};
 
     /// Lasts as long as a wait.
@@ -71,7 +71,7 @@ mod told {
 }
 
 #[cfg(not(feature = "tracing"))]
-mod untold {
+mod disabled {
     use super::{Cause, Duration, Holder, Operation, Path};
 
     /// Nothing.

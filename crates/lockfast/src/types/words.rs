@@ -100,7 +100,7 @@ mod tests {
 
     /// All texts of this crate that name something of Rust are known here.
     #[test]
-    fn every_text_of_an_error_can_be_said_in_other_words() {
+    fn every_error_text_has_a_form_for_each_interface() {
         let of_rust = [
             "(true)",
             "Protocol::",

@@ -52,6 +52,7 @@ pub(crate) fn block_on<R>(limit: WaitLimit, future: impl Future<Output = R>) -> 
             let until = super::limits::earlier(limit.deadline(), sources.come_back());
             match unpark.0.park(until) {
                 Parked::Granted => break,
+                // A signal of a token or of the program: the look above says which.
                 Parked::Interrupted => {}
                 Parked::TimedOut => {
                     if limit

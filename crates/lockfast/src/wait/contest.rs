@@ -1,13 +1,12 @@
-//! The sleep in the kernel for one lock, and what a waiter does that is overtaken for too long
-//! (see [`crate::protocol::starving`]).
+//! The sleep in the kernel for one lock, in the line of the file (see [`crate::protocol::line`]).
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::limits::Wait;
-use crate::file::{Goal, IDLE, LineState, LockFile, Starving};
-use crate::protocol::starving::{Contest, PATIENCE};
+use crate::file::{Goal, IDLE, LinePlace, LineState, LockFile};
+use crate::protocol::line::Contest;
 use crate::sys::alarm::Alarm;
 use crate::sys::{self, Access, Target, Waited};
 use crate::types::error::Result;
@@ -36,6 +35,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         loop {
             match sys::lock::wait(raw, access, target) {
                 Ok(Waited::Granted) => return Ok(true),
+                // Any signal comes here: of the deadline, of a token, of the hook, or of the program.
                 Ok(Waited::Interrupted) if self.stopped.load(Ordering::Relaxed) => {
                     return Err(wait.cancelled());
                 }
@@ -56,7 +56,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         }
     }
 
-    /// Sleeps until the lock is granted, in the line of the starving from the time on when it starves.
+    /// Sleeps in the line until the lock is granted.
     pub(super) fn contend(
         &self,
         contest: Contest,
@@ -64,62 +64,47 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         access: Access,
         target: Target,
     ) -> Result<()> {
-        self.until_won(contest, raw, access, target)?;
-        self.file.note_won();
-        Ok(())
-    }
-
-    fn until_won(
-        &self,
-        contest: Contest,
-        raw: &File,
-        access: Access,
-        target: Target,
-    ) -> Result<()> {
-        let attempt = || sys::lock::try_lock(raw, access, target);
-        if !self.file.is_sign_out(contest)
-            && (attempt().map_err(|error| self.wait.system(error))?
-                || self.until_starving(raw, access, target)?)
-        {
-            return Ok(());
+        let (wait, file) = (self.wait, self.file);
+        let system = |error| wait.system(error);
+        let attempt = || sys::lock::try_lock(raw, access, target).map_err(system);
+        let others_wait = file.is_sign_out(contest);
+        if others_wait || !attempt()? {
+            if others_wait {
+                file.let_line_move(contest);
+            }
+            let place = file.wait_openly(contest).map_err(system)?;
+            if let Some(place) = place.as_ref().filter(|place| !place.is_first) {
+                self.until_first(place, raw, access, target)?;
+            }
+            self.until_granted(raw, access, target, None)?;
+            // Now, and not with the lock: the next in the line must be awake when the lock is released, else
+            // whoever releases it and comes back at once is before it in the line.
+            drop(place);
         }
-        let starving = self.file.starve(contest);
-        let starving = starving.map_err(|error| self.wait.system(error))?;
-        if let Some(starving) = starving.as_ref().filter(|starving| !starving.is_first) {
-            self.until_first(starving, raw, access, target)?;
-        }
-        self.until_granted(raw, access, target, None)?;
-        // The next in the line wakes up while this one holds the lock.
-        drop(starving);
+        file.note_won();
         Ok(())
-    }
-
-    /// Sleeps until the lock is granted; `false` when it has waited for too long.
-    fn until_starving(&self, raw: &File, access: Access, target: Target) -> Result<bool> {
-        let starves_at = self.wait.since.map(|since| since + PATIENCE);
-        // Without an alarm nothing ends the sleep but the grant.
-        let alarm = starves_at.map(|at| Alarm::set(Some(at)));
-        let until = starves_at.filter(|_| matches!(alarm, Some(Ok(_))));
-        self.until_granted(raw, access, target, until)
     }
 
     /// Sleeps until it is the first in the line, or those before it do not run.
     fn until_first(
         &self,
-        starving: &Starving<'_>,
+        place: &LinePlace<'_>,
         raw: &File,
         access: Access,
         target: Target,
     ) -> Result<()> {
+        let Some(line) = place.line() else {
+            return Ok(());
+        };
         let mut patience = ABANDONED;
         loop {
             let alarm = Alarm::set(Some(Instant::now() + patience));
             let until = alarm.is_ok().then(|| Instant::now() + patience);
-            if self.until_granted(raw, Access::Exclusive, starving.line(), until)? {
+            if self.until_granted(raw, Access::Exclusive, line, until)? {
                 return Ok(());
             }
             // To be interrupted costs the place in the kernel's queue, so it must be rare.
-            patience = match starving.line_state(access, target) {
+            patience = match place.line_state(access, target) {
                 LineState::Abandoned => return Ok(()),
                 LineState::Idle => IDLE,
                 LineState::Moves => 2 * patience.max(ABANDONED),

@@ -15,6 +15,7 @@ pub(crate) async fn in_one_process<R>(
     operation: Operation,
     work: impl Future<Output = Result<R>>,
 ) -> Result<R> {
+    // Of the first poll, as an `async fn` begins there.
     let generation = fork::generation();
     let mut work = pin!(work);
     poll_fn(|context| {

@@ -36,7 +36,9 @@ pub(super) struct HelperPool {
 
 #[derive(Default)]
 struct PoolState {
+    // Guarded by the mutex of the pool, as are the other fields. Jobs that idle helpers were called for.
     work: VecDeque<Job>,
+    // Helpers that wait for a call; all helpers, these among them.
     idle: usize,
     all: usize,
     lines: HashMap<Line, LineWork>,
@@ -52,6 +54,7 @@ struct Job {
 /// The works that wait for the same; there while one of them is done.
 #[derive(Default)]
 struct LineWork {
+    // At most `MOST_IN_KERNEL`; `waiting` is empty below that, and keeps the order of arrival.
     running: usize,
     waiting: BTreeMap<u64, Work>,
 }
@@ -114,6 +117,7 @@ impl HelperPool {
             in_line.running += 1;
         }
         let job = Job { work, line };
+        // Each idle helper takes one job, so one more than these needs another helper.
         if state.idle > state.work.len() {
             state.work.push_back(job);
             // Whoever wakes finds the mutex free.
@@ -122,6 +126,7 @@ impl HelperPool {
             return Ok(None);
         }
         if let Err(error) = self.hire(&mut state, job) {
+            // The place in the line was taken above.
             state.leaves(line);
             return Err(error);
         }
@@ -145,8 +150,10 @@ impl HelperPool {
         let builder = thread::Builder::new()
             .name(NAME.to_owned())
             .stack_size(STACK_SIZE);
+        // The helper runs with all signals masked, where none can be chosen well.
         alarm::prepare();
         without_signals(|| builder.spawn(|| self.help(job))).map_err(no_thread)?;
+        // Under the mutex, so before the helper can end.
         state.all += 1;
         Ok(())
     }
@@ -162,6 +169,7 @@ impl HelperPool {
     /// More to do after work of that line; none when the helper is not needed any more.
     fn next(&self, line: Option<Line>) -> Option<Job> {
         let mut state = self.state();
+        // The next one of the line takes over the place in the kernel's queue.
         if let Some(work) = state.leaves(line) {
             return Some(Job { work, line });
         }
@@ -173,6 +181,7 @@ impl HelperPool {
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
+        // None when the time is over, or when another helper was quicker.
         let job = state.work.pop_front();
         if job.is_none() {
             state.all -= 1;
@@ -208,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_more_than_may_wait_is_refused_and_not_counted() {
+    fn a_waiter_above_the_limit_is_refused_and_not_counted() {
         let pool: &'static HelperPool = Box::leak(Box::default());
         pool.state().all = MAX_HELPERS;
         let refused = pool.assign(Box::new(|| unreachable!("nobody does it")), None);
@@ -219,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn works_of_a_line_are_done_a_few_at_a_time_and_can_be_withdrawn_before() {
+    fn work_of_one_line_is_done_a_few_at_a_time_and_can_be_withdrawn_before() {
         let pool: &'static HelperPool = Box::leak(Box::default());
         let (tell, told) = mpsc::channel();
         let line = Some(Line::for_test());

@@ -20,6 +20,7 @@ use crate::types::error::{Error, Result};
 impl<C: WaitContext> Wait<'_, C> {
     /// Waits until the file is locked.
     pub(crate) async fn in_kernel(&mut self, file: &Arc<LockFile>, goal: Goal) -> Result<()> {
+        // Before `on_wait`: what the program does there must not cost the place.
         let place = self.place(file, goal)?;
         self.begin(|| file.holder(goal.access()))?;
         if self.kind == WaiterKind::Task {
@@ -28,10 +29,12 @@ impl<C: WaitContext> Wait<'_, C> {
                 let sources = wait.asleep(&own, goal)?;
                 Ok((Granted::new(own, goal), sources))
             });
+            // A task that is dropped before it gets this gives the lock back.
             granted.await?.keep();
         } else {
             drop(self.asleep(file, goal)?);
         }
+        // A reader's ticket would keep those behind it waiting; a writer's goes with the lock.
         place.arrive().map_err(|error| self.system(error))
     }
 
@@ -101,6 +104,7 @@ impl<C: WaitContext> Wait<'_, C> {
     #[cold]
     fn asleep(&mut self, file: &LockFile, goal: Goal) -> Result<WakeSources> {
         self.ensure_no_deadlock(|| self.context.is_held_elsewhere_by(self.thread, file))?;
+        // Before the call that waits: a process that caches the lock releases it when it sees this.
         let interest = file.show_wanted(goal);
         // A function of the program may panic before the plan is through, or while it is granted.
         let unless_panic = Granted::new(file, goal);
@@ -121,6 +125,7 @@ impl<C: WaitContext> Wait<'_, C> {
                 return Ok(WakeSources::default());
             }
         };
+        // The sources are armed now. A token that was cancelled before has rung none of them.
         self.ensure_not_cancelled()?;
         let Some(interval) = interval else {
             if !self.blocked(file, goal, &stopped)? {
@@ -129,11 +134,12 @@ impl<C: WaitContext> Wait<'_, C> {
             return Ok(sources);
         };
         let stop = || {
+            // Relaxed: the signal that follows makes the thread look.
             stopped.store(true, Ordering::Relaxed);
             sources.ring();
         };
         let call = || self.call(|| file.holder(goal.access()));
-        let is_locked = ticker::beside(interval, call, stop, || self.blocked(file, goal, &stopped))
+        let is_locked = ticker::during(interval, call, stop, || self.blocked(file, goal, &stopped))
             .map_err(|error| self.system(error))??;
         self.is_broken = stopped.load(Ordering::Relaxed);
         if !is_locked {
@@ -147,6 +153,7 @@ impl<C: WaitContext> Wait<'_, C> {
         let deadline = self.limit.deadline();
         let sources = WakeSources::by(deadline, self.interval().is_some())?;
         let sources = sources.and_to_ask(self.asks_whether_to_go_on());
+        // See `ASK_SERVER_AGAIN`.
         if file.is_remote() {
             sources.and_every(ASK_SERVER_AGAIN)
         } else {
@@ -175,6 +182,7 @@ impl<C: WaitContext> Wait<'_, C> {
             _ => sleep.until_granted(raw, access, target, None).map(drop),
         };
         match file.acquire_blocking(goal, wait, &|error| self.system(error)) {
+            // The plan has given back what it had locked.
             Err(_) if !file.has_waits() => Ok(false),
             done => done.map(|()| true),
         }
@@ -182,6 +190,7 @@ impl<C: WaitContext> Wait<'_, C> {
 
     /// Where nothing can interrupt the kernel's queue, or there is none: attempts again and again.
     fn polled(&mut self, file: &LockFile, goal: Goal) -> Result<()> {
+        // Taken out, as the wait itself is used by the attempts.
         let (context, operation) = (self.context, self.operation);
         let system = |error| Error::system(context.path(), operation, error);
         let attempt = || Ok(file.try_acquire(goal).map_err(system)?.then_some(()));

@@ -121,6 +121,7 @@ impl<'h, C: WaitContext> Wait<'h, C> {
             if self.limit == WaitLimit::None {
                 return Err(self.contended(holder()));
             }
+            // Set before the hook runs, which gets the time that has passed since.
             self.since = Some(Instant::now());
             let path = self.context.path();
             self.span = Some(trace::waiting(path, self.operation, &holder));

@@ -32,6 +32,7 @@ impl<C: WaitContext> Wait<'_, C> {
         }
         // Another thread may have called `on_wait` meanwhile.
         self.reported = self.reported.map(|_| Instant::now());
+        // To make a notifier costs more than an attempt, and mostly permits are free by now.
         let mut watching = Watching::begin(file);
         let sources = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         let mut naps = if watching.is_some() { NAPS } else { BLIND_NAPS };
@@ -40,6 +41,7 @@ impl<C: WaitContext> Wait<'_, C> {
             if must_look && !is_at_path()? {
                 return Ok(false);
             }
+            // After the watch has begun: a release from here on is reported.
             if attempt()? {
                 return Ok(true);
             }
@@ -57,6 +59,8 @@ impl<C: WaitContext> Wait<'_, C> {
                     Notified::TimedOut
                 }
             };
+            // A file that was moved or deleted is reported; the longest naps are for reports that were
+            // lost.
             must_look = outcome == Notified::Changed;
             match outcome {
                 Notified::Closed | Notified::Changed => naps.restart(),
@@ -91,9 +95,11 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(notifier) = &mut self.0 {
+            // Without the mutex: to end a watch is a system call.
             notifier.unwatch();
         }
         let mut spare = mutex::lock(spare());
+        // Otherwise it is dropped here, which takes milliseconds.
         if spare.len() < MAX_SPARE {
             spare.extend(self.0.take());
         }

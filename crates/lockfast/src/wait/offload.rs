@@ -30,6 +30,12 @@ struct Promise<R> {
     done: Condvar,
 }
 
+// | state | next |
+// |---|---|
+// | `Pending` | `Done`, by the helper; `Abandoned`, by the drop of the task |
+// | `Abandoned` | `Done`, by the helper, which wakes the drop |
+// | `Done` | `Taken`, by the poll or the drop |
+// | `Taken` | – |
 enum Progress<R> {
     Pending(Option<Waker>),
     /// The task is gone, and whoever drops it waits until this is done.
@@ -55,6 +61,7 @@ pub(super) fn start<R: Send + 'static, Rest>(
     });
     let token = CancelToken::new();
     let (own, cancelled) = (Arc::clone(&shared), token.clone());
+    // Read here, as the helper is another thread.
     let stands_in = STANDS_IN.get();
     let work = Box::new(move || {
         let _named = stands_in.then(StandIn::begin);
@@ -149,6 +156,7 @@ impl<R> Drop for Offload<R> {
             self.token.cancel();
             state = self.shared.state();
         }
+        // What the helper was granted is given back before the drop is over.
         while matches!(*state, Progress::Abandoned) {
             let woken = self.shared.done.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
@@ -176,6 +184,7 @@ impl<R> Promise<R> {
             self.done.notify_all();
             return;
         }
+        // The result first: the task may be polled before its waker returns.
         let before = std::mem::replace(&mut *state, Progress::Done(result));
         drop(state);
         if let Progress::Pending(Some(waker)) = before {
@@ -212,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_told_before_what_is_left_is_dropped() {
+    fn a_task_is_woken_before_the_rest_is_dropped() {
         let (tells, told) = mpsc::channel();
         let rest = Tells(tells.clone());
         let (go, may_go) = mpsc::channel();

@@ -16,6 +16,7 @@ impl<C: WaitContext> Wait<'_, C> {
             Err(error) if error.is_leased() && !self.is_impatient() => {}
             opened => return opened,
         }
+        // A leased file can be opened by nobody, so the turn may be kept meanwhile.
         let context = Arc::clone(self.context);
         self.blocking(None, move |wait| wait.until_opened(|| context.open_file()))
             .await

@@ -41,6 +41,7 @@ impl<C: WaitContext> Wait<'_, C> {
         self.ensure_in_time(&holder)?;
         self.report_if_due(&holder)?;
         let wake = Instant::now() + naps.current();
+        // Whatever comes first: the next attempt, the deadline, or the hook.
         let until = earlier(self.limit.deadline(), self.next_call());
         let until = earlier(until, sources.come_back());
         Ok(until.map_or(wake, |until| until.min(wake)))

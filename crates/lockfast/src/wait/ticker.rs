@@ -14,7 +14,7 @@ use crate::sys::mutex;
 /// Runs `wait` on this thread and calls `call` at each interval on another, which is gone when
 /// this returns. When `call` breaks or panics, `stop` is called once and then nothing more; a panic
 /// goes on in this thread after `wait` has returned.
-pub(super) fn beside<R>(
+pub(super) fn during<R>(
     interval: Duration,
     call: impl Fn() -> ControlFlow<()> + Sync,
     stop: impl Fn() + Sync,
@@ -30,6 +30,7 @@ pub(super) fn beside<R>(
             }
             false
         }));
+        // It broke, or it panicked: the wait has to end in either case.
         if !matches!(ticking, Ok(false)) {
             stop();
         }
@@ -39,6 +40,7 @@ pub(super) fn beside<R>(
         let builder = thread::Builder::new().name("lockfast-on-wait".to_owned());
         let ticker = without_signals(|| builder.spawn_scoped(scope, tick)).map_err(no_thread)?;
         let result = {
+            // Dropped also when `wait` panics; the scope then waits for the ticker.
             let _over_at_the_end = Declare(&over);
             wait()
         };
@@ -94,7 +96,7 @@ mod tests {
             ControlFlow::Continue(())
         };
         let wait = || told.iter().take(3).count();
-        let result = beside(SOON, call, || panic!("nobody asked to stop"), wait);
+        let result = during(SOON, call, || panic!("nobody asked to stop"), wait);
         assert_eq!(result.expect("a thread"), 3);
     }
 
@@ -107,7 +109,7 @@ mod tests {
             ControlFlow::Break(())
         };
         let wait = || stopped.recv().expect("stopped");
-        beside(SOON, call, || stop.send(()).expect("received"), wait).expect("a thread");
+        during(SOON, call, || stop.send(()).expect("received"), wait).expect("a thread");
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 
@@ -117,7 +119,7 @@ mod tests {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let wait = || stopped.recv().expect("stopped");
             let stop = || stop.send(()).expect("received");
-            beside(SOON, || panic::resume_unwind(Box::new("ouch")), stop, wait)
+            during(SOON, || panic::resume_unwind(Box::new("ouch")), stop, wait)
         }));
         let payload = outcome.expect_err("the panic of the function");
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"ouch"));

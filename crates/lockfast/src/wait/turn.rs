@@ -46,11 +46,13 @@ impl<C: WaitContext> Wait<'_, C> {
         holder: impl Fn() -> Option<Holder>,
     ) -> Result<Admission<'q, T>> {
         self.begin(&holder)?;
+        // Any thread may poll a task, so a task has no thread that could wait for itself.
         if self.kind != WaiterKind::Task {
             self.ensure_no_deadlock(|| waiter.was_inside())?;
         }
         loop {
             if self.kind == WaiterKind::Task {
+                // A task that is dropped here gives up its place by the drop of the waiter.
                 waiter.granted().await;
             } else if waiter.competes() {
                 match waiter.spin_for_handoff() {
@@ -66,6 +68,7 @@ impl<C: WaitContext> Wait<'_, C> {
             }
             match waiter.enter() {
                 Ok(turn) => return Ok(Admission::Turn(turn)),
+                // The last one inside needed the turn to unlock.
                 Err(called_off) => waiter = called_off,
             }
         }
@@ -80,6 +83,7 @@ impl<C: WaitContext> Wait<'_, C> {
     ) -> Result<()> {
         let sources = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         loop {
+            // An alarm that rings before the sleep is lost, and rings again; the token stays cancelled.
             self.ensure_not_cancelled()?;
             let until = earlier(self.limit.deadline(), self.next_call());
             match park(earlier(until, sources.come_back())) {

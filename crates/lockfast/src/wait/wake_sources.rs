@@ -13,6 +13,7 @@ pub(super) struct WakeSources(Option<Box<Sources>>);
 
 #[derive(Debug, Default)]
 struct Sources {
+    // Dropped before the alarm, in the order of the fields: a token must not ring an alarm that is gone.
     #[allow(dead_code, reason = "work until they are dropped")]
     tokens: Vec<Armed>,
     alarm: Option<Alarm>,

@@ -1,4 +1,4 @@
-//! One suite that every engine passes: files, and an engine in memory that is written only against the contract
+//! The suite that every engine passes: files, and an engine in memory that is written only against the contract
 //! of `lockfast::engine`.
 
 #![cfg(not(lockfast_unsupported))]

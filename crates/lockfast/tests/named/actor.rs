@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Stdio};
 
 use lockfast::{Lock, LockGuard, Options, Scope, Semaphore, SemaphorePermit};
 
-use crate::program::own_program;
+use lockfast_testing::own_program;
 
 pub(crate) const NOBODY: u32 = 65_534;
 /// The word that makes this program one.

@@ -11,9 +11,6 @@ mod machine;
 mod names;
 #[cfg(target_os = "linux")]
 mod places;
-#[cfg(unix)]
-#[path = "../processes/program.rs"]
-mod program;
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {

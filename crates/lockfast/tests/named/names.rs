@@ -36,8 +36,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             names_are_checked_before_anything_is_created,
         ),
         trial(
-            "what_no_semaphore_can_have_is_refused_by_name_too",
-            what_no_semaphore_can_have_is_refused_by_name_too,
+            "options_that_no_semaphore_has_are_refused_by_name_too",
+            options_that_no_semaphore_has_are_refused_by_name_too,
         ),
         trial_needing!(
             "all_users_share_the_machines_locks",
@@ -187,7 +187,7 @@ fn names_are_checked_before_anything_is_created() {
     }
 }
 
-fn what_no_semaphore_can_have_is_refused_by_name_too() {
+fn options_that_no_semaphore_has_are_refused_by_name_too() {
     let name = unique("refused");
     let path = lockfast::Lock::named(&name)
         .expect("a lock")

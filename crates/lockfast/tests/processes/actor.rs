@@ -1,11 +1,8 @@
-//! The process that a test directs: reads a command a line, answers a line.
-//!
-//! A line is `ID COMMAND ARGUMENTS...`; the answer is `ID ok ...` or `ID error KIND: TEXT`. A
-//! command after `&` runs in a thread of its own. Lines that begin with `event` are told unasked.
+//! The process that follows the commands of a test.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -16,10 +13,12 @@ use std::thread;
 use std::time::Duration;
 
 use lockfast::binding_support::AnyOptions;
-use lockfast::{Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
+use lockfast::{Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, Verify};
+use lockfast_testing::{Answer, Speaker};
 
 use crate::actor_descriptors::{self as descriptors, Owned};
 use crate::actor_forks as forks;
+use crate::actor_line as line;
 use crate::actor_many::Many;
 use crate::actor_race as race;
 use crate::actor_rwlock::{self as rwlock, RwProps};
@@ -31,7 +30,11 @@ use crate::{actor_reentrant as reentrant, actor_signals as signals, actor_tasks 
 
 /// Reads commands until the test closes the pipe or goes away.
 pub(crate) fn run() {
-    serve(io::stdin(), io::stdout(), &Arc::default());
+    serve(
+        io::stdin(),
+        &Speaker::through(io::stdout()),
+        &Arc::default(),
+    );
 }
 
 #[derive(Default)]
@@ -52,54 +55,19 @@ pub(crate) struct Props {
 }
 
 pub(crate) type Shared = Arc<Mutex<Props>>;
-pub(crate) type Speaker = Arc<Mutex<dyn Write + Send>>;
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
-fn serve(from: impl Read, to: impl Write + Send + 'static, props: &Shared) {
-    let to: Speaker = Arc::new(Mutex::new(to));
-    for line in BufReader::new(from).lines() {
-        let Ok(line) = line else { return };
-        let (id, command) = line.split_once(' ').expect("an id and a command");
-        let (id, props, to) = (id.to_owned(), Arc::clone(props), Arc::clone(&to));
-        match command.strip_prefix("& ") {
-            None => answer(&id, command, &props, &to),
-            Some(command) => {
-                let command = command.to_owned();
-                thread::spawn(move || answer(&id, &command, &props, &to));
-            }
-        }
-    }
-}
-
-fn answer(id: &str, command: &str, props: &Shared, to: &Speaker) {
-    let words: Vec<_> = command.split(' ').collect();
-    let text = match perform(&words, props, to) {
-        Ok(text) => format!("{id} ok {text}"),
-        Err(error) => format!("{id} error {}", describe(&*error)),
+fn serve(from: impl Read, to: &Speaker, props: &Shared) {
+    let props = Arc::clone(props);
+    let perform = {
+        let to = to.clone();
+        move |words: &[&str]| perform(words, &props, &to)
     };
-    say(to, &text);
+    lockfast_testing::serve(from, to, kind_of, perform);
 }
 
-fn say(to: &Speaker, text: &str) {
-    let mut to = to.lock().expect("nobody panics while speaking");
-    // When the test is gone, nobody listens any more.
-    let _ = writeln!(to, "{}", text.trim_end()).and_then(|()| to.flush());
-}
-
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let kind = error.downcast_ref::<Error>().map(Error::kind);
-    let kind = match kind {
-        None => "other",
-        Some(ErrorKind::Deadlock) => "deadlock",
-        Some(ErrorKind::Contended) => "contended",
-        Some(ErrorKind::TimedOut) => "timed-out",
-        Some(ErrorKind::Cancelled) => "cancelled",
-        Some(ErrorKind::Unsupported) => "unsupported",
-        Some(ErrorKind::PermissionDenied) => "permission-denied",
-        Some(ErrorKind::InvalidPath) => "invalid-path",
-        Some(_) => "system",
-    };
-    format!("{kind}: {error}")
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<Error>()?;
+    Some(format!("{:?}", error.kind()))
 }
 
 #[allow(clippy::too_many_lines, reason = "the table of commands")]
@@ -298,6 +266,8 @@ fn perform(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
         ["re", ref rest @ ..] => return reentrant::perform(rest),
         ["rw", ref rest @ ..] => return perform_rw(rest, props, to),
         ["mixture", ref rest @ ..] => return mixture::worker::run(rest, to),
+        ["greedy", kind, threads, path] => return line::greedy(kind, threads.parse()?, path),
+        ["pass", kind, how, path] => return line::pass(kind, how, path),
         ["race", kind, path, rounds] => return race::run(kind, path, rounds.parse()?),
         ["abort"] => std::process::abort(),
         ["signal", ref rest @ ..] => return signals::perform(rest),
@@ -379,23 +349,23 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
             }
             // Tells each call, and gives up at the given one.
             ("on-wait", limit) => {
-                let (to, limit) = (Arc::clone(to), limit.parse().unwrap_or(u32::MAX));
+                let (to, limit) = (to.clone(), limit.parse().unwrap_or(u32::MAX));
                 let calls = Mutex::new(0_u32);
                 options.on_wait(move |waiting| {
                     let holder = waiting
                         .holder()
                         .map_or("unknown".into(), ToString::to_string);
-                    say(&to, &format!("event waiting {holder}"));
+                    to.report(format!("waiting {holder}"));
                     let mut calls = calls.lock().expect("a number");
                     *calls += 1;
                     give_up_if(*calls >= limit)
                 })
             }
             ("on-wait-in-line", "") => {
-                let to = Arc::clone(to);
+                let to = to.clone();
                 options.on_wait(move |waiting| {
-                    let is_in_line = fifo::has_ticket(std::process::id(), waiting.path());
-                    say(&to, &format!("event in line: {is_in_line}"));
+                    let is_queued = fifo::has_ticket(std::process::id(), waiting.path());
+                    to.report(format!("in line: {is_queued}"));
                     ControlFlow::Continue(())
                 })
             }
@@ -403,10 +373,10 @@ pub(crate) fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
                 options.on_wait(|_| std::panic::resume_unwind(Box::new("told")))
             }
             ("on-interrupt", limit) => {
-                let (to, limit) = (Arc::clone(to), limit.parse().unwrap_or(u32::MAX));
+                let (to, limit) = (to.clone(), limit.parse().unwrap_or(u32::MAX));
                 let calls = Mutex::new(0_u32);
                 options.on_interrupt(move || {
-                    say(&to, "event interrupted");
+                    to.report("interrupted");
                     let mut calls = calls.lock().expect("a number");
                     *calls += 1;
                     give_up_if(*calls >= limit)
@@ -460,7 +430,8 @@ fn fork(kind: &str, path: &str, props: &Shared) -> Answer {
     }
     drop(filling);
     let stream = UnixStream::connect(path).expect("the test listens");
-    serve(stream.try_clone().expect("a copy"), stream, props);
+    let from = stream.try_clone().expect("a copy");
+    serve(from, &Speaker::through(stream), props);
     // SAFETY: leaves without running what belongs to the parent.
     unsafe { libc::_exit(0) }
 }

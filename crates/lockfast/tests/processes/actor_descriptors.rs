@@ -1,13 +1,12 @@
 //! An actor's work on descriptors that are not its own, as daemons do it.
 
+use lockfast_testing::Answer;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::thread::ScopedJoinHandle;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 /// A descriptor that the program has put in the place of another one.
 pub(crate) struct Owned {

@@ -9,14 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lockfast::{CancelToken, Lock, Semaphore};
+use lockfast_testing::Answer;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-type Answer = Result<String, Box<dyn std::error::Error>>;
-
-/// How long a child may take that does not hang.
-const CHILDS_TIME: Duration = Duration::from_secs(300);
+/// The time after which a child hangs: less than the test waits for the answer of this process.
+const CHILDS_TIME: Duration = Duration::from_secs(60);
 
 /// Forks while other threads use the library for the first time; does the child get through that uses
 /// it for the first time as well?

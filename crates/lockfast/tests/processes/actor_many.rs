@@ -5,9 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use lockfast::{Lock, LockGuard, RwLock, RwLockReadGuard};
+use lockfast_testing::Answer;
 use nix::sys::resource::{Resource, setrlimit};
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 /// Locks, some of them held.
 #[derive(Default)]

@@ -1,12 +1,11 @@
-//! What an actor does with owner records.
+//! Commands about owner records.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lockfast::{Lock, Owner};
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
+use lockfast_testing::Answer;
 
 /// Holds the lock again and again, and writes each hold into a log: `begin TOKEN ABANDONED`, with 0
 /// for none, and `end TOKEN` before the release, each in a line of 64 bytes.

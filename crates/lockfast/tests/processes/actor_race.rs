@@ -1,4 +1,4 @@
-//! What an actor does to find out who overtakes whom.
+//! Commands that show which actor overtakes which.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,10 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use lockfast::{Fairness, Lock, Options, RwLock, Semaphore};
+use lockfast_testing::Answer;
 
 use crate::race::Visit;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 /// When this process was told that it waits; 0 if it was not.
 static LINED_UP: AtomicU64 = AtomicU64::new(0);

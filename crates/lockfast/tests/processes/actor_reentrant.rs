@@ -1,12 +1,11 @@
-//! What an actor does with reentrant locks. Their guards stay in the thread of the commands, which
+//! Commands about reentrant locks. Their guards stay in the thread of the commands, which
 //! a forked child has a copy of.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use lockfast::{ReentrantLock, ReentrantLockGuard};
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
+use lockfast_testing::Answer;
 
 #[derive(Default)]
 struct Reentrant {

@@ -1,4 +1,4 @@
-//! What an actor does with readers-writer locks.
+//! Commands about readers-writer locks.
 
 use std::collections::HashMap;
 use std::thread;
@@ -8,12 +8,11 @@ use lockfast::{
     ConversionError, Error, Options, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockWriteGuard,
 };
+use lockfast_testing::Answer;
 
 use crate::actor_threads::in_threads;
 use crate::diary::{Diary, Role};
 use crate::witness;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 #[derive(Default)]
 pub(crate) struct RwProps {

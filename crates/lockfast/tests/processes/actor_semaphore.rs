@@ -1,16 +1,15 @@
-//! What an actor does with semaphores.
+//! Commands about semaphores.
 
 use std::collections::HashMap;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
 use lockfast::{Semaphore, SemaphorePermit};
+use lockfast_testing::{Answer, Speaker};
 
-use crate::actor::{Props, Shared, Speaker, parse};
+use crate::actor::{Props, Shared, parse};
 use crate::diary::{Diary, Role};
 use crate::witness::Crowd;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 #[derive(Default)]
 pub(crate) struct SemProps {

@@ -1,4 +1,4 @@
-//! What an actor does with signals and with threads.
+//! Commands about signals and threads.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, OnceLock};
@@ -6,10 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use lockfast::{CancelToken, Lock};
+use lockfast_testing::Answer;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 

@@ -1,4 +1,4 @@
-//! What an actor does as a task.
+//! Commands about tasks.
 
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard};

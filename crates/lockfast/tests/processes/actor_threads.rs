@@ -1,15 +1,14 @@
-//! What an actor does in many threads.
+//! Commands for many threads.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use lockfast::Lock;
+use lockfast_testing::Answer;
 
 use crate::tally::Tally;
 use crate::witness::Witness;
-
-type Answer = Result<String, Box<dyn std::error::Error>>;
 
 /// Each of the threads locks and visits so many times, all with one handle.
 pub(crate) fn hammer(lock: &Lock, threads: usize, rounds: u64) -> Answer {

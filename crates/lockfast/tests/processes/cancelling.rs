@@ -1,6 +1,6 @@
 //! Ending waits by a token.
 
-use crate::stage::{Actor, Place, waiters};
+use crate::stage::{Actor, Stage, waiters};
 use crate::trials;
 
 trials![
@@ -25,14 +25,14 @@ const WAITS: [&str; 7] = [
 ];
 
 /// Somebody who has the lock, and an actor that has it open in every way.
-fn held() -> (Place, Actor, Actor) {
-    let place = Place::new();
-    let path = place.lock();
-    let mut holder = Actor::with_lock(&place, "");
+fn held() -> (Stage, Actor, Actor) {
+    let stage = Stage::new();
+    let path = stage.lock();
+    let mut holder = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    let mut waiter = Actor::with_lock(&place, "");
+    let mut waiter = Actor::with_lock(&stage, "");
     waiter.ask(&format!("rw open r {}", path.display()));
-    (place, holder, waiter)
+    (stage, holder, waiter)
 }
 
 #[track_caller]
@@ -42,10 +42,10 @@ fn is_cancelled(error: &str) {
 
 fn a_token_ends_every_kind_of_wait() {
     for wait in WAITS {
-        let (place, mut holder, mut waiter) = held();
+        let (stage, mut holder, mut waiter) = held();
         if wait.contains("sem") {
             holder.ask("release g");
-            let open = format!("sem open s {} 1", place.lock().display());
+            let open = format!("sem open s {} 1", stage.lock().display());
             holder.ask(&open);
             holder.ask("sem acquire s g");
             waiter.ask(&open);
@@ -53,21 +53,21 @@ fn a_token_ends_every_kind_of_wait() {
         let waiting = waiter.begin(wait);
         waiter.ask("cancel");
         is_cancelled(&waiter.fails(waiting));
-        assert_eq!(waiters(&place.lock()), 0);
+        assert_eq!(waiters(&stage.lock()), 0);
     }
 }
 
 /// The wait is in the kernel's queue when it is cancelled, not before it.
 fn a_token_ends_waits_in_a_signals_handler() {
-    let (place, _holder, mut waiter) = held();
-    let waiting = waiter.begin_waiting("under-token lock a g", &place);
+    let (stage, _holder, mut waiter) = held();
+    let waiting = waiter.begin_waiting("under-token lock a g", &stage);
     waiter.ask("signal cancel-in-handler");
     is_cancelled(&waiter.fails(waiting));
 }
 
 fn a_token_ends_waits_among_threads() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
     actor.ask("lock a g");
     let waiting = actor.begin("under-token lock a h");
     actor.ask("cancel");
@@ -77,18 +77,18 @@ fn a_token_ends_waits_among_threads() {
 }
 
 fn a_token_ends_many_waits_at_once() {
-    let (place, _holder, mut waiter) = held();
+    let (stage, _holder, mut waiter) = held();
     for number in 0..20 {
-        waiter.ask(&format!("open {number} {}", place.lock().display()));
+        waiter.ask(&format!("open {number} {}", stage.lock().display()));
     }
     let waiting: Vec<_> = (0..20)
-        .map(|number| waiter.begin_waiting(&format!("under-token lock {number} g"), &place))
+        .map(|number| waiter.begin_waiting(&format!("under-token lock {number} g"), &stage))
         .collect();
     waiter.ask("cancel");
     for waiting in waiting {
         is_cancelled(&waiter.fails(waiting));
     }
-    assert_eq!(waiters(&place.lock()), 0);
+    assert_eq!(waiters(&stage.lock()), 0);
 }
 
 fn a_token_ends_waits_when_the_program_uses_all_signals() {
@@ -100,9 +100,9 @@ fn a_token_ends_waits_when_the_program_uses_all_signals() {
 }
 
 fn a_wait_that_was_cancelled_leaves_nothing_behind() {
-    let (place, mut holder, mut waiter) = held();
+    let (stage, mut holder, mut waiter) = held();
     let before = (waiter.ask("count fd"), waiter.ask("count task"));
-    let waiting = waiter.begin_waiting("under-token lock a g", &place);
+    let waiting = waiter.begin_waiting("under-token lock a g", &stage);
     waiter.ask("cancel");
     is_cancelled(&waiter.fails(waiting));
     assert_eq!(waiter.ask("timers"), "0");
@@ -123,8 +123,8 @@ fn a_token_that_is_cancelled_already_ends_waits_at_once() {
 }
 
 fn a_wait_under_a_token_gets_the_lock() {
-    let (place, mut holder, mut waiter) = held();
-    let waiting = waiter.begin_waiting("under-token lock a g", &place);
+    let (stage, mut holder, mut waiter) = held();
+    let waiting = waiter.begin_waiting("under-token lock a g", &stage);
     holder.ask("release g");
     waiter.succeeds(waiting);
 }

@@ -6,61 +6,61 @@
 use std::collections::BTreeMap;
 
 use crate::diary::{self, Entry, Role};
-use crate::stage::{Actor, Pending, Place, held_at, until};
+use crate::stage::{Actor, Pending, Stage, held_at, until};
 use crate::{semaphore, trials};
 
 trials![
     lockers_are_killed,
     readers_writers_and_upgraders_are_killed,
     permit_holders_are_killed,
-    those_in_a_strict_order_are_killed,
-    those_in_a_strict_order_for_permits_are_killed,
+    waiters_in_a_strict_order_are_killed,
+    waiters_for_permits_in_a_strict_order_are_killed,
 ];
 
 /// How many tests share the kills: these, and one of `owner`.
 const TESTS: usize = 6;
 
 fn lockers_are_killed() {
-    let place = Place::new();
+    let stage = Stage::new();
     let commands = [
         "hammer PATH 1000000000",
         "hammer-timed PATH 1000000000 remove",
         "hammer-open PATH 1000000000",
         "hammer PATH 1000000000 remove",
     ];
-    let chaos = Chaos::start(&place, &commands, 4, 1);
+    let chaos = Chaos::start(&stage, &commands, 4, 1);
     chaos.run(&[Role::WaitsToLock, Role::Locks], |_| {});
-    Actor::with_lock(&place, "").ask("try a g");
+    Actor::with_lock(&stage, "").ask("try a g");
 }
 
 fn readers_writers_and_upgraders_are_killed() {
-    let place = Place::new();
+    let stage = Stage::new();
     let commands = [
         "rw hammer PATH 1000000000",
         "rw hammer PATH 1000000000 remove",
         "rw hammer PATH 1000000000",
         "hammer PATH 1000000000",
     ];
-    Chaos::start(&place, &commands, 4, 1).run(Role::of_locks(), |_| {});
-    Actor::with_lock(&place, "").ask("try a g");
+    Chaos::start(&stage, &commands, 4, 1).run(Role::of_locks(), |_| {});
+    Actor::with_lock(&stage, "").ask("try a g");
 }
 
 fn permit_holders_are_killed() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut visitor = Actor::start();
-    visitor.ask(&semaphore::open(&place, 3, ""));
-    let chaos = Chaos::start(&place, &["sem hammer PATH 3 1000000000"], 6, 2);
+    visitor.ask(&semaphore::open(&stage, 3, ""));
+    let chaos = Chaos::start(&stage, &["sem hammer PATH 3 1000000000"], 6, 2);
     chaos.run(&Role::OF_PERMITS, |kill| {
         // Were a permit lost, all three would never be had.
         visitor.ask(&format!("sem visit a {}", kill % 3 + 1));
     });
-    assert_eq!(held_at(&place.lock(), semaphore::WAITING), 0);
+    assert_eq!(held_at(&stage.lock(), semaphore::WAITING), 0);
     assert_eq!(visitor.ask("sem available a"), "3");
     visitor.ask("sem try a g 3");
 }
 
-fn those_in_a_strict_order_are_killed() {
-    let place = Place::new();
+fn waiters_in_a_strict_order_are_killed() {
+    let stage = Stage::new();
     let commands = [
         "rw hammer PATH 1000000000 fifo",
         "hammer-timed PATH 1000000000 fifo",
@@ -68,15 +68,15 @@ fn those_in_a_strict_order_are_killed() {
         "rw hammer PATH 1000000000",
         "rw hammer PATH 1000000000 fifo",
     ];
-    Chaos::start(&place, &commands, 6, 1).run(Role::of_locks(), |_| {});
-    Actor::with_lock(&place, "fifo").ask("try a g");
+    Chaos::start(&stage, &commands, 6, 1).run(Role::of_locks(), |_| {});
+    Actor::with_lock(&stage, "fifo").ask("try a g");
 }
 
-fn those_in_a_strict_order_for_permits_are_killed() {
-    let place = Place::new();
+fn waiters_for_permits_in_a_strict_order_are_killed() {
+    let stage = Stage::new();
     let mut visitor = Actor::start();
-    visitor.ask(&semaphore::open(&place, 3, "fifo"));
-    let chaos = Chaos::start(&place, &["sem hammer PATH 3 1000000000 fifo"], 6, 2);
+    visitor.ask(&semaphore::open(&stage, 3, "fifo"));
+    let chaos = Chaos::start(&stage, &["sem hammer PATH 3 1000000000 fifo"], 6, 2);
     chaos.run(&Role::OF_PERMITS, |kill| {
         visitor.ask(&format!("sem visit a {}", kill % 3 + 1));
     });
@@ -85,8 +85,8 @@ fn those_in_a_strict_order_for_permits_are_killed() {
 
 /// Processes that hammer at one lock.
 struct Chaos<'a> {
-    place: &'a Place,
-    /// What they are told to do, one after the other.
+    stage: &'a Stage,
+    /// Their commands, one after the other.
     commands: &'a [&'a str],
     /// How many threads each has.
     threads: usize,
@@ -102,9 +102,9 @@ struct Victim {
 }
 
 impl<'a> Chaos<'a> {
-    fn start(place: &'a Place, commands: &'a [&'a str], processes: usize, threads: usize) -> Self {
+    fn start(stage: &'a Stage, commands: &'a [&'a str], processes: usize, threads: usize) -> Self {
         let mut chaos = Self {
-            place,
+            stage,
             commands,
             threads,
             running: Vec::new(),
@@ -116,7 +116,7 @@ impl<'a> Chaos<'a> {
 
     fn victim(&self, number: usize) -> Victim {
         let mut actor = Actor::start();
-        let path = self.place.lock().display().to_string();
+        let path = self.stage.lock().display().to_string();
         let command = self.commands[number % self.commands.len()].replace("PATH", &path);
         let hammering = actor.begin(&command);
         Victim {
@@ -159,7 +159,7 @@ impl<'a> Chaos<'a> {
 
     /// Waits until each thread has done more rounds than so many since the last kill.
     fn all_get_on(&mut self, but: Option<usize>, some: u64) {
-        let (lock, threads) = (self.place.lock(), self.threads);
+        let (lock, threads) = (self.stage.lock(), self.threads);
         for (number, victim) in self.running.iter_mut().enumerate() {
             if Some(number) == but {
                 continue;
@@ -178,7 +178,7 @@ impl<'a> Chaos<'a> {
     fn kill(&mut self, mut victim: Victim) {
         victim.must_be_hammering();
         victim.actor.kill();
-        let (lock, pid) = (self.place.lock(), victim.actor.pid());
+        let (lock, pid) = (self.stage.lock(), victim.actor.pid());
         let died = diary::entries(&lock, pid);
         for role in died.iter().filter_map(|entry| entry.role) {
             *self.killed.entry(role).or_default() += 1;

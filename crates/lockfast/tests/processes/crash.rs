@@ -5,7 +5,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use lockfast_testing::{trial, trial_needing};
 
-use crate::stage::{Actor, Place, installed, waiters};
+use crate::stage::{Actor, Stage, installed, waiters};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -30,13 +30,13 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn a_killed_holder_frees_the_lock() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    let mut waiter = Actor::with_lock(&place, "");
-    let mut timed = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    let mut waiter = Actor::with_lock(&stage, "");
+    let mut timed = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    let waiting = waiter.begin_waiting("lock a g", &place);
-    let timed_waiting = timed.begin_waiting("for a g 3600000", &place);
+    let waiting = waiter.begin_waiting("lock a g", &stage);
+    let timed_waiting = timed.begin_waiting("for a g 3600000", &stage);
     holder.kill();
     waiter.succeeds(waiting);
     waiter.kill();
@@ -44,24 +44,24 @@ fn a_killed_holder_frees_the_lock() {
 }
 
 fn an_aborting_holder_frees_the_lock() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    let mut waiter = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    let mut waiter = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    let waiting = waiter.begin_waiting("lock a g", &place);
+    let waiting = waiter.begin_waiting("lock a g", &stage);
     holder.crashes("abort");
     waiter.succeeds(waiting);
 }
 
 fn a_killed_waiter_leaves_no_ghost() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    let mut waiter = Actor::with_lock(&place, "");
-    let mut third = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    let mut waiter = Actor::with_lock(&stage, "");
+    let mut third = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    waiter.begin_waiting("lock a g", &place);
+    waiter.begin_waiting("lock a g", &stage);
     waiter.kill();
-    assert_eq!(waiters(&place.lock()), 0);
+    assert_eq!(waiters(&stage.lock()), 0);
     holder.ask("release g");
     third.ask("try a g");
 }
@@ -72,7 +72,7 @@ fn killed_at_each_system_call_nothing_is_left() {
     let mut finished = 0;
     for options in ["", "remove", "protocol=both mode=640"] {
         for step in 1.. {
-            let place = Place::new();
+            let stage = Stage::new();
             let calls = "openat,fcntl,flock,fstat,newfstatat,statx,unlink,close,linkat,fchmod";
             let mut victim = Actor::start_by(
                 Command::new("strace")
@@ -82,9 +82,9 @@ fn killed_at_each_system_call_nothing_is_left() {
                     .arg(&own)
                     .arg("actor"),
             );
-            let hammer = format!("hammer {} 3 {options}", place.lock().display());
+            let hammer = format!("hammer {} 3 {options}", stage.lock().display());
             let done = victim.survives(hammer.trim_end());
-            let mut heir = Actor::with_lock(&place, options);
+            let mut heir = Actor::with_lock(&stage, options);
             heir.ask("try a g");
             heir.ask("release g");
             if done {

@@ -1,6 +1,6 @@
 //! Promise 9: a thread that would wait for itself gets an error.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -13,13 +13,13 @@ trials![
 ];
 
 fn a_thread_that_locks_again_is_told() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
     actor.ask("lock a g");
     let told = actor.ask_in_vain("lock a h");
     assert!(told.starts_with("deadlock:"), "{told}");
     assert!(
-        told.contains(place.lock().to_str().expect("a plain path")),
+        told.contains(stage.lock().to_str().expect("a plain path")),
         "{told}"
     );
     assert!(actor.ask_in_vain("try a h").starts_with("contended:"));
@@ -28,9 +28,9 @@ fn a_thread_that_locks_again_is_told() {
 }
 
 fn another_handle_of_the_same_file_is_the_same_lock() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
-    actor.ask(&format!("open b {}", place.lock().display()));
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
+    actor.ask(&format!("open b {}", stage.lock().display()));
     actor.ask("lock a g");
     assert!(actor.ask_in_vain("lock b h").starts_with("deadlock:"));
     actor.ask("release g");
@@ -38,13 +38,13 @@ fn another_handle_of_the_same_file_is_the_same_lock() {
 }
 
 fn a_thread_that_gave_its_guard_away_may_wait() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
-    let mut other = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
+    let mut other = Actor::with_lock(&stage, "");
     actor.ask("lock a g");
     actor.ask("hand-over g");
     // It is the other process that would go on first, and then this one.
-    let waiting = other.begin_waiting("lock a g", &place);
+    let waiting = other.begin_waiting("lock a g", &stage);
     assert!(!other.has_answered(waiting));
     assert!(actor.ask_in_vain("for a h 5").starts_with("timed-out:"));
     actor.ask("release g");
@@ -52,8 +52,8 @@ fn a_thread_that_gave_its_guard_away_may_wait() {
 }
 
 fn other_threads_and_timed_waits_just_wait() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "on-wait=");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "on-wait=");
     actor.ask("lock a g");
     assert!(actor.ask_in_vain("for a h 5").starts_with("timed-out:"));
     let waiting = actor.begin("lock a h");
@@ -64,10 +64,10 @@ fn other_threads_and_timed_waits_just_wait() {
 }
 
 fn reading_and_writing_in_one_thread() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
     for name in ["a", "b"] {
-        actor.ask(&format!("rw open {name} {}", place.lock().display()));
+        actor.ask(&format!("rw open {name} {}", stage.lock().display()));
     }
     for held in ["read", "upgradable", "write"] {
         actor.ask(&format!("rw {held} a g"));
@@ -92,9 +92,9 @@ fn reading_and_writing_in_one_thread() {
 }
 
 fn an_upgrade_beside_an_own_reader() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    actor.ask(&format!("rw open a {}", place.lock().display()));
+    actor.ask(&format!("rw open a {}", stage.lock().display()));
     actor.ask("rw upgradable a g");
     actor.ask("rw read a h");
     let told = actor.ask_in_vain("rw change upgrade g");

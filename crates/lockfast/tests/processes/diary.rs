@@ -1,4 +1,4 @@
-//! What a process that may be killed was about, for the test to read when it is dead.
+//! The last step of a process that may be killed, for the test to read when it is dead.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// What a thread is about, as far as the lock goes.
+/// The state of a thread towards the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     WaitsToLock,
@@ -40,7 +40,7 @@ const ROLES: [Role; 11] = [
 impl Role {
     pub(crate) const OF_PERMITS: [Self; 2] = [Self::WaitsForPermits, Self::HasPermits];
 
-    /// Those of locks and of readers-writer locks.
+    /// The states towards locks and readers-writer locks.
     pub(crate) fn of_locks() -> &'static [Self] {
         let others = ROLES.strip_suffix(&Self::OF_PERMITS);
         others.expect("those of permits are the last")
@@ -55,7 +55,7 @@ pub(crate) struct Diary {
     entry: Entry,
 }
 
-/// What a thread wrote last.
+/// The last entry of a thread.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Entry {
     /// None between two rounds.
@@ -101,7 +101,7 @@ impl Diary {
     }
 }
 
-/// What each thread of that process wrote last, in the order of their numbers.
+/// Returns the last entry of each thread of that process, in the order of their numbers.
 pub(crate) fn entries(lock: &Path, pid: u32) -> Vec<Entry> {
     let bytes = fs::read(page(lock, pid)).unwrap_or_default();
     let entry = |record: &[u8]| Entry {

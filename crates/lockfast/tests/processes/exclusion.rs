@@ -1,6 +1,6 @@
 //! Promise 1: no attempt gets in twice.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 use crate::witness::Witness;
 
@@ -15,19 +15,19 @@ trials![
 ];
 
 fn a_second_process_is_refused_and_waits() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    let mut other = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    let mut other = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
 
     let refused = other.ask_in_vain("try a g");
     assert!(refused.starts_with("contended:"), "{refused}");
-    let path = place.lock().display().to_string();
+    let path = stage.lock().display().to_string();
     assert!(refused.contains(&path), "{refused}");
     let pid = format!("pid {}", holder.pid());
     assert!(refused.ends_with(&pid), "{refused} should name {pid}");
 
-    let waiting = other.begin_waiting("lock a g", &place);
+    let waiting = other.begin_waiting("lock a g", &stage);
     assert!(!other.has_answered(waiting));
     holder.ask("release g");
     other.succeeds(waiting);
@@ -35,20 +35,20 @@ fn a_second_process_is_refused_and_waits() {
 }
 
 fn handles_of_one_process_exclude_each_other() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
-    actor.ask(&format!("open b {}", place.lock().display()));
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
+    actor.ask(&format!("open b {}", stage.lock().display()));
     actor.ask("lock a g");
     let refused = actor.ask_in_vain("try b h");
     assert!(refused.contains("held by this process"), "{refused}");
-    let waiting = actor.begin_waiting("lock b h", &place);
+    let waiting = actor.begin_waiting("lock b h", &stage);
     actor.ask("release g");
     actor.succeeds(waiting);
 }
 
 fn threads_on_one_handle_exclude_each_other() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "on-wait=");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "on-wait=");
     actor.ask("lock a g");
     let refused = actor.ask_in_vain("try a h");
     assert!(refused.contains("held by this process"), "{refused}");
@@ -65,9 +65,9 @@ fn threads_on_one_handle_exclude_each_other() {
 
 fn processes_that_create_the_file_at_once_agree_on_it() {
     for _ in 0..20 {
-        let place = Place::new();
+        let stage = Stage::new();
         let mut actors: Vec<_> = (0..4).map(|_| Actor::start()).collect();
-        let hammer = format!("hammer {} 5", place.lock().display());
+        let hammer = format!("hammer {} 5", stage.lock().display());
         let hammering: Vec<_> = actors
             .iter_mut()
             .map(|actor| actor.begin(&hammer))
@@ -75,7 +75,7 @@ fn processes_that_create_the_file_at_once_agree_on_it() {
         for (actor, pending) in actors.iter_mut().zip(hammering) {
             actor.succeeds(pending);
         }
-        let witness = Witness::beside(&place.lock()).expect("the witness");
+        let witness = Witness::beside(&stage.lock()).expect("the witness");
         assert_eq!(witness.count().expect("its count"), 4 * 5);
     }
 }
@@ -91,13 +91,13 @@ fn eight_processes_lose_no_count_with_deadlines() {
 fn every_protocol_excludes() {
     for protocol in ["fcntl", "flock", "both"] {
         let options = format!("protocol={protocol}");
-        let place = Place::new();
-        let mut holder = Actor::with_lock(&place, &options);
-        let mut other = Actor::with_lock(&place, &options);
+        let stage = Stage::new();
+        let mut holder = Actor::with_lock(&stage, &options);
+        let mut other = Actor::with_lock(&stage, &options);
         holder.ask("lock a g");
         assert!(other.ask_in_vain("try a g").starts_with("contended:"));
         assert!(other.ask_in_vain("for a g 5").starts_with("timed-out:"));
-        let waiting = other.begin_waiting("lock a g", &place);
+        let waiting = other.begin_waiting("lock a g", &stage);
         holder.kill();
         other.succeeds(waiting);
         hammer_by_eight("hammer", &options, 200);
@@ -105,10 +105,10 @@ fn every_protocol_excludes() {
 }
 
 /// Eight processes lock and count at once; no count is lost.
-pub(crate) fn hammer_by_eight(command: &str, options: &str, rounds: u64) -> Place {
-    let place = Place::new();
+pub(crate) fn hammer_by_eight(command: &str, options: &str, rounds: u64) -> Stage {
+    let stage = Stage::new();
     let mut actors: Vec<_> = (0..8).map(|_| Actor::start()).collect();
-    let hammer = format!("{command} {} {rounds} {options}", place.lock().display());
+    let hammer = format!("{command} {} {rounds} {options}", stage.lock().display());
     let hammering: Vec<_> = actors
         .iter_mut()
         .map(|actor| actor.begin(hammer.trim_end()))
@@ -116,7 +116,7 @@ pub(crate) fn hammer_by_eight(command: &str, options: &str, rounds: u64) -> Plac
     for (actor, pending) in actors.iter_mut().zip(hammering) {
         actor.succeeds(pending);
     }
-    let witness = Witness::beside(&place.lock()).expect("the witness");
+    let witness = Witness::beside(&stage.lock()).expect("the witness");
     assert_eq!(witness.count().expect("its count"), 8 * rounds);
-    place
+    stage
 }

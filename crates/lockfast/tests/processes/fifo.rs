@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use crate::semaphore::{self, stop};
-use crate::stage::{Actor, Pending, Place, until};
+use crate::stage::{Actor, Pending, Stage, until};
 use crate::trials;
 use crate::witness::Witness;
 
@@ -35,9 +35,9 @@ const FIRST: u64 = MIDDLE - (1 << 58);
 /// For ever, as far as a test is concerned, but with a deadline.
 const LONG: &str = "for a g 3600000";
 
-/// Has it a ticket for the file that is at the path now?
-fn is_in_line(actor: &Actor, place: &Place) -> bool {
-    has_ticket(actor.pid(), &place.lock())
+/// Whether it has a ticket for the file that is at the path now.
+fn is_queued(actor: &Actor, stage: &Stage) -> bool {
+    has_ticket(actor.pid(), &stage.lock())
 }
 
 pub(crate) fn has_ticket(pid: u32, path: &Path) -> bool {
@@ -57,29 +57,29 @@ pub(crate) fn has_ticket(pid: u32, path: &Path) -> bool {
 }
 
 /// Has it line up, and waits until it is in the line.
-pub(crate) fn line_up(actor: &mut Actor, command: &str, place: &Place) -> Pending {
-    assert!(!is_in_line(actor, place));
+pub(crate) fn join_queue(actor: &mut Actor, command: &str, stage: &Stage) -> Pending {
+    assert!(!is_queued(actor, stage));
     let pending = actor.begin(command);
-    until("a place in the line", || is_in_line(actor, place));
+    until("a place in the line", || is_queued(actor, stage));
     pending
 }
 
-fn lockers<const N: usize>(place: &Place, options: &str) -> [Actor; N] {
-    std::array::from_fn(|_| Actor::with_lock(place, options))
+fn lockers<const N: usize>(stage: &Stage, options: &str) -> [Actor; N] {
+    std::array::from_fn(|_| Actor::with_lock(stage, options))
 }
 
-fn rw_lockers<const N: usize>(place: &Place, options: &str) -> [Actor; N] {
+fn rw_lockers<const N: usize>(stage: &Stage, options: &str) -> [Actor; N] {
     std::array::from_fn(|_| {
         let mut actor = Actor::start();
-        actor.ask(&format!("rw open a {} {options}", place.lock().display()));
+        actor.ask(&format!("rw open a {} {options}", stage.lock().display()));
         actor
     })
 }
 
-fn pools<const N: usize>(place: &Place, permits: u32) -> [Actor; N] {
+fn pools<const N: usize>(stage: &Stage, permits: u32) -> [Actor; N] {
     std::array::from_fn(|_| {
         let mut actor = Actor::start();
-        actor.ask(&semaphore::open(place, permits, "fifo"));
+        actor.ask(&semaphore::open(stage, permits, "fifo"));
         actor
     })
 }
@@ -92,16 +92,16 @@ fn is_contended(actor: &mut Actor, command: &str) {
 
 fn lockers_get_in_in_the_order_in_which_they_came() {
     for options in ["fifo", "fifo protocol=both", "fifo verify=path"] {
-        let place = Place::new();
-        let [mut holder, mut polls, mut waiters @ ..]: [Actor; 8] = lockers(&place, options);
+        let stage = Stage::new();
+        let [mut holder, mut polls, mut waiters @ ..]: [Actor; 8] = lockers(&stage, options);
         polls.ask("signal handle all-real-time");
         holder.ask("lock a g");
         let mut pending = Vec::new();
         for (number, waiter) in waiters.iter_mut().enumerate() {
             let command = ["lock a g", LONG, "task tokio a g"][number % 3];
-            pending.push(line_up(waiter, command, &place));
+            pending.push(join_queue(waiter, command, &stage));
         }
-        let polling = line_up(&mut polls, LONG, &place);
+        let polling = join_queue(&mut polls, LONG, &stage);
         holder.ask("release g");
         for number in 0..pending.len() {
             // Were it not the next one, it would not get it before that one releases it.
@@ -113,14 +113,14 @@ fn lockers_get_in_in_the_order_in_which_they_came() {
         }
         polls.succeeds(polling);
         polls.ask("release g");
-        assert!(!waiters.iter().any(|waiter| is_in_line(waiter, &place)));
+        assert!(!waiters.iter().any(|waiter| is_queued(waiter, &stage)));
         holder.ask("try a g");
     }
 }
 
 fn readers_and_writers_get_in_in_phases() {
-    let place = Place::new();
-    let [mut holder, mut waiters @ ..]: [Actor; 10] = rw_lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut holder, mut waiters @ ..]: [Actor; 10] = rw_lockers(&stage, "fifo");
     holder.ask("rw write a g");
     let phases: [&[&str]; 6] = [
         &["read", "read"],
@@ -132,12 +132,12 @@ fn readers_and_writers_get_in_in_phases() {
     ];
     let mut all = waiters.iter_mut();
     let mut phases = phases.map(|modes| {
-        let line_up = |&mode: &&str| {
+        let join_queue = |&mode: &&str| {
             let actor = all.next().expect("as many");
-            let pending = line_up(actor, &format!("rw {mode} a g"), &place);
+            let pending = join_queue(actor, &format!("rw {mode} a g"), &stage);
             (actor, pending)
         };
-        modes.iter().map(line_up).collect::<Vec<_>>()
+        modes.iter().map(join_queue).collect::<Vec<_>>()
     });
     holder.ask("rw release g");
     for number in 0..phases.len() {
@@ -151,20 +151,20 @@ fn readers_and_writers_get_in_in_phases() {
         }
         for (actor, _) in now {
             actor.ask("rw release g");
-            assert!(!is_in_line(actor, &place));
+            assert!(!is_queued(actor, &stage));
         }
     }
 }
 
 fn permits_are_had_in_the_order_in_which_they_were_asked_for() {
-    let place = Place::new();
-    let [mut holder, mut waiters @ ..]: [Actor; 8] = pools(&place, 2);
+    let stage = Stage::new();
+    let [mut holder, mut waiters @ ..]: [Actor; 8] = pools(&stage, 2);
     holder.ask("sem acquire a one");
     holder.ask("sem acquire a other");
     let mut pending = Vec::new();
     for (number, waiter) in waiters.iter_mut().enumerate() {
         let command = ["sem acquire a g", "sem for a g 3600000"][number % 2];
-        pending.push(line_up(waiter, command, &place));
+        pending.push(join_queue(waiter, command, &stage));
     }
     // One permit comes back at a time.
     for number in 0..pending.len() {
@@ -178,14 +178,14 @@ fn permits_are_had_in_the_order_in_which_they_were_asked_for() {
             assert!(!waiters[later].has_answered(pending[later]));
         }
     }
-    assert!(!waiters.iter().any(|waiter| is_in_line(waiter, &place)));
+    assert!(!waiters.iter().any(|waiter| is_queued(waiter, &stage)));
 }
 
 /// The threads of a handle have an order of their own, but other processes that came before stay
 /// before the next one.
 fn threads_do_not_pass_it_on_before_a_process_that_waits() {
-    let place = Place::new();
-    let [mut busy, mut other] = lockers(&place, "fifo on-wait=");
+    let stage = Stage::new();
+    let [mut busy, mut other] = lockers(&stage, "fifo on-wait=");
     busy.ask("lock a g");
     let waiting = other.begin("lock a g");
     other.event();
@@ -212,9 +212,9 @@ fn threads_do_not_pass_it_on_before_a_process_that_waits() {
 }
 
 fn who_is_told_of_the_wait_is_in_the_line() {
-    let place = Place::new();
-    let [mut holder] = lockers(&place, "fifo");
-    let [mut waiter] = lockers(&place, "fifo on-wait-in-line");
+    let stage = Stage::new();
+    let [mut holder] = lockers(&stage, "fifo");
+    let [mut waiter] = lockers(&stage, "fifo on-wait-in-line");
     holder.ask("lock a g");
     for command in ["lock a g", "task tokio a g"] {
         let waiting = waiter.begin(command);
@@ -225,20 +225,20 @@ fn who_is_told_of_the_wait_is_in_the_line() {
         holder.ask("lock a g");
     }
 
-    let place = Place::new();
-    let [mut holder] = pools(&place, 1);
+    let stage = Stage::new();
+    let [mut holder] = pools(&stage, 1);
     holder.ask("sem acquire a g");
     let mut waiter = Actor::start();
-    waiter.ask(&semaphore::open(&place, 1, "fifo on-wait-in-line"));
+    waiter.ask(&semaphore::open(&stage, 1, "fifo on-wait-in-line"));
     waiter.begin("sem acquire a g");
     assert_eq!(waiter.event(), "in line: true");
 }
 
 fn a_newcomer_does_not_get_in_while_somebody_waits() {
-    let place = Place::new();
-    let [mut holder, mut waiter, mut newcomer] = lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut holder, mut waiter, mut newcomer] = lockers(&stage, "fifo");
     holder.ask("lock a g");
-    let waiting = line_up(&mut waiter, "lock a g", &place);
+    let waiting = join_queue(&mut waiter, "lock a g", &stage);
     // While it is stopped the lock is free, and it is the waiter's.
     stop(&waiter);
     holder.ask("release g");
@@ -250,9 +250,9 @@ fn a_newcomer_does_not_get_in_while_somebody_waits() {
         );
         holder.ask_in_vain(command);
     }
-    let lining_up = line_up(&mut newcomer, "lock a g", &place);
-    let [mut last] = lockers(&place, "fifo");
-    let last_waiting = line_up(&mut last, "lock a g", &place);
+    let lining_up = join_queue(&mut newcomer, "lock a g", &stage);
+    let [mut last] = lockers(&stage, "fifo");
+    let last_waiting = join_queue(&mut last, "lock a g", &stage);
     waiter.signal(Signal::SIGCONT);
     waiter.succeeds(waiting);
     waiter.ask("release g");
@@ -260,12 +260,12 @@ fn a_newcomer_does_not_get_in_while_somebody_waits() {
     newcomer.ask("release g");
     last.succeeds(last_waiting);
 
-    let place = Place::new();
-    let [mut holder, mut head, mut newcomer] = pools(&place, 1);
+    let stage = Stage::new();
+    let [mut holder, mut head, mut newcomer] = pools(&stage, 1);
     newcomer.ask("sem acquire a g");
     newcomer.ask("sem release g");
     holder.ask("sem acquire a g");
-    let waiting = line_up(&mut head, "sem acquire a g", &place);
+    let waiting = join_queue(&mut head, "sem acquire a g", &stage);
     stop(&head);
     holder.ask("sem release g");
     // It saw nobody at its last release, and asks nevertheless.
@@ -275,15 +275,15 @@ fn a_newcomer_does_not_get_in_while_somebody_waits() {
 }
 
 fn a_reader_comes_after_a_writer_that_waits_and_before_one_that_comes() {
-    let place = Place::new();
-    let [mut holder, mut waiter, mut newcomer] = rw_lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut holder, mut waiter, mut newcomer] = rw_lockers(&stage, "fifo");
     for (mode, reads, others) in [
         ("write", false, false),
         ("upgradable", false, false),
         ("read", true, false),
     ] {
         holder.ask("rw write a g");
-        let waiting = line_up(&mut waiter, &format!("rw {mode} a g"), &place);
+        let waiting = join_queue(&mut waiter, &format!("rw {mode} a g"), &stage);
         stop(&waiter);
         holder.ask("rw release g");
         for (how, gets_in) in [
@@ -305,38 +305,38 @@ fn a_reader_comes_after_a_writer_that_waits_and_before_one_that_comes() {
 }
 
 fn an_upgrade_comes_before_all_who_wait() {
-    let place = Place::new();
-    let [mut upgrader, mut reader, mut writer, mut late] = rw_lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut upgrader, mut reader, mut writer, mut late] = rw_lockers(&stage, "fifo");
     upgrader.ask("rw upgradable a g");
     reader.ask("rw read a g");
-    let writing = line_up(&mut writer, "rw write a g", &place);
+    let writing = join_queue(&mut writer, "rw write a g", &stage);
     let told = upgrader.ask_in_vain("rw change upgrade-for g 10");
     assert!(told.starts_with("timed-out:"), "{told}");
-    assert!(!is_in_line(&upgrader, &place));
-    let upgrading = line_up(&mut upgrader, "rw change upgrade g", &place);
-    let reading = line_up(&mut late, "rw read a g", &place);
+    assert!(!is_queued(&upgrader, &stage));
+    let upgrading = join_queue(&mut upgrader, "rw change upgrade g", &stage);
+    let reading = join_queue(&mut late, "rw read a g", &stage);
     reader.ask("rw release g");
     upgrader.succeeds(upgrading);
     upgrader.ask("rw change downgrade-to-upgradable g");
-    assert!(!is_in_line(&upgrader, &place));
+    assert!(!is_queued(&upgrader, &stage));
     upgrader.ask("rw change upgrade g");
     upgrader.ask("rw release g");
     writer.succeeds(writing);
     assert!(!late.has_answered(reading));
     writer.ask("rw change downgrade g");
     late.succeeds(reading);
-    assert!(!is_in_line(&writer, &place) && !is_in_line(&late, &place));
+    assert!(!is_queued(&writer, &stage) && !is_queued(&late, &stage));
 }
 
 /// A ticket to read needs no right to write.
 fn a_file_that_can_only_be_read_will_do_to_read() {
-    let place = Place::new();
-    let [mut writer, mut late] = rw_lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut writer, mut late] = rw_lockers(&stage, "fifo");
     let mut reader = Actor::start();
-    reader.ask(&format!("rw from-file a {} fifo", place.lock().display()));
+    reader.ask(&format!("rw from-file a {} fifo", stage.lock().display()));
     writer.ask("rw write a g");
-    let reading = line_up(&mut reader, "rw read a g", &place);
-    let writing = line_up(&mut late, "rw write a g", &place);
+    let reading = join_queue(&mut reader, "rw read a g", &stage);
+    let writing = join_queue(&mut late, "rw write a g", &stage);
     writer.ask("rw release g");
     reader.succeeds(reading);
     assert!(!late.has_answered(writing));
@@ -345,7 +345,7 @@ fn a_file_that_can_only_be_read_will_do_to_read() {
 }
 
 fn it_excludes_those_without_order() {
-    let place = Place::new();
+    let stage = Stage::new();
     let commands = [
         "hammer PATH 300 fifo",
         "hammer PATH 300",
@@ -355,7 +355,7 @@ fn it_excludes_those_without_order() {
         "hammer-timed PATH 100",
     ];
     let mut actors: Vec<_> = commands.iter().map(|_| Actor::start()).collect();
-    let path = place.lock().display().to_string();
+    let path = stage.lock().display().to_string();
     let hammering: Vec<_> = actors
         .iter_mut()
         .zip(commands)
@@ -364,20 +364,20 @@ fn it_excludes_those_without_order() {
     for (actor, pending) in actors.iter_mut().zip(hammering) {
         actor.succeeds(pending);
     }
-    let witness = Witness::beside(&place.lock()).expect("the witness");
+    let witness = Witness::beside(&stage.lock()).expect("the witness");
     let written = 2 * 300 + 2 * 300 / 2 + 2 * 100;
     assert_eq!(witness.count().expect("its count"), written);
 }
 
-/// One who waits still, for what, and what it releases then.
+/// A remaining waiter, its command, and the guard that it releases then.
 type Left<'a> = (&'a mut Actor, Pending, &'a str);
 
 fn a_program_that_locks_everything_is_waited_for() {
-    let place = Place::new();
-    let [mut locker, mut other] = lockers(&place, "fifo");
-    let [mut reader] = rw_lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut locker, mut other] = lockers(&stage, "fifo");
+    let [mut reader] = rw_lockers(&stage, "fifo");
     let mut foreign = Actor::start();
-    foreign.ask(&format!("hold-open f {}", place.lock().display()));
+    foreign.ask(&format!("hold-open f {}", stage.lock().display()));
     foreign.ask("classic f exclusive");
     is_contended(&mut locker, "try a g");
     assert!(
@@ -385,9 +385,9 @@ fn a_program_that_locks_everything_is_waited_for() {
             .ask_in_vain(LONG.replace("3600000", "10").as_str())
             .starts_with("timed-out:")
     );
-    let one = locker.begin_waiting("lock a g", &place);
-    let two = other.begin_waiting(LONG, &place);
-    let three = reader.begin_waiting("rw read a g", &place);
+    let one = locker.begin_waiting("lock a g", &stage);
+    let two = other.begin_waiting(LONG, &stage);
+    let three = reader.begin_waiting("rw read a g", &stage);
     foreign.ask("classic f none");
     // In some order, once each has a ticket.
     let mut left: Vec<Left<'_>> = vec![
@@ -405,16 +405,16 @@ fn a_program_that_locks_everything_is_waited_for() {
         let (actor, pending, release) = left.remove(inside.expect("somebody"));
         actor.succeeds(pending);
         actor.ask(release);
-        assert!(!is_in_line(actor, &place));
+        assert!(!is_queued(actor, &stage));
     }
 
     // To read: readers get in beside it.
     foreign.ask("classic f shared");
-    let [mut reader, mut late] = rw_lockers(&place, "fifo");
+    let [mut reader, mut late] = rw_lockers(&stage, "fifo");
     reader.ask("rw try-read a g");
-    let [mut writer] = rw_lockers(&place, "fifo");
+    let [mut writer] = rw_lockers(&stage, "fifo");
     is_contended(&mut writer, "rw try-write a g");
-    let writing = writer.begin_waiting("rw write a g", &place);
+    let writing = writer.begin_waiting("rw write a g", &stage);
     late.ask("rw read a g");
     late.ask("rw release g");
     foreign.ask("classic f none");
@@ -424,17 +424,17 @@ fn a_program_that_locks_everything_is_waited_for() {
 }
 
 fn what_can_not_be_is_refused() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
     for open in ["open a", "rw open a"] {
         let told = actor.ask_in_vain(&format!(
             "{open} {} fifo protocol=flock",
-            place.lock().display()
+            stage.lock().display()
         ));
         assert!(
             told.starts_with("unsupported:") && told.contains("Protocol::Fcntl"),
             "{told}"
         );
     }
-    assert!(!place.lock().exists());
+    assert!(!stage.lock().exists());
 }

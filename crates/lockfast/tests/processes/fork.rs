@@ -1,6 +1,6 @@
 //! Promise 4: a forked child holds nothing, frees nothing, and can lock for itself.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::{semaphore, trials};
 
 trials![
@@ -21,17 +21,17 @@ trials![
     a_fork_during_an_open_leaves_no_permits_in_the_child,
 ];
 
-fn refused(place: &Place) -> String {
-    Actor::with_lock(place, "").ask_in_vain("try a g")
+fn refused(stage: &Stage) -> String {
+    Actor::with_lock(stage, "").ask_in_vain("try a g")
 }
 
-fn is_free(place: &Place) {
-    Actor::with_lock(place, "").ask("try a g");
+fn is_free(stage: &Stage) {
+    Actor::with_lock(stage, "").ask("try a g");
 }
 
 fn a_childs_copy_of_a_guard_is_inert() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "remove");
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "remove");
     parent.ask("lock a g");
     let mut child = parent.fork("libc");
     assert!(
@@ -40,7 +40,7 @@ fn a_childs_copy_of_a_guard_is_inert() {
             .contains("Bad file descriptor")
     );
     child.ask("release g");
-    assert!(refused(&place).contains(&parent.pid().to_string()));
+    assert!(refused(&stage).contains(&parent.pid().to_string()));
     // Only a guard of its own makes the child a holder.
     assert!(
         child
@@ -48,13 +48,13 @@ fn a_childs_copy_of_a_guard_is_inert() {
             .contains(&parent.pid().to_string())
     );
     parent.ask("release g");
-    is_free(&place);
+    is_free(&stage);
 }
 
-/// One that has taken the lock twice, and a child of it.
-fn reentrant_parent_and_child(place: &Place, kind: &str) -> (Actor, Actor) {
+/// An actor that has taken the lock twice, and its child.
+fn reentrant_parent_and_child(stage: &Stage, kind: &str) -> (Actor, Actor) {
     let mut parent = Actor::start();
-    parent.ask(&format!("re open a {}", place.lock().display()));
+    parent.ask(&format!("re open a {}", stage.lock().display()));
     parent.ask("re lock a g");
     parent.ask("re lock a h");
     let child = parent.fork(kind);
@@ -63,29 +63,29 @@ fn reentrant_parent_and_child(place: &Place, kind: &str) -> (Actor, Actor) {
 
 fn a_childs_copy_of_a_reentrant_guard_is_inert() {
     for kind in ["libc", "raw"] {
-        let place = Place::new();
-        let (mut parent, mut child) = reentrant_parent_and_child(&place, kind);
+        let stage = Stage::new();
+        let (mut parent, mut child) = reentrant_parent_and_child(&stage, kind);
         // Its thread is a copy of the one that holds it, and does not take it again.
         let told = child.ask_in_vain("re try a x");
         assert!(told.starts_with("contended:"), "{told}");
         assert!(told.contains(&parent.pid().to_string()), "{told}");
         child.ask("re drop g");
         child.ask("re release h");
-        assert!(refused(&place).contains(&parent.pid().to_string()));
+        assert!(refused(&stage).contains(&parent.pid().to_string()));
         // None of the parent's times was counted down.
         parent.ask("re release g");
-        assert!(refused(&place).contains(&parent.pid().to_string()));
+        assert!(refused(&stage).contains(&parent.pid().to_string()));
         parent.ask("re try a i");
         parent.ask("re release i");
         parent.ask("re release h");
-        is_free(&place);
+        is_free(&stage);
     }
 }
 
 fn a_childs_copy_of_a_reentrant_lock_works() {
     for kind in ["libc", "raw"] {
-        let place = Place::new();
-        let (mut parent, mut child) = reentrant_parent_and_child(&place, kind);
+        let stage = Stage::new();
+        let (mut parent, mut child) = reentrant_parent_and_child(&stage, kind);
         parent.ask("re drop g");
         parent.ask("re drop h");
         child.ask("re lock a x");
@@ -98,15 +98,15 @@ fn a_childs_copy_of_a_reentrant_lock_works() {
         assert!(told.contains(&child.pid().to_string()), "{told}");
         child.ask("re drop y");
         parent.ask("re try a z");
-        assert!(refused(&place).contains(&parent.pid().to_string()));
+        assert!(refused(&stage).contains(&parent.pid().to_string()));
     }
 }
 
 fn a_childs_copy_of_a_permit_is_inert() {
     for kind in ["libc", "raw"] {
-        let place = Place::new();
+        let stage = Stage::new();
         let mut parent = Actor::start();
-        parent.ask(&semaphore::open(&place, 2, ""));
+        parent.ask(&semaphore::open(&stage, 2, ""));
         parent.ask("sem acquire a g");
         parent.ask("sem acquire a h");
         let mut child = parent.fork(kind);
@@ -127,14 +127,14 @@ fn a_childs_copy_of_a_permit_is_inert() {
 }
 
 fn a_childs_copy_of_a_handle_works() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "");
     parent.ask("lock a g");
     let mut child = parent.fork("libc");
-    let waiting = child.begin_waiting("lock a h", &place);
+    let waiting = child.begin_waiting("lock a h", &stage);
     parent.ask("release g");
     child.succeeds(waiting);
-    assert!(refused(&place).contains(&child.pid().to_string()));
+    assert!(refused(&stage).contains(&child.pid().to_string()));
     assert!(
         parent
             .ask_in_vain("try a g")
@@ -146,12 +146,12 @@ fn a_childs_copy_of_a_handle_works() {
 
 fn the_parents_death_frees_the_lock_though_the_child_lives() {
     for options in ["", "protocol=flock", "protocol=both"] {
-        let place = Place::new();
-        let mut parent = Actor::with_lock(&place, options);
-        let mut waiter = Actor::with_lock(&place, options);
+        let stage = Stage::new();
+        let mut parent = Actor::with_lock(&stage, options);
+        let mut waiter = Actor::with_lock(&stage, options);
         parent.ask("lock a g");
         let mut child = parent.fork("libc");
-        let waiting = waiter.begin_waiting("lock a g", &place);
+        let waiting = waiter.begin_waiting("lock a g", &stage);
         parent.kill();
         waiter.succeeds(waiting);
         waiter.ask("release g");
@@ -161,22 +161,22 @@ fn the_parents_death_frees_the_lock_though_the_child_lives() {
 
 fn the_childs_death_frees_nothing() {
     for kind in ["libc", "raw"] {
-        let place = Place::new();
-        let mut parent = Actor::with_lock(&place, "");
+        let stage = Stage::new();
+        let mut parent = Actor::with_lock(&stage, "");
         parent.ask("lock a g");
         parent.fork(kind).kill();
-        assert!(refused(&place).contains(&parent.pid().to_string()));
+        assert!(refused(&stage).contains(&parent.pid().to_string()));
     }
 }
 
 fn a_grandchild_is_no_different() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "");
     let mut child = parent.fork("libc");
     child.ask("lock a g");
     let mut grandchild = child.fork("libc");
     grandchild.ask("release g");
-    assert!(refused(&place).contains(&child.pid().to_string()));
+    assert!(refused(&stage).contains(&child.pid().to_string()));
     child.kill();
     grandchild.ask("lock a h");
     assert!(
@@ -187,8 +187,8 @@ fn a_grandchild_is_no_different() {
 }
 
 fn a_child_of_threads_that_lock_can_lock() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "");
     parent.ask("relock-in-threads a 3");
     for _ in 0..50 {
         let mut child = parent.fork("libc");
@@ -199,37 +199,37 @@ fn a_child_of_threads_that_lock_can_lock() {
 }
 
 fn a_fork_without_handlers_is_noticed() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "");
     parent.ask("lock a g");
     let mut child = parent.fork("raw");
     child.ask("release g");
-    assert!(refused(&place).contains(&parent.pid().to_string()));
-    let waiting = child.begin_waiting("lock a h", &place);
+    assert!(refused(&stage).contains(&parent.pid().to_string()));
+    let waiting = child.begin_waiting("lock a h", &stage);
     parent.ask("release g");
     child.succeeds(waiting);
-    assert!(refused(&place).starts_with("contended:"));
+    assert!(refused(&stage).starts_with("contended:"));
 }
 
 fn a_full_table_of_descriptors_does_not_keep_the_lock() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "");
-    parent.ask(&format!("open b {}", place.path().join("b.lock").display()));
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "");
+    parent.ask(&format!("open b {}", stage.path("b.lock").display()));
     parent.ask("lock a g");
     parent.ask("lock b h");
     // The connection to the child needs one of its own.
     let mut child = parent.fork("libc-full-table");
     parent.kill();
-    is_free(&place);
+    is_free(&stage);
     child.ask("release g");
     child.ask("try a i");
 }
 
 fn a_given_file_is_opened_again_in_the_child() {
-    let place = Place::new();
-    std::fs::write(place.lock(), "content").expect("a file");
+    let stage = Stage::new();
+    std::fs::write(stage.lock(), "content").expect("a file");
     let mut parent = Actor::start();
-    parent.ask(&format!("from-file a {}", place.lock().display()));
+    parent.ask(&format!("from-file a {}", stage.lock().display()));
     parent.ask("lock a g");
     assert_eq!(parent.ask("read-guard g"), "content");
     let mut child = parent.fork("libc");
@@ -241,15 +241,15 @@ fn a_given_file_is_opened_again_in_the_child() {
 
     // Replaced: the child must not take another file for the one that was given.
     let mut second = parent.fork("libc");
-    std::fs::rename(place.lock(), place.path().join("elsewhere")).expect("renamed");
-    std::fs::write(place.lock(), "another").expect("a file");
+    std::fs::rename(stage.lock(), stage.path("elsewhere")).expect("renamed");
+    std::fs::write(stage.lock(), "another").expect("a file");
     let error = second.ask_in_vain("lock a h");
     assert!(error.contains("another file is there now"), "{error}");
 }
 
 fn executed_programs_inherit_nothing() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, "");
     parent.ask("lock a g");
     let open =
         parent.ask("run readlink /proc/self/fd/3 /proc/self/fd/4 /proc/self/fd/5 /proc/self/fd/6");
@@ -262,18 +262,21 @@ fn executed_programs_inherit_nothing() {
 /// There is one first use in a process, so there are many processes.
 fn a_fork_during_the_first_use_leaves_a_child_that_can_lock() {
     for _ in 0..60 {
-        let place = Place::new();
-        Actor::start().ask(&format!("fork-at-first-use {}", place.path().display()));
+        let stage = Stage::new();
+        Actor::start().ask(&format!(
+            "fork-at-first-use {}",
+            stage.directory().display()
+        ));
     }
 }
 
 fn a_fork_during_an_open_leaves_no_permits_in_the_child() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut parent = Actor::start();
     parent.ask(&format!(
         "fork-while-opening {} 25 100",
-        place.lock().display()
+        stage.lock().display()
     ));
     // Nobody has it open, though the children live.
-    Actor::start().ask(&semaphore::open(&place, 26, ""));
+    Actor::start().ask(&semaphore::open(&stage, 26, ""));
 }

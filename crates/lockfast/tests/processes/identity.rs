@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::exclusion::hammer_by_eight;
-use crate::stage::{Actor, Place, until};
+use crate::stage::{Actor, Stage, until};
 use crate::trials;
 use crate::witness::Witness;
 
@@ -24,11 +24,11 @@ trials![
     a_change_of_the_working_directory_changes_nothing,
     removing_under_contention_lets_nobody_in_twice,
     removing_and_keeping_go_together,
-    removing_spares_what_replaced_the_file,
+    removing_spares_the_replacement_of_the_file,
 ];
 
-fn refused(place: &Place) -> String {
-    let refused = Actor::with_lock(place, "").ask_in_vain("try a g");
+fn refused(stage: &Stage) -> String {
+    let refused = Actor::with_lock(stage, "").ask_in_vain("try a g");
     assert!(refused.starts_with("contended:"), "{refused}");
     refused
 }
@@ -40,23 +40,23 @@ fn replace(path: &Path) {
 }
 
 fn a_file_deleted_while_open_is_created_anew() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
     for _ in 0..2 {
-        fs::remove_file(place.lock()).expect("deleted");
+        fs::remove_file(stage.lock()).expect("deleted");
         actor.ask("lock a g");
-        assert!(refused(&place).contains(&actor.pid().to_string()));
+        assert!(refused(&stage).contains(&actor.pid().to_string()));
         actor.ask("release g");
     }
 }
 
 fn a_file_replaced_while_open_is_noticed() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
     for _ in 0..2 {
-        replace(&place.lock());
+        replace(&stage.lock());
         actor.ask("try a g");
-        assert!(refused(&place).contains(&actor.pid().to_string()));
+        assert!(refused(&stage).contains(&actor.pid().to_string()));
         actor.ask("release g");
     }
 }
@@ -74,18 +74,18 @@ fn a_file_changed_while_waiting_is_noticed() {
     ];
     for (change, noticed_without_a_wait) in changes {
         for command in ["lock a g", "for a g 3600000"] {
-            let place = Place::new();
-            let mut holder = Actor::with_lock(&place, "");
-            let mut waiter = Actor::with_lock(&place, "");
+            let stage = Stage::new();
+            let mut holder = Actor::with_lock(&stage, "");
+            let mut waiter = Actor::with_lock(&stage, "");
             // Confirmed before, so that only the wait is the reason to look.
             waiter.ask("lock a g");
             waiter.ask("release g");
             holder.ask("lock a g");
-            let waiting = waiter.begin_waiting(command, &place);
-            change(&place.lock());
+            let waiting = waiter.begin_waiting(command, &stage);
+            change(&stage.lock());
             holder.ask("release g");
             waiter.succeeds(waiting);
-            assert!(refused(&place).contains(&waiter.pid().to_string()));
+            assert!(refused(&stage).contains(&waiter.pid().to_string()));
             if noticed_without_a_wait {
                 assert!(holder.ask_in_vain("try a g").starts_with("contended:"));
             }
@@ -94,18 +94,18 @@ fn a_file_changed_while_waiting_is_noticed() {
 }
 
 fn a_file_deleted_while_held_says_so() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    let mut other = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    let mut other = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
     assert_eq!(holder.ask("current g"), "true");
-    fs::remove_file(place.lock()).expect("deleted");
+    fs::remove_file(stage.lock()).expect("deleted");
     assert_eq!(holder.ask("current g"), "false");
     // The lock at the path is another one now, and one process holds it.
     other.ask("lock a g");
-    assert!(refused(&place).contains(&other.pid().to_string()));
+    assert!(refused(&stage).contains(&other.pid().to_string()));
     holder.ask("release g");
-    let waiting = holder.begin_waiting("lock a g", &place);
+    let waiting = holder.begin_waiting("lock a g", &stage);
     assert!(!holder.has_answered(waiting));
     other.ask("release g");
     holder.succeeds(waiting);
@@ -113,62 +113,62 @@ fn a_file_deleted_while_held_says_so() {
 }
 
 fn a_held_stale_file_does_not_stand_in_the_way() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    let mut other = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    let mut other = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    fs::rename(place.lock(), place.path().join("elsewhere")).expect("renamed");
+    fs::rename(stage.lock(), stage.path("elsewhere")).expect("renamed");
     other.ask("try a g");
-    assert!(refused(&place).contains(&other.pid().to_string()));
+    assert!(refused(&stage).contains(&other.pid().to_string()));
 }
 
 fn a_rename_is_noticed_at_once_when_asked() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "verify=path");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "verify=path");
     for number in 0..2 {
         actor.ask("lock a g");
         actor.ask("release g");
-        let elsewhere = place.path().join(format!("elsewhere{number}"));
-        fs::rename(place.lock(), elsewhere).expect("renamed");
+        let elsewhere = stage.path(format!("elsewhere{number}"));
+        fs::rename(stage.lock(), elsewhere).expect("renamed");
         actor.ask("lock a g");
-        assert!(refused(&place).contains(&actor.pid().to_string()));
+        assert!(refused(&stage).contains(&actor.pid().to_string()));
         actor.ask("release g");
     }
 }
 
 fn a_rename_is_noticed_soon_after_the_file_changed_and_later() {
     for settled in [false, true] {
-        let place = Place::new();
-        let mut actor = Actor::with_lock(&place, "");
+        let stage = Stage::new();
+        let mut actor = Actor::with_lock(&stage, "");
         if settled {
-            until_settled(&place.lock());
+            until_settled(&stage.lock());
         }
         actor.ask("lock a g");
         actor.ask("release g");
-        fs::rename(place.lock(), place.path().join("elsewhere")).expect("renamed");
+        fs::rename(stage.lock(), stage.path("elsewhere")).expect("renamed");
         actor.ask("lock a g");
         assert_eq!(actor.ask("current g"), "true", "{settled}");
-        assert!(refused(&place).contains(&actor.pid().to_string()));
+        assert!(refused(&stage).contains(&actor.pid().to_string()));
     }
 }
 
 fn a_changed_content_changes_nothing() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
-    until_settled(&place.lock());
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
+    until_settled(&stage.lock());
     for content in ["one", "another"] {
         actor.ask("lock a g");
         assert_eq!(actor.ask("current g"), "true");
         actor.ask("release g");
-        fs::write(place.lock(), content).expect("written");
+        fs::write(stage.lock(), content).expect("written");
     }
 }
 
 fn a_moved_directory_is_noticed_when_asked() {
     // Without that it is not, as PLATFORM.md states; when this fails, the documents are out of date.
     for (options, noticed) in [("verify=path", true), ("", false)] {
-        let place = Place::new();
-        let directory = place.path().join("directory");
+        let stage = Stage::new();
+        let directory = stage.path("directory");
         let lock = directory.join("b.lock");
         let open = format!("open b {} {options}", lock.display());
         let (mut one, mut other) = (Actor::start(), Actor::start());
@@ -176,7 +176,7 @@ fn a_moved_directory_is_noticed_when_asked() {
         until_settled(&lock);
         one.ask("lock b g");
         one.ask("release g");
-        fs::rename(&directory, place.path().join("moved")).expect("moved");
+        fs::rename(&directory, stage.path("moved")).expect("moved");
         one.ask("lock b g");
         other.ask(open.trim_end());
         let attempt = other.begin("try b g");
@@ -201,38 +201,38 @@ fn until_settled(path: &Path) {
 }
 
 fn another_name_of_the_file_changes_nothing() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
-    let name = place.path().join("another name");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
+    let name = stage.path("another name");
     actor.ask("lock a g");
-    fs::hard_link(place.lock(), &name).expect("linked");
+    fs::hard_link(stage.lock(), &name).expect("linked");
     actor.ask("release g");
     actor.ask("lock a g");
     assert_eq!(actor.ask("current g"), "true");
     fs::remove_file(&name).expect("removed");
     actor.ask("release g");
     actor.ask("lock a g");
-    assert!(refused(&place).contains(&actor.pid().to_string()));
+    assert!(refused(&stage).contains(&actor.pid().to_string()));
 }
 
 fn a_change_of_the_working_directory_changes_nothing() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    actor.ask(&format!("chdir {}", place.path().display()));
+    actor.ask(&format!("chdir {}", stage.directory().display()));
     actor.ask("open a a.lock");
     actor.ask("chdir /");
-    fs::remove_file(place.lock()).expect("deleted");
+    fs::remove_file(stage.lock()).expect("deleted");
     actor.ask("lock a g");
-    assert!(refused(&place).contains(&actor.pid().to_string()));
+    assert!(refused(&stage).contains(&actor.pid().to_string()));
 }
 
 fn removing_under_contention_lets_nobody_in_twice() {
-    let place = hammer_by_eight("hammer", "remove", 2_000);
-    assert!(!place.lock().exists());
+    let stage = hammer_by_eight("hammer", "remove", 2_000);
+    assert!(!stage.lock().exists());
 }
 
 fn removing_and_keeping_go_together() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actors: Vec<_> = (0..8).map(|_| Actor::start()).collect();
     let commands = ["hammer", "hammer-open", "hammer-timed"];
     let options = ["remove", "", "remove verify=path"];
@@ -242,29 +242,29 @@ fn removing_and_keeping_go_together() {
         .map(|(number, actor)| {
             let command = commands[number % commands.len()];
             let options = options[number / 3];
-            let hammer = format!("{command} {} 500 {options}", place.lock().display());
+            let hammer = format!("{command} {} 500 {options}", stage.lock().display());
             actor.begin(hammer.trim_end())
         })
         .collect();
     for (actor, pending) in actors.iter_mut().zip(hammering) {
         actor.succeeds(pending);
     }
-    let witness = Witness::beside(&place.lock()).expect("the witness");
+    let witness = Witness::beside(&stage.lock()).expect("the witness");
     assert_eq!(witness.count().expect("its count"), 8 * 500);
 }
 
-fn removing_spares_what_replaced_the_file() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "remove");
+fn removing_spares_the_replacement_of_the_file() {
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "remove");
     actor.ask("lock a g");
-    replace(&place.lock());
-    fs::write(place.lock(), "precious").expect("written");
+    replace(&stage.lock());
+    fs::write(stage.lock(), "precious").expect("written");
     actor.ask("release g");
     assert_eq!(
-        fs::read_to_string(place.lock()).expect("still there"),
+        fs::read_to_string(stage.lock()).expect("still there"),
         "precious"
     );
     actor.ask("lock a g");
     actor.ask("release g");
-    assert!(!place.lock().exists());
+    assert!(!stage.lock().exists());
 }

@@ -11,11 +11,10 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 use lockfast::{Lock, Verify};
-use lockfast_testing::{trial, trial_needing};
+use lockfast_testing::{own_words, trial, trial_needing};
 use nix::sys::stat::Mode;
 
-use crate::program::own_words;
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let in_namespace = |name, test: fn()| trial_needing!(name, can_unshare(), test);
@@ -75,9 +74,9 @@ fn refuses(actor: &mut Actor, path: &Path, options: &str, kind: &str, text: &str
 }
 
 fn links_are_refused() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    let (target, link) = (place.path().join("target"), place.path().join("link"));
+    let (target, link) = (stage.path("target"), stage.path("link"));
     symlink(&target, &link).expect("a link");
     refuses(&mut actor, &link, "", "invalid-path", "symbolic link");
     assert!(!target.exists(), "a dangling link was followed");
@@ -86,20 +85,20 @@ fn links_are_refused() {
     assert_eq!(fs::read(&target).expect("the target"), b"content");
 
     // Put in place of the lock while it is open.
-    actor.ask(&format!("open a {}", place.lock().display()));
-    fs::remove_file(place.lock()).expect("removed");
-    symlink(&target, place.lock()).expect("a link");
+    actor.ask(&format!("open a {}", stage.lock().display()));
+    fs::remove_file(stage.lock()).expect("removed");
+    symlink(&target, stage.lock()).expect("a link");
     assert!(actor.ask_in_vain("lock a g").starts_with("invalid-path:"));
 }
 
 fn links_are_followed_when_asked() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut one = Actor::start();
     let mut other = Actor::start();
-    let target = place.path().join("target");
-    symlink("target", place.path().join("second")).expect("a link");
-    symlink("second", place.lock()).expect("a link");
-    one.ask(&format!("open a {} follow", place.lock().display()));
+    let target = stage.path("target");
+    symlink("target", stage.path("second")).expect("a link");
+    symlink("second", stage.lock()).expect("a link");
+    one.ask(&format!("open a {} follow", stage.lock().display()));
     assert!(
         target.is_file(),
         "a chain of dangling links leads to the new file"
@@ -109,22 +108,28 @@ fn links_are_followed_when_asked() {
     assert_eq!(one.ask("current g"), "true");
     assert!(other.ask_in_vain("try a g").starts_with("contended:"));
 
-    let circle = place.path().join("circle");
+    let circle = stage.path("circle");
     symlink("circle", &circle).expect("a link");
     refuses(&mut one, &circle, "follow", "system", "ymbolic link");
 }
 
 fn not_a_regular_file() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    let fifo = place.path().join("fifo");
+    let fifo = stage.path("fifo");
     nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO");
     refuses(&mut actor, &fifo, "", "invalid-path", "FIFO");
     assert!(fifo.metadata().expect("still there").file_type().is_fifo());
-    let socket = place.path().join("socket");
+    let socket = stage.path("socket");
     let _listener = UnixListener::bind(&socket).expect("a socket");
     refuses(&mut actor, &socket, "", "invalid-path", "socket");
-    refuses(&mut actor, place.path(), "", "invalid-path", "directory");
+    refuses(
+        &mut actor,
+        stage.directory(),
+        "",
+        "invalid-path",
+        "directory",
+    );
     refuses(
         &mut actor,
         Path::new("/dev/null"),
@@ -142,7 +147,7 @@ fn not_a_regular_file() {
 }
 
 fn paths_that_can_not_be() {
-    let place = Place::new();
+    let stage = Stage::new();
     let empty = Lock::open("").expect_err("an empty path");
     assert!(
         empty.is_invalid_path() && empty.to_string().contains("empty"),
@@ -155,14 +160,14 @@ fn paths_that_can_not_be() {
     );
 
     let mut actor = Actor::start();
-    let long_name = place.path().join("n".repeat(300));
+    let long_name = stage.directory().join("n".repeat(300));
     refuses(&mut actor, &long_name, "", "system", "too long");
-    let mut long_path = PathBuf::from(place.path());
+    let mut long_path = PathBuf::from(stage.directory());
     long_path.extend(std::iter::repeat_n("0123456789", 500));
     refuses(&mut actor, &long_path, "", "system", "too long");
     refuses(
         &mut actor,
-        &place.path().join("no-file/"),
+        &stage.path("no-file/"),
         "",
         "system",
         "directory",
@@ -170,9 +175,9 @@ fn paths_that_can_not_be() {
 }
 
 fn any_bytes_but_nul_make_a_path() {
-    let place = Place::new();
+    let stage = Stage::new();
     let name = std::ffi::OsStr::from_bytes(b"\xff \n\xc3\x28.lock");
-    let path = place.path().join(name);
+    let path = stage.path(name);
     let lock = Lock::open(&path).expect("opened");
     let guard = lock.lock().expect("locked");
     assert_eq!(guard.path(), path);
@@ -184,9 +189,9 @@ fn any_bytes_but_nul_make_a_path() {
 }
 
 fn missing_directories() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    let deep = place.path().join("one/two/three/a.lock");
+    let deep = stage.path("one/two/three/a.lock");
     refuses(
         &mut actor,
         &deep,
@@ -194,14 +199,14 @@ fn missing_directories() {
         "system",
         "directory does not exist",
     );
-    assert!(!place.path().join("one").exists());
+    assert!(!stage.path("one").exists());
     actor.ask(&format!("open a {}", deep.display()));
     // The whole directory vanishes: it is made anew, as at the first time.
-    fs::remove_dir_all(place.path().join("one")).expect("removed");
+    fs::remove_dir_all(stage.path("one")).expect("removed");
     actor.ask("lock a g");
     assert!(deep.exists());
 
-    let file = place.path().join("file");
+    let file = stage.path("file");
     fs::write(&file, "content").expect("a file");
     let below = file.join("a.lock");
     refuses(
@@ -222,18 +227,18 @@ fn missing_directories() {
 }
 
 fn options_that_contradict() {
-    let place = Place::new();
+    let stage = Stage::new();
     let error = Lock::options()
         .mode(0o100_644)
-        .open(place.lock())
+        .open(stage.lock())
         .expect_err("a mode");
     assert!(error.to_string().contains("mode"), "{error}");
     let contradiction = Lock::options().remove_on_release(true).verify(Verify::Off);
     let error = contradiction
-        .open(place.lock())
+        .open(stage.lock())
         .expect_err("a contradiction");
     assert!(error.to_string().contains("remove_on_release"), "{error}");
-    assert!(!place.lock().exists());
+    assert!(!stage.lock().exists());
     let file = tempfile::tempfile().expect("a file");
     let error = Lock::options()
         .remove_on_release(true)
@@ -249,47 +254,49 @@ fn the_mode_is_exact() {
         ("660", "777"),
         ("2664", "022"),
     ] {
-        let place = Place::new();
+        let stage = Stage::new();
         let script = format!("umask {umask}; exec \"$0\" \"$@\" actor");
         let mut shell = Command::new("sh");
         let mut actor = Actor::start_by(shell.arg("-c").arg(script).args(own_words()));
-        actor.ask(&format!("open a {} mode={mode}", place.lock().display()));
-        let got = place.lock().metadata().expect("the file").mode() & 0o7777;
+        actor.ask(&format!("open a {} mode={mode}", stage.lock().display()));
+        let got = stage.lock().metadata().expect("the file").mode() & 0o7777;
         assert_eq!(format!("{got:o}"), mode, "umask {umask}");
         // A file that exists keeps its own.
-        actor.ask(&format!("open b {} mode=640", place.lock().display()));
+        actor.ask(&format!("open b {} mode=640", stage.lock().display()));
         assert_eq!(
-            place.lock().metadata().expect("the file").mode() & 0o7777,
+            stage.lock().metadata().expect("the file").mode() & 0o7777,
             got
         );
-        let names = fs::read_dir(place.path()).expect("the directory").count();
+        let names = fs::read_dir(stage.directory())
+            .expect("the directory")
+            .count();
         assert_eq!(names, 1, "nothing else is left in the directory");
     }
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start_by(
         Command::new("sh")
             .arg("-c")
             .arg("umask 027; exec \"$0\" \"$@\" actor")
             .args(own_words()),
     );
-    actor.ask(&format!("open a {}", place.lock().display()));
+    actor.ask(&format!("open a {}", stage.lock().display()));
     assert_eq!(
-        place.lock().metadata().expect("the file").mode() & 0o7777,
+        stage.lock().metadata().expect("the file").mode() & 0o7777,
         0o640
     );
 }
 
 fn the_content_is_left_alone() {
-    let place = Place::new();
-    fs::write(place.lock(), "content").expect("a file");
-    fs::set_permissions(place.lock(), Permissions::from_mode(0o604)).expect("a mode");
-    let before = place.lock().metadata().expect("the file");
+    let stage = Stage::new();
+    fs::write(stage.lock(), "content").expect("a file");
+    fs::set_permissions(stage.lock(), Permissions::from_mode(0o604)).expect("a mode");
+    let before = stage.lock().metadata().expect("the file");
     for options in ["", "protocol=both mode=600", "verify=path"] {
-        let mut actor = Actor::with_lock(&place, options);
+        let mut actor = Actor::with_lock(&stage, options);
         actor.ask("lock a g");
         assert_eq!(actor.ask("read-guard g"), "content");
         actor.ask("release g");
-        let after = place.lock().metadata().expect("the file");
+        let after = stage.lock().metadata().expect("the file");
         assert_eq!(after.mode(), before.mode());
         assert_eq!(
             after.modified().expect("a time"),
@@ -300,9 +307,9 @@ fn the_content_is_left_alone() {
 }
 
 fn a_full_table_of_descriptors() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
-    let other = place.path().join("other.lock");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
+    let other = stage.path("other.lock");
     actor.ask("lock a g");
     actor.ask("fill-table");
     let open_other = format!("open x {}", other.display());
@@ -320,22 +327,22 @@ fn a_full_table_of_descriptors() {
     actor.ask("release h");
     actor.ask("lock a g");
     actor.ask("release g");
-    fs::remove_file(place.lock()).expect("removed");
+    fs::remove_file(stage.lock()).expect("removed");
     actor.ask("drop-filling");
     actor.ask("try a g");
 }
 
 fn files_that_were_given() {
-    let place = Place::new();
-    fs::write(place.lock(), "content").expect("a file");
-    let reading = fs::File::open(place.lock()).expect("opened");
+    let stage = Stage::new();
+    fs::write(stage.lock(), "content").expect("a file");
+    let reading = fs::File::open(stage.lock()).expect("opened");
     let lock = Lock::from_file(reading).expect("a handle");
     for _ in 0..2 {
         let error = lock.try_lock().expect_err("not open for writing");
         assert!(error.to_string().contains("open for writing"), "{error}");
-        assert_eq!(error.path(), place.lock());
+        assert_eq!(error.path(), stage.lock());
     }
-    let directory = fs::File::open(place.path()).expect("opened");
+    let directory = fs::File::open(stage.directory()).expect("opened");
     assert!(
         Lock::from_file(directory)
             .expect_err("a directory")
@@ -354,16 +361,16 @@ fn files_that_were_given() {
 
 fn no_permission() {
     const NOBODY: u32 = 65_534;
-    let place = Place::new();
-    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("a mode");
+    let stage = Stage::new();
+    fs::set_permissions(stage.directory(), Permissions::from_mode(0o755)).expect("a mode");
     // A copy that everybody can execute, wherever the build is.
-    let own = place.path().join("program");
+    let own = stage.path("program");
     lockfast_testing::copy_program(std::env::current_exe().expect("this program"), &own);
-    let closed = place.path().join("closed");
+    let closed = stage.path("closed");
     fs::create_dir(&closed).expect("a directory");
     fs::set_permissions(&closed, Permissions::from_mode(0o555)).expect("a mode");
-    fs::write(place.lock(), "content").expect("a file");
-    fs::set_permissions(place.lock(), Permissions::from_mode(0o444)).expect("a mode");
+    fs::write(stage.lock(), "content").expect("a file");
+    fs::set_permissions(stage.lock(), Permissions::from_mode(0o444)).expect("a mode");
 
     let mut command = Command::new(&own);
     if nix::unistd::geteuid().is_root() {
@@ -372,7 +379,7 @@ fn no_permission() {
     let mut actor = Actor::start_by(command.arg("actor"));
     refuses(
         &mut actor,
-        &place.lock(),
+        &stage.lock(),
         "",
         "permission-denied",
         "owner and mode",
@@ -391,10 +398,10 @@ fn no_permission() {
         "permission-denied",
         "owner and mode",
     );
-    assert_eq!(fs::read(place.lock()).expect("the file"), b"content");
+    assert_eq!(fs::read(stage.lock()).expect("the file"), b"content");
 
     // To read under a readers-writer lock takes no right to write.
-    actor.ask(&format!("rw open r {}", place.lock().display()));
+    actor.ask(&format!("rw open r {}", stage.lock().display()));
     actor.ask("rw read r h");
     actor.ask("rw release h");
     for how in ["write", "try-write", "upgradable"] {
@@ -404,12 +411,12 @@ fn no_permission() {
     }
 
     // A flock needs no right to write, as flock(1) shows.
-    actor.ask(&format!("open a {} protocol=flock", place.lock().display()));
+    actor.ask(&format!("open a {} protocol=flock", stage.lock().display()));
     actor.ask("lock a g");
-    fs::set_permissions(place.lock(), Permissions::from_mode(0o000)).expect("a mode");
+    fs::set_permissions(stage.lock(), Permissions::from_mode(0o000)).expect("a mode");
     refuses(
         &mut actor,
-        &place.lock(),
+        &stage.lock(),
         "protocol=flock",
         "permission-denied",
         "owner and mode",
@@ -417,26 +424,26 @@ fn no_permission() {
 }
 
 fn a_read_only_file_system() {
-    let place = Place::new();
+    let stage = Stage::new();
     let script = "mount -t tmpfs lockfast \"$1\" && touch \"$1/a.lock\" \
                   && mount -o remount,ro \"$1\" && exec \"$0\" actor";
-    let mut actor = in_namespace(script, place.path());
-    refuses(&mut actor, &place.lock(), "", "system", "read-only");
+    let mut actor = in_namespace(script, stage.directory());
+    refuses(&mut actor, &stage.lock(), "", "system", "read-only");
     refuses(
         &mut actor,
-        &place.path().join("new.lock"),
+        &stage.path("new.lock"),
         "",
         "system",
         "read-only",
     );
     refuses(
         &mut actor,
-        &place.path().join("x/new.lock"),
+        &stage.path("x/new.lock"),
         "",
         "system",
         "read-only",
     );
-    actor.ask(&format!("open a {} protocol=flock", place.lock().display()));
+    actor.ask(&format!("open a {} protocol=flock", stage.lock().display()));
     actor.ask("lock a g");
 }
 
@@ -449,21 +456,21 @@ fn a_file_system_without_locks() {
     ];
     for (errno, kind) in cases {
         for protocol in ["fcntl", "flock", "both"] {
-            let place = Place::new();
-            let mut actor = in_namespace("exec \"$0\" actor", place.path());
+            let stage = Stage::new();
+            let mut actor = in_namespace("exec \"$0\" actor", stage.directory());
             actor.ask(&format!(
                 "mount-lockless {} {errno}",
-                place.path().display()
+                stage.directory().display()
             ));
             actor.ask(&format!(
                 "open a {} protocol={protocol}",
-                place.lock().display()
+                stage.lock().display()
             ));
             let before: usize = actor.ask("count fd").parse().expect("a number");
             for command in ["try a g", "lock a g", "for a g 3600000"] {
                 let error = actor.ask_in_vain(command);
                 assert!(error.starts_with(&format!("{kind}:")), "{error}");
-                assert!(error.contains(&*place.lock().to_string_lossy()), "{error}");
+                assert!(error.contains(&*stage.lock().to_string_lossy()), "{error}");
                 if kind == "unsupported" {
                     assert!(error.contains("local file system"), "{error}");
                 }
@@ -476,15 +483,15 @@ fn a_file_system_without_locks() {
     }
 
     // One that grants them all is no better.
-    let place = Place::new();
-    let mut actor = in_namespace("exec \"$0\" actor", place.path());
-    actor.ask(&format!("mount-lockless {} 0", place.path().display()));
+    let stage = Stage::new();
+    let mut actor = in_namespace("exec \"$0\" actor", stage.directory());
+    actor.ask(&format!("mount-lockless {} 0", stage.directory().display()));
     for protocol in ["fcntl", "both"] {
         let options = format!("protocol={protocol}");
         let text = "grants a lock that is held already";
-        refuses(&mut actor, &place.lock(), &options, "unsupported", text);
+        refuses(&mut actor, &stage.lock(), &options, "unsupported", text);
     }
-    let lock = place.lock();
+    let lock = stage.lock();
     actor.ask(&format!("open a {} protocol=flock", lock.display()));
     actor.ask("unmount-lockless");
 }

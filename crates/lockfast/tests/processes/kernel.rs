@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::interop::rust::record;
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -20,7 +20,7 @@ trials![
     the_holder_of_a_description_lock_is_not_named_but_its_range_is,
     an_exclusive_record_lock_needs_a_descriptor_for_writing,
     the_last_of_several_waiters_is_not_woken_by_the_first_release,
-    a_question_sees_what_conflicts_and_is_not_ones_own,
+    a_query_shows_conflicting_locks_of_others,
 ];
 
 fn open(path: &Path) -> File {
@@ -42,10 +42,10 @@ fn unlock(file: impl AsFd) -> Result<(), Errno> {
 }
 
 fn locks_of_a_description_and_of_a_process_conflict() {
-    let place = Place::new();
-    let file = open(&place.lock());
+    let stage = Stage::new();
+    let file = open(&stage.lock());
     let mut classic = Actor::start();
-    classic.ask(&format!("hold-open f {}", place.lock().display()));
+    classic.ask(&format!("hold-open f {}", stage.lock().display()));
     classic.ask("classic f exclusive");
     assert_eq!(try_lock(&file), Err(Errno::EAGAIN));
     classic.ask("classic f shared");
@@ -60,15 +60,15 @@ fn locks_of_a_description_and_of_a_process_conflict() {
 }
 
 fn a_lock_belongs_to_the_description() {
-    let place = Place::new();
-    let (one, other) = (open(&place.lock()), open(&place.lock()));
+    let stage = Stage::new();
+    let (one, other) = (open(&stage.lock()), open(&stage.lock()));
     assert_eq!(try_lock(&one), Ok(()));
     assert_eq!(
         try_lock(&other),
         Err(Errno::EAGAIN),
         "one process, two descriptions"
     );
-    drop(open(&place.lock()));
+    drop(open(&stage.lock()));
     assert_eq!(try_lock(&other), Err(Errno::EAGAIN), "closed elsewhere");
     let copy = one.try_clone().expect("a copy");
     assert_eq!(try_lock(&copy), Ok(()), "a copy is the same description");
@@ -79,8 +79,8 @@ fn a_lock_belongs_to_the_description() {
 }
 
 fn an_unlock_through_any_copy_frees_it_for_all() {
-    let place = Place::new();
-    let (one, other) = (open(&place.lock()), open(&place.lock()));
+    let stage = Stage::new();
+    let (one, other) = (open(&stage.lock()), open(&stage.lock()));
     let copy = one.try_clone().expect("a copy");
     assert_eq!(try_lock(&one), Ok(()));
     assert_eq!(unlock(&copy), Ok(()));
@@ -88,18 +88,18 @@ fn an_unlock_through_any_copy_frees_it_for_all() {
 }
 
 fn a_classic_lock_is_lost_when_the_file_is_closed_elsewhere() {
-    let place = Place::new();
-    let file = open(&place.lock());
+    let stage = Stage::new();
+    let file = open(&stage.lock());
     let mut classic = Actor::start();
-    classic.ask(&format!("hold-open f {}", place.lock().display()));
+    classic.ask(&format!("hold-open f {}", stage.lock().display()));
     classic.ask("classic f exclusive");
-    classic.ask(&format!("open-and-close {}", place.lock().display()));
+    classic.ask(&format!("open-and-close {}", stage.lock().display()));
     assert_eq!(try_lock(&file), Ok(()));
 }
 
 fn the_holder_of_a_description_lock_is_not_named_but_its_range_is() {
-    let place = Place::new();
-    let (one, other) = (open(&place.lock()), open(&place.lock()));
+    let stage = Stage::new();
+    let (one, other) = (open(&stage.lock()), open(&stage.lock()));
     let tagged = (1 << 62) + 4711;
     fcntl(&one, FcntlArg::F_OFD_SETLK(&record(libc::F_WRLCK, tagged))).expect("locked");
     let mut answer = record(libc::F_WRLCK, 0);
@@ -113,9 +113,9 @@ fn the_holder_of_a_description_lock_is_not_named_but_its_range_is() {
     assert_eq!(try_lock(&other), Ok(()));
 }
 
-fn a_question_sees_what_conflicts_and_is_not_ones_own() {
-    let place = Place::new();
-    let (one, other) = (open(&place.lock()), open(&place.lock()));
+fn a_query_shows_conflicting_locks_of_others() {
+    let stage = Stage::new();
+    let (one, other) = (open(&stage.lock()), open(&stage.lock()));
     let byte = |kind, start| libc::flock {
         l_start: start,
         ..record(kind, 1)
@@ -136,18 +136,18 @@ fn a_question_sees_what_conflicts_and_is_not_ones_own() {
 }
 
 fn an_exclusive_record_lock_needs_a_descriptor_for_writing() {
-    let place = Place::new();
-    drop(open(&place.lock()));
-    let reading = File::open(place.lock()).expect("opened");
+    let stage = Stage::new();
+    drop(open(&stage.lock()));
+    let reading = File::open(stage.lock()).expect("opened");
     assert_eq!(try_lock(&reading), Err(Errno::EBADF));
 }
 
 fn the_last_of_several_waiters_is_not_woken_by_the_first_release() {
-    let place = Place::new();
-    let mut actors: Vec<_> = (0..4).map(|_| Actor::with_lock(&place, "")).collect();
+    let stage = Stage::new();
+    let mut actors: Vec<_> = (0..4).map(|_| Actor::with_lock(&stage, "")).collect();
     actors[0].ask("lock a g");
     let waiting: Vec<_> = (1..4)
-        .map(|number| actors[number].begin_waiting("lock a g", &place))
+        .map(|number| actors[number].begin_waiting("lock a g", &stage))
         .collect();
     let switches = |actor: &Actor| {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", actor.pid())).expect("it lives");
@@ -165,9 +165,9 @@ fn the_last_of_several_waiters_is_not_woken_by_the_first_release() {
     let before = switches(&actors[3]);
     actors[0].ask("release g");
     actors[1].succeeds(waiting[0]);
+    assert_eq!(switches(&actors[3]), before, "it slept on");
     actors[1].ask("release g");
     actors[2].succeeds(waiting[1]);
-    assert_eq!(switches(&actors[3]), before, "it slept on");
     actors[2].ask("release g");
     actors[3].succeeds(waiting[2]);
 }

@@ -5,7 +5,7 @@ use libtest_mimic::Trial;
 use lockfast_testing::trial_needing;
 use nix::sys::signal::Signal;
 
-use crate::stage::{Actor, Place, until};
+use crate::stage::{Actor, Stage, until};
 use crate::waiting::{other_thread, signal_thread};
 use crate::{actor, semaphore};
 
@@ -40,9 +40,9 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn has_leases() -> Result<(), String> {
-    let place = Place::new();
-    std::fs::write(place.lock(), "").expect("a file");
-    match actor::lease(place.lock()) {
+    let stage = Stage::new();
+    std::fs::write(stage.lock(), "").expect("a file");
+    match actor::lease(stage.lock()) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("it needs a file system that has leases: {error}")),
     }
@@ -51,18 +51,18 @@ fn has_leases() -> Result<(), String> {
 const LEASED: &str = "has a lease";
 
 /// An actor with a lease on the lock file that nobody else has open.
-fn with_lease(place: &Place) -> Actor {
-    std::fs::write(place.lock(), "").expect("a file");
+fn with_lease(stage: &Stage) -> Actor {
+    std::fs::write(stage.lock(), "").expect("a file");
     let mut actor = Actor::start();
-    actor.ask(&format!("lease {}", place.lock().display()));
+    actor.ask(&format!("lease {}", stage.lock().display()));
     actor
 }
 
 fn an_attempt_does_not_wait_for_a_lease() {
     for options in ["", "protocol=flock", "protocol=both", "fifo", "record"] {
-        let place = Place::new();
-        let mut leaser = with_lease(&place);
-        let mut actor = Actor::with_lock(&place, options);
+        let stage = Stage::new();
+        let mut leaser = with_lease(&stage);
+        let mut actor = Actor::with_lock(&stage, options);
         let told = actor.ask_in_vain("try a g");
         assert!(
             told.starts_with("contended:") && told.contains(LEASED),
@@ -75,14 +75,14 @@ fn an_attempt_does_not_wait_for_a_lease() {
 }
 
 fn a_time_limit_holds_though_there_is_a_lease() {
-    let place = Place::new();
-    let mut leaser = with_lease(&place);
-    let told = Actor::with_lock(&place, "").ask_in_vain("for a g 50");
+    let stage = Stage::new();
+    let mut leaser = with_lease(&stage);
+    let told = Actor::with_lock(&stage, "").ask_in_vain("for a g 50");
     assert!(
         told.starts_with("timed-out:") && told.contains(LEASED),
         "{told}"
     );
-    let mut actor = Actor::with_lock(&place, "interval=1 on-wait");
+    let mut actor = Actor::with_lock(&stage, "interval=1 on-wait");
     let waiting = actor.begin("for a g 3600000");
     // Told at once and then at each interval.
     for _ in 0..3 {
@@ -90,14 +90,14 @@ fn a_time_limit_holds_though_there_is_a_lease() {
     }
     leaser.ask("give-up-lease");
     actor.succeeds(waiting);
-    let told = Actor::with_lock(&place, "").ask_in_vain("try a g");
+    let told = Actor::with_lock(&stage, "").ask_in_vain("try a g");
     assert!(told.contains(&actor.pid().to_string()), "{told}");
 }
 
 fn a_wait_for_a_lease_can_be_ended() {
-    let place = Place::new();
-    let mut leaser = with_lease(&place);
-    let mut actor = Actor::with_lock(&place, "on-wait");
+    let stage = Stage::new();
+    let mut leaser = with_lease(&stage);
+    let mut actor = Actor::with_lock(&stage, "on-wait");
     let waiting = actor.begin("under-token lock a g");
     assert_eq!(actor.event(), "waiting unknown");
     actor.ask("cancel");
@@ -105,7 +105,7 @@ fn a_wait_for_a_lease_can_be_ended() {
     assert!(told.starts_with("cancelled:"), "{told}");
 
     // As Ctrl-C does in Python.
-    let mut actor = Actor::with_lock(&place, "on-wait on-interrupt=1");
+    let mut actor = Actor::with_lock(&stage, "on-wait on-interrupt=1");
     actor.ask("signal handle usr1");
     let waiting = actor.begin("lock a g");
     assert_eq!(actor.event(), "waiting unknown");
@@ -122,25 +122,25 @@ fn a_wait_for_a_lease_can_be_ended() {
 }
 
 fn a_task_waits_for_a_lease_without_blocking() {
-    let place = Place::new();
-    let mut leaser = with_lease(&place);
-    let mut actor = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut leaser = with_lease(&stage);
+    let mut actor = Actor::with_lock(&stage, "");
     // Polled once, which comes back, and dropped.
     assert_eq!(actor.ask("task-dropped a"), "true");
     assert_eq!(actor.ask("task-begun a"), "true");
     leaser.ask("give-up-lease");
     actor.ask("task-ended g");
-    let told = Actor::with_lock(&place, "").ask_in_vain("try a g");
+    let told = Actor::with_lock(&stage, "").ask_in_vain("try a g");
     assert!(told.starts_with("contended:"), "{told}");
 }
 
 fn a_lease_on_a_file_that_was_replaced_is_waited_for() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "");
     actor.ask("lock a g");
     actor.ask("release g");
-    std::fs::remove_file(place.lock()).expect("removed");
-    let mut leaser = with_lease(&place);
+    std::fs::remove_file(stage.lock()).expect("removed");
+    let mut leaser = with_lease(&stage);
     for _ in 0..2 {
         let told = actor.ask_in_vain("try a g");
         assert!(
@@ -153,15 +153,15 @@ fn a_lease_on_a_file_that_was_replaced_is_waited_for() {
     let waiting = actor.begin("lock a g");
     leaser.ask("give-up-lease");
     actor.succeeds(waiting);
-    let told = Actor::with_lock(&place, "").ask_in_vain("try a g");
+    let told = Actor::with_lock(&stage, "").ask_in_vain("try a g");
     assert!(told.starts_with("contended:"), "{told}");
 }
 
 fn permits_wait_for_a_lease_too() {
-    let place = Place::new();
-    let mut leaser = with_lease(&place);
+    let stage = Stage::new();
+    let mut leaser = with_lease(&stage);
     let mut actor = Actor::start();
-    actor.ask(&semaphore::open(&place, 1, ""));
+    actor.ask(&semaphore::open(&stage, 1, ""));
     let told = actor.ask_in_vain("sem try a g");
     assert!(
         told.starts_with("contended:") && told.contains(LEASED),

@@ -6,6 +6,7 @@
 mod actor;
 mod actor_descriptors;
 mod actor_forks;
+mod actor_line;
 mod actor_many;
 mod actor_owner;
 mod actor_race;
@@ -32,6 +33,7 @@ mod interop;
 #[cfg(target_pointer_width = "64")]
 mod kernel;
 mod leases;
+mod line;
 mod linger;
 mod lockless;
 mod many;
@@ -40,7 +42,6 @@ mod mixture;
 mod one_file;
 mod owner;
 mod ownership;
-mod program;
 mod race;
 mod release;
 mod remote;
@@ -50,7 +51,6 @@ mod server;
 mod servers;
 mod shared_memory;
 mod stage;
-mod table;
 mod tally;
 mod tasks;
 mod temporary;
@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         exclusion::trials(),
         crash::trials(),
         chaos::trials(),
+        line::trials(),
         release::trials(),
         fork::trials(),
         waiting::trials(),

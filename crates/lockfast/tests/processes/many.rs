@@ -1,6 +1,6 @@
 //! A program has a lock for each of many keys.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -11,9 +11,9 @@ trials![
 fn thousands_of_handles_share_few_descriptors() {
     const LIMIT: u32 = 256;
     for kind in ["lock", "rwlock", "lingering"] {
-        let place = Place::new();
+        let stage = Stage::new();
         let mut actor = Actor::start();
-        let directory = place.path().display();
+        let directory = stage.directory().display();
         // Some are held from the beginning on; each of the others is taken twice.
         let told = actor.ask(&format!("many {kind} {directory} 3000 {LIMIT} 20"));
         let open: u32 = told.parse().expect("a number");
@@ -32,17 +32,20 @@ fn thousands_of_handles_share_few_descriptors() {
 }
 
 fn a_full_table_takes_the_files_that_nobody_uses() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
     for name in 0..10 {
-        actor.ask(&format!("open {name} {}/{name}", place.path().display()));
+        actor.ask(&format!(
+            "open {name} {}/{name}",
+            stage.directory().display()
+        ));
         actor.ask(&format!("lock {name} {name}"));
     }
     for name in 1..10 {
         actor.ask(&format!("release {name}"));
     }
     actor.ask("fill-table");
-    actor.ask(&format!("open new {}", place.lock().display()));
+    actor.ask(&format!("open new {}", stage.lock().display()));
     actor.ask("lock new g");
     for name in 1..10 {
         actor.ask(&format!("lock {name} {name}"));
@@ -50,7 +53,7 @@ fn a_full_table_takes_the_files_that_nobody_uses() {
     }
     // What is held stays so.
     let mut other = Actor::start();
-    other.ask(&format!("open held {}/0", place.path().display()));
+    other.ask(&format!("open held {}/0", stage.directory().display()));
     let told = other.ask_in_vain("try held g");
     assert!(told.starts_with("contended:"), "{told}");
 }

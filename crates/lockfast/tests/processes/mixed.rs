@@ -1,6 +1,6 @@
 //! Different primitives on one path.
 
-use crate::stage::{Actor, Place, waiters};
+use crate::stage::{Actor, Stage, waiters};
 use crate::trials;
 
 trials![
@@ -9,9 +9,9 @@ trials![
     whatever_is_taken_of_one_path_somebody_goes_on,
 ];
 
-fn opened(place: &Place, primitive: &str, options: &str) -> Actor {
+fn opened(stage: &Stage, primitive: &str, options: &str) -> Actor {
     let mut actor = Actor::start();
-    let mut open = format!("{primitive} open a {}", place.lock().display());
+    let mut open = format!("{primitive} open a {}", stage.lock().display());
     if primitive == "sem" {
         open += " 2";
     }
@@ -23,11 +23,11 @@ const FAIRNESS: [(&str, &str); 4] = [("", ""), ("fifo", "fifo"), ("fifo", ""), (
 
 fn an_upgrade_goes_before_a_permit_that_is_waited_for() {
     for (of_reader, of_permits) in FAIRNESS {
-        let place = Place::new();
-        let mut upgrader = opened(&place, "rw", of_reader);
-        let mut taker = opened(&place, "sem", of_permits);
+        let stage = Stage::new();
+        let mut upgrader = opened(&stage, "rw", of_reader);
+        let mut taker = opened(&stage, "sem", of_permits);
         upgrader.ask("rw upgradable a g");
-        let taking = taker.begin_waiting("sem acquire a g", &place);
+        let taking = taker.begin_waiting("sem acquire a g", &stage);
         let upgrading = upgrader.begin("rw change upgrade g");
         upgrader.succeeds(upgrading);
         assert!(!taker.has_answered(taking));
@@ -38,29 +38,29 @@ fn an_upgrade_goes_before_a_permit_that_is_waited_for() {
 
 fn an_upgrade_that_waits_for_readers_goes_before_a_permit() {
     for (of_reader, of_permits) in FAIRNESS {
-        let place = Place::new();
-        let mut upgrader = opened(&place, "rw", of_reader);
-        let mut reader = opened(&place, "rw", of_reader);
-        let mut taker = opened(&place, "sem", of_permits);
+        let stage = Stage::new();
+        let mut upgrader = opened(&stage, "rw", of_reader);
+        let mut reader = opened(&stage, "rw", of_reader);
+        let mut taker = opened(&stage, "sem", of_permits);
         upgrader.ask("rw upgradable a g");
         reader.ask("rw read a g");
-        let upgrading = upgrader.begin_waiting("rw change upgrade g", &place);
-        let taking = taker.begin_waiting("sem acquire a g 2", &place);
+        let upgrading = upgrader.begin_waiting("rw change upgrade g", &stage);
+        let taking = taker.begin_waiting("sem acquire a g 2", &stage);
         reader.ask("rw release g");
         upgrader.succeeds(upgrading);
         assert!(!taker.has_answered(taking));
         upgrader.ask("rw release g");
         taker.succeeds(taking);
         // And the other way round: permits keep out whoever reads or writes.
-        let writing = reader.begin_waiting("rw write a g", &place);
+        let writing = reader.begin_waiting("rw write a g", &stage);
         taker.ask("sem release g");
         reader.succeeds(writing);
     }
 }
 
 fn whatever_is_taken_of_one_path_somebody_goes_on() {
-    let place = Place::new();
-    let path = place.lock();
+    let stage = Stage::new();
+    let path = stage.lock();
     let hammers = [
         format!("rw hammer {} 100", path.display()),
         format!("hammer {} 100", path.display()),

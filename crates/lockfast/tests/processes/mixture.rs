@@ -14,9 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use board::Board;
+use lockfast_testing::table;
 
-use crate::stage::{Actor, Pending, Place, holders};
-use crate::{table, trials};
+use crate::stage::{Actor, Pending, Stage, holders};
+use crate::trials;
 
 trials![
     a_lock_is_taken_in_every_way,
@@ -29,7 +30,7 @@ trials![
     readers_and_writers_whose_lock_lingers_come_in_every_way,
     readers_and_writers_whose_file_is_removed_come_in_every_way,
     permits_are_taken_in_every_way,
-    those_in_a_strict_order_come_in_every_way,
+    waiters_in_a_strict_order_come_in_every_way,
     locks_and_readers_writers_locks_meet_at_one_file,
 ];
 
@@ -85,7 +86,7 @@ fn permits_are_taken_in_every_way() {
     mixture(&["permits"], 3, "");
 }
 
-fn those_in_a_strict_order_come_in_every_way() {
+fn waiters_in_a_strict_order_come_in_every_way() {
     mixture(&["lock"], ALONE, "fifo");
     mixture(&["rwlock"], ALONE, "fifo");
     mixture(&["permits"], 3, "fifo");
@@ -97,10 +98,10 @@ fn locks_and_readers_writers_locks_meet_at_one_file() {
 
 /// Runs one process after the other of these kinds of primitives on one file.
 fn mixture(kinds: &[&str], limit: u64, options: &str) {
-    let place = Place::new();
-    let board = Board::beside(&place.lock(), limit);
+    let stage = Stage::new();
+    let board = Board::beside(&stage.lock(), limit);
     let mut mixture = Mixture {
-        place: &place,
+        stage: &stage,
         kinds,
         limit,
         options,
@@ -123,7 +124,7 @@ fn mixture(kinds: &[&str], limit: u64, options: &str) {
 
 /// Processes on one file.
 struct Mixture<'a> {
-    place: &'a Place,
+    stage: &'a Stage,
     kinds: &'a [&'a str],
     limit: u64,
     options: &'a str,
@@ -142,7 +143,7 @@ impl Mixture<'_> {
     /// Starts the process of that number.
     fn member(&mut self, process: usize) -> Member {
         let kind = self.kinds[process % self.kinds.len()];
-        let path = self.place.lock();
+        let path = self.stage.lock();
         let (path, limit, seed) = (path.display(), self.limit, self.seed);
         let command = format!(
             "mixture {kind} {path} {limit} {process} {seed} {}",
@@ -191,7 +192,7 @@ impl Mixture<'_> {
             for member in &mut self.running {
                 // An overlap ends all of them, and the process that found it fails.
                 if member.actor.has_answered(member.running) {
-                    assert_eq!(member.actor.answers(member.running), Ok(()));
+                    assert_eq!(member.actor.answers(member.running), Ok(String::new()));
                 }
             }
             assert!(Instant::now() < deadline, "standstill: {}", self.report());
@@ -211,7 +212,7 @@ impl Mixture<'_> {
             assert!(Instant::now() < deadline, "no end: {}", self.report());
             thread::sleep(Duration::from_millis(1));
         }
-        let path = self.place.lock();
+        let path = self.stage.lock();
         let is_kept = self.options.contains("linger") || self.kinds == ["permits"];
         for member in &mut self.running {
             member.actor.succeeds(member.running);
@@ -245,7 +246,7 @@ impl Mixture<'_> {
         let mut lines: Vec<_> = slots
             .map(|slot| self.board.slot(slot).to_string())
             .collect();
-        if let Ok(metadata) = self.place.lock().metadata() {
+        if let Ok(metadata) = self.stage.lock().metadata() {
             lines.extend(table::lines(|inode| inode == metadata.ino()));
         }
         format!("{:?} {}\n{}", self.kinds, self.options, lines.join("\n"))

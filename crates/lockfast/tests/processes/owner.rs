@@ -4,15 +4,15 @@ use std::fs;
 
 use crate::actor_owner::log;
 use crate::chaos::{ENOUGH, kills};
-use crate::stage::{Actor, Place, until};
+use crate::stage::{Actor, Stage, until};
 use crate::trials;
 
 trials![
     tokens_grow_across_processes,
     a_killed_holder_is_told_to_the_next_one,
     a_forked_childs_copy_writes_nothing,
-    who_holds_it_is_named_with_its_label,
-    nobody_else_is_named_by_an_old_record,
+    the_holder_is_named_with_its_label,
+    an_old_record_names_no_later_holder,
     a_file_with_other_content_is_refused_and_left_alone,
     options_that_contradict_are_refused,
     a_full_disk_gives_no_lock_without_a_record,
@@ -22,8 +22,8 @@ trials![
 const RECORD: &str = "record label=nightly-backup";
 
 fn tokens_grow_across_processes() {
-    let place = Place::new();
-    let mut actors: Vec<_> = (0..4).map(|_| Actor::with_lock(&place, RECORD)).collect();
+    let stage = Stage::new();
+    let mut actors: Vec<_> = (0..4).map(|_| Actor::with_lock(&stage, RECORD)).collect();
     for round in 0..3 {
         for (number, actor) in actors.iter_mut().enumerate() {
             actor.ask("lock a g");
@@ -35,11 +35,11 @@ fn tokens_grow_across_processes() {
 }
 
 fn a_killed_holder_is_told_to_the_next_one() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, RECORD);
-    let mut next = Actor::with_lock(&place, RECORD);
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, RECORD);
+    let mut next = Actor::with_lock(&stage, RECORD);
     holder.ask("lock a g");
-    let waiting = next.begin_waiting("lock a g", &place);
+    let waiting = next.begin_waiting("lock a g", &stage);
     holder.kill();
     next.succeeds(waiting);
     let expected = format!("1 {} nightly-backup Some(false)", holder.pid());
@@ -51,30 +51,30 @@ fn a_killed_holder_is_told_to_the_next_one() {
 }
 
 fn a_forked_childs_copy_writes_nothing() {
-    let place = Place::new();
-    let mut parent = Actor::with_lock(&place, RECORD);
+    let stage = Stage::new();
+    let mut parent = Actor::with_lock(&stage, RECORD);
     parent.ask("lock a g");
-    let before = fs::read_to_string(place.lock()).expect("the record");
+    let before = fs::read_to_string(stage.lock()).expect("the record");
     assert!(before.contains("state=held"), "{before}");
     let mut child = parent.fork("libc");
     child.ask("drop g");
     assert_eq!(
-        fs::read_to_string(place.lock()).expect("the record"),
+        fs::read_to_string(stage.lock()).expect("the record"),
         before
     );
     parent.ask("release g");
-    let after = fs::read_to_string(place.lock()).expect("the record");
+    let after = fs::read_to_string(stage.lock()).expect("the record");
     assert!(!after.contains("state=held"), "{after}");
     child.ask("lock a g");
     assert_eq!(child.ask("token g"), "2");
 }
 
-fn who_holds_it_is_named_with_its_label() {
+fn the_holder_is_named_with_its_label() {
     for protocol in ["fcntl", "flock", "both"] {
-        let place = Place::new();
+        let stage = Stage::new();
         let options = format!("{RECORD} protocol={protocol}");
-        let mut holder = Actor::with_lock(&place, &options);
-        let mut other = Actor::with_lock(&place, &options);
+        let mut holder = Actor::with_lock(&stage, &options);
+        let mut other = Actor::with_lock(&stage, &options);
         holder.ask("lock a g");
         let error = other.ask_in_vain("try a g");
         let who = format!("held by pid {} (nightly-backup), for ", holder.pid());
@@ -83,26 +83,26 @@ fn who_holds_it_is_named_with_its_label() {
 }
 
 /// The last one with a record was killed, and now somebody without one holds it.
-fn nobody_else_is_named_by_an_old_record() {
+fn an_old_record_names_no_later_holder() {
     for protocol in ["fcntl", "flock"] {
-        let place = Place::new();
+        let stage = Stage::new();
         let options = format!("{RECORD} protocol={protocol}");
-        let mut killed = Actor::with_lock(&place, &options);
+        let mut killed = Actor::with_lock(&stage, &options);
         killed.ask("lock a g");
         killed.kill();
-        let mut holder = Actor::with_lock(&place, &format!("protocol={protocol}"));
+        let mut holder = Actor::with_lock(&stage, &format!("protocol={protocol}"));
         holder.ask("lock a g");
-        let mut other = Actor::with_lock(&place, &options);
+        let mut other = Actor::with_lock(&stage, &options);
         let error = other.ask_in_vain("try a g");
         assert!(!error.contains("nightly-backup"), "{error}");
     }
 }
 
 fn a_file_with_other_content_is_refused_and_left_alone() {
-    let place = Place::new();
-    fs::write(place.lock(), "4711\n").expect("written");
+    let stage = Stage::new();
+    fs::write(stage.lock(), "4711\n").expect("written");
     let mut actor = Actor::start();
-    let path = place.lock().display().to_string();
+    let path = stage.lock().display().to_string();
     let error = actor.ask_in_vain(&format!("open a {path} record"));
     assert!(error.starts_with("invalid-path:"), "{error}");
     assert!(
@@ -111,23 +111,23 @@ fn a_file_with_other_content_is_refused_and_left_alone() {
     );
 
     // It gets other content while it is open.
-    fs::write(place.lock(), "").expect("written");
+    fs::write(stage.lock(), "").expect("written");
     actor.ask(&format!("open a {path} record"));
-    fs::write(place.lock(), "4711\n").expect("written");
+    fs::write(stage.lock(), "4711\n").expect("written");
     let error = actor.ask_in_vain("lock a g");
     assert!(error.contains("other content"), "{error}");
     assert_eq!(
-        fs::read_to_string(place.lock()).expect("readable"),
+        fs::read_to_string(stage.lock()).expect("readable"),
         "4711\n"
     );
-    fs::write(place.lock(), "").expect("written");
+    fs::write(stage.lock(), "").expect("written");
     actor.ask("lock a g");
     assert_eq!(actor.ask("token g"), "1");
 }
 
 fn options_that_contradict_are_refused() {
-    let place = Place::new();
-    let path = place.lock().display().to_string();
+    let stage = Stage::new();
+    let path = stage.lock().display().to_string();
     let mut actor = Actor::start();
     for options in ["record remove", "record label=\u{1}"] {
         actor.ask_in_vain(&format!("open a {path} {options}"));
@@ -135,11 +135,11 @@ fn options_that_contradict_are_refused() {
     actor.ask_in_vain(&format!("sem open s {path} 3 record"));
 }
 
-/// What can't be written can't be held.
+/// A lock whose record can't be written can't be held.
 fn a_full_disk_gives_no_lock_without_a_record() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, RECORD);
-    let mut other = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, RECORD);
+    let mut other = Actor::with_lock(&stage, "");
     actor.ask("no-more-bytes");
     let error = actor.ask_in_vain("lock a g");
     assert!(error.contains("cannot write the owner record"), "{error}");
@@ -147,13 +147,13 @@ fn a_full_disk_gives_no_lock_without_a_record() {
 }
 
 fn killed_at_random_tokens_never_repeat_and_no_abandoned_hold_is_missed() {
-    let place = Place::new();
+    let stage = Stage::new();
     let hammer = |number: usize| {
-        let mut actor = Actor::with_lock(&place, &format!("record label=number-{number}"));
+        let mut actor = Actor::with_lock(&stage, &format!("record label=number-{number}"));
         let hammering = actor.begin("log-holds a 1000000000");
         (actor, hammering)
     };
-    let length = || fs::metadata(log(&place.lock())).map_or(0, |log| log.len());
+    let length = || fs::metadata(log(&stage.lock())).map_or(0, |log| log.len());
     let mut running: Vec<_> = (0..4).map(hammer).collect();
     let kills = kills();
     for kill in 0..kills {
@@ -165,7 +165,7 @@ fn killed_at_random_tokens_never_repeat_and_no_abandoned_hold_is_missed() {
     }
     drop(running);
 
-    let text = fs::read_to_string(log(&place.lock())).expect("the log");
+    let text = fs::read_to_string(log(&stage.lock())).expect("the log");
     let (mut last, mut is_open, mut abandoned) = (0_u64, false, 0);
     for line in text.lines() {
         let words: Vec<_> = line.split(' ').collect();

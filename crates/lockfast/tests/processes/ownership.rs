@@ -7,7 +7,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use lockfast_testing::trial_needing;
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let as_users = |name, test: fn()| trial_needing!(name, is_root(), test);
@@ -37,17 +37,17 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A directory like `/tmp`.
-fn public() -> Place {
-    let place = Place::new();
-    set_mode(place.path(), 0o1777);
-    place
+fn public() -> Stage {
+    let stage = Stage::new();
+    set_mode(stage.directory(), 0o1777);
+    stage
 }
 
 /// A file that everybody may write, of that user.
-fn plant(place: &Place, owner: u32) {
-    fs::write(place.lock(), "").expect("written");
-    set_mode(&place.lock(), 0o666);
-    chown(place.lock(), Some(owner), None).expect("given away");
+fn plant(stage: &Stage, owner: u32) {
+    fs::write(stage.lock(), "").expect("written");
+    set_mode(&stage.lock(), 0o666);
+    chown(stage.lock(), Some(owner), None).expect("given away");
 }
 
 fn user(number: u32) -> Actor {
@@ -59,8 +59,8 @@ fn user(number: u32) -> Actor {
 }
 
 /// The commands that open each primitive there.
-fn opens(place: &Place, options: &str) -> [String; 3] {
-    let path = place.lock();
+fn opens(stage: &Stage, options: &str) -> [String; 3] {
+    let path = stage.lock();
     ["open a", "rw open b", "sem open c"].map(|open| {
         let permits = if open.starts_with("sem") { " 2" } else { "" };
         let open = format!("{open} {}{permits} {options}", path.display());
@@ -81,23 +81,23 @@ fn planted() {
         (ALICE, 0, 0o1777),
         (ALICE, BOB, 0o1775),
     ] {
-        let place = public();
-        set_mode(place.path(), mode);
-        plant(&place, owner);
+        let stage = public();
+        set_mode(stage.directory(), mode);
+        plant(&stage, owner);
         let mut victim = user(victim);
-        for open in opens(&place, "") {
+        for open in opens(&stage, "") {
             is_refused(&victim.ask_in_vain(&open), owner);
         }
     }
 }
 
 fn accepted() {
-    let place = public();
+    let stage = public();
     let mut alice = user(ALICE);
-    alice.ask(&opens(&place, "mode=666")[0]);
+    alice.ask(&opens(&stage, "mode=666")[0]);
     alice.ask("lock a g");
     let mut bob = user(BOB);
-    for open in opens(&place, "any-owner") {
+    for open in opens(&stage, "any-owner") {
         bob.ask(&open);
     }
     let told = bob.ask_in_vain("try a g");
@@ -108,40 +108,40 @@ fn accepted() {
 
 fn trusted() {
     // Root's file where root has the directory: root could do everything anyway.
-    let place = public();
-    plant(&place, 0);
+    let stage = public();
+    plant(&stage, 0);
     for number in [0, ALICE] {
         let mut actor = user(number);
-        for open in opens(&place, "") {
+        for open in opens(&stage, "") {
             actor.ask(&open);
         }
         actor.ask("try a g");
     }
-    let place = public();
-    plant(&place, ALICE);
-    user(ALICE).ask(&opens(&place, "")[0]);
+    let stage = public();
+    plant(&stage, ALICE);
+    user(ALICE).ask(&opens(&stage, "")[0]);
     // Alice's directory, and Alice's file in it.
-    chown(place.path(), Some(ALICE), None).expect("given away");
-    user(BOB).ask(&opens(&place, "")[0]);
+    chown(stage.directory(), Some(ALICE), None).expect("given away");
+    user(BOB).ask(&opens(&stage, "")[0]);
 }
 
 fn other_directories() {
     // Those whose users trust each other, or where only the owner creates files.
     for mode in [0o755, 0o775, 0o777] {
-        let place = Place::new();
-        set_mode(place.path(), mode);
-        plant(&place, ALICE);
+        let stage = Stage::new();
+        set_mode(stage.directory(), mode);
+        plant(&stage, ALICE);
         let mut bob = user(BOB);
-        for open in opens(&place, "") {
+        for open in opens(&stage, "") {
             bob.ask(&open);
         }
     }
 }
 
 fn link_to_planted() {
-    let (place, own) = (public(), Place::new());
-    plant(&place, ALICE);
-    symlink(place.lock(), own.lock()).expect("a link");
+    let (stage, own) = (public(), Stage::new());
+    plant(&stage, ALICE);
+    symlink(stage.lock(), own.lock()).expect("a link");
     let mut root = user(0);
     for open in opens(&own, "follow") {
         is_refused(&root.ask_in_vain(&open), ALICE);
@@ -149,15 +149,15 @@ fn link_to_planted() {
 }
 
 fn planted_later() {
-    let place = public();
+    let stage = public();
     let mut root = user(0);
-    for open in opens(&place, "") {
+    for open in opens(&stage, "") {
         root.ask(&open);
     }
     root.ask("lock a g");
     root.ask("release g");
-    fs::remove_file(place.lock()).expect("removed");
-    plant(&place, ALICE);
+    fs::remove_file(stage.lock()).expect("removed");
+    plant(&stage, ALICE);
     for acquire in ["lock a g", "try a g", "rw read b h", "sem acquire c i"] {
         is_refused(&root.ask_in_vain(acquire), ALICE);
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::fs;
 use std::str::FromStr;
 
-use crate::fifo::line_up;
-use crate::stage::{Actor, Place};
+use crate::fifo::join_queue;
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -13,7 +13,7 @@ trials![
     threads_that_share_a_handle_overtake_no_process,
 ];
 
-/// One acquisition in a race. What a holder notes while it is inside stands in the order in which
+/// An acquisition in a race. What a holder notes while it is inside stands in the order in which
 /// they got in.
 pub(crate) struct Visit {
     /// Just before it asked.
@@ -24,7 +24,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Did the other one get in, though this one was in the line when it came?
+    /// Whether the other one got in although this one was in the queue when it came.
     fn is_overtaken_by(&self, other: &Self) -> bool {
         let excludes = !(self.reads && other.reads);
         excludes && self.lined_up != 0 && self.lined_up < other.came
@@ -72,21 +72,21 @@ fn threads_that_share_a_handle_overtake_no_process() {
 }
 
 fn race(kinds: &[&str], noted: usize) {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actors: Vec<_> = kinds.iter().map(|_| Actor::start()).collect();
     // All are in the line when it begins.
-    let mut starter = Actor::with_lock(&place, "fifo");
+    let mut starter = Actor::with_lock(&stage, "fifo");
     starter.ask("lock a g");
-    let line_up = |(actor, kind): (&mut Actor, _)| {
-        let race = format!("race {kind} {} {ROUNDS}", place.lock().display());
-        line_up(actor, &race, &place)
+    let join_queue = |(actor, kind): (&mut Actor, _)| {
+        let race = format!("race {kind} {} {ROUNDS}", stage.lock().display());
+        join_queue(actor, &race, &stage)
     };
-    let racing: Vec<_> = actors.iter_mut().zip(kinds).map(line_up).collect();
+    let racing: Vec<_> = actors.iter_mut().zip(kinds).map(join_queue).collect();
     starter.ask("release g");
     for (actor, pending) in actors.iter_mut().zip(racing) {
         actor.succeeds(pending);
     }
-    let log = fs::read_to_string(place.lock().with_extension("visits")).expect("the log");
+    let log = fs::read_to_string(stage.lock().with_extension("visits")).expect("the log");
     let parse = |line: &str| line.parse().expect("a visit");
     let visits: Vec<Visit> = log.lines().map(parse).collect();
     assert_eq!(visits.len(), noted);

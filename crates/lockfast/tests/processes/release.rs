@@ -1,6 +1,6 @@
 //! Promise 3: nothing but its release frees a held lock; and what must release, does.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -13,78 +13,78 @@ trials![
     a_guard_may_be_dropped_by_another_thread,
 ];
 
-fn held_by(holder: &mut Actor, place: &Place) -> bool {
-    let mut other = Actor::with_lock(place, "");
+fn held_by(holder: &mut Actor, stage: &Stage) -> bool {
+    let mut other = Actor::with_lock(stage, "");
     let refused = other.ask_in_vain("try a g");
     refused.starts_with("contended:") && refused.contains(&holder.pid().to_string())
 }
 
 fn closing_the_file_elsewhere_frees_nothing() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    holder.ask(&format!("open-and-close {}", place.lock().display()));
-    assert!(held_by(&mut holder, &place));
+    holder.ask(&format!("open-and-close {}", stage.lock().display()));
+    assert!(held_by(&mut holder, &stage));
 }
 
 fn dropping_another_handle_frees_nothing() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    holder.ask(&format!("open b {}", place.lock().display()));
+    holder.ask(&format!("open b {}", stage.lock().display()));
     holder.ask("close b");
-    assert!(held_by(&mut holder, &place));
+    assert!(held_by(&mut holder, &stage));
 }
 
 fn a_failed_acquire_frees_nothing() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
-    holder.ask(&format!("open b {}", place.lock().display()));
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
+    holder.ask(&format!("open b {}", stage.lock().display()));
     holder.ask("lock a g");
     holder.ask_in_vain("try a h");
     holder.ask_in_vain("try b h");
     holder.ask_in_vain("for a h 5");
     holder.ask_in_vain("for b h 5");
     holder.ask("close b");
-    assert!(held_by(&mut holder, &place));
+    assert!(held_by(&mut holder, &stage));
 }
 
 fn a_closed_handle_keeps_the_lock_while_its_guard_lives() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
     holder.ask("close a");
-    assert!(held_by(&mut holder, &place));
+    assert!(held_by(&mut holder, &stage));
     holder.ask("drop g");
-    Actor::with_lock(&place, "").ask("try a g");
+    Actor::with_lock(&stage, "").ask("try a g");
 }
 
 fn a_panic_while_holding_releases() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
     holder.ask("panic-holding a");
-    Actor::with_lock(&place, "").ask("try a g");
+    Actor::with_lock(&stage, "").ask("try a g");
     holder.ask("try a g");
 }
 
 fn a_duplicated_descriptor_does_not_keep_a_released_lock() {
-    let place = Place::new();
+    let stage = Stage::new();
     for options in ["", "remove", "protocol=both"] {
-        let mut holder = Actor::with_lock(&place, options);
+        let mut holder = Actor::with_lock(&stage, options);
         holder.ask("lock a g");
         holder.ask("duplicate g copy");
         holder.ask("release g");
-        Actor::with_lock(&place, options).ask("try a g");
+        Actor::with_lock(&stage, options).ask("try a g");
         // The copy is still open, and so is the file.
         holder.ask("close-file copy");
     }
 }
 
 fn a_guard_may_be_dropped_by_another_thread() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
     let pending = holder.begin("lock a g");
     holder.succeeds(pending);
     holder.ask("drop g");
-    Actor::with_lock(&place, "").ask("try a g");
+    Actor::with_lock(&stage, "").ask("try a g");
 }

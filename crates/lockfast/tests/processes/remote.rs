@@ -6,7 +6,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use lockfast_testing::trial_needing;
 
-use crate::stage::{Actor, Place, installed, until};
+use crate::stage::{Actor, Stage, installed, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial_needing!(
@@ -32,11 +32,11 @@ const SAYS_NFS: &str = if cfg!(target_pointer_width = "64") {
 /// strace makes the waiter believe that its file is on NFS, and tells how often it asks.
 fn a_server_is_asked_again_and_again() {
     for wait in ["lock a g", "for a g 3600000"] {
-        let place = Place::new();
-        let mut holder = Actor::with_lock(&place, "");
+        let stage = Stage::new();
+        let mut holder = Actor::with_lock(&stage, "");
         holder.ask("lock a g");
 
-        let log = place.path().join("calls");
+        let log = stage.path("calls");
         let own = std::env::current_exe().expect("this program");
         let mut waiter = Actor::start_by(
             Command::new("strace")
@@ -46,7 +46,7 @@ fn a_server_is_asked_again_and_again() {
                 .arg(&own)
                 .arg("actor"),
         );
-        waiter.ask(&format!("open a {}", place.lock().display()));
+        waiter.ask(&format!("open a {}", stage.lock().display()));
         let waiting = waiter.begin(wait);
         let calls = || fs::read_to_string(&log).expect("strace's log");
         until("more than one request", || {

@@ -1,6 +1,6 @@
 //! Promise 6: readers and writers of several processes.
 
-use crate::stage::{Actor, Pending, Place, until, waiters};
+use crate::stage::{Actor, Pending, Stage, until, waiters};
 use crate::trials;
 use crate::witness::Witness;
 
@@ -12,7 +12,7 @@ trials![
     a_waiting_writer_that_dies_opens_the_gate,
     a_waiting_writer_that_gives_up_opens_the_gate,
     a_reader_that_waited_goes_before_the_next_writer,
-    one_is_upgradable_at_a_time,
+    only_one_guard_is_upgradable_at_a_time,
     an_upgrade_waits_for_readers_and_precedes_writers,
     an_upgrade_that_fails_reads_on,
     a_downgrade_lets_readers_in_and_no_writer,
@@ -25,10 +25,10 @@ trials![
     flock_shares_and_excludes_but_can_not_change,
 ];
 
-fn actors<const N: usize>(place: &Place, options: &str) -> [Actor; N] {
+fn actors<const N: usize>(stage: &Stage, options: &str) -> [Actor; N] {
     std::array::from_fn(|_| {
         let mut actor = Actor::start();
-        let open = format!("rw open a {} {options}", place.lock().display());
+        let open = format!("rw open a {} {options}", stage.lock().display());
         actor.ask(open.trim_end());
         actor
     })
@@ -39,12 +39,12 @@ fn is_contended(actor: &mut Actor, command: &str) -> bool {
 }
 
 fn readers_share_and_writers_are_alone() {
-    let place = Place::new();
-    let [mut one, mut other, mut third] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut one, mut other, mut third] = actors(&stage, "");
     one.ask("rw read a g");
     other.ask("rw read a g");
     assert!(is_contended(&mut third, "rw try-write a g"));
-    let waiting = third.begin_waiting("rw write a g", &place);
+    let waiting = third.begin_waiting("rw write a g", &stage);
     one.ask("rw release g");
     assert!(!third.has_answered(waiting));
     other.ask("rw release g");
@@ -62,19 +62,19 @@ fn readers_share_and_writers_are_alone() {
             .ask_in_vain("rw read-for a g 5")
             .starts_with("timed-out:")
     );
-    let reading = one.begin_waiting("rw read a g", &place);
+    let reading = one.begin_waiting("rw read a g", &stage);
     third.ask("rw release g");
     one.succeeds(reading);
 }
 
 fn no_reader_overtakes_a_waiting_writer() {
-    let place = Place::new();
-    let [mut reader, mut writer, mut late] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut reader, mut writer, mut late] = actors(&stage, "");
     reader.ask("rw read a g");
-    let writing = writer.begin_waiting("rw write a g", &place);
+    let writing = writer.begin_waiting("rw write a g", &stage);
     assert!(is_contended(&mut late, "rw try-read a g"));
     assert!(is_contended(&mut late, "rw try-upgradable a g"));
-    let reading = late.begin_waiting("rw read a g", &place);
+    let reading = late.begin_waiting("rw read a g", &stage);
     reader.ask("rw release g");
     writer.succeeds(writing);
     assert!(!late.has_answered(reading));
@@ -83,10 +83,10 @@ fn no_reader_overtakes_a_waiting_writer() {
 }
 
 fn no_reader_joins_its_handle_before_a_waiting_writer() {
-    let place = Place::new();
-    let [mut reader, mut writer] = actors(&place, "on-wait=");
+    let stage = Stage::new();
+    let [mut reader, mut writer] = actors(&stage, "on-wait=");
     reader.ask("rw read a g");
-    let writing = writer.begin_waiting("rw write a g", &place);
+    let writing = writer.begin_waiting("rw write a g", &stage);
     // The thread that reads already may read again; another thread of it may not.
     reader.ask("rw read a again");
     let attempt = reader.begin("rw try-read a h");
@@ -103,8 +103,8 @@ fn no_reader_joins_its_handle_before_a_waiting_writer() {
 }
 
 fn threads_of_one_handle_read_at_once() {
-    let place = Place::new();
-    let [mut actor, mut writer] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut actor, mut writer] = actors(&stage, "");
     for guard in ["one", "two", "three"] {
         let reading = actor.begin(&format!("rw read a {guard}"));
         actor.succeeds(reading);
@@ -118,18 +118,18 @@ fn threads_of_one_handle_read_at_once() {
 }
 
 fn a_waiting_writer_that_dies_opens_the_gate() {
-    let place = Place::new();
-    let [mut reader, mut writer, mut late] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut reader, mut writer, mut late] = actors(&stage, "");
     reader.ask("rw read a g");
-    writer.begin_waiting("rw write a g", &place);
-    let reading = late.begin_waiting("rw read a g", &place);
+    writer.begin_waiting("rw write a g", &stage);
+    let reading = late.begin_waiting("rw read a g", &stage);
     writer.kill();
     late.succeeds(reading);
 }
 
 fn a_waiting_writer_that_gives_up_opens_the_gate() {
-    let place = Place::new();
-    let [mut reader, mut writer, mut late] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut reader, mut writer, mut late] = actors(&stage, "");
     reader.ask("rw read a g");
     assert!(
         writer
@@ -142,11 +142,11 @@ fn a_waiting_writer_that_gives_up_opens_the_gate() {
 /// Both wait for a writer, the reader in a room; the next writer leaves it the way.
 fn a_reader_that_waited_goes_before_the_next_writer() {
     for _ in 0..20 {
-        let place = Place::new();
-        let [mut holder, mut writer, mut reader] = actors(&place, "");
+        let stage = Stage::new();
+        let [mut holder, mut writer, mut reader] = actors(&stage, "");
         holder.ask("rw write a g");
-        let writing = writer.begin_waiting("rw write a g", &place);
-        let reading = reader.begin_waiting("rw read a g", &place);
+        let writing = writer.begin_waiting("rw write a g", &stage);
+        let reading = reader.begin_waiting("rw read a g", &stage);
         holder.ask("rw release g");
         reader.succeeds(reading);
         assert!(!writer.has_answered(writing));
@@ -155,27 +155,27 @@ fn a_reader_that_waited_goes_before_the_next_writer() {
     }
 }
 
-fn one_is_upgradable_at_a_time() {
-    let place = Place::new();
-    let [mut one, mut other, mut reader] = actors(&place, "");
+fn only_one_guard_is_upgradable_at_a_time() {
+    let stage = Stage::new();
+    let [mut one, mut other, mut reader] = actors(&stage, "");
     one.ask("rw upgradable a g");
     reader.ask("rw read a g");
     assert!(is_contended(&mut other, "rw try-upgradable a g"));
     // The same among the threads of a handle.
     let attempt = one.begin("rw try-upgradable a h");
     assert!(one.fails(attempt).starts_with("contended:"));
-    let waiting = other.begin_waiting("rw upgradable a g", &place);
+    let waiting = other.begin_waiting("rw upgradable a g", &stage);
     one.ask("rw release g");
     other.succeeds(waiting);
 }
 
 fn an_upgrade_waits_for_readers_and_precedes_writers() {
-    let place = Place::new();
-    let [mut upgrader, mut reader, mut writer, mut late] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut upgrader, mut reader, mut writer, mut late] = actors(&stage, "");
     upgrader.ask("rw upgradable a g");
     reader.ask("rw read a g");
-    let writing = writer.begin_waiting("rw write a g", &place);
-    let upgrading = upgrader.begin_waiting("rw change upgrade g", &place);
+    let writing = writer.begin_waiting("rw write a g", &stage);
+    let upgrading = upgrader.begin_waiting("rw change upgrade g", &stage);
     assert!(is_contended(&mut late, "rw try-read a g"));
     reader.ask("rw release g");
     upgrader.succeeds(upgrading);
@@ -186,8 +186,8 @@ fn an_upgrade_waits_for_readers_and_precedes_writers() {
 }
 
 fn an_upgrade_that_fails_reads_on() {
-    let place = Place::new();
-    let [mut upgrader, mut reader, mut other] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut upgrader, mut reader, mut other] = actors(&stage, "");
     upgrader.ask("rw upgradable a g");
     reader.ask("rw read a g");
     assert!(is_contended(&mut upgrader, "rw change try-upgrade g"));
@@ -203,11 +203,11 @@ fn an_upgrade_that_fails_reads_on() {
 }
 
 fn a_downgrade_lets_readers_in_and_no_writer() {
-    let place = Place::new();
-    let [mut writer, mut other, mut reader] = actors(&place, "");
+    let stage = Stage::new();
+    let [mut writer, mut other, mut reader] = actors(&stage, "");
     writer.ask("rw write a g");
-    let writing = other.begin_waiting("rw write a g", &place);
-    let reading = reader.begin_waiting("rw read a g", &place);
+    let writing = other.begin_waiting("rw write a g", &stage);
+    let reading = reader.begin_waiting("rw read a g", &stage);
     writer.ask("rw change downgrade-to-upgradable g");
     reader.succeeds(reading);
     assert!(!other.has_answered(writing));
@@ -222,10 +222,10 @@ fn a_downgrade_lets_readers_in_and_no_writer() {
 
 fn holders_that_are_killed_free_it() {
     for how in ["read", "upgradable", "write"] {
-        let place = Place::new();
-        let [mut holder, mut next] = actors(&place, "");
+        let stage = Stage::new();
+        let [mut holder, mut next] = actors(&stage, "");
         holder.ask(&format!("rw {how} a g"));
-        let writing = next.begin_waiting("rw write a g", &place);
+        let writing = next.begin_waiting("rw write a g", &stage);
         holder.kill();
         next.succeeds(writing);
     }
@@ -240,23 +240,23 @@ fn eight_processes_keep_every_rule_while_the_file_is_removed() {
 }
 
 fn hammer(options: &str, rounds: u64) {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actors: Vec<_> = (0..8).map(|_| Actor::start()).collect();
-    let hammer = format!("rw hammer {} {rounds} {options}", place.lock().display());
+    let hammer = format!("rw hammer {} {rounds} {options}", stage.lock().display());
     let begin = |actor: &mut Actor| actor.begin(hammer.trim_end());
     let hammering: Vec<Pending> = actors.iter_mut().map(begin).collect();
     for (actor, pending) in actors.iter_mut().zip(hammering) {
         actor.succeeds(pending);
     }
-    let witness = Witness::beside(&place.lock()).expect("the witness");
+    let witness = Witness::beside(&stage.lock()).expect("the witness");
     assert_eq!(witness.count().expect("its count"), 8 * rounds / 2);
 }
 
 /// They stand still if one of the readers waits for the writer while its process has the lock of readers
 /// that have left.
 fn readers_in_threads_and_a_writer_of_another_process_all_get_through() {
-    let place = Place::new();
-    let path = place.lock();
+    let stage = Stage::new();
+    let path = stage.lock();
     let (mut readers, mut writer) = (Actor::start(), Actor::start());
     let reading = readers.begin(&format!("rw read-in-threads 8 {} 4000", path.display()));
     let writing = writer.begin(&format!("rw hammer {} 8000", path.display()));
@@ -265,9 +265,9 @@ fn readers_in_threads_and_a_writer_of_another_process_all_get_through() {
 }
 
 fn a_lock_excludes_readers_and_writers() {
-    let place = Place::new();
-    let [mut actor] = actors(&place, "");
-    let mut other = Actor::with_lock(&place, "");
+    let stage = Stage::new();
+    let [mut actor] = actors(&stage, "");
+    let mut other = Actor::with_lock(&stage, "");
     other.ask("lock a g");
     for how in ["try-read", "try-upgradable", "try-write"] {
         assert!(is_contended(&mut actor, &format!("rw {how} a g")));
@@ -276,7 +276,7 @@ fn a_lock_excludes_readers_and_writers() {
     for how in ["read", "upgradable", "write"] {
         actor.ask(&format!("rw {how} a g"));
         assert!(is_contended(&mut other, "try a g"));
-        let waiting = other.begin_waiting("lock a g", &place);
+        let waiting = other.begin_waiting("lock a g", &stage);
         actor.ask("rw release g");
         other.succeeds(waiting);
         other.ask("release g");
@@ -284,33 +284,33 @@ fn a_lock_excludes_readers_and_writers() {
 }
 
 fn the_last_one_out_removes_the_file() {
-    let place = Place::new();
-    let [mut one, mut other] = actors(&place, "remove");
+    let stage = Stage::new();
+    let [mut one, mut other] = actors(&stage, "remove");
     one.ask("rw read a g");
     other.ask("rw read a g");
     one.ask("rw release g");
-    assert!(place.lock().exists());
+    assert!(stage.lock().exists());
     other.ask("rw release g");
-    assert!(!place.lock().exists());
+    assert!(!stage.lock().exists());
     for how in ["write", "upgradable", "read"] {
         one.ask(&format!("rw {how} a g"));
-        assert!(place.lock().exists());
+        assert!(stage.lock().exists());
         one.ask("rw release g");
-        assert!(!place.lock().exists(), "{how}");
+        assert!(!stage.lock().exists(), "{how}");
     }
 }
 
 fn flock_shares_and_excludes_but_can_not_change() {
     for protocol in ["flock", "both"] {
-        let place = Place::new();
+        let stage = Stage::new();
         let options = format!("protocol={protocol}");
-        let [mut one, mut other] = actors(&place, &options);
+        let [mut one, mut other] = actors(&stage, &options);
         one.ask("rw read a g");
         other.ask("rw try-read a g");
         assert!(is_contended(&mut other, "rw try-write a h"));
         other.ask("rw release g");
         let writing = other.begin("rw write a g");
-        until("a waiting writer", || waiters(&place.lock()) > 0);
+        until("a waiting writer", || waiters(&stage.lock()) > 0);
         one.ask("rw release g");
         other.succeeds(writing);
         assert!(is_contended(&mut one, "rw try-read a g"));

@@ -7,7 +7,7 @@ use lockfast_testing::trial_needing;
 
 use crate::inputs::{can_mount_programs, in_namespace};
 use crate::semaphore;
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name, test: fn()| trial_needing!(name, can_mount_programs(), test);
@@ -23,9 +23,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn mounted(place: &Place, waits: i32) -> Actor {
-    let mut actor = in_namespace("exec \"$0\" actor", place.path());
-    actor.ask(&format!("mount-server {} {waits}", place.path().display()));
+fn mounted(stage: &Stage, waits: i32) -> Actor {
+    let mut actor = in_namespace("exec \"$0\" actor", stage.directory());
+    actor.ask(&format!(
+        "mount-server {} {waits}",
+        stage.directory().display()
+    ));
     actor
 }
 
@@ -36,10 +39,10 @@ fn open(actor: &mut Actor, name: &str, path: &Path, options: &str) {
 fn locks_that_nobody_can_wait_for_are_asked_for_again() {
     for errno in [libc::ENOTSUP, libc::ENOSYS, libc::EINVAL, libc::ENOLCK] {
         for options in ["", "protocol=flock", "protocol=both", "interval=1 on-wait"] {
-            let place = Place::new();
-            let mut actor = mounted(&place, errno);
-            open(&mut actor, "a", &place.lock(), options);
-            open(&mut actor, "b", &place.lock(), options);
+            let stage = Stage::new();
+            let mut actor = mounted(&stage, errno);
+            open(&mut actor, "a", &stage.lock(), options);
+            open(&mut actor, "b", &stage.lock(), options);
             actor.ask("lock a g");
             let told = actor.ask_in_vain("try b h");
             assert!(told.starts_with("contended:"), "{told}");
@@ -57,10 +60,10 @@ fn locks_that_nobody_can_wait_for_are_asked_for_again() {
         }
     }
 
-    let place = Place::new();
-    let mut actor = mounted(&place, libc::ENOTSUP);
+    let stage = Stage::new();
+    let mut actor = mounted(&stage, libc::ENOTSUP);
     for name in ["a", "b"] {
-        actor.ask(&format!("rw open {name} {}", place.lock().display()));
+        actor.ask(&format!("rw open {name} {}", stage.lock().display()));
     }
     actor.ask("rw read a r");
     let waiting = actor.begin("rw write b w");
@@ -74,10 +77,10 @@ fn locks_that_nobody_can_wait_for_are_asked_for_again() {
 
 fn a_file_that_another_client_has_replaced_is_opened_again() {
     for options in ["", "protocol=flock", "verify=path", "verify=off"] {
-        let place = Place::new();
-        let mut actor = mounted(&place, 0);
-        open(&mut actor, "a", &place.lock(), options);
-        open(&mut actor, "b", &place.lock(), options);
+        let stage = Stage::new();
+        let mut actor = mounted(&stage, 0);
+        open(&mut actor, "a", &stage.lock(), options);
+        open(&mut actor, "b", &stage.lock(), options);
         for take in ["lock a g", "try a g", "for a g 3600000"] {
             actor.ask(take);
             actor.ask("release g");
@@ -96,9 +99,9 @@ fn a_file_that_another_client_has_replaced_is_opened_again() {
         actor.ask("unmount-server");
     }
 
-    let place = Place::new();
-    let mut actor = mounted(&place, 0);
-    actor.ask(&semaphore::open(&place, 1, ""));
+    let stage = Stage::new();
+    let mut actor = mounted(&stage, 0);
+    actor.ask(&semaphore::open(&stage, 1, ""));
     actor.ask("sem acquire a g");
     let told = actor.ask_in_vain("sem try a h");
     assert!(told.starts_with("contended:"), "{told}");

@@ -1,6 +1,6 @@
 //! `remove_on_release` where readers share a lock that the kernel can't convert.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -8,9 +8,9 @@ trials![
     readers_and_writers_exclude_each_other_while_the_file_is_removed,
 ];
 
-fn actor(place: &Place, options: &str) -> Actor {
+fn actor(stage: &Stage, options: &str) -> Actor {
     let mut actor = Actor::start();
-    actor.ask(&format!("rw open a {} {options}", place.lock().display()));
+    actor.ask(&format!("rw open a {} {options}", stage.lock().display()));
     actor
 }
 
@@ -21,29 +21,29 @@ fn a_reader_that_leaves_keeps_the_file_for_the_others() {
         ("both", "flock"),
         ("flock", "both"),
     ] {
-        let place = Place::new();
-        let mut one = actor(&place, &format!("protocol={first} remove"));
-        let mut other = actor(&place, &format!("protocol={second} remove"));
+        let stage = Stage::new();
+        let mut one = actor(&stage, &format!("protocol={first} remove"));
+        let mut other = actor(&stage, &format!("protocol={second} remove"));
         one.ask("rw read a g");
         other.ask("rw read a g");
         one.ask("rw release g");
-        assert!(place.lock().exists(), "{first} beside {second}");
-        let mut writer = actor(&place, &format!("protocol={second}"));
+        assert!(stage.lock().exists(), "{first} beside {second}");
+        let mut writer = actor(&stage, &format!("protocol={second}"));
         let told = writer.ask_in_vain("rw try-write a g");
         assert!(told.starts_with("contended:"), "{told}");
         other.ask("rw release g");
-        assert!(!place.lock().exists(), "{second} after {first}");
+        assert!(!stage.lock().exists(), "{second} after {first}");
         writer.ask("rw try-write a g");
-        assert!(place.lock().exists());
+        assert!(stage.lock().exists());
     }
 }
 
 fn readers_and_writers_exclude_each_other_while_the_file_is_removed() {
     for protocol in ["flock", "both"] {
-        let place = Place::new();
+        let stage = Stage::new();
         let hammer = format!(
             "rw hammer-plain {} 200 protocol={protocol} remove",
-            place.lock().display()
+            stage.lock().display()
         );
         let mut running: Vec<_> = (0..6)
             .map(|_| {

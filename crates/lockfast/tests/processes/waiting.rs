@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 
 use crate::asleep::{times_slept, until_asleep};
-use crate::stage::{Actor, Place, until, waiters};
+use crate::stage::{Actor, Stage, until, waiters};
 use crate::{actor_signals, trials};
 
 trials![
@@ -34,12 +34,12 @@ trials![
 /// For ever, as far as a test is concerned, but with a deadline.
 const LONG: &str = "for a g 3600000";
 
-fn held(options: &str) -> (Place, Actor, Actor) {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "");
+fn held(options: &str) -> (Stage, Actor, Actor) {
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "");
     holder.ask("lock a g");
-    let waiter = Actor::with_lock(&place, options);
-    (place, holder, waiter)
+    let waiter = Actor::with_lock(&stage, options);
+    (stage, holder, waiter)
 }
 
 fn field(status: &str, name: &str) -> String {
@@ -64,7 +64,7 @@ pub(crate) fn other_thread(pid: u32) -> i32 {
     other
 }
 
-/// Is the thread there to be signalled?
+/// Whether the thread can be signalled.
 #[allow(unsafe_code, reason = "tgkill")]
 pub(crate) fn signal_thread(pid: u32, tid: i32, signal: Signal) -> bool {
     // SAFETY: the call has no memory to harm.
@@ -74,15 +74,15 @@ pub(crate) fn signal_thread(pid: u32, tid: i32, signal: Signal) -> bool {
 
 fn waiters_sleep_until_the_release() {
     for command in ["lock a g", LONG] {
-        let (place, mut holder, mut waiter) = held("");
-        let waiting = waiter.begin_waiting(command, &place);
+        let (stage, mut holder, mut waiter) = held("");
+        let waiting = waiter.begin_waiting(command, &stage);
         let before = until_asleep(&[&waiter]);
         // Time passes: the holder does things, and the waiter does not wake once.
         for _ in 0..500 {
             holder.ask("count fd");
         }
         assert_eq!(times_slept(&waiter), before, "{command}");
-        assert_eq!(waiters(&place.lock()), 1);
+        assert_eq!(waiters(&stage.lock()), 1);
         holder.ask("release g");
         waiter.succeeds(waiting);
     }
@@ -90,8 +90,8 @@ fn waiters_sleep_until_the_release() {
 
 fn a_wait_with_a_deadline_gets_the_lock_when_it_is_free() {
     for end in ["release g", "drop g"] {
-        let (place, mut holder, mut waiter) = held("");
-        let waiting = waiter.begin_waiting(LONG, &place);
+        let (stage, mut holder, mut waiter) = held("");
+        let waiting = waiter.begin_waiting(LONG, &stage);
         holder.ask(end);
         waiter.succeeds(waiting);
         assert_eq!(waiter.ask("timers"), "0");
@@ -100,28 +100,28 @@ fn a_wait_with_a_deadline_gets_the_lock_when_it_is_free() {
 
 fn a_wait_that_timed_out_leaves_nothing_behind() {
     for options in ["", "protocol=flock", "protocol=both"] {
-        let place = Place::new();
-        let mut holder = Actor::with_lock(&place, options);
+        let stage = Stage::new();
+        let mut holder = Actor::with_lock(&stage, options);
         holder.ask("lock a g");
-        let mut waiter = Actor::with_lock(&place, options);
+        let mut waiter = Actor::with_lock(&stage, options);
         let before = (waiter.ask("count fd"), waiter.ask("count task"));
         let error = waiter.ask_in_vain("for a g 20");
         assert!(error.starts_with("timed-out:"), "{error}");
-        assert!(error.contains(&*place.lock().to_string_lossy()), "{error}");
+        assert!(error.contains(&*stage.lock().to_string_lossy()), "{error}");
         if options.is_empty() {
             assert!(error.contains(&holder.pid().to_string()), "{error}");
         }
         assert_eq!((waiter.ask("count fd"), waiter.ask("count task")), before);
         assert_eq!(waiter.ask("timers"), "0");
-        assert_eq!(waiters(&place.lock()), 0);
+        assert_eq!(waiters(&stage.lock()), 0);
         holder.ask("release g");
-        Actor::with_lock(&place, options).ask("try a g");
+        Actor::with_lock(&stage, options).ask("try a g");
         waiter.ask("try a g");
     }
 }
 
 fn a_deadline_is_met_with_every_signal_blocked() {
-    let (place, mut holder, mut waiter) = held("");
+    let (stage, mut holder, mut waiter) = held("");
     waiter.ask("signal block-all");
     let status = format!("/proc/{}/status", waiter.pid());
     let mask = || field(&fs::read_to_string(&status).expect("its status"), "SigBlk:");
@@ -132,12 +132,12 @@ fn a_deadline_is_met_with_every_signal_blocked() {
     assert_eq!(pending.trim_matches('0'), "");
     holder.ask("release g");
     waiter.ask("for a g 20");
-    drop(place);
+    drop(stage);
 }
 
 fn a_deadline_is_met_beside_handlers_of_the_program() {
     for has_waited_before in [false, true] {
-        let (place, mut holder, mut waiter) = held("");
+        let (stage, mut holder, mut waiter) = held("");
         if has_waited_before {
             // By a signal that is the program's from now on.
             assert!(waiter.ask_in_vain("for a g 1").starts_with("timed-out:"));
@@ -145,7 +145,7 @@ fn a_deadline_is_met_beside_handlers_of_the_program() {
         waiter.ask("signal handle all-real-time-but-one");
         let others = actor_signals::real_time().count() - 1;
         // In the kernel's queue, which is seen while it lasts ...
-        let waiting = waiter.begin_waiting(LONG, &place);
+        let waiting = waiter.begin_waiting(LONG, &stage);
         holder.ask("release g");
         waiter.succeeds(waiting);
         waiter.ask("release g");
@@ -176,9 +176,9 @@ fn a_deadline_is_met_when_the_program_uses_all_signals() {
     reason = "kill, which the crate has not for real-time signals"
 )]
 fn a_signal_that_the_program_reads_is_left_to_it() {
-    let (place, mut holder, mut waiter) = held("");
+    let (stage, mut holder, mut waiter) = held("");
     waiter.ask("signal block-last-real-time");
-    let waiting = waiter.begin_waiting("for a g 100000", &place);
+    let waiting = waiter.begin_waiting("for a g 100000", &stage);
     let last = libc::SIGRTMAX();
     let pid = libc::pid_t::try_from(waiter.pid()).expect("a pid");
     // SAFETY: signals a process that this one has started.
@@ -199,13 +199,13 @@ fn a_signal_that_the_program_reads_is_left_to_it() {
 fn a_fork_leaves_the_waits_of_the_parent_to_it() {
     for kind in ["libc", "raw"] {
         for wait in [LONG, "under-token lock a g", "task tokio a g"] {
-            let (place, mut holder, mut waiter) = held("");
-            let waiting = waiter.begin_waiting(wait, &place);
+            let (stage, mut holder, mut waiter) = held("");
+            let waiting = waiter.begin_waiting(wait, &stage);
             let mut child = waiter.fork(kind);
             assert_eq!(child.ask("timers"), "0");
             let told = child.ask_in_vain("for a g 1");
             assert!(told.starts_with("timed-out:"), "{kind} {wait} {told}");
-            let cancelled = child.begin_waiting("under-token lock a g", &place);
+            let cancelled = child.begin_waiting("under-token lock a g", &stage);
             child.ask("cancel");
             assert!(child.fails(cancelled).starts_with("cancelled:"));
             assert_eq!(child.ask("task-dropped a"), "true");
@@ -227,8 +227,8 @@ fn a_hundred_threads_time_out_at_once() {
 }
 
 fn a_time_out_beyond_all_clocks_waits_for_ever() {
-    let (place, mut holder, mut waiter) = held("");
-    let waiting = waiter.begin_waiting(&format!("for a g {}", u64::MAX), &place);
+    let (stage, mut holder, mut waiter) = held("");
+    let waiting = waiter.begin_waiting(&format!("for a g {}", u64::MAX), &stage);
     holder.ask("release g");
     waiter.succeeds(waiting);
 }
@@ -242,9 +242,9 @@ fn a_time_out_of_zero_is_one_attempt() {
 
 fn a_handled_signal_does_not_end_a_wait() {
     for command in ["lock a g", LONG] {
-        let (place, mut holder, mut waiter) = held("on-interrupt=");
+        let (stage, mut holder, mut waiter) = held("on-interrupt=");
         waiter.ask("signal handle usr1");
-        let waiting = waiter.begin_waiting(command, &place);
+        let waiting = waiter.begin_waiting(command, &stage);
         for handled in 1..=3 {
             assert!(signal_thread(
                 waiter.pid(),
@@ -254,7 +254,7 @@ fn a_handled_signal_does_not_end_a_wait() {
             assert_eq!(waiter.event(), "interrupted");
             assert_eq!(waiter.ask("signal handled"), handled.to_string());
             until("the waiter in the queue again", || {
-                waiters(&place.lock()) == 1
+                waiters(&stage.lock()) == 1
             });
         }
         holder.ask("release g");
@@ -264,24 +264,24 @@ fn a_handled_signal_does_not_end_a_wait() {
 
 fn a_hook_may_end_a_wait_after_a_signal() {
     for command in ["lock a g", LONG] {
-        let (place, mut holder, mut waiter) = held("on-interrupt=1");
+        let (stage, mut holder, mut waiter) = held("on-interrupt=1");
         waiter.ask("signal handle usr1");
-        let waiting = waiter.begin_waiting(command, &place);
+        let waiting = waiter.begin_waiting(command, &stage);
         assert!(signal_thread(
             waiter.pid(),
             other_thread(waiter.pid()),
             Signal::SIGUSR1
         ));
         assert!(waiter.fails(waiting).starts_with("cancelled:"));
-        assert_eq!(waiters(&place.lock()), 0);
+        assert_eq!(waiters(&stage.lock()), 0);
         holder.ask("release g");
-        Actor::with_lock(&place, "").ask("try a g");
+        Actor::with_lock(&stage, "").ask("try a g");
     }
 }
 
 fn a_hook_may_end_a_wait_among_threads_after_a_signal() {
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "on-interrupt=2 on-wait=");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "on-interrupt=2 on-wait=");
     actor.ask("signal handle usr1");
     actor.ask("lock a g");
     let waiting = actor.begin("lock a h");
@@ -302,8 +302,8 @@ fn a_hook_may_end_a_wait_among_threads_after_a_signal() {
 }
 
 fn on_wait_is_told_once_and_names_the_holder() {
-    let (place, mut holder, mut waiter) = held("on-wait=");
-    let waiting = waiter.begin_waiting("lock a g", &place);
+    let (stage, mut holder, mut waiter) = held("on-wait=");
+    let waiting = waiter.begin_waiting("lock a g", &stage);
     assert_eq!(waiter.event(), format!("waiting pid {}", holder.pid()));
     assert!(waiter.ask_in_vain("try a h").starts_with("contended:"));
     holder.ask("release g");
@@ -316,11 +316,11 @@ fn on_wait_is_told_once_and_names_the_holder() {
 
 fn on_wait_at_an_interval_keeps_the_place_in_the_queue() {
     for command in ["lock a g", LONG] {
-        let (place, mut holder, mut first) = held("on-wait= interval=1");
+        let (stage, mut holder, mut first) = held("on-wait= interval=1");
         let before = first.ask("count task");
-        let waiting = first.begin_waiting(command, &place);
-        let mut second = Actor::with_lock(&place, "");
-        let later = second.begin_waiting("lock a g", &place);
+        let waiting = first.begin_waiting(command, &stage);
+        let mut second = Actor::with_lock(&stage, "");
+        let later = second.begin_waiting("lock a g", &stage);
         for _ in 0..5 {
             assert_eq!(first.event(), format!("waiting pid {}", holder.pid()));
         }
@@ -338,7 +338,7 @@ fn on_wait_at_an_interval_keeps_the_place_in_the_queue() {
 fn on_wait_may_give_up_at_once_or_later() {
     for (options, calls) in [("on-wait=1", 1), ("on-wait=3 interval=1", 3)] {
         for command in ["lock a g", LONG] {
-            let (place, mut holder, mut waiter) = held(options);
+            let (stage, mut holder, mut waiter) = held(options);
             let before = waiter.ask("count task");
             assert!(waiter.ask_in_vain(command).starts_with("cancelled:"));
             for _ in 0..calls {
@@ -347,9 +347,9 @@ fn on_wait_may_give_up_at_once_or_later() {
             assert!(!waiter.has_events());
             assert_eq!(waiter.ask("count task"), before);
             assert_eq!(waiter.ask("timers"), "0");
-            assert_eq!(waiters(&place.lock()), 0);
+            assert_eq!(waiters(&stage.lock()), 0);
             holder.ask("release g");
-            Actor::with_lock(&place, "").ask("try a g");
+            Actor::with_lock(&stage, "").ask("try a g");
         }
     }
 }
@@ -361,8 +361,8 @@ fn on_wait_may_give_up_where_nothing_can_interrupt() {
     assert!(waiter.ask_in_vain("lock a g").starts_with("cancelled:"));
     holder.ask("release g");
 
-    let place = Place::new();
-    let mut actor = Actor::with_lock(&place, "on-wait=3 interval=1");
+    let stage = Stage::new();
+    let mut actor = Actor::with_lock(&stage, "on-wait=3 interval=1");
     actor.ask("lock a g");
     assert!(actor.ask_in_vain("lock a h").starts_with("cancelled:"));
     actor.ask("release g");
@@ -370,26 +370,26 @@ fn on_wait_may_give_up_where_nothing_can_interrupt() {
 }
 
 fn a_panic_of_on_wait_ends_the_wait_only() {
-    let (place, mut holder, mut waiter) = held("on-wait-panic");
+    let (stage, mut holder, mut waiter) = held("on-wait-panic");
     let panicked = waiter.ask_in_vain("lock-catching a");
     assert!(panicked.contains("told"), "{panicked}");
-    assert_eq!(waiters(&place.lock()), 0);
+    assert_eq!(waiters(&stage.lock()), 0);
     holder.ask("release g");
     waiter.ask("try a g");
 }
 
 fn stop_and_continue_do_not_end_a_wait() {
-    let (place, mut holder, mut waiter) = held("");
-    let waiting = waiter.begin_waiting("lock a g", &place);
-    let state = format!("/proc/{}/stat", waiter.pid());
+    let (stage, mut holder, mut waiter) = held("");
+    let waiting = waiter.begin_waiting("lock a g", &stage);
+    let status = format!("/proc/{}/stat", waiter.pid());
     waiter.signal(Signal::SIGSTOP);
     until("the waiter stopped", || {
-        fs::read_to_string(&state)
+        fs::read_to_string(&status)
             .expect("its state")
             .contains(") T ")
     });
     waiter.signal(Signal::SIGCONT);
-    until("the waiter in the queue", || waiters(&place.lock()) == 1);
+    until("the waiter in the queue", || waiters(&stage.lock()) == 1);
     assert!(!waiter.has_answered(waiting));
     holder.ask("release g");
     waiter.succeeds(waiting);

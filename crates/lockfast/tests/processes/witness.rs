@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lockfast::{Lock, LockGuard};
+use lockfast_testing::DEADLINE;
 
 use crate::diary::{Diary, Role};
 
@@ -76,9 +77,9 @@ impl Witness {
         self.set(INSIDE, 0)
     }
 
-    /// One who was killed inside did not leave, and may still be dying.
+    /// Waits for the death of a process that was killed inside, and so did not leave.
     fn wait_for_death(&self, inside: u64) -> Result<(), String> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + DEADLINE;
         while is_alive(inside) {
             let now_inside = self.get(INSIDE).map_err(|error| error.to_string())?;
             if now_inside != inside || Instant::now() > deadline {
@@ -123,7 +124,7 @@ pub(crate) fn hammer(
     Ok(String::new())
 }
 
-/// Who is inside of what more than one may be inside of: a directory beside the lock with a file for
+/// The processes inside, where more than one may be: a directory beside the lock with a file for
 /// each visit, named after its process.
 pub(crate) struct Crowd {
     directory: PathBuf,
@@ -184,7 +185,7 @@ impl Crowd {
     }
 }
 
-/// Does the process run, and has it not begun to end? Its locks are free some time after that.
+/// Whether the process runs and has not begun to end. Its locks are free some time after that.
 pub(crate) fn is_not_exiting(pid: u64) -> bool {
     const PF_EXITING: u64 = 4;
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {

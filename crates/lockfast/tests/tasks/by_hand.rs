@@ -4,10 +4,8 @@ use std::pin::Pin;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
-/// How long anything may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
+use lockfast_testing::DEADLINE;
 
 /// A future and how often it was woken.
 pub(crate) struct ByHand<T> {
@@ -35,7 +33,7 @@ impl<T> ByHand<T> {
         }
     }
 
-    /// One that was polled once, and has to wait.
+    /// Returns a future that was polled once, and has to wait.
     #[track_caller]
     pub(crate) fn waiting(future: impl Future<Output = T> + Send + 'static) -> Self {
         let mut this = Self::new(future);
@@ -51,7 +49,7 @@ impl<T> ByHand<T> {
     /// Waits until it is woken, without polling it.
     #[track_caller]
     pub(crate) fn is_woken(&self) {
-        self.wakes.recv_timeout(PATIENCE).expect("a wake-up");
+        self.wakes.recv_timeout(DEADLINE).expect("a wake-up");
     }
 
     /// Polls it whenever it is woken, until it is done.

@@ -6,5 +6,3 @@ mod dropping;
 mod polling;
 mod runtimes;
 mod stage;
-#[path = "../processes/table.rs"]
-mod table;

@@ -29,7 +29,7 @@ fn pending_while_held_and_woken_by_the_release() {
 }
 
 #[test]
-fn what_was_put_in_the_place_of_the_file_is_locked_instead() {
+fn a_file_that_replaces_the_lock_file_is_locked_instead() {
     let place = Place::new();
     let [waits, holds] = [(); 2].map(|()| Lock::open(place.lock()).expect("opened"));
     let held = holds.lock().expect("it is free");
@@ -43,7 +43,7 @@ fn what_was_put_in_the_place_of_the_file_is_locked_instead() {
 }
 
 #[test]
-fn what_is_free_is_had_by_the_first_poll() {
+fn the_first_poll_takes_a_free_lock() {
     let place = Place::new();
     let lock = Lock::open(place.lock()).expect("opened");
     let mut wait = ByHand::new(lock.lock_async());
@@ -148,7 +148,7 @@ fn on_wait_is_told_once_and_may_give_up() {
 }
 
 #[test]
-fn errors_are_those_of_a_thread() {
+fn errors_are_the_same_as_for_a_thread() {
     let place = Place::new();
     let pool = Semaphore::open(place.lock(), 2).expect("opened");
     let error = ByHand::new(pool.acquire_many_async(3))

@@ -1,4 +1,4 @@
-//! The same on several runtimes: exclusion, and a runtime that is never blocked.
+//! Waits on several runtimes: exclusion, and a runtime that is never blocked.
 
 use std::future::Future;
 use std::sync::Arc;

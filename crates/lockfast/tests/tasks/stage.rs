@@ -7,9 +7,8 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use lockfast::{Fairness, Lock, Member, Result, RwLock, Semaphore};
+use lockfast_testing::table;
 use tempfile::TempDir;
-
-use crate::table;
 
 pub(crate) struct Place {
     directory: TempDir,
@@ -17,7 +16,7 @@ pub(crate) struct Place {
     kept_open: Mutex<Vec<Box<dyn Send>>>,
 }
 
-/// What somebody else holds, until dropped.
+/// A lock that somebody else holds, until dropped.
 pub(crate) type Held = Box<dyn Send>;
 
 /// A wait; what it gives is held until dropped.
@@ -40,7 +39,7 @@ pub(crate) enum Way {
     AcquireInOrder,
 }
 
-/// Who it is that holds it.
+/// The holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// The handle that waits: the wait is in its queue.
@@ -157,7 +156,7 @@ impl Way {
         options.open(place.lock(), 2)
     }
 
-    /// Nobody has it, or is in a queue for it: a newcomer gets all of it at once.
+    /// Asserts that a newcomer gets all of it at once: it has no holder and no waiter.
     #[track_caller]
     pub(crate) fn is_free(self, place: &Place) {
         let free = match self {
@@ -190,7 +189,7 @@ impl Place {
         self.directory.path().join("b.lock")
     }
 
-    /// One that comes before it.
+    /// The path of a lock that comes before it.
     fn first(&self) -> PathBuf {
         self.directory.path().join("a.lock")
     }

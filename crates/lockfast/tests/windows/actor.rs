@@ -1,12 +1,9 @@
-//! The process that a test directs: reads a command a line, answers a line.
-//!
-//! A line is `ID COMMAND ARGUMENTS...`; the answer is `ID ok ...` or `ID error KIND: TEXT`. A
-//! command after `&` runs in a thread of its own. Lines that begin with `event` are told unasked.
+//! The process that follows the commands of a test.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::future::Future;
-use std::io::{self, BufRead, Write};
+use std::io;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +14,10 @@ use std::time::Duration;
 
 use lockfast::binding_support::AnyOptions;
 use lockfast::{
-    CancelToken, Error, ErrorKind, Fairness, Lock, LockGuard, Options, Protocol, RwLock,
-    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Scope, Semaphore,
-    SemaphorePermit, Verify,
+    CancelToken, Error, Fairness, Lock, LockGuard, Options, Protocol, RwLock, RwLockReadGuard,
+    RwLockUpgradableReadGuard, RwLockWriteGuard, Scope, Semaphore, SemaphorePermit, Verify,
 };
+use lockfast_testing::{Answer, Speaker};
 
 use crate::foreign::Foreign;
 
@@ -43,58 +40,26 @@ enum Guard {
     Permit(SemaphorePermit),
 }
 
-type Answer = Result<String, Box<dyn std::error::Error>>;
-
 /// Reads commands until the test closes the pipe or goes away.
 pub(crate) fn run() {
-    let props: Arc<Mutex<Props>> = Arc::default();
-    for line in io::stdin().lock().lines() {
-        let Ok(line) = line else { return };
-        let (id, command) = line.split_once(' ').expect("an id and a command");
-        let (id, props) = (id.to_owned(), Arc::clone(&props));
-        match command.strip_prefix("& ") {
-            None => answer(&id, command, &props),
-            Some(command) => {
-                let command = command.to_owned();
-                thread::spawn(move || answer(&id, &command, &props));
-            }
-        }
-    }
-}
-
-fn answer(id: &str, command: &str, props: &Mutex<Props>) {
-    let words: Vec<_> = command.split(' ').collect();
-    let text = match perform(&words, props) {
-        Ok(text) => format!("{id} ok {text}"),
-        Err(error) => format!("{id} error {}", describe(&*error)),
+    let (props, to) = (
+        Arc::<Mutex<Props>>::default(),
+        Speaker::through(io::stdout()),
+    );
+    let perform = {
+        let to = to.clone();
+        move |words: &[&str]| perform(words, &props, &to)
     };
-    say(&text);
+    lockfast_testing::serve(io::stdin(), &to, kind_of, perform);
 }
 
-fn say(text: &str) {
-    let mut to = io::stdout().lock();
-    // When the test is gone, nobody listens any more.
-    let _ = writeln!(to, "{}", text.trim_end()).and_then(|()| to.flush());
-}
-
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let kind = error.downcast_ref::<Error>().map(Error::kind);
-    let kind = match kind {
-        None => "other",
-        Some(ErrorKind::Deadlock) => "deadlock",
-        Some(ErrorKind::Contended) => "contended",
-        Some(ErrorKind::TimedOut) => "timed-out",
-        Some(ErrorKind::Cancelled) => "cancelled",
-        Some(ErrorKind::Unsupported) => "unsupported",
-        Some(ErrorKind::PermissionDenied) => "permission-denied",
-        Some(ErrorKind::InvalidPath) => "invalid-path",
-        Some(_) => "system",
-    };
-    format!("{kind}: {error}")
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<Error>()?;
+    Some(format!("{:?}", error.kind()))
 }
 
 #[allow(clippy::too_many_lines, reason = "the table of commands")]
-fn perform(words: &[&str], props: &Mutex<Props>) -> Answer {
+fn perform(words: &[&str], props: &Mutex<Props>, to: &Speaker) -> Answer {
     let locked = || -> MutexGuard<'_, Props> { props.lock().expect("no command panics") };
     let lock = |name: &str| locked().locks[name].clone();
     let rw = |name: &str| locked().rws[name].clone();
@@ -104,15 +69,15 @@ fn perform(words: &[&str], props: &Mutex<Props>) -> Answer {
     let millis = |text: &str| text.parse().map(Duration::from_millis);
     match *words {
         ["lock", name, path, ref options @ ..] => {
-            let opened = parse::<Lock>(options).open(path)?;
+            let opened = parse::<Lock>(options, to).open(path)?;
             locked().locks.insert(name.to_owned(), opened);
         }
         ["rw", name, path, ref options @ ..] => {
-            let opened = parse::<RwLock>(options).open(path)?;
+            let opened = parse::<RwLock>(options, to).open(path)?;
             locked().rws.insert(name.to_owned(), opened);
         }
         ["sem", name, path, permits, ref options @ ..] => {
-            let opened = parse::<Semaphore>(options).open(path, permits.parse()?)?;
+            let opened = parse::<Semaphore>(options, to).open(path, permits.parse()?)?;
             locked().semaphores.insert(name.to_owned(), opened);
         }
         ["named", name, file] => {
@@ -204,7 +169,7 @@ fn perform(words: &[&str], props: &Mutex<Props>) -> Answer {
         ["foreign-unlock", name] => locked().foreign[name].unlock()?,
         ["foreign-close", name] => drop(locked().foreign.remove(name)),
         ["hammer", how, path, rounds, ref options @ ..] => {
-            hammer(how, path, rounds.parse()?, options)?;
+            hammer(how, path, rounds.parse()?, options, to)?;
         }
         _ => return Err(format!("unknown command {words:?}").into()),
     }
@@ -247,6 +212,7 @@ fn hammer(
     path: &str,
     rounds: u32,
     options: &[&str],
+    to: &Speaker,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let counter = format!("{path}.count");
     let add = || -> io::Result<()> {
@@ -256,8 +222,8 @@ fn hammer(
         };
         fs::write(&counter, (number + 1).to_string())
     };
-    let lock = parse::<Lock>(options).open(path)?;
-    let rw = parse::<RwLock>(options).open(path)?;
+    let lock = parse::<Lock>(options, to).open(path)?;
+    let rw = parse::<RwLock>(options, to).open(path)?;
     let brief = Duration::from_millis(2);
     for _ in 0..rounds {
         match how {
@@ -267,7 +233,7 @@ fn hammer(
                 guard.release()?;
             }
             "open" => {
-                let guard = parse::<Lock>(options).open(path)?.lock()?;
+                let guard = parse::<Lock>(options, to).open(path)?.lock()?;
                 add()?;
                 guard.release()?;
             }
@@ -307,7 +273,7 @@ fn hammer(
     Ok(())
 }
 
-fn parse<L>(words: &[&str]) -> Options<L> {
+fn parse<L>(words: &[&str], to: &Speaker) -> Options<L> {
     let mut options = Options::default();
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
@@ -321,10 +287,13 @@ fn parse<L>(words: &[&str]) -> Options<L> {
             ("follow", "") => options.follow_symlinks(true),
             ("mode", "") => options.mode(0o600),
             ("linger", "") => options.set_linger(Duration::from_secs(1)),
-            ("tell", "") => options.on_wait(|_| {
-                say("event waiting");
-                ControlFlow::Continue(())
-            }),
+            ("tell", "") => {
+                let to = to.clone();
+                options.on_wait(move |_| {
+                    to.report("waiting");
+                    ControlFlow::Continue(())
+                })
+            }
             // Gives up when it is asked for the second time.
             ("give-up", "") => {
                 let asked = AtomicBool::new(false);

@@ -1,10 +1,10 @@
-//! What is in the file stays, and owner records can be read.
+//! The content of the file stays, and owner records can be read.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::windows::fs::symlink_file;
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -12,26 +12,26 @@ trials![
     a_record_is_read_while_the_lock_is_held,
     a_holder_that_died_is_known,
     foreign_content_gets_no_record,
-    what_is_no_file_is_refused,
+    paths_that_are_no_files_are_refused,
 ];
 
 fn content_stays_and_can_be_read_but_for_the_first_byte() {
-    let place = Place::new();
-    fs::write(place.lock(), "content").expect("written");
-    let mut actor = Actor::with("lock", &place, "");
+    let stage = Stage::new();
+    fs::write(stage.lock(), "content").expect("written");
+    let mut actor = Actor::with("lock", &stage, "");
     actor.ask("take a g");
-    let mut file = fs::File::open(place.lock()).expect("it can be opened");
+    let mut file = fs::File::open(stage.lock()).expect("it can be opened");
     let mut text = String::new();
     file.seek(SeekFrom::Start(1)).expect("sought");
     file.read_to_string(&mut text).expect("read");
     assert_eq!(text, "ontent");
     actor.ask("release g");
-    assert_eq!(fs::read_to_string(place.lock()).expect("read"), "content");
+    assert_eq!(fs::read_to_string(stage.lock()).expect("read"), "content");
 }
 
 fn a_record_is_read_while_the_lock_is_held() {
-    let place = Place::new();
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, "record"));
+    let stage = Stage::new();
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &stage, "record"));
     one.ask("take a g");
     assert_eq!(one.ask("record g"), "Some(1) None");
     let error = other.ask_in_vain("try a g");
@@ -42,8 +42,8 @@ fn a_record_is_read_while_the_lock_is_held() {
 }
 
 fn a_holder_that_died_is_known() {
-    let place = Place::new();
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, "record"));
+    let stage = Stage::new();
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &stage, "record"));
     one.ask("take a g");
     let pid = one.pid();
     one.kill();
@@ -52,16 +52,16 @@ fn a_holder_that_died_is_known() {
 }
 
 fn foreign_content_gets_no_record() {
-    let place = Place::new();
-    fs::write(place.lock(), "mine").expect("written");
+    let stage = Stage::new();
+    fs::write(stage.lock(), "mine").expect("written");
     let mut actor = Actor::start();
-    let open = format!("lock a {} record", place.lock().display());
+    let open = format!("lock a {} record", stage.lock().display());
     assert!(actor.ask_in_vain(&open).starts_with("invalid-path"));
-    assert_eq!(fs::read_to_string(place.lock()).expect("read"), "mine");
+    assert_eq!(fs::read_to_string(stage.lock()).expect("read"), "mine");
 }
 
-fn what_is_no_file_is_refused() {
-    let place = Place::new();
+fn paths_that_are_no_files_are_refused() {
+    let stage = Stage::new();
     let mut actor = Actor::start();
     let mut refused = |path: &str, why: &str| {
         let error = actor.ask_in_vain(&format!("lock a {path}"));
@@ -70,11 +70,11 @@ fn what_is_no_file_is_refused() {
             "{error}"
         );
     };
-    refused(&place.path().display().to_string(), "directory");
+    refused(&stage.directory().display().to_string(), "directory");
     refused("NUL", "device");
-    fs::write(place.lock(), "").expect("written");
-    let link = place.path().join("link");
-    let linked = symlink_file(place.lock(), &link);
+    fs::write(stage.lock(), "").expect("written");
+    let link = stage.path("link");
+    let linked = symlink_file(stage.lock(), &link);
     // Wine makes none and says that it did; Windows asks for a privilege.
     if linked.is_ok() && link.is_symlink() {
         refused(&link.display().to_string(), "symbolic link");

@@ -1,19 +1,19 @@
 //! A holder that is killed by `TerminateProcess` frees all that it has.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
-    who_waits_goes_on,
+    a_waiter_goes_on,
     a_killed_waiter_leaves_nothing,
     a_killed_upgradable_reader_frees_all_its_bytes,
 ];
 
-fn who_waits_goes_on() {
-    let place = Place::new();
+fn a_waiter_goes_on() {
+    let stage = Stage::new();
     let (mut one, mut other) = (
-        Actor::with("lock", &place, ""),
-        Actor::with("lock", &place, "tell"),
+        Actor::with("lock", &stage, ""),
+        Actor::with("lock", &stage, "tell"),
     );
     one.ask("take a g");
     let waits = other.begin_waiting("take a g");
@@ -23,8 +23,8 @@ fn who_waits_goes_on() {
 }
 
 fn a_killed_waiter_leaves_nothing() {
-    let place = Place::new();
-    let [mut one, mut other, mut third] = [0; 3].map(|_| Actor::with("lock", &place, "tell"));
+    let stage = Stage::new();
+    let [mut one, mut other, mut third] = [0; 3].map(|_| Actor::with("lock", &stage, "tell"));
     one.ask("take a g");
     other.begin_waiting("take a g");
     other.kill();
@@ -34,8 +34,8 @@ fn a_killed_waiter_leaves_nothing() {
 }
 
 fn a_killed_upgradable_reader_frees_all_its_bytes() {
-    let place = Place::new();
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("rw", &place, "tell"));
+    let stage = Stage::new();
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("rw", &stage, "tell"));
     one.ask("upgradable a u");
     assert!(
         other

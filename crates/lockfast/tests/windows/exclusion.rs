@@ -2,24 +2,24 @@
 
 use std::fs;
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
-    one_holds_it_and_others_do_not,
+    only_one_holds_it,
     handles_of_one_process_exclude_each_other,
     a_lock_excludes_readers_and_permits,
-    nobody_gets_in_twice_by_locks,
-    nobody_gets_in_twice_by_timed_locks,
-    nobody_gets_in_twice_by_writers,
-    nobody_gets_in_twice_by_upgrades,
-    nobody_gets_in_twice_by_threads,
-    nobody_gets_in_twice_by_handles_that_are_opened_each_time,
+    locks_overlap_nowhere,
+    timed_locks_overlap_nowhere,
+    writers_overlap_nowhere,
+    upgrades_overlap_nowhere,
+    threads_overlap_nowhere,
+    handles_opened_each_time_overlap_nowhere,
 ];
 
-fn one_holds_it_and_others_do_not() {
-    let place = Place::new();
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, ""));
+fn only_one_holds_it() {
+    let stage = Stage::new();
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &stage, ""));
     one.ask("take a g");
     assert!(other.ask_in_vain("try a g").starts_with("contended"));
     one.ask("release g");
@@ -28,9 +28,9 @@ fn one_holds_it_and_others_do_not() {
 }
 
 fn handles_of_one_process_exclude_each_other() {
-    let place = Place::new();
-    let mut actor = Actor::with("lock", &place, "");
-    actor.ask(&format!("lock b {}", place.lock().display()));
+    let stage = Stage::new();
+    let mut actor = Actor::with("lock", &stage, "");
+    actor.ask(&format!("lock b {}", stage.lock().display()));
     actor.ask("take a g");
     assert!(actor.ask_in_vain("try b h").starts_with("contended"));
     assert!(actor.ask_in_vain("take b h").starts_with("deadlock"));
@@ -39,11 +39,11 @@ fn handles_of_one_process_exclude_each_other() {
 }
 
 fn a_lock_excludes_readers_and_permits() {
-    let place = Place::new();
-    let path = place.lock().display().to_string();
+    let stage = Stage::new();
+    let path = stage.lock().display().to_string();
     let (mut one, mut other) = (
-        Actor::with("lock", &place, ""),
-        Actor::with("rw", &place, ""),
+        Actor::with("lock", &stage, ""),
+        Actor::with("rw", &stage, ""),
     );
     other.ask(&format!("sem s {path} 3"));
     one.ask("take a g");
@@ -70,8 +70,8 @@ const ROUNDS: u64 = 60;
 const ACTORS: u64 = 3;
 
 fn counts(how: &str, each: u64) {
-    let place = Place::new();
-    let path = place.lock().display().to_string();
+    let stage = Stage::new();
+    let path = stage.lock().display().to_string();
     let mut actors = Vec::new();
     for _ in 0..ACTORS {
         let mut actor = Actor::start();
@@ -85,26 +85,26 @@ fn counts(how: &str, each: u64) {
     assert_eq!(count, (ACTORS * ROUNDS * each).to_string());
 }
 
-fn nobody_gets_in_twice_by_locks() {
+fn locks_overlap_nowhere() {
     counts("lock", 1);
 }
 
-fn nobody_gets_in_twice_by_timed_locks() {
+fn timed_locks_overlap_nowhere() {
     counts("timed", 1);
 }
 
-fn nobody_gets_in_twice_by_writers() {
+fn writers_overlap_nowhere() {
     counts("write", 1);
 }
 
-fn nobody_gets_in_twice_by_upgrades() {
+fn upgrades_overlap_nowhere() {
     counts("upgrade", 1);
 }
 
-fn nobody_gets_in_twice_by_threads() {
+fn threads_overlap_nowhere() {
     counts("threads", 2);
 }
 
-fn nobody_gets_in_twice_by_handles_that_are_opened_each_time() {
+fn handles_opened_each_time_overlap_nowhere() {
     counts("open", 1);
 }

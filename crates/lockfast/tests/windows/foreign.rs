@@ -13,13 +13,13 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
     an_exclusive_lock_of_byte_0_and_ours_exclude_each_other,
     a_shared_lock_of_byte_0_and_readers_are_there_together,
-    one_who_waits_for_byte_0_gets_it_when_we_leave,
+    a_waiter_for_byte_0_gets_it_after_the_release,
     we_wait_for_byte_0_and_an_end_of_the_other_process_frees_it,
     the_standard_library_s_lock_and_ours_exclude_each_other,
     an_upgrade_waits_for_a_foreign_reader,
@@ -77,16 +77,16 @@ impl Foreign {
     }
 }
 
-fn foreigner(place: &Place) -> Actor {
+fn foreigner(stage: &Stage) -> Actor {
     let mut actor = Actor::start();
-    actor.ask(&format!("foreign f {}", place.lock().display()));
+    actor.ask(&format!("foreign f {}", stage.lock().display()));
     actor
 }
 
 fn an_exclusive_lock_of_byte_0_and_ours_exclude_each_other() {
     for options in ["", "protocol=flock", "protocol=both"] {
-        let place = Place::new();
-        let (mut own, mut foreign) = (Actor::with("lock", &place, options), foreigner(&place));
+        let stage = Stage::new();
+        let (mut own, mut foreign) = (Actor::with("lock", &stage, options), foreigner(&stage));
         own.ask("take a g");
         assert_eq!(foreign.ask("foreign-try f exclusive"), "false");
         assert_eq!(foreign.ask("foreign-try f shared"), "false");
@@ -99,8 +99,8 @@ fn an_exclusive_lock_of_byte_0_and_ours_exclude_each_other() {
 }
 
 fn a_shared_lock_of_byte_0_and_readers_are_there_together() {
-    let place = Place::new();
-    let (mut own, mut foreign) = (Actor::with("rw", &place, ""), foreigner(&place));
+    let stage = Stage::new();
+    let (mut own, mut foreign) = (Actor::with("rw", &stage, ""), foreigner(&stage));
     own.ask("read a r");
     assert_eq!(foreign.ask("foreign-try f shared"), "true");
     foreign.ask("foreign-unlock f");
@@ -111,9 +111,9 @@ fn a_shared_lock_of_byte_0_and_readers_are_there_together() {
     assert!(own.ask_in_vain("try-write a w").starts_with("contended"));
 }
 
-fn one_who_waits_for_byte_0_gets_it_when_we_leave() {
-    let place = Place::new();
-    let (mut own, mut foreign) = (Actor::with("lock", &place, ""), foreigner(&place));
+fn a_waiter_for_byte_0_gets_it_after_the_release() {
+    let stage = Stage::new();
+    let (mut own, mut foreign) = (Actor::with("lock", &stage, ""), foreigner(&stage));
     own.ask("take a g");
     let waits = foreign.begin("foreign-wait f");
     assert!(!foreign.has_answered(waits));
@@ -123,8 +123,8 @@ fn one_who_waits_for_byte_0_gets_it_when_we_leave() {
 }
 
 fn we_wait_for_byte_0_and_an_end_of_the_other_process_frees_it() {
-    let place = Place::new();
-    let (mut own, mut foreign) = (Actor::with("lock", &place, "tell"), foreigner(&place));
+    let stage = Stage::new();
+    let (mut own, mut foreign) = (Actor::with("lock", &stage, "tell"), foreigner(&stage));
     assert_eq!(foreign.ask("foreign-try f exclusive"), "true");
     let waits = own.begin_waiting("take a g");
     assert!(!own.has_answered(waits));
@@ -135,9 +135,9 @@ fn we_wait_for_byte_0_and_an_end_of_the_other_process_frees_it() {
 #[allow(clippy::disallowed_methods, reason = "as other programs take it")]
 #[allow(clippy::incompatible_msrv, reason = "tests are run by a later one")]
 fn the_standard_library_s_lock_and_ours_exclude_each_other() {
-    let place = Place::new();
-    let mut own = Actor::with("rw", &place, "");
-    let file = File::options().read(true).write(true).open(place.lock());
+    let stage = Stage::new();
+    let mut own = Actor::with("rw", &stage, "");
+    let file = File::options().read(true).write(true).open(stage.lock());
     let file = file.expect("it is there");
     own.ask("read a r");
     file.try_lock().expect_err("a reader is there");
@@ -149,8 +149,8 @@ fn the_standard_library_s_lock_and_ours_exclude_each_other() {
 }
 
 fn an_upgrade_waits_for_a_foreign_reader() {
-    let place = Place::new();
-    let (mut own, mut foreign) = (Actor::with("rw", &place, "tell"), foreigner(&place));
+    let stage = Stage::new();
+    let (mut own, mut foreign) = (Actor::with("rw", &stage, "tell"), foreigner(&stage));
     own.ask("upgradable a u");
     assert_eq!(foreign.ask("foreign-try f shared"), "true");
     assert!(own.ask_in_vain("convert try-up u").starts_with("contended"));
@@ -158,7 +158,7 @@ fn an_upgrade_waits_for_a_foreign_reader() {
         own.ask_in_vain("convert up-for u 20")
             .starts_with("timed-out")
     );
-    let mut other = foreigner(&place);
+    let mut other = foreigner(&stage);
     assert_eq!(other.ask("foreign-try f exclusive"), "false");
     let upgrade = own.begin("convert up u");
     foreign.ask("foreign-unlock f");
@@ -167,9 +167,9 @@ fn an_upgrade_waits_for_a_foreign_reader() {
 }
 
 fn a_wait_in_vain_for_byte_0_gives_back_all_the_other_bytes() {
-    let place = Place::new();
-    let (mut own, mut foreign) = (Actor::with("rw", &place, ""), foreigner(&place));
-    let mut other = Actor::with("rw", &place, "");
+    let stage = Stage::new();
+    let (mut own, mut foreign) = (Actor::with("rw", &stage, ""), foreigner(&stage));
+    let mut other = Actor::with("rw", &stage, "");
     assert_eq!(foreign.ask("foreign-try f exclusive"), "true");
     assert!(own.ask_in_vain("write-for a w 30").starts_with("timed-out"));
     assert!(own.ask_in_vain("try-write a w").starts_with("contended"));

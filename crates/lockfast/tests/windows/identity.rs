@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use crate::stage::{Actor, Place, delete, is_wine, replace};
+use crate::stage::{Actor, Stage, delete, is_wine, replace};
 use crate::trials;
 
 trials![
     a_deleted_file_is_noticed,
     a_replaced_file_is_noticed,
     a_renamed_file_is_noticed_after_a_wait_and_by_verify_path,
-    those_who_wait_for_a_removed_file_go_on_with_the_next,
+    waiters_for_a_removed_file_go_on_with_the_next,
     files_that_are_removed_on_release_count_right,
     a_reader_that_leaves_and_a_writer_that_waits_do_not_wait_for_each_other,
 ];
@@ -28,19 +28,19 @@ fn a_replaced_file_is_noticed() {
 }
 
 fn is_noticed(options: &str, change: impl Fn(&Path)) {
-    let place = Place::new();
+    let stage = Stage::new();
     let options = format!("tell {options}");
-    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &place, &options));
+    let [mut one, mut other] = [0; 2].map(|_| Actor::with("lock", &stage, &options));
     one.ask("take a g");
     assert_eq!(one.ask("is-current g"), "true");
     one.ask("release g");
-    change(&place.lock());
+    change(&stage.lock());
     other.ask("take a g");
     assert_eq!(other.ask("is-current g"), "true");
     assert!(one.ask_in_vain("try a g").starts_with("contended"));
     // While it opens what is at the path, nobody can be put there in two steps.
     let waits = one.begin_waiting("take a g");
-    change(&place.lock());
+    change(&stage.lock());
     assert_eq!(other.ask("is-current g"), "false");
     other.ask("release g");
     one.succeeds(waits);
@@ -48,13 +48,13 @@ fn is_noticed(options: &str, change: impl Fn(&Path)) {
 }
 
 fn a_renamed_file_is_noticed_after_a_wait_and_by_verify_path() {
-    let place = Place::new();
-    let mut one = Actor::with("lock", &place, "");
-    let mut strict = Actor::with("lock", &place, "verify=path");
-    let mut waiter = Actor::with("lock", &place, "tell");
+    let stage = Stage::new();
+    let mut one = Actor::with("lock", &stage, "");
+    let mut strict = Actor::with("lock", &stage, "verify=path");
+    let mut waiter = Actor::with("lock", &stage, "tell");
     one.ask("take a g");
     let waits = waiter.begin_waiting("take a g");
-    fs::rename(place.lock(), place.path().join("away")).expect("others may rename it");
+    fs::rename(stage.lock(), stage.path("away")).expect("others may rename it");
     assert_eq!(one.ask("is-current g"), "false");
     // Nobody is at the path, so it is created anew.
     strict.ask("try a g");
@@ -65,10 +65,10 @@ fn a_renamed_file_is_noticed_after_a_wait_and_by_verify_path() {
     assert!(strict.ask_in_vain("try a g").starts_with("contended"));
 }
 
-fn those_who_wait_for_a_removed_file_go_on_with_the_next() {
-    let place = Place::new();
-    let mut one = Actor::with("lock", &place, "remove");
-    let mut waiters = [0; 2].map(|_| Actor::with("lock", &place, "remove tell"));
+fn waiters_for_a_removed_file_go_on_with_the_next() {
+    let stage = Stage::new();
+    let mut one = Actor::with("lock", &stage, "remove");
+    let mut waiters = [0; 2].map(|_| Actor::with("lock", &stage, "remove tell"));
     one.ask("take a g");
     let waits = waiters
         .each_mut()
@@ -85,12 +85,12 @@ fn those_who_wait_for_a_removed_file_go_on_with_the_next() {
     waiters[1 - first].succeeds(waits[1 - first]);
     waiters[1 - first].ask("release g");
     drop((one, waiters));
-    assert!(!place.lock().exists());
+    assert!(!stage.lock().exists());
 }
 
 fn files_that_are_removed_on_release_count_right() {
-    let place = Place::new();
-    let path = place.lock().display().to_string();
+    let stage = Stage::new();
+    let path = stage.lock().display().to_string();
     let mut actors: Vec<_> = (0..3)
         .map(|_| {
             let mut actor = Actor::start();
@@ -108,9 +108,9 @@ fn files_that_are_removed_on_release_count_right() {
 }
 
 fn a_reader_that_leaves_and_a_writer_that_waits_do_not_wait_for_each_other() {
-    let place = Place::new();
-    let mut reader = Actor::with("rw", &place, "remove");
-    let mut writer = Actor::with("rw", &place, "remove tell");
+    let stage = Stage::new();
+    let mut reader = Actor::with("rw", &stage, "remove");
+    let mut writer = Actor::with("rw", &stage, "remove tell");
     for _ in 0..20 {
         reader.ask("read a r");
         let waits = writer.begin_waiting("write a w");

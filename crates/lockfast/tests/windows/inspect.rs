@@ -1,25 +1,25 @@
-//! Who has a lock, as far as the system tells: who has the file open, and which bytes can't be read.
+//! Holders, as far as the system shows them: processes with the file open, and bytes that can't be read.
 
 use lockfast::inspect::{self, LockMode, Report, Role, State};
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
-    nobody_has_the_file_open_so_it_is_free,
-    the_only_one_who_has_it_open_is_the_holder,
+    a_file_that_is_open_nowhere_is_free,
+    the_only_process_with_the_file_open_is_the_holder,
     of_several_the_holder_is_not_known_but_by_its_record,
-    a_reader_can_not_be_told_from_one_who_only_has_it_open,
+    a_reader_looks_like_a_process_that_only_has_the_file_open,
     an_upgradable_reader_shows_that_somebody_reads,
     permits_show_one_by_one,
     a_program_that_locks_byte_0_shows,
     a_look_takes_nothing_and_leaves_nothing,
-    an_error_names_those_who_have_it_open,
+    an_error_names_the_processes_with_the_file_open,
     the_machine_is_not_known,
 ];
 
-fn look(place: &Place) -> Report {
-    inspect::path(place.lock()).expect("the system tells")
+fn look(stage: &Stage) -> Report {
+    inspect::path(stage.lock()).expect("the system tells")
 }
 
 fn holders(report: &Report) -> Vec<u32> {
@@ -35,31 +35,31 @@ fn openers(report: &Report) -> Vec<u32> {
 }
 
 fn sorted<const N: usize>(actors: [&Actor; N]) -> Vec<u32> {
-    let mut pids = actors.map(Actor::pid).to_vec();
+    let mut pids = actors.map(|actor| actor.pid()).to_vec();
     pids.sort_unstable();
     pids
 }
 
-fn nobody_has_the_file_open_so_it_is_free() {
-    let place = Place::new();
-    assert!(look(&place).is_free(), "there is no file");
-    std::fs::write(place.lock(), "content").expect("written");
-    let report = look(&place);
+fn a_file_that_is_open_nowhere_is_free() {
+    let stage = Stage::new();
+    assert!(look(&stage).is_free(), "there is no file");
+    std::fs::write(stage.lock(), "content").expect("written");
+    let report = look(&stage);
     assert!(report.is_free() && report.incomplete.is_none());
-    let directory = inspect::path(place.path()).expect("the system tells");
+    let directory = inspect::path(stage.directory()).expect("the system tells");
     assert!(directory.is_free());
 }
 
-fn the_only_one_who_has_it_open_is_the_holder() {
+fn the_only_process_with_the_file_open_is_the_holder() {
     for content in ["", "content"] {
-        let place = Place::new();
-        std::fs::write(place.lock(), content).expect("written");
-        let mut actor = Actor::with("lock", &place, "");
-        let report = look(&place);
+        let stage = Stage::new();
+        std::fs::write(stage.lock(), content).expect("written");
+        let mut actor = Actor::with("lock", &stage, "");
+        let report = look(&stage);
         assert!(!report.is_free() && report.locks.is_empty());
         assert_eq!(openers(&report), [actor.pid()]);
         actor.ask("take a g");
-        let report = look(&place);
+        let report = look(&stage);
         assert_eq!(holders(&report), [actor.pid()]);
         assert_eq!(report.openers, []);
         let lock = &report.locks[0];
@@ -67,7 +67,7 @@ fn the_only_one_who_has_it_open_is_the_holder() {
             (lock.state, lock.mode),
             (State::Holding, LockMode::Exclusive)
         );
-        assert_eq!(lock.file.path, Some(place.lock()));
+        assert_eq!(lock.file.path, Some(stage.lock()));
         let process = &lock.processes[0];
         assert_eq!(process.parent, Some(std::process::id()));
         assert!(process.threads > 0 && process.started.is_some());
@@ -75,16 +75,16 @@ fn the_only_one_who_has_it_open_is_the_holder() {
         let name = program.file_name().expect("a name").to_string_lossy();
         assert!(process.command_line().contains(&*name), "{process}");
         actor.ask("release g");
-        assert!(look(&place).locks.is_empty());
+        assert!(look(&stage).locks.is_empty());
     }
 }
 
 fn of_several_the_holder_is_not_known_but_by_its_record() {
     for (options, known) in [("", false), ("record", true)] {
-        let place = Place::new();
-        let [mut one, other] = [0; 2].map(|_| Actor::with("lock", &place, options));
+        let stage = Stage::new();
+        let [mut one, other] = [0; 2].map(|_| Actor::with("lock", &stage, options));
         one.ask("take a g");
-        let report = look(&place);
+        let report = look(&stage);
         assert_eq!(report.holders().count(), 1);
         if known {
             assert_eq!(holders(&report), [one.pid()]);
@@ -99,11 +99,11 @@ fn of_several_the_holder_is_not_known_but_by_its_record() {
     }
 }
 
-fn a_reader_can_not_be_told_from_one_who_only_has_it_open() {
-    let place = Place::new();
-    let [mut one, other] = [0; 2].map(|_| Actor::with("rw", &place, ""));
+fn a_reader_looks_like_a_process_that_only_has_the_file_open() {
+    let stage = Stage::new();
+    let [mut one, other] = [0; 2].map(|_| Actor::with("rw", &stage, ""));
     one.ask("read a r");
-    let report = look(&place);
+    let report = look(&stage);
     assert_eq!(report.locks.len(), 0);
     assert!(!report.is_free());
     assert_eq!(openers(&report), sorted([&one, &other]));
@@ -111,24 +111,24 @@ fn a_reader_can_not_be_told_from_one_who_only_has_it_open() {
 }
 
 fn an_upgradable_reader_shows_that_somebody_reads() {
-    let place = Place::new();
-    let mut actor = Actor::with("rw", &place, "");
+    let stage = Stage::new();
+    let mut actor = Actor::with("rw", &stage, "");
     actor.ask("upgradable a u");
-    let report = look(&place);
+    let report = look(&stage);
     assert_eq!(report.locks[0].mode, LockMode::Shared);
     assert_eq!(holders(&report), [actor.pid()]);
     actor.ask("convert up u");
-    assert_eq!(look(&place).locks[0].mode, LockMode::Exclusive);
+    assert_eq!(look(&stage).locks[0].mode, LockMode::Exclusive);
 }
 
 fn permits_show_one_by_one() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    actor.ask(&format!("sem a {} 60", place.lock().display()));
+    actor.ask(&format!("sem a {} 60", stage.lock().display()));
     for number in 0..3 {
         actor.ask(&format!("try-acquire a {number}"));
     }
-    let report = look(&place);
+    let report = look(&stage);
     assert_eq!(holders(&report), [actor.pid(); 3]);
     assert!(
         report
@@ -137,36 +137,36 @@ fn permits_show_one_by_one() {
             .all(|lock| lock.role == Some(Role::Permit))
     );
     actor.ask("release 0");
-    assert_eq!(look(&place).holders().count(), 2);
+    assert_eq!(look(&stage).holders().count(), 2);
 }
 
 fn a_program_that_locks_byte_0_shows() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut foreign = Actor::start();
-    foreign.ask(&format!("foreign f {}", place.lock().display()));
+    foreign.ask(&format!("foreign f {}", stage.lock().display()));
     assert_eq!(foreign.ask("foreign-try f exclusive"), "true");
-    let report = look(&place);
+    let report = look(&stage);
     assert_eq!(holders(&report), [foreign.pid()]);
     assert_eq!(report.locks[0].role, None);
 }
 
 fn a_look_takes_nothing_and_leaves_nothing() {
-    let place = Place::new();
-    let mut actor = Actor::with("lock", &place, "");
-    look(&place);
+    let stage = Stage::new();
+    let mut actor = Actor::with("lock", &stage, "");
+    look(&stage);
     // This process has it open no more, and had no lock of it.
-    assert_eq!(openers(&look(&place)), [actor.pid()]);
+    assert_eq!(openers(&look(&stage)), [actor.pid()]);
     actor.ask("try a g");
-    look(&place);
+    look(&stage);
     actor.ask("release g");
-    assert_eq!(std::fs::read(place.lock()).expect("readable"), b"");
+    assert_eq!(std::fs::read(stage.lock()).expect("readable"), b"");
 }
 
-fn an_error_names_those_who_have_it_open() {
-    let place = Place::new();
-    let mut actor = Actor::with("lock", &place, "");
+fn an_error_names_the_processes_with_the_file_open() {
+    let stage = Stage::new();
+    let mut actor = Actor::with("lock", &stage, "");
     actor.ask("take a g");
-    let lock = lockfast::Lock::open(place.lock()).expect("it is there");
+    let lock = lockfast::Lock::open(stage.lock()).expect("it is there");
     let error = lock.try_lock().expect_err("it is held");
     let text = error.explain().to_string();
     let (own, other) = (std::process::id(), actor.pid());

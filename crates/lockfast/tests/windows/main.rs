@@ -1,4 +1,4 @@
-//! What Windows is to keep, by several processes: exclusion, crashes, waits that end, conversions, files
+//! Promises on Windows, kept by several processes: exclusion, crashes, waits that end, conversions, files
 //! that are deleted, and programs that know nothing of lockfast.
 //!
 //! This program is test runner and actor in one, as `processes` is for Unix. `cargo xtask platforms

@@ -1,26 +1,26 @@
 //! Readers and writers of several processes.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
     readers_are_there_together_and_writers_alone,
     no_reader_overtakes_a_waiting_writer,
     a_writer_that_gives_up_lets_readers_in,
-    one_is_upgradable_beside_readers,
+    one_guard_is_upgradable_beside_readers,
     an_upgrade_waits_for_readers_and_lets_nobody_in_between,
     an_upgrade_in_vain_leaves_the_guard_as_it_was,
     a_downgrade_lets_readers_in_and_no_writer,
     a_downgrade_to_upgradable_keeps_other_writers_out,
 ];
 
-fn three(place: &Place) -> [Actor; 3] {
-    [0; 3].map(|_| Actor::with("rw", place, "tell"))
+fn three(stage: &Stage) -> [Actor; 3] {
+    [0; 3].map(|_| Actor::with("rw", stage, "tell"))
 }
 
 fn readers_are_there_together_and_writers_alone() {
-    let place = Place::new();
-    let [mut one, mut other, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut other, mut third] = three(&stage);
     one.ask("read a r");
     other.ask("try-read a r");
     assert!(third.ask_in_vain("try-write a w").starts_with("contended"));
@@ -35,8 +35,8 @@ fn readers_are_there_together_and_writers_alone() {
 }
 
 fn no_reader_overtakes_a_waiting_writer() {
-    let place = Place::new();
-    let [mut one, mut writer, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut writer, mut third] = three(&stage);
     one.ask("read a r");
     let entry = writer.begin_waiting("write a w");
     // It is told of the wait just before the gate is shut.
@@ -53,8 +53,8 @@ fn no_reader_overtakes_a_waiting_writer() {
 }
 
 fn a_writer_that_gives_up_lets_readers_in() {
-    let place = Place::new();
-    let [mut one, mut writer, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut writer, mut third] = three(&stage);
     one.ask("read a r");
     let error = writer.ask_in_vain("write-for a w 50");
     assert!(error.starts_with("timed-out"), "{error}");
@@ -64,9 +64,9 @@ fn a_writer_that_gives_up_lets_readers_in() {
     writer.ask("try-write a w");
 }
 
-fn one_is_upgradable_beside_readers() {
-    let place = Place::new();
-    let [mut one, mut other, mut third] = three(&place);
+fn one_guard_is_upgradable_beside_readers() {
+    let stage = Stage::new();
+    let [mut one, mut other, mut third] = three(&stage);
     one.ask("upgradable a u");
     other.ask("try-read a r");
     assert!(
@@ -80,8 +80,8 @@ fn one_is_upgradable_beside_readers() {
 }
 
 fn an_upgrade_waits_for_readers_and_lets_nobody_in_between() {
-    let place = Place::new();
-    let [mut one, mut reader, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut reader, mut third] = three(&stage);
     one.ask("upgradable a u");
     reader.ask("read a r");
     let writes = third.begin_waiting("write a w");
@@ -96,8 +96,8 @@ fn an_upgrade_waits_for_readers_and_lets_nobody_in_between() {
 }
 
 fn an_upgrade_in_vain_leaves_the_guard_as_it_was() {
-    let place = Place::new();
-    let [mut one, mut reader, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut reader, mut third] = three(&stage);
     one.ask("upgradable a u");
     reader.ask("read a r");
     for attempt in ["convert try-up u", "convert up-for u 30"] {
@@ -113,7 +113,7 @@ fn an_upgrade_in_vain_leaves_the_guard_as_it_was() {
     reader.ask("release r");
     assert!(third.ask_in_vain("try-write a w").starts_with("contended"));
     // All that it shared it shares again, also what permits are made of.
-    third.ask(&format!("sem s {} 2", place.lock().display()));
+    third.ask(&format!("sem s {} 2", stage.lock().display()));
     for permit in ["p", "q"] {
         let error = third.ask_in_vain(&format!("try-acquire s {permit}"));
         assert!(error.starts_with("contended"), "{error}");
@@ -123,8 +123,8 @@ fn an_upgrade_in_vain_leaves_the_guard_as_it_was() {
 }
 
 fn a_downgrade_lets_readers_in_and_no_writer() {
-    let place = Place::new();
-    let [mut one, mut other, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut other, mut third] = three(&stage);
     one.ask("write a w");
     let writes = other.begin_waiting("write a w");
     one.ask("convert down w");
@@ -139,8 +139,8 @@ fn a_downgrade_lets_readers_in_and_no_writer() {
 }
 
 fn a_downgrade_to_upgradable_keeps_other_writers_out() {
-    let place = Place::new();
-    let [mut one, mut other, mut third] = three(&place);
+    let stage = Stage::new();
+    let [mut one, mut other, mut third] = three(&stage);
     one.ask("write a w");
     one.ask("convert down-to-upgradable w");
     other.ask("try-read a r");

@@ -1,6 +1,6 @@
 //! Permits of several processes.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
 trials![
@@ -12,17 +12,17 @@ trials![
     whichever_permit_is_free_wakes_the_first_in_line,
 ];
 
-fn two(place: &Place, permits: u32) -> [Actor; 2] {
+fn two(stage: &Stage, permits: u32) -> [Actor; 2] {
     [0; 2].map(|_| {
         let mut actor = Actor::start();
-        actor.ask(&format!("sem a {} {permits} tell", place.lock().display()));
+        actor.ask(&format!("sem a {} {permits} tell", stage.lock().display()));
         actor
     })
 }
 
 fn there_are_as_many_as_there_are() {
-    let place = Place::new();
-    let [mut one, mut other] = two(&place, 3);
+    let stage = Stage::new();
+    let [mut one, mut other] = two(&stage, 3);
     assert_eq!(one.ask("available a"), "3");
     one.ask("acquire a p");
     other.ask("try-acquire a p");
@@ -35,8 +35,8 @@ fn there_are_as_many_as_there_are() {
 }
 
 fn a_release_lets_the_first_in_line_in() {
-    let place = Place::new();
-    let [mut one, mut other] = two(&place, 1);
+    let stage = Stage::new();
+    let [mut one, mut other] = two(&stage, 1);
     one.ask("acquire a p");
     let waits = other.begin_waiting("acquire a p");
     assert!(!other.has_answered(waits));
@@ -45,8 +45,8 @@ fn a_release_lets_the_first_in_line_in() {
 }
 
 fn a_killed_holder_s_permit_is_free() {
-    let place = Place::new();
-    let [mut one, mut other] = two(&place, 2);
+    let stage = Stage::new();
+    let [mut one, mut other] = two(&stage, 2);
     one.ask("acquire a p");
     one.ask("acquire a q");
     let waits = other.begin_waiting("acquire a p");
@@ -56,15 +56,15 @@ fn a_killed_holder_s_permit_is_free() {
 }
 
 fn everybody_needs_the_same_number() {
-    let place = Place::new();
-    let [mut one, _other] = two(&place, 2);
-    let error = one.ask_in_vain(&format!("sem b {} 5", place.lock().display()));
+    let stage = Stage::new();
+    let [mut one, _other] = two(&stage, 2);
+    let error = one.ask_in_vain(&format!("sem b {} 5", stage.lock().display()));
     assert!(error.contains('5') && error.contains('2'), "{error}");
 }
 
 fn a_deadline_ends_the_wait_in_the_line() {
-    let place = Place::new();
-    let [mut one, mut other] = two(&place, 1);
+    let stage = Stage::new();
+    let [mut one, mut other] = two(&stage, 1);
     one.ask("acquire a p");
     let error = other.ask_in_vain("acquire-for a p 50");
     assert!(error.starts_with("timed-out"), "{error}");
@@ -75,8 +75,8 @@ fn a_deadline_ends_the_wait_in_the_line() {
 fn whichever_permit_is_free_wakes_the_first_in_line() {
     // As many as the kernel waits for at once, and more.
     for permits in [3, 60] {
-        let place = Place::new();
-        let [mut one, mut other] = two(&place, permits);
+        let stage = Stage::new();
+        let [mut one, mut other] = two(&stage, permits);
         for number in 0..permits {
             one.ask(&format!("try-acquire a {number}"));
         }

@@ -1,15 +1,15 @@
-//! What is not there says so.
+//! Missing features are errors.
 
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 use crate::trials;
 
-trials![what_is_not_there_says_so];
+trials![missing_features_are_errors];
 
-fn what_is_not_there_says_so() {
-    let place = Place::new();
+fn missing_features_are_errors() {
+    let stage = Stage::new();
     let mut actor = Actor::start();
     for option in ["fifo", "linger", "mode"] {
-        let open = format!("lock a {} {option}", place.lock().display());
+        let open = format!("lock a {} {option}", stage.lock().display());
         let error = actor.ask_in_vain(&open);
         assert!(error.starts_with("unsupported"), "{option}: {error}");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stage::{Actor, Place, is_wine};
+use crate::stage::{Actor, Stage, is_wine};
 use crate::trials;
 
 trials![
@@ -11,16 +11,16 @@ trials![
     a_token_ends_a_wait_and_no_ghost_holds_the_lock,
     a_dropped_task_leaves_nothing,
     a_program_that_wants_to_give_up_is_asked_now_and_then,
-    those_who_wait_get_in_one_by_one,
+    waiters_get_in_one_by_one,
     a_file_that_was_opened_by_others_can_be_waited_for,
-    what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back,
+    a_grant_in_the_instant_of_a_cancellation_is_kept_or_given_back,
 ];
 
-fn pair(options: &str) -> (Place, Actor, Actor) {
-    let place = Place::new();
-    let one = Actor::with("lock", &place, "");
-    let other = Actor::with("lock", &place, options);
-    (place, one, other)
+fn pair(options: &str) -> (Stage, Actor, Actor) {
+    let stage = Stage::new();
+    let one = Actor::with("lock", &stage, "");
+    let other = Actor::with("lock", &stage, options);
+    (stage, one, other)
 }
 
 /// The lock is free, and everybody can have it.
@@ -42,10 +42,10 @@ fn a_release_ends_a_wait() {
 }
 
 fn a_deadline_ends_a_wait_and_no_ghost_holds_the_lock() {
-    let (place, mut one, mut other) = pair("");
+    let (stage, mut one, mut other) = pair("");
     one.ask("take a g");
     // It waits for the same lock, and its deadline comes after the test.
-    let mut patient = Actor::with("lock", &place, "tell");
+    let mut patient = Actor::with("lock", &stage, "tell");
     let waits = patient.begin_waiting("for a g 3600000");
     for millis in [0, 1, 30, 200] {
         let error = other.ask_in_vain(&format!("for a g {millis}"));
@@ -87,10 +87,10 @@ fn a_program_that_wants_to_give_up_is_asked_now_and_then() {
     nothing_is_left([&mut one, &mut other]);
 }
 
-fn those_who_wait_get_in_one_by_one() {
-    let place = Place::new();
+fn waiters_get_in_one_by_one() {
+    let stage = Stage::new();
     let mut actors: Vec<_> = (0..4)
-        .map(|_| Actor::with("lock", &place, "tell"))
+        .map(|_| Actor::with("lock", &stage, "tell"))
         .collect();
     actors[0].ask("take a g");
     let mut waiting: Vec<_> = actors
@@ -117,8 +117,8 @@ fn those_who_wait_get_in_one_by_one() {
 }
 
 fn a_file_that_was_opened_by_others_can_be_waited_for() {
-    let (place, mut one, mut other) = pair("");
-    other.ask(&format!("from-file f {}", place.lock().display()));
+    let (stage, mut one, mut other) = pair("");
+    other.ask(&format!("from-file f {}", stage.lock().display()));
     one.ask("take a g");
     let error = other.ask_in_vain("for f g 30");
     assert!(error.starts_with("timed-out"), "{error}");
@@ -129,15 +129,15 @@ fn a_file_that_was_opened_by_others_can_be_waited_for() {
     assert!(one.ask_in_vain("try a g").starts_with("contended"));
 }
 
-fn what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back() {
+fn a_grant_in_the_instant_of_a_cancellation_is_kept_or_given_back() {
     if !is_wine() {
         lockfast_testing::skip!(
             "only the stand-in under Wine grants a request when it is cancelled"
         );
     }
-    let place = Place::new();
-    let open = format!("lock a {} tell", place.lock().display());
-    let mut one = Actor::with("lock", &place, "");
+    let stage = Stage::new();
+    let open = format!("lock a {} tell", stage.lock().display());
+    let mut one = Actor::with("lock", &stage, "");
     let mut late = Actor::start_in([("LOCKFAST_TEST_LATE_GRANT", "1")]);
     late.ask(&open);
 
@@ -154,7 +154,7 @@ fn what_is_granted_in_the_instant_of_a_cancellation_is_kept_or_given_back() {
     let waits = late.begin_waiting("under-token a g");
     one.ask("release g");
     late.ask("cancel");
-    if late.has_got(waits) {
+    if late.answers(waits).is_ok() {
         late.ask("release g");
     }
     nothing_is_left([&mut one, &mut late]);

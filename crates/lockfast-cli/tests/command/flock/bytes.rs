@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::flock::script;
-use crate::stage::{AS_NOBODY, Stage, outcome};
+use crate::stage::{AS_NOBODY, Stage, outcome, program_for_everybody};
 
 #[test]
 fn locks_of_bytes() {
@@ -90,7 +90,7 @@ fn locks_of_bytes() {
 #[test]
 fn a_file_that_may_not_be_read_is_opened_to_write() {
     let stage = Stage::new();
-    let program = stage.program_for_everybody();
+    let program = program_for_everybody(&stage);
     let lock = stage.path("f");
     fs::write(&lock, "").expect("a file");
     fs::set_permissions(&lock, fs::Permissions::from_mode(0o222)).expect("its mode");

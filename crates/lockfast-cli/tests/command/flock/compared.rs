@@ -16,7 +16,7 @@ use crate::stage::{Outcome, Stage, outcome};
 const ANOTHER_C_LIBRARY: bool = cfg!(target_env = "musl");
 
 #[test]
-fn does_what_flock_does() {
+fn behaves_like_flock() {
     if ANOTHER_C_LIBRARY {
         lockfast_testing::skip!("this system's flock(1) has another C library");
     }

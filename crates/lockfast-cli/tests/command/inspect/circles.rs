@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::inspect::{file, json, locker, lockfast, until, until_waiting};
-use crate::stage::{Actor, Outcome, Stage, deadlocked, outcome};
+use crate::inspect::{file, json, locker, lockfast, until_waiting};
+use crate::stage::{Actor, Outcome, Stage, deadlocked, outcome, until};
 
 #[test]
 fn three_processes_in_a_circle_are_named() {

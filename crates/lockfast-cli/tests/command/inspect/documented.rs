@@ -27,7 +27,7 @@ fn fields(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_field_is_documented_and_a_lock_has_what_is_promised() {
+fn every_field_is_documented_and_a_lock_has_the_promised_ones() {
     let stage = Stage::new();
     let path = stage.path("job.lock");
     let mut command = run(["--record", "--label", "nightly backup"]);

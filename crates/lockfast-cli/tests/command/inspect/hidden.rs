@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use crate::inspect::{file, locker};
 use crate::lockless;
-use crate::stage::{AS_NOBODY, Stage, hold, outcome};
+use crate::stage::{AS_NOBODY, Stage, hold, outcome, program_for_everybody};
 
 /// Another user can't look into the holder. The report says so, and shows everything that is
 /// public.
 #[test]
-fn another_user_learns_what_could_not_be_seen() {
+fn another_user_learns_that_something_could_not_be_seen() {
     if !nix::unistd::geteuid().is_root() {
         lockfast_testing::skip!("to become another user takes root");
     }
     let stage = Stage::new();
-    let program = stage.program_for_everybody();
+    let program = program_for_everybody(&stage);
     let as_nobody = |arguments: &[&OsStr]| {
         let mut command = Command::new("env");
         outcome(command.args(AS_NOBODY).arg(&program).args(arguments))
@@ -85,7 +85,7 @@ fn a_proc_that_hides_processes_is_named() {
     let mut holder = locker();
     holder.tell(&format!("ofd {}", path.display()));
     holder.says("locked");
-    let program = stage.program_for_everybody();
+    let program = program_for_everybody(&stage);
     let status = |options: &str| {
         let text = "mount -t proc -o \"$0\" proc /proc || exit 99; exec \"$@\"";
         let mut command = Command::new("unshare");

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use crate::inspect::{json, lockfast, silent};
-use crate::stage::{AS_NOBODY, Actor, Stage, hold, outcome};
+use crate::stage::{AS_NOBODY, Actor, Stage, hold, outcome, program_for_everybody};
 
 fn python(script: &str) -> Command {
     let python = std::env::var_os("LOCKFAST_TEST_PYTHON").unwrap_or_else(|| "python3".into());
@@ -164,7 +164,7 @@ sys.stdin.readline()
         lockfast_testing::skip!("to become another user takes root");
     }
     let stage = Stage::new();
-    let program = stage.program_for_everybody();
+    let program = program_for_everybody(&stage);
     let directory = stage.path("locks");
     fs::create_dir(&directory).expect("a directory");
     let mut command = python(SCRIPT);

@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use fuser::{
-    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEntry, ReplyOpen,
-    Request,
+    BackgroundSession, Config, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation,
+    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEntry, ReplyOpen, Request,
 };
 
 /// The name of its file.
@@ -46,28 +45,7 @@ impl Silent {
 }
 
 fn attributes(inode: INodeNo) -> FileAttr {
-    let (kind, perm, size) = if inode == INodeNo::ROOT {
-        (FileType::Directory, 0o755, 0)
-    } else {
-        (FileType::RegularFile, 0o644, LENGTH as u64)
-    };
-    FileAttr {
-        ino: inode,
-        size,
-        blocks: 1,
-        atime: UNIX_EPOCH,
-        mtime: UNIX_EPOCH,
-        ctime: UNIX_EPOCH,
-        crtime: UNIX_EPOCH,
-        kind,
-        perm,
-        nlink: 1,
-        uid: nix::unistd::getuid().as_raw(),
-        gid: nix::unistd::getgid().as_raw(),
-        rdev: 0,
-        blksize: 512,
-        flags: 0,
-    }
+    lockfast_testing::fuse::attributes(inode, LENGTH as u64)
 }
 
 impl Filesystem for Silent {

@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_that_is_told_is_the_limit() {
+    fn the_error_names_the_limit() {
         let settings = Semaphore::options().settings().clone();
         for permits in [0, Semaphore::MAX_PERMITS + 1] {
             let Some(Cause::InvalidOption(why)) = refusal(&settings, permits) else {

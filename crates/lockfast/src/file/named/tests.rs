@@ -131,7 +131,7 @@ fn the_directory_for_locks_comes_first_if_users_may_create_files_in_it() {
 }
 
 #[test]
-fn a_place_that_can_not_be_looked_at_sends_nobody_elsewhere() {
+fn a_place_that_cannot_be_looked_at_sends_nobody_elsewhere() {
     let base = tempfile::tempdir().expect("a directory");
     let file = base.path().join("file");
     fs::write(&file, "").expect("a file");
@@ -144,7 +144,7 @@ fn a_place_that_can_not_be_looked_at_sends_nobody_elsewhere() {
 }
 
 #[test]
-fn what_is_planted_sends_nobody_elsewhere() {
+fn a_planted_directory_sends_nobody_elsewhere() {
     let (base, locks) = directory(0o1777);
     let own = locks.join(OWN);
     fs::write(&own, "planted").expect("a file");

@@ -41,6 +41,7 @@ impl Record {
              host={host} label={}",
             self.token, label
         );
+        // A write may be torn anywhere, so the sum covers all that is read.
         let check = fnv1a(text.as_bytes().iter());
         let mut line = format!("check={check:016x} {text}").into_bytes();
         line.resize(LENGTH - 1, b' ');

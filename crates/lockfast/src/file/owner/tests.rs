@@ -34,7 +34,7 @@ fn each_hold_has_the_next_token_and_the_last_two_are_kept() {
 }
 
 #[test]
-fn who_did_not_release_is_told_to_the_next_one() {
+fn the_next_holder_learns_who_did_not_release() {
     let file = file();
     let first = Entry::begin(&file, &author("nightly backup")).expect("written");
     let next = Entry::begin(&file, &author("")).expect("written");
@@ -73,7 +73,7 @@ fn a_record_that_is_torn_leaves_the_one_before_it() {
 
 /// The write of a record is torn over an older one, of which the rest is still there.
 #[test]
-fn a_record_that_is_half_an_older_one_is_none() {
+fn a_record_that_is_half_an_older_one_does_not_count() {
     let file = file();
     for label in ["one", "two"] {
         let mut entry = Entry::begin(&file, &author(label)).expect("written");
@@ -131,7 +131,7 @@ fn other_content_is_left_alone() {
 
 /// Other files are not even opened to look for a record.
 #[test]
-fn the_length_tells_whether_there_can_be_records() {
+fn the_length_shows_whether_there_can_be_records() {
     let file = file();
     for _ in 0..2 {
         Entry::begin(&file, &author("")).expect("written");

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_instant() {
+    fn other_texts_are_not_instants() {
         for text in [
             "",
             "2024-02-29",

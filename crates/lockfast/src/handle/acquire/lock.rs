@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{Acquirable, Acquire, AcquireStage, FileTurn, Refusal, give_back};
 use crate::file::owner::Entry;
 use crate::file::{Goal, LockFile};
+use crate::handle::fast::Stopped;
 use crate::handle::hold::Hold;
 use crate::handle::shared::{Handle, HeldLock, ProcessState};
 use crate::protocol::plan::Mode;
@@ -23,13 +24,30 @@ impl Handle {
     #[inline]
     pub(crate) fn acquire(self: &Arc<Self>, mode: Mode, limit: WaitLimit) -> Result<Hold> {
         let thread = ThreadToken::current();
+        // Without a call, and so without the queue of a forked child.
         if let Some(process) = self.process_if_first() {
             if let Some(held) = process.queue.take_handoff(mode, thread) {
                 trace::acquired(&self.path, mode.name());
                 return Ok(Hold::handed_off(held, mode, thread));
             }
+            if let Some(held) = process.queue.take_fast(mode, thread) {
+                return self.acquire_fast(Hold::fast(held, mode, thread), limit);
+            }
         }
         self.acquire_from_kernel(mode, limit, thread)
+    }
+
+    /// Acquires a lock that was in the fast slot.
+    #[inline(never)]
+    fn acquire_fast(self: &Arc<Self>, hold: Hold, limit: WaitLimit) -> Result<Hold> {
+        self.lock_fast(hold)
+            .or_else(|stopped| self.acquire_stopped(*stopped, limit))
+    }
+
+    #[cold]
+    fn acquire_stopped(self: &Arc<Self>, stopped: Stopped<'_>, limit: WaitLimit) -> Result<Hold> {
+        let Stopped { mode, thread, .. } = stopped;
+        self.acquire_blocking(mode, limit, thread, stopped.into())
     }
 
     /// Acquires a lock that is not in the hand-off slot; in a forked child it may be there all the same, which
@@ -54,6 +72,11 @@ impl Handle {
         thread: ThreadToken,
     ) -> std::result::Result<Hold, AcquireStage<'_, Mode>> {
         let process = self.process();
+        let fast = |process: &ProcessState| process.queue.take_fast(mode, thread);
+        if let Some(held) = self.process_if_first().and_then(fast) {
+            let locked = self.lock_fast(Hold::fast(held, mode, thread));
+            return locked.map_err(|stopped| (*stopped).into());
+        }
         let Some((mut turn, held)) = process.queue.try_enter_free(mode, thread) else {
             return Err(AcquireStage::Enter);
         };
@@ -62,6 +85,7 @@ impl Handle {
             Ok(()) => file.try_acquire(Goal::Enter(mode)).ok(),
             Err(_) => None,
         };
+        // With the lock in hand: a file that is at the path now stays the one that others lock.
         let is_current = locked == Some(true) && matches!(self.is_current(file, false), Ok(true));
         if is_current && !self.settings.owner_record {
             process.held.store(true, Ordering::Relaxed);
@@ -70,6 +94,7 @@ impl Handle {
             return Ok(Hold::granted(held, self, mode, thread, None));
         }
         let file = Arc::clone(file);
+        // The stages hold with the same memory, unless the file turns out to be stale.
         turn.leave_spare(held);
         Err(match locked {
             None => AcquireStage::Lock(turn, file),
@@ -77,6 +102,19 @@ impl Handle {
             Some(true) if is_current => AcquireStage::Verified(turn, file, ()),
             Some(true) => AcquireStage::Locked(turn, file, ()),
         })
+    }
+}
+
+impl<'h> From<Stopped<'h>> for AcquireStage<'h, Mode> {
+    fn from(stopped: Stopped<'h>) -> Self {
+        let Stopped {
+            turn, file, locked, ..
+        } = stopped;
+        match locked {
+            Err(_) => Self::Lock(turn, file),
+            Ok(false) => Self::Contended(turn, file),
+            Ok(true) => Self::Locked(turn, file, ()),
+        }
     }
 }
 
@@ -107,6 +145,7 @@ impl Acquirable for Mode {
             TryEnter::Inside(file) => Ok(AcquireStage::Held(
                 acquire.granted(HeldLock::new(file), None),
             )),
+            // An idle lock of this mode is in the slot. One of another mode was given back to the kernel just now.
             TryEnter::Full if queue.has_idle_handoff(mode) => {
                 Ok(match queue.take_handoff(mode, thread) {
                     Some(held) => acquire.handed_off(held),
@@ -117,6 +156,7 @@ impl Acquirable for Mode {
                 Ok(AcquireStage::Refused(Refusal::Inside))
             }
             TryEnter::Full => {
+                // Only exclusive locks are left in the slot for waiters.
                 let may_compete = mode.is_alone() && acquire.handle.may_hand_off;
                 let competes = may_compete && acquire.wait.may_compete();
                 let enqueued = queue.enqueue(mode, thread, competes);
@@ -148,7 +188,8 @@ impl Acquirable for Mode {
     }
 
     fn try_lock_at_last(self, file: Arc<LockFile>) -> std::result::Result<(), Refusal> {
-        if Wait::<Handle>::is_let_in(&file, Goal::Enter(self)) {
+        let is_let_in = Wait::<Handle>::is_let_in(&file, Goal::Enter(self));
+        if is_let_in || file.try_after_waiters(self) {
             Ok(())
         } else {
             Err(Refusal::Holder(file, self.access()))
@@ -182,6 +223,7 @@ impl Acquirable for Mode {
                 return Err(error);
             }
         };
+        // After the record: an error above leaves the lock released.
         handle.process().held.store(true, Ordering::Relaxed);
         let spare = turn.take_spare();
         turn.keep();
@@ -198,6 +240,7 @@ impl<'h> Acquire<'h, Mode> {
         }
         let file = Arc::clone(turn.value().expect("those inside share it"));
         if self.handle.join(&file, self.wanted)? {
+            // From now on other readers of this handle may join.
             turn.keep();
             return Ok(AcquireStage::Held(self.granted(HeldLock::new(file), None)));
         }

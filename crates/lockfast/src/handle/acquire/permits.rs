@@ -71,6 +71,7 @@ impl Acquirable for WantedPermits {
 
     fn enter<'h>(acquire: &mut Acquire<'h, Self>) -> Result<AcquireStage<'h, Self>> {
         let (handle, wait) = (acquire.handle, &acquire.wait);
+        // Without the turn: the claims of the file keep the threads of this process apart.
         match acquire.wanted.attempt(handle) {
             Ok(Attempt::Taken(taken)) => {
                 wait.acquired(PERMIT);
@@ -128,9 +129,10 @@ impl Acquirable for WantedPermits {
         file: &Arc<LockFile>,
     ) -> Result<Option<HeldPermits>> {
         let (handle, file) = (Arc::clone(handle), Arc::clone(file));
-        let line = file.line(Goal::LeadLine);
-        // Dropped last, when permits that are of no use were given back.
-        let place = PermitPlace::of(&file, wait.place(&file, Goal::LeadLine)?);
+        let line = file.line(Goal::LeadQueue);
+        // Taken by a task itself and not by its helper, so in the order of arrival. Dropped last, when permits
+        // that are of no use were given back.
+        let place = PermitPlace::of(&file, wait.place(&file, Goal::LeadQueue)?);
         wait.blocking(line, move |wait| {
             self.collect_as_head(&handle, &file, &place, wait)
         })
@@ -159,6 +161,7 @@ impl WantedPermits {
     fn attempt(self, handle: &Handle) -> Result<Attempt> {
         let queue = &handle.process().queue;
         let (mut file, nobody_waits) = handle.permit_file()?;
+        // Waiters of this process are in the queue here; the head among them is in that of the processes.
         if nobody_waits && !file.has_permit_queue() {
             let mut taken = HeldPermits::none(file);
             match self.collect(handle, &mut taken) {
@@ -191,7 +194,8 @@ impl WantedPermits {
         place: &PermitPlace,
         wait: &mut Wait<'_, Handle>,
     ) -> Result<Option<HeldPermits>> {
-        run_blocking(wait.in_kernel(file, Goal::LeadLine))?;
+        run_blocking(wait.in_kernel(file, Goal::LeadQueue))?;
+        // From now on a release of this process notifies, and the attempts below see all before it.
         place.leads();
         let mut taken = HeldPermits::none(Arc::clone(file));
         let try_again = || self.collect(handle, &mut taken);
@@ -227,7 +231,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_thread_does_not_overtake_the_line_of_its_own_handle() {
+    fn a_thread_does_not_overtake_the_queue_of_its_own_handle() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a.lock");
         let (tell, told) = mpsc::channel();

@@ -89,6 +89,7 @@ impl Table {
                 continue;
             };
             if until <= now {
+                // Revoked once; a lock that is kept anew sets another instant.
                 entry.until = None;
                 due.expired.extend(entry.listener.upgrade());
                 continue;

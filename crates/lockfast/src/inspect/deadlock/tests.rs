@@ -89,7 +89,7 @@ const ALONE: LockRecord = LockRecord {
 };
 
 #[test]
-fn three_that_wait_for_each_other_and_one_that_waits_for_them() {
+fn three_processes_wait_for_each_other_and_a_fourth_for_them() {
     let scene = Scene::default()
         .held(10, &[1], &[ALONE])
         .held(20, &[2], &[ALONE])
@@ -138,7 +138,7 @@ fn a_holder_that_is_not_known_goes_on() {
 }
 
 #[test]
-fn all_who_share_must_leave_before_a_writer() {
+fn all_readers_must_leave_before_a_writer() {
     let shared = lock(false);
     let scene = Scene::default()
         .held(10, &[1], &[shared])
@@ -151,7 +151,7 @@ fn all_who_share_must_leave_before_a_writer() {
 }
 
 #[test]
-fn one_that_converts_its_lock_is_not_in_its_own_way() {
+fn a_holder_that_converts_its_lock_is_not_in_its_own_way() {
     let shared = lock(false);
     let upgraders = Scene::default()
         .held(10, &[1], &[shared])

@@ -90,12 +90,15 @@ fn for_locks<'s>(
             let are_classic = lock.kind == Kind::Classic && request.lock.kind == Kind::Classic;
             are_classic && description.owners.contains(&pid)
         };
+        let descriptions = || on_file.get(&request.file).into_iter().flatten();
+        let own = descriptions().filter(|description| description.owners.contains(&pid));
+        let own: Vec<_> = own.flat_map(|own| &own.locks).copied().collect();
+        let wanted = bytes::behind_line(&request.lock, &own);
         let is_in_the_way = |description: &&&Description| {
             let mut locks = description.locks.iter();
-            locks.any(|lock| lock.conflicts(&request.lock) && !is_own(lock, description))
+            locks.any(|lock| lock.conflicts(&wanted) && !is_own(lock, description))
         };
-        let descriptions = on_file.get(&request.file).into_iter().flatten();
-        let in_the_way: Vec<_> = descriptions.filter(is_in_the_way).collect();
+        let in_the_way: Vec<_> = descriptions().filter(is_in_the_way).collect();
         // A description that converts its lock is not in its own way. If nobody else is in the way, the
         // process has the file open twice.
         let others = in_the_way.iter().any(|other| !other.owners.contains(&pid));
@@ -119,7 +122,7 @@ fn for_permits<'s>(
     snapshot: &'s Snapshot,
     on_file: &'s OnFile<'s>,
 ) -> impl Iterator<Item = (u32, WaitEdge)> + 's {
-    let leads = |leader: &&Description| bytes::leads_line(&leader.locks);
+    let leads = |leader: &&Description| bytes::leads_queue(&leader.locks);
     let leaders = snapshot.descriptions.iter().filter(leads);
     leaders.flat_map(move |leader| {
         let on_file = on_file[&leader.file].iter();

@@ -2,7 +2,7 @@ use super::*;
 use crate::sys::Range;
 
 #[test]
-fn holders_stand_before_those_who_wait() {
+fn holders_come_before_waiters() {
     let (major, minor, kind) = (8, 1, Kind::Flock);
     let file = |inode| FileKey {
         major,

@@ -22,7 +22,7 @@ fn a_command_line_is_one_line_and_moves_no_cursor() {
 }
 
 #[test]
-fn each_gap_is_told() {
+fn each_gap_is_reported() {
     type Gap = (fn(&mut Incomplete), &'static str);
     let none = || Incomplete {
         unnamed: 0,
@@ -62,7 +62,7 @@ fn each_gap_is_told() {
 }
 
 #[test]
-fn a_record_tells_of_its_author_alone_and_of_a_lock_that_it_holds() {
+fn a_record_describes_only_its_author_and_a_lock_that_it_holds() {
     let own = std::process::id();
     let view = |state, mode, pid| LockView {
         file: LockedFile {

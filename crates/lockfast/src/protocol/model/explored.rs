@@ -3,8 +3,8 @@
 use stateright::{Checker, Model};
 
 use super::{
-    ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER, NOTHING_LEFT,
-    ONE_UPGRADABLE, PROCESSES, Plans, Role, Scene,
+    ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER,
+    NO_STARVING_WAITER, NOTHING_LEFT, ONE_UPGRADABLE, PROCESSES, Plans, Role, Rules, Scene,
 };
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::Access;
@@ -38,7 +38,7 @@ fn the_plans_keep_every_property() {
 }
 
 #[test]
-fn the_plans_keep_every_property_beside_a_semaphore() {
+fn the_plans_keep_every_property_with_a_semaphore() {
     const OTHERS: [Role; 6] = [Reader, Writer, Exclusive, Upgrader, Downgrader, Taker];
     for (first, &one) in OTHERS.iter().enumerate() {
         for &other in &OTHERS[first..] {
@@ -49,15 +49,15 @@ fn the_plans_keep_every_property_beside_a_semaphore() {
 }
 
 #[test]
-fn an_upgrade_must_not_wait_for_those_in_the_line_for_permits() {
+fn an_upgrade_must_not_wait_for_the_permit_queue() {
     // With a waiting byte that a writer locks, too.
     let plans = Plans {
-        line_up: Plan {
+        join_queue: Plan {
             steps: &[
                 Step::Lock(Access::Shared, Part::Gate),
                 Step::Lock(Access::Exclusive, Part::Head),
             ],
-            undo: Part::All,
+            undo: &[Part::All],
         },
         ..Plans::REAL
     };
@@ -80,7 +80,7 @@ fn the_plans_keep_every_property_when_writers_come_again() {
 fn a_reader_that_does_not_pass_the_gate_overtakes() {
     const READ: Plan = Plan {
         steps: &[Step::Lock(Access::Shared, Part::Main)],
-        undo: Part::All,
+        undo: &[Part::All],
     };
     let plans = Plans {
         quick: |mode| {
@@ -111,7 +111,7 @@ fn writers_that_do_not_empty_the_rooms_starve_readers() {
             Step::Lock(Access::Exclusive, Part::Gate),
             Step::Lock(Access::Exclusive, Part::MainToTag),
         ],
-        undo: Part::All,
+        undo: &[Part::All],
     };
     let plans = Plans {
         patient: |mode| {
@@ -135,7 +135,7 @@ fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
                 Step::Lock(Access::Exclusive, Part::Gate),
                 Step::Lock(Access::Exclusive, Part::MainToTag),
             ],
-            undo: Part::Gate,
+            undo: &[Part::Gate],
         },
         ..Plans::REAL
     };
@@ -153,7 +153,7 @@ fn with_one_room_a_reader_can_starve() {
             Step::Lock(Access::Exclusive, Part::Gate),
             Step::Lock(Access::Exclusive, Part::MainToTag),
         ],
-        undo: Part::All,
+        undo: &[Part::All],
     };
     let plans = Plans {
         patient: |mode| {
@@ -176,7 +176,7 @@ fn without_the_upgrade_byte_two_upgraders_block_each_other() {
             Step::Lock(Access::Shared, Part::MainAndGate),
             Step::Unlock(Part::Gate),
         ],
-        undo: Part::All,
+        undo: &[Part::All],
     };
     let plan_of = |mode| match mode {
         Mode::Upgradable => UPGRADABLE,
@@ -200,7 +200,7 @@ fn an_upgrade_that_lets_go_is_not_atomic() {
                 Step::Unlock(Part::All),
                 Step::Lock(Access::Exclusive, Part::MainToTag),
             ],
-            undo: Part::Gate,
+            undo: &[Part::Gate],
         },
         ..Plans::REAL
     };
@@ -212,7 +212,7 @@ fn an_upgrade_that_lets_go_is_not_atomic() {
 fn a_plan_that_undoes_too_little_leaves_locks() {
     let plans = Plans {
         patient: |mode| Plan {
-            undo: Part::Gate,
+            undo: &[Part::Gate],
             ..plan::wait_plan(mode)
         },
         ..Plans::REAL
@@ -228,7 +228,7 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
             Step::Lock(Access::Shared, Part::Gate),
             Step::Unlock(Part::Gate),
         ],
-        undo: Part::All,
+        undo: &[Part::All],
     };
     let plans = Plans {
         quick: |mode| {
@@ -242,4 +242,87 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
     };
     let violated = violated([Reader, Writer, Reader], 1, plans);
     assert!(violated.contains(&EXCLUSION), "{violated:?}");
+}
+
+/// Without one of the rules of the line.
+fn violated_by_rules(all: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> {
+    let plans = Plans {
+        rules,
+        ..Plans::REAL
+    };
+    violated(all, 3, plans)
+}
+
+#[test]
+fn newcomers_that_do_not_look_starve_waiters() {
+    let rules = Rules {
+        look: false,
+        ..Plans::REAL.rules
+    };
+    for roles in [
+        [Exclusive, Exclusive, Exclusive],
+        [Writer, Writer, Writer],
+        [Upgrader, Upgrader, Writer],
+        [Reader, Reader, Writer],
+        [Reader, Reader, Upgrader],
+    ] {
+        let violated = violated_by_rules(roles, rules);
+        assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+    }
+}
+
+#[test]
+fn waiters_that_do_not_stand_in_line_starve_each_other() {
+    let rules = Rules {
+        stand_in_line: false,
+        ..Plans::REAL.rules
+    };
+    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn a_waiter_that_takes_its_sign_in_too_early_starves() {
+    let rules = Rules {
+        keep_sign: false,
+        ..Plans::REAL.rules
+    };
+    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn who_has_what_others_wait_for_must_not_stand_in_line() {
+    const WRITE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
+            Step::Contend(Access::Exclusive, Part::MainToTag),
+        ],
+        undo: &[Part::All],
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::wait_plan(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Writer, Exclusive], 2, plans);
+    assert!(violated.contains(&NO_DEADLOCK), "{violated:?}");
+}
+
+#[test]
+fn an_upgrade_must_not_stand_in_line() {
+    let plans = Plans {
+        upgrade: Plan {
+            steps: &[Step::Contend(Access::Exclusive, Part::MainToTag)],
+            undo: &[Part::Gate],
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Upgrader, Writer, Reader], 2, plans);
+    assert!(violated.contains(&NO_DEADLOCK), "{violated:?}");
 }

@@ -14,22 +14,23 @@ pub(super) const SECOND_ROOM: usize = 5;
 pub(super) const PERMIT: usize = 6;
 const HEAD: usize = 7;
 const QUEUE: usize = 8;
-pub(crate) const BYTES: usize = 9;
+pub(super) const SIGN: usize = 9;
+pub(crate) const BYTES: usize = 10;
 
 /// The locks of one process, by byte.
 pub(crate) type Locks = [Option<Access>; BYTES];
 
 pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
-        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
         Part::MainToTag => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
         Part::MainAndGate => &[MAIN, PERMIT, HEAD, GATE],
         Part::Main => &[MAIN, PERMIT, HEAD],
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
         Part::UpgradeAndTag => &[UPGRADE, TAG],
-        Part::GateAndAbove => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, QUEUE],
-        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, QUEUE],
+        Part::GateAndAbove => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN],
+        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
         Part::FirstRoom => &[FIRST_ROOM],
         Part::SecondRoom => &[SECOND_ROOM],
@@ -82,6 +83,13 @@ pub(crate) trait Kernel {
     fn unlock(&mut self, who: usize, part: Part) {
         for &byte in bytes(part) {
             self.locks_mut(who)[byte] = None;
+        }
+    }
+
+    /// Gives back what a plan has locked that fails.
+    fn undo(&mut self, who: usize, plan: Plan) {
+        for &part in plan.undo {
+            self.unlock(who, part);
         }
     }
 

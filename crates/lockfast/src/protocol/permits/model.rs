@@ -20,7 +20,7 @@ enum Next {
     Arrive,
     LineUp,
     Lead,
-    HangBell,
+    MakeNotifier,
     /// As the head.
     Collect,
     Sleep,
@@ -139,12 +139,12 @@ impl Scene {
             Next::Lead => {
                 own.leads = true;
                 if self.hangs_first {
-                    Next::HangBell
+                    Next::MakeNotifier
                 } else {
                     Next::Collect
                 }
             }
-            Next::HangBell => {
+            Next::MakeNotifier => {
                 (own.hears, own.rung) = (true, false);
                 own.looks_again = self.looks_again_when_hung && somebody_dies(before);
                 if self.hangs_first {
@@ -160,7 +160,7 @@ impl Scene {
                 } else if own.hears {
                     Next::Sleep
                 } else {
-                    Next::HangBell
+                    Next::MakeNotifier
                 }
             }
             Next::Sleep => {
@@ -170,7 +170,7 @@ impl Scene {
                 Next::Collect
             }
             Next::LeaveLine => {
-                own.leave_line();
+                own.leave_queue();
                 self.begins_to_leave()
             }
             Next::Unlock => {
@@ -196,7 +196,7 @@ impl Scene {
             }
             Next::DropLocks => {
                 if self.drops_locks {
-                    own.leave_line();
+                    own.leave_queue();
                     own.has = 0;
                 }
                 Next::Nothing
@@ -297,7 +297,7 @@ impl Process {
         !matches!(self.next, Next::DropLocks | Next::Nothing)
     }
 
-    fn leave_line(&mut self) {
+    fn leave_queue(&mut self) {
         (self.waits, self.leads, self.hears) = (false, false, false);
         (self.rung, self.looks_again) = (false, false);
     }

@@ -166,9 +166,9 @@ impl Scene {
                 self.begin(&mut machine, who)?;
             }
             Doing::Asking(mode) => {
-                let before: Vec<_> = machine.processes.iter().map(Process::is_in_line).collect();
-                for (other, &is_in_line) in before.iter().enumerate() {
-                    machine.processes[who].before[other] = is_in_line && other != who;
+                let before: Vec<_> = machine.processes.iter().map(Process::is_queued).collect();
+                for (other, &is_queued) in before.iter().enumerate() {
+                    machine.processes[who].before[other] = is_queued && other != who;
                 }
                 let Call::Find(access, range) = Side::of(mode).anybody() else {
                     unreachable!("it asks")
@@ -183,10 +183,9 @@ impl Scene {
             }
             Doing::Trying(mode, at) => {
                 if self.flaw == Flaw::Barges && at == 0 {
-                    let before: Vec<_> =
-                        machine.processes.iter().map(Process::is_in_line).collect();
-                    for (other, &is_in_line) in before.iter().enumerate() {
-                        machine.processes[who].before[other] = is_in_line && other != who;
+                    let before: Vec<_> = machine.processes.iter().map(Process::is_queued).collect();
+                    for (other, &is_queued) in before.iter().enumerate() {
+                        machine.processes[who].before[other] = is_queued && other != who;
                     }
                 }
                 let plan = plan::try_plan(mode);
@@ -197,7 +196,7 @@ impl Scene {
                         return None;
                     }
                     Stepped::Blocked => {
-                        machine.unlock(who, plan.undo);
+                        machine.undo(who, plan);
                         let ticket = self.wants_ticket(mode, choice)?;
                         machine.processes[who].doing = Doing::LiningUp(mode, ticket, None);
                         return Some(machine);
@@ -206,7 +205,7 @@ impl Scene {
                 is_only_choice?;
             }
             Doing::LiningUp(mode, ticket, awaited) => {
-                self.line_up(&mut machine, who, mode, ticket, awaited, choice)?;
+                self.join_queue(&mut machine, who, mode, ticket, awaited, choice)?;
             }
             Doing::FirstTrying(mode) => {
                 is_only_choice?;
@@ -254,7 +253,7 @@ impl Scene {
         Some(machine)
     }
 
-    fn line_up(
+    fn join_queue(
         &self,
         machine: &mut Machine,
         who: usize,
@@ -337,13 +336,13 @@ impl Scene {
     fn give_up(&self, mut machine: Machine, who: usize) -> Machine {
         let left = machine.processes[who].tickets.clone();
         if matches!(machine.processes[who].doing, Doing::Upgrading(_)) {
-            machine.unlock(who, plan::UPGRADE.undo);
+            machine.undo(who, plan::UPGRADE);
             let process = &mut machine.processes[who];
             process.tickets.clear();
             // It reads on, and then leaves.
             process.role = Role::Downgrader;
             process.doing = Doing::Inside(Mode::Upgradable);
-            machine.leave_line(who);
+            machine.leave_queue(who);
         } else {
             machine.leave(who, Doing::Nothing);
         }

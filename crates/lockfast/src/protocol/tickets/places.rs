@@ -115,7 +115,7 @@ mod tests {
 
     #[cfg(feature = "inspect")]
     #[test]
-    fn a_ticket_tells_its_side() {
+    fn a_ticket_names_its_side() {
         for side in [Side::Readers, Side::Writers] {
             for number in [0, 1, TICKETS - 1] {
                 assert_eq!(side_of(bytes(side, number, number + 1)), Some(side));

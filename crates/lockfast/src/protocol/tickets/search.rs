@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_the_latest_wherever_the_kernel_begins() {
+    fn the_search_finds_the_latest_wherever_the_kernel_begins() {
         for side in [Side::Readers, Side::Writers] {
             for taken in 0..1_u64 << 6 {
                 let numbers: Vec<_> = (0..6).filter(|bit| taken & (1 << bit) != 0).collect();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_a_few_times_for_many() {
+    fn the_search_asks_few_times_for_many_tickets() {
         for side in [Side::Readers, Side::Writers] {
             let lock = |number: u64| bytes(side, 1_000_000 * number, 1_000_000 * number + 1);
             let locks: Vec<_> = (1..=1000).map(lock).collect();

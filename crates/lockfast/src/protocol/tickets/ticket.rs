@@ -108,7 +108,7 @@ impl Ticket {
             },
             (Stage::Finding(search, other), _) => match search.answered(blocker) {
                 ControlFlow::Continue(search) => Stage::Finding(search, other),
-                ControlFlow::Break(latest) => self.line_up(search.side, latest, other),
+                ControlFlow::Break(latest) => self.join_queue(search.side, latest, other),
             },
             (Stage::Skipping, Some(blocker)) => {
                 self.number = last_covered(self.side, self.number, TICKETS, blocker) + 1;
@@ -166,7 +166,7 @@ impl Ticket {
     }
 
     /// Goes on when the latest earlier ticket of that side is known. A writer looks at readers as well.
-    fn line_up(&self, side: Side, latest: Option<u64>, other: Option<u64>) -> Stage {
+    fn join_queue(&self, side: Side, latest: Option<u64>, other: Option<u64>) -> Stage {
         let above = latest.map_or(0, |latest| latest + 1);
         let has_more = (self.side, side) == (Side::Writers, Side::Writers);
         if has_more && above < self.number {

@@ -16,10 +16,13 @@ impl<T: Unlock> QueueState<T> {
             return false;
         }
         match std::mem::replace(&mut self.phase, Phase::Closing) {
+            // Nobody runs with the turn.
             Phase::Idle => {}
+            // The waiter may come late or never (invariant 1). It waits again, as the first.
             Phase::Called(at, waiter) if !is_left_out(ModelStep::CallOff) => {
                 self.waiting.put(at, waiter);
             }
+            // Somebody runs with the turn, finds nobody inside when it ends, and unlocks then.
             phase => {
                 self.phase = phase;
                 return false;
@@ -34,13 +37,12 @@ impl<T: Unlock> QueueState<T> {
         match access {
             Access::Exclusive => {
                 self.exclusive = None;
+                // The next slice begins with the next waiter.
                 self.since = None;
             }
             Access::Shared => self.phase = Phase::Idle,
         }
-        if spare.is_some() {
-            self.spare = spare;
-        }
+        self.keep_spare(spare);
         self.pass_on();
     }
 
@@ -95,6 +97,7 @@ impl<T: Unlock> QueueState<T> {
     #[inline]
     pub(in crate::queue) fn pass_on(&mut self) {
         if self.is_empty() {
+            // All have left who were inside when a reader was held back.
             self.closed = false;
         }
         if !self.is_idle() {
@@ -107,6 +110,7 @@ impl<T: Unlock> QueueState<T> {
 
     #[cold]
     fn call_next(&mut self) {
+        // Before all waiters: they would have to wait for the upgradable reader, and it for them.
         if self.upgrader.is_some() {
             if self.readers.is_empty() {
                 self.granted = self.upgrader.take();
@@ -121,11 +125,14 @@ impl<T: Unlock> QueueState<T> {
             return;
         }
         let (at, first) = self.waiting.pop_first().expect("looked at just now");
+        // It does not come by at the slot any more.
         self.awake -= usize::from(first.awake);
         self.granted = Some(Arc::clone(&first.sleeper));
         if first.mode.is_alone() {
+            // Inside from now on, so that nobody gets in before it runs.
             self.exclusive = Some(first.thread);
         } else {
+            // Not inside yet: should those inside leave before it runs, the last one must unlock.
             self.phase = Phase::Called(at, first);
         }
     }

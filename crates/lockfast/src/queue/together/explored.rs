@@ -38,7 +38,7 @@ fn is_violated(
 }
 
 #[test]
-fn two_threads_keep_every_property_beside_every_process() {
+fn two_threads_keep_every_property_with_every_kind_of_process() {
     for (number, &one) in ROLES.iter().enumerate() {
         for &two in &ROLES[number..] {
             for other in OTHERS {
@@ -49,7 +49,7 @@ fn two_threads_keep_every_property_beside_every_process() {
 }
 
 #[test]
-fn three_threads_keep_every_property_beside_a_writer() {
+fn three_threads_keep_every_property_with_a_writer_elsewhere() {
     for (number, &two) in ROLES.iter().enumerate() {
         for &three in &ROLES[number..] {
             let parties = [(Reads, 1), (two, 2), (three, 3)];
@@ -61,7 +61,7 @@ fn three_threads_keep_every_property_beside_a_writer() {
 /// A thread may have a guard that reads, and an upgrade that it polls or that it sent to another thread, and
 /// ask for more.
 #[test]
-fn what_one_thread_began_keeps_every_property() {
+fn a_threads_first_steps_keep_every_property() {
     for third in ROLES {
         keeps_every_property(&[(Upgrades, 1), (Reads, 1), (third, 2)], Some(Mode::Write));
         keeps_every_property(&[(Upgrades, 1), (Reads, 1), (third, 2)], None);
@@ -100,13 +100,13 @@ fn without_calling_off_two_processes_wait_for_each_other() {
 }
 
 #[test]
-fn one_that_fails_to_join_and_does_not_let_go_leaves_the_lock_to_nobody() {
+fn a_reader_that_fails_to_join_and_does_not_unlock_leaves_the_lock_to_nobody() {
     let parties = [(Reads, 1), (Reads, 2)];
     assert!(is_violated(NOTHING_LEFT, &parties, None, ModelStep::LetGo));
 }
 
 #[test]
-fn one_that_steps_back_and_does_not_keep_others_from_joining_tries_over_and_over() {
+fn a_reader_that_steps_back_and_lets_others_join_tries_over_and_over() {
     let parties = [(Reads, 1), (Reads, 2)];
     let writer = Some(Mode::Write);
     assert!(is_violated(
@@ -118,9 +118,9 @@ fn one_that_steps_back_and_does_not_keep_others_from_joining_tries_over_and_over
 }
 
 #[test]
-fn a_thread_that_gets_in_beside_its_own_upgrade_is_beside_a_writer() {
+fn a_thread_that_reads_during_its_own_upgrade_reads_with_a_writer_inside() {
     let parties = [(Upgrades, 1), (Reads, 1)];
-    let step = ModelStep::RefuseBesideUpgrade;
+    let step = ModelStep::RefuseDuringUpgrade;
     assert!(is_violated(EXCLUSION, &parties, None, step));
 }
 

@@ -75,7 +75,7 @@ impl Kernel {
     /// Gives back what a plan has locked that does not get through.
     pub(super) fn undo(&mut self, who: usize, plan: Plan, run: Run) {
         if run.at > 0 {
-            self.unlock(who, plan.undo);
+            crate::protocol::model::kernel::Kernel::undo(self, who, plan);
         }
     }
 

@@ -57,6 +57,7 @@ impl Alarm {
     pub(crate) fn set(until: Option<Instant>) -> io::Result<Self> {
         let signal = signal()?;
         let timer = Timer::new(signal)?;
+        // Unmasked before the timer starts, and masked again after it was deleted (the order of the fields).
         let mask = Unmasked::new(signal)?;
         if let Some(until) = until {
             let left = until.saturating_duration_since(Instant::now());
@@ -228,6 +229,7 @@ fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
 fn signal() -> io::Result<libc::c_int> {
     static CHOSEN: AtomicI32 = AtomicI32::new(0);
     let chosen = CHOSEN.load(Ordering::Relaxed);
+    // Looked at each time: the program may install its own handler at any moment.
     if chosen != 0 && handler_of(chosen)? == ours() {
         return Ok(chosen);
     }
@@ -239,6 +241,7 @@ fn signal() -> io::Result<libc::c_int> {
     for signal in unread.chain(all()) {
         // Emulators refuse some of them.
         if has_timers(signal) && matches!(claim(signal), Ok(true)) {
+            // Threads that choose at once may choose differently: each alarm keeps its own.
             CHOSEN.store(signal, Ordering::Relaxed);
             return Ok(signal);
         }
@@ -258,6 +261,7 @@ fn has_timers(signal: libc::c_int) -> bool {
 
 /// Installs the handler if there is none. Returns `false` if the program has one.
 fn claim(signal: libc::c_int) -> io::Result<bool> {
+    // A look before the change: the handler of the program must not be gone even for an instant.
     let before = handler_of(signal)?;
     if before == ours() {
         return Ok(true);

@@ -33,6 +33,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 /// Calls `fstat` itself: the C library calls `newfstatat`, which is a fifth slower, and this is on the path
 /// of every acquire.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[inline]
 pub(crate) fn status(file: &File) -> io::Result<Status> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: on x86_64 the kernel's `struct stat` is the C library's, and it is written whole
@@ -74,6 +75,7 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
     OpenOptions::new()
         .read(true)
         .write(write)
+        // O_NONBLOCK: neither a FIFO without a writer nor a lease makes this open wait.
         .custom_flags(no_follow | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .and_then(above_standard)
@@ -111,6 +113,7 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
     if let Some(mode) = mode {
         match create_unnamed_then_link(path, mode) {
             Ok(file) => return above_standard(file),
+            // Others were quicker; any other error may only mean that the file system can't do that.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
             Err(_) => {}
         }
@@ -255,6 +258,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         .mode(mode)
         .custom_flags(libc::O_TMPFILE)
         .open(directory)?;
+    // The umask was applied by the open. Nobody can see the file yet.
     set_mode(&file, mode)?;
     let from = CString::new(super::descriptor::path(&file))?;
     let to = CString::new(path.as_os_str().as_bytes())?;
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_an_open_refused_are_known_by_their_errno() {
+    fn an_open_that_refused_a_link_is_recognized_by_its_errno() {
         assert!(refused_link(&io::Error::from_raw_os_error(libc::ELOOP)));
         assert!(!refused_link(&io::Error::from_raw_os_error(libc::ENOENT)));
     }

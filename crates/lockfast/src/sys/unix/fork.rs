@@ -81,6 +81,7 @@ impl PrivateFile {
             serial: LAST.fetch_add(1, Ordering::Relaxed),
             is_closing: false,
         };
+        // Installs the handlers of forks before the first file is registered.
         let generation = generation();
         let mut registry = registry();
         // If this number is registered for a file that is not being closed here, the program has closed that
@@ -190,6 +191,7 @@ fn replace_all(registry: &Registry) {
         let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
         registered.is_behind(&file)
     };
+    // Opened when the first descriptor needs it.
     let mut tombstone = None;
     for (&fd, _) in registry.iter().filter(is_ours) {
         let other = match tombstone {

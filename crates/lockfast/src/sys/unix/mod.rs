@@ -55,6 +55,7 @@ fn unsupported() -> io::Error {
 }
 
 /// Converts the answer of a system call that answers -1 and sets `errno` on failure.
+#[inline]
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer == -1 {
         Err(io::Error::last_os_error())

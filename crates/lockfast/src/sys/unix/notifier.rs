@@ -41,6 +41,7 @@ impl Notifier {
         if let Some(before) = self.watch.replace(watch).filter(|&before| before != watch) {
             self.inotify.remove(before);
         }
+        // Drops events of the file before. Those of this one that go with them came before the caller's next look.
         while self.inotify.drain(|_, _| {})? {}
         Ok(())
     }
@@ -75,6 +76,7 @@ pub(crate) fn notify(file: &File) {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(descriptor::path(file));
+    // The close is reported to all who watch the file, as that of a process that dies is.
     // Where it can't be opened, the waiters look for themselves now and then.
     drop(opened);
 }
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_and_a_close_are_heard_and_a_deletion_is_told_from_them() {
+    fn rings_closes_and_deletions_are_heard_and_distinguished() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let other = File::open(file.path()).expect("it exists");
         let notifier = watching(file.as_file());
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn hung_elsewhere_it_hears_only_what_comes() {
+    fn a_notifier_hears_only_events_that_come_after_it() {
         let (one, other) = (tempfile::tempfile(), tempfile::tempfile());
         let (one, other) = (one.expect("a file"), other.expect("a file"));
         let mut notifier = watching(&one);

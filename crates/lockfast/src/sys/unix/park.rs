@@ -77,11 +77,13 @@ mod futex {
 
         /// Takes the grant back.
         pub(crate) fn reset(&self) {
+            // Relaxed: what a grant reports is looked at afterwards under a mutex, of the queue or of the future.
             self.state.store(WAITING, Ordering::Relaxed);
         }
 
         /// Grants it, and wakes the thread.
         pub(crate) fn grant(&self) {
+            // Release: the thread sees what was done before the grant.
             self.state.store(GRANTED, Ordering::Release);
             // SAFETY: the word lives longer than the call.
             unsafe {

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn what_systemd_mounts_for_one_service_is_private() {
+    fn a_directory_that_systemd_mounts_for_one_service_is_private() {
         const PRIVATE: &str = "/var/tmp/systemd-private-0123456789abcdef-cron.service-AbCdEf/tmp";
         let mount =
             |root, place| format!("36 35 8:1 {root} {place} rw,relatime - ext4 /dev/sda1 rw\n");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sticky_bit_keeps_others_from_what_is_not_theirs() {
+    fn a_sticky_bit_keeps_others_from_removing_files() {
         let may = |mode| {
             let Others {
                 enter,

@@ -15,6 +15,7 @@ pub(crate) fn without_signals<R>(run: impl FnOnce() -> R) -> R {
     // SAFETY: the first set was written; the call writes the second. It fails only for a wrong
     // first argument.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    // A new thread inherits the mask of the one that starts it.
     let result = run();
     // SAFETY: the set was written by the call above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };

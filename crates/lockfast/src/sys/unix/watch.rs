@@ -22,6 +22,7 @@ pub(crate) fn is_awaited(file: &File) -> bool {
     };
     // The device may have another number there, so it is not compared; a wrong answer does no harm.
     let number = format!(":{}", status.ino());
+    // A line of a waiter has an arrow before it, and names the file by device and inode.
     let is_meant = |line: &str| {
         let mut words = line.split_ascii_whitespace();
         words.any(|word| word == "->") && words.any(|word| word.ends_with(&number))
@@ -91,7 +92,9 @@ impl Watches {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
+        // The program may have closed them during the sleep.
         self.ensure_there()?;
+        // Empties the counter: without that, the next sleep would end at once.
         match (&*self.alarm).read(&mut [0; 8]) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             _ => {}
@@ -121,7 +124,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn an_open_a_close_and_a_deletion_are_seen_and_a_write_is_not() {
+    fn opens_closes_and_deletions_are_seen_and_writes_are_not() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let watches = Watches::new().expect("a descriptor");
         let watch = watches.add(file.as_file()).expect("a watch");

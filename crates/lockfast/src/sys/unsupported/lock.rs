@@ -7,7 +7,7 @@ use super::unsupported;
 use crate::sys::{Access, Blocker, Range, Target, Waited};
 
 pub(crate) const HAS_RANGES: bool = false;
-pub(crate) const TELLS_BLOCKERS: bool = false;
+pub(crate) const NAMES_BLOCKERS: bool = false;
 pub(crate) const IS_OVERTAKEN: bool = false;
 
 pub(crate) fn try_lock(_file: &File, _access: Access, _target: Target) -> io::Result<bool> {

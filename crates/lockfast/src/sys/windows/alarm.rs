@@ -33,6 +33,7 @@ pub(crate) struct AlarmId(HANDLE);
 /// An entry in the list of a thread's alarms.
 #[derive(Debug)]
 struct Set {
+    // The alarm owns the event, and takes this entry out before it closes it.
     event: HANDLE,
     at: Option<Instant>,
     again_after: Option<Duration>,
@@ -125,6 +126,7 @@ pub(super) fn is_due(now: Instant) -> bool {
             .filter(|set| set.at.is_some_and(|at| at <= now));
         due.fold(false, |_, set| {
             if let Some(interval) = set.again_after {
+                // From now, not from when it was due: a thread that was late is not interrupted twice.
                 set.at = Some(now + interval);
             }
             true

@@ -97,7 +97,9 @@ pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Resul
     unless_vanishing(|| {
         OpenOptions::new()
             .access_mode(access)
+            // Without sharing, whoever opens the file first would keep all others out.
             .share_mode(SHARE_ALL)
+            // Overlapped, so that a request for a lock can be cancelled.
             .custom_flags(FILE_FLAG_OVERLAPPED | no_follow(follow))
             .open(path)
     })
@@ -178,7 +180,7 @@ pub(crate) fn path_of(file: &File) -> Option<PathBuf> {
     let mut path = vec![0_u16; 512];
     loop {
         let size = u32::try_from(path.len()).ok()?;
-        // SAFETY: the handle is open, and the buffer is as long as the call is told.
+        // SAFETY: the handle is open, and the buffer is as long as the call says.
         let length =
             unsafe { GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), size, 0) }
                 as usize;
@@ -299,7 +301,7 @@ fn information<T: Copy>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Re
     let size = u32::try_from(size_of::<T>()).expect("some bytes");
     let handle = file.as_raw_handle();
     let to = answer.as_mut_ptr().cast::<c_void>();
-    // SAFETY: the handle is open, and the answer is as large as the call is told.
+    // SAFETY: the handle is open, and the answer is as large as the call says.
     check(unsafe { GetFileInformationByHandleEx(handle, class, to, size) })?;
     // SAFETY: zeros at first, for which all of them have a meaning, and written by the call above.
     Ok(unsafe { answer.assume_init() })
@@ -308,7 +310,7 @@ fn information<T: Copy>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Re
 fn set<T>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS, what: &T) -> io::Result<()> {
     let size = u32::try_from(size_of::<T>()).expect("some bytes");
     let from = std::ptr::from_ref(what).cast::<c_void>();
-    // SAFETY: the handle is open, and what is set is as large as the call is told.
+    // SAFETY: the handle is open, and what is set is as large as the call says.
     check(unsafe { SetFileInformationByHandle(file.as_raw_handle(), class, from, size) })
 }
 
@@ -355,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_told_from_another_and_known_again() {
+    fn a_file_is_recognized_and_not_confused_with_another() {
         let directory = tempfile::tempdir().expect("a directory");
         let (one, other) = (directory.path().join("one"), directory.path().join("other"));
         let file = create_new(&one, None).expect("created");
@@ -389,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_bytes_are_read() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = create_new(&directory.path().join("a.lock"), None).expect("created");
         write_at(&file, b"content", 3).expect("written");

@@ -29,6 +29,7 @@ pub(super) fn access(file: &File, range: Range) -> Option<Access> {
 pub(super) fn set(file: &File, range: Range, access: Access) {
     let (mut table, handle) = table(file);
     let locks = table.entry(handle).or_default();
+    // A piece is listed once, in the mode that counts now.
     locks.retain(|(held, _)| *held != range);
     locks.push((range, access));
 }

@@ -21,7 +21,7 @@ use crate::sys::{Access, Blocker, Range, Target, Waited};
 pub(crate) const HAS_RANGES: bool = true;
 
 /// Whether the kernel reports the lock in the way.
-pub(crate) const TELLS_BLOCKERS: bool = false;
+pub(crate) const NAMES_BLOCKERS: bool = false;
 
 /// Whether newcomers overtake waiters. Here a release grants the lock to the first of them.
 pub(crate) const IS_OVERTAKEN: bool = false;
@@ -38,6 +38,7 @@ pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Resul
         let Some(failed) = take(file, access, &pieces, once)? else {
             return Ok(true);
         };
+        // Those on their way hold such a piece for an instant; any other piece is held.
         if failed == 0 || !pieces[failed].is_passed() {
             break;
         }
@@ -60,6 +61,7 @@ pub(crate) fn wait(file: &File, access: Access, target: Target) -> io::Result<Wa
 pub(crate) fn release(file: &File, target: Target) -> io::Result<()> {
     let (start, end) = pieces::span(range_of(target));
     let mut held = held::between(file, start, end);
+    // Windows releases piece by piece, so the order decides what others see in between.
     held.sort_by_key(|&range| pieces::release_rank(range));
     let mut outcome = Ok(());
     for range in held {

@@ -53,7 +53,7 @@ pub(crate) fn may_be_planted(_owner: u32, _directory: &Path) -> io::Result<bool>
 pub(crate) fn of_user() -> io::Result<Home> {
     let token = process::token()?;
     let profile = directory(|to, length| {
-        // SAFETY: the handle is open, and the buffer is as long as the call is told.
+        // SAFETY: the handle is open, and the buffer is as long as the call says.
         unsafe { GetUserProfileDirectoryW(token.as_raw_handle(), to, length) }
     })?;
     Ok(Home::Certain(profile.join(r"AppData\Local\lockfast")))
@@ -62,7 +62,7 @@ pub(crate) fn of_user() -> io::Result<Home> {
 /// Returns the place for files that all users share. The creator of a file owns it, and others can't remove it.
 pub(crate) fn of_machine() -> io::Result<Vec<PathBuf>> {
     let shared = directory(|to, length| {
-        // SAFETY: the buffer is as long as the call is told.
+        // SAFETY: the buffer is as long as the call says.
         unsafe { GetAllUsersProfileDirectoryW(to, length) }
     })?;
     Ok(vec![shared])
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_directory_is_the_users_and_closed_to_others() {
+    fn a_private_directory_belongs_to_the_user_and_is_closed_to_others() {
         let base = tempfile::tempdir().expect("a directory");
         let path = base.path().join("lockfast");
         create_private(&path).expect("created");
@@ -166,17 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_system_is_known() {
+    fn files_of_the_system_are_recognized() {
         if std::env::var_os("LOCKFAST_TEST_WINE").is_some() {
-            eprintln!("not tested: under Wine everything belongs to the user");
-            return;
+            lockfast_testing::skip!("under Wine everything belongs to the user");
         }
         let found = ownership_at(Path::new(r"C:\Windows")).expect("known");
         assert!(found.is_systems && !found.is_users && !found.others.remove);
     }
 
     #[test]
-    fn who_may_enter_is_seen() {
+    fn rights_to_enter_are_seen() {
         let open = made("D:P(A;;FA;;;USER)(A;;FRFX;;;WD)");
         assert!(open.others.enter && !open.others.create);
         assert!(!made("D:P(A;;FA;;;USER)").others.enter);
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_places_are_known() {
+    fn the_places_of_the_system_are_known() {
         let Home::Certain(own) = of_user().expect("a profile") else {
             panic!("the profile is certain")
         };

@@ -35,7 +35,7 @@ pub(super) fn user() -> io::Result<String> {
     let mut answer = [0_u64; 16];
     let size = u32::try_from(size_of_val(&answer)).expect("few bytes");
     let (to, mut length) = (answer.as_mut_ptr().cast(), 0);
-    // SAFETY: the handle is open, and the answer is as large as the call is told.
+    // SAFETY: the handle is open, and the answer is as large as the call says.
     check(unsafe {
         GetTokenInformation(token.as_raw_handle(), TokenUser, to, size, &raw mut length)
     })?;
@@ -125,7 +125,7 @@ pub(crate) fn host() -> String {
     let mut name = [0_u16; 256];
     let mut length = 256;
     let kind = ComputerNamePhysicalDnsHostname;
-    // SAFETY: the buffer is as long as the call is told.
+    // SAFETY: the buffer is as long as the call says.
     let answer = unsafe { GetComputerNameExW(kind, name.as_mut_ptr(), &raw mut length) };
     match (answer, name.get(..length as usize)) {
         (0, _) | (_, None) => String::new(),

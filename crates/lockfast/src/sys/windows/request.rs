@@ -166,9 +166,11 @@ pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<A
         });
     }
     for (_, request) in &requests {
+        // All first: each result below waits until its request is complete.
         request.cancel(file);
     }
     for (range, request) in &requests {
+        // A request may be granted in the instant of its cancellation.
         if request.result(file).is_ok() {
             unlock(file, *range)?;
         }
@@ -209,7 +211,7 @@ pub(super) fn read(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usi
     let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
     let handle = file.as_raw_handle();
     let to = buffer.as_mut_ptr();
-    // SAFETY: the buffer is as long as the call is told; it and the request live until it is complete.
+    // SAFETY: the buffer is as long as the call says; it and the request live until it is complete.
     let answer = check(unsafe {
         ReadFile(
             handle,
@@ -232,7 +234,7 @@ pub(super) fn write(file: &File, bytes: &[u8], start: u64) -> io::Result<usize> 
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let handle = file.as_raw_handle();
     let from = bytes.as_ptr();
-    // SAFETY: there are as many bytes as the call is told; they and the request live until it is complete.
+    // SAFETY: there are as many bytes as the call says; they and the request live until it is complete.
     let answer = check(unsafe {
         WriteFile(
             handle,

@@ -39,6 +39,7 @@ pub(super) fn sleep(on: &[HANDLE], until: Option<Instant>) -> io::Result<Woken> 
         let left = wake.map(|wake| wake.saturating_duration_since(Instant::now()));
         let mut timeout = left.map_or(INFINITE, milliseconds);
         if let Some(left) = left.filter(|left| !left.is_zero()) {
+            // It stands last, so that all others count before it.
             if let Some(timer) = start_timer(left) {
                 handles.push(timer);
                 timeout = INFINITE;
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_signalled_comes_before_an_instant_that_has_passed() {
+    fn an_event_comes_before_an_instant_that_has_passed() {
         let (one, other) = (WakeEvent::new(), WakeEvent::new());
         let (one, other) = (one.expect("an event"), other.expect("an event"));
         let both = [one.handle(), other.handle()];

@@ -8,13 +8,13 @@ use crate::types::words::Words;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tell(f, None)
+        self.write(f, None)
     }
 }
 
 impl Error {
     /// Writes the text, with the holders if a search has found them.
-    pub(crate) fn tell(
+    pub(crate) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,
         found: Option<&dyn fmt::Display>,

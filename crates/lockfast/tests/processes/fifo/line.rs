@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::{LONG, is_contended, is_in_line, line_up, lockers, pools, rw_lockers};
+use super::{LONG, is_contended, is_queued, join_queue, lockers, pools, rw_lockers};
 use crate::asleep::{times_slept, until_asleep};
 use crate::exclusion::hammer_by_eight;
-use crate::stage::{Actor, Place, until};
+use crate::stage::{Actor, Stage, until};
 use crate::trials;
 
 trials![
@@ -23,17 +23,17 @@ fn one_that_gives_up_leaves_the_line() {
         ("fifo on-wait=2 interval=1", "lock a g", "cancelled:"),
         ("fifo on-wait-panic", "lock-catching a", "other:"),
     ] {
-        let place = Place::new();
-        let [mut holder, mut first, mut last] = lockers(&place, "fifo");
-        let [mut gives_up] = lockers(&place, options);
+        let stage = Stage::new();
+        let [mut holder, mut first, mut last] = lockers(&stage, "fifo");
+        let [mut gives_up] = lockers(&stage, options);
         holder.ask("lock a g");
-        let waiting = line_up(&mut first, "lock a g", &place);
+        let waiting = join_queue(&mut first, "lock a g", &stage);
         let told = gives_up.ask_in_vain(command);
         assert!(told.starts_with(kind), "{told}");
-        assert!(!is_in_line(&gives_up, &place));
+        assert!(!is_queued(&gives_up, &stage));
         if options == "fifo" {
             assert_eq!(gives_up.ask("task-dropped a"), "true");
-            assert!(!is_in_line(&gives_up, &place));
+            assert!(!is_queued(&gives_up, &stage));
         }
         holder.ask("release g");
         first.succeeds(waiting);
@@ -41,24 +41,24 @@ fn one_that_gives_up_leaves_the_line() {
         last.ask("try a g");
     }
 
-    let place = Place::new();
-    let [mut holder, mut gives_up] = pools(&place, 1);
+    let stage = Stage::new();
+    let [mut holder, mut gives_up] = pools(&stage, 1);
     holder.ask("sem acquire a g");
     let told = gives_up.ask_in_vain("sem for a g 20");
     assert!(told.starts_with("timed-out:"), "{told}");
-    assert!(!is_in_line(&gives_up, &place));
+    assert!(!is_queued(&gives_up, &stage));
     holder.ask("sem release g");
     holder.ask("sem try a g");
 }
 
 fn one_that_dies_leaves_the_line() {
-    let place = Place::new();
-    let [mut holder, mut first, mut second, mut third, mut fourth] = lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut holder, mut first, mut second, mut third, mut fourth] = lockers(&stage, "fifo");
     holder.ask("lock a g");
-    let waiting = line_up(&mut first, "lock a g", &place);
-    line_up(&mut second, "lock a g", &place);
-    let later = line_up(&mut third, "lock a g", &place);
-    let last = line_up(&mut fourth, LONG, &place);
+    let waiting = join_queue(&mut first, "lock a g", &stage);
+    join_queue(&mut second, "lock a g", &stage);
+    let later = join_queue(&mut third, "lock a g", &stage);
+    let last = join_queue(&mut fourth, LONG, &stage);
     second.kill();
     holder.kill();
     first.succeeds(waiting);
@@ -72,13 +72,13 @@ fn one_that_dies_leaves_the_line() {
 }
 
 fn a_release_wakes_one_of_a_hundred() {
-    let place = Place::new();
-    let mut holder = Actor::with_lock(&place, "fifo");
+    let stage = Stage::new();
+    let mut holder = Actor::with_lock(&stage, "fifo");
     holder.ask("lock a g");
-    let mut waiters: Vec<_> = (0..100).map(|_| Actor::with_lock(&place, "fifo")).collect();
+    let mut waiters: Vec<_> = (0..100).map(|_| Actor::with_lock(&stage, "fifo")).collect();
     let pending: Vec<_> = waiters
         .iter_mut()
-        .map(|waiter| line_up(waiter, "lock a g", &place))
+        .map(|waiter| join_queue(waiter, "lock a g", &stage))
         .collect();
     until_asleep(&waiters.iter().collect::<Vec<_>>());
     let slept = |waiters: &[Actor]| -> u64 { waiters.iter().map(times_slept).sum() };
@@ -94,16 +94,16 @@ fn a_release_wakes_one_of_a_hundred() {
 }
 
 fn a_line_moves_to_a_new_file() {
-    let place = Place::new();
-    let [mut old, mut waiter, mut new, mut first, mut second] = lockers(&place, "fifo");
+    let stage = Stage::new();
+    let [mut old, mut waiter, mut new, mut first, mut second] = lockers(&stage, "fifo");
     old.ask("lock a g");
-    let waiting = line_up(&mut waiter, "lock a g", &place);
-    fs::remove_file(place.lock()).expect("removed");
+    let waiting = join_queue(&mut waiter, "lock a g", &stage);
+    fs::remove_file(stage.lock()).expect("removed");
     new.ask("lock a g");
-    let next = line_up(&mut first, "lock a g", &place);
-    let later = line_up(&mut second, "lock a g", &place);
+    let next = join_queue(&mut first, "lock a g", &stage);
+    let later = join_queue(&mut second, "lock a g", &stage);
     old.ask("release g");
-    until("a place in the new line", || is_in_line(&waiter, &place));
+    until("a place in the new line", || is_queued(&waiter, &stage));
     // The first of the new line waits for the lock itself already; the next one has to respect that
     // somebody came earlier.
     new.ask("release g");
@@ -119,27 +119,27 @@ fn a_line_moves_to_a_new_file() {
 /// Where nothing interrupts the kernel's wait it is asked again and again, and in vain as long as a
 /// program has the other family's lock.
 fn an_attempt_in_vain_keeps_the_place() {
-    let place = Place::new();
-    let [mut other] = lockers(&place, "protocol=flock");
-    let [mut waiter] = lockers(&place, "fifo protocol=both on-wait= interval=1");
+    let stage = Stage::new();
+    let [mut other] = lockers(&stage, "protocol=flock");
+    let [mut waiter] = lockers(&stage, "fifo protocol=both on-wait= interval=1");
     waiter.ask("signal handle all-real-time");
     other.ask("lock a g");
-    let waiting = line_up(&mut waiter, LONG, &place);
+    let waiting = join_queue(&mut waiter, LONG, &stage);
     for _ in 0..20 {
         waiter.event();
     }
-    assert!(is_in_line(&waiter, &place));
-    let [mut newcomer] = lockers(&place, "fifo protocol=both");
+    assert!(is_queued(&waiter, &stage));
+    let [mut newcomer] = lockers(&stage, "fifo protocol=both");
     is_contended(&mut newcomer, "try a g");
     other.ask("release g");
     waiter.succeeds(waiting);
 
-    let place = Place::new();
-    let [mut upgradable, mut reader] = rw_lockers(&place, "fifo");
-    let [mut waiter] = rw_lockers(&place, "fifo on-wait= interval=1");
+    let stage = Stage::new();
+    let [mut upgradable, mut reader] = rw_lockers(&stage, "fifo");
+    let [mut waiter] = rw_lockers(&stage, "fifo on-wait= interval=1");
     waiter.ask("signal handle all-real-time");
     upgradable.ask("rw upgradable a g");
-    let waiting = line_up(&mut waiter, "rw upgradable-for a g 3600000", &place);
+    let waiting = join_queue(&mut waiter, "rw upgradable-for a g 3600000", &stage);
     for _ in 0..20 {
         waiter.event();
     }

@@ -5,7 +5,7 @@ use lockfast_testing::trial;
 
 use super::encounter;
 use super::peer::{CLASSIC, FASTENERS, FILELOCK, FLOCK_UTILITY, JAVA, LOCKF, PERL, Peer, STD};
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let peers = [LOCKF, FASTENERS, JAVA, FLOCK_UTILITY, PERL, STD, FILELOCK];
@@ -19,10 +19,10 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn an_attempt_in_vain_keeps_neither_lock() {
     let keeps_neither = |holding: Peer, other: Peer| {
-        let place = Place::new();
-        let mut lockfast = Actor::with_lock(&place, "protocol=both");
-        let mut holder = holding.start(&place);
-        let mut bystander = other.start(&place);
+        let stage = Stage::new();
+        let mut lockfast = Actor::with_lock(&stage, "protocol=both");
+        let mut holder = holding.start(&stage);
+        let mut bystander = other.start(&stage);
         holder.ask("lock exclusive");
         for attempt in ["try a g", "for a g 5"] {
             lockfast.ask_in_vain(attempt);

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use lockfast_testing::trial_needing;
 
 use super::peer::{Family, Peer};
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 /// A test for each mode of each of the peers, named after the module, the peer and the mode.
 pub(crate) fn trials(module: &str, protocol: &'static str, peers: &[Peer]) -> Vec<Trial> {
@@ -24,15 +24,15 @@ pub(crate) fn trials(module: &str, protocol: &'static str, peers: &[Peer]) -> Ve
 
 /// Each keeps the other out, and goes on when the other releases or dies.
 fn exclude_each_other(protocol: &str, peer: &Peer, mode: &str) {
-    let place = Place::new();
+    let stage = Stage::new();
     let options = format!("protocol={protocol}");
     let attempt = format!("try {mode}");
-    let mut lockfast = Actor::with_lock(&place, &options);
-    let mut foreign = peer.start(&place);
+    let mut lockfast = Actor::with_lock(&stage, &options);
+    let mut foreign = peer.start(&stage);
 
     lockfast.ask("lock a g");
     assert_eq!(foreign.ask_in_vain(&attempt), "held");
-    let waiting = peer.begin_waiting(&mut foreign, mode, &place);
+    let waiting = peer.begin_waiting(&mut foreign, mode, &stage);
     assert!(!foreign.has_answered(waiting));
     lockfast.ask("release g");
     foreign.succeeds(waiting);
@@ -47,7 +47,7 @@ fn exclude_each_other(protocol: &str, peer: &Peer, mode: &str) {
     };
     assert!(refused.ends_with(&end), "{refused} should end in {end}");
     assert!(lockfast.ask_in_vain("for a g 5").starts_with("timed-out:"));
-    let waiting = lockfast.begin_waiting("lock a g", &place);
+    let waiting = lockfast.begin_waiting("lock a g", &stage);
     assert!(!lockfast.has_answered(waiting));
     foreign.ask("release");
     lockfast.succeeds(waiting);
@@ -56,11 +56,11 @@ fn exclude_each_other(protocol: &str, peer: &Peer, mode: &str) {
     foreign.ask("release");
 
     lockfast.ask("lock a g");
-    let waiting = peer.begin_waiting(&mut foreign, mode, &place);
+    let waiting = peer.begin_waiting(&mut foreign, mode, &stage);
     lockfast.kill();
     foreign.succeeds(waiting);
-    let mut next = Actor::with_lock(&place, &options);
-    let waiting = next.begin_waiting("lock a g", &place);
+    let mut next = Actor::with_lock(&stage, &options);
+    let waiting = next.begin_waiting("lock a g", &stage);
     foreign.kill();
     next.succeeds(waiting);
 }

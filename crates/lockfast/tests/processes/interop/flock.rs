@@ -7,8 +7,7 @@ use lockfast_testing::trial_needing;
 
 use super::encounter;
 use super::peer::{FD_LOCK, FILELOCK, FLOCK_UTILITY, FS4, PERL, PORTALOCKER, STD};
-use crate::program::own_words;
-use crate::stage::{Actor, Place, installed};
+use crate::stage::{Actor, Stage, installed, own_words};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let peers = [
@@ -31,12 +30,12 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// `flock FILE COMMAND`, which holds the lock as long as the command runs.
 fn a_command_under_the_utility() {
-    let place = Place::new();
-    let mut lockfast = Actor::with_lock(&place, "protocol=flock");
+    let stage = Stage::new();
+    let mut lockfast = Actor::with_lock(&stage, "protocol=flock");
     lockfast.ask("lock a g");
     let attempt = || {
         let mut utility = Command::new("flock");
-        utility.arg("-n").arg(place.lock()).args(["echo", "ran"]);
+        utility.arg("-n").arg(stage.lock()).args(["echo", "ran"]);
         let output = utility.output().expect("flock(1)");
         (output.status.code(), output.stdout)
     };
@@ -45,11 +44,11 @@ fn a_command_under_the_utility() {
     assert_eq!(attempt(), (Some(0), b"ran\n".to_vec()));
 
     let mut utility = Command::new("flock");
-    utility.arg(place.lock()).args(own_words()).arg("actor");
+    utility.arg(stage.lock()).args(own_words()).arg("actor");
     let mut command = Actor::start_by(&mut utility);
     command.ask("count fd");
     assert!(lockfast.ask_in_vain("try a g").starts_with("contended:"));
-    let waiting = lockfast.begin_waiting("lock a g", &place);
+    let waiting = lockfast.begin_waiting("lock a g", &stage);
     drop(command);
     lockfast.succeeds(waiting);
 }

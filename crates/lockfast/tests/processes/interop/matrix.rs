@@ -7,7 +7,7 @@ use super::peer::{
     CLASSIC, FASTENERS, FASTENERS_READER_WRITER, FD_LOCK, FILELOCK, FLOCK_UTILITY, FS4, JAVA,
     LOCKF, PERL, PORTALOCKER, Peer, STD,
 };
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 const PAGE: &str = include_str!("../../../../../docs/works-with.md");
 
@@ -109,15 +109,15 @@ impl Party {
         Some(trial_needing!(&name, available, test))
     }
 
-    fn start(self, place: &Place) -> Meeting {
+    fn start(self, stage: &Stage) -> Meeting {
         match self {
             Self::Lockfast(protocol) => Meeting {
-                actor: Actor::with_lock(place, &format!("protocol={protocol}")),
+                actor: Actor::with_lock(stage, &format!("protocol={protocol}")),
                 attempt: "try a g",
                 release: "release g",
             },
             Self::Foreign(peer) => Meeting {
-                actor: peer.start(place),
+                actor: peer.start(stage),
                 attempt: "try exclusive",
                 release: "release",
             },
@@ -153,9 +153,9 @@ impl Meeting {
 /// Whichever of the two is inside, the other one is kept out if they work together, and gets in if
 /// they do not.
 fn meet(protocol: &'static str, party: Party, together: bool) {
-    let place = Place::new();
-    let mut one = Party::Lockfast(protocol).start(&place);
-    let mut other = party.start(&place);
+    let stage = Stage::new();
+    let mut one = Party::Lockfast(protocol).start(&stage);
+    let mut other = party.start(&stage);
     for _ in 0..2 {
         assert!(one.gets_in());
         let both = other.gets_in();

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::own_program;
-use crate::stage::{Actor, Pending, Place, installed};
+use lockfast_testing::own_program;
+
+use crate::stage::{Actor, Pending, Stage, installed};
 
 /// A program that locks a file in its own way, and speaks like an actor.
 ///
@@ -15,12 +16,12 @@ pub(crate) struct Peer {
     pub(crate) family: Family,
     pub(crate) modes: &'static [&'static str],
     program: Program,
-    /// Which of several ways to lock, for a program that has them.
+    /// The way to lock, for a program that has several.
     variant: Option<&'static str>,
     polls: bool,
 }
 
-/// Which of the kernel's locks it takes.
+/// The kernel's locks that it takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// Record locks that belong to the process.
@@ -28,7 +29,7 @@ pub(crate) enum Family {
     Flock,
 }
 
-/// What runs it, and its file in `peers/`.
+/// The program that runs it, and its file in `peers/`.
 #[derive(Clone, Copy)]
 enum Program {
     Python(&'static str),
@@ -107,22 +108,22 @@ impl Peer {
         self
     }
 
-    /// Can it run here, and if not, why?
+    /// Succeeds if it can run here; fails with the reason otherwise.
     pub(crate) fn available(&self) -> Result<(), String> {
         self.program.command().map(drop)
     }
 
-    pub(crate) fn start(&self, place: &Place) -> Actor {
+    pub(crate) fn start(&self, stage: &Stage) -> Actor {
         let mut command = self.program.command().expect("the test is left out");
-        command.arg(place.lock()).args(self.variant);
+        command.arg(stage.lock()).args(self.variant);
         Actor::start_by(&mut command)
     }
 
     /// Tells it to lock, and returns when it waits.
-    pub(crate) fn begin_waiting(&self, actor: &mut Actor, mode: &str, place: &Place) -> Pending {
+    pub(crate) fn begin_waiting(&self, actor: &mut Actor, mode: &str, stage: &Stage) -> Pending {
         let lock = format!("lock {mode}");
         if !self.polls {
-            return actor.begin_waiting(&lock, place);
+            return actor.begin_waiting(&lock, stage);
         }
         // It told `waiting` at each attempt of an earlier wait.
         while actor.has_events() {

@@ -7,7 +7,7 @@ use super::peer::{
     CLASSIC, FASTENERS_READER_WRITER, FD_LOCK, FLOCK_UTILITY, FS4, JAVA, LOCKF, PERL, PORTALOCKER,
     Peer, STD,
 };
-use crate::stage::{Actor, Place};
+use crate::stage::{Actor, Stage};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let record = [LOCKF, FASTENERS_READER_WRITER, JAVA, CLASSIC].map(|peer| ("fcntl", peer));
@@ -23,17 +23,17 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn share_and_exclude(protocol: &str, peer: &Peer) {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut lockfast = Actor::start();
-    let open = format!("rw open a {} protocol={protocol}", place.lock().display());
+    let open = format!("rw open a {} protocol={protocol}", stage.lock().display());
     lockfast.ask(&open);
-    let mut foreign = peer.start(&place);
+    let mut foreign = peer.start(&stage);
 
     lockfast.ask("rw read a g");
     foreign.ask("try shared");
     foreign.ask("release");
     assert_eq!(foreign.ask_in_vain("try exclusive"), "held");
-    let waiting = peer.begin_waiting(&mut foreign, "exclusive", &place);
+    let waiting = peer.begin_waiting(&mut foreign, "exclusive", &stage);
     lockfast.ask("rw release g");
     foreign.succeeds(waiting);
 
@@ -46,7 +46,7 @@ fn share_and_exclude(protocol: &str, peer: &Peer) {
     foreign.ask("lock shared");
     lockfast.ask("rw try-read a g");
     lockfast.ask("rw release g");
-    let blocked = lockfast.begin_waiting("rw write a g", &place);
+    let blocked = lockfast.begin_waiting("rw write a g", &stage);
     assert!(!lockfast.has_answered(blocked));
     foreign.ask("release");
     lockfast.succeeds(blocked);

@@ -7,14 +7,13 @@ use libtest_mimic::Trial;
 use lockfast_testing::{trial, trial_needing};
 
 use super::{LONG, keepers};
-use crate::program::own_words;
-use crate::stage::{Actor, Place, holders, installed};
+use crate::stage::{Actor, Stage, holders, installed, own_words};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial(
-            "linger::refused::what_can_not_linger_says_so",
-            what_can_not_linger_says_so,
+            "linger::refused::a_lock_that_can_not_linger_is_an_error",
+            a_lock_that_can_not_linger_is_an_error,
         ),
         trial_needing!(
             "linger::refused::without_watches_it_says_so",
@@ -29,10 +28,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn what_can_not_linger_says_so() {
-    let place = Place::new();
+fn a_lock_that_can_not_linger_is_an_error() {
+    let stage = Stage::new();
     let mut actor = Actor::start();
-    let path = place.lock();
+    let path = stage.lock();
     for options in ["linger=0", "linger=1 remove", "linger=1 verify=path"] {
         let refused = actor.ask_in_vain(&format!("open a {} {options}", path.display()));
         assert!(refused.contains("linger"), "{refused}");
@@ -61,33 +60,33 @@ fn without_watches_it_says_so() {
         "inotify_init1:error=EMFILE",
         "inotify_add_watch:error=ENOSPC",
     ] {
-        let place = Place::new();
+        let stage = Stage::new();
         let mut actor = failing(injection);
         let before = actor.ask("count task");
-        let refused = actor.ask_in_vain(&format!("open a {} {LONG}", place.lock().display()));
+        let refused = actor.ask_in_vain(&format!("open a {} {LONG}", stage.lock().display()));
         assert!(refused.starts_with("unsupported:"), "{refused}");
         assert!(refused.contains("inotify"), "{refused}");
         assert_eq!(actor.ask("count task"), before);
-        actor.ask(&format!("open a {}", place.lock().display()));
+        actor.ask(&format!("open a {}", stage.lock().display()));
         actor.ask("lock a g");
     }
 }
 
-/// Nobody would hear who wants it.
+/// The keeper would hear no request.
 fn a_file_that_can_not_be_watched_later_is_not_kept() {
-    let place = Place::new();
+    let stage = Stage::new();
     let mut actor = failing("inotify_add_watch:error=ENOSPC:when=2+");
-    actor.ask(&format!("open a {} {LONG}", place.lock().display()));
-    super::keep(&mut actor, &place);
-    fs::remove_file(place.lock()).expect("removed");
+    actor.ask(&format!("open a {} {LONG}", stage.lock().display()));
+    super::keep(&mut actor, &stage);
+    fs::remove_file(stage.lock()).expect("removed");
     crate::stage::until("the new file locked", || {
         actor.ask("lock a g");
         actor.ask("release g");
-        place.lock().exists()
+        stage.lock().exists()
     });
     for _ in 0..20 {
         actor.ask("lock a g");
         actor.ask("release g");
-        assert_eq!((holders(&place.lock()), keepers(&place)), (0, 0));
+        assert_eq!((holders(&stage.lock()), keepers(&stage)), (0, 0));
     }
 }

@@ -9,17 +9,17 @@ use super::{LONG, keep, keepers};
 use crate::interop::peer::{
     FASTENERS, FILELOCK, FLOCK_UTILITY, Family, LOCKF, PORTALOCKER, Peer, STD,
 };
-use crate::stage::{Actor, Place, until};
+use crate::stage::{Actor, Stage, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial(
-            "linger::visitors::one_that_only_asks_gets_in_when_the_time_is_over",
-            one_that_only_asks_gets_in_when_the_time_is_over,
+            "linger::visitors::a_polling_process_gets_in_when_the_time_is_over",
+            a_polling_process_gets_in_when_the_time_is_over,
         ),
         trial(
-            "linger::visitors::one_that_waits_unheard_is_found",
-            one_that_waits_unheard_is_found,
+            "linger::visitors::a_waiter_without_a_signal_is_found",
+            a_waiter_without_a_signal_is_found,
         ),
     ];
     for peer in [LOCKF, FASTENERS, FLOCK_UTILITY, FILELOCK, PORTALOCKER, STD] {
@@ -38,35 +38,35 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// A program that has the file open as `f` before any keeper watches it, so that it is not heard.
-pub(super) fn unheard(place: &Place) -> Actor {
-    fs::write(place.lock(), "").expect("a file");
+pub(super) fn unheard(stage: &Stage) -> Actor {
+    fs::write(stage.lock(), "").expect("a file");
     let mut program = Actor::start();
-    program.ask(&format!("hold-open f {}", place.lock().display()));
+    program.ask(&format!("hold-open f {}", stage.lock().display()));
     program
 }
 
 /// Waits until it keeps the lock, which one that is used does by itself.
-fn until_kept(keeper: &mut Actor, place: &Place, is_used: bool) {
+fn until_kept(keeper: &mut Actor, stage: &Stage, is_used: bool) {
     until("a lock that is kept", || {
         if !is_used {
             keeper.ask("lock a g");
             keeper.ask("release g");
         }
-        keepers(place) == 1
+        keepers(stage) == 1
     });
 }
 
 /// It has the file open all the time, and so can't be heard.
-fn one_that_only_asks_gets_in_when_the_time_is_over() {
+fn a_polling_process_gets_in_when_the_time_is_over() {
     for is_used in [false, true] {
-        let place = Place::new();
-        let mut poller = unheard(&place);
-        let mut keeper = Actor::with_lock(&place, "linger=100");
+        let stage = Stage::new();
+        let mut poller = unheard(&stage);
+        let mut keeper = Actor::with_lock(&stage, "linger=100");
         if is_used {
             keeper.ask("relock-in-threads a 1");
         }
         for _ in 0..2 {
-            until_kept(&mut keeper, &place, is_used);
+            until_kept(&mut keeper, &stage, is_used);
             until("the poller inside", || {
                 let attempt = poller.begin("classic f exclusive");
                 poller.answers(attempt).is_ok()
@@ -80,22 +80,22 @@ fn one_that_only_asks_gets_in_when_the_time_is_over() {
 }
 
 /// It has the file open before it waits, even before the keeper has, and the time is never over.
-fn one_that_waits_unheard_is_found() {
+fn a_waiter_without_a_signal_is_found() {
     for (is_used, is_first) in [(false, false), (false, true), (true, false), (true, true)] {
-        let place = Place::new();
+        let stage = Stage::new();
         let (mut keeper, mut waiter);
         if is_first {
-            waiter = unheard(&place);
-            keeper = Actor::with_lock(&place, LONG);
+            waiter = unheard(&stage);
+            keeper = Actor::with_lock(&stage, LONG);
         } else {
-            keeper = Actor::with_lock(&place, LONG);
-            waiter = unheard(&place);
+            keeper = Actor::with_lock(&stage, LONG);
+            waiter = unheard(&stage);
         }
         if is_used {
             keeper.ask("relock-in-threads a 1");
         }
         for _ in 0..2 {
-            until_kept(&mut keeper, &place, is_used);
+            until_kept(&mut keeper, &stage, is_used);
             waiter.ask("classic f exclusive-wait");
             if is_used {
                 nobody_else_is_inside(&mut keeper);
@@ -108,16 +108,16 @@ fn one_that_waits_unheard_is_found() {
 /// Also while the keeper takes it over and over.
 fn it_is_given_up_for(peer: &Peer, protocol: &str) {
     for is_used in [false, true] {
-        let place = Place::new();
-        let mut keeper = super::keeper(&place, &format!("protocol={protocol}"));
+        let stage = Stage::new();
+        let mut keeper = super::keeper(&stage, &format!("protocol={protocol}"));
         if is_used {
             // Now and then, so that one who asks now and then has a chance.
             keeper.ask("relock-in-threads a 1 1");
         }
-        let mut foreign = peer.start(&place);
+        let mut foreign = peer.start(&stage);
         for _ in 0..3 {
             if !is_used {
-                keep(&mut keeper, &place);
+                keep(&mut keeper, &stage);
             }
             foreign.ask("lock exclusive");
             if is_used {

@@ -7,7 +7,9 @@ use lockfast::{
     RwLockWriteGuard, Semaphore, SemaphorePermit,
 };
 
-use crate::actor::{Speaker, parse};
+use lockfast_testing::Speaker;
+
+use crate::actor::parse;
 
 /// An open handle.
 #[derive(Clone)]

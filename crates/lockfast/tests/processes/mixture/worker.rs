@@ -9,7 +9,7 @@ use super::board::{Board, Doing};
 use super::visitor::{Outcome, Random, Visitor, text};
 use super::ways::{Held, Limit, Primitive, Role};
 use super::{THREADS, WORKERS};
-use crate::actor::Speaker;
+use lockfast_testing::Speaker;
 
 /// `mixture KIND PATH LIMIT PROCESS SEED OPTIONS...`: runs until the board says that it is over.
 pub(crate) fn run(words: &[&str], to: &Speaker) -> Result<String, Box<dyn std::error::Error>> {

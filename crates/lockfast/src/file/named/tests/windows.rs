@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_others_can_enter_or_is_no_directory_is_refused() {
+fn a_file_and_a_directory_open_to_others_are_refused() {
     let base = tempfile::tempdir().expect("a directory");
     let refused = |path: PathBuf, because: &str| {
         let error = Directory::Own(path)

@@ -29,7 +29,7 @@ pub(super) fn add(snapshot: &mut Snapshot) {
     }
     let lines = descriptions
         .iter()
-        .filter(|description| bytes::leads_line(&description.locks))
+        .filter(|description| bytes::leads_queue(&description.locks))
         .flat_map(|description| description.owners.clone());
     let waiting: HashSet<u32> = requests
         .iter()

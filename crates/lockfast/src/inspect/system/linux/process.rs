@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processor_is_the_one_that_the_kernel_says() {
+    fn the_kernel_names_the_same_processor() {
         let own = std::process::id();
         let stat = Stat::of_thread(own, own).expect("it is there");
         assert!(stat.parent > 0 && stat.threads > 0, "{stat:?}");

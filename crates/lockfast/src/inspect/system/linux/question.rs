@@ -38,9 +38,9 @@ pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
         let Some(line) = blocker(&file, range, target) else {
             break;
         };
-        let is_beside = line.lock.kind == Kind::Ofd && bytes::is_on_the_way(&[line.lock]);
+        let is_harmless = line.lock.kind == Kind::Ofd && bytes::is_on_the_way(&[line.lock]);
         found.push(line);
-        if !is_beside {
+        if !is_harmless {
             break;
         }
     }

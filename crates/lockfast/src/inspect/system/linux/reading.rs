@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn of_readings_that_differ_nothing_is_left_out_and_nothing_comes_twice() {
+    fn readings_that_differ_are_merged_without_gaps_or_repeats() {
         let one = "1: OFDLCK ADVISORY  READ  -1 00:2d:7 0 EOF";
         let two = "2: -> FLOCK  ADVISORY  WRITE  18 00:2d:7 0 EOF";
         let readings = [

@@ -97,7 +97,7 @@ fn run_on(processor: u32) -> bool {
     let number = processor as usize;
     let mut set = vec![0_u64; number / BITS + 1];
     set[number / BITS] = 1 << (number % BITS);
-    // SAFETY: the set is as long as the call is told.
+    // SAFETY: the set is as long as the call says.
     let answer =
         unsafe { libc::sched_setaffinity(0, set.len() * size_of::<u64>(), set.as_ptr().cast()) };
     answer == 0

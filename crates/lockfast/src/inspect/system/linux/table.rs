@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holders_waiters_and_those_who_wait_for_waiters() {
+    fn holders_waiters_and_waiters_of_waiters() {
         let table = b"5: OFDLCK ADVISORY  WRITE -1 fe:00:10534991 0 EOF\n\
             5: -> OFDLCK ADVISORY  READ  -1 fe:00:10534991 4 4\n\
             5:  -> POSIX  ADVISORY  WRITE 29459 fe:10:10534991 0 EOF\n\
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_lock() {
+    fn nonsense_is_not_a_lock() {
         for line in [
             "",
             "x",

@@ -57,7 +57,7 @@ impl Session {
         loop {
             let (mut needed, mut reasons) = (0, 0);
             let mut count = u32::try_from(openers.len()).expect("few processes");
-            // SAFETY: there is room for so many as the call is told, and all live longer than it.
+            // SAFETY: there is room for as many as the call says, and all live longer than it.
             let answer = unsafe {
                 RmGetList(
                     self.0,

@@ -70,7 +70,7 @@ fn program(pid: u32) -> Option<OsString> {
     let process = process::open(pid)?;
     let mut path = vec![0; 1 << 15];
     let mut length = 1 << 15;
-    // SAFETY: the handle is open, and the buffer is as long as the call is told.
+    // SAFETY: the handle is open, and the buffer is as long as the call says.
     let answer = unsafe {
         QueryFullProcessImageNameW(
             process.as_raw_handle(),

@@ -14,7 +14,7 @@ fn broken(scene: Scene) -> Vec<&'static str> {
 }
 
 #[test]
-fn nobody_sleeps_for_what_is_free() {
+fn nobody_sleeps_for_a_free_lock() {
     for permits in 1..=3 {
         for wants in [
             [1, 1, 1],
@@ -43,7 +43,7 @@ fn a_kill_loses_no_permit_and_no_wake_up() {
 }
 
 #[test]
-fn a_bell_hung_after_the_last_look_is_too_late() {
+fn a_notifier_made_after_the_last_look_is_too_late() {
     let scene = Scene {
         hangs_first: false,
         ..Scene::of(1, [1; 3])
@@ -61,7 +61,7 @@ fn a_look_before_the_release_is_too_early() {
 }
 
 #[test]
-fn what_is_given_back_unused_must_be_rung_for() {
+fn unused_permits_must_notify_when_they_are_given_back() {
     let scene = Scene {
         gives_back_quietly: true,
         ..Scene::of(2, [2, 2, 1])
@@ -70,7 +70,7 @@ fn what_is_given_back_unused_must_be_rung_for() {
 }
 
 #[test]
-fn a_death_must_ring() {
+fn a_death_must_notify() {
     let scene = Scene {
         dies_quietly: true,
         ..Scene::deadly(1, [1; 3])
@@ -79,7 +79,7 @@ fn a_death_must_ring() {
 }
 
 #[test]
-fn one_look_after_a_death_rang_is_too_early() {
+fn a_single_look_after_a_death_notified_is_too_early() {
     let scene = Scene {
         looks_again_when_rung: false,
         ..Scene::deadly(1, [1; 3])
@@ -88,7 +88,7 @@ fn one_look_after_a_death_rang_is_too_early() {
 }
 
 #[test]
-fn a_death_that_rang_before_the_bell_hung_must_be_looked_for() {
+fn a_death_before_the_notifier_was_made_must_be_looked_for() {
     let scene = Scene {
         looks_again_when_hung: false,
         ..Scene::deadly(1, [1; 3])

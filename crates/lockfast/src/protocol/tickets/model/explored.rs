@@ -70,7 +70,7 @@ fn tickets_keep_every_property_when_all_come_again() {
 }
 
 #[test]
-fn tickets_keep_every_property_beside_programs_without_them() {
+fn tickets_keep_every_property_with_programs_that_have_none() {
     for other in [Barging, Foreign, ForeignReader] {
         for roles in [
             [other, Exclusive, Exclusive],

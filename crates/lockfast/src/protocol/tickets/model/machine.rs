@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Whether it has a ticket and is not inside yet.
-    pub(super) fn is_in_line(&self) -> bool {
+    pub(super) fn is_queued(&self) -> bool {
         match self.doing {
             Doing::LiningUp(_, ticket, _) => ticket.is_taken(),
             Doing::First(..) | Doing::FirstTrying(_) => true,
@@ -148,7 +148,7 @@ impl Machine {
     }
 
     /// It is not in the line any more.
-    pub(super) fn leave_line(&mut self, who: usize) {
+    pub(super) fn leave_queue(&mut self, who: usize) {
         for process in &mut self.processes {
             process.before[who] = false;
         }
@@ -175,7 +175,7 @@ impl Machine {
         } else {
             Doing::Arrived(mode)
         };
-        self.leave_line(who);
+        self.leave_queue(who);
     }
 
     pub(super) fn leave(&mut self, who: usize, doing: Doing) {
@@ -183,6 +183,6 @@ impl Machine {
         let process = &mut self.processes[who];
         process.doing = doing;
         process.before = [false; PROCESSES];
-        self.leave_line(who);
+        self.leave_queue(who);
     }
 }

@@ -76,11 +76,14 @@ fn begin() -> u64 {
         // SAFETY: the handlers are functions of this crate that are never unloaded, and each does
         // only what the thread that forks may do at that moment.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+        // Installed twice, they do no harm: `DEPTH` counts them.
         HAS_HANDLERS.store(true, Ordering::Release);
     }
+    // `LAST` is copied by a fork, so a child gets a greater number than its parent has.
     let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     // SAFETY: as in `generation`.
     let page = unsafe { &*PAGE.load(Ordering::Acquire) };
+    // Relaxed: the number alone is read.
     match page.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => next,
         Err(set_by_another_thread) => set_by_another_thread,
@@ -133,6 +136,7 @@ extern "C" fn before() {
     if DEPTH.replace(DEPTH.get() + 1) > 0 {
         return;
     }
+    // Held across the fork: the child gets a registry that nobody is changing.
     let guard = registry();
     // SAFETY: this thread holds the mutex (see `DuringFork`).
     unsafe { *DURING_FORK.0.get() = Some(guard) };
@@ -140,6 +144,7 @@ extern "C" fn before() {
 
 extern "C" fn in_parent() {
     let Some(guard) = end_fork() else { return };
+    // Before the registry is free: a file that is registered afterwards was not copied by this fork.
     FORKS.fetch_add(1, Ordering::SeqCst);
     drop(guard);
 }
@@ -149,6 +154,7 @@ extern "C" fn in_child() {
     unsafe { &*PAGE.load(Ordering::Acquire) }.store(0, Ordering::Relaxed);
     let Some(guard) = end_fork() else { return };
     drop(guard);
+    // After the page was zeroed: from now on all of this is another process.
     replace_inherited();
 }
 

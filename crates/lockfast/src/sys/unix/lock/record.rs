@@ -12,6 +12,7 @@ use libc::flock as Flock;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use libc::flock64 as Flock;
 
+#[inline]
 pub(super) fn lock(file: &File, access: Access, range: Range, wait: bool) -> io::Result<()> {
     let command = if wait {
         libc::F_OFD_SETLKW
@@ -21,6 +22,7 @@ pub(super) fn lock(file: &File, access: Access, range: Range, wait: bool) -> io:
     set(file, command, record(kind(access), range))
 }
 
+#[inline]
 pub(super) fn unlock(file: &File, range: Range) -> io::Result<()> {
     set(file, libc::F_OFD_SETLK, record(libc::F_UNLCK, range))
 }
@@ -40,12 +42,26 @@ pub(super) fn find(file: &File, access: Access, range: Range) -> io::Result<Opti
     }))
 }
 
+#[inline]
 fn set(file: &File, command: libc::c_int, mut record: Flock) -> io::Result<()> {
     check(call(file.as_raw_fd(), command, &mut record)).map(drop)
 }
 
-/// Calls the kernel directly: where offsets of the C library have 32 bits, its `fcntl` expects a record
-/// with such offsets.
+/// Calls the kernel itself: the C library asks first what sort of command it is, which takes as long as all that
+/// is done here for a free lock.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64"
+))]
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "0, or -1")]
+fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
+    // SAFETY: the descriptor is open and the record outlives the call.
+    unsafe { libc::syscall(libc::SYS_fcntl, fd, command, &raw mut *record) as libc::c_int }
+}
+
+/// Calls the kernel itself: where offsets of the C library have 32 bits, its `fcntl` expects a record with such
+/// offsets.
 #[cfg(all(
     target_os = "linux",
     target_env = "gnu",
@@ -57,10 +73,16 @@ fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
     unsafe { libc::syscall(libc::SYS_fcntl64, fd, command, &raw mut *record) as libc::c_int }
 }
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_env = "gnu",
-    any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
+#[cfg(not(any(
+    all(
+        any(target_os = "linux", target_os = "android"),
+        target_pointer_width = "64"
+    ),
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc")
+    )
 )))]
 #[allow(clippy::disallowed_methods, reason = "this is the wrapper")]
 fn call(fd: RawFd, command: libc::c_int, record: &mut Flock) -> libc::c_int {
@@ -86,6 +108,7 @@ type LockType = libc::c_short;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 type LockType = libc::c_int;
 
+#[inline]
 fn record(kind: LockType, range: Range) -> Flock {
     // SAFETY: the structure is made of integers, for which zeros are a value.
     let mut record: Flock = unsafe { std::mem::zeroed() };

@@ -3,39 +3,43 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Its lines of the files whose numbers are meant, without the number that each begins with: `->` is the first
-/// word of those who wait, the bytes are the last two.
+/// Returns the table's lines of the files whose numbers are meant, without the number that each begins with.
+/// `->` is the first word of a waiter's line; the bytes are the last two words.
 ///
-/// The kernel hands the table out by the page, and where locks come and go meanwhile, the same line comes
-/// again in the next page, or never. So it is read until three readings are the same, unless it came in
-/// one piece. Where the file's own locks go on changing, the last reading is as true as any.
-pub(crate) fn lines(is_meant: impl Fn(u64) -> bool) -> Vec<String> {
+/// The kernel hands the table out by the page. Where locks come and go meanwhile, a line comes again in the
+/// next page, or never. So the table is read until three readings are the same, unless it came in one piece.
+/// Where the locks of the file itself go on changing, the last reading is as true as any.
+///
+/// # Panics
+///
+/// Panics if the kernel has no such table.
+pub fn lines(is_meant: impl Fn(u64) -> bool) -> Vec<String> {
     const ATTEMPTS: usize = 100;
     const ALIKE: usize = 3;
     let mut last = Vec::new();
     let mut alike = 0;
     for _ in 0..ATTEMPTS {
-        let (text, is_of_one_moment) = read().expect("the kernel's list");
-        let of_these: Vec<_> = text
+        let (text, is_in_one_piece) = read().expect("the kernel's list");
+        let meant: Vec<_> = text
             .lines()
             .filter_map(|line| of(&is_meant, line))
             .collect();
-        alike = if of_these == last { alike + 1 } else { 1 };
-        last = of_these;
-        if is_of_one_moment || alike == ALIKE {
+        alike = if meant == last { alike + 1 } else { 1 };
+        last = meant;
+        if is_in_one_piece || alike == ALIKE {
             break;
         }
     }
     last
 }
 
-/// How many wait for those files.
-pub(crate) fn waiters(is_meant: impl Fn(u64) -> bool) -> usize {
+/// Returns the number of the waiters for the files whose numbers are meant.
+pub fn waiters(is_meant: impl Fn(u64) -> bool) -> usize {
     let lines = lines(is_meant);
     lines.iter().filter(|line| line.starts_with("->")).count()
 }
 
-/// What is behind the line's number, if it is of one of those files.
+/// Returns what is behind the line's number, if the line is of one of the files.
 fn of(is_meant: impl Fn(u64) -> bool, line: &str) -> Option<String> {
     let (_, line) = line.split_once(": ")?;
     let file = line.split(' ').rev().nth(2)?;
@@ -43,7 +47,7 @@ fn of(is_meant: impl Fn(u64) -> bool, line: &str) -> Option<String> {
     is_meant(inode.parse().ok()?).then(|| line.trim_start().to_owned())
 }
 
-/// The text, and whether it came in one piece.
+/// Returns the text, and whether it came in one piece.
 fn read() -> io::Result<(String, bool)> {
     let mut table = File::open("/proc/locks")?;
     let mut piece = vec![0; 1 << 16];
