@@ -1,1 +1,0 @@
-//! Locks of lockfast on etcd.

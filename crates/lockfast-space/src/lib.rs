@@ -1,1 +1,0 @@
-//! A space of named locks, chosen by a URL.
