@@ -8,7 +8,7 @@ use crate::{Lines, own_program};
 
 /// A process that follows commands, killed at the end of the test.
 ///
-/// Each command is a line `ID COMMAND ARGUMENTS...`; [`serve`](crate::serve) is the process's side.
+/// Each command is a line `ID COMMAND ARGUMENTS...`; [`serve`](crate::serve()) is the process's side.
 pub struct Actor {
     pid: u32,
     /// None for a process that another actor has forked.
