@@ -12,6 +12,7 @@ use tokio::time::{sleep_until, timeout_at};
 use crate::client::Shared;
 use crate::failure::Failure;
 use crate::flight::Cancelled;
+use crate::integers::unsigned;
 use crate::key::Key;
 use crate::process;
 use crate::session::{Session, ended_by};
@@ -94,8 +95,7 @@ impl Attempt<'_> {
         let mut sent = self.shared.clock.now();
         let token = match self.run(session, take, self.key).await {
             Ok(Some(token)) => token,
-            Ok(None) => return Err(self.held(session).await),
-            Err(Failure::TimedOut) => return Err(self.held(session).await),
+            Ok(None) | Err(Failure::TimedOut) => return Err(self.held(session).await),
             Err(failure) => return Err(failure.into()),
         };
         // The server may have granted it long ago, if this process was stopped meanwhile.
@@ -153,7 +153,7 @@ impl Attempt<'_> {
             Ok((row.get::<_, bool>(0), row.get::<_, Option<i64>>(2)))
         });
         match answer {
-            Ok((true, fence)) if !was_ended => Ok(Some(fence.map(i64::cast_unsigned))),
+            Ok((true, fence)) if !was_ended => Ok(Some(fence.map(unsigned))),
             Ok((false, _)) if !was_ended => Ok(None),
             // The session stays with the caller: kept a second time, two would use it, and hold the same lock.
             Err(Failure::TimedOut) if !was_ended => {

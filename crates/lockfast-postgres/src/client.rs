@@ -14,6 +14,7 @@ use tokio_postgres::types::ToSql;
 use crate::address::Address;
 use crate::failure::{self, Failure};
 use crate::flight::Granted;
+use crate::integers::{signed_count, unsigned_count};
 use crate::key::{Key, check_name};
 use crate::lock::PgLock;
 use crate::park;
@@ -296,7 +297,7 @@ impl Shared {
         check_name(name).map_err(|reason| self.refused(name, ErrorKind::InvalidPath, reason))?;
         let namespace = &self.address.namespace;
         let key = Key::of(namespace, name);
-        let columns = permits.map(u32::cast_signed);
+        let columns = permits.map(signed_count);
         let found = self.ask(name, Operation::Name, async |session| {
             if let Some(found) = find_name(session, key).await? {
                 return Ok(Some(found));
@@ -314,7 +315,7 @@ impl Shared {
             let other = Failure::Collision(found.name).to_string();
             return Err(self.refused(name, ErrorKind::InvalidPath, other));
         }
-        match (permits, found.permits.map(i32::cast_unsigned)) {
+        match (permits, found.permits.map(unsigned_count)) {
             (Some(wanted), Some(theirs)) if wanted != theirs => {
                 let cause = Cause::OtherPermits { wanted, theirs };
                 Err(Error::new(Resource::named(name), Operation::Name, cause))

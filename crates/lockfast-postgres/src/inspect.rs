@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 
 use crate::client::{Client, Shared};
 use crate::failure::Failure;
+use crate::integers::{signed, unsigned, unsigned_count};
 use crate::key::Key;
 use crate::process;
 use crate::session::Session;
@@ -73,9 +74,9 @@ async fn break_in_transaction(
     let (permits, fence): (Option<i32>, i64) = (row.get(0), row.get(1));
     let is_lock = permits.is_none();
     let holder: Option<i32> = row.get(2);
-    let holder = holder.filter(|_| is_lock && fence.cast_unsigned() == token);
-    let last = permits.map_or(key, |permits| key.plus(1 + permits.cast_unsigned()));
-    let (first, last, number) = (key.number(), last.number(), token.cast_signed());
+    let holder = holder.filter(|_| is_lock && unsigned(fence) == token);
+    let last = permits.map_or(key, |permits| key.plus(1 + unsigned_count(permits)));
+    let (first, last, number) = (key.number(), last.number(), signed(token));
     let statement = sql::break_session();
     let ended = session
         .rows(&statement, &[&first, &last, &number, &holder])
@@ -91,7 +92,7 @@ fn entries(rows: &[Row], epoch: u64) -> Vec<Entry> {
         let name: &str = group[0].get(0);
         let permits: Option<i32> = group[0].get(1);
         let kind = permits.map_or(Kind::Lock, |permits| {
-            Kind::Semaphore(permits.cast_unsigned())
+            Kind::Semaphore(unsigned_count(permits))
         });
         let mut entry = Entry::new(name, kind);
         match permits {
@@ -131,16 +132,13 @@ fn of_semaphore(entry: &mut Entry, parties: Vec<PartyRow>) {
         if gate(&row) {
             entry.waiters.push(row.party);
         } else if row.offset >= 2 && row.is_granted && Some(row.backend) != first {
-            match holders
-                .iter_mut()
-                .find(|(backend, _)| *backend == row.backend)
-            {
-                Some((_, party)) => party.permits += 1,
-                None => {
-                    let mut party = row.party;
-                    party.permits = 1;
-                    holders.push((row.backend, party));
-                }
+            let mut known = holders.iter_mut();
+            if let Some((_, party)) = known.find(|(backend, _)| *backend == row.backend) {
+                party.permits += 1;
+            } else {
+                let mut party = row.party;
+                party.permits = 1;
+                holders.push((row.backend, party));
             }
         }
     }
@@ -179,7 +177,7 @@ impl PartyRow {
             (false, true) => None,
         };
         let mut party = Party::default();
-        party.token = token.unwrap_or_default().cast_unsigned();
+        party.token = unsigned(token.unwrap_or_default());
         party.epoch = epoch;
         party.since = since.and_then(time);
         party.user = row.get(10);

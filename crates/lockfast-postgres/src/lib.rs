@@ -14,6 +14,7 @@ mod failure;
 mod flight;
 mod hold;
 mod inspect;
+mod integers;
 mod kept;
 mod key;
 mod lock;

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::session::{Session, lock};
 
+/// Free sessions, and since when each is free.
+type Free = Arc<Mutex<Vec<(Arc<Session>, Instant)>>>;
+
 /// The number of free sessions that are kept.
 const MOST: usize = 8;
 
@@ -13,7 +16,7 @@ const MOST: usize = 8;
 /// They send no heartbeat. The server ends them after the time of a lease, and the pool before that.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    free: Arc<Mutex<Vec<(Arc<Session>, Instant)>>>,
+    free: Free,
     /// The time for which a session is kept.
     kept_for: Duration,
 }
@@ -57,7 +60,7 @@ impl Pool {
 }
 
 /// Closes sessions that were not used for that long, until there is none.
-async fn close_old(free: Arc<Mutex<Vec<(Arc<Session>, Instant)>>>, kept_for: Duration) {
+async fn close_old(free: Free, kept_for: Duration) {
     loop {
         let Some(oldest) = lock(&free).first().map(|(_, since)| *since) else {
             return;

@@ -26,6 +26,7 @@ use crate::attempt::{Attempt, NotTaken};
 use crate::client::Shared;
 use crate::failure::Failure;
 use crate::flight::{Cancelled, Flight};
+use crate::integers::{signed_count, unsigned};
 use crate::key::Key;
 use crate::lock::not_taken;
 use crate::permits::{Issued, PgPermits};
@@ -283,7 +284,7 @@ impl Slots {
             self.wait_for_slots(attempt, session, count, &mut slots)
                 .await?;
         }
-        let permits = self.permits.cast_signed();
+        let permits = signed_count(self.permits);
         let (key, bell) = (self.key.number(), self.bell().number());
         let sent = self.shared.clock.now();
         // Prepared beforehand, so that the server runs these in this order.
@@ -306,7 +307,7 @@ impl Slots {
         let token = token.ok_or_else(|| Failure::Collision("of another primitive".to_owned()))?;
         Ok(Got {
             slots,
-            token: token.cast_unsigned(),
+            token: unsigned(token),
             sent,
         })
     }
@@ -319,7 +320,7 @@ impl Slots {
         slots: &mut Vec<i64>,
     ) -> std::result::Result<(), Failure> {
         let first = self.range().0.number();
-        let all = self.permits.cast_signed();
+        let all = signed_count(self.permits);
         let missing = i64::from(count) - i64::try_from(slots.len()).unwrap_or_default();
         let own: &[i64] = slots;
         let parameters: [&(dyn ToSql + Sync); 4] = [&first, &all, &missing, &own];
@@ -376,8 +377,8 @@ impl Slots {
     async fn leave(&self, session: &Arc<Session>) {
         // The slots may be what the next in line waits for.
         let ring = format!("unlisten *; notify {}", self.channel());
-        let rung = async { Ok(session.client().batch_execute(&ring).await?) };
-        if session.free_all().await && session.within(rung).await.is_ok() {
+        let begun = async { Ok(session.client().batch_execute(&ring).await?) };
+        if session.free_all().await && session.within(begun).await.is_ok() {
             self.shared.pool.put(Arc::clone(session));
         } else {
             session.close();

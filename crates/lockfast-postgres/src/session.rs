@@ -16,6 +16,7 @@ use tokio_postgres::{AsyncMessage, Client, Row, Socket, Statement};
 
 use crate::address::Address;
 use crate::failure::Failure;
+use crate::integers::unsigned;
 use crate::sql;
 
 /// The time after which a statement is cancelled again.
@@ -60,20 +61,20 @@ impl Session {
         let begin = sql::begin_session(version, address.ttl);
         let parameter: [(&(dyn ToSql + Sync), Type); 1] = [(&mark, Type::TEXT)];
         // All in one packet, and answered in this order.
-        let (began, noticed, beat) = tokio::join!(
+        let (opened, noticed, beat) = tokio::join!(
             client.query_typed(&begin, &parameter),
             client.query_typed(sql::NOTICE_GONE, &[]),
             client.query_typed(sql::BEAT, &[]),
         );
         // A server without that setting finds out later.
         drop(noticed);
-        let began = only(began?)?;
-        if began.get(3) {
+        let row = only(opened?)?;
+        if row.get(3) {
             return Err(Failure::Standby);
         }
-        let (pid, other_mark): (i32, String) = (began.get(0), began.get(1));
-        let system: i64 = began.get(4);
-        let segment: String = began.get(5);
+        let (pid, other_mark): (i32, String) = (row.get(0), row.get(1));
+        let system: i64 = row.get(4);
+        let segment: String = row.get(5);
         let timeline = segment
             .get(..8)
             .and_then(|hex| u64::from_str_radix(hex, 16).ok());
@@ -83,10 +84,8 @@ impl Session {
             pid,
             mark,
             version,
-            epoch: system
-                .cast_unsigned()
-                .wrapping_add(timeline.unwrap_or_default()),
-            role: began.get(6),
+            epoch: unsigned(system).wrapping_add(timeline.unwrap_or_default()),
+            role: row.get(6),
             statements: Mutex::default(),
             is_over,
             connection: task.abort_handle(),

@@ -118,12 +118,12 @@ fn unreadable(what: &str, file: &Path, error: &dyn fmt::Display) -> String {
 struct Checks {
     provider: Arc<CryptoProvider>,
     authority: Option<Arc<WebPkiServerVerifier>>,
-    checks_host: bool,
+    is_host_checked: bool,
 }
 
 impl Checks {
     fn new(verify: &Verify, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
-        let (file, checks_host) = match verify {
+        let (file, is_host_checked) = match verify {
             Verify::Nothing => (None, false),
             Verify::Authority(file) => (Some(file), false),
             Verify::AuthorityAndHost(file) => (Some(file), true),
@@ -142,7 +142,7 @@ impl Checks {
         Ok(Self {
             provider: Arc::clone(provider),
             authority: authority.transpose()?,
-            checks_host,
+            is_host_checked,
         })
     }
 }
@@ -163,7 +163,7 @@ impl ServerCertVerifier for Checks {
             // The host is the last thing that is checked: all else was right.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.checks_host => Ok(ServerCertVerified::assertion()),
+            )) if !self.is_host_checked => Ok(ServerCertVerified::assertion()),
             checked => checked,
         }
     }
