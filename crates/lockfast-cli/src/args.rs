@@ -74,7 +74,7 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Args, clap::Error> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct On {
     /// Treat each lock as a name in this space: `file:///dir`, `etcd://host:2379/prefix`,
-    /// `postgres://host/database` [env: LOCKFAST_SPACE]
+    /// `postgres://host/database` [env: `LOCKFAST_SPACE`]
     #[arg(long, value_name = "URL")]
     on: Option<String>,
 }

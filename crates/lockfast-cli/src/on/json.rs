@@ -12,11 +12,11 @@ use crate::inspect::time;
 struct Document<'a> {
     schema: u32,
     space: &'a str,
-    names: Vec<Name<'a>>,
+    names: Vec<Listed<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Name<'a> {
+struct Listed<'a> {
     name: &'a str,
     free: bool,
     permits: Option<u32>,
@@ -40,7 +40,7 @@ struct Side<'a> {
 }
 
 pub(super) fn print(space: &str, entries: &[Entry]) {
-    let names = entries.iter().map(Name::from).collect();
+    let names = entries.iter().map(Listed::from).collect();
     let document = Document {
         schema: 1,
         space,
@@ -49,7 +49,7 @@ pub(super) fn print(space: &str, entries: &[Entry]) {
     put(serde_json::to_string(&document).expect("all of it can be written"));
 }
 
-impl<'a> From<&'a Entry> for Name<'a> {
+impl<'a> From<&'a Entry> for Listed<'a> {
     fn from(entry: &'a Entry) -> Self {
         Self {
             name: &entry.name,

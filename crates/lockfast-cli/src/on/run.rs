@@ -75,12 +75,12 @@ fn take(
     names: &[&str],
     signals: &mut Signals,
 ) -> std::result::Result<Guards, Exit> {
-    let (token, seconds) = (CancelToken::new(), Arc::new(AtomicU64::new(0)));
+    let (cancel, seconds) = (CancelToken::new(), Arc::new(AtomicU64::new(0)));
     let work = || -> std::result::Result<Guards, Exit> {
         let space = open(url)?;
         let opened = open_all(&space, names, arguments).map_err(failed)?;
         let members = opened.iter().map(Opened::member);
-        let taken = token.run(|| match arguments.timeout {
+        let taken = cancel.run(|| match arguments.timeout {
             _ if arguments.no_wait => lockfast::try_lock_all(members),
             Some(timeout) => lockfast::try_lock_all_for(members, timeout),
             None => lockfast::lock_all(members),
@@ -106,7 +106,7 @@ fn take(
             say(format_args!("waiting for {} ({waited}s)", names.join(", ")));
         }
     };
-    let done = signals.until_done(work, || token.cancel(), tell);
+    let done = signals.until_done(work, || cancel.cancel(), tell);
     match done {
         Ok((_, Some(signal))) => Err(Exit::Signal(signal)),
         Ok((taken, None)) => taken,

@@ -87,23 +87,18 @@ fn print(entry: &Entry) {
 
 /// Formats a party: `exclusive: pid 4711 on web-1 (./backup.sh) of root, token 12, for 12s`.
 fn sentence(party: &Party, entry: &Entry) -> String {
-    let mut text = format!("{}: {}", manner(party, entry), process(party));
-    if let Some(what) = party.label.as_ref().or(party.command.as_ref()) {
-        text += &format!(" ({})", Shown::word(what));
-    }
-    if let Some(user) = &party.user {
-        text += &format!(" of {}", Shown::word(user));
-    }
-    if party.place > 0 {
-        text += &format!(", place {}", party.place);
-    }
-    if party.token > 0 {
-        text += &format!(", token {}", party.token);
-    }
-    match ago(party.since) {
-        Some(time) => text + ", for " + &time,
-        None => text,
-    }
+    let what = party.label.as_ref().or(party.command.as_ref());
+    let user = party.user.as_ref();
+    let details = [
+        what.map(|what| format!(" ({})", Shown::word(what))),
+        user.map(|user| format!(" of {}", Shown::word(user))),
+        (party.place > 0).then(|| format!(", place {}", party.place)),
+        (party.token > 0).then(|| format!(", token {}", party.token)),
+        ago(party.since).map(|time| format!(", for {time}")),
+    ];
+    let text = format!("{}: {}", manner(party, entry), process(party));
+    let details = details.into_iter().flatten();
+    details.fold(text, |text, detail| text + &detail)
 }
 
 /// Prints a row for each party: name, state, manner, token, machine, pid, user, since, command.
