@@ -20,6 +20,8 @@ use crate::stop::Stop;
 
 const TTL: Duration = Duration::from_secs(30);
 const MARGIN: Duration = Duration::from_secs(3);
+/// The time for which a holder that is cut off relies on its lease.
+const RELIABLE: Duration = TTL.checked_sub(MARGIN).expect("it is longer");
 /// Requests that are late are carried out by then, and what they left is deleted.
 const SETTLED: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(5);
@@ -168,7 +170,7 @@ fn cut_for<R>(time: Duration, test: impl AsyncFnOnce(Arc<Held>) -> R) -> R {
         let begin = Instant::now();
         held.belief.lost().await;
         // Told at the deadline, which is before the server frees the lock.
-        assert_eq!(begin.elapsed().as_secs(), (TTL - MARGIN).as_secs());
+        assert_eq!(begin.elapsed().as_secs(), RELIABLE.as_secs());
         assert_eq!(held.belief.state(), HoldState::Unconfirmed);
         sleep(time.saturating_sub(begin.elapsed())).await;
         memory.cut(false);
@@ -179,7 +181,7 @@ fn cut_for<R>(time: Duration, test: impl AsyncFnOnce(Arc<Held>) -> R) -> R {
 
 #[test]
 fn a_lock_that_is_still_there_after_a_cut_is_valid_again() {
-    cut_for(TTL - MARGIN, async |held| {
+    cut_for(RELIABLE, async |held| {
         assert_eq!(held.belief.state(), HoldState::Valid);
         held.release(LIMIT).await.expect("it was held all the time");
     });

@@ -92,7 +92,9 @@ impl Memory {
         let mut store = self.store();
         let keys: Vec<_> = store.keys.keys().cloned().collect();
         store.revision += 1;
-        keys.iter().for_each(|key| store.delete(key));
+        for key in &keys {
+            store.delete(key);
+        }
         drop(store);
         self.0.changed.send_replace(());
     }
@@ -284,7 +286,9 @@ impl Store {
             .filter(|(_, (_, end))| *end <= now)
             .collect();
         let ended: Vec<_> = ended.into_iter().map(|(id, _)| *id).collect();
-        ended.into_iter().for_each(|id| self.end_lease(id));
+        for id in ended {
+            self.end_lease(id);
+        }
     }
 
     fn end_lease(&mut self, id: i64) {
@@ -292,7 +296,9 @@ impl Store {
         let keys = self.keys.values().filter(|key| key.lease == id);
         let keys: Vec<_> = keys.map(|key| key.key.clone()).collect();
         self.revision += 1;
-        keys.iter().for_each(|key| self.delete(key));
+        for key in &keys {
+            self.delete(key);
+        }
     }
 
     fn txn(&mut self, request: TxnRequest) -> Result<TxnResponse, Status> {

@@ -12,9 +12,13 @@ use lockfast_testing::trial_needing;
 
 use crate::steps::Stepper;
 
+/// A test that gets the URL of a server.
+type OnServer = fn(&str);
+type OnCluster = fn(&mut etcd::Cluster);
+
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    let on_each: [(&str, fn(&str)); 3] = [
+    let on_each: [(&str, OnServer); 3] = [
         (
             "f01_a_killed_holder_is_followed",
             a_killed_holder_is_followed,
@@ -55,7 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         server(),
         postgres_tells_the_holder_first
     ));
-    let on_cluster: [(&str, fn(etcd::Cluster)); 6] = [
+    let on_cluster: [(&str, OnCluster); 6] = [
         (
             "f04_a_holder_that_is_cut_off_knows_first",
             etcd_tells_the_holder_first,
@@ -87,7 +91,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             &format!("etcd::{name}"),
             needed,
             move || {
-                test(etcd::Cluster::start(etcd::Release::Debian));
+                test(&mut etcd::Cluster::start(etcd::Release::Debian));
             }
         ));
     }
@@ -153,10 +157,10 @@ fn url(cluster: &etcd::Cluster) -> String {
     )
 }
 
-fn etcd_tells_the_holder_first(mut cluster: etcd::Cluster) {
+fn etcd_tells_the_holder_first(cluster: &mut etcd::Cluster) {
     let host = cluster.add_host();
-    let mut holder = Stepper::start(&url(&cluster), Some(&host));
-    let mut waiter = Stepper::start(&url(&cluster), None);
+    let mut holder = Stepper::start(&url(cluster), Some(&host));
+    let mut waiter = Stepper::start(&url(cluster), None);
     let first = holder.lock();
     waiter.begin("lock");
     host.cut();
@@ -193,9 +197,9 @@ fn stays_valid(holder: &mut Stepper, time: Duration) {
     }
 }
 
-fn one_member_out_of_reach(mut cluster: etcd::Cluster) {
+fn one_member_out_of_reach(cluster: &mut etcd::Cluster) {
     let host = cluster.add_host();
-    let mut holder = Stepper::start(&url(&cluster), Some(&host));
+    let mut holder = Stepper::start(&url(cluster), Some(&host));
     holder.lock();
     for member in 0..cluster.size() {
         host.lose_from_address(cluster.host(member).address());
@@ -205,8 +209,8 @@ fn one_member_out_of_reach(mut cluster: etcd::Cluster) {
     assert_eq!(holder.step("release"), "released");
 }
 
-fn the_death_of_a_leader(mut cluster: etcd::Cluster) {
-    let mut holder = Stepper::start(&url(&cluster), None);
+fn the_death_of_a_leader(cluster: &mut etcd::Cluster) {
+    let mut holder = Stepper::start(&url(cluster), None);
     holder.lock();
     let leader = cluster.leader();
     cluster.kill(leader);
@@ -215,8 +219,8 @@ fn the_death_of_a_leader(mut cluster: etcd::Cluster) {
     assert_eq!(holder.step("release"), "released");
 }
 
-fn a_leader_that_stands_still(cluster: etcd::Cluster) {
-    let mut holder = Stepper::start(&url(&cluster), None);
+fn a_leader_that_stands_still(cluster: &mut etcd::Cluster) {
+    let mut holder = Stepper::start(&url(cluster), None);
     holder.lock();
     let leader = cluster.leader();
     cluster.process(leader).pause();
@@ -225,8 +229,8 @@ fn a_leader_that_stands_still(cluster: etcd::Cluster) {
     assert_eq!(holder.step("release"), "released");
 }
 
-fn without_a_majority(mut cluster: etcd::Cluster) {
-    let mut holder = Stepper::start(&url(&cluster), None);
+fn without_a_majority(cluster: &mut etcd::Cluster) {
+    let mut holder = Stepper::start(&url(cluster), None);
     holder.lock();
     cluster.kill(0);
     cluster.kill(1);
@@ -250,9 +254,9 @@ fn becomes(holder: &mut Stepper, state: &str) {
     }
 }
 
-fn all_members_are_down(mut cluster: etcd::Cluster) {
-    let mut holder = Stepper::start(&url(&cluster), None);
-    let mut waiter = Stepper::start(&url(&cluster), None);
+fn all_members_are_down(cluster: &mut etcd::Cluster) {
+    let mut holder = Stepper::start(&url(cluster), None);
+    let mut waiter = Stepper::start(&url(cluster), None);
     let first = holder.lock();
     waiter.begin("lock");
     for member in 0..cluster.size() {

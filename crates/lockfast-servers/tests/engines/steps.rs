@@ -36,9 +36,9 @@ fn take_steps<P: Place>(place: &P) {
     for line in io::stdin().lines() {
         let answer = match &*line.expect("a line") {
             "lock" => match lock.try_lock_for(LONG) {
-                Ok(taken) => {
-                    let token = taken.token().expect("a token");
-                    guard = Some(taken);
+                Ok(held) => {
+                    let token = held.token().expect("a token");
+                    guard = Some(held);
                     format!("held {token}")
                 }
                 Err(error) => format!("failed {:?} {error}", error.kind()),
