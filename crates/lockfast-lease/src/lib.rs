@@ -6,7 +6,7 @@
 //!
 //! The other modules are data that all engines return ([`Entry`], [`Check`]), and the parts that all of them need:
 //! the [thread](runtime::Runtime) that keeps leases alive, [secrets](Secret) that are never printed, and the
-//! [options](options) of a URL.
+//! [options] of a URL.
 //!
 //! **This crate is for authors of engines and not stable**: it may change in any release.
 

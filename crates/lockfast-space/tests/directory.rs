@@ -156,7 +156,7 @@ fn a_directory_that_keeps_locks_is_diagnosed() {
 #[test]
 fn a_scheme_without_its_feature_names_it() {
     let error = Space::open("etcd://me:hunter2@localhost:2379").expect_err("not built");
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.kind(), lockfast::ErrorKind::Unsupported);
     let text = error.to_string();
     assert!(
         text.contains("feature `etcd`") && !text.contains("hunter2"),
@@ -168,6 +168,6 @@ fn a_scheme_without_its_feature_names_it() {
 #[test]
 fn a_scheme_of_postgresql_without_its_feature_names_it() {
     let error = Space::open("postgres://localhost/db").expect_err("not built");
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.kind(), lockfast::ErrorKind::Unsupported);
     assert!(error.to_string().contains("feature `postgres`"), "{error}");
 }
