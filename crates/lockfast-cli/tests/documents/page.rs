@@ -19,15 +19,16 @@ macro_rules! page {
 }
 
 /// The pages with blocks to run.
-pub(crate) const PAGES: [Page; 4] = [
+pub(crate) const PAGES: [Page; 5] = [
     page!("README.md"),
     page!("docs/guide.md"),
     page!("docs/works-with.md"),
     page!("crates/lockfast-python/README.md"),
+    page!("docs/engines.md"),
 ];
 
 /// The documents of the design.
-pub(crate) const DESIGN: [Page; 21] = [
+pub(crate) const DESIGN: [Page; 27] = [
     page!("docs/design/README.md"),
     page!("docs/design/kernel-locks.md"),
     page!("docs/design/protocol.md"),
@@ -49,6 +50,12 @@ pub(crate) const DESIGN: [Page; 21] = [
     page!("docs/design/command.md"),
     page!("docs/design/python.md"),
     page!("docs/design/tests.md"),
+    page!("docs/design/engines.md"),
+    page!("docs/design/lease.md"),
+    page!("docs/design/etcd.md"),
+    page!("docs/design/postgres.md"),
+    page!("docs/design/space.md"),
+    page!("docs/design/engine-tests.md"),
 ];
 
 pub(crate) const WORKS_WITH: Page = PAGES[2];

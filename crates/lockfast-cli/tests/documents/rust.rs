@@ -70,13 +70,14 @@ fn compile() -> HashMap<String, PathBuf> {
     // Ignores programs of earlier versions of the pages.
     let _ = fs::remove_dir_all(&sources);
     fs::create_dir_all(&sources).expect("a directory");
-    let library = page::clone().join("crates/lockfast");
+    let crates = page::clone().join("crates");
     let manifest = format!(
         "[package]\nname = \"documents\"\nedition = \"2024\"\n\n[dependencies]\n\
-         lockfast = {{ path = '{}', features = ['macros', 'inspect'] }}\n\
+         lockfast = {{ path = '{0}/lockfast', features = ['macros', 'inspect'] }}\n\
+         lockfast-space = {{ path = '{0}/lockfast-space' }}\n\
          tokio = {{ version = '1', default-features = false, features = ['rt', 'time', 'macros'] }}\n\n\
          [workspace]\n",
-        library.display()
+        crates.display()
     );
     fs::write(folder.join("Cargo.toml"), manifest).expect("a manifest");
     let versions = page::clone().join("Cargo.lock");
