@@ -26,7 +26,7 @@ impl LockFile {
     pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
         match self.alone {
             Some(_) if self.gives_way(mode) => Ok(false),
-            Some(target) => self.try_lock(Access::Exclusive, target),
+            Some(target) => sys::lock::try_lock(self, Access::Exclusive, target),
             None => self.try_acquire(Goal::Enter(mode)),
         }
     }
