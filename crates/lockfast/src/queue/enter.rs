@@ -51,6 +51,8 @@ impl<T: Unlock> Queue<T> {
                 return TryEnter::Inside(value);
             }
         }
+        // Nobody passes those that wait, even where the mode would be admitted: readers that come all
+        // the time would keep a writer out for ever.
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
             TryEnter::Turn(self.grant(&mut state, mode, thread))
         } else {
@@ -85,6 +87,8 @@ impl<T: Unlock> Queue<T> {
             return None;
         }
         let held = self.fast.take()?;
+        // After the take, as in `Handoff::take`. Deadlock detection finds the thread here: the state
+        // has none.
         self.handoff.belongs_to(thread);
         Some(held)
     }
@@ -96,6 +100,7 @@ impl<T: Unlock> Queue<T> {
         held: Box<T::Held>,
         thread: ThreadToken,
     ) -> Turn<'_, T> {
+        // First into the state. From here on the turn passes on as any other.
         self.leave_slot(thread);
         let mut turn = Turn::without_value(self, thread, Purpose::Enter { mode, joins: false });
         turn.leave_spare(held);
