@@ -73,6 +73,8 @@ impl Descriptors {
                 };
                 let mut keys = files.iter().filter(by_number).map(|&(_, key)| key);
                 if let Some(key) = keys.next() {
+                    // Where the descriptor is not known, the thread may wait for any file of the
+                    // process that has waiters.
                     if keys.all(|other| other == key) {
                         found.push((key, waiter));
                     }
