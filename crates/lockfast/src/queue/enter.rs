@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::protocol::plan::Mode;
-use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
 use super::shared::Queue;
@@ -42,9 +41,7 @@ impl<T: Unlock> Queue<T> {
     /// Returns the turn, if it can be had at once.
     pub(crate) fn try_enter(&self, mode: Mode, thread: ThreadToken) -> TryEnter<'_, T> {
         let mut state = self.state();
-        let by_handoff =
-            || state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
-        if mode == Mode::Read && (state.reads(thread) || by_handoff()) {
+        if mode == Mode::Read && (state.reads(thread) || self.reads_by_handoff(&state, thread)) {
             // To wait for a writer that waits for this thread would be for ever.
             if let Some(value) = state.value().cloned() {
                 state.readers.push(thread);

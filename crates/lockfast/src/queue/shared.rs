@@ -91,10 +91,13 @@ impl<T: Unlock> Queue<T> {
     /// Whether this thread is inside as a reader, beside any other mode.
     pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
         let state = self.state();
+        self.reads_by_handoff(&state, thread) || state.has_reader(thread)
+    }
+
+    /// Whether this thread reads by the hand-off slot.
+    pub(super) fn reads_by_handoff(&self, state: &QueueState<T>, thread: ThreadToken) -> bool {
         // In the slot a lock is held by the thread that took it; the state has it as nobody's.
-        let by_handoff =
-            state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
-        by_handoff || state.has_reader(thread)
+        state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread)
     }
 
     /// The shared value, if anybody is inside.
