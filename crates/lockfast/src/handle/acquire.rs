@@ -11,7 +11,7 @@
 //! | [`Locked`](AcquireStage::Locked) | yes, and the kernel lock | `Verified`, or `Open` if the file is stale |
 //! | [`Verified`](AcquireStage::Verified) | yes, and the kernel lock | held, after the owner record was written |
 //!
-//! A [lock](lock) and [permits] go through the same stages; [`Acquirable`] is what they do differently in
+//! A [lock] and [permits] go through the same stages; [`Acquirable`] is what they do differently in
 //! them. A lock has a [fast path](Acquirable::fast_path) before them.
 //!
 //! Only `Queued`, `Open` and `Contended` wait. Dropped anywhere, a wait passes the turn on with nothing locked.
