@@ -205,9 +205,9 @@ impl LockFile {
             };
             if !matches!(done, Ok(true)) {
                 // The first step has locked nothing.
-                // By a plan, not by what was reached: to unlock bytes that are not locked does no harm,
-                // and the plan lists none that were locked before it.
                 if number > 0 {
+                    // By the plan, however far it came: to unlock what is not locked does no harm, and the
+                    // plan lists nothing that was locked before it began.
                     let undone = self.undo(plan);
                     // Nobody releases the file after a failed attempt. After an error the caller does, and
                     // that first error is the one to report.

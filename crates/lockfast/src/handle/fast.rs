@@ -68,8 +68,7 @@ impl Handle {
         let left = hold.into_held();
         let (mode, thread, file) = (left.mode, left.thread, Arc::clone(&left.file));
         Box::new(Stopped {
-            // What may be locked goes with the turn: the stage that goes on with it releases it if it
-            // fails.
+            // What may be locked goes with the turn: the stage that goes on releases it when it fails.
             turn: self.process.first().queue.turn_of_fast(mode, left, thread),
             file,
             mode,

@@ -47,7 +47,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
                     }
                 }
                 Err(error) => {
-                    // It has locks, as the attempts before have shown: what it lacks is a queue.
+                    // The file system has locks, as the attempts before have shown. It lacks a queue.
                     if sys::lock::means_no_locks_here(&error) {
                         file.note_without_waits();
                     }

@@ -42,7 +42,7 @@ impl<L: Exclusive> Options<L> {
     /// Opens the lock at that path, creating the file if it is not there. Nothing is locked yet.
     ///
     /// A relative path is made absolute now: a later change of the working directory does not
-    /// change which lock this is. An [`RwLock`](crate::RwLock) can be opened on a file that the user may only
+    /// change which lock this is. An [`RwLock`] can be opened on a file that the user may only
     /// read: then reading works, and what needs to write is an error.
     ///
     /// If another program has a lease on the file (`F_SETLEASE`), the file is opened by the first
