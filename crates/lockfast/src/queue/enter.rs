@@ -48,8 +48,8 @@ impl<T: Unlock> Queue<T> {
                 return TryEnter::Inside(value);
             }
         }
-        // Nobody passes those that wait, even where the mode would be admitted: readers that come all
-        // the time would keep a writer out for ever.
+        // Nobody passes a waiter, even where the mode would be admitted: readers that come all the time
+        // would keep a writer out for ever.
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
             TryEnter::Turn(self.grant(&mut state, mode, thread))
         } else {

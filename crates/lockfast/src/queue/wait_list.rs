@@ -15,7 +15,7 @@ pub(super) struct Waiter {
     pub(super) sleeper: Arc<Sleeper>,
     /// Whether it looks at the hand-off slot while it is awake.
     pub(super) competes: bool,
-    // Counted in `QueueState::awake`: who changes one changes the other under the same mutex.
+    // Counted in `QueueState::awake`; both change in the same section of the mutex.
     pub(super) awake: bool,
 }
 

@@ -56,8 +56,8 @@ impl<C: WaitContext> Wait<'_, C> {
                 waiter.granted().await;
             } else if waiter.competes() {
                 match waiter.spin_for_handoff() {
-                    // The turn is granted once and for all to an exclusive waiter, which those that
-                    // compete are.
+                    // Waiters that compete are exclusive, and the turn of an exclusive one is never
+                    // called off.
                     SpinOutcome::Granted => {}
                     SpinOutcome::Handoff(held) => return Ok(Admission::Handoff(held)),
                     SpinOutcome::Nothing => {
