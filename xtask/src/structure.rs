@@ -53,10 +53,26 @@ pub(crate) fn run(options: &Options) -> Outcome {
     figure("lines in the largest file", largest);
     if options.calls {
         let functions = calls::before_the_kernel()?;
-        figure("functions before the kernel, free lock", functions.len());
-        figure("files of these", calls::files(&functions));
+        let way = || functions.iter().filter(|function| function.is_open);
+        figure(
+            "functions on the way to the kernel, free lock",
+            way().count(),
+        );
+        figure("files of these", calls::files(way()));
+        figure(
+            "functions that run before the kernel, of any kind",
+            functions.len(),
+        );
+        figure("files of these", calls::files(functions.iter()));
         if options.list {
-            let shown = |function: &calls::Function| format!("{} {}", function.file, function.name);
+            let shown = |function: &calls::Function| {
+                let mark = if function.is_open {
+                    "on the way"
+                } else {
+                    "returned"
+                };
+                format!("{mark}: {} {}", function.file, function.name)
+            };
             list("call", functions.iter().map(shown));
         }
     }

@@ -129,6 +129,7 @@ DEADLINES = "a timeout is the way in Python"
 CONVERSION = "a failed conversion raises, and the guard stays as it was"
 TEXT = "the values are strings"
 ENGINES = "all locks are files here, so the path is enough"
+LOSS = "all locks are files here, and the system loses none"
 LEFT_OUT = {
     **{
         f"{name}_until": DEADLINES
@@ -145,7 +146,8 @@ LEFT_OUT = {
     "into_guard": CONVERSION,
     "into_parts": CONVERSION,
     "io_error": "the exception is an OSError",
-    **dict.fromkeys(["resource", "name", "capabilities", "state", "lost"], ENGINES),
+    **dict.fromkeys(["resource", "name", "capabilities", "state"], ENGINES),
+    **dict.fromkeys(["check", "epoch", "lease_left", "lost", "lost_within", "on_lost"], LOSS),
     "split": "release() ends what one call of acquire() took",
     "merge": "release() ends what one call of acquire() took",
     "as_str": TEXT,
@@ -164,7 +166,7 @@ FIELDS_LEFT_OUT = {
 }
 
 # Parts for the bindings, the command and the engines, no part of the library's interface.
-HIDDEN = re.compile(r"_support|words\.rs|text\.rs|engine|wait_limit\.rs")
+HIDDEN = re.compile(r"_support|types/words\.rs|text\.rs|engine|wait_limit\.rs")
 HIDDEN_FUNCTION = re.compile(r"#\[doc\(hidden\)\]\n(?:\s*#\[.*\n)*\s*pub fn \w+")
 
 

@@ -135,6 +135,8 @@ impl LockFile {
             (None, None) => FileKind::Plain,
         };
         let exclusive_len = tag::exclusive_len(std::process::id(), sys::process::namespace());
+        // One call takes the lock where an attempt has one step: no `flock` besides the bytes, no
+        // tickets, no permits. A description that is open for reading can't lock bytes exclusively.
         let alone = match (&kind, bytes, flock) {
             (FileKind::Plain | FileKind::Cached(_), true, false) if file.writable => {
                 Some(Target::Bytes(Part::MainToTag.range(exclusive_len)))
@@ -196,6 +198,7 @@ impl LockFile {
 
     /// Notes that no thread can.
     pub(crate) fn note_without_waits(&self) {
+        // Relaxed: a thread that overlooks it makes the call that waits, and finds out itself.
         self.is_without_waits.store(true, Ordering::Relaxed);
     }
 
@@ -265,6 +268,7 @@ fn locks_of(file: &OpenFile, path: &Path, settings: &Settings) -> Result<(bool, 
         Protocol::Fcntl | Protocol::Both if !traits.has_ranges => (false, true),
         Protocol::Fcntl => (true, false),
         Protocol::Flock => (false, true),
+        // With one table for both kinds the description would wait for its own bytes.
         Protocol::Both => (true, !traits.has_one_lock_table),
     };
     if bytes && traits.is_process && trial::grants_what_is_held(file) {

@@ -39,6 +39,7 @@ pub struct FileHold {
 /// The opened lock file of a semaphore.
 #[derive(Clone, Debug)]
 pub struct FileSemaphore {
+    // Not `Opened`: a semaphore keeps nothing after a release that its last user would have to end.
     handle: Arc<Handle>,
     permits: u32,
 }
@@ -74,6 +75,8 @@ impl RawLock for FileLock {
         let settings = self.handle.settings();
         Capabilities {
             shared: true,
+            // With `Both` the file system, which is not asked here, may need the `flock` too, which
+            // can't be converted.
             conversions: settings.protocol == Protocol::Fcntl && HAS_RANGES,
             fifo: settings.fairness == Fairness::Fifo,
             token: settings.owner_record,

@@ -277,6 +277,8 @@ fn order<E: Engine>(members: &[Owned<E>]) -> Result<Vec<usize>> {
         .enumerate()
         .map(|(number, member)| (member.resource().order_key(), number))
         .collect();
+    // In one order in all processes, so that no two wait for each other. The number only breaks ties
+    // between members of one resource.
     order.sort();
     for pair in order.windows(2) {
         let (one, other) = (&members[pair[0].1], &members[pair[1].1]);

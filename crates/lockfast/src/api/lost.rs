@@ -64,6 +64,8 @@ impl Alert {
         {
             return;
         }
+        // Taken out first: the callback is the program's, and may drop its own registration, which
+        // locks the mutex.
         let called = state.take();
         drop(state);
         if let Some((_, callback)) = called {

@@ -37,6 +37,7 @@ impl LockFile {
 
     /// Shows that the lock is wanted, until what this returns is dropped.
     pub(crate) fn show_wanted(&self, goal: Goal) -> Interest<'_> {
+        // Permits are never cached.
         if self.traits.supports_watch && goal != Goal::LeadQueue {
             self.marks.show_wanted(self);
         }

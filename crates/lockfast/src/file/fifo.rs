@@ -53,6 +53,8 @@ impl FifoQueue {
         if self.ticket().is_some() {
             return Ok(());
         }
+        // An upgrade has the main bytes, so whoever has a ticket may wait for it. To queue behind those
+        // would be a deadlock.
         let Some(side) = goal.side() else {
             if let Some(ticket) = upgrade_ticket(file)? {
                 *self.ticket() = Some(ticket);

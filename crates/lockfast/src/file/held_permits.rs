@@ -65,6 +65,7 @@ impl HeldPermits {
     pub(crate) fn merge(&mut self, other: &mut Self) -> bool {
         let is_same = Arc::ptr_eq(&self.file, &other.file);
         if is_same {
+            // Moved, not copied: the drop of the other one must find nothing to give back.
             self.more.extend(other.first.take());
             self.more.append(&mut other.more);
         }

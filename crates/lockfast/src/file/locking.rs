@@ -26,7 +26,7 @@ impl LockFile {
     pub(crate) fn try_alone(&self, mode: Mode) -> io::Result<bool> {
         match self.alone {
             Some(_) if self.gives_way(mode) => Ok(false),
-            Some(target) => self.try_lock(Access::Exclusive, target),
+            Some(target) => sys::lock::try_lock(self, Access::Exclusive, target),
             None => self.try_acquire(Goal::Enter(mode)),
         }
     }
@@ -37,6 +37,7 @@ impl LockFile {
         if !matches!(self.alone, Some(Target::Bytes(_))) {
             return self.release();
         }
+        // The marks lie in that range too. There is no ticket, as a FIFO lock has no `alone`.
         sys::lock::release(self, Target::Bytes(Part::All.range(self.exclusive_len)))?;
         self.marks.forget();
         Ok(())
@@ -169,6 +170,7 @@ impl LockFile {
             // A `flock` can't be converted without giving it up in between.
             Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
         }
+        // After the bytes, in every process. In two orders, two of them could wait for each other.
         let locked = lock(goal.access(), Target::File, Some(Contest::Flock));
         if self.bytes && !matches!(locked, Ok(true)) {
             self.undo(plan).map_err(fail)?;
@@ -204,6 +206,8 @@ impl LockFile {
             if !matches!(done, Ok(true)) {
                 // The first step has locked nothing.
                 if number > 0 {
+                    // By the plan, however far it came: to unlock what is not locked does no harm, and the
+                    // plan lists nothing that was locked before it began.
                     let undone = self.undo(plan);
                     // Nobody releases the file after a failed attempt. After an error the caller does, and
                     // that first error is the one to report.
@@ -260,6 +264,7 @@ impl LockFile {
 
     /// Whether readers wait in one of the rooms.
     fn is_room_taken(&self) -> bool {
+        // The kernel names locks of other descriptions only, so a room of its own is no answer.
         let rooms = Part::Rooms.range(self.exclusive_len);
         sys::lock::blocker(self, Access::Exclusive, rooms).is_some()
     }

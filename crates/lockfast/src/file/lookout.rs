@@ -70,6 +70,8 @@ impl Lookout {
         if looked == 0 || now.saturating_sub(looked) >= nanoseconds(LOOK_EVERY) {
             return now >= self.heedless.load(Relaxed);
         }
+        // At the pace of the last attempts, those that skip the clock take at most an eighth of the
+        // time between two looks. So a newcomer overtakes for little longer than that time.
         let each = now.saturating_sub(before) / u64::from(self.skipped.load(Relaxed));
         let is_quick = each * u64::from(SKIPS) <= nanoseconds(LOOK_EVERY) / 8;
         let skips = if is_quick { SKIPS } else { 0 };
@@ -97,6 +99,7 @@ impl Lookout {
             0 => now,
             since => since,
         };
+        // Free for one look is no proof: whoever was woken may not run yet.
         let is_over = is_free && now.saturating_sub(since) >= nanoseconds(IDLE);
         self.idle.store(if is_over { 0 } else { since }, Relaxed);
         if is_over {
@@ -222,9 +225,13 @@ impl LockFile {
 
     /// Shows that somebody waits, until the result is dropped; none when that can't be shown.
     pub(crate) fn wait_openly(&self, contest: Contest) -> io::Result<Option<LinePlace<'_>>> {
+        // Nobody heeds a sign now, and a line that is abandoned leads nowhere: it waits for the lock
+        // itself.
         if self.lookout.now() < self.lookout.heedless.load(Relaxed) {
             return Ok(None);
         }
+        // Only another program that locks these bytes, as one does that locks everything, can refuse
+        // this.
         if !self.try_lock(Access::Shared, Target::Bytes(contest.sign()))? {
             return Ok(None);
         }
@@ -234,6 +241,7 @@ impl LockFile {
             is_first: true,
         };
         if let Some(line) = place.line() {
+            // After the sign, which is what newcomers look for.
             place.is_first = self.try_lock(Access::Exclusive, line)?;
         }
         Ok(Some(place))

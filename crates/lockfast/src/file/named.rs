@@ -114,6 +114,7 @@ fn choose(places: Places) -> Result<PathBuf> {
     let temporary = temporary
         .canonicalize()
         .map_err(|error| Error::system(temporary, Operation::UseDirectory, error))?;
+    // A directory that only some processes see, each under the same name, would hold different locks.
     let is_private = place::is_private(&temporary).then_some(fault::PRIVATE);
     refuse(&temporary, is_private)?;
     refuse(&temporary, parent_fault(ownership(&temporary)?))?;

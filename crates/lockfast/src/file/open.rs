@@ -141,6 +141,7 @@ impl FileSearch<'_> {
 
     fn open(&self) -> Result<Option<Found>> {
         match open_existing(&self.target, self.settings) {
+            // Deleted since the look: the search begins again, and may create it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if !self.settings.follow_symlinks && sys::file::refused_link(&error) => {
                 refuse_unless_regular(self.path, FileSort::Symlink).map(|()| None)
@@ -177,6 +178,7 @@ impl FileSearch<'_> {
                         .map_err(|error| self.failed(Operation::CreateDirs, error))?;
                 }
             }
+            // Created by one of several processes; the others find it when they look again.
             created => {
                 return created
                     .map(|file| Some(found(file, true)))

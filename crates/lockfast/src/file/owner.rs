@@ -127,6 +127,7 @@ impl Entry {
     /// there is, or when it can't be read or written.
     pub(crate) fn begin(file: &File, author: &Author) -> io::Result<Self> {
         let slots = read(file)?;
+        // Read under the exclusive lock: no other author writes meanwhile.
         let newest = slots.iter().flatten().max_by_key(|record| record.token);
         let last = newest.map_or(0, |record| record.token);
         // The record with the greater token is the newer one; a torn one does not count.

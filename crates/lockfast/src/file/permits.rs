@@ -25,6 +25,8 @@ pub(crate) struct PermitSet {
     /// The answer of the last release about the queue, until an acquire has used it: a constant below.
     seen: AtomicU8,
     /// Whether a thread of this process is the head of the queue, so that releases notify it.
+    // `SeqCst` with the claims: a release gives the claim back and then reads this, and a head sets
+    // this and then tries the claims. So the release sees the head, or the head sees the permit.
     leads: AtomicBool,
     /// Whether something could not be released. Then nothing more is taken from this file, and the kernel
     /// frees it all when the last permit is dropped.
@@ -112,6 +114,7 @@ impl PermitSet {
         if self.fifo.is_some() {
             return fifo::is_anybody_before_permits(file);
         }
+        // Taken out: each answer spares one acquire its look, and no more.
         self.seen.swap(UNKNOWN, Ordering::Relaxed) != NOBODY && is_queue_taken(file)
     }
 
@@ -119,6 +122,8 @@ impl PermitSet {
     pub(super) fn available(&self, file: &File) -> u32 {
         let claims = self.claims.iter();
         let own: u32 = claims
+            // A thread that is about to try a permit counts as its holder. The number is out of date
+            // anyway.
             .map(|word| word.load(Ordering::Relaxed).count_ones())
             .sum();
         let mut others = 0;
@@ -162,6 +167,8 @@ impl PermitSet {
                     }
                     failed => {
                         self.unclaim(number);
+                        // Permits that were taken before an error are the caller's, which gives them
+                        // back.
                         failed?;
                     }
                 }

@@ -28,6 +28,7 @@ const TICK: Duration = Duration::from_millis(10);
 impl VerifiedStat {
     #[inline]
     pub(super) fn is_known(&self) -> bool {
+        // Relaxed, here and below: the word is all there is, and nothing is read through it.
         self.0.load(Ordering::Relaxed) != 0
     }
 

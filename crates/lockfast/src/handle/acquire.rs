@@ -297,6 +297,8 @@ impl<'h, W: Acquirable> Acquire<'h, W> {
                 _ => self.again(turn),
             },
             Err(error) => {
+                // It is not known whether others lock another file by now, so this one is not used
+                // again.
                 turn.replace(None);
                 let _ = W::release(&file);
                 Err(error)

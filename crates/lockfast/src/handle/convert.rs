@@ -49,6 +49,8 @@ impl Hold {
             .try_acquire(Goal::Upgrade)
             .map_err(|error| self.failed(Operation::Upgrade, error))?;
         if !upgraded {
+            // An error leaves it upgradable: the plan undoes what it took, and the drop of the turn
+            // passes it on.
             wait.in_kernel(file, Goal::Upgrade).await?;
         }
         // With the kernel lock in hand, as nobody else may write now.
@@ -89,6 +91,8 @@ impl Hold {
             .downgrade(plan)
             .map_err(|error| self.failed(Operation::Downgrade, error))?;
         self.belongs_to(ThreadToken::current());
+        // After the kernel's call. From here on others of this process join, and their calls are for
+        // the same description.
         self.process()
             .queue
             .change(self.held().mode, to, self.held().thread);

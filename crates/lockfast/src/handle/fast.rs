@@ -39,6 +39,7 @@ impl Handle {
     pub(super) fn lock_fast(&self, hold: Hold) -> std::result::Result<Hold, Box<Stopped<'_>>> {
         let HeldLock { file, mode, .. } = hold.held();
         let locked = file.try_alone(*mode);
+        // With the lock in hand: a file that is at the path now stays the one that others lock.
         if !matches!(locked, Ok(true)) || !self.is_unmoved(file) {
             return Err(self.stopped(hold, locked));
         }
@@ -67,6 +68,7 @@ impl Handle {
         let left = hold.into_held();
         let (mode, thread, file) = (left.mode, left.thread, Arc::clone(&left.file));
         Box::new(Stopped {
+            // What may be locked goes with the turn: the stage that goes on releases it when it fails.
             turn: self.process.first().queue.turn_of_fast(mode, left, thread),
             file,
             mode,

@@ -30,6 +30,7 @@ impl Hold {
         thread: ThreadToken,
         entry: Option<Box<Entry>>,
     ) -> Self {
+        // Passed on from holder to holder, so that a free lock counts no reference.
         if held.handle.is_none() {
             held.handle = Some(Arc::clone(handle));
         }

@@ -76,6 +76,7 @@ impl Handle {
         if may_close && self.settings.linger.is_some() {
             self.revoke(Reason::Expired);
         }
+        // A thread that has just looked at the file may keep its descriptor open for a moment.
         may_close && self.process().queue.take_unused().is_some()
     }
 }

@@ -67,6 +67,7 @@ impl Handle {
                        lock file is noticed: leave it out";
             return refuse(Cause::Unsupported(why, None));
         }
+        // Weak: the file has the watch and the handle has the file, which would be a circle.
         let listener = Arc::downgrade(self);
         match watcher::watch(listener, file) {
             Ok(watched) => {
@@ -122,6 +123,7 @@ impl Handle {
 
 impl ProcessState {
     fn end_linger(&self) {
+        // Only if the lock was idle. A holder leaves by `release`, which clears the flag.
         if self.queue.end_linger() {
             self.held.store(false, Ordering::Relaxed);
         }

@@ -181,6 +181,7 @@ pub(crate) struct Opened(Arc<Handle>);
 
 impl Opened {
     pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        // Relaxed, as in `Arc`: a clone is made of a handle that is counted already.
         handle.users.fetch_add(1, Ordering::Relaxed);
         Self(handle)
     }

@@ -23,6 +23,7 @@ impl<T> WeakRegistry<T> {
         if entries.len() == entries.capacity() {
             entries.retain(|entry| entry.strong_count() > 0);
         }
+        // Weak: a handle that is only known here has no user.
         entries.push(Arc::downgrade(value));
     }
 

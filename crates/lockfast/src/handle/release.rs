@@ -35,6 +35,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         // A forked child's copy: the lock is the parent's.
         return ended;
     }
+    // The next holder may have the box before this is over.
     let handle = Arc::clone(held.handle());
     let process = handle.process();
     let queue = &process.queue;
@@ -103,9 +104,12 @@ pub(super) fn release_fast(held: Box<HeldLock>) -> Result<()> {
         Some(process) if !process.queue.has_waiting() => process,
         _ => return release_seen(held),
     };
+    // It may still be locked. The way by the state tries again, and closes the file if that fails too.
     if held.file.release_alone().is_err() {
         return release_seen(held);
     }
+    // Unlocked, but inside until the lock is in the slot: nobody of this process gets in before. Both
+    // are written now because afterwards they are the next holder's.
     process.held.store(false, Ordering::Relaxed);
     process.queue.handoff().disown();
     if let Err(held) = FastSlot::leave_by(held, HeldLock::fast_slot) {
@@ -165,6 +169,7 @@ fn remove_if_last(handle: &Handle, file: &LockFile, mode: Mode) -> Result<bool> 
 /// Removes the file while it is locked, so that whoever locks it next sees that it is gone.
 #[cold]
 fn remove(handle: &Handle, file: &LockFile) -> Result<()> {
+    // The file at the path may be another one by now, which others lock.
     let is_current = identity::is_at(file, &handle.path, handle.settings.follow_symlinks)
         .map_err(|error| failed(handle, Operation::Check, error))?;
     if !is_current {

@@ -110,6 +110,8 @@ impl Rest {
 
     fn pause_from(&self, now: u64) {
         let not_before = self.not_before.load(Ordering::Relaxed);
+        // Two pauses at once may both double the same length. One is lost, which makes the next one
+        // shorter.
         let last = self.pause.load(Ordering::Relaxed);
         let pause = if now < not_before.saturating_add(SOON * last) {
             (2 * last).clamp(nanoseconds(SHORTEST_PAUSE), nanoseconds(LONGEST_PAUSE))

@@ -103,6 +103,8 @@ impl Handle {
     pub(super) fn is_held_elsewhere(&self, thread: ThreadToken, file: &LockFile) -> bool {
         HANDLES.any(|handle| {
             let queue = &handle.process().queue;
+            // To the kernel another handle of the file is another owner, for which this thread would
+            // wait.
             !std::ptr::eq(handle, self)
                 && queue.has_inside(thread)
                 && queue
@@ -126,6 +128,8 @@ impl Handle {
     /// Whether the lock may pass among the threads of this process. Then what an acquire checks of the file
     /// was checked up to a millisecond before, and other processes that wait are overtaken.
     pub(super) fn may_hand_off(settings: &Settings) -> bool {
+        // Each of these needs a call at every acquire or release, or an order among processes, which a
+        // hand-off leaves out.
         !settings.remove_on_release
             && !settings.owner_record
             && settings.verify != Verify::Path
@@ -150,6 +154,7 @@ impl ProcessState {
     /// Returns the holder while others of this process are inside or have the turn: this process, or the one
     /// that keeps the others waiting.
     pub(super) fn holder(&self, access: Access) -> Option<Holder> {
+        // Relaxed: an error may name a holder that has just left.
         if self.held.load(Ordering::Relaxed) {
             return Some(Holder::this_process());
         }

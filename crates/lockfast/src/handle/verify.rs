@@ -14,6 +14,8 @@ impl Handle {
     /// An error if the file can't be held in this mode.
     #[inline]
     pub(super) fn ensure_allows(&self, file: &LockFile, mode: Mode) -> Result<()> {
+        // Without conversions the upgrade would give up the read lock, and another writer could be in
+        // between.
         if mode == Mode::Upgradable && !file.converts() {
             return Err(self.unsupported(Operation::Lock));
         }

@@ -53,6 +53,8 @@ pub(super) fn watch(listener: Weak<dyn Listener>, file: &LockFile) -> io::Result
     if table.is_deaf {
         return Err(io::ErrorKind::NotConnected.into());
     }
+    // Under the mutex: the kernel has one watch for each file, which the drop of another handle could
+    // remove between this call and the entry.
     let watch = watcher.watches.add(file)?;
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     table.entries.entry(watch).or_default().push(WatchEntry {

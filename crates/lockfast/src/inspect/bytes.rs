@@ -26,10 +26,13 @@ pub(super) enum Meaning {
 ///
 /// `permits` is the capacity of the file's semaphore, if it is one.
 pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Meaning> {
+    // By bytes lockfast locks for open file descriptions only. Other kinds are of other programs, or a
+    // `flock`.
     if locks.iter().any(|lock| lock.kind != Kind::Ofd) {
         return None;
     }
     let main = Part::Main.range(0);
+    // Before the readers: a writer's lock covers their bytes, too.
     let whole = locks
         .iter()
         .find(|lock| lock.range.start == 0 && is_tagged(lock));

@@ -60,6 +60,7 @@ fn circles(
     named: &mut HashSet<u32>,
 ) -> Vec<Vec<(u32, Option<FileKey>)>> {
     let mut stuck: BTreeSet<u32> = waits.keys().copied().collect();
+    // Each round finds processes that can go on, after which others can, too. It ends when nobody is found.
     loop {
         let go_on: Vec<u32> = stuck
             .iter()

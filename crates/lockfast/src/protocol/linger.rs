@@ -56,6 +56,7 @@ pub(crate) fn cache_mark() -> Range {
 
 /// The mark of one waiter.
 pub(crate) fn waiter_mark(pid: u32, descriptor: u32) -> Range {
+    // Two that meet in one mark by the remainder are safe: the second one notifies in vain.
     let number = (u64::from(pid) << DESCRIPTOR_BITS) | u64::from(descriptor);
     Range::new(WAITER_MARKS.start + number % WAITER_MARKS.len, 1)
 }

@@ -53,6 +53,7 @@ impl Part {
             Self::SecondRoom => SECOND_ROOM,
             Self::PermitQueue => PERMIT_QUEUE,
             Self::Head => PERMIT_HEAD,
+            // Permits lie below the head, and sign and line above the queue: both outlast this.
             Self::HeadToQueue => Range::between(PERMIT_HEAD.start, PERMIT_QUEUE.end()),
         }
     }

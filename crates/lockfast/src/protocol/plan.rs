@@ -116,25 +116,39 @@ use Part::{
 };
 use Step::{Contend, EnterRoom, Lock, Shortcut, Unlock};
 
+// One call: a writer that finds everything free never has a part of it.
 const WRITE_TRY: Plan = fresh(&[Contend(Exclusive, MainToTag)]);
 const WRITE_WAIT: Plan = fresh(&[
+    // From here on no other writer is on its way, so none is met by the steps below.
     Contend(Exclusive, UpgradeAndTag),
+    // Nobody reads or wants to: no room has to be emptied.
     Shortcut(Exclusive, MainToTag),
+    // Waits until the readers in this room are inside, which they can be, as the gate is open.
     Lock(Exclusive, FirstRoom),
+    // At once, so that readers always find a room that nobody empties.
     Unlock(FirstRoom),
+    // Kept until the gate is shut: readers that see it stay away from the gate.
     Lock(Exclusive, SecondRoom),
+    // From here on no reader gets in.
     Lock(Exclusive, Gate),
     Unlock(SecondRoom),
+    // Waits until the readers inside have left.
     Lock(Exclusive, MainToTag),
 ]);
+// Main and gate in one call, so whoever is inside has passed the gate. Then the gate is given back: a
+// writer could not shut it while anybody reads.
 const READ_TRY: Plan = fresh(&[Lock(Shared, MainAndGate), Unlock(Gate)]);
 const READ_WAIT: Plan = fresh(&[
+    // In a room before the gate: the next writer waits until the room is empty.
     EnterRoom,
+    // Waits while a writer is about to shut the gate.
     Lock(Shared, SecondRoom),
+    // Inside with this call; the next one gives back the room together with the gate.
     Lock(Shared, MainAndGate),
     Unlock(GateAndAbove),
 ]);
 const UPGRADABLE: Plan = fresh(&[
+    // One at a time: whoever has this byte may become the next writer.
     Contend(Exclusive, Upgrade),
     Lock(Shared, MainAndGate),
     Unlock(Gate),
@@ -147,11 +161,13 @@ const JOIN_READ: Plan = Plan {
 };
 const JOIN_UPGRADABLE: Plan = Plan {
     steps: UPGRADABLE.steps,
+    // Main and gate are locked by one call or not at all, so only the upgrade byte can be left.
     undo: &[Upgrade],
 };
 
 /// From upgradable reader to writer, without another writer in between.
 pub(crate) const UPGRADE: Plan = Plan {
+    // Main stays shared until the last call converts it, so no other writer gets in between.
     steps: &[
         Lock(Exclusive, FirstRoom),
         Unlock(FirstRoom),
@@ -167,8 +183,10 @@ pub(crate) const UPGRADE_TRY: Plan = Plan {
     undo: &[Gate],
 };
 
+// Main is converted first: other writers are kept out by it when the upgrade byte is given back.
 pub(crate) const WRITE_TO_READ: Plan = downgrade(&[Lock(Shared, Main), Unlock(GateAndAbove)]);
 pub(crate) const WRITE_TO_UPGRADABLE: Plan =
+    // Two calls, as the upgrade byte, which stays, lies between gate and tag.
     downgrade(&[Lock(Shared, Main), Unlock(TagAndAbove), Unlock(Gate)]);
 pub(crate) const UPGRADABLE_TO_READ: Plan = downgrade(&[Unlock(Upgrade)]);
 

@@ -48,7 +48,9 @@ impl<T: Unlock> Queue<T> {
 
     #[cold]
     fn collect(&self, state: &mut QueueState<T>) -> Todo<'_, T> {
+        // First: to settle may wake a waiter, which is collected below.
         let unlock = state.settle(&self.handoff);
+        // Relaxed: without the mutex it is read as a hint only.
         self.waiting.store(state.waiting.len(), Ordering::Relaxed);
         Todo {
             queue: self,

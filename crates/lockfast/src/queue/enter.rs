@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::protocol::plan::Mode;
-use crate::sys::Access;
 use crate::types::thread::ThreadToken;
 
 use super::shared::Queue;
@@ -42,15 +41,15 @@ impl<T: Unlock> Queue<T> {
     /// Returns the turn, if it can be had at once.
     pub(crate) fn try_enter(&self, mode: Mode, thread: ThreadToken) -> TryEnter<'_, T> {
         let mut state = self.state();
-        let by_handoff =
-            || state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
-        if mode == Mode::Read && (state.reads(thread) || by_handoff()) {
+        if mode == Mode::Read && (state.reads(thread) || self.reads_by_handoff(&state, thread)) {
             // To wait for a writer that waits for this thread would be for ever.
             if let Some(value) = state.value().cloned() {
                 state.readers.push(thread);
                 return TryEnter::Inside(value);
             }
         }
+        // Nobody passes a waiter, even where the mode would be admitted: readers that come all the time
+        // would keep a writer out for ever.
         if state.is_open() && state.waiting.is_empty() && state.admits(mode) {
             TryEnter::Turn(self.grant(&mut state, mode, thread))
         } else {
@@ -85,6 +84,8 @@ impl<T: Unlock> Queue<T> {
             return None;
         }
         let held = self.fast.take()?;
+        // After the take, as in `Handoff::take`. Deadlock detection finds the thread here: the state
+        // has none.
         self.handoff.belongs_to(thread);
         Some(held)
     }
@@ -96,6 +97,7 @@ impl<T: Unlock> Queue<T> {
         held: Box<T::Held>,
         thread: ThreadToken,
     ) -> Turn<'_, T> {
+        // First into the state. From here on the turn passes on as any other.
         self.leave_slot(thread);
         let mut turn = Turn::without_value(self, thread, Purpose::Enter { mode, joins: false });
         turn.leave_spare(held);

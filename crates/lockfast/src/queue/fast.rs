@@ -41,6 +41,7 @@ impl<P> FastSlot<P> {
 
     #[inline]
     pub(super) fn take(&self) -> Option<Box<P>> {
+        // Only with the flag. Whoever shuts the slot clears it first, and then takes what is there.
         self.0.take(OPEN, OPEN)
     }
 
@@ -53,6 +54,7 @@ impl<P> FastSlot<P> {
     where
         P: 'l,
     {
+        // Only with the flag: without it the state counts this thread as inside (invariant 2).
         Slot::leave_by(held, |held| slot(held).map(|slot| &slot.0), OPEN)
     }
 
@@ -66,6 +68,7 @@ impl<P> FastSlot<P> {
     /// Shuts the slot, under the mutex; returns what was in it, if it was open.
     #[inline]
     pub(super) fn shut(&self) -> Option<Shut<P>> {
+        // Nobody sets the flag without the mutex, so an answer of "shut" holds until the mutex is free.
         self.0.has(OPEN).then(|| self.shut_open())
     }
 

@@ -123,6 +123,8 @@ impl<P> Handoff<P> {
     /// Leaves the lock in the slot, under the mutex. Nobody else has it.
     pub(super) fn open(&self, held: Box<P>, access: Access) {
         self.holder.store(ThreadToken::NONE);
+        // Without `KEEP`: the end of the same update settles whether the lock may stay. The flags come
+        // before the lock, as whoever takes it compares `SHARED`.
         self.slot.set(KEEP | SHARED, shared(access));
         let left = self.slot.leave(held, shared(access));
         assert!(left.is_ok(), "nobody else has it");
@@ -155,6 +157,8 @@ fn shared(access: Access) -> usize {
 impl<T: Unlock> QueueState<T> {
     /// Whether the slot may be left open, for waiters or because the lock lingers.
     pub(super) fn may_stay_open(&mut self) -> bool {
+        // The upgradable reader waits until the others have left, so nothing may be left for a
+        // newcomer.
         if self.upgrader.is_some() {
             return false;
         }
@@ -184,6 +188,8 @@ impl<T: Unlock> QueueState<T> {
             handoff.keep(true);
             return None;
         }
+        // One atomic step: the holder leaves the lock before it, and then the lock is idle here, or
+        // after it, and then the holder finds no `KEEP`.
         if !handoff.keep(false) {
             // Whoever has the lock looks at the queue when it leaves.
             return None;

@@ -81,6 +81,7 @@ impl<T: Unlock> Queue<T> {
                 state.exclusive = Some(ThreadToken::NONE);
             }
             if state.may_stay_open() {
+                // `Linger` stays what it is: the slot may be left open when nobody waits, too.
                 if state.passing == Passing::No {
                     state.passing = Passing::HandOff(access);
                 }
@@ -115,6 +116,7 @@ impl<T: Unlock> Queue<T> {
     /// Holds the lock from now on as one that did not take it from a slot.
     pub(crate) fn leave_slot(&self, thread: ThreadToken) {
         let ((), after) = self.update(|state| {
+            // The caller has the lock, so nothing is in the slot; `update` has shut the fast one.
             state.shut(&self.handoff);
             state.exclusive = Some(thread);
         });

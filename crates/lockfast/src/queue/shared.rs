@@ -51,8 +51,12 @@ impl<T: Unlock> Queue<T> {
     pub(super) fn state(&self) -> MutexGuard<'_, QueueState<T>> {
         // Nothing panics while the state is inconsistent.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before anybody looks: while the slot is open, the state says that nobody is there, which may
+        // be wrong.
         match self.fast.shut() {
             None => {}
+            // The slot is shut, so nobody can take it there any more: the next holder finds it in the
+            // state.
             Some(Shut::Free(spare)) => state.spare = Some(spare),
             // Which thread it is, the hand-off slot knows.
             Some(Shut::Held) => state.exclusive = Some(ThreadToken::NONE),
@@ -80,16 +84,20 @@ impl<T: Unlock> Queue<T> {
 
     /// Whether this thread is inside, in any mode.
     pub(crate) fn has_inside(&self, thread: ThreadToken) -> bool {
+        // A thread that came by one of the slots is known there only: the state has it as nobody's.
         self.handoff.is_held_by(thread) || self.state().has_inside(thread)
     }
 
     /// Whether this thread is inside as a reader, beside any other mode.
     pub(crate) fn has_reader(&self, thread: ThreadToken) -> bool {
         let state = self.state();
+        self.reads_by_handoff(&state, thread) || state.has_reader(thread)
+    }
+
+    /// Whether this thread reads by the hand-off slot.
+    pub(super) fn reads_by_handoff(&self, state: &QueueState<T>, thread: ThreadToken) -> bool {
         // In the slot a lock is held by the thread that took it; the state has it as nobody's.
-        let by_handoff =
-            state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread);
-        by_handoff || state.has_reader(thread)
+        state.passing.access() == Some(Access::Shared) && self.handoff.is_held_by(thread)
     }
 
     /// The shared value, if anybody is inside.
@@ -112,6 +120,8 @@ impl<T: Unlock> Queue<T> {
 
     /// Keeps nothing for a next holder any more.
     pub(crate) fn end(&self) {
+        // What is kept has a reference to the handle, which owns this queue: a circle that nothing else
+        // breaks.
         let spare = self.state().end();
         drop(spare);
     }
@@ -139,6 +149,7 @@ impl<T: Unlock> Queue<T> {
     /// From now on no thread counts as the holder.
     pub(crate) fn disown(&self, mode: Mode, thread: ThreadToken) {
         let mut state = self.state();
+        // Not by `update`: as many are inside as before, so nobody can be admitted.
         state.remove(mode, thread);
         state.add(mode, ThreadToken::NONE);
     }

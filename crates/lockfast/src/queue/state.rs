@@ -69,6 +69,7 @@ pub(super) struct QueueState<T: Unlock> {
     pub(super) exclusive: Option<ThreadToken>,
     pub(super) phase: Phase,
     /// Whether the kernel held back a reader that wanted to join those inside; nobody joins any more.
+    // Set while somebody is inside, and cleared by `pass_on` once nobody is.
     pub(super) closed: bool,
     pub(super) waiting: WaitList,
     /// The upgradable reader while it waits to become the writer.
@@ -79,6 +80,8 @@ pub(super) struct QueueState<T: Unlock> {
     pub(super) called: Option<Arc<Sleeper>>,
     pub(super) passing: Passing,
     /// The number of waiters that are awake.
+    // Always the number of entries of `waiting` that are marked as awake: with a number that is too
+    // high, a lock would stay in the slot for a waiter that does not come.
     pub(super) awake: usize,
     /// The instant since when somebody waits while a thread of this process has the lock.
     pub(super) since: Option<Instant>,
@@ -183,6 +186,8 @@ impl<T: Unlock> QueueState<T> {
 
     /// Whether there is nothing to do after a change, if so many waited before.
     pub(super) fn is_quiet(&self, waiting: usize) -> bool {
+        // All that `collect` does: wake, settle an open slot, count the waiters. Only `settle` sets
+        // `called`.
         self.granted.is_none() && self.passing == Passing::No && self.waiting.len() == waiting
     }
 
@@ -226,6 +231,8 @@ impl<T: Unlock> QueueState<T> {
 
     pub(super) fn begin(&mut self, mode: Mode, thread: ThreadToken) {
         if mode.is_alone() {
+            // Inside from here on, before the kernel has granted it. All others come inside by
+            // `Turn::keep`.
             self.exclusive = Some(thread);
         } else {
             self.phase = Phase::Entering;

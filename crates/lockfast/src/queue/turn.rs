@@ -97,6 +97,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
         match self.purpose {
             Purpose::Enter { mode, .. } if mode.is_alone() => {
                 // It is inside since the turn began.
+                // A waiter that is overlooked here starts the slice itself.
                 if self.queue.has_waiting() {
                     self.queue.state().restart_slice();
                 }
@@ -178,12 +179,15 @@ impl<'q, T: Unlock> Turn<'q, T> {
             unreachable!("only the last one out leaves")
         };
         let queue = self.queue;
+        // Passed on below: the drop must not do it a second time.
         self.done();
         let ((), after) = queue.update(|state| {
             state.left(access, Some(spare));
             // Readers would shut it again.
+            // `left` may have given the turn to a waiter, and then the state is in use.
             if may_be_fast && access == Access::Exclusive && state.is_unused() {
                 if let Some(spare) = state.spare.take() {
+                    // Last: from here on another thread may be inside without the mutex.
                     queue.fast.open(spare);
                 }
             }
@@ -200,6 +204,8 @@ impl<'q, T: Unlock> Turn<'q, T> {
             Purpose::Enter { mode, .. } if mode.is_alone() => state.exclusive = None,
             Purpose::Enter { joins, .. } => {
                 // The last of those inside left without unlocking, as this one had the turn.
+                // A kernel call under the mutex, so that nobody enters before the lock is gone
+                // (invariant 1).
                 if joins && state.is_empty() && !is_left_out(ModelStep::LetGo) {
                     if let Some(value) = &self.value {
                         if !value.unlock() {

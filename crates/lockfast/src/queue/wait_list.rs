@@ -15,6 +15,7 @@ pub(super) struct Waiter {
     pub(super) sleeper: Arc<Sleeper>,
     /// Whether it looks at the hand-off slot while it is awake.
     pub(super) competes: bool,
+    // Counted in `QueueState::awake`; both change in the same section of the mutex.
     pub(super) awake: bool,
 }
 
@@ -69,6 +70,7 @@ impl WaitList {
 
     /// Adds a waiter before all others.
     pub(super) fn push_front(&mut self, waiter: Waiter) -> Position {
+        // Those in front have 0 and below, newcomers 1 and above: a position is never given twice.
         let at = Position(self.first);
         self.first -= 1;
         self.put(at, waiter)

@@ -223,6 +223,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
 
 impl<T: Unlock> Drop for QueuedWaiter<'_, T> {
     fn drop(&mut self) {
+        // In a forked child the place is the parent's, and the mutex may be locked for ever.
         if self.used || !self.queue.is_own() {
             return;
         }

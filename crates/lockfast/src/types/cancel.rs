@@ -127,6 +127,7 @@ impl CancelToken {
             }
         }
         TOKENS.with_borrow_mut(|tokens| tokens.push(self.clone()));
+        // By a drop, so also when the closure panics.
         let _leave = Leave;
         work()
     }
@@ -137,6 +138,9 @@ impl CancelToken {
         let mut block = &self.shared.first;
         loop {
             for slot in &block.slots {
+                // Slots are claimed by the waiting thread and read by `cancel`, which may run in a
+                // signal's handler: no mutex guards them, and blocks are never freed while the token
+                // lives.
                 if slot.claim(alarm) {
                     let token = self.clone();
                     return Armed { token, number };

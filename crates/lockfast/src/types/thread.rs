@@ -20,6 +20,8 @@ impl AtomicThreadToken {
 
     #[inline]
     pub(crate) fn store(&self, thread: ThreadToken) {
+        // Relaxed, as the load is: a thread only asks whether the token is its own, which it has
+        // written itself.
         self.0.store(thread.0, Ordering::Relaxed);
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn block_on<R>(limit: WaitLimit, future: impl Future<Output = R>) -> 
         }
         let sources = sources.get_or_insert_with(WakeSources::of_tokens);
         loop {
+            // After the tokens are armed: one that was cancelled before rings nothing.
             if cancel::is_demanded() {
                 return Err(WaitEnd::Cancelled);
             }

@@ -47,6 +47,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
                     }
                 }
                 Err(error) => {
+                    // The file system has locks, as the attempts before have shown. It lacks a queue.
                     if sys::lock::means_no_locks_here(&error) {
                         file.note_without_waits();
                     }
@@ -68,6 +69,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         let system = |error| wait.system(error);
         let attempt = || sys::lock::try_lock(raw, access, target).map_err(system);
         let others_wait = file.is_sign_out(contest);
+        // A newcomer that has seen the sign makes no attempt: it would be before those that wait.
         if others_wait || !attempt()? {
             if others_wait {
                 file.let_line_move(contest);
@@ -98,6 +100,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         };
         let mut patience = ABANDONED;
         loop {
+            // Without an alarm it waits for the line for as long as that takes.
             let alarm = Alarm::set(Some(Instant::now() + patience));
             let until = alarm.is_ok().then(|| Instant::now() + patience);
             if self.until_granted(raw, Access::Exclusive, line, until)? {

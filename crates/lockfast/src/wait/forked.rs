@@ -19,6 +19,7 @@ pub(crate) async fn in_one_process<R>(
     let generation = fork::generation();
     let mut work = pin!(work);
     poll_fn(|context| {
+        // At each poll: the task may be forked between any two.
         if fork::generation() == generation {
             return work.as_mut().poll(context);
         }

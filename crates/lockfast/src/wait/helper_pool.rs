@@ -30,6 +30,7 @@ pub(super) type Work = Box<dyn FnOnce() + Send>;
 /// The helpers of this process.
 #[derive(Default)]
 pub(super) struct HelperPool {
+    // Never held while work is done: that sleeps in the kernel, and calls functions of the program.
     state: Mutex<PoolState>,
     called: Condvar,
 }
@@ -41,6 +42,7 @@ struct PoolState {
     // Helpers that wait for a call; all helpers, these among them.
     idle: usize,
     all: usize,
+    // Only lines of which work is being done. `last` is the number that was given last, in any line.
     lines: HashMap<Line, LineWork>,
     last: u64,
 }
@@ -137,6 +139,8 @@ impl HelperPool {
     pub(super) fn withdraw(&self, place: &QueuedWork) -> Option<Work> {
         let mut state = self.state();
         let line = state.lines.get_mut(&place.line)?;
+        // The line may have ended and begun anew meanwhile. A number is never given twice, so this
+        // takes nobody else's work.
         line.waiting.remove(&place.number)
     }
 

@@ -90,6 +90,7 @@ impl<C: WaitContext> Wait<'_, C> {
         } = self;
         let done = offload::start(line, move || {
             let mut wait = Wait::by(WaiterKind::Helper, &context, thread, limit, operation);
+            // As if the task itself waited: its time runs on, and `on_wait` was called.
             (wait.since, wait.reported) = (since, reported);
             match blocks(&mut wait) {
                 Ok((result, rest)) => (Ok(result), Some(rest)),

@@ -152,6 +152,7 @@ impl<'h, C: WaitContext> Wait<'h, C> {
 
     /// Whether something may end the wait before it is granted.
     fn may_end(&self) -> bool {
+        // `on_wait` may break the wait, and a token may be cancelled: then it is no deadlock.
         self.limit != WaitLimit::Forever || self.interval().is_some() || cancel::is_possible()
     }
 

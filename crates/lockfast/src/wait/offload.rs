@@ -27,6 +27,7 @@ pub(super) struct Offload<R> {
 
 struct Promise<R> {
     state: Mutex<Progress<R>>,
+    // Only the drop of a task that was abandoned waits here.
     done: Condvar,
 }
 
@@ -180,6 +181,7 @@ impl<R> Promise<R> {
             drop(state);
             // When whoever drops the task goes on, nothing is left.
             drop(rest);
+            // Nobody but the drop, which waits, changes `Abandoned`, so it is still that.
             *self.state() = Progress::Done(result);
             self.done.notify_all();
             return;

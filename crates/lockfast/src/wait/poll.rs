@@ -21,6 +21,7 @@ impl<C: WaitContext> Wait<'_, C> {
     ) -> Result<R> {
         let sources = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         loop {
+            // Before the limits: a wait whose time is over makes one attempt nevertheless.
             if let Some(result) = attempt()? {
                 return Ok(result);
             }

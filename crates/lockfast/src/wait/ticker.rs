@@ -75,6 +75,7 @@ struct Declare<'a>(&'a Over);
 
 impl Drop for Declare<'_> {
     fn drop(&mut self) {
+        // Under the mutex of the sleep, so that a ticker that is about to sleep sees it.
         *mutex::lock(&self.0.state) = true;
         self.0.changed.notify_one();
     }

@@ -56,6 +56,8 @@ impl<C: WaitContext> Wait<'_, C> {
                 waiter.granted().await;
             } else if waiter.competes() {
                 match waiter.spin_for_handoff() {
+                    // Waiters that compete are exclusive, and the turn of an exclusive one is never
+                    // called off.
                     SpinOutcome::Granted => {}
                     SpinOutcome::Handoff(held) => return Ok(Admission::Handoff(held)),
                     SpinOutcome::Nothing => {

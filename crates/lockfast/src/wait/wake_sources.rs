@@ -25,6 +25,8 @@ struct Sources {
 impl WakeSources {
     /// By the tokens, and by the deadline or by [`ring`](Self::ring), if so wanted.
     pub(super) fn by(deadline: Option<Instant>, by_others: bool) -> io::Result<Self> {
+        // Most waits end here: an alarm costs system calls, and has to be deleted between the grant and
+        // its user.
         if deadline.is_none() && !by_others && !cancel::is_possible() {
             return Ok(Self::default());
         }

@@ -31,6 +31,15 @@ pub(crate) fn until_asleep(actors: &[&Actor]) -> u64 {
     last.expect("looked at last")
 }
 
+/// Whether a thread of it waits for a lock in the kernel. Other processes that wait do not count, on whatever file.
+pub(crate) fn waits(actor: &Actor) -> bool {
+    // An emulated program makes the system calls of its host, which have other numbers; their names are the same.
+    threads(actor).any(|thread| {
+        fs::read_to_string(thread.join("wchan"))
+            .is_ok_and(|place| place.contains("fcntl_setlk") || place.contains("lock_inode_wait"))
+    })
+}
+
 fn is_asleep(actor: &Actor) -> bool {
     threads(actor).all(|thread| {
         fs::read_to_string(thread.join("stat")).is_ok_and(|stat| stat.contains(") S "))

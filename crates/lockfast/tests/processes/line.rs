@@ -4,6 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
+use crate::asleep::waits;
 use crate::stage::{Actor, Pending, Stage, held_from, until, until_stopped, waiters};
 use crate::trials;
 
@@ -11,7 +12,7 @@ trials![
     a_waiter_is_overtaken_by_what_is_on_its_way_only,
     a_task_that_waits_is_overtaken_by_what_is_on_its_way_only,
     readers_do_not_overtake_a_writer_that_waits,
-    with_flock_a_waiter_is_overtaken_by_what_is_on_its_way_only,
+    with_flock_a_waiter_is_overtaken_rarely,
     a_waiter_killed_in_the_line_keeps_nobody_out,
     a_waiter_that_gives_up_in_the_line_keeps_nobody_out,
     a_waiter_stopped_in_the_line_keeps_nobody_out,
@@ -57,7 +58,7 @@ impl Rush {
         let path = self.stage.lock();
         let pending = waiter.begin(&format!("pass {kind} {how} {}", path.display()));
         let is_in = || self.passed().matches('w').count() > before;
-        until("somebody that waits", || waiters(&path) > 0 || is_in());
+        until("somebody that waits", || waits(&waiter) || is_in());
         let seen = self.passed();
         waiter.succeeds(pending);
         let all = self.passed();
@@ -74,12 +75,18 @@ impl Rush {
 /// Who is inside when the waiter is seen, and a process that has looked before, may come first.
 #[track_caller]
 fn is_hardly_overtaken(greedy: (&str, usize), waiters: &[(&str, &str)]) {
+    is_overtaken(2 * greedy.1, greedy, waiters);
+}
+
+/// Expects that each waiter is overtaken so often at most.
+#[track_caller]
+fn is_overtaken(most: usize, greedy: (&str, usize), waiters: &[(&str, &str)]) {
     let rush = Rush::begin(greedy.0, greedy.1);
     for &(kind, how) in waiters {
         for _ in 0..ROUNDS {
             let overtaken = rush.overtakes(kind, how);
             assert!(
-                overtaken <= 2 * greedy.1,
+                overtaken <= most,
                 "{kind}, {how}, beside {greedy:?}: {overtaken} times"
             );
         }
@@ -127,12 +134,16 @@ fn readers_do_not_overtake_a_writer_that_waits() {
     is_hardly_overtaken(("read", 3), &[("write", "thread"), ("upgrade", "thread")]);
 }
 
-fn with_flock_a_waiter_is_overtaken_by_what_is_on_its_way_only() {
-    is_hardly_overtaken(
+/// There is no line for a `flock`: who comes gives those that wait 200 us to wake up, which they may miss on a busy
+/// machine. Without that, a waiter is overtaken hundreds of times.
+fn with_flock_a_waiter_is_overtaken_rarely() {
+    const MISSED: usize = 20;
+    is_overtaken(
+        MISSED,
         ("flock", 1),
         &[("flock", "thread"), ("flock", "timed"), ("flock", "task")],
     );
-    is_hardly_overtaken(("flock-write", 1), &[("flock-read", "thread")]);
+    is_overtaken(MISSED, ("flock-write", 1), &[("flock-read", "thread")]);
 }
 
 /// A holder, two that stand in the line, and the stage.

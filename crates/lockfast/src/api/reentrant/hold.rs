@@ -61,6 +61,7 @@ impl<E: Engine> ReentrantState<E> {
             process.count.store(count, Ordering::Relaxed);
         } else {
             let guard = take(&self.lock)?;
+            // With the lock in hand, and the owner last: until then no thread reads its own token here.
             *self.guard() = Some(guard);
             process.count.store(1, Ordering::Relaxed);
             process.owner.store(thread);

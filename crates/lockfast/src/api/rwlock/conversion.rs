@@ -160,6 +160,7 @@ impl<E: Engine> RwLockUpgradableReadGuard<E> {
                 }
             }
         }
+        // A wait that is dropped drops this, which has the guard while the future only borrows it.
         let mut kept = Kept(Some((self, put_back)));
         let (guard, _) = kept.0.as_mut().expect("it was put there");
         let upgraded = guard.hold.upgrade_async().await;

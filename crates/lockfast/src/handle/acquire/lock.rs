@@ -26,6 +26,8 @@ impl Handle {
         let thread = ThreadToken::current();
         // Without a call, and so without the queue of a forked child.
         if let Some(process) = self.process_if_first() {
+            // An earlier holder of this process got it from the kernel, which has not had it back
+            // since.
             if let Some(held) = process.queue.take_handoff(mode, thread) {
                 trace::acquired(&self.path, mode.name());
                 return Ok(Hold::handed_off(held, mode, thread));
@@ -113,6 +115,7 @@ impl<'h> From<Stopped<'h>> for AcquireStage<'h, Mode> {
         match locked {
             Err(_) => Self::Lock(turn, file),
             Ok(false) => Self::Contended(turn, file),
+            // Not `Verified`: the file did not look as if it were at the path.
             Ok(true) => Self::Locked(turn, file, ()),
         }
     }

@@ -56,6 +56,9 @@ impl Handle {
             (Some(file), is_unused) if !file.permits().is_spoilt() => Ok((file, is_unused)),
             (_, is_unused) => {
                 let file = Arc::new(self.open_file()?);
+                // Two threads may open it at once. Each uses its own, which to the kernel are two
+                // owners: a permit of one is taken for the other. The one that is put last is used from
+                // then on.
                 queue.put(Some(&file));
                 Ok((file, is_unused))
             }
@@ -182,6 +185,7 @@ impl WantedPermits {
         if handle.is_at_path(&file)? {
             return Ok(Attempt::Full);
         }
+        // Another thread may have put a newer file here. Then that one is opened once more.
         queue.put(None);
         Ok(Attempt::Stale)
     }

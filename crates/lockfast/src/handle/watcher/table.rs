@@ -134,6 +134,7 @@ impl Table {
         for (watch, entries) in &self.entries {
             let is_meant = |about: &Option<Watch>| about.is_none_or(|about| about == *watch);
             let of_this = events.iter().filter(|(about, _)| is_meant(about));
+            // All events of one reading together: an open with its close is a notification, and no visitor.
             if let Some(reason) = Reason::of(of_this.map(|(_, event)| *event)) {
                 let listeners = entries.iter().filter_map(|entry| entry.listener.upgrade());
                 concerned.extend(listeners.map(|listener| (listener, reason)));

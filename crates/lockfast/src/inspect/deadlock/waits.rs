@@ -22,6 +22,7 @@ pub(super) struct WaitEdge {
 impl WaitEdge {
     pub(super) fn is_endless(&self, stuck: &BTreeSet<u32>) -> bool {
         let kept = |owners: &Vec<u32>| {
+            // A lock without known owners may be released by a process that can go on.
             !owners.is_empty() && owners.iter().all(|owner| stuck.contains(owner))
         };
         if self.any {

@@ -76,6 +76,8 @@ fn read(
         Some(target) if !is_held => question::ask(target, &before),
         _ => Vec::new(),
     };
+    // Nobody has a lock only if the table stayed the same, the kernel names no lock in the way, and no
+    // process is outside of what can be seen here.
     if target.is_some()
         && before.lines.is_empty()
         && before.is_settled

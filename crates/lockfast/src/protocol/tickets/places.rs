@@ -42,7 +42,9 @@ impl Side {
     /// The access that conflicts with a ticket of that side, and not with those that wait for one.
     pub(super) fn finding(self) -> Access {
         match self {
+            // Readers share their tickets, so a shared question would not see them.
             Self::Readers => Access::Exclusive,
+            // Several may wait for one ticket of a writer. Shared, they do not keep each other waiting.
             Self::Writers => Access::Shared,
         }
     }
@@ -71,6 +73,7 @@ pub(crate) fn side_of(range: Range) -> Option<Side> {
 /// The number to begin with at that instant, in nanoseconds since 1970: it grows by 1 in 64 ns, and lasts
 /// for 584 years.
 pub(crate) fn number_at(nanoseconds: u64) -> u64 {
+    // Number 0 is that of an upgrade, which is before all others.
     (nanoseconds >> 6).clamp(1, TICKETS - 1)
 }
 

@@ -53,6 +53,7 @@ impl Search {
             self.low = last + 1;
             self.asks_upper_half = true;
         } else if self.asks_upper_half {
+            // Nothing in the upper half: the latest one is in the lower half, if there is one.
             self.high = asked;
             self.asks_upper_half = false;
         } else {

@@ -58,6 +58,8 @@ impl Ticket {
     /// A ticket for a waiter that had this number before, for a file that was replaced.
     pub(crate) fn again(side: Side, number: u64) -> Self {
         Self {
+            // Asks nobody for numbers: it keeps its place, and began to wait before it came to this
+            // file.
             stage: Stage::Taking,
             ..Self::new(side, number)
         }
@@ -126,6 +128,8 @@ impl Ticket {
     /// Takes the outcome of [`Call::Try`] and [`Call::Await`].
     pub(crate) fn granted(&mut self, is_granted: bool) {
         self.stage = match (self.stage, is_granted) {
+            // After each wait it looks again: the ticket before it may have been given up, and one
+            // before that may still be there.
             (Stage::Taking, true) | (Stage::Awaiting(..), _) => self.look(),
             (Stage::Taking, false) => Stage::Skipping,
             (Stage::Blocked(..), true) => Self::new(self.side, self.hint).stage,
@@ -136,8 +140,10 @@ impl Ticket {
     /// Goes on when the latest number of that side is known. A writer looks at readers as well.
     fn choose(&mut self, side: Side, latest: Option<u64>) -> Stage {
         if let Some(latest) = latest {
+            // Above all that it sees, whatever its clock says: that is why nobody is overtaken.
             self.number = self.number.max(latest + 1);
         }
+        // A writer has to be behind readers as well; to a reader only writers' numbers matter.
         let has_more = (self.side, side) == (Side::Writers, Side::Writers);
         if has_more && self.number < TICKETS {
             return Stage::Choosing(Search::new(Side::Readers, self.number, TICKETS));

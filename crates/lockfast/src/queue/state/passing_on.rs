@@ -40,6 +40,7 @@ impl<T: Unlock> QueueState<T> {
                 // The next slice begins with the next waiter.
                 self.since = None;
             }
+            // It was `Closing`, in which nobody enters: nobody has come inside since the last one left.
             Access::Shared => self.phase = Phase::Idle,
         }
         self.keep_spare(spare);
@@ -100,6 +101,7 @@ impl<T: Unlock> QueueState<T> {
             // All have left who were inside when a reader was held back.
             self.closed = false;
         }
+        // Whoever has the turn, or was called to it, passes it on when that is over.
         if !self.is_idle() {
             return;
         }

@@ -122,6 +122,8 @@ pub(crate) fn create_new(path: &Path, mode: Option<u32>) -> io::Result<File> {
         .read(true)
         .write(true)
         .create_new(true)
+        // The umask takes rights away and adds none: until the mode is set, nobody may do more than it
+        // says.
         .mode(mode.unwrap_or(0o666))
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
@@ -264,6 +266,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
     let to = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: both are strings that end in NUL and outlive the call.
     let answer = unsafe {
+        // Fails if the name is taken, so of several processes one creates the file.
         libc::linkat(
             libc::AT_FDCWD,
             from.as_ptr(),

@@ -30,7 +30,7 @@ impl Descriptors {
             .iter()
             .filter_map(|open| Some((id(open), open.locks.first()?.file)))
             .collect();
-        let key = |open: &OpenDescriptor| {
+        let mut key = |open: &OpenDescriptor| {
             if let Some(target) = target {
                 return Some(target.key);
             }
@@ -42,7 +42,6 @@ impl Descriptors {
                 .contains(&inode)
                 .then(|| mounts.key(open.id, open.numbers, Some(open.pid)))
         };
-        let mut key = key;
         Self {
             open: open
                 .into_iter()
@@ -73,6 +72,8 @@ impl Descriptors {
                 };
                 let mut keys = files.iter().filter(by_number).map(|&(_, key)| key);
                 if let Some(key) = keys.next() {
+                    // Where the descriptor is not known, the thread may wait for any file of the
+                    // process that has waiters.
                     if keys.all(|other| other == key) {
                         found.push((key, waiter));
                     }

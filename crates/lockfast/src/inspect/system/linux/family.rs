@@ -36,6 +36,7 @@ pub(super) fn wait_for(parent: &Process, child: u32) -> Option<FamilyWait> {
         match awaited {
             Awaited::End(Some(of)) if of == child => return wait(vec![child], true),
             Awaited::End(Some(_)) => {}
+            // The end of any child ends the wait, so it is certain only if there is no other.
             Awaited::End(None) => return wait(vec![child], children(pid) == [child]),
             Awaited::Output(pipe) => {
                 let (writers, is_everybody) = writers(&pipe);
@@ -146,6 +147,8 @@ fn writers(pipe: &str) -> (Vec<u32>, bool) {
     let mut is_everybody = true;
     for pid in super::scan::pids().unwrap_or_default() {
         let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+            // Kernel threads and dead processes can't write. Anybody else whose descriptors are hidden
+            // might.
             is_everybody &= !super::scan::has_program(pid);
             continue;
         };
@@ -207,6 +210,8 @@ pub(super) fn add(
     for &pid in waiting {
         let mut pid = pid;
         while let Some(parent) = processes.get(&pid).and_then(|process| process.parent) {
+            // Another waiter came by here, or the parents that were read at different times form a
+            // circle.
             if !seen.insert((parent, pid)) {
                 break;
             }

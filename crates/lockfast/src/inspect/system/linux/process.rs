@@ -99,6 +99,7 @@ impl Stat {
     /// Parses the line. The name stands in parentheses, and may contain any byte.
     fn parse(text: &[u8]) -> Option<Self> {
         let opening = text.iter().position(|&byte| byte == b'(')?;
+        // The last one: the name may have parentheses of its own, and what follows it has none.
         let closing = text.iter().rposition(|&byte| byte == b')')?;
         let name = text.get(opening + 1..closing)?;
         let fields = std::str::from_utf8(text.get(closing + 1..)?).ok()?;

@@ -21,11 +21,13 @@ use crate::sys::{Access, Range};
 /// The file is not opened where that would break a lease, or where its close would release a lock of this
 /// process.
 pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
+    // To open a device may do things, and to open a file with a lease makes the kernel break the lease.
     if !target.metadata.is_file() || table.leased.contains(&target.key) {
         return Vec::new();
     }
     let own = scan::scan_some(&[std::process::id()], Some(target.id)).open;
     let classic = own.iter().flat_map(|open| &open.locks);
+    // The kernel releases all classic locks of a process on a file when it closes any descriptor of it.
     if classic.clone().any(|line| line.lock.kind == Kind::Classic) {
         return Vec::new();
     }

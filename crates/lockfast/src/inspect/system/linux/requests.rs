@@ -51,6 +51,7 @@ pub(super) fn requests(
                     && line.pid.is_none_or(|pid| pid == waiter.pid)
                     && matches(line, waiter)
             });
+            // Taken out: a thread waits for one lock at a time.
             *thread = found.map(|at| waiters.remove(at));
         }
     }

@@ -264,6 +264,7 @@ fn is_unnamed(name: &[u8], open: &OpenDescriptor) -> bool {
 /// Returns the mount and the inode of a file that this process has open.
 pub(super) fn numbers_of(file: &File) -> io::Result<Numbers> {
     use std::os::fd::AsRawFd;
+    // Not `self`, which is the first thread: once that has ended, it shows no descriptors.
     let text = fs::read(format!("/proc/thread-self/fdinfo/{}", file.as_raw_fd()))?;
     Ok(parse(&text).0)
 }

@@ -35,6 +35,7 @@ fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option
             .or_else(|| line.tagged_pid())
             .or_else(|| bytes::sign_of(&line.lock))
     };
+    // A line that names nobody may be of any process.
     let Some(pids) = table.iter().map(pid).collect::<Option<BTreeSet<u32>>>() else {
         return Ok(None);
     };
@@ -59,6 +60,7 @@ fn search_named(target: &InspectedFile, table: &[LockLine]) -> io::Result<Option
         .filter(|open| holds(open))
         .cloned()
         .collect();
+    // Without the number of its descriptors, nobody knows whether those of a process were all compared.
     if !is_complete || holders.len() > MOST_COMPARED || !scan::counts_descriptors() {
         return Ok(None);
     }
@@ -105,6 +107,7 @@ fn compare_all(pid: u32, holders: &[OpenDescriptor]) -> Option<Vec<OpenDescripto
         for (number, holder) in holders.iter().enumerate() {
             match same::compare((holder.task, holder.descriptor), (pid, descriptor)) {
                 Ok(order) => {
+                    // Once for each descriptor, however many holders it is compared with.
                     seen += u64::from(number == 0);
                     if order == Ordering::Equal {
                         found.push(OpenDescriptor {
@@ -121,6 +124,7 @@ fn compare_all(pid: u32, holders: &[OpenDescriptor]) -> Option<Vec<OpenDescripto
             }
         }
     }
+    // Fewer were met than there are: one has an unusual number.
     (seen >= count).then_some(found)
 }
 

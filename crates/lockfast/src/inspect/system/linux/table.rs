@@ -86,6 +86,7 @@ pub(super) fn parse_line(line: &[u8]) -> Option<LockLine> {
     };
     let len = match last {
         last if last < start => return None,
+        // The kernel does not distinguish a lock up to the largest offset from one without an end.
         LAST => 0,
         last => last - start + 1,
     };
@@ -96,6 +97,8 @@ pub(super) fn parse_line(line: &[u8]) -> Option<LockLine> {
             exclusive,
             range: Range { start, len },
         },
+        // -1 for a lock of an open file description; 0 for an owner that is dead, or not visible in
+        // this pid namespace.
         pid: u32::try_from(pid).ok().filter(|&pid| pid > 0),
         file,
     })

@@ -40,6 +40,7 @@ fn waiter(pid: u32, tid: u32) -> Option<WaitingThread> {
         })
     };
     if let Some(text) = read("syscall") {
+        // `running`, or no call at all: the thread does not wait.
         let call = Syscall::parse(&text)?;
         let descriptor = i32::try_from(call.arguments[0]).ok();
         return match call.number {
@@ -79,6 +80,7 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<LockRecord> {
     let mut bytes = [0; SIZE];
     let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
     memory.read_exact_at(&mut bytes, address).ok()?;
+    // `struct flock` on 64-bit systems: type, whence, start from byte 8 on, length from byte 16 on.
     let short = |at: usize| i16::from_ne_bytes([bytes[at], bytes[at + 1]]);
     let long =
         |at: usize| i64::from_ne_bytes(bytes[at..at + 8].try_into().expect("eight bytes of them"));
