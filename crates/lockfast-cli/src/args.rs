@@ -95,7 +95,7 @@ pub(crate) enum OnLost {
     Term,
     /// Send SIGKILL to its process group
     Kill,
-    /// Print a warning, and let it run
+    /// Print a warning, and let it run: one when the lock is not confirmed in time, one when it is lost
     Warn,
 }
 

@@ -37,10 +37,10 @@ pub(crate) fn run(
     command: &mut Command,
     signals: &mut Signals,
     limit: Option<&Limit>,
-    loss: Option<&Loss<'_>>,
+    loss: Option<Loss<'_>>,
     dies_with_parent: bool,
 ) -> io::Result<Exit> {
-    if limit.is_some_and(Limit::is_of_group) || loss.is_some_and(Loss::is_of_group) {
+    if limit.is_some_and(Limit::is_of_group) || loss.as_ref().is_some_and(Loss::is_of_group) {
         sys::lead_group()?;
     }
     let mask = sys::let_through(limit.is_some() || loss.is_some())?;
@@ -50,8 +50,7 @@ pub(crate) fn run(
         countdown: limit.map(Countdown::start),
         loss,
     };
-    if loss.is_some() {
-        // One that was lost by now rang before.
+    if child.loss.is_some() {
         child.ring()?;
     }
     // A signal that arrived before the command existed did not reach it, not even one from the
@@ -80,8 +79,8 @@ pub(crate) fn run(
 struct Running<'a> {
     children: Children,
     countdown: Option<Countdown>,
-    /// The locks that may be lost; `None` when one was.
-    loss: Option<&'a Loss<'a>>,
+    /// The locks that may be lost; `None` once the command is being ended because of one.
+    loss: Option<Loss<'a>>,
 }
 
 impl Running<'_> {
@@ -129,29 +128,36 @@ impl Running<'_> {
         }
     }
 
-    /// Handles the alarm: the time limit, or the grace period after it, is over, or a lock is lost.
+    /// Handles the alarm: the time limit, or the grace period after it, is over, or a lock is to be looked at.
     fn ring(&mut self) -> io::Result<()> {
-        if let Some(loss) = self.loss
-            && let Some(lost) = loss.lost()
-        {
-            self.loss = None;
-            say(&lost);
-            let signal = match loss.action() {
-                OnLost::Term => Some(Signal::SIGTERM),
-                OnLost::Kill => Some(Signal::SIGKILL),
-                OnLost::Warn => None,
-            };
-            if let Some(signal) = signal {
-                // The sentinel is needed to kill the group.
-                self.children.observe();
-                let countdown = Countdown::of_loss(loss.is_of_group(), signal, lost.grace());
-                self.countdown = Some(countdown);
-            }
-        }
+        self.look()?;
         match (&mut self.countdown, self.children.command()) {
             (Some(countdown), Some(command)) => countdown.ring(command, self.children.sentinel()),
             _ => Ok(()),
         }
+    }
+
+    /// Looks at the locks, and begins to end the command if one is not valid any more.
+    fn look(&mut self) -> io::Result<()> {
+        let Some(loss) = &mut self.loss else {
+            return Ok(());
+        };
+        let news = loss.look();
+        loss.watch()?;
+        let Some(lock) = news else {
+            return Ok(());
+        };
+        say(&lock);
+        let signal = match loss.action() {
+            OnLost::Term => Signal::SIGTERM,
+            OnLost::Kill => Signal::SIGKILL,
+            OnLost::Warn => return Ok(()),
+        };
+        self.countdown = Some(Countdown::of_loss(loss.is_of_group(), signal, lock.grace()));
+        self.loss = None;
+        // The sentinel is needed to kill the group.
+        self.children.observe();
+        Ok(())
     }
 }
 

@@ -144,7 +144,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TEXT", requires = "record")]
     pub(crate) label: Option<String>,
 
-    /// End of the command if a lock of a space is lost while it runs
+    /// End of the command if a lock of a space is lost while it runs, or not confirmed by its server in time
     #[arg(long, value_name = "ACTION", default_value = "term")]
     pub(crate) on_lost: OnLost,
 
@@ -206,8 +206,9 @@ With --protocol fcntl the script would be open for writing and could not be exec
 Locks in a space (--on, LOCKFAST_SPACE) are names without a `/`. The command gets LOCKFAST_NAME,
 LOCKFAST_TOKEN and LOCKFAST_EPOCH of the first one, and does not inherit the locks: they are released when
 it has ended. A lock on a server is lost if the server does not hear of lockfast for the time of its lease, or
-by `lockfast break`. The command and its process group then get SIGTERM, and SIGKILL before others can hold
-the lock; at once if they can already (--on-lost). In the foreground of a terminal only the command is
+by `lockfast break`. lockfast acts earlier, when the server has not confirmed the lock for nearly that time:
+the command and its process group get SIGTERM, and SIGKILL before others can hold the lock; at once if they
+can already (--on-lost). In the foreground of a terminal only the command is
 signalled, unless lockfast was started by an interactive shell.
 
 Several locks are taken in the order of their paths or names, so that two lockfast commands cannot deadlock;

@@ -96,33 +96,32 @@ impl Countdown {
         }
     }
 
-    /// Sends the signal that is due.
+    /// Sends the signal that is due. An alarm for a later one is scheduled already.
     pub(super) fn ring(&mut self, command: Pid, sentinel: Option<&Sentinel>) -> io::Result<()> {
-        if let Some((due, signal)) = self.next
-            && due <= Instant::now()
-        {
-            match self.reason {
-                Reason::Time(time) => {
-                    let time = humantime::format_duration(time);
-                    say(format_args!(
-                        "the command did not end within {time}: sending {signal}"
-                    ));
-                }
-                Reason::Lost => say(format_args!("sending {signal} to the command")),
+        let Some((due, signal)) = self.next.filter(|(due, _)| *due <= Instant::now()) else {
+            return Ok(());
+        };
+        match self.reason {
+            Reason::Time(time) => {
+                let time = humantime::format_duration(time);
+                say(format_args!(
+                    "the command did not end within {time}: sending {signal}"
+                ));
             }
-            // A second SIGKILL would reach the group that this process has moved to.
-            let is_first = self.sent.is_none() && signal != Signal::SIGKILL;
-            let grace = self.grace.filter(|_| is_first);
-            let kill_at = grace.and_then(|grace| due.checked_add(grace));
-            self.next = kill_at.map(|due| (due, Signal::SIGKILL));
-            self.sent = Some(signal);
-            if signal == Signal::SIGKILL {
-                self.kill(command, sentinel);
-            } else {
-                self.send(command, signal);
-                // A stopped process would not handle the signal.
-                self.send(command, Signal::SIGCONT);
-            }
+            Reason::Lost => say(format_args!("sending {signal} to the command")),
+        }
+        // A second SIGKILL would reach the group that this process has moved to.
+        let is_first = self.sent.is_none() && signal != Signal::SIGKILL;
+        let grace = self.grace.filter(|_| is_first);
+        let kill_at = grace.and_then(|grace| due.checked_add(grace));
+        self.next = kill_at.map(|due| (due, Signal::SIGKILL));
+        self.sent = Some(signal);
+        if signal == Signal::SIGKILL {
+            self.kill(command, sentinel);
+        } else {
+            self.send(command, signal);
+            // A stopped process would not handle the signal.
+            self.send(command, Signal::SIGCONT);
         }
         self.next_ring()
     }

@@ -152,10 +152,9 @@ fn under_locks(
                 .env_remove("LOCKFAST_TOKEN")
                 .env_remove("LOCKFAST_EPOCH"),
         };
-        let _ring = Loss::ring_for(&guards);
         let loss = Loss::of(arguments.on_lost, &guards);
         let with_parent = sys::CAN_KILL_WITH_PARENT && arguments.kill_with_parent.unwrap_or(true);
-        child::run(&mut command, &mut signals, limit, Some(&loss), with_parent)
+        child::run(&mut command, &mut signals, limit, Some(loss), with_parent)
     };
     let words = &arguments.command;
     let exit = with_shell(words, start).unwrap_or_else(|error| not_started(&words[0], &error, &[]));
@@ -171,7 +170,7 @@ fn under_locks(
 fn is_named(guard: &MemberGuard<Any>, name: &str) -> bool {
     let resource = guard.resource();
     match (resource.name(), resource.path()) {
-        (Some(its), _) => its == name || its.starts_with(name),
+        (Some(its), _) => its == name,
         (None, Some(path)) => {
             let file = path.file_name().and_then(OsStr::to_str);
             file.and_then(lockfast::engine::name_of).as_deref() == Some(name)

@@ -65,7 +65,7 @@ pub(crate) fn run(
     command: &mut Command,
     _signals: &mut Signals,
     _limit: Option<&Limit>,
-    loss: Option<&Loss<'_>>,
+    mut loss: Option<Loss<'_>>,
     dies_with_parent: bool,
 ) -> io::Result<Exit> {
     if dies_with_parent {
@@ -73,7 +73,7 @@ pub(crate) fn run(
     }
     let mut child = command.spawn()?;
     let mut is_lost = false;
-    let status = match loss {
+    let status = match &mut loss {
         None => child.wait(),
         Some(loss) => loop {
             match child.try_wait() {
@@ -81,11 +81,11 @@ pub(crate) fn run(
                 Ok(Some(status)) => break Ok(status),
                 Err(error) => break Err(error),
             }
-            if !is_lost && let Some(lost) = loss.lost() {
-                is_lost = true;
+            if !is_lost && let Some(lost) = loss.look() {
                 say(lost);
                 // There is no way to ask a process to end.
                 if loss.action() != OnLost::Warn {
+                    is_lost = true;
                     let _ = child.kill();
                 }
             }
@@ -94,7 +94,7 @@ pub(crate) fn run(
     // The command has ended; processes that it left running may continue.
     sys::let_live();
     Ok(match status {
-        Ok(_) if is_lost && loss.is_some_and(|loss| loss.action() != OnLost::Warn) => Exit::LOST,
+        Ok(_) if is_lost => Exit::LOST,
         Ok(status) => exit_of(status),
         Err(error) => {
             say(format_args!("cannot wait for the command: {error}"));

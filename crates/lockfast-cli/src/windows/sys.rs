@@ -88,6 +88,11 @@ pub(crate) fn outlive_console_events() -> io::Result<()> {
 /// Does nothing: the main thread looks at its locks again and again.
 pub(crate) fn ring() {}
 
+/// Does nothing, like [`ring`].
+pub(crate) fn ring_after(_time: Duration) -> io::Result<()> {
+    Ok(())
+}
+
 /// Handles an event. If the console closes or the session ends, the system ends this process as
 /// soon as this function returns, so it waits to give the command all the time there is.
 unsafe extern "system" fn go_on(event: u32) -> BOOL {

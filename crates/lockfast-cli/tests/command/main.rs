@@ -17,7 +17,7 @@ mod mistakes;
 mod named;
 mod nested;
 mod on;
-#[cfg(all(target_os = "linux", feature = "etcd"))]
+#[cfg(all(target_os = "linux", feature = "etcd", feature = "postgres"))]
 mod on_server;
 #[cfg(target_os = "linux")]
 mod once;

@@ -180,7 +180,7 @@ impl Actor {
 
     /// Returns its next line; `None` when its output is closed.
     #[cfg_attr(
-        not(feature = "etcd"),
+        not(all(feature = "etcd", feature = "postgres")),
         allow(dead_code, reason = "only tests with servers do not know the line")
     )]
     #[track_caller]
