@@ -94,14 +94,25 @@ fn known_fault(version: &str) -> Option<&'static str> {
     let &[major, minor, patch] = numbers.as_slice() else {
         return None;
     };
-    let mended = match (major, minor) {
-        (3, 4) => 31,
-        (3, 5) => 13,
+    let (keeps, confirms) = match (major, minor) {
+        (3, 4) => (31, 38),
+        (3, 5) => (13, 23),
+        (3, 6) => (0, 5),
         _ => return None,
     };
-    (patch < mended).then_some(
-        "may end a lease early when a leader comes back (etcd #15247); use 3.4.31, 3.5.13 or later",
-    )
+    if patch < keeps {
+        Some(
+            "may end a lease early when a leader comes back (etcd #15247); \
+             use 3.4.38, 3.5.23, 3.6.5 or later",
+        )
+    } else if patch < confirms {
+        Some(
+            "may confirm a lease that was revoked (etcd #14758), so a holder may learn late that its lock is lost; \
+             use 3.4.38, 3.5.23, 3.6.5 or later",
+        )
+    } else {
+        None
+    }
 }
 
 async fn about_members(core: &Core) -> Check {
@@ -186,14 +197,19 @@ mod tests {
             ..StatusResponse::default()
         };
         let cases = [
-            (status("3.5.21", 1, &[]), Verdict::Ok),
-            (status("3.6.0", 1, &[]), Verdict::Ok),
+            (status("3.4.38", 1, &[]), Verdict::Ok),
+            (status("3.5.23", 1, &[]), Verdict::Ok),
+            (status("3.6.5", 1, &[]), Verdict::Ok),
+            (status("3.7.0", 1, &[]), Verdict::Ok),
+            (status("3.4.37", 1, &[]), Verdict::Warn),
+            (status("3.5.22", 1, &[]), Verdict::Warn),
+            (status("3.6.4", 1, &[]), Verdict::Warn),
             (status("3.4.23", 1, &[]), Verdict::Warn),
             (status("3.5.1", 1, &[]), Verdict::Warn),
             (status("3.3.9", 1, &[]), Verdict::Fail),
             (status("2.3.8", 1, &[]), Verdict::Fail),
-            (status("3.5.21", 0, &[]), Verdict::Fail),
-            (status("3.5.21", 1, &["NOSPACE"]), Verdict::Fail),
+            (status("3.5.23", 0, &[]), Verdict::Fail),
+            (status("3.5.23", 1, &["NOSPACE"]), Verdict::Fail),
         ];
         for (status, verdict) in cases {
             let check = about_server("http://a:1", &status, Duration::ZERO);

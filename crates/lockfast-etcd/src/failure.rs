@@ -1,4 +1,4 @@
-//! Why a request failed, and the errors of this engine.
+//! Reasons why requests fail, and the errors of this engine.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Remedy {
     }
 }
 
-/// Why a request has no answer.
+/// Reason why a request has no answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
     /// The wait was ended before there was an answer.
@@ -66,19 +66,24 @@ impl Failure {
 pub(crate) enum Reason {
     Unreachable(String),
     Refused(Status),
-    LeaseEnded,
+    /// The ticket of a waiter is gone.
+    PlaceLost,
+    /// The key of a holder is gone.
     WasLost,
     ReleaseUnknown(String, Duration),
     UsedAsSemaphore,
     UsedAsLock,
-    TtlTooShort { wanted: Duration, least: Duration },
+    TtlTooShort {
+        wanted: Duration,
+        least: Duration,
+    },
     TooOld(String),
     NoThread(std::io::Error),
     Connect(tonic::transport::Error),
 }
 
 impl Reason {
-    /// Why a release has no confirmation.
+    /// Returns the reason why a release has no confirmation.
     pub(crate) fn of_release(failure: Failure, ttl: Duration) -> Self {
         match failure {
             Failure::Refused(status) => Self::Refused(status),
@@ -98,7 +103,7 @@ impl Reason {
                 Code::Unimplemented => ErrorKind::Unsupported,
                 _ => ErrorKind::System,
             },
-            Self::LeaseEnded | Self::WasLost => ErrorKind::NotHeld,
+            Self::PlaceLost | Self::WasLost => ErrorKind::NotHeld,
             Self::UsedAsSemaphore
             | Self::UsedAsLock
             | Self::TtlTooShort { .. }
@@ -133,8 +138,9 @@ impl fmt::Display for Reason {
                     _ => Ok(()),
                 }
             }
-            Self::LeaseEnded => f.write_str(
-                "its lease ended during the wait, because the server did not hear of this process in time; try again",
+            Self::PlaceLost => f.write_str(
+                "its place in the line is lost: someone broke it, or the server did not hear of this process in time; \
+                 try again",
             ),
             Self::WasLost => f.write_str(
                 "it was lost before: its lease ended, or someone broke it, and others may have held it since",
@@ -201,7 +207,7 @@ impl Blame {
         self.reason(match failure {
             Failure::Stopped => Reason::Unreachable("the wait was ended".to_owned()),
             Failure::Unreachable(why) => Reason::Unreachable(why),
-            failure if failure.is_without_lease() => Reason::LeaseEnded,
+            failure if failure.is_without_lease() => Reason::PlaceLost,
             Failure::Refused(status) => Reason::Refused(status),
         })
     }

@@ -251,7 +251,7 @@ fn waiters_get_in_in_order_and_a_waiter_that_is_gone_is_told() {
             .expect("no panic")
             .expect_err("its ticket is gone");
         assert!(
-            matches!(denied, Denied::Reason(Reason::LeaseEnded)),
+            matches!(denied, Denied::Reason(Reason::PlaceLost)),
             "{denied:?}"
         );
         second.belief.lost().await;

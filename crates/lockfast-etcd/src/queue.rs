@@ -23,7 +23,7 @@ pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 pub(crate) const REFUSED_WATCH: Duration = Duration::from_millis(200);
 const UNCONFIRMED: Duration = Duration::from_millis(100);
 
-/// Why nothing was granted.
+/// Reason why nothing was granted.
 #[derive(Debug)]
 pub(crate) enum Denied {
     /// It is held, and there was no wait or its time is over.
@@ -150,7 +150,7 @@ pub(crate) async fn give_up(core: &Arc<Core>, ticket: &Ticket, absent: Absent) -
             match (absent, ticket.kind) {
                 (Absent::OtherUse, Kind::Writer | Kind::Reader) => Reason::UsedAsSemaphore.into(),
                 (Absent::OtherUse, _) => Reason::UsedAsLock.into(),
-                _ => Reason::LeaseEnded.into(),
+                _ => Reason::PlaceLost.into(),
             }
         }
     }
@@ -161,7 +161,7 @@ pub(crate) fn denied(absent: Absent) -> Denied {
         Absent::Failed(Failure::Unreachable(why)) => Reason::Unreachable(why).into(),
         Absent::Failed(Failure::Refused(status)) => Reason::Refused(status).into(),
         Absent::Failed(Failure::Stopped) => Denied::Held(None),
-        Absent::Gone | Absent::OtherUse => Reason::LeaseEnded.into(),
+        Absent::Gone | Absent::OtherUse => Reason::PlaceLost.into(),
     }
 }
 

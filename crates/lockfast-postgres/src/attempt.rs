@@ -42,12 +42,25 @@ pub(crate) struct Taken {
 pub(crate) enum NotTaken {
     /// It is held, perhaps by that process: the attempt had no time, or no time is left.
     Held(Option<Holder>),
+    /// The session ended during the wait, and with it the place in the line.
+    PlaceLost(Failure),
     Failed(Failure),
 }
 
 impl From<Failure> for NotTaken {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+impl NotTaken {
+    /// Returns the reason for a failure in a session that had begun to take something.
+    pub(crate) fn in_session(failure: Failure, limit: WaitLimit) -> Self {
+        if limit != WaitLimit::None && failure.is_closed() {
+            Self::PlaceLost(failure)
+        } else {
+            Self::Failed(failure)
+        }
     }
 }
 
@@ -96,7 +109,7 @@ impl Attempt<'_> {
         let token = match self.run(session, take, self.key).await {
             Ok(Some(token)) => token,
             Ok(None) | Err(Failure::TimedOut) => return Err(self.held(session).await),
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => return Err(NotTaken::in_session(failure, self.limit)),
         };
         // The server may have granted it long ago, if this process was stopped meanwhile.
         if self.shared.clock.now().since(sent) > self.shared.address.ttl / 4 {
@@ -104,7 +117,7 @@ impl Attempt<'_> {
                 Ok(beat) => sent = beat,
                 Err(failure) => {
                     session.close();
-                    return Err(failure.into());
+                    return Err(NotTaken::in_session(failure, self.limit));
                 }
             }
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lockfast::engine::{Capabilities, Cause, Mode, Operation, RawLock, WaitLimit, block_on};
-use lockfast::{Error, Resource, Result};
+use lockfast::{Error, ErrorKind, Resource, Result};
 
 use crate::attempt::{Attempt, NotTaken};
 use crate::client::Shared;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::flight::{Cancelled, Flight};
 use crate::hold::{Grant, PgHold};
 use crate::key::Key;
@@ -86,6 +86,14 @@ pub(crate) fn not_taken(
     let cause = match reason {
         NotTaken::Held(holder) if limit == WaitLimit::None => Cause::Contended(holder),
         NotTaken::Held(holder) => Cause::TimedOut(begin.elapsed(), holder),
+        NotTaken::PlaceLost(failure) => {
+            let text = format!(
+                "its place in the line is lost ({failure}): someone broke it, or the server or the connection ended; \
+                 try again"
+            );
+            let (url, kind) = (&shared.address.shown, ErrorKind::NotHeld);
+            return failure::refused(url, resource, operation, kind, text);
+        }
         NotTaken::Failed(Failure::Cancelled) => Cause::Cancelled(begin.elapsed()),
         NotTaken::Failed(failure) => {
             return failure.error(&shared.address.shown, resource, operation);

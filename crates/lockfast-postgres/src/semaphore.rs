@@ -51,7 +51,7 @@ pub(crate) struct Slots {
     permits: u32,
 }
 
-/// What a wait got.
+/// Slots and the token that a wait got.
 pub(crate) struct Got {
     pub(crate) slots: Vec<i64>,
     pub(crate) token: u64,
@@ -209,7 +209,7 @@ impl Slots {
             Ok(false) | Err(Failure::TimedOut) => {
                 return Err((attempt.held(&session).await, is_new));
             }
-            Err(failure) => return Err((failure.into(), is_new)),
+            Err(failure) => return Err((NotTaken::in_session(failure, attempt.limit), is_new)),
         }
         match self.take_behind_gate(attempt, &session, count).await {
             Ok(got) => Ok((session, got)),
@@ -219,7 +219,7 @@ impl Slots {
             }
             Err(failure) => {
                 self.leave(&session).await;
-                Err((failure.into(), true))
+                Err((NotTaken::in_session(failure, attempt.limit), true))
             }
         }
     }

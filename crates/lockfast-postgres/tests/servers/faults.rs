@@ -1,4 +1,4 @@
-//! What a holder and the next waiter see when the server, the network or a session fails.
+//! Faults of the server, the network or a session, as the holder and the next waiter see them.
 
 use std::thread;
 
@@ -8,7 +8,7 @@ use lockfast_postgres::Client;
 use lockfast_servers::postgres::{Options, Server};
 use lockfast_servers::proxy::{Proxy, Way};
 
-use crate::releases::{Shared, lock, open, open_with, wait_for_waiters};
+use crate::releases::{Shared, lock, open, open_with, semaphore, wait_for_waiters};
 
 pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
     vec![
@@ -21,6 +21,10 @@ pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
         shared.trial(
             "a_waiter_whose_session_ends_is_told",
             a_waiter_whose_session_ends,
+        ),
+        shared.trial(
+            "a_waiter_for_permits_whose_session_ends_is_told",
+            a_waiter_for_permits_whose_session_ends,
         ),
         shared.trial(
             "a_release_without_an_answer_is_unknown",
@@ -107,8 +111,33 @@ fn a_waiter_whose_session_ends(server: &Server) {
             .join()
             .expect("no panic")
             .expect_err("its session has ended");
-        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+        assert_eq!(error.kind(), ErrorKind::NotHeld, "{error}");
     });
+    assert_eq!(held.state(), HoldState::Valid);
+    held.release().expect("released");
+}
+
+fn a_waiter_for_permits_whose_session_ends(server: &Server) {
+    let client = open(server, "permit_waiter");
+    let held = semaphore(&client, "a", 1).acquire().expect("free");
+    // The first in line has the gate, and the second waits for it.
+    for order in [[0, 1], [1, 0]] {
+        thread::scope(|scope| {
+            let first = scope.spawn(|| semaphore(&client, "a", 1).acquire().map(drop));
+            wait_for_waiters(&client, "a", 1);
+            let second = scope.spawn(|| semaphore(&client, "a", 1).acquire().map(drop));
+            wait_for_waiters(&client, "a", 2);
+            let entries = client.list("a").expect("listed");
+            for place in order {
+                let token = entries[0].waiters[place].token;
+                assert!(client.break_token("a", token).expect("compared"));
+            }
+            for wait in [first, second] {
+                let error = wait.join().expect("no panic").expect_err("it has ended");
+                assert_eq!(error.kind(), ErrorKind::NotHeld, "{error}");
+            }
+        });
+    }
     assert_eq!(held.state(), HoldState::Valid);
     held.release().expect("released");
 }
