@@ -1,4 +1,4 @@
-//! What the tasks of a client share.
+//! State that the tasks of a client share.
 
 use std::sync::Arc;
 

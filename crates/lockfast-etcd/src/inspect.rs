@@ -1,4 +1,4 @@
-//! Who holds and who waits, and taking a lock from its holder.
+//! Lists of holders and waiters, and breaking a lock.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::stop::Stop;
 use crate::txn;
 
 impl Client {
-    /// The names that begin with that text and that somebody holds or waits for, in the order of the alphabet.
+    /// Lists the names that begin with that text and that have a holder or a waiter, in the order of the alphabet.
     ///
     /// # Errors
     ///

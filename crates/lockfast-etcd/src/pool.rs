@@ -1,6 +1,6 @@
 //! Taking permits.
 //!
-//! Those who want permits pass a gate, one at a time and in the order of their arrival. The one in the gate waits
+//! Waiters for permits pass a gate, one at a time and in the order of arrival. The one in the gate waits
 //! until enough permits are free, takes them and leaves the gate, in one transaction. So nobody overtakes, and a
 //! release wakes one waiter.
 

@@ -1,4 +1,4 @@
-//! What a ticket says about its process: information for people, on which no lock relies.
+//! The process record in a ticket: information for people, which no lock relies on.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

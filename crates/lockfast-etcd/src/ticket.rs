@@ -35,7 +35,7 @@ pub(crate) struct Ticket {
     pub(crate) may_come_late: bool,
 }
 
-/// What stands before a ticket.
+/// The part of the queue before a ticket.
 #[derive(Debug)]
 pub(crate) struct View {
     /// The last key before it that is in its way.

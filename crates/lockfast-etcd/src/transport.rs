@@ -1,4 +1,4 @@
-//! How requests reach a server: over gRPC, or in a test by a cluster in memory.
+//! Transport of requests to a server: gRPC, or a cluster in memory in tests.
 
 pub(crate) mod grpc;
 

@@ -1,4 +1,4 @@
-//! One stream of watches for all waiters and holders of a client.
+//! The stream of watches that all waiters and holders of a client share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -179,7 +179,7 @@ fn creation(create: &WatchCreateRequest) -> WatchRequest {
     }
 }
 
-/// Why a stream has ended.
+/// Reason why a stream has ended.
 enum Ended {
     /// The client is gone.
     Closed,
@@ -229,7 +229,7 @@ impl Stream {
     }
 }
 
-/// Hands the news to those who watch.
+/// Hands the news to the watches.
 fn deliver(answer: &WatchResponse, wanted: &mut HashMap<i64, Wanted>) {
     if answer.canceled {
         // Compacted, or not permitted. Those who watch read the keys, and go on with that.

@@ -2,7 +2,7 @@
 
 macro_rules! place {
     ($release:ident) => {
-        match crate::place::Prefix::on(lockfast_servers::etcd::Release::$release) {
+        match crate::shared::place(lockfast_servers::etcd::Release::$release) {
             Ok(place) => place,
             Err(reason) => lockfast_testing::skip!("{reason}"),
         }

@@ -10,7 +10,7 @@ use lockfast_servers::etcd::{Release, Server};
 use lockfast_servers::proxy::Proxy;
 use lockfast_testing::skip;
 
-use crate::place::Prefix;
+use crate::prefix::Prefix;
 
 /// Longer than anything that ends.
 const LONG: Duration = Duration::from_secs(60);

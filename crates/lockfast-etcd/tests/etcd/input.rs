@@ -10,7 +10,7 @@ use lockfast_servers::etcd::{Clients, Options, Release};
 use lockfast_testing::skip;
 use tempfile::TempDir;
 
-use crate::place::Prefix;
+use crate::shared::place;
 
 macro_rules! need_server {
     () => {
@@ -45,7 +45,7 @@ fn a_cluster_that_is_not_there_is_named() {
 #[test]
 fn names_are_kept_apart_or_refused() {
     need_server!();
-    let place = Prefix::on(Release::Debian).expect("installed");
+    let place = place(Release::Debian).expect("installed");
     let names = ["a", "a/b", "a/q/x", "ä b%2F"];
     let guards: Vec<_> = names
         .map(|name| place.lock(name).try_lock().expect("free"))
@@ -66,7 +66,7 @@ fn names_are_kept_apart_or_refused() {
 #[test]
 fn other_uses_of_a_name_are_errors() {
     need_server!();
-    let place = Prefix::on(Release::Debian).expect("installed");
+    let place = place(Release::Debian).expect("installed");
     let guard = place.lock("a").lock().expect("free");
     for error in [
         place.semaphore("a", 2).try_acquire().expect_err("a lock"),
@@ -180,7 +180,7 @@ fn certificates_are_checked_on_both_sides() {
 #[test]
 fn a_doctor_finds_a_single_server_in_order() {
     need_server!();
-    let place = Prefix::on(Release::Debian).expect("installed");
+    let place = place(Release::Debian).expect("installed");
     let checks = place.client.diagnose();
     let names: Vec<_> = checks.iter().map(|check| check.name).collect();
     assert!(names.starts_with(&["server", "members"]), "{checks:?}");

@@ -5,4 +5,5 @@
 mod conformance;
 mod faults;
 mod input;
-mod place;
+mod prefix;
+mod shared;

@@ -1,35 +1,14 @@
-//! Places on servers that the tests of this program share.
+//! A place on a server.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use lockfast::{Lock, RwLock, Semaphore};
 use lockfast_conformance::Place;
 use lockfast_etcd::{Client, Etcd};
 use lockfast_lease::Entry;
-use lockfast_servers::etcd::{Options, Release, Server};
 
-/// Servers that run until the program ends, when the kernel stops them.
-static DEBIAN: LazyLock<Mutex<Option<Server>>> = LazyLock::new(|| start(Release::Debian));
-static PYTHON: LazyLock<Mutex<Option<Server>>> = LazyLock::new(|| start(Release::Python));
 static PLACES: AtomicU32 = AtomicU32::new(0);
-
-fn start(release: Release) -> Mutex<Option<Server>> {
-    let server = Options::default().release(release);
-    Mutex::new(release.find().is_ok().then(|| server.start()))
-}
-
-/// The address of the shared server of a release, or the reason why there is none.
-pub(crate) fn endpoint(release: Release) -> Result<String, String> {
-    release.find()?;
-    let server = match release {
-        Release::Debian => &DEBIAN,
-        Release::Python => &PYTHON,
-    };
-    let server = server.lock().expect("no panic");
-    Ok(server.as_ref().expect("it is installed").endpoint())
-}
 
 /// A prefix that no other test has.
 pub(crate) struct Prefix {
@@ -37,11 +16,7 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
-    pub(crate) fn on(release: Release) -> Result<Self, String> {
-        Ok(Self::at(&endpoint(release)?, ""))
-    }
-
-    /// A prefix on a server, with these options of the URL.
+    /// Returns a prefix on these servers, with these options of the URL.
     pub(crate) fn at(endpoint: &str, options: &str) -> Self {
         let number = PLACES.fetch_add(1, Ordering::Relaxed);
         let url = format!("etcd://{endpoint}/place{number}{options}");
