@@ -1,4 +1,4 @@
-//! What a holder may believe about its lock.
+//! The belief of a holder in its lock.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Who holds and who waits, breaking a lock, and what a server gives.
+//! Lists of holders and waiters, breaking a lock, and checks of a server.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,14 +16,14 @@ use crate::session::Session;
 use crate::sql;
 
 impl Client {
-    /// Lists the names that begin with this prefix and that somebody holds or waits for.
+    /// Lists the names that begin with this prefix and that have a holder or a waiter.
     ///
-    /// The token of the holder of an exclusive lock is its fencing token. Readers, waiters and those who have
+    /// The token of the holder of an exclusive lock is its fencing token. Readers, waiters and holders of
     /// permits have the number of their session, which [`break_token`](Self::break_token) takes too.
     ///
     /// # Errors
     ///
-    /// When the server does not answer, or the role may not read the table.
+    /// If the server does not answer, or the role may not read the table.
     pub fn list(&self, prefix: &str) -> Result<Vec<Entry>> {
         let shared = &self.0;
         shared.ask(prefix, Operation::Inspect, async |session| {
@@ -39,7 +39,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the server does not answer, or the role may not end the session.
+    /// If the server does not answer, or the role may not end the session.
     pub fn break_token(&self, name: &str, token: u64) -> Result<bool> {
         let shared = &self.0;
         let key = Key::of(&shared.address.namespace, name);
@@ -51,7 +51,7 @@ impl Client {
         })
     }
 
-    /// Tries what the server gives, for `lockfast doctor`.
+    /// Checks the server, for `lockfast doctor`.
     pub fn diagnose(&self) -> Vec<Check> {
         let shared = &self.0;
         let checked = shared.ask("diagnose", Operation::Inspect, async |session| {
@@ -120,7 +120,7 @@ fn of_lock(entry: &mut Entry, parties: Vec<PartyRow>) {
     entry.holders.sort_by_key(|holder| holder.token);
 }
 
-/// The one that has the gate is the first in line, and what it has of slots it does not hold yet.
+/// The session that has the gate is the first in line, and does not hold its slots yet.
 fn of_semaphore(entry: &mut Entry, parties: Vec<PartyRow>) {
     let gate = |row: &PartyRow| row.offset == 0;
     let first = parties
@@ -200,7 +200,7 @@ fn time(micros: i64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_micros(u64::try_from(micros).ok()?))
 }
 
-/// What `diagnose` asks.
+/// Answers of a server to `diagnose`.
 const ABOUT: &str = "select current_setting('server_version'), \
      current_setting('max_connections')::integer, (select count(*) from pg_stat_activity where backend_type = 'client backend'), \
      current_setting('fsync') = 'on' and current_setting('synchronous_commit') <> 'off', \

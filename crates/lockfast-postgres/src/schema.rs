@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::error::{Error, SqlState};
 
-/// What a user runs who may create the table when the user of the locks may not.
+/// Statements for a user who may create the table, if the user of the locks may not.
 pub(crate) const SETUP: &str = "\
 create schema if not exists lockfast;
 create table if not exists lockfast.names (

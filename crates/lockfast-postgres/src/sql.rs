@@ -9,7 +9,7 @@ pub(crate) const OLDEST: u32 = 13;
 
 /// Returns the statement that begins a session.
 ///
-/// It answers who is there, and sets what the locks rest on. A role or database may have defaults of its own
+/// It reads the identity of the server, and sets the limits that the locks rest on. A role or database may have defaults of its own
 /// that would end a wait or refuse a write.
 pub(crate) fn begin_session(version: u32, ttl: Duration) -> String {
     let millis = ttl.as_millis();
@@ -58,7 +58,7 @@ pub(crate) const NOTICE_GONE: &str =
 pub(crate) const BEAT: &str =
     "select pg_backend_pid(), coalesce(current_setting('lockfast.session', true), '')";
 
-/// Frees whatever a failed statement took.
+/// Frees all that a failed statement took.
 pub(crate) const UNLOCK_ALL: &str =
     "select pg_backend_pid() from (select pg_advisory_unlock_all()) as freed";
 
@@ -129,7 +129,7 @@ pub(crate) const FIND_NAME: &str =
 pub(crate) const ADD_NAME: &str = "insert into lockfast.names (key, namespace, name, permits) \
      values ($1, $2, $3, $4) on conflict (key) do nothing";
 
-/// Those who hold the key $1.
+/// Selects the holders of the key $1.
 pub(crate) fn holders() -> String {
     format!(
         "select coalesce(a.application_name, '') \
@@ -219,7 +219,7 @@ pub(crate) const NEXT_FENCE: &str = "update lockfast.names \
      set fence = fence + 1, pid = pg_backend_pid(), since = clock_timestamp() \
      where key = $1 and permits = $2 returning fence";
 
-/// Whether anybody waits with the bell in hand.
+/// Whether a waiter has the bell.
 pub(crate) const IS_BELL_TAKEN: &str = "select not \
      case when pg_try_advisory_lock_shared($1) then pg_advisory_unlock_shared($1) else false end";
 

@@ -1,4 +1,4 @@
-//! Which thread of this process took which lock, so that none waits for itself.
+//! Threads of this process and the locks that they took, so that none waits for itself.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -36,7 +36,7 @@ pub(crate) struct Entered {
 }
 
 impl Threads {
-    /// Whether this thread holds the lock in a way that it would wait for.
+    /// Whether this thread holds the lock in a mode that conflicts with this one.
     pub(crate) fn holds_here(&self, key: Key, mode: Mode) -> bool {
         let here = thread::current().id();
         let in_the_way = |taken: &Taken| {

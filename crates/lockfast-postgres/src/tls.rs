@@ -15,7 +15,7 @@ use rustls::{
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How much of the server's certificate is checked.
+/// Checks of the server's certificate.
 #[derive(Clone, Debug)]
 pub(crate) enum Verify {
     /// Nothing: others can't read along, but may pretend to be the server.
@@ -53,7 +53,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// When a file can't be read.
+    /// If a file can't be read.
     pub(crate) fn required(
         verify: &Verify,
         identity: Option<(&Path, &Path)>,

@@ -2,7 +2,7 @@
 //!
 //! [`enter`] runs the test program again in a user namespace of its own, where it may make interfaces. There each
 //! [`Network`] has a bridge of its own, and a [`Host`] is a network namespace with one interface on the bridge.
-//! What the program itself connects to goes over the bridge.
+//! Connections of the program itself go over the bridge.
 
 use std::env;
 use std::ffi::OsStr;

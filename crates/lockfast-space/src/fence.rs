@@ -112,7 +112,7 @@ impl Fence {
     ///
     /// # Errors
     ///
-    /// When the file can't be locked or read.
+    /// If the file can't be locked or read.
     pub fn greatest(&self) -> Result<Option<Token>> {
         let guard = self.lock.lock()?;
         self.greatest_of(&guard)
@@ -123,7 +123,7 @@ impl Fence {
     ///
     /// # Errors
     ///
-    /// When the file can't be locked or written.
+    /// If the file can't be locked or written.
     pub fn begin_epoch(&self, epoch: u64) -> Result<()> {
         let guard = self.lock.lock()?;
         self.store(&guard, Token { epoch, number: 0 })

@@ -62,7 +62,7 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// When the URL has an option that the engine does not have, or a scheme whose feature was not built
+    /// If the URL has an option that the engine does not have, or a scheme whose feature was not built
     /// ([`is_unsupported`](Error::is_unsupported)); when the server can't be reached
     /// ([`Unreachable`](lockfast::ErrorKind::Unreachable)) or refuses. The error names the URL without a password.
     ///
@@ -126,7 +126,7 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// When there can't be such a name ([`is_invalid_path`](Error::is_invalid_path)), or the engine refuses.
+    /// If there can't be such a name ([`is_invalid_path`](Error::is_invalid_path)), or the engine refuses.
     ///
     /// # Examples
     ///
@@ -224,7 +224,7 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// When the engine can't be asked.
+    /// If the engine can't be asked.
     pub fn list(&self, prefix: &str) -> Result<Vec<Entry>> {
         of_server!(self, client => client.list(prefix))
     }

@@ -1,4 +1,4 @@
-//! Who holds and who waits, breaking a lock, and what a server gives.
+//! Lists of holders and waiters, breaking a lock, and checks of a server.
 
 use std::thread;
 

@@ -7,7 +7,7 @@ use super::Moment;
 pub struct Belief {
     /// The client, for the message.
     pub holder: String,
-    /// How much of the lock it has.
+    /// The share of the lock that it has.
     pub share: Share,
     /// The fencing token, where there is one.
     pub token: Option<u64>,
@@ -17,7 +17,7 @@ pub struct Belief {
     pub end: Moment,
 }
 
-/// How much of a lock, or of a semaphore, a client has.
+/// The share of a lock, or of a semaphore, that a client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Share {
     /// The whole lock.

@@ -13,7 +13,7 @@ use crate::network::Host;
 use crate::process::{self, Process};
 use crate::tls::Identity;
 
-/// What a member is started with, each time.
+/// Settings that a member is started with, each time.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,

@@ -14,7 +14,7 @@ use crate::dice::Dice;
 use crate::fence::Fence;
 use crate::place::{Directory, Held, OnEtcd, OnPostgres, Place};
 
-/// What a client is started with.
+/// Settings that a client is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     pub(crate) url: String,

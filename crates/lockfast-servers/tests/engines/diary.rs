@@ -1,4 +1,4 @@
-//! What a client does, line by line in a file that survives it.
+//! The deeds of a client, line by line in a file that survives it.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -49,7 +49,7 @@ pub(crate) struct Diary {
     attempts: AtomicU64,
 }
 
-/// One attempt to take a lock.
+/// An attempt to take a lock.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     diary: &'a Diary,

@@ -1,4 +1,4 @@
-//! What all clients of a run did, and whether a lock does that.
+//! The history of all clients of a run, and whether a lock could have it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use lockfast_servers::checkers::{Moment, grants, register};
 use crate::diary::{PAUSE, PERMITS, Resource, USES};
 use crate::fence::Registers;
 
-/// One attempt to take a lock, as its client wrote it down.
+/// An attempt to take a lock, as its client wrote it down.
 #[derive(Clone, Debug)]
 struct Attempt {
     name: String,
@@ -58,7 +58,7 @@ pub(crate) struct Run {
     pub(crate) killed: HashSet<u32>,
 }
 
-/// How often something happened in a run.
+/// Numbers of events in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) grants: usize,

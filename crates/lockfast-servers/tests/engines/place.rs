@@ -1,4 +1,4 @@
-//! What a client uses of an engine, chosen by the URL.
+//! The part of an engine that a client uses, chosen by the URL.
 
 use std::path::PathBuf;
 use std::thread;
