@@ -50,15 +50,16 @@ pub(crate) fn run(
         countdown: limit.map(Countdown::start),
         loss,
     };
-    if child.loss.is_some() {
-        child.ring()?;
-    }
     // A signal that arrived before the command existed did not reach it, not even one from the
     // keyboard. One that arrived in the moment since may reach it twice.
-    for origin in signals.pending() {
-        if origin.signal != SIGALRM {
-            child.pass_on(origin.signal);
+    for signal in signals.of_others() {
+        if signal != SIGALRM {
+            child.pass_on(signal);
         }
+    }
+    if child.loss.is_some() {
+        // A lock that was lost by now rang before.
+        child.ring()?;
     }
     let ended = child.until_end(signals);
     child.children.end();
