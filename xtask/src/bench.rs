@@ -32,6 +32,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         "--package",
         "lockfast-cli",
     ]))?;
+    let only = options.only();
+    if only == Some(ENGINES) {
+        return engines(options);
+    }
     if python::is_complete() {
         python::install_package(python::Build::Shipped)?;
     }
@@ -49,7 +53,34 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if let Some(before) = before {
         bench.arg("--before").arg(before);
     }
-    step::run(bench.args(&options.arguments))
+    step::run(bench.args(&options.arguments))?;
+    if only.is_none() {
+        engines(options)?;
+    }
+    Ok(())
+}
+
+impl Options {
+    /// The part that is measured, if not all are.
+    fn only(&self) -> Option<&str> {
+        let mut words = self.arguments.iter();
+        words.find(|word| *word == "--only")?;
+        words.next().map(String::as_str)
+    }
+}
+
+/// The part with servers, which is a program of its own: it enters a network of its own.
+const ENGINES: &str = "engines";
+
+fn engines(options: &Options) -> Outcome {
+    let features = ["--features", "etcd,postgres"];
+    let mut bench = cargo(&["bench", "--package", "lockfast-space", "--bench", ENGINES]);
+    bench.args(features).arg("--").arg("--lockfast");
+    bench.arg(step::target().join("release/lockfast"));
+    if options.arguments.iter().any(|word| word == "--quick") {
+        bench.arg("--quick");
+    }
+    step::run(&mut bench)
 }
 
 /// Builds the benchmark of peers as it was at that revision.
