@@ -112,10 +112,34 @@ fn reading() -> Option<Reading> {
 }
 
 fn ran(path: &str) -> Option<Duration> {
-    let text = fs::read_to_string(path).ok()?;
+    parse(&fs::read_to_string(path).ok()?)
+}
+
+/// Parses the statistics of a thread.
+fn parse(text: &str) -> Option<Duration> {
     let line = text
         .lines()
         .find(|line| line.starts_with("se.exec_start"))?;
     let milliseconds: f64 = line.split(':').nth(1)?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+    let at = Duration::try_from_secs_f64(milliseconds / 1000.0).ok()?;
+    // Zero while the thread moves to another processor, until it runs there.
+    (!at.is_zero()).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_moves_has_no_last_run() {
+        let text = |at: &str| {
+            format!("sh (7, #threads: 1)\n---\nse.exec_start      :   {at}\nse.vruntime : 3.2\n")
+        };
+        assert_eq!(
+            parse(&text("43749001.250000")),
+            Some(Duration::from_micros(43_749_001_250))
+        );
+        assert_eq!(parse(&text("0.000000")), None);
+        assert_eq!(parse("se.vruntime : 3.2\n"), None);
+    }
 }
