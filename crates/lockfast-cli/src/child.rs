@@ -47,9 +47,9 @@ pub(crate) fn run(
     };
     // A signal that arrived before the command existed did not reach it, not even one from the
     // keyboard. One that arrived in the moment since may reach it twice.
-    for origin in signals.pending() {
-        if origin.signal != SIGALRM {
-            child.pass_on(origin.signal);
+    for signal in signals.of_others() {
+        if signal != SIGALRM {
+            child.pass_on(signal);
         }
     }
     let ended = child.until_end(signals);

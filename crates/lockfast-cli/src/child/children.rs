@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
 use signal_hook::low_level::siginfo::Origin;
 
+use super::signals::is_own;
 use crate::sys::{self, Sentinel};
 
 /// The child processes.
@@ -78,19 +79,15 @@ impl Children {
     /// timeout(1)) or each process of a unit (systemd); only the sentinel shows which.
     pub(super) fn has_received(&mut self, origin: &Origin) -> io::Result<bool> {
         // This process signals the whole group at the time limit.
-        let own = unistd::getpid();
-        if origin
-            .process
-            .is_some_and(|sender| sender.pid == own.as_raw())
-        {
+        if is_own(origin) {
             return Ok(true);
         }
         if unistd::getpgid(Some(self.command)) != Ok(unistd::getpgrp()) {
             return Ok(false);
         }
         if origin.process.is_none() {
-            let to_leader =
-                origin.signal == Signal::SIGHUP as i32 && unistd::getsid(None) == Ok(own);
+            let to_leader = origin.signal == Signal::SIGHUP as i32
+                && unistd::getsid(None) == Ok(unistd::getpid());
             return Ok(!to_leader);
         }
         match Signal::try_from(origin.signal) {

@@ -5,8 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd;
 use signal_hook::iterator::backend::{Pending, SignalDelivery};
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
+use signal_hook::low_level::siginfo::Origin;
 
 use super::Limit;
 use crate::sys::{self, Start};
@@ -60,9 +62,14 @@ impl Signals {
         }
     }
 
-    /// Returns the signals since the last call, without waiting.
-    pub(super) fn pending(&mut self) -> Pending<WithOrigin> {
-        self.caught.pending()
+    /// Returns the signals of other processes since the last call, without waiting.
+    ///
+    /// A list, and without those of this process: it belongs to the group that it signals, so each signal that is
+    /// passed on to the group comes back.
+    pub(super) fn of_others(&mut self) -> Vec<i32> {
+        let pending = self.caught.pending();
+        let others = pending.filter(|origin| !is_own(origin));
+        others.map(|origin| origin.signal).collect()
     }
 
     /// Waits for signals, and returns them; `None` if there is none within that time.
@@ -81,6 +88,44 @@ impl Signals {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
                 Err(error) => Err(error),
             };
+        }
+    }
+}
+
+/// Whether this process has sent the signal.
+pub(super) fn is_own(origin: &Origin) -> bool {
+    let own = unistd::getpid().as_raw();
+    origin.process.is_some_and(|sender| sender.pid == own)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread;
+    use std::time::Instant;
+
+    use nix::sys::signal;
+
+    use super::*;
+
+    #[test]
+    fn signals_of_this_process_are_not_passed_on() {
+        let mut signals = Signals::catch(None).expect("caught");
+        let mut others = || {
+            let all = signals.of_others();
+            let is_usr1 = |signal: &i32| *signal == Signal::SIGUSR1 as i32;
+            all.into_iter().filter(is_usr1).count()
+        };
+        signal::raise(Signal::SIGUSR1).expect("sent");
+        assert_eq!(others(), 0);
+        let mut shell = Command::new("sh");
+        let sent = shell.args(["-c", "kill -USR1 $PPID"]).status();
+        assert!(sent.expect("a shell").success());
+        // The thread that handles it may not have run yet.
+        let deadline = Instant::now() + Duration::from_secs(300);
+        while others() == 0 {
+            assert!(Instant::now() < deadline, "no signal");
+            thread::yield_now();
         }
     }
 }
