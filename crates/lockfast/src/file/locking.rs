@@ -17,6 +17,12 @@ impl LockFile {
         Ok(self.is_first(goal, lock, &|error| error)? && self.try_plan(goal)?)
     }
 
+    /// Tries once, without a look for those in the line.
+    pub(super) fn try_without_look(&self, goal: Goal) -> io::Result<bool> {
+        let lock = |access, target, _| self.try_lock(access, target);
+        Ok(self.is_first(goal, lock, &|error| error)? && self.try_run(goal)?)
+    }
+
     /// Tries once to get in alone, where nothing is held yet; `false` when somebody else is in the way.
     #[allow(
         clippy::inline_always,
@@ -145,6 +151,10 @@ impl LockFile {
         if gives_way {
             return Ok(false);
         }
+        self.try_run(goal)
+    }
+
+    fn try_run(&self, goal: Goal) -> io::Result<bool> {
         let lock = |access, target, _| self.try_lock(access, target);
         self.run(goal, goal.try_plan(), lock, &|error| error)
     }

@@ -62,18 +62,21 @@ impl Lookout {
     }
 
     fn is_due_now(&self) -> bool {
+        const EVERY: u64 = nanoseconds(LOOK_EVERY);
         if !self.has_contests {
             return true;
         }
         let now = self.now();
-        let (looked, before) = (self.looked.load(Relaxed), self.read.swap(now, Relaxed));
-        if looked == 0 || now.saturating_sub(looked) >= nanoseconds(LOOK_EVERY) {
+        let (looked, before) = (self.looked.load(Relaxed), self.read.load(Relaxed));
+        self.read.store(now, Relaxed);
+        if looked == 0 || now.saturating_sub(looked) >= EVERY {
             return now >= self.heedless.load(Relaxed);
         }
         // At the pace of the last attempts, those that skip the clock take at most an eighth of the
         // time between two looks. So a newcomer overtakes for little longer than that time.
-        let each = now.saturating_sub(before) / u64::from(self.skipped.load(Relaxed));
-        let is_quick = each * u64::from(SKIPS) <= nanoseconds(LOOK_EVERY) / 8;
+        let since = now.saturating_sub(before).min(EVERY);
+        let is_quick =
+            since * u64::from(SKIPS) <= EVERY / 8 * u64::from(self.skipped.load(Relaxed));
         let skips = if is_quick { SKIPS } else { 0 };
         self.skips.store(skips, Relaxed);
         self.skipped.store(skips + 1, Relaxed);
@@ -179,8 +182,12 @@ impl LockFile {
         while begun.elapsed() < WAKES {
             thread::yield_now();
         }
-        self.note_won();
-        is_free() && matches!(self.try_acquire(Goal::Enter(mode)), Ok(true))
+        // Without a second look, which would refuse the lock to a thread that was preempted here.
+        let is_in = is_free() && matches!(self.try_without_look(Goal::Enter(mode)), Ok(true));
+        if is_in {
+            self.note_won();
+        }
+        is_in
     }
 
     fn is_free(&self, access: Access, target: Target) -> bool {
@@ -289,8 +296,11 @@ pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
         && (file.writable || !bytes)
 }
 
-fn nanoseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+/// Without the 128 bits of `as_nanos`: a free lock reads the clock. It is right for 584 years.
+const fn nanoseconds(span: Duration) -> u64 {
+    span.as_secs()
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(span.subsec_nanos() as u64)
 }
 
 /// The time in which a process wakes up, unless it gets no processor.

@@ -24,6 +24,14 @@ const NO_LINGER: (&str, &str) = (
     "inotify does not hear what is done behind it: lingering is unsupported",
 );
 const NO_LINGER_IN_MIXTURES: (&str, &str) = ("_lingers_", NO_LINGER.1);
+const NO_LINE: [(&str, &str); 3] = {
+    let reason = "a server or process keeps the locks: newcomers do not look for those that wait";
+    [
+        ("overtaken_by_what_is_on_its_way", reason),
+        ("readers_do_not_overtake_a_writer_that_waits", reason),
+        ("is_overtaken_rarely", reason),
+    ]
+};
 const NO_OTHER_USERS: (&str, &str) = ("ownership::", "only the user who has mounted it gets in");
 const BETTER: (&str, &str) = (
     "identity::a_moved_directory_is_noticed_when_asked",
@@ -79,7 +87,15 @@ pub(super) const ALL: [FileSystem; 8] = [
         name: "FUSE: bindfs",
         commands: "mkdir behind; bindfs behind here",
         exceptions: &[],
-        not_tested: Some(&[NO_LINGER, NO_LINGER_IN_MIXTURES, BETTER, ASKS_AGAIN]),
+        not_tested: Some(&[
+            NO_LINGER,
+            NO_LINGER_IN_MIXTURES,
+            NO_LINE[0],
+            NO_LINE[1],
+            NO_LINE[2],
+            BETTER,
+            ASKS_AGAIN,
+        ]),
     },
     FileSystem {
         // Passes all locks on as locks of one process, its own.
@@ -105,6 +121,9 @@ pub(super) const ALL: [FileSystem; 8] = [
         not_tested: Some(&[
             NO_LINGER,
             NO_LINGER_IN_MIXTURES,
+            NO_LINE[0],
+            NO_LINE[1],
+            NO_LINE[2],
             NO_OTHER_USERS,
             BETTER,
             ASKS_AGAIN,
