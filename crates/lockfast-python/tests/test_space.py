@@ -137,7 +137,7 @@ def test_waits_are_reported(space, there, caplog):
 
     def on_wait(waiting):
         calls.append(waiting)
-        if waiting.waited > 0:
+        if len(calls) == 2:
             there.do("guard.release()")
 
     caplog.set_level(logging.DEBUG, logger="lockfast")
@@ -145,7 +145,7 @@ def test_waits_are_reported(space, there, caplog):
     with lock.acquire(timeout=1000):
         pass
     assert (calls[0].waited, calls[0].holder.pid) == (0, there.pid)
-    assert len(calls) == 2 and calls[0].path == lock.path
+    assert calls[1].waited > 0 and calls[0].path == lock.path
     texts = [record.getMessage() for record in caplog.records]
     assert texts[0] == f"waiting for lock {lock.path}, which pid {there.pid} holds"
     assert texts[1].startswith(f"got lock {lock.path} after")

@@ -62,16 +62,16 @@ def test_a_lock_that_is_lost(space, guard):
 
 def test_a_task_learns_that_the_lock_is_lost(space):
     async def main():
-        async with space.lock("b").acquire_async():
-            guard = await space.lock("a").acquire_async()
-            task = asyncio.ensure_future(guard.lost())
-            await asyncio.sleep(0)
-            assert not task.done()
-            lose(space, guard)
-            await asyncio.wait_for(task, PATIENCE)
-            await guard.lost()
-            with pytest.raises(lockfast.NotHeld):
-                guard.release()
+        guard = await space.lock("a").acquire_async()
+        task = asyncio.ensure_future(guard.lost())
+        await asyncio.sleep(0)
+        assert not task.done()
+        lose(space, guard)
+        await asyncio.wait_for(task, PATIENCE)
+        # At once, the second time.
+        await guard.lost()
+        with pytest.raises(lockfast.NotHeld):
+            guard.release()
 
     asyncio.run(main())
 
@@ -99,6 +99,8 @@ def test_a_callback_that_was_taken_back_is_not_called(space, guard):
     assert told.wait(PATIENCE)
     until(lambda: "kept" in calls)
     assert calls == ["kept"]
+    with pytest.raises(lockfast.NotHeld):
+        guard.release()
 
 
 def test_an_exception_of_a_callback_is_shown(space, monkeypatch):
