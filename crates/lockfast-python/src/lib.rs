@@ -18,6 +18,10 @@ mod acquire;
 mod any_guard;
 mod caller;
 mod cancel;
+#[allow(
+    clippy::result_large_err,
+    reason = "a failed conversion gives the guard back"
+)]
 mod conversion;
 mod deadlock;
 mod errors;

@@ -157,17 +157,6 @@ impl Pending {
         Ok(())
     }
 
-    fn poll_once(
-        &self,
-        py: Python<'_>,
-        future: &mut Waiting,
-        wake: &Arc<Wakes>,
-    ) -> Poll<Attempt<Finish>> {
-        let waker = Waker::from(Arc::clone(wake));
-        // The first poll may do the work of an acquire, so other threads may run meanwhile.
-        py.detach(|| future.as_mut().poll(&mut Context::from_waker(&waker)))
-    }
-
     fn ended(&self, py: Python<'_>, failed: Option<&PyErr>) {
         if let Some(report) = self.report.get() {
             report.end(py, failed);
@@ -181,6 +170,12 @@ impl Pending {
     fn take(&self) -> State {
         std::mem::replace(&mut *self.state(), State::Over)
     }
+}
+
+/// Polls a future without the interpreter's lock, as the first poll may do the work of an acquire.
+fn poll_once(py: Python<'_>, future: &mut Waiting, wake: &Arc<Wakes>) -> Poll<Attempt<Finish>> {
+    let waker = Waker::from(Arc::clone(wake));
+    py.detach(|| future.as_mut().poll(&mut Context::from_waker(&waker)))
 }
 
 /// Makes the result of `__aexit__` of that lock.
@@ -220,7 +215,7 @@ impl Pending {
                     return Err(PyRuntimeError::new_err("this wait is over"));
                 }
             };
-            let Poll::Ready(done) = self.poll_once(py, future, &wake) else {
+            let Poll::Ready(done) = poll_once(py, future, &wake) else {
                 *self.state() = state;
                 return Ok(None);
             };

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyType};
 use crate::errors;
 use crate::handle::Handle;
 use crate::lock::Lock;
-use crate::options::number;
+use crate::options::{OptionKwargs, number};
 use crate::primitive::{Origin, Primitive};
 use crate::rwlock::RwLock;
 use crate::semaphore::Semaphore;
@@ -32,7 +32,7 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    fn opened<L: Primitive, C: PyClass>(
+    fn opened<L: Primitive, C: PyClass + Into<PyClassInitializer<C>>>(
         &self,
         py: Python<'_>,
         name: &str,
@@ -40,10 +40,9 @@ impl Space {
         options: Option<Bound<'_, PyDict>>,
         open: impl FnOnce(&lockfast_space::Space) -> Result<L> + Send,
         class: impl FnOnce(Handle<L>) -> C,
-    ) -> PyResult<Py<C>>
-    where
-        C: Into<PyClassInitializer<C>>,
-    {
+    ) -> PyResult<Py<C>> {
+        // Before a server notes the name.
+        OptionKwargs::parse_of_space(options.as_ref())?;
         let lock = self.ask(py, open)?;
         let origin = Origin::Space {
             url: Arc::clone(&self.url),
@@ -76,7 +75,7 @@ impl Space {
         })
     }
 
-    /// Opens the space that the environment variable LOCKFAST_SPACE names; returns None if it is not set.
+    /// Opens the space that the environment variable `LOCKFAST_SPACE` names; returns None if it is not set.
     #[classmethod]
     fn from_env(class: &Bound<'_, PyType>) -> PyResult<Option<Py<PyAny>>> {
         let Ok(url) = std::env::var(lockfast_space::SPACE) else {

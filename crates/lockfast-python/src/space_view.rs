@@ -46,7 +46,7 @@ impl<'py> Classes<'py> {
     }
 
     fn party(&self, party: &Party) -> PyResult<Bound<'py, PyAny>> {
-        let parts = (
+        let fields = (
             party.mode.map(word),
             party.permits,
             party.place,
@@ -59,7 +59,7 @@ impl<'py> Classes<'py> {
             party.command.as_ref(),
             party.label.as_ref(),
         );
-        self.make("Party", parts)
+        self.make("Party", fields)
     }
 
     fn all<T>(

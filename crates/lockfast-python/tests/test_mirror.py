@@ -172,7 +172,7 @@ FIELDS_LEFT_OUT = {
 }
 
 # Parts for the bindings, the command and the engines, no part of the library's interface.
-HIDDEN = re.compile(r"_support|words\.rs|text\.rs|engine|wait_limit\.rs")
+HIDDEN = re.compile(r"_support|types/words\.rs|text\.rs|engine|wait_limit\.rs")
 HIDDEN_FUNCTION = re.compile(r"#\[doc\(hidden\)\]\n(?:\s*#\[.*\n)*\s*pub fn \w+")
 
 

@@ -33,7 +33,8 @@ def guard(request, space):
 def lose(space, guard):
     """Has an administrator take the lock away."""
     (holder,) = space.holders("a").holders
-    assert guard.token in (None, holder.token)
+    # The number of a permit in the list is not its token on each engine.
+    assert holder.permits or guard.token in (None, holder.token)
     assert space.break_token("a", holder.token)
 
 
