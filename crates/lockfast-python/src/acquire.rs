@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lockfast::binding_support::{at_once, timed_out};
+use lockfast::engine;
 use pyo3::prelude::*;
 
 use crate::caller::Caller;
 use crate::deadlock::would_wait_for_itself;
 use crate::errors;
+use crate::holding::Holding;
 use crate::hooks::{Hooks, Report};
 use crate::interrupt::{self, raised_meanwhile};
 use crate::limit::WaitLimit;
+use crate::server;
 use crate::sleep::{End, MOMENT, sleep};
 
 /// A request for a lock.
@@ -20,10 +23,14 @@ pub(crate) struct Request<'a> {
     pub(crate) hooks: &'a Hooks,
     /// Whether the kernel of this machine keeps the lock, so that an attempt takes no time.
     pub(crate) is_local: bool,
+    /// Whether a server of a space keeps the lock, and is asked by futures only.
+    pub(crate) is_on_server: bool,
     /// Whether a waiter that gives up loses its place in the FIFO order.
     pub(crate) is_fifo: bool,
-    /// The files whose holder must not wait for them: it would wait for itself.
-    pub(crate) exclusive: &'a [&'a Path],
+    /// The path or name that errors name.
+    pub(crate) path: &'a Path,
+    /// The handles whose holder must not wait for them: it would wait for itself.
+    pub(crate) exclusive: &'a [&'a Holding],
     /// The address of the guard to upgrade, which is no obstacle.
     pub(crate) upgraded: Option<usize>,
 }
@@ -71,8 +78,11 @@ pub(crate) fn acquire<G: Send, F: Future<Output = Attempt<G>> + Send>(
     limit: WaitLimit<'_>,
     attempt: impl Fn() -> Attempt<G> + Sync,
     within: impl Fn(Duration) -> Attempt<G> + Sync,
-    start: impl FnOnce() -> F + Send,
+    start: impl Fn(engine::WaitLimit) -> F + Send,
 ) -> PyResult<G> {
+    if request.is_on_server {
+        return server::acquire(py, request, &limit, start);
+    }
     match attempt_once(py, request.is_local, limit.blocking, &attempt) {
         Ok(guard) => Ok(guard),
         Err(Failure::Lock(error)) if limit.blocking && error.is_contended() => {
@@ -113,21 +123,32 @@ pub(crate) fn wait<G: Send, F: Future<Output = Attempt<G>> + Send>(
     error: lockfast::Error,
     attempt: &(impl Fn() -> Attempt<G> + Sync),
     within: impl Fn(Duration) -> Attempt<G> + Sync,
-    start: impl FnOnce() -> F + Send,
+    start: impl Fn(engine::WaitLimit) -> F + Send,
 ) -> PyResult<G> {
     let timeout = limit.timeout.0;
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Err(errors::raised(py, timed_out(error, Duration::ZERO)));
     }
-    let may_end = timeout.is_some() || limit.cancel.is_some() || request.hooks.on_wait.is_some();
+    let report = wait_begins(py, request, limit, &error)?;
+    let waited = wait_and_report(py, request, limit, &report, attempt, within, start);
+    report.end(py, waited.as_ref().err());
+    waited
+}
+
+/// Reports that the wait of a thread begins. Fails if it would never end.
+pub(crate) fn wait_begins(
+    py: Python<'_>,
+    request: &Request<'_>,
+    limit: &WaitLimit<'_>,
+    error: &lockfast::Error,
+) -> PyResult<Report> {
+    let hooks = request.hooks;
+    let may_end = limit.timeout.0.is_some() || limit.cancel.is_some() || hooks.on_wait.is_some();
     let caller = Caller::this_thread();
     if !may_end && would_wait_for_itself(py, &caller, request.exclusive, request.upgraded)? {
         return Err(errors::deadlock(py, error.path(), "thread"));
     }
-    let report = Report::begin(py, request.hooks, &error)?;
-    let waited = wait_and_report(py, request, limit, &report, attempt, within, start);
-    report.end(py, waited.as_ref().err());
-    waited
+    Report::begin(py, hooks, error)
 }
 
 fn wait_and_report<G: Send, F: Future<Output = Attempt<G>> + Send>(
@@ -137,7 +158,7 @@ fn wait_and_report<G: Send, F: Future<Output = Attempt<G>> + Send>(
     report: &Report,
     attempt: &(impl Fn() -> Attempt<G> + Sync),
     within: impl Fn(Duration) -> Attempt<G> + Sync,
-    start: impl FnOnce() -> F + Send,
+    start: impl Fn(engine::WaitLimit) -> F + Send,
 ) -> PyResult<G> {
     let timeout = limit.timeout.0;
     let deadline = timeout.and_then(|timeout| report.begun.checked_add(timeout));
@@ -165,7 +186,8 @@ fn wait_and_report<G: Send, F: Future<Output = Attempt<G>> + Send>(
             return done;
         }
     }
-    match py.detach(|| sleep(start(), deadline, token, report)) {
+    let future = start(engine::WaitLimit::Forever);
+    match py.detach(|| sleep(future, deadline, token, Some(report))) {
         // Without a helper the thread waits all the same, though it loses its place now and then.
         End::Done(Err(Failure::Lock(error))) if errors::is_without_thread(&error) => loop {
             if let Some(error) = raised_meanwhile() {

@@ -10,7 +10,9 @@ pub(crate) trait AnyGuard {
     fn block(&self) -> Block;
     /// Ends what a block holds: releases the guard, or else what it was converted into.
     fn end(&self, py: Python<'_>) -> PyResult<()>;
-    /// The file that it locks, by device and inode, unless another holder is not in the way.
+    /// Whether its holder waits for itself, if it waits for the lock again.
+    fn is_obstacle(&self) -> bool;
+    /// The file that it locks, by device and inode.
     fn file_id(&self) -> Option<(u64, u64)>;
 }
 

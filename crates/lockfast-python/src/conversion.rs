@@ -1,6 +1,9 @@
 //! Conversions between the guards of a readers-writer lock.
 
-use lockfast::{ConversionError, RwLockUpgradableReadGuard, RwLockWriteGuard, binding_support};
+use std::sync::Arc;
+
+use lockfast::{ConversionError, binding_support};
+use lockfast_space::{RwLockUpgradableReadGuard, RwLockWriteGuard};
 use pyo3::prelude::*;
 
 use crate::acquire::{Attempt, Failure, Request, acquire};
@@ -41,8 +44,11 @@ pub(crate) fn upgrade<C: GuardClass<Guard = RwLockWriteGuard>>(
     let request = Request {
         hooks: &hooks,
         is_local: reader.holding.is_local(),
+        // No server has readers that can become the writer.
+        is_on_server: false,
         is_fifo: false,
-        exclusive: &[reader.path()],
+        path: reader.path(),
+        exclusive: &[&reader.holding],
         upgraded: Some(reader.address()),
     };
     let guard = acquire(
@@ -51,7 +57,7 @@ pub(crate) fn upgrade<C: GuardClass<Guard = RwLockWriteGuard>>(
         limit,
         || try_upgrade(reader),
         |moment| try_convert(reader, |guard| guard.try_upgrade_for(moment)),
-        || upgrade_later(reader),
+        |_| upgrade_later(reader),
     )?;
     replace(py, reader, guard, Caller::this_thread())
 }
@@ -69,16 +75,21 @@ where
     let request = TaskRequest {
         timeout,
         is_local: reader.holding.is_local(),
+        is_on_server: false,
         hooks: Hooks::default(),
-        exclusive: vec![reader.path().to_path_buf()],
+        path: reader.path().to_path_buf(),
+        exclusive: vec![Arc::clone(&reader.holding)],
         upgraded: Some(reader.address()),
     };
     let (py, copy) = (object.py(), || object.clone().unbind());
-    let (reader, later, old) = (copy(), copy(), copy());
+    let (reader, later, old) = (copy(), Arc::new(copy()), copy());
     let pending = Pending::new(
         request,
         move || try_upgrade(reader.get().guard()),
-        move || async move { upgrade_later(later.get().guard()).await },
+        move |_| {
+            let later = Arc::clone(&later);
+            async move { upgrade_later(later.get().guard()).await }
+        },
         move |py, guard, caller, _| {
             let object: Py<To> = replace(py, old.get().guard(), guard, caller)?;
             Ok(object.into_any())

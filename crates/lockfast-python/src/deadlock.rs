@@ -2,30 +2,34 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::any_guard::{Block, KeptFor};
 use crate::caller::{Caller, CallerId};
-use crate::holding::{Entry, all_holdings};
+use crate::holding::{Entry, Holding, all_holdings};
 
-/// Whether the caller would wait for itself, if it waited for these files. The guard at the address of
-/// `upgraded` is not in its way.
+/// Whether the caller would wait for itself, if it waited for the locks of these handles. The guard at the
+/// address of `upgraded` is not in its way.
 pub(crate) fn would_wait_for_itself(
     py: Python<'_>,
     caller: &Caller,
-    paths: &[&Path],
+    wanted: &[&Holding],
     upgraded: Option<usize>,
 ) -> PyResult<bool> {
-    let wanted: Vec<_> = paths
+    let (names, paths): (Vec<&Holding>, Vec<&Holding>) = wanted
         .iter()
-        .filter_map(|path| fs::metadata(path).ok())
+        .copied()
+        .partition(|holding| holding.is_on_server());
+    let files: Vec<_> = paths
+        .iter()
+        .filter_map(|holding| fs::metadata(holding.path()).ok())
         .map(|file| (file.dev(), file.ino()))
         .collect();
     let uncertain = PyList::empty(py);
     for holding in all_holdings() {
+        let is_wanted_name = names.iter().any(|name| name.is_same_name(&holding));
         for entry in &*holding.entries() {
             if Some(entry.address) == upgraded {
                 continue;
@@ -35,8 +39,10 @@ pub(crate) fn would_wait_for_itself(
             };
             let guard = entry.guard(&object);
             let relation = relation(caller, entry, guard.block());
-            let is_wanted = |file| wanted.contains(&file);
-            if relation == Relation::None || !guard.file_id().is_some_and(is_wanted) {
+            if relation == Relation::None || !guard.is_obstacle() {
+                continue;
+            }
+            if !is_wanted_name && !guard.file_id().is_some_and(|file| files.contains(&file)) {
                 continue;
             }
             if relation == Relation::Certain {

@@ -57,6 +57,20 @@ pub(crate) fn deadlock(py: Python<'_>, path: &Path, who: &str) -> PyErr {
     build(py, "Deadlock", libc::EDEADLK, &text, path, None)
 }
 
+/// Makes the exception of a use of a lock on a server as if it were a file.
+#[cold]
+pub(crate) fn no_file(py: Python<'_>, path: &Path) -> PyErr {
+    let text = format!("lock {} is no file, but a name on a server", path.display());
+    build(py, "Unsupported", libc::ENOTSUP, &text, path, None)
+}
+
+/// Makes the exception of a wait that timed out, when no holder is known.
+#[cold]
+pub(crate) fn timed_out(py: Python<'_>, path: &Path, waited: Duration) -> PyErr {
+    let text = format!("gave up on lock {} after {waited:.1?}", path.display());
+    build(py, "Timeout", libc::ETIMEDOUT, &text, path, None)
+}
+
 /// Makes the exception of a wait that a token ended.
 #[cold]
 pub(crate) fn cancelled(py: Python<'_>, path: &Path, waited: Duration) -> PyErr {
@@ -112,7 +126,7 @@ fn build(
 /// Makes the object of a holder.
 pub(crate) fn holder(py: Python<'_>, holder: &Holder) -> PyResult<Py<PyAny>> {
     let since = holder.since().map(seconds);
-    let parts = (holder.pid(), holder.label(), since);
+    let parts = (holder.pid(), holder.label(), since, holder.host());
     let class = known(py, "Holder")?;
     Ok(class.call1(parts)?.unbind())
 }
@@ -132,6 +146,7 @@ fn class_of(error: &Error) -> &'static str {
         ErrorKind::NotHeld => "NotHeld",
         ErrorKind::Unsupported => "Unsupported",
         ErrorKind::PermissionDenied => "PermissionDenied",
+        ErrorKind::Unreachable => "Unreachable",
         ErrorKind::InvalidPath => "InvalidPath",
         ErrorKind::InvalidOption | ErrorKind::OtherPermits | ErrorKind::TooManyPermits => {
             "InvalidOption"
@@ -161,6 +176,7 @@ fn libc_code(kind: io::ErrorKind) -> i32 {
         Kind::PermissionDenied => libc::EACCES,
         Kind::NotFound => libc::ENOENT,
         Kind::OutOfMemory => libc::ENOMEM,
+        Kind::NotConnected => libc::ENOTCONN,
         _ => libc::EINVAL,
     }
 }

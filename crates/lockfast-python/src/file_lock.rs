@@ -1,6 +1,8 @@
 //! The locks of the files of `lockfast.fasteners`.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,12 +110,14 @@ impl FileLock {
         let request = Request {
             hooks: &Hooks::default(),
             is_local: self.is_local,
+            is_on_server: false,
             is_fifo: false,
+            path: Path::new(OsStr::from_bytes(path)),
             exclusive: &[],
             upgraded: None,
         };
         let within = |moment| Ok(self.within(mode, moment)?);
-        let start = || self.acquire_async(mode);
+        let start = |_| self.acquire_async(mode);
         match wait(py, &request, limit, error, &attempt, within, start) {
             Err(error) if errors::is_timeout(py, &error)? => Ok(None),
             waited => waited.map(Some),

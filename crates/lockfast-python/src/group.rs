@@ -1,9 +1,10 @@
 //! Several locks at once: all or none. (The object of their guards is Python's, in `_group.py`.)
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use lockfast::{Guards, Member, MemberGuard};
+use lockfast::{Guards, Member, MemberGuard, binding_support};
+use lockfast_space::Any;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -33,11 +34,11 @@ struct MemberRequest {
 
 #[derive(Clone)]
 enum OwnedMember {
-    Lock(lockfast::Lock),
-    Read(lockfast::RwLock),
-    Upgradable(lockfast::RwLock),
-    Write(lockfast::RwLock),
-    Permit(lockfast::Semaphore),
+    Lock(lockfast_space::Lock),
+    Read(lockfast_space::RwLock),
+    Upgradable(lockfast_space::RwLock),
+    Write(lockfast_space::RwLock),
+    Permit(lockfast_space::Semaphore),
 }
 
 /// Takes all of the locks, and returns their guards in the order of the locks.
@@ -56,11 +57,14 @@ pub(crate) fn take_all<'py>(
     let exclusive: Vec<_> = requests
         .iter()
         .filter_map(MemberRequest::exclusive)
+        .map(|holding| &**holding)
         .collect();
     let hooks = Hooks::default();
     let request = Request {
         hooks: &hooks,
         is_local: are_local(&requests),
+        is_on_server: is_any_on_server(&requests),
+        path: &path_of(&requests),
         is_fifo: requests.iter().any(|request| request.is_fifo),
         exclusive: &exclusive,
         upgraded: None,
@@ -71,7 +75,10 @@ pub(crate) fn take_all<'py>(
         limit,
         || Ok(lockfast::try_lock_all(members())?),
         |moment| Ok(lockfast::try_lock_all_for(members(), moment)?),
-        || async { Ok(lockfast::lock_all_async(members().collect::<Vec<_>>()).await?) },
+        |limit| {
+            let future = binding_support::lock_all(members(), limit);
+            async { Ok(future.await?) }
+        },
     )?;
     objects(py, taken, &holdings(&requests), &Caller::this_thread())
 }
@@ -84,22 +91,29 @@ pub(crate) fn take_all_async(members: &Bound<'_, PyAny>, timeout: Timeout) -> Py
     let request = TaskRequest {
         timeout,
         is_local: are_local(&requests),
+        is_on_server: is_any_on_server(&requests),
         hooks: Hooks::default(),
-        exclusive: exclusive.map(Path::to_path_buf).collect(),
+        path: path_of(&requests),
+        exclusive: exclusive.map(Arc::clone).collect(),
         upgraded: None,
     };
     let holdings = holdings(&requests);
     let members: Vec<_> = requests.into_iter().map(|request| request.member).collect();
-    let later = members.clone();
+    let members = Arc::new(members);
+    let later = Arc::clone(&members);
     Ok(Pending::new(
         request,
         move || -> Attempt<_> {
             let members = members.iter().map(OwnedMember::borrow);
             Ok(lockfast::try_lock_all(members)?)
         },
-        move || async move {
-            let members: Vec<_> = later.iter().map(OwnedMember::borrow).collect();
-            Ok(lockfast::lock_all_async(members).await?)
+        move |limit| {
+            let later = Arc::clone(&later);
+            async move {
+                let members = later.iter().map(OwnedMember::borrow);
+                let taken = binding_support::lock_all(members, limit);
+                Ok(taken.await?)
+            }
         },
         move |py, guards, caller, _| {
             let objects = objects(py, guards, &holdings, &caller)?;
@@ -110,6 +124,17 @@ pub(crate) fn take_all_async(members: &Bound<'_, PyAny>, timeout: Timeout) -> Py
 
 fn are_local(requests: &[MemberRequest]) -> bool {
     requests.iter().all(|request| request.holding.is_local())
+}
+
+fn is_any_on_server(requests: &[MemberRequest]) -> bool {
+    let mut holdings = requests.iter().map(|request| &request.holding);
+    holdings.any(|holding| holding.is_on_server())
+}
+
+/// The path of the first lock, for errors.
+fn path_of(requests: &[MemberRequest]) -> PathBuf {
+    let first = requests.first();
+    first.map_or_else(PathBuf::new, |request| request.holding.path().to_path_buf())
 }
 
 fn holdings(requests: &[MemberRequest]) -> Vec<Arc<Holding>> {
@@ -166,20 +191,15 @@ impl MemberRequest {
         })
     }
 
-    /// The path, if a holder that waited for it would wait for itself.
-    fn exclusive(&self) -> Option<&Path> {
-        match &self.member {
-            OwnedMember::Lock(lock) => Some(lock.path()),
-            OwnedMember::Read(lock) | OwnedMember::Upgradable(lock) | OwnedMember::Write(lock) => {
-                Some(lock.path())
-            }
-            OwnedMember::Permit(_) => None,
-        }
+    /// The handle, if a holder that waited for it would wait for itself.
+    fn exclusive(&self) -> Option<&Arc<Holding>> {
+        let is_permit = matches!(self.member, OwnedMember::Permit(_));
+        (!is_permit).then_some(&self.holding)
     }
 }
 
 impl OwnedMember {
-    fn borrow(&self) -> Member<'_> {
+    fn borrow(&self) -> Member<'_, Any> {
         match self {
             Self::Lock(lock) => Member::Lock(lock),
             Self::Read(lock) => Member::Read(lock),
@@ -201,7 +221,7 @@ fn wrong_type(member: &Bound<'_, PyAny>) -> PyErr {
 
 fn objects<'py>(
     py: Python<'py>,
-    guards: Guards,
+    guards: Guards<Any>,
     holdings: &[Arc<Holding>],
     caller: &Caller,
 ) -> PyResult<Bound<'py, PyList>> {

@@ -7,15 +7,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lockfast::HoldState;
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 
 use crate::any_guard::{AnyGuard, Block, KeptFor};
 use crate::caller::this_thread;
+use crate::cancel::CancelToken;
 use crate::errors;
 use crate::held::{Held, RELEASED};
 use crate::holding::{Holding, Taken};
-use crate::library_guard::LibraryGuard;
+use crate::library_guard::{LibraryGuard, Lost};
+use crate::limit::Timeout;
+use crate::lost::{self, Callbacks, LostCallback};
 
 /// The content of a guard's object.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub(crate) struct Guard<G: LibraryGuard> {
     block: Mutex<Block>,
     /// The number that it shares with the guard that it was converted into; 0 if there is none.
     chain: AtomicUsize,
+    callbacks: Callbacks,
 }
 
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
@@ -47,6 +52,7 @@ impl<G: LibraryGuard> Guard<G> {
             kept_for: taken.kept_for,
             block: Mutex::new(Block::None),
             chain: AtomicUsize::new(taken.chain),
+            callbacks: Callbacks::default(),
         }
     }
 
@@ -73,6 +79,7 @@ impl<G: LibraryGuard> Guard<G> {
 
     fn let_go(&self, py: Python<'_>, guard: G) -> PyResult<()> {
         self.forget();
+        self.callbacks.clear();
         let released = self.holding.run(py, || guard.release());
         released.map_err(|error| errors::raised(py, error))
     }
@@ -86,7 +93,7 @@ impl<G: LibraryGuard> Guard<G> {
 
     pub(crate) fn enter(&self, py: Python<'_>) -> PyResult<()> {
         if !self.held.is_held() {
-            return Err(errors::not_held(py, self.path(), RELEASED));
+            return Err(self.released(py));
         }
         *self.block_mut() = Block::Of(this_thread());
         Ok(())
@@ -99,8 +106,8 @@ impl<G: LibraryGuard> Guard<G> {
 
     pub(crate) fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         let number = self.held.with(|guard| guard.with_file(AsRawFd::as_raw_fd));
-        let number = number.flatten();
-        number.ok_or_else(|| errors::not_held(py, self.path(), RELEASED))
+        let number = number.ok_or_else(|| self.released(py))?;
+        number.ok_or_else(|| errors::no_file(py, self.path()))
     }
 
     pub(crate) fn is_current(&self, py: Python<'_>) -> PyResult<bool> {
@@ -113,6 +120,62 @@ impl<G: LibraryGuard> Guard<G> {
 
     pub(crate) fn token(&self) -> Option<u64> {
         self.held.with(|guard| guard.token()).flatten()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.held.with(|guard| guard.epoch()).unwrap_or(0)
+    }
+
+    pub(crate) fn lease_left(&self) -> Option<f64> {
+        let left = self.held.with(|guard| guard.lease_left()).flatten()?;
+        Some(left.as_secs_f64())
+    }
+
+    /// The state, as a word.
+    pub(crate) fn state(&self) -> &'static str {
+        if !self.held.is_held() {
+            return "released";
+        }
+        match self.held.with(|guard| guard.state()) {
+            Some(HoldState::Valid) => "valid",
+            Some(HoldState::Unconfirmed) => "unconfirmed",
+            Some(_) => "lost",
+            None => "released",
+        }
+    }
+
+    pub(crate) fn check(&self, py: Python<'_>) -> PyResult<()> {
+        let checked = self.held.with(|guard| guard.check());
+        match checked.filter(|_| self.held.is_own()) {
+            Some(checked) => checked.map_err(|error| errors::raised(py, error)),
+            None => Err(self.released(py)),
+        }
+    }
+
+    pub(crate) fn wait_lost(
+        &self,
+        py: Python<'_>,
+        timeout: Timeout,
+        cancel: Option<&Bound<'_, CancelToken>>,
+    ) -> PyResult<bool> {
+        let lost = self.lost(py)?;
+        let is_held = || self.held.is_held();
+        lost::wait(py, lost, is_held, timeout, cancel)
+    }
+
+    pub(crate) fn on_lost(&self, py: Python<'_>, callback: Py<PyAny>) -> PyResult<LostCallback> {
+        let lost = self.lost(py)?;
+        Ok(self.callbacks.add(lost, callback))
+    }
+
+    fn lost(&self, py: Python<'_>) -> PyResult<Lost> {
+        let lost = self.held.with(|guard| guard.lost());
+        let lost = lost.filter(|_| self.held.is_own());
+        lost.ok_or_else(|| self.released(py))
+    }
+
+    fn released(&self, py: Python<'_>) -> PyErr {
+        errors::not_held(py, self.path(), RELEASED)
     }
 
     pub(crate) fn abandoned(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
@@ -162,6 +225,10 @@ impl<G: LibraryGuard> AnyGuard for Guard<G> {
             0 => Ok(()),
             chain => self.holding.end_chain(py, chain),
         }
+    }
+
+    fn is_obstacle(&self) -> bool {
+        G::IS_OBSTACLE
     }
 
     fn file_id(&self) -> Option<(u64, u64)> {

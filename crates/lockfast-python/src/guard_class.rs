@@ -74,12 +74,6 @@ macro_rules! guard_class {
         $class:ident($guard:ty), [record $(, $rest:ident)*], { $($more:tt)* }
     ) => {
         $crate::guard_class::guard_class!($(#[$docs])* $class($guard), [$($rest),*], {
-            /// The fencing token, with `owner_record=True`.
-            #[getter]
-            fn token(&self) -> Option<u64> {
-                self.0.token()
-            }
-
             /// The previous owner, if it died while it held the lock, with `owner_record=True`.
             #[getter]
             fn abandoned(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
@@ -128,10 +122,81 @@ macro_rules! guard_class {
                 self.0.is_current(py)
             }
 
-            /// The absolute path of the lock file.
+            /// The fencing token, which is greater in each later hold: of a lock with `owner_record=True`, and
+            /// of a lock of a space.
+            #[getter]
+            fn token(&self) -> Option<u64> {
+                self.0.token()
+            }
+
+            /// The epoch of the token: tokens of different epochs can't be compared. 0 for a file.
+            #[getter]
+            fn epoch(&self) -> u64 {
+                self.0.epoch()
+            }
+
+            /// Whether the lock is still held, as far as this process knows: "valid", always for a file;
+            /// "unconfirmed" if the server did not confirm the lease in time; "lost"; or "released".
+            #[getter]
+            fn state(&self) -> &'static str {
+                self.0.state()
+            }
+
+            /// The seconds until the server may give the lock to others, if it does not confirm the lease before;
+            /// None for a file.
+            #[getter]
+            fn lease_left(&self) -> Option<f64> {
+                self.0.lease_left()
+            }
+
+            /// Raises `NotHeld` unless the lock is held for certain: to be called right before a side effect.
+            /// It asks no server.
+            fn check(&self, py: Python<'_>) -> PyResult<()> {
+                self.0.check(py)
+            }
+
+            /// Waits until the lock is lost or not confirmed in time; returns whether it is. Returns False when
+            /// `timeout` seconds have passed, when the `CancelToken` `cancel` is cancelled, and when the guard is
+            /// released. A file is never lost.
+            #[pyo3(
+                signature = (timeout = $crate::limit::Timeout(None), *, cancel = None),
+                text_signature = "($self, timeout=None, *, cancel=None)"
+            )]
+            fn wait_lost(
+                &self,
+                py: Python<'_>,
+                timeout: $crate::limit::Timeout,
+                cancel: Option<Bound<'_, $crate::cancel::CancelToken>>,
+            ) -> PyResult<bool> {
+                self.0.wait_lost(py, timeout, cancel.as_ref())
+            }
+
+            /// Calls the function once when the lock is lost or not confirmed in time, in a thread of its own;
+            /// in this thread if it is lost already. The release of the guard takes the callback back, and so does
+            /// `cancel()` of the result.
+            fn on_lost(
+                &self,
+                py: Python<'_>,
+                callback: Py<PyAny>,
+            ) -> PyResult<$crate::lost::LostCallback> {
+                self.0.on_lost(py, callback)
+            }
+
+            /// Waits as a task of asyncio until the lock is lost or not confirmed in time. Never completes for a
+            /// file, nor after the release.
+            fn lost<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                $crate::lost::as_task(slf.as_any())
+            }
+
+            /// The absolute path of the lock file, or the name of a lock on a server.
             #[getter]
             fn path(&self) -> &std::ffi::OsStr {
                 self.0.path().as_os_str()
+            }
+
+            #[getter]
+            fn _is_on_server(&self) -> bool {
+                self.0.holding.is_on_server()
             }
 
             fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {

@@ -1,12 +1,15 @@
 //! The part that the objects of all primitives share: a handle that `__init__` opens, and the guards that
 //! it keeps.
 
+mod reduced;
+
 use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use lockfast::Result;
 use pyo3::PyClass;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
@@ -24,7 +27,7 @@ use crate::primitive::{Origin, Primitive, Way};
 
 /// A handle, once `__init__` has opened it.
 #[derive(Debug)]
-pub(crate) struct Handle<L>(OnceLock<Opened<L>>);
+pub(crate) struct Handle<L: Send>(OnceLock<Opened<L>>);
 
 /// An open handle.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ pub(crate) struct Opened<L> {
     pub(crate) is_fifo: bool,
 }
 
-impl<L> Default for Handle<L> {
+impl<L: Send> Default for Handle<L> {
     fn default() -> Self {
         Self(OnceLock::new())
     }
@@ -53,7 +56,14 @@ impl<L: Primitive> Handle<L> {
     }
 
     pub(crate) fn path(&self) -> PyResult<&OsStr> {
-        Ok(self.get()?.lock.path().as_os_str())
+        Ok(self.get()?.holding.path().as_os_str())
+    }
+
+    pub(crate) fn name(&self) -> PyResult<Option<&str>> {
+        Ok(match &self.get()?.origin {
+            Origin::Name { name, .. } | Origin::Space { name, .. } => Some(name),
+            Origin::Path(_) | Origin::File => None,
+        })
     }
 
     /// Takes the library's lock. The caller keeps the guard.
@@ -66,11 +76,14 @@ impl<L: Primitive> Handle<L> {
     ) -> PyResult<W::Guard> {
         let opened = self.get()?;
         let lock = &opened.lock;
-        let exclusive = [lock.path()];
+        let holding = &*opened.holding;
+        let exclusive = [holding];
         let request = Request {
             hooks: &opened.hooks,
-            is_local: opened.holding.is_local(),
+            is_local: holding.is_local(),
+            is_on_server: holding.is_on_server(),
             is_fifo: opened.is_fifo,
+            path: holding.path(),
             exclusive: if W::EXCLUDES_ITSELF { &exclusive } else { &[] },
             upgraded: None,
         };
@@ -80,8 +93,8 @@ impl<L: Primitive> Handle<L> {
             limit,
             || Ok(way.attempt(lock)?),
             |moment| Ok(way.within(lock, moment)?),
-            || {
-                let future = way.as_task(lock.clone());
+            |limit| {
+                let future = way.as_task(lock.clone(), limit);
                 async { Ok(future.await?) }
             },
         )
@@ -110,12 +123,15 @@ impl<L: Primitive> Handle<L> {
         timeout: Timeout,
     ) -> PyResult<Pending> {
         let opened = self.get()?;
-        let path = W::EXCLUDES_ITSELF.then(|| opened.lock.path().to_path_buf());
+        let holding = &opened.holding;
+        let exclusive = W::EXCLUDES_ITSELF.then(|| Arc::clone(holding));
         let request = TaskRequest {
             timeout,
-            is_local: opened.holding.is_local(),
+            is_local: holding.is_local(),
+            is_on_server: holding.is_on_server(),
             hooks: opened.hooks.clone_ref(py),
-            exclusive: path.into_iter().collect(),
+            path: holding.path().to_path_buf(),
+            exclusive: exclusive.into_iter().collect(),
             upgraded: None,
         };
         let (lock, later) = (opened.lock.clone(), opened.lock.clone());
@@ -123,7 +139,10 @@ impl<L: Primitive> Handle<L> {
         Ok(Pending::new(
             request,
             move || -> Attempt<_> { Ok(way.attempt(&lock)?) },
-            move || async move { Ok(way.as_task(later).await?) },
+            move |limit| {
+                let future = way.as_task(later.clone(), limit);
+                async { Ok(future.await?) }
+            },
             move |py, guard, caller, kept_for| {
                 let object = keep::<C>(py, &holding, guard, Taken::new(caller, kept_for))?;
                 Ok(object.into_any())
@@ -143,7 +162,7 @@ impl<L: Primitive> Handle<L> {
             return Ok(());
         }
         let why = "no `with` block of it is running";
-        Err(errors::not_held(py, opened.lock.path(), why))
+        Err(errors::not_held(py, opened.holding.path(), why))
     }
 
     pub(crate) fn open_path(
@@ -187,12 +206,25 @@ impl<L: Primitive> Handle<L> {
         &self,
         py: Python<'_>,
         keywords: Option<Bound<'_, PyDict>>,
-        take: impl FnOnce(&OptionKwargs) -> Result<L> + Send,
+        take: impl FnOnce(&OptionKwargs) -> Result<L::OfFile> + Send,
     ) -> PyResult<()> {
         let options = OptionKwargs::parse(keywords.as_ref())?;
-        let taken = py.detach(|| take(&options));
+        let taken = py.detach(|| take(&options).map(L::of_file));
         let lock = taken.map_err(|error| errors::raised(py, error))?;
         self.opened_as(lock, Origin::File, options, None, keywords)
+    }
+
+    /// Opens a handle for a lock of a space.
+    pub(crate) fn in_space(
+        lock: L,
+        origin: Origin,
+        permits: Option<u32>,
+        keywords: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let options = OptionKwargs::parse_of_space(keywords.as_ref())?;
+        let handle = Self::default();
+        handle.opened_as(lock, origin, options, permits, keywords)?;
+        Ok(handle)
     }
 
     fn opened_as(
@@ -203,9 +235,18 @@ impl<L: Primitive> Handle<L> {
         permits: Option<u32>,
         keywords: Option<Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        let resource = lock.resource();
+        let path = resource.path().map(Path::to_path_buf);
+        let path = path.unwrap_or_else(|| resource.to_string().into());
+        let (url, is_in_space) = match &origin {
+            Origin::Space { url, .. } => (Arc::clone(url), true),
+            _ => (Arc::default(), false),
+        };
         let opened = Opened {
-            holding: Holding::new(lock.path().to_path_buf(), lock.answers_at_once()),
-            is_fifo: options.fairness == lockfast::Fairness::Fifo,
+            holding: Holding::new(path, lock.keeper(&url)),
+            // The library runs no handlers of signals in the waits of a space. So a helper waits there at once,
+            // as in a line that must not be left.
+            is_fifo: options.fairness == lockfast::Fairness::Fifo || is_in_space,
             lock,
             origin,
             permits,
@@ -223,43 +264,24 @@ impl<L: Primitive> Handle<L> {
         let Some(opened) = self.0.get() else {
             return format!("<{name}, not open>");
         };
-        let path = opened.lock.path().display();
+        let path = opened.holding.path().display();
         match opened.permits {
             Some(permits) => format!("<{name} {path}, {permits} permits>"),
             None => format!("<{name} {path}>"),
         }
     }
-
-    /// Returns what `pickle` needs to make the object again, in another process.
-    pub(crate) fn reduced<'py>(
-        &self,
-        object: &Bound<'py, PyAny>,
-        base: &Bound<'py, PyType>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = object.py();
-        let opened = self.get()?;
-        let origin = match &opened.origin {
-            Origin::Path(_) => opened.lock.path().as_os_str().into_pyobject(py)?.into_any(),
-            Origin::Name { name, scope } => (name, scope).into_pyobject(py)?.into_any(),
-            Origin::File => {
-                return Err(PyTypeError::new_err(format!(
-                    "cannot copy the lock into another process, as the program opened its file: {}",
-                    opened.lock.path().display()
-                )));
-            }
-        };
-        let keywords = opened.keywords.as_ref().map(|keywords| keywords.bind(py));
-        let state = object.getattr_opt("__dict__")?;
-        let rebuild = errors::known(py, "rebuild")?;
-        let arguments = (object.get_type(), base, origin, opened.permits, keywords);
-        Ok((rebuild, arguments, state).into_pyobject(py)?.into_any())
-    }
 }
 
-impl<L> Drop for Handle<L> {
+impl<L: Send> Drop for Handle<L> {
     fn drop(&mut self) {
-        if let Some(opened) = self.0.get() {
-            opened.holding.clear();
+        let Some(opened) = self.0.take() else {
+            return;
+        };
+        opened.holding.clear();
+        if opened.holding.is_on_server() {
+            // The last handle of a connection tells the server.
+            let Opened { lock, .. } = opened;
+            Python::try_attach(|py| py.detach(|| drop(lock)));
         }
     }
 }

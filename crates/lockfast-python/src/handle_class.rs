@@ -29,6 +29,13 @@ macro_rules! handle_methods {
                 Ok(object)
             }
 
+            /// The features that this lock has of those that not every engine has.
+            #[getter]
+            fn capabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                let capabilities = self.handle.get()?.lock.capabilities();
+                $crate::space_view::Classes::new(py)?.capabilities(capabilities)
+            }
+
             $($more)*
         });
     };
@@ -57,12 +64,12 @@ macro_rules! handle_methods {
                 self.handle.pending::<_, $guard>(py, $way, timeout)?.enter(py)
             }
 
-            #[pyo3(signature = (*_exception))]
+            #[pyo3(signature = (*exception))]
             fn __aexit__<'py>(
                 slf: &Bound<'py, Self>,
-                _exception: &Bound<'py, pyo3::types::PyTuple>,
+                exception: &Bound<'py, pyo3::types::PyTuple>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                $crate::pending::leave(slf.as_any())
+                $crate::pending::leave(slf.as_any(), exception)
             }
 
             fn _leave_block(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -169,10 +176,21 @@ macro_rules! handle_methods {
                 Ok(object)
             }
 
-            /// The absolute path of the lock file.
+            /// The absolute path of the lock file, or the name of a lock on a server.
             #[getter]
             fn path(&self) -> PyResult<&std::ffi::OsStr> {
                 self.handle.path()
+            }
+
+            /// The name of a lock that was opened by a name; None if it was opened by a path.
+            #[getter]
+            fn name(&self) -> PyResult<Option<&str>> {
+                self.handle.name()
+            }
+
+            #[getter]
+            fn _is_on_server(&self) -> PyResult<bool> {
+                Ok(self.handle.get()?.holding.is_on_server())
             }
 
             fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -19,13 +19,23 @@ use crate::errors;
 #[derive(Debug)]
 pub(crate) struct Holding {
     path: PathBuf,
-    /// Whether the kernel of this machine keeps the locks, so that a call takes no time.
-    is_local: bool,
+    keeper: Keeper,
     /// In the order in which they were taken.
     //
     // Locked before the mutexes of guards. No lock is released under it, as its guard comes back here
     // (`forget`).
     entries: Mutex<Vec<Entry>>,
+}
+
+/// The system that keeps the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// The kernel of this machine, so that a call takes no time.
+    Kernel,
+    /// A server of files, which the kernel asks.
+    FileServer,
+    /// The server of a space, with the URL of the space.
+    Server(Arc<str>),
 }
 
 /// A guard that a handle keeps.
@@ -108,10 +118,10 @@ pub(crate) enum Choice {
 }
 
 impl Holding {
-    pub(crate) fn new(path: PathBuf, is_local: bool) -> Arc<Self> {
+    pub(crate) fn new(path: PathBuf, keeper: Keeper) -> Arc<Self> {
         let new = Arc::new(Self {
             path,
-            is_local,
+            keeper,
             entries: Mutex::default(),
         });
         let mut known = known();
@@ -123,17 +133,27 @@ impl Holding {
         new
     }
 
+    /// The path of the lock file, or the name of a lock on a server.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     pub(crate) fn is_local(&self) -> bool {
-        self.is_local
+        self.keeper == Keeper::Kernel
+    }
+
+    pub(crate) fn is_on_server(&self) -> bool {
+        matches!(self.keeper, Keeper::Server(_))
+    }
+
+    /// Whether both are of the same name in the same space on a server.
+    pub(crate) fn is_same_name(&self, other: &Self) -> bool {
+        self.is_on_server() && self.path == other.path && self.keeper == other.keeper
     }
 
     /// Calls the function, without the interpreter's lock if a server has to answer.
     pub(crate) fn run<R: Send>(&self, py: Python<'_>, function: impl FnOnce() -> R + Send) -> R {
-        if self.is_local {
+        if self.is_local() {
             function()
         } else {
             py.detach(function)

@@ -107,6 +107,11 @@ impl Report {
     }
 }
 
+/// Whether nobody is told of a wait.
+pub(crate) fn is_quiet(py: Python<'_>, hooks: &Hooks) -> bool {
+    hooks.on_wait.is_none() && logger(py).is_ok_and(|logger| logger.is_none())
+}
+
 /// Returns the logger, if its level is low enough. A program that never imported `logging` has none.
 fn logger(py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
     let modules = py.import("sys")?.getattr("modules")?;

@@ -9,13 +9,19 @@
 //! | `handle`, `handle_class`, `primitive` | what the handles share: the object's content, the methods, how the library's lock is opened and taken |
 //! | `guard`, `guard_class`, `library_guard`, `held`, `conversion` | the same of the guards |
 //! | `holding`, `any_guard`, `caller`, `deadlock` | the guards that a handle keeps, which thread or task took them, and whether it would wait for itself |
-//! | `acquire`, `sleep`, `interrupt`, `pending`, `hooks`, `limit`, `cancel` | waits of threads and tasks, what ends them, and who is notified |
+//! | `space`, `space_view` | spaces of names, and their holders |
+//! | `acquire`, `server`, `sleep`, `interrupt`, `pending`, `wake`, `hooks`, `limit`, `cancel` | waits of threads and tasks, what ends them, and who is notified |
+//! | `lost` | learning that a lock is lost |
 //! | `process_lock`, `file_lock`, `open_file_cache` | the files of `lockfast.fasteners` |
 
 mod acquire;
 mod any_guard;
 mod caller;
 mod cancel;
+#[allow(
+    clippy::result_large_err,
+    reason = "a failed conversion gives the guard back"
+)]
 mod conversion;
 mod deadlock;
 mod errors;
@@ -33,6 +39,7 @@ mod interrupt;
 mod library_guard;
 mod limit;
 mod lock;
+mod lost;
 mod open_file_cache;
 mod options;
 mod pending;
@@ -41,7 +48,11 @@ mod process_lock;
 mod reentrant;
 mod rwlock;
 mod semaphore;
+mod server;
 mod sleep;
+mod space;
+mod space_view;
+mod wake;
 
 use pyo3::prelude::*;
 
@@ -60,6 +71,8 @@ mod _lockfast {
     #[pymodule_export]
     use super::lock::{Lock, LockGuard};
     #[pymodule_export]
+    use super::lost::LostCallback;
+    #[pymodule_export]
     use super::pending::Pending;
     #[pymodule_export]
     use super::process_lock::{Hold, Opener, generation};
@@ -69,6 +82,8 @@ mod _lockfast {
     use super::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
     #[pymodule_export]
     use super::semaphore::{Semaphore, SemaphorePermit};
+    #[pymodule_export]
+    use super::space::Space;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

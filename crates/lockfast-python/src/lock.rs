@@ -17,7 +17,7 @@ use crate::primitive::Exclusive;
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug, Default)]
 pub(crate) struct Lock {
-    pub(crate) handle: Handle<lockfast::Lock>,
+    pub(crate) handle: Handle<lockfast_space::Lock>,
 }
 
 impl Lock {
@@ -58,5 +58,5 @@ handle_methods!(Lock, [
 
 guard_class!(
     /// A held lock, until it is released.
-    LockGuard(lockfast::LockGuard), [file, hand_over, record], {}
+    LockGuard(lockfast_space::LockGuard), [file, hand_over, record], {}
 );

@@ -92,6 +92,21 @@ impl OptionKwargs {
         Ok(options)
     }
 
+    /// Parses those of the locks of a space, which are those of waits.
+    pub(crate) fn parse_of_space(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let options = Self::parse(keywords)?;
+        for key in keywords.into_iter().flatten().map(|(key, _)| key) {
+            let key: String = key.extract()?;
+            if !matches!(&*key, "on_wait" | "wait_interval") {
+                return Err(PyTypeError::new_err(format!(
+                    "'{key}' is an option of locks at a path: those of a space have the options on_wait and \
+                     wait_interval, and the URL has others"
+                )));
+            }
+        }
+        Ok(options)
+    }
+
     /// Applies them to the options of a primitive.
     pub(crate) fn apply<L>(&self, options: Options<L>) -> Options<L> {
         let mut options = options

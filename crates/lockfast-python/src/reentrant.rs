@@ -4,10 +4,13 @@
 //! anywhere, and be dropped anywhere. So the count is kept here, together with a plain lock.
 
 use std::fs::File;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lockfast::binding_support::generation;
-use lockfast::{LockGuard, Owner, Result};
+use lockfast::{HoldState, Owner, Result};
+use lockfast_space::LockGuard;
 use pyo3::prelude::*;
 
 use crate::any_guard::KeptFor;
@@ -17,7 +20,7 @@ use crate::guard_class::{guard_class, keep};
 use crate::handle::Handle;
 use crate::handle_class::handle_methods;
 use crate::holding::{Choice, Taken};
-use crate::library_guard::LibraryGuard;
+use crate::library_guard::{LibraryGuard, Lost};
 use crate::limit::{Timeout, WaitLimit};
 use crate::primitive::Exclusive;
 
@@ -27,7 +30,7 @@ use crate::primitive::Exclusive;
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug, Default)]
 pub(crate) struct ReentrantLock {
-    handle: Handle<lockfast::Lock>,
+    handle: Handle<lockfast_space::Lock>,
     shared: Arc<Shared>,
 }
 
@@ -123,19 +126,40 @@ impl LibraryGuard for CountedGuard {
     }
 
     fn is_current(&self) -> Option<Result<bool>> {
-        self.with(LockGuard::is_current)
+        self.with(LibraryGuard::is_current).flatten()
     }
 
     fn with_file<R>(&self, function: impl FnOnce(&File) -> R) -> Option<R> {
-        self.with(|guard| function(guard.file()))
+        self.with(|guard| guard.with_file(function)).flatten()
+    }
+
+    fn abandoned(&self) -> Option<Owner> {
+        self.with(LibraryGuard::abandoned).flatten()
     }
 
     fn token(&self) -> Option<u64> {
         self.with(LockGuard::token).flatten()
     }
 
-    fn abandoned(&self) -> Option<Owner> {
-        self.with(|guard| guard.abandoned().cloned()).flatten()
+    fn epoch(&self) -> u64 {
+        self.with(LockGuard::epoch).unwrap_or(0)
+    }
+
+    fn state(&self) -> HoldState {
+        self.with(LockGuard::state).unwrap_or(HoldState::Lost)
+    }
+
+    fn lease_left(&self) -> Option<Duration> {
+        self.with(LockGuard::lease_left).flatten()
+    }
+
+    fn check(&self) -> Result<()> {
+        self.with(LockGuard::check).unwrap_or(Ok(()))
+    }
+
+    fn lost(&self) -> Lost {
+        let lost = self.with(LibraryGuard::lost);
+        lost.unwrap_or_else(|| Box::pin(pending()))
     }
 }
 

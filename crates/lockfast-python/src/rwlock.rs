@@ -18,7 +18,7 @@ use crate::primitive::{Read, UpgradableRead, Write};
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug, Default)]
 pub(crate) struct RwLock {
-    pub(crate) handle: Handle<lockfast::RwLock>,
+    pub(crate) handle: Handle<lockfast_space::RwLock>,
 }
 
 handle_methods!(RwLock, [
@@ -61,12 +61,12 @@ handle_methods!(RwLock, [
 
 guard_class!(
     /// A lock that is held to read, together with other readers.
-    RwLockReadGuard(lockfast::RwLockReadGuard), [file, hand_over], {}
+    RwLockReadGuard(lockfast_space::RwLockReadGuard), [file, hand_over], {}
 );
 
 guard_class!(
     /// A lock that is held to read, together with other readers, and can become the writer.
-    RwLockUpgradableReadGuard(lockfast::RwLockUpgradableReadGuard), [file, hand_over], {
+    RwLockUpgradableReadGuard(lockfast_space::RwLockUpgradableReadGuard), [file, hand_over], {
         /// Becomes the writer when the other readers have left; nobody else writes in between.
         #[pyo3(
             signature = (*, blocking = true, timeout = Timeout(None), cancel = None),
@@ -101,17 +101,17 @@ guard_class!(
 
         /// Becomes a plain reader, so that another reader can be upgradable.
         fn downgrade(&self, py: Python<'_>) -> PyResult<Py<RwLockReadGuard>> {
-            convert(py, &self.0, lockfast::RwLockUpgradableReadGuard::downgrade)
+            convert(py, &self.0, lockfast_space::RwLockUpgradableReadGuard::downgrade)
         }
     }
 );
 
 guard_class!(
     /// A lock that is held to write, alone.
-    RwLockWriteGuard(lockfast::RwLockWriteGuard), [file, hand_over, record], {
+    RwLockWriteGuard(lockfast_space::RwLockWriteGuard), [file, hand_over, record], {
         /// Becomes a reader; nobody else writes in between.
         fn downgrade(&self, py: Python<'_>) -> PyResult<Py<RwLockReadGuard>> {
-            convert(py, &self.0, lockfast::RwLockWriteGuard::downgrade)
+            convert(py, &self.0, lockfast_space::RwLockWriteGuard::downgrade)
         }
 
         /// Becomes an upgradable reader; nobody else writes in between.
@@ -119,7 +119,7 @@ guard_class!(
             &self,
             py: Python<'_>,
         ) -> PyResult<Py<RwLockUpgradableReadGuard>> {
-            convert(py, &self.0, lockfast::RwLockWriteGuard::downgrade_to_upgradable)
+            convert(py, &self.0, lockfast_space::RwLockWriteGuard::downgrade_to_upgradable)
         }
     }
 );

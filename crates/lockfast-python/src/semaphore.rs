@@ -20,7 +20,7 @@ use crate::primitive::Permits;
 #[pyclass(frozen, subclass, weakref, module = "lockfast")]
 #[derive(Debug, Default)]
 pub(crate) struct Semaphore {
-    pub(crate) handle: Handle<lockfast::Semaphore>,
+    pub(crate) handle: Handle<lockfast_space::Semaphore>,
 }
 
 impl Semaphore {
@@ -112,7 +112,7 @@ handle_methods!(
 
 guard_class!(
     /// At least one permit, held until it is released.
-    SemaphorePermit(lockfast::SemaphorePermit), [], {
+    SemaphorePermit(lockfast_space::SemaphorePermit), [], {
         /// The number of permits.
         #[getter]
         fn count(&self) -> u32 {

@@ -31,17 +31,18 @@ pub(crate) fn sleep<T>(
     future: impl Future<Output = T>,
     deadline: Option<Instant>,
     token: Option<&CancelToken>,
-    report: &Report,
+    report: Option<&Report>,
 ) -> End<T> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     // Before the first look at the token, so that no cancellation is missed.
     let _woken = token.map(CancelToken::wake_this_thread);
     let mut next_look = Instant::now() + MOMENT;
-    let next_call = || Some(Instant::now() + report.interval()?);
+    let next_call = || Some(Instant::now() + report?.interval()?);
     let mut call = next_call();
     // Only a wait that can't end by itself is a certain deadlock.
-    let never_gives_up = deadline.is_none() && token.is_none() && call.is_none();
+    let never_gives_up =
+        report.is_some() && deadline.is_none() && token.is_none() && call.is_none();
     loop {
         let context = &mut Context::from_waker(&waker);
         // The helper gets a name by which reports count it and this thread as one.
@@ -61,7 +62,7 @@ pub(crate) fn sleep<T>(
             return End::TimedOut;
         }
         if call.is_some_and(|call| call <= now) {
-            if let Err(error) = report.notify_again() {
+            if let Some(Err(error)) = report.map(Report::notify_again) {
                 return End::Raised(error);
             }
             call = next_call();

@@ -4,11 +4,13 @@ import os
 import pathlib
 import subprocess
 import sys
+import uuid
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import servers
 import skips
 from stage import PATIENCE, Actor
 
@@ -81,3 +83,31 @@ def command():
     if given is None:
         pytest.skip("LOCKFAST_COMMAND names no command; `cargo xtask test` sets it")
     return given
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory):
+    """A server of etcd."""
+    server = servers.Etcd(tmp_path_factory.mktemp("etcd"))
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A server of PostgreSQL."""
+    server = servers.Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def url_of(request, tmp_path):
+    """Returns the URL of a space on that engine, which is the test's own."""
+
+    def url_of(engine):
+        if engine == "file":
+            return f"file://{tmp_path}/locks"
+        return request.getfixturevalue(engine).url(f"test-{uuid.uuid4().hex}", "ttl=5s")
+
+    return url_of

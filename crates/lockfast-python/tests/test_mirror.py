@@ -65,13 +65,22 @@ MIRRORED = {
     "acquire_many_async_for": ["Semaphore.acquire_async"],
     "available_permits": ["Semaphore.available"],
     "permits": ["Semaphore.permits"],
+    "name": of(HANDLES, "name"),
+    "capabilities": of(["Lock", "RwLock"], "capabilities"),
     # Guards.
     "release": [*of(GUARDS, "release"), *of(HANDLES, "release"), "Guards.release"],
     "path": [*of(GUARDS, "path"), *of(HANDLES, "path"), "LockError.filename", "inspect"],
     "file": of([guard for guard in GUARDS if guard != "SemaphorePermit"], "fileno"),
     "is_current": of(GUARDS, "is_current"),
     "hand_over": of(["LockGuard", *RW_GUARDS], "hand_over"),
-    "token": [*of(RECORD_GUARDS, "token"), "Owner.token"],
+    "token": [*of(GUARDS, "token"), "Owner.token"],
+    "epoch": of(GUARDS, "epoch"),
+    "state": of(GUARDS, "state"),
+    "lease_left": of(GUARDS, "lease_left"),
+    "check": of(GUARDS, "check"),
+    "lost": of(GUARDS, "lost"),
+    "lost_within": of(GUARDS, "wait_lost"),
+    "on_lost": [*of(GUARDS, "on_lost"), "LostCallback"],
     "abandoned": of(RECORD_GUARDS, "abandoned"),
     "count": ["SemaphorePermit.count"],
     "depth": ["ReentrantLockGuard.depth"],
@@ -103,7 +112,7 @@ MIRRORED = {
     "is_invalid_path": ["InvalidPath"],
     "pid": ["Holder.pid", "Owner.pid"],
     "since": ["Holder.since", "Owner.since"],
-    "host": ["Owner.host"],
+    "host": ["Owner.host", "Holder.host"],
     "is_running": ["Owner.is_running"],
     "waited": ["Waiting.waited"],
     # Cancellation.
@@ -128,8 +137,6 @@ OPTIONS = [
 DEADLINES = "a timeout is the way in Python"
 CONVERSION = "a failed conversion raises, and the guard stays as it was"
 TEXT = "the values are strings"
-ENGINES = "all locks are files here, so the path is enough"
-LOSS = "all locks are files here, and the system loses none"
 LEFT_OUT = {
     **{
         f"{name}_until": DEADLINES
@@ -146,8 +153,7 @@ LEFT_OUT = {
     "into_guard": CONVERSION,
     "into_parts": CONVERSION,
     "io_error": "the exception is an OSError",
-    **dict.fromkeys(["resource", "name", "capabilities", "state"], ENGINES),
-    **dict.fromkeys(["check", "epoch", "lease_left", "lost", "lost_within", "on_lost"], LOSS),
+    "resource": "the path or the name is a string",
     "split": "release() ends what one call of acquire() took",
     "merge": "release() ends what one call of acquire() took",
     "as_str": TEXT,

@@ -55,6 +55,26 @@ with lockfast.ReentrantLock(directory / "d.lock") as again:
 with lockfast.lock_all([lock, (cache, "read")]) as guards:
     assert_type(guards, lockfast.Guards)
 
+space = lockfast.Space(f"file://{directory}/locks")
+assert_type(lockfast.Space.from_env(), "lockfast.Space | None")
+with space.lock("a", on_wait=tell, wait_interval=1.5) as guard:
+    assert_type(guard, lockfast.LockGuard)
+    assert_type(guard.lease_left, "float | None")
+    assert_type(guard.wait_lost(0), bool)
+    assert_type(guard.on_lost(lambda: None), lockfast.LostCallback)
+    guard.check()
+    if guard.state == "lost":
+        raise SystemExit("the lock is lost")
+    if (entry := space.holders("a")) is not None:
+        assert_type(entry.holders[0].pid, "int | None")
+for entry in space.list("a"):
+    assert_type(entry.name, str)
+for check in space.diagnose():
+    assert_type(check.text, str)
+assert_type(space.rwlock("b"), lockfast.RwLock)
+assert_type(space.semaphore("c", 4).acquire(2), lockfast.SemaphorePermit)
+assert_type(space.capabilities.lease, bool)
+
 report = lockfast.inspect(lock.path)
 for holder in report.holders:
     assert_type(holder.processes[0].pid, int)
@@ -89,7 +109,10 @@ async def main() -> None:
     guard = await lock.acquire_async()
     guard.release()
     assert_type(await update_as_task(1), str)
-    async with lockfast.lock_all_async([lock]) as guards:
+    async with space.lock("d") as guard:
+        watch = asyncio.ensure_future(guard.lost())
+        watch.cancel()
+    async with lockfast.lock_all_async([lock, space.lock("e")]) as guards:
         assert_type(guards, lockfast.Guards)
 
 

@@ -60,6 +60,9 @@ pub type Semaphore = lockfast::Semaphore<Any>;
 pub type LockGuard = lockfast::LockGuard<Any>;
 /// A reader's guard of an [`RwLock`].
 pub type RwLockReadGuard = lockfast::RwLockReadGuard<Any>;
+/// The guard of a reader of an [`RwLock`] that can become the writer, where the engine has
+/// [`conversions`](lockfast::engine::Capabilities::conversions).
+pub type RwLockUpgradableReadGuard = lockfast::RwLockUpgradableReadGuard<Any>;
 /// The writer's guard of an [`RwLock`].
 pub type RwLockWriteGuard = lockfast::RwLockWriteGuard<Any>;
 /// Permits of a [`Semaphore`].

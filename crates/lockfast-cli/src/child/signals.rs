@@ -151,7 +151,6 @@ pub(super) fn is_own(origin: &Origin) -> bool {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::thread;
     use std::time::Instant;
 
     use nix::sys::signal;

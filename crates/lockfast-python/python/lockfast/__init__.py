@@ -9,6 +9,9 @@ lock.acquire()                          # held until
 lock.release()
 async with lock:                        # a task waits, the event loop does not
     ...
+space = lockfast.Space("file:///srv/locks")         # or etcd://h1:2379,h2:2379/prefix, postgres://h/db
+with space.lock("nightly") as guard:    # the same Lock
+    guard.check()                       # still held? before a side effect
 """
 
 from lockfast._decorators import locked, read_locked, write_locked
@@ -24,6 +27,7 @@ from lockfast._errors import (
     Owner,
     PermissionDenied,
     Timeout,
+    Unreachable,
     Unsupported,
     WouldBlock,
 )
@@ -32,6 +36,7 @@ from lockfast._lockfast import (
     CancelToken,
     Lock,
     LockGuard,
+    LostCallback,
     ReentrantLock,
     ReentrantLockGuard,
     RwLock,
@@ -40,6 +45,7 @@ from lockfast._lockfast import (
     RwLockWriteGuard,
     Semaphore,
     SemaphorePermit,
+    Space,
     __version__,
     inspect,
 )
@@ -56,6 +62,7 @@ __all__ = [
     "Lock",
     "LockError",
     "LockGuard",
+    "LostCallback",
     "NotFound",
     "NotHeld",
     "Owner",
@@ -68,7 +75,9 @@ __all__ = [
     "RwLockWriteGuard",
     "Semaphore",
     "SemaphorePermit",
+    "Space",
     "Timeout",
+    "Unreachable",
     "Unsupported",
     "Waiting",
     "WouldBlock",

@@ -10,19 +10,28 @@ if TYPE_CHECKING:
 class Holder:
     """The holder of a lock, as far as it is known."""
 
-    __slots__ = ("label", "pid", "since")
+    __slots__ = ("host", "label", "pid", "since")
 
-    def __init__(self, pid: int | None, label: str | None, since: float | None) -> None:
+    def __init__(
+        self,
+        pid: int | None,
+        label: str | None,
+        since: float | None,
+        host: str | None = None,
+    ) -> None:
         self.pid: int | None = pid
+        #: The machine that it runs on, if a server keeps the lock.
+        self.host: str | None = host
         self.label: str | None = label
         #: The time of the acquire, as `time.time()` counts.
         self.since: float | None = since
 
     def __repr__(self) -> str:
-        return f"Holder(pid={self.pid!r}, label={self.label!r}, since={self.since!r})"
+        host = "" if self.host is None else f", host={self.host!r}"
+        return f"Holder(pid={self.pid!r}, label={self.label!r}, since={self.since!r}{host})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Holder, (self.pid, self.label, self.since)
+        return Holder, (self.pid, self.label, self.since, self.host)
 
 
 class Owner:
@@ -82,11 +91,15 @@ class Deadlock(LockError, RuntimeError):
 
 
 class NotHeld(LockError, RuntimeError):
-    """The lock to release is not held."""
+    """The lock to release is not held, or was lost."""
+
+
+class Unreachable(LockError, ConnectionError):
+    """The server of a space can't be reached."""
 
 
 class Unsupported(LockError):
-    """The platform or the file system does not support what was asked for."""
+    """The platform, the file system or the engine of a space does not support what was asked for."""
 
 
 class PermissionDenied(LockError, PermissionError):
@@ -94,7 +107,7 @@ class PermissionDenied(LockError, PermissionError):
 
 
 class InvalidPath(LockError, ValueError):
-    """The path is no lock file: there is a link, a directory, a device or a FIFO."""
+    """There is a link, a directory, a device or a FIFO at the path, or no lock can have that name."""
 
 
 class InvalidOption(LockError, ValueError):

@@ -38,6 +38,10 @@ class Guards(tuple["MemberGuard", ...]):
 
     __slots__ = ()
 
+    @property
+    def _is_on_server(self) -> bool:
+        return any(guard._is_on_server for guard in self)
+
     def release(self) -> None:
         """Releases all of them, and then raises the first error."""
         first = None

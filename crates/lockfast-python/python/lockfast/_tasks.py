@@ -48,7 +48,8 @@ class Acquiring(Coroutine[Any, Any, G]):
         return self._guard  # type: ignore[no-any-return]
 
     async def __aexit__(self, *exception: object) -> None:
-        self._guard.__exit__(*exception)
+        guard = self._guard
+        await release(guard, exception[0], lambda: guard.__exit__(*exception))
 
     def __getattr__(self, name: str) -> Any:
         # For debuggers: `__name__`, `cr_frame` and the like.
@@ -113,6 +114,50 @@ async def enter(pending: Pending[G]) -> G:
     return await wait(pending, True)
 
 
-async def leave(lock: Any) -> None:
-    """Leaves the block of `async with lock`."""
-    lock._leave_block(asyncio.current_task())
+async def leave(lock: Any, error: object = None) -> None:
+    """Leaves the block of `async with lock`, because of that class of exceptions if there is one."""
+    task = asyncio.current_task()
+    await release(lock, error, lambda: lock._leave_block(task))
+
+
+async def release(lock: Any, error: object, call: Callable[[], None]) -> None:
+    """Makes the call that releases this handle or guard: in a thread, if a server has to answer."""
+    # A coroutine that is closed can't wait any more.
+    if not lock._is_on_server or error is GeneratorExit:
+        call()
+        return
+    released = asyncio.get_running_loop().run_in_executor(None, call)
+    cancelled: BaseException | None = None
+    while not released.done():
+        try:
+            await asyncio.shield(released)
+        except asyncio.CancelledError as error:
+            # The release goes on, and what the task does next may rely on it.
+            cancelled = error
+        except BaseException:
+            pass  # An error of the release is raised below.
+    released.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+async def lost(guard: Any) -> None:
+    """Waits until the lock of that guard is lost, or not confirmed in time."""
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+
+    def tell() -> None:
+        if not told.done():
+            told.set_result(None)
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(tell)
+        except RuntimeError:
+            pass  # The loop is closed: no task waits any more.
+
+    callback = guard.on_lost(wake)
+    try:
+        await told
+    finally:
+        callback.cancel()

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use crate::api::engine::{Engine, WaitLimit};
+use crate::api::group;
 use crate::sys::fork;
 use crate::types::thread::ThreadToken;
 use crate::wait;
 use crate::{
-    ConversionError, Error, Lock, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard, Semaphore,
+    ConversionError, Error, Guards, Lock, Member, RwLock, RwLockUpgradableReadGuard,
+    RwLockWriteGuard, Semaphore, SemaphorePermit,
 };
 
 pub use crate::api::options::untyped::AnyOptions;
@@ -89,9 +92,36 @@ pub fn timed_out(error: Error, waited: Duration) -> Error {
 /// # Errors
 ///
 /// As `upgrade_async`.
-pub async fn upgrade(
-    guard: RwLockUpgradableReadGuard,
-    put_back: impl FnOnce(RwLockUpgradableReadGuard) + Send,
-) -> Result<RwLockWriteGuard, ConversionError<RwLockUpgradableReadGuard>> {
+pub async fn upgrade<E: Engine>(
+    guard: RwLockUpgradableReadGuard<E>,
+    put_back: impl FnOnce(RwLockUpgradableReadGuard<E>) + Send,
+) -> Result<RwLockWriteGuard<E>, ConversionError<RwLockUpgradableReadGuard<E>>> {
     guard.upgrade_or(put_back).await
+}
+
+/// Takes that many permits as a task, as
+/// [`acquire_many_async`](Semaphore::acquire_many_async) does, with any limit.
+///
+/// # Errors
+///
+/// As `acquire_many_async`.
+pub async fn acquire_many<E: Engine>(
+    semaphore: Semaphore<E>,
+    count: u32,
+    limit: WaitLimit,
+) -> Result<SemaphorePermit<E>, Error> {
+    let permits = semaphore.take_async(count, limit).await?;
+    Ok(SemaphorePermit::from_raw(permits))
+}
+
+/// Takes all of the locks as a task, as [`lock_all_async`](crate::lock_all_async) does, with any limit.
+///
+/// # Errors
+///
+/// As `lock_all_async`.
+pub fn lock_all<'a, E: Engine>(
+    members: impl IntoIterator<Item = Member<'a, E>>,
+    limit: WaitLimit,
+) -> impl Future<Output = Result<Guards<E>, Error>> + Send + 'static {
+    group::lock_all_within(members, limit)
 }

@@ -101,15 +101,15 @@ impl FileHold {
         self.hold.path()
     }
 
-    pub(crate) fn file(&self) -> &File {
+    pub fn file(&self) -> &File {
         self.hold.file()
     }
 
-    pub(crate) fn is_current(&self) -> Result<bool> {
+    pub fn is_current(&self) -> Result<bool> {
         self.hold.is_current()
     }
 
-    pub(crate) fn abandoned(&self) -> Option<&Owner> {
+    pub fn abandoned(&self) -> Option<&Owner> {
         self.hold.entry().and_then(Entry::abandoned)
     }
 
@@ -205,7 +205,7 @@ impl FilePermits {
         self.taken.file()
     }
 
-    pub(crate) fn is_current(&self) -> Result<bool> {
+    pub fn is_current(&self) -> Result<bool> {
         let follow = self.handle.settings().follow_symlinks;
         identity::is_at(self.taken.file(), self.path(), follow)
             .map_err(|error| Error::system(self.path(), Operation::Check, error))

@@ -22,7 +22,7 @@ macro_rules! wait_forms {
         $(#[$docs])*
         #[inline]
         pub fn $take(&self $(, $count: u32)?) -> Result<$guard<E>> {
-            self.take($what, WaitLimit::Forever).map($guard::new)
+            self.take($what, WaitLimit::Forever).map($guard::from_raw)
         }
 
         $(#[$try_docs])*
@@ -48,7 +48,7 @@ macro_rules! wait_forms {
         /// # }
         /// ```
         pub fn $try_take(&self $(, $count: u32)?) -> Result<$guard<E>> {
-            self.take($what, WaitLimit::None).map($guard::new)
+            self.take($what, WaitLimit::None).map($guard::from_raw)
         }
 
         #[doc = concat!(
@@ -86,7 +86,7 @@ macro_rules! wait_forms {
         /// # }
         /// ```
         pub fn $try_take_for(&self, $($count: u32,)? timeout: Duration) -> Result<$guard<E>> {
-            self.take($what, WaitLimit::lasting(timeout)).map($guard::new)
+            self.take($what, WaitLimit::lasting(timeout)).map($guard::from_raw)
         }
 
         #[doc = concat!(
@@ -118,7 +118,7 @@ macro_rules! wait_forms {
         /// # }
         /// ```
         pub fn $try_take_until(&self, $($count: u32,)? deadline: Instant) -> Result<$guard<E>> {
-            self.take($what, WaitLimit::Until(deadline)).map($guard::new)
+            self.take($what, WaitLimit::Until(deadline)).map($guard::from_raw)
         }
 
         #[doc = concat!(
@@ -159,7 +159,7 @@ macro_rules! wait_forms {
             &self $(, $count: u32)?
         ) -> impl Future<Output = Result<$guard<E>>> + Send + use<E> {
             let taken = self.take_async($what, WaitLimit::Forever);
-            async move { taken.await.map($guard::new) }
+            async move { taken.await.map($guard::from_raw) }
         }
 
         #[doc = concat!(
@@ -206,7 +206,7 @@ macro_rules! wait_forms {
             &self, $($count: u32,)? timeout: Duration
         ) -> impl Future<Output = Result<$guard<E>>> + Send + use<E> {
             let taken = self.take_async($what, WaitLimit::lasting(timeout));
-            async move { taken.await.map($guard::new) }
+            async move { taken.await.map($guard::from_raw) }
         }
 
         #[doc = concat!(
@@ -249,7 +249,7 @@ macro_rules! wait_forms {
             &self, $($count: u32,)? deadline: Instant
         ) -> impl Future<Output = Result<$guard<E>>> + Send + use<E> {
             let taken = self.take_async($what, WaitLimit::Until(deadline));
-            async move { taken.await.map($guard::new) }
+            async move { taken.await.map($guard::from_raw) }
         }
     };
 }

@@ -247,6 +247,14 @@ pub fn lock_all_async_until<'a, E: Engine, M: Into<Member<'a, E>>>(
     take_all_async(owned(members), WaitLimit::Until(deadline))
 }
 
+/// Takes all of these locks as a task, within that limit.
+pub(crate) fn lock_all_within<'a, E: Engine>(
+    members: impl IntoIterator<Item = Member<'a, E>>,
+    limit: WaitLimit,
+) -> impl Future<Output = Result<Guards<E>>> + Send + 'static {
+    take_all_async(owned(members), limit)
+}
+
 fn owned<'a, E: Engine, M: Into<Member<'a, E>>>(
     members: impl IntoIterator<Item = M>,
 ) -> Vec<Owned<E>> {

@@ -4,9 +4,17 @@
 macro_rules! every_guard {
     ($guard:ident, $open:literal, $take:literal) => {
         impl<E: Engine> $guard<E> {
+            /// Returns the guard of a lock that an engine holds; for engines and bindings.
+            #[doc(hidden)]
             #[inline]
-            pub(crate) fn new(hold: <E::Lock as RawLock>::Hold) -> Self {
+            pub fn from_raw(hold: <E::Lock as RawLock>::Hold) -> Self {
                 Self { hold }
+            }
+
+            /// Returns what the engine holds; for engines and bindings.
+            #[doc(hidden)]
+            pub fn as_raw(&self) -> &<E::Lock as RawLock>::Hold {
+                &self.hold
             }
 
             /// Releases the lock and reports errors.

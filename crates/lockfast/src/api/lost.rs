@@ -40,7 +40,9 @@ pub struct LostCallback(Arc<Alert>);
 struct Alert(Mutex<Option<(BoxedLost, Callback)>>);
 
 impl LostCallback {
-    pub(crate) fn new(
+    /// Has this called when the future is ready; for guards and bindings.
+    #[doc(hidden)]
+    pub fn new(
         lost: impl Future<Output = ()> + Send + 'static,
         callback: impl FnOnce() + Send + 'static,
     ) -> Self {

@@ -94,9 +94,9 @@ impl<E: Engine> MemberGuard<E> {
     /// Returns the guard of an `RwLock` that is held in this mode.
     pub(super) fn of(hold: <E::Lock as RawLock>::Hold, mode: Mode) -> Self {
         match mode {
-            Mode::Read => Self::Read(RwLockReadGuard::new(hold)),
-            Mode::Upgradable => Self::Upgradable(RwLockUpgradableReadGuard::new(hold)),
-            Mode::Write | Mode::Exclusive => Self::Write(RwLockWriteGuard::new(hold)),
+            Mode::Read => Self::Read(RwLockReadGuard::from_raw(hold)),
+            Mode::Upgradable => Self::Upgradable(RwLockUpgradableReadGuard::from_raw(hold)),
+            Mode::Write | Mode::Exclusive => Self::Write(RwLockWriteGuard::from_raw(hold)),
         }
     }
 

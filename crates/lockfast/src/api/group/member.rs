@@ -100,11 +100,11 @@ impl<E: Engine> Owned<E> {
     pub(super) fn take(&self, limit: WaitLimit) -> Result<MemberGuard<E>> {
         Ok(match self {
             Self::Lock(lock) => {
-                MemberGuard::Lock(LockGuard::new(lock.take(Mode::Exclusive, limit)?))
+                MemberGuard::Lock(LockGuard::from_raw(lock.take(Mode::Exclusive, limit)?))
             }
             Self::RwLock(lock, mode) => MemberGuard::of(lock.take(*mode, limit)?, *mode),
             Self::Semaphore(semaphore, count) => {
-                MemberGuard::Permit(SemaphorePermit::new(semaphore.take(*count, limit)?))
+                MemberGuard::Permit(SemaphorePermit::from_raw(semaphore.take(*count, limit)?))
             }
         })
     }
@@ -113,14 +113,14 @@ impl<E: Engine> Owned<E> {
         Ok(match self {
             Self::Lock(lock) => {
                 let hold = lock.take_async(Mode::Exclusive, limit).await?;
-                MemberGuard::Lock(LockGuard::new(hold))
+                MemberGuard::Lock(LockGuard::from_raw(hold))
             }
             Self::RwLock(lock, mode) => {
                 MemberGuard::of(lock.take_async(*mode, limit).await?, *mode)
             }
             Self::Semaphore(semaphore, count) => {
                 let permits = semaphore.take_async(*count, limit).await?;
-                MemberGuard::Permit(SemaphorePermit::new(permits))
+                MemberGuard::Permit(SemaphorePermit::from_raw(permits))
             }
         })
     }

@@ -166,7 +166,7 @@ impl<E: Engine> RwLockUpgradableReadGuard<E> {
         let upgraded = guard.hold.upgrade_async().await;
         let (guard, _) = kept.0.take().expect("only a drop takes it");
         match upgraded {
-            Ok(()) => Ok(RwLockWriteGuard::new(guard.hold)),
+            Ok(()) => Ok(RwLockWriteGuard::from_raw(guard.hold)),
             Err(error) => Err(ConversionError::new(guard, error)),
         }
     }
@@ -192,14 +192,14 @@ impl<E: Engine> RwLockUpgradableReadGuard<E> {
     /// ```
     pub fn downgrade(mut self) -> Converted<RwLockReadGuard<E>, Self> {
         match self.hold.downgrade(Mode::Read) {
-            Ok(()) => Ok(RwLockReadGuard::new(self.hold)),
+            Ok(()) => Ok(RwLockReadGuard::from_raw(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
 
     fn upgrade_by(mut self, patience: WaitLimit) -> Converted<RwLockWriteGuard<E>, Self> {
         match self.hold.upgrade(patience) {
-            Ok(()) => Ok(RwLockWriteGuard::new(self.hold)),
+            Ok(()) => Ok(RwLockWriteGuard::from_raw(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
@@ -229,7 +229,7 @@ impl<E: Engine> RwLockWriteGuard<E> {
     /// ```
     pub fn downgrade(mut self) -> Converted<RwLockReadGuard<E>, Self> {
         match self.hold.downgrade(Mode::Read) {
-            Ok(()) => Ok(RwLockReadGuard::new(self.hold)),
+            Ok(()) => Ok(RwLockReadGuard::from_raw(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }
@@ -256,7 +256,7 @@ impl<E: Engine> RwLockWriteGuard<E> {
     /// ```
     pub fn downgrade_to_upgradable(mut self) -> Converted<RwLockUpgradableReadGuard<E>, Self> {
         match self.hold.downgrade(Mode::Upgradable) {
-            Ok(()) => Ok(RwLockUpgradableReadGuard::new(self.hold)),
+            Ok(()) => Ok(RwLockUpgradableReadGuard::from_raw(self.hold)),
             Err(error) => Err(ConversionError::new(self, error)),
         }
     }

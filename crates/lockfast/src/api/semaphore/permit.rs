@@ -19,8 +19,16 @@ pub struct SemaphorePermit<E: Engine = Files> {
 }
 
 impl<E: Engine> SemaphorePermit<E> {
-    pub(crate) fn new(permits: <E::Semaphore as RawSemaphore>::Permits) -> Self {
+    /// Returns the permits that an engine holds; for engines and bindings.
+    #[doc(hidden)]
+    pub fn from_raw(permits: <E::Semaphore as RawSemaphore>::Permits) -> Self {
         Self { permits }
+    }
+
+    /// Returns what the engine holds; for engines and bindings.
+    #[doc(hidden)]
+    pub fn as_raw(&self) -> &<E::Semaphore as RawSemaphore>::Permits {
+        &self.permits
     }
 
     /// Gives the permits back and reports errors.
@@ -84,7 +92,7 @@ impl<E: Engine> SemaphorePermit<E> {
     /// ```
     pub fn split(&mut self, count: u32) -> Option<Self> {
         let is_part = (1..self.count()).contains(&count);
-        is_part.then(|| Self::new(self.permits.split(count)))
+        is_part.then(|| Self::from_raw(self.permits.split(count)))
     }
 
     /// Adds the other permits to these.
@@ -108,7 +116,7 @@ impl<E: Engine> SemaphorePermit<E> {
     /// # }
     /// ```
     pub fn merge(&mut self, other: Self) -> std::result::Result<(), Self> {
-        self.permits.merge(other.permits).map_err(Self::new)
+        self.permits.merge(other.permits).map_err(Self::from_raw)
     }
 
     /// The semaphore: a file, or a name in its engine.
