@@ -18,8 +18,8 @@ use crate::sql;
 impl Client {
     /// Lists the names that begin with this prefix and that have a holder or a waiter.
     ///
-    /// The token of the holder of an exclusive lock is its fencing token. Readers, waiters and holders of
-    /// permits have the number of their session, which [`break_token`](Self::break_token) takes too.
+    /// The token of the holder of an exclusive lock or of permits is its fencing token. Readers and waiters have
+    /// the number of their session, which [`break_token`](Self::break_token) takes too.
     ///
     /// # Errors
     ///
@@ -169,6 +169,9 @@ impl PartyRow {
         let has_fence = is_lock && is_granted && mode == Mode::Exclusive && row.get(3);
         let fence: i64 = row.get(2);
         let session: Option<i64> = row.get(11);
+        let shown = process::read(row.get(9));
+        let permits = shown.as_ref().and_then(|shown| shown.token);
+        let permits = permits.filter(|_| !is_lock && is_granted);
         let token = if has_fence { Some(fence) } else { session };
         let since: Option<i64> = match (has_fence, is_granted) {
             (true, _) => row.get(4),
@@ -177,11 +180,11 @@ impl PartyRow {
             (false, true) => None,
         };
         let mut party = Party::default();
-        party.token = unsigned(token.unwrap_or_default());
+        party.token = permits.unwrap_or(unsigned(token.unwrap_or_default()));
         party.epoch = epoch;
         party.since = since.and_then(time);
         party.user = row.get(10);
-        if let Some(shown) = process::read(row.get(9)) {
+        if let Some(shown) = shown {
             party.host = Some(shown.host.to_owned());
             party.pid = Some(shown.pid);
             party.command = Some(shown.program.to_owned());

@@ -11,21 +11,31 @@ pub(crate) struct Shown<'a> {
     pub(crate) pid: u32,
     pub(crate) host: &'a str,
     pub(crate) program: &'a str,
+    /// The fencing token of its permits.
+    pub(crate) token: Option<u64>,
 }
 
 /// Returns the `application_name` of a session for that lock: `lockfast PID@HOST PROGRAM NAME`.
 ///
 /// The name is the last, because it may be cut, and is in the table as a whole.
 pub(crate) fn application_name(name: &str) -> String {
-    let mut shown = format!(
-        "lockfast {}@{} {} {name}",
-        std::process::id(),
-        host(),
-        program()
-    )
-    .replace(|c: char| !(' '..='~').contains(&c), "?");
+    let (begin, end) = parts(name);
+    let mut shown = begin + &end;
     shown.truncate(LONGEST);
     shown
+}
+
+/// Returns the `application_name` of a session with permits, `lockfast PID#TOKEN@HOST PROGRAM NAME`: the parts before
+/// and after the token. The server puts them together, and cuts the end, because it counts the token.
+pub(crate) fn around_token(name: &str) -> (String, String) {
+    let (begin, end) = parts(name);
+    (begin + "#", end)
+}
+
+fn parts(name: &str) -> (String, String) {
+    let end = format!("@{} {} {name}", host(), program());
+    let end = end.replace(|c: char| !(' '..='~').contains(&c), "?");
+    (format!("lockfast {}", std::process::id()), end)
 }
 
 /// Reads an `application_name` of this crate.
@@ -36,10 +46,15 @@ pub(crate) fn read(application_name: &str) -> Option<Shown<'_>> {
     }
     let (pid, host) = words.next()?.split_once('@')?;
     let program = words.next()?;
+    let (pid, token) = match pid.split_once('#') {
+        Some((pid, token)) => (pid, Some(token.parse().ok()?)),
+        None => (pid, None),
+    };
     Some(Shown {
         pid: pid.parse().ok()?,
         host,
         program,
+        token,
     })
 }
 
@@ -81,20 +96,32 @@ mod tests {
     fn a_process_finds_itself_in_its_application_name() {
         for name in ["nightly", "jobs/nightly report", "Ärger", &"x".repeat(100)] {
             let shown = application_name(name);
-            assert!(shown.len() <= LONGEST && shown.is_ascii(), "{shown}");
-            let read = read(&shown).expect("written here");
-            let this = Shown {
-                pid: std::process::id(),
-                host: host(),
-                program: program(),
-            };
-            assert_eq!(read, this);
+            assert!(shown.len() <= LONGEST, "{shown}");
+            let (begin, end) = around_token(name);
+            for (shown, token) in [(shown, None), (format!("{begin}4711{end}"), Some(4711))] {
+                assert!(shown.is_ascii(), "{shown}");
+                let read = read(&shown).expect("written here");
+                let this = Shown {
+                    pid: std::process::id(),
+                    host: host(),
+                    program: program(),
+                    token,
+                };
+                assert_eq!(read, this);
+            }
         }
     }
 
     #[test]
     fn other_application_names_say_nothing() {
-        for name in ["", "psql", "lockfast", "lockfast x@y z", "lockfast 12 z"] {
+        for name in [
+            "",
+            "psql",
+            "lockfast",
+            "lockfast x@y z",
+            "lockfast 12 z",
+            "lockfast 12#x@y z",
+        ] {
             assert_eq!(read(name), None, "{name}");
         }
     }

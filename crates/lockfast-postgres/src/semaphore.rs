@@ -30,6 +30,7 @@ use crate::integers::{signed_count, unsigned};
 use crate::key::Key;
 use crate::lock::not_taken;
 use crate::permits::{Issued, PgPermits};
+use crate::process;
 use crate::session::Session;
 use crate::sql::{self, Take};
 
@@ -289,7 +290,9 @@ impl Slots {
         let sent = self.shared.clock.now();
         // Prepared beforehand, so that the server runs these in this order.
         session.within(session.prepare(sql::NEXT_FENCE)).await?;
-        let count_grant = async { session.rows(sql::NEXT_FENCE, &[&key, &permits]).await };
+        let (begin, end) = process::around_token(&self.name);
+        let parameters: [&(dyn ToSql + Sync); 4] = [&key, &permits, &begin, &end];
+        let count_grant = async { session.rows(sql::NEXT_FENCE, &parameters).await };
         let open = async { session.query(sql::free(Mode::Exclusive), &[&key]).await };
         let silence = async {
             if has_to_wait {

@@ -174,15 +174,16 @@ pub(crate) fn micros(time: &str) -> String {
 pub(crate) const STOP_GRANTS: &str =
     "select permits, fence, pid from lockfast.names where key = $1 for update";
 
-/// Ends the sessions that have or want a key from $1 to $2, and that are the one with the number $3, or are the
-/// holder with the backend $4.
+/// Ends the sessions that have or want a key from $1 to $2, and that are the one with the number $3, are the holder
+/// with the backend $4, or hold permits with the token $3.
 pub(crate) fn break_session() -> String {
     let session = micros("a.backend_start");
     format!(
         "select pg_terminate_backend(pid) from (select distinct l.pid \
          from pg_locks l join pg_stat_activity a on a.pid = l.pid \
          where {ADVISORY_HERE} and {KEY_OF_ROW} between $1 and $2 \
-         and ({session} = $3 or (l.pid = $4 and l.granted and l.mode = 'ExclusiveLock'))) as broken"
+         and ({session} = $3 or (l.pid = $4 and l.granted and l.mode = 'ExclusiveLock') \
+         or (l.granted and a.application_name ~ ('^lockfast [0-9]+#' || $3::bigint || '@')))) as broken"
     )
 }
 
@@ -214,10 +215,13 @@ pub(crate) fn free_slots() -> String {
     )
 }
 
-/// Counts a semaphore's grants.
-pub(crate) const NEXT_FENCE: &str = "update lockfast.names \
+/// Counts a semaphore's grants, and shows the token in the `application_name`, between $3 and $4: the row has room
+/// for that of one holder only.
+pub(crate) const NEXT_FENCE: &str = "with counted as (update lockfast.names \
      set fence = fence + 1, pid = pg_backend_pid(), since = clock_timestamp() \
-     where key = $1 and permits = $2 returning fence";
+     where key = $1 and permits = $2 returning fence) \
+     select fence, set_config('application_name', $3::text || fence || $4::text, false) \
+     from counted";
 
 /// Whether a waiter has the bell.
 pub(crate) const IS_BELL_TAKEN: &str = "select not \

@@ -4,7 +4,7 @@ use std::thread;
 
 use libtest_mimic::Trial;
 use lockfast::engine::Mode;
-use lockfast::{ErrorKind, HoldState};
+use lockfast::{ErrorKind, HoldState, SemaphorePermit};
 use lockfast_lease::{Kind, Verdict};
 use lockfast_servers::postgres::Server;
 
@@ -25,6 +25,10 @@ pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
             only_with_the_token,
         ),
         shared.trial("a_reader_can_be_broken", a_reader_can_be_broken),
+        shared.trial(
+            "permits_are_listed_and_broken_by_their_token",
+            permits_by_their_token,
+        ),
         shared.trial("a_good_server_passes_the_checks", a_good_server_passes),
     ]
 }
@@ -130,6 +134,44 @@ fn a_reader_can_be_broken(server: &Server) {
         thread::yield_now();
     }
     assert_eq!(guards.iter().filter(|guard| is_valid(guard)).count(), 1);
+}
+
+fn permits_by_their_token(server: &Server) {
+    let client = open(server, "permit_tokens");
+    let pool = semaphore(&client, "a", 4);
+    let mut permits = [1, 2, 1].map(|count| pool.acquire_many(count).expect("free"));
+    let part = permits[1].split(1).expect("one of two");
+    let tokens = permits.each_ref().map(SemaphorePermit::token);
+    assert_eq!(
+        (tokens, part.token()),
+        ([Some(1), Some(2), Some(3)], Some(2))
+    );
+    let listed = || {
+        let entries = client.list("a").expect("listed");
+        let holders = entries.iter().flat_map(|entry| &entry.holders);
+        holders
+            .map(|holder| (holder.token, holder.permits))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(), [(1, 1), (2, 2), (3, 1)]);
+    assert!(client.break_token("a", 2).expect("compared"));
+    smol::block_on(part.lost());
+    while listed().len() > 2 {
+        thread::yield_now();
+    }
+    assert_eq!(listed(), [(1, 1), (3, 1)]);
+    let states = permits.each_ref().map(SemaphorePermit::state);
+    assert_eq!(
+        states,
+        [HoldState::Valid, HoldState::Lost, HoldState::Valid]
+    );
+    assert!(!client.break_token("a", 2).expect("compared"), "once");
+    // The session of permits that were given back takes others.
+    let [first, ..] = permits;
+    first.release().expect("held");
+    let next = pool.acquire().expect("free");
+    assert_eq!(next.token(), Some(4));
+    assert_eq!(listed(), [(3, 1), (4, 1)]);
 }
 
 fn a_good_server_passes(server: &Server) {
