@@ -118,6 +118,10 @@ impl Options {
             health: ports::free(),
         };
         let mut flags = self.flags.clone();
+        if self.password.is_some() {
+            // Usual hashes of passwords take a processor so long that clients give up while others use it too.
+            flags.push("--bcrypt-cost=4".to_owned());
+        }
         if let (Some(Clients::Certified), Some(authority)) = (self.tls, authority) {
             let certificate = authority.certificate();
             let certificate = certificate.to_str().expect("a path of text");
