@@ -177,7 +177,11 @@ HIDDEN_FUNCTION = re.compile(r"#\[doc\(hidden\)\]\n(?:\s*#\[.*\n)*\s*pub fn \w+"
 
 
 def sources(folder="."):
-    paths = [path for path in (SOURCES / folder).rglob("*.rs") if not HIDDEN.search(str(path))]
+    paths = [
+        path
+        for path in (SOURCES / folder).rglob("*.rs")
+        if not HIDDEN.search(str(path.relative_to(SOURCES)))
+    ]
     return [HIDDEN_FUNCTION.sub("", path.read_text()) for path in sorted(paths)]
 
 
