@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::Uri;
 use lockfast::engine::{Cause, Operation};
 use lockfast::{Error, ErrorKind, Resource, Result};
 use lockfast_lease::{Secret, options};
-use url::form_urlencoded;
 
 const DEFAULT_PORT: u16 = 2379;
 const DEFAULT_PREFIX: &str = "lockfast";
@@ -205,8 +205,10 @@ fn server(scheme: &str, host: &str) -> std::result::Result<String, String> {
     } else {
         format!("{scheme}://{host}:{DEFAULT_PORT}")
     };
-    let is_valid = !host.is_empty() && url::Url::parse(&text).is_ok_and(|url| url.has_host());
-    if is_valid {
+    // As the transport reads it.
+    let has_host = |uri: &Uri| uri.host().is_some_and(|host| !host.is_empty());
+    let is_valid = |uri: Uri| has_host(&uri) && uri.port_u16().is_some();
+    if text.parse().is_ok_and(is_valid) {
         Ok(text)
     } else {
         Err(format!(
@@ -275,6 +277,9 @@ mod tests {
             ("etcd://", "is no server"),
             ("etcd://a,,b", "is no server"),
             ("etcd://a:x", "is no server"),
+            ("etcd://:1", "is no server"),
+            ("etcd://a:65536", "is no server"),
+            ("etcd://[::1", "is no server"),
             ("etcd://me:hunter2@a", "no place for a password"),
             ("etcd://a?ca=/c.pem", "need etcds://"),
             ("etcds://a?cert=/c.pem", "needed together"),

@@ -133,7 +133,7 @@ impl Options {
             certificate: None,
             key: None,
         };
-        for (option, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        for (option, value) in form_urlencoded::parse(query.as_bytes()) {
             let path = || Some(PathBuf::from(value.as_ref()));
             match option.as_ref() {
                 "ttl" => chosen.ttl = duration("ttl", &value)?,
@@ -244,7 +244,7 @@ fn decoded(text: &str) -> Result<String, String> {
         .replace('+', "%2B")
         .replace('&', "%26")
         .replace('=', "%3D");
-    let decoded = url::form_urlencoded::parse(escaped.as_bytes()).next();
+    let decoded = form_urlencoded::parse(escaped.as_bytes()).next();
     let decoded = decoded.map_or_else(String::new, |(key, _)| key.into_owned());
     if decoded.contains(['\0', char::REPLACEMENT_CHARACTER]) {
         return Err(format!("{text} is not text"));
