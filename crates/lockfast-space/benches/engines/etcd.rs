@@ -1,9 +1,6 @@
 //! etcd of three members.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,13 +9,12 @@ use lockfast_servers::etcd::{Cluster, Release};
 use lockfast_servers::network;
 use lockfast_space::Space;
 
-use crate::command;
 use crate::raw::Raw;
 use crate::report::{Report, time};
+use crate::{command, cut, herd};
 
 /// The time after which a waiter has begun to watch.
 const SETTLED: Duration = Duration::from_millis(20);
-const WAITERS: u32 = 200;
 
 pub(crate) fn measure(report: &mut Report, rounds: usize, lockfast: Option<&OsStr>) {
     let needed = network::available().and(Release::Debian.find().map(drop));
@@ -32,14 +28,17 @@ pub(crate) fn measure(report: &mut Report, rounds: usize, lockfast: Option<&OsSt
     let url = format!("etcd://{}/bench", endpoints.join(","));
     uncontended(report, rounds, &url, &endpoints[0]);
     hand_over(report, rounds / 5, &url, &endpoints[0]);
-    herd(report, &url, &endpoints);
+    herd::measure(report, &url, &endpoints);
+    cut::measure(report, "etcd x3", rounds / 50, &endpoints[0], |endpoint| {
+        format!("etcd://{endpoint}/cut")
+    });
     match lockfast {
         Some(lockfast) => command::measure(report, rounds / 10, lockfast, &url, &endpoints[0]),
         None => report.leave_out("the command", "no --lockfast"),
     }
 }
 
-fn open(url: &str) -> Space {
+pub(crate) fn open(url: &str) -> Space {
     Space::open(url).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -110,60 +109,4 @@ fn hand_over(report: &mut Report, rounds: usize, url: &str, endpoint: &str) {
         &bare,
         1.5,
     );
-}
-
-/// Counts the watch events and the threads of one process that has many waiters.
-fn herd(report: &mut Report, url: &str, endpoints: &[String]) {
-    let space = open(url);
-    let waiters = || {
-        let entry = space.holders("herd").expect("known");
-        entry.map(|entry| entry.waiters.len())
-    };
-    let mut threads = Vec::new();
-    let mut sent = 0.0;
-    for number in [1, WAITERS] {
-        let guard = space.lock("herd").expect("opened").lock().expect("free");
-        let before = threads_of_process();
-        thread::scope(|scope| {
-            for _ in 0..number {
-                scope.spawn(|| drop(space.lock("herd").expect("opened").lock().expect("granted")));
-            }
-            while waiters() != Some(number as usize) {
-                thread::sleep(SETTLED);
-            }
-            thread::sleep(SETTLED);
-            let own = threads_of_process().saturating_sub(before + number);
-            threads.push(f64::from(own));
-            sent = events(endpoints);
-            guard.release().expect("held");
-            while waiters().is_some() {
-                thread::sleep(SETTLED);
-            }
-            sent = events(endpoints) - sent;
-        });
-    }
-    let label = "etcd x3: watch events for each release with 200 waiters / one";
-    report.count(label, sent / f64::from(WAITERS), 1.0, 1.05);
-    let label = "threads of the library that 200 waiters add, plus one / one waiter";
-    report.count(label, threads[1] + 1.0, threads[0] + 1.0, 1.0);
-}
-
-fn threads_of_process() -> u32 {
-    let threads = fs::read_dir("/proc/self/task").expect("the system's");
-    u32::try_from(threads.count()).unwrap_or(u32::MAX)
-}
-
-/// The watch events that the members have sent.
-fn events(endpoints: &[String]) -> f64 {
-    const NAME: &str = "etcd_debugging_mvcc_events_total ";
-    let of_member = |endpoint: &String| {
-        let address = endpoint.replace(":2379", ":2381");
-        let mut stream = TcpStream::connect(&address).expect("its metrics");
-        write!(stream, "GET /metrics HTTP/1.0\r\n\r\n").expect("sent");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("answered");
-        let line = text.lines().find_map(|line| line.strip_prefix(NAME));
-        line.expect("counted").parse::<f64>().expect("a number")
-    };
-    endpoints.iter().map(of_member).sum()
 }

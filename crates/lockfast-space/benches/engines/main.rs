@@ -10,7 +10,11 @@
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod cut;
+#[cfg(target_os = "linux")]
 mod etcd;
+#[cfg(target_os = "linux")]
+mod herd;
 #[cfg(target_os = "linux")]
 mod postgres;
 #[cfg(target_os = "linux")]
@@ -24,6 +28,9 @@ mod report;
 
 #[cfg(target_os = "linux")]
 fn main() {
+    if herd::is_member() {
+        return herd::wait();
+    }
     lockfast_servers::network::enter();
     let mut report = report::Report::default();
     let (mut lockfast, mut rounds) = (None, 1_000);

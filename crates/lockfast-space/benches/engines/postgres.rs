@@ -5,6 +5,7 @@ use lockfast_space::Space;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls, Statement};
 
+use crate::cut;
 use crate::report::{Report, time};
 
 const KEY: i64 = 4711;
@@ -33,6 +34,13 @@ pub(crate) fn measure(report: &mut Report, rounds: usize) {
             report.compare(label, &ours, &raw, 1.5);
         }
     }
+    cut::measure(
+        report,
+        "PostgreSQL",
+        rounds / 50,
+        &server.endpoint(),
+        |endpoint| format!("postgres://postgres@{endpoint}/postgres?namespace=cut"),
+    );
 }
 
 /// Prepared statements on a connection.

@@ -31,6 +31,19 @@ impl Report {
         });
     }
 
+    /// Adds two lists of times of which each of the first has to be less than that of the second.
+    pub(crate) fn precede(&mut self, label: &str, ours: &[Duration], bare: &[Duration]) {
+        let ratios = ours.iter().zip(bare);
+        let ratios = ratios.map(|(ours, bare)| ours.as_secs_f64() / bare.as_secs_f64());
+        self.rows.push(Row {
+            label: format!("{label} (the greatest of {} ratios)", ours.len()),
+            ours: shown(ours),
+            bare: shown(bare),
+            ratio: ratios.fold(0.0, f64::max),
+            bar: 1.0,
+        });
+    }
+
     /// Adds two numbers.
     pub(crate) fn count(&mut self, label: &str, ours: f64, bare: f64, bar: f64) {
         self.rows.push(Row {
