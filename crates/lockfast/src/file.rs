@@ -27,6 +27,7 @@ mod open_file;
 pub(crate) mod owner;
 mod permits;
 mod recording;
+mod rooms;
 mod trial;
 mod verified;
 
@@ -34,7 +35,7 @@ use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::protocol::Protocol;
 use crate::protocol::plan::Part;
@@ -45,6 +46,7 @@ use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
+pub(crate) use locking::WaitWay;
 pub(crate) use lookout::{IDLE, LinePlace, LineState};
 pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
@@ -73,6 +75,8 @@ pub(crate) struct LockFile {
     lookout: Lookout,
     /// The looks of readers, which only ask for a writer at the gate.
     gate_lookout: Lookout,
+    /// The time in nanoseconds since it was opened before which no writer waits for a room.
+    rooms_heedless: AtomicU64,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
@@ -153,6 +157,7 @@ impl LockFile {
             alone,
             lookout: Lookout::new(has_contests),
             gate_lookout: Lookout::new(has_contests),
+            rooms_heedless: AtomicU64::new(0),
             kind,
             author,
             marks: Marks::default(),

@@ -46,7 +46,7 @@ impl Lookout {
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         nanoseconds(self.opened.elapsed()) + 1
     }
 
@@ -150,11 +150,11 @@ impl LockFile {
         self.lookout.note(self.is_shown(signs))
     }
 
-    /// Whether a writer waits until nobody passes the gate: it has locked the second room, and readers only share it.
+    /// Whether a writer is on its way to the gate: it has locked a door, and readers only share doors.
     #[cold]
     fn sees_writer_at_gate(&self) -> bool {
-        let room = Part::SecondRoom.range(0);
-        let found = sys::lock::blocker(self, Access::Shared, room).is_some();
+        let doors = Part::Doors.range(0);
+        let found = sys::lock::blocker(self, Access::Shared, doors).is_some();
         self.gate_lookout.note(found)
     }
 
@@ -297,7 +297,7 @@ pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
 }
 
 /// Without the 128 bits of `as_nanos`: a free lock reads the clock. It is right for 584 years.
-const fn nanoseconds(span: Duration) -> u64 {
+pub(super) const fn nanoseconds(span: Duration) -> u64 {
     span.as_secs()
         .wrapping_mul(1_000_000_000)
         .wrapping_add(span.subsec_nanos() as u64)
@@ -312,4 +312,4 @@ const SKIPS: u32 = 15;
 /// The time for which the lock must be free until the line counts as abandoned ...
 pub(crate) const IDLE: Duration = Duration::from_millis(50);
 /// ... and for which no sign is heeded then.
-const HEEDLESS: Duration = Duration::from_secs(1);
+pub(super) const HEEDLESS: Duration = Duration::from_secs(1);

@@ -87,13 +87,25 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
     }
     let is = |part: Part| lock.range == part.range(0);
     if lock.exclusive {
-        let on_the_way = [Part::FirstRoom, Part::SecondRoom, Part::Gate];
+        let on_the_way = [
+            Part::FirstRoom,
+            Part::SecondRoom,
+            Part::FirstDoor,
+            Part::SecondDoor,
+            Part::Gate,
+        ];
         if names_writer(lock) || on_the_way.into_iter().any(is) {
             return Some(Role::Writer);
         }
         return is(Part::Head).then_some(Role::Permit);
     }
-    (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
+    let on_the_way = [
+        Part::FirstDoor,
+        Part::SecondDoor,
+        Part::MainAndGate,
+        Part::Main,
+    ];
+    on_the_way.into_iter().any(is).then_some(Role::Reader)
 }
 
 /// Returns the lock behind a [line](mod@crate::protocol::line): a waiter that stands in it, with those locks of its
@@ -289,6 +301,7 @@ mod tests {
         for locks in [
             &[part(false, Part::FirstRoom)][..],
             &[part(true, Part::Upgrade), part(true, Part::Gate)],
+            &[part(true, Part::Upgrade), part(true, Part::SecondDoor)],
             &[part(false, Part::PermitQueue), presence],
             &[presence],
         ] {
@@ -312,7 +325,9 @@ mod tests {
             (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
             (part(true, Part::UpgradeAndTag), Some(Role::Writer)),
+            (part(true, Part::SecondDoor), Some(Role::Writer)),
             (part(false, Part::MainAndGate), Some(Role::Reader)),
+            (part(false, Part::FirstDoor), Some(Role::Reader)),
             (part(true, Part::Head), Some(Role::Permit)),
             // An upgradable reader, or a writer whose pid is not known.
             (part(true, Part::Upgrade), None),

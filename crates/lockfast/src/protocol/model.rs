@@ -20,7 +20,9 @@ use super::permits;
 use super::plan::Part;
 use super::plan::{self, Mode, Plan, Step};
 use crate::sys::Access;
-use kernel::{FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, bytes};
+use kernel::{
+    FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, UPGRADE, bytes,
+};
 
 const PROCESSES: usize = 3;
 
@@ -107,6 +109,8 @@ struct Machine {
 enum Action {
     Go(usize),
     GiveUp(usize),
+    /// It waits no longer for a room to become empty, and goes on.
+    GoOn(usize),
     Crash(usize),
 }
 
@@ -118,6 +122,8 @@ struct Plans {
     upgrade: Plan,
     join_queue: Plan,
     rules: Rules,
+    /// Whether a writer waits for a room however long that takes.
+    wait_for_rooms: bool,
 }
 
 /// The rules of the line.
@@ -148,6 +154,7 @@ impl Plans {
             stand_in_line: true,
             keep_sign: true,
         },
+        wait_for_rooms: true,
     };
 }
 
@@ -181,9 +188,11 @@ impl Process {
         )
     }
 
-    /// Whether it waits until nobody passes the gate.
-    fn is_at_gate(&self) -> bool {
-        self.locks[SECOND_ROOM] == Some(Access::Exclusive)
+    /// Whether it waits for the rooms or for the gate.
+    fn is_on_its_way(&self) -> bool {
+        matches!(self.doing, Doing::Waiting(..))
+            && self.locks[UPGRADE] == Some(Access::Exclusive)
+            && self.locks[GATE] != Some(Access::Exclusive)
     }
 
     fn is_alone(&self) -> bool {
@@ -218,13 +227,6 @@ impl Kernel for Machine {
         for &byte in bytes(part) {
             self.processes[who].locks[byte] = Some(access);
         }
-        if access == Access::Shared && bytes(part).contains(&GATE) {
-            for process in &mut self.processes {
-                if process.is_at_gate() {
-                    process.passed_by[who] += 1;
-                }
-            }
-        }
         if access == Access::Exclusive && bytes(part).contains(&GATE) {
             self.processes[who].passed_by = [0; PROCESSES];
         }
@@ -241,7 +243,7 @@ impl Machine {
     /// Whether a newcomer sees that others wait.
     fn sees_sign(&self, who: usize, aim: Aim) -> bool {
         match aim {
-            Aim::Enter(Mode::Read) => !self.are_free(who, Access::Shared, &[SECOND_ROOM]),
+            Aim::Enter(Mode::Read) => !self.is_free(who, Access::Shared, Part::Doors),
             Aim::Enter(_) => {
                 !self.are_free(who, Access::Exclusive, &[FIRST_ROOM, SECOND_ROOM, SIGN])
             }
@@ -388,7 +390,14 @@ impl Scene {
         if is_contest && waits && !self.comes_first(&mut machine, who)? {
             return Some(machine);
         }
+        let held_up = self.held_up(&machine);
+        let was_at_gate = machine.locks(who)[GATE].is_some();
         let stepped = machine.step(who, plan, at);
+        if !was_at_gate && machine.locks(who)[GATE] == Some(Access::Shared) {
+            for other in held_up {
+                machine.processes[other].passed_by[who] += 1;
+            }
+        }
         if is_contest && stepped != Stepped::Blocked {
             machine.win(who);
             if waits {
@@ -473,10 +482,27 @@ impl Scene {
         if process.in_line == InLine::Won {
             return false;
         }
-        matches!(
-            self.plan(process.doing).steps[at],
-            Step::Lock(..) | Step::Contend(..)
-        )
+        self.plan(process.doing).steps[at].may_wait()
+    }
+
+    /// Those that wait for the rooms or for the gate, and can't go on.
+    fn held_up(&self, machine: &Machine) -> Vec<usize> {
+        let is_held_up = |&who: &usize| {
+            let process = &machine.processes[who];
+            let Doing::Waiting(_, at) = process.doing else {
+                return false;
+            };
+            let step = self.plan(process.doing).steps[at];
+            process.is_on_its_way() && !machine.can_step(who, step)
+        };
+        (0..PROCESSES).filter(is_held_up).collect()
+    }
+
+    fn awaits_empty_room(&self, process: &Process) -> bool {
+        let Doing::Waiting(_, at) = process.doing else {
+            return false;
+        };
+        matches!(self.plan(process.doing).steps[at], Step::AwaitEmpty(_))
     }
 
     /// The time is over, or the wait was cancelled.
@@ -529,6 +555,9 @@ impl Model for Scene {
             if self.may_give_up(process) {
                 actions.push(Action::GiveUp(who));
             }
+            if !self.plans.wait_for_rooms && self.awaits_empty_room(process) {
+                actions.push(Action::GoOn(who));
+            }
             if process.doing != Doing::Dead && process.doing != Doing::Nothing {
                 actions.push(Action::Crash(who));
             }
@@ -540,6 +569,12 @@ impl Model for Scene {
         match action {
             Action::Go(who) => self.go(machine, who),
             Action::GiveUp(who) => Some(self.give_up(machine, who)),
+            Action::GoOn(who) => {
+                if let Doing::Waiting(_, at) = &mut machine.processes[who].doing {
+                    *at += 1;
+                }
+                Some(machine)
+            }
             Action::Crash(who) => {
                 machine.leave_line(who);
                 machine.unlock(who, Part::All);
@@ -575,8 +610,11 @@ impl Model for Scene {
                 machine.processes.iter().all(|one| one.overtaken <= 1)
             }),
             Property::always(NO_STARVING_WAITER, |_, machine: &Machine| {
-                let mut counts = machine.processes.iter().flat_map(|one| one.passed_by);
-                counts.all(|count| count <= 1)
+                machine.processes.iter().all(|one| {
+                    // Once by a look before the door was locked, or from the first room; once from the second.
+                    let most = if one.is_on_its_way() { 2 } else { 1 };
+                    one.passed_by.iter().all(|&count| count <= most)
+                })
             }),
             Property::always(NO_DEADLOCK, |scene: &Scene, machine: &Machine| {
                 let waits =
@@ -599,6 +637,6 @@ const ATOMIC_UPGRADE: &str = "nobody writes between upgradable reading and the u
 const NO_READER_OVERTAKES: &str = "no reader overtakes a writer that keeps the gate shut";
 const NO_STARVING_READER: &str = "a reader in a room is overtaken by one waiting writer at most";
 const NO_STARVING_WAITER: &str =
-    "who stands in the line or at the gate is overtaken once at most by each other";
+    "who waits is overtaken by each other once in the line, and twice on the way to the gate";
 const NO_DEADLOCK: &str = "somebody can go on";
 const NOTHING_LEFT: &str = "a process that is gone has left nothing locked";

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::limits::Wait;
 use crate::file::{Goal, IDLE, LinePlace, LineState, LockFile};
 use crate::protocol::line::Contest;
+use crate::protocol::plan::ROOM_PATIENCE;
 use crate::sys::alarm::Alarm;
 use crate::sys::{self, Access, Target, Waited};
 use crate::types::error::Result;
@@ -85,6 +86,23 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         }
         file.note_won();
         Ok(())
+    }
+
+    /// Sleeps until the room is empty and locked; `false` if that takes too long.
+    pub(super) fn until_empty(&self, raw: &File, access: Access, room: Target) -> Result<bool> {
+        let file = self.file;
+        if !file.heeds_rooms() {
+            return Ok(false);
+        }
+        // Without an alarm it waits for however long that takes.
+        let until = Instant::now() + ROOM_PATIENCE;
+        let alarm = Alarm::set(Some(until));
+        let until = alarm.is_ok().then_some(until);
+        let is_empty = self.until_granted(raw, access, room, until)?;
+        if !is_empty {
+            file.note_stopped_in_room();
+        }
+        Ok(is_empty)
     }
 
     /// Sleeps until it is the first in the line, or those before it do not run.

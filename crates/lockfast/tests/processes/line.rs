@@ -17,6 +17,7 @@ trials![
     a_waiter_that_gives_up_in_the_line_keeps_nobody_out,
     a_waiter_stopped_in_the_line_keeps_nobody_out,
     a_try_gets_what_a_stopped_waiter_does_not_take,
+    a_reader_stopped_on_its_way_keeps_no_writer_out,
 ];
 
 /// The times that a waiter waits beside the same greedy process.
@@ -217,4 +218,27 @@ fn a_try_gets_what_a_stopped_waiter_does_not_take() {
         let mut newcomer = Actor::with_lock(&stage, options);
         newcomer.ask("try a g");
     }
+}
+
+fn a_reader_stopped_on_its_way_keeps_no_writer_out() {
+    let stage = Stage::new();
+    let [mut holder, mut reader, mut writer] = [(); 3].map(|()| {
+        let mut actor = Actor::start();
+        actor.ask(&format!("rw open a {}", stage.lock().display()));
+        actor
+    });
+    holder.ask("rw write a g");
+    let reading = reader.begin_waiting("rw read a g", &stage);
+    reader.signal(Signal::SIGSTOP);
+    until_stopped(&reader);
+    let writing = writer.begin_waiting("rw write a g", &stage);
+    holder.ask("rw release g");
+    writer.succeeds(writing);
+    writer.ask("rw release g");
+    // An upgrade, too.
+    writer.ask("rw upgradable a g");
+    writer.ask("rw change upgrade g");
+    writer.ask("rw release g");
+    reader.signal(Signal::SIGCONT);
+    reader.succeeds(reading);
 }

@@ -144,13 +144,14 @@ fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
 }
 
 #[test]
-fn with_one_room_a_reader_can_starve() {
+fn a_writer_that_does_not_wait_for_the_second_room_starves_readers() {
     const WRITE: Plan = Plan {
         steps: &[
             Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
-            Step::Lock(Access::Exclusive, Part::FirstRoom),
-            Step::Unlock(Part::FirstRoom),
+            Step::Lock(Access::Exclusive, Part::SecondDoor),
+            Step::AwaitEmpty(Part::FirstRoom),
             Step::Lock(Access::Exclusive, Part::Gate),
+            Step::Unlock(Part::SecondDoor),
             Step::Lock(Access::Exclusive, Part::MainToTag),
         ],
         undo: &[Part::All],
@@ -167,6 +168,77 @@ fn with_one_room_a_reader_can_starve() {
     };
     let violated = violated([Reader, Writer, Writer], 2, plans);
     assert!(violated.contains(&NO_STARVING_READER), "{violated:?}");
+}
+
+#[test]
+fn a_writer_that_locks_no_door_is_overtaken_while_a_room_becomes_empty() {
+    const WRITE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
+            Step::AwaitEmpty(Part::FirstRoom),
+            Step::Lock(Access::Exclusive, Part::FirstDoor),
+            Step::AwaitEmpty(Part::SecondRoom),
+            Step::Lock(Access::Exclusive, Part::Gate),
+            Step::Unlock(Part::FirstDoor),
+            Step::Lock(Access::Exclusive, Part::MainToTag),
+        ],
+        undo: &[Part::All],
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::wait_plan(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Reader, Writer], 4, plans);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn readers_that_pass_no_door_overtake() {
+    const READ: Plan = Plan {
+        steps: &[
+            Step::ChooseRoom,
+            Step::EnterRoom,
+            Step::Lock(Access::Shared, Part::MainAndGate),
+            Step::Unlock(Part::GateAndAbove),
+        ],
+        undo: &[Part::All],
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::wait_plan(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Reader, Writer], 4, plans);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn a_writer_that_overtakes_readers_in_a_room_is_alone_all_the_same() {
+    let plans = Plans {
+        wait_for_rooms: false,
+        ..Plans::REAL
+    };
+    for roles in [
+        [Reader, Reader, Writer],
+        [Reader, Writer, Writer],
+        [Reader, Writer, Upgrader],
+        [Reader, Upgrader, Downgrader],
+    ] {
+        let mut violated = violated(roles, 2, plans);
+        violated.retain(|&name| name != NO_STARVING_READER);
+        assert_eq!(violated, [""; 0], "{roles:?}");
+    }
 }
 
 #[test]
