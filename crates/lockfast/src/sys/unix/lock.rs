@@ -164,6 +164,7 @@ const REFUSALS: u32 = 3;
 /// Whether a lock is in the way. The kernel reports none for `flock`, so there it counts as held.
 fn is_in_the_way(file: &File, access: Access, target: Target) -> bool {
     match target {
+        // If the question fails, the lock counts as held. A wait then gets the error itself.
         Target::Bytes(range) => !matches!(find(file, access, range), Ok(None)),
         Target::File => true,
     }
