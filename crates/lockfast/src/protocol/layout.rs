@@ -55,7 +55,11 @@ use crate::sys::Range;
 pub(super) const MAIN: Range = Range::new(0, (1 << 62) - 2);
 pub(super) const GATE: Range = Range::new(MAIN.end(), 1);
 pub(super) const UPGRADE: Range = Range::new(GATE.end(), 1);
+// The longest tag ends a byte before the first room. A holder that locked the rooms, too, would keep readers
+// out of them.
 pub(super) const TAG: Range = Range::new(UPGRADE.end(), (1 << TAG_BITS) - 1);
+// From here to the doors lies nothing that a holder needs, so a waiter can have these bytes while it waits for
+// one.
 pub(super) const FIRST_ROOM: Range = Range::new((1 << 62) + (1 << 61), 1);
 pub(super) const SECOND_ROOM: Range = Range::new(FIRST_ROOM.end(), 1);
 pub(crate) const TRIAL: Range = Range::new(SECOND_ROOM.end(), 1);
@@ -121,6 +125,7 @@ const _: () = {
         assert!(APART[next - 1].end() <= APART[next].start, "ranges overlap");
         next += 1;
     }
+    // Side by side, so that all tickets before a writer's are one range, and one question.
     assert!(READER_TICKETS.end() == WRITER_TICKETS.start);
     // The last offset that the kernel knows is 2^63 - 1.
     assert!(WRITER_TICKETS.end() < Range::LIMIT);

@@ -88,6 +88,7 @@ pub(crate) fn all(permits: u32) -> Range {
 
 /// The number of permits in that part of `all`.
 pub(crate) fn within(part: Range) -> u64 {
+    // Permits are the even bytes, so both ends are rounded up to one.
     part.end().div_ceil(2) - part.start.div_ceil(2)
 }
 
