@@ -69,6 +69,7 @@ pub(crate) struct LockFile {
     bytes: bool,
     flock: bool,
     /// The length of this process's exclusive range, which names it.
+    // A forked child opens a file of its own, and so has a tag of its own.
     exclusive_len: u64,
     /// The target of the one call that an exclusive attempt takes; none if it takes more, or can't succeed.
     alone: Option<Target>,
@@ -76,6 +77,7 @@ pub(crate) struct LockFile {
     /// The looks of readers, which only ask for a writer at the gate.
     gate_lookout: Lookout,
     /// The time in nanoseconds since it was opened before which no writer waits for a room.
+    // Only the thread with the turn reads and changes it.
     rooms_heedless: AtomicU64,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
@@ -124,6 +126,7 @@ impl LockFile {
 
     pub(crate) fn new(file: OpenFile, path: &Path, settings: &Settings) -> Result<Self> {
         open::refuse_unless_regular(path, file.sort)?;
+        // Each refusal below closes the file, and with it whatever was locked to find out.
         let (bytes, flock) = locks_of(&file, path, settings)?;
         let author = settings
             .owner_record

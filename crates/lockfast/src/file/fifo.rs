@@ -92,6 +92,7 @@ impl FifoQueue {
                 _ => Ok(true),
             };
         };
+        // After an error a ticket stays stored, so that `leave` unlocks its byte.
         let is_first = advance(file, &mut ticket, |_| false, lock, fail)?;
         *self.ticket() = Some(ticket);
         Ok(is_first)

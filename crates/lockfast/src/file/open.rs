@@ -215,6 +215,7 @@ fn open_existing(path: &Path, settings: &Settings) -> io::Result<Found> {
         Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
             sys::file::open_existing(path, follow, false)
                 .map(|file| found(file, false))
+                // The first error says what is missing: the right to write.
                 .map_err(|_| error)
         }
         opened => opened.map(|file| found(file, true)),

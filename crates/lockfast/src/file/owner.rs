@@ -156,6 +156,7 @@ impl Entry {
     /// Writes that it is released.
     pub(crate) fn end(&mut self, file: &File) -> io::Result<()> {
         self.record.is_held = false;
+        // Over its own record: the other one stays whole, should this write be torn.
         write(file, self.slot, &self.record)
     }
 
@@ -170,6 +171,7 @@ impl Entry {
 
 /// The holder of the lock by the records. The caller need not hold the lock.
 pub(crate) fn holder(file: &File) -> Option<Owner> {
+    // Without the lock, one record may be half written just now. The other one counts then.
     let slots = read(file).ok()?;
     let newest = slots
         .into_iter()
