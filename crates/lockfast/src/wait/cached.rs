@@ -15,6 +15,7 @@ impl<C: WaitContext> Wait<'_, C> {
         if !file.may_be_cached() || PAUSE.replace(Pause::WasDue) != Pause::Allowed {
             return false;
         }
+        // It was allowed, so nothing is noted.
         PAUSE.set(Pause::Allowed);
         let interest = file.show_wanted(goal);
         let until = Instant::now() + LONGEST;

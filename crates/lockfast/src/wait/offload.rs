@@ -19,6 +19,7 @@ use crate::types::cancel::CancelToken;
 /// the drop is over.
 pub(super) struct Offload<R> {
     shared: Arc<Promise<R>>,
+    // Of this work alone, so that a dropped task ends no other wait.
     token: CancelToken,
     /// Its place, if it could not be begun at once.
     place: Option<QueuedWork>,
@@ -26,6 +27,7 @@ pub(super) struct Offload<R> {
 }
 
 struct Promise<R> {
+    // Free while a waker runs or a result is dropped: both are code of the program.
     state: Mutex<Progress<R>>,
     // Only the drop of a task that was abandoned waits here.
     done: Condvar,
