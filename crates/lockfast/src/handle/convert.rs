@@ -65,6 +65,7 @@ impl Hold {
         };
         turn.keep();
         wait.acquired(Mode::Write.name());
+        // Last: after each error above the guard is still upgradable.
         let held = self.held_mut();
         held.entry = entry;
         held.mode = Mode::Write;

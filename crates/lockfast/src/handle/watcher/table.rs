@@ -24,6 +24,8 @@ pub(super) struct Table {
     pub(super) entries: HashMap<Watch, Vec<WatchEntry>>,
     /// The instant at which the thread looks at the clock; never, if none.
     pub(super) wakes: Option<Instant>,
+    // Cleared by the thread under the mutex before it ends. So a new watch either is seen by it or starts
+    // another one.
     pub(super) is_running: bool,
     /// Whether the program has closed the descriptors: nothing is noticed any more.
     pub(super) is_deaf: bool,
@@ -96,6 +98,7 @@ impl Table {
             }
             if entry.look.due <= now {
                 due.looks.extend(entry.listener.upgrade());
+                // Less and less often: each look reads the kernel's table of all locks.
                 entry.look = entry.look.next();
             }
             let next = until.min(entry.look.due);
