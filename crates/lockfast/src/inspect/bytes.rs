@@ -41,6 +41,7 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
         return Some(Meaning::Holds { role, exclusive });
     }
     let reads = |lock: &&LockRecord| {
+        // On its way in a reader also shares the gate, and the kernel joins neighbouring locks of one mode.
         let ends = lock.range.end();
         !lock.exclusive
             && lock.range.start == 0
@@ -61,6 +62,7 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
             exclusive: false,
         });
     }
+    // Before the permits: what the head has collected so far it does not use yet.
     if leads_queue(locks) {
         return Some(Meaning::LeadsQueue);
     }
@@ -123,6 +125,7 @@ pub(super) fn behind_line(lock: &LockRecord, own: &[LockRecord]) -> LockRecord {
     {
         Part::Head.range(0)
     } else {
+        // Any tag will do: the waiter wants the upgrade byte, and whatever overlaps that is in its way.
         let first_tag = Part::Upgrade.range(0).end() + 1;
         Part::UpgradeAndTag.range(first_tag)
     };

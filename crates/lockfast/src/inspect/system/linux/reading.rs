@@ -91,6 +91,8 @@ impl TableReader {
             }
         }
         Ok(LockTable {
+            // A lock that lasted is in most readings. A caller that finds none here must not take it for
+            // free.
             lines: usual(&readings),
             is_settled: false,
             leased,

@@ -187,6 +187,7 @@ fn scan_one(
         if !lockable {
             continue;
         }
+        // After `statx`, which sorts out most descriptors at a smaller price.
         let Ok(text) = fs::read(format!("{path}/fdinfo/{descriptor}")) else {
             continue;
         };
