@@ -37,6 +37,7 @@ type Callback = Box<dyn FnOnce() + Send>;
 pub struct LostCallback(Arc<Alert>);
 
 /// `None` after the callback was called or taken back.
+// The future keeps a waker of its own alert: a circle, which `take` breaks when it is lost or dropped.
 struct Alert(Mutex<Option<(BoxedLost, Callback)>>);
 
 impl LostCallback {
@@ -46,6 +47,7 @@ impl LostCallback {
     ) -> Self {
         let watch = Alert(Mutex::new(Some((Box::pin(lost), Box::new(callback)))));
         let this = Self(Arc::new(watch));
+        // At once: the lock may be lost already, and a future that was never polled wakes nobody.
         Alert::poll(&this.0);
         this
     }
@@ -79,6 +81,8 @@ impl Wake for Alert {
         let again = Arc::clone(&self);
         // The thread that wakes is the engine's: it must not wait for what the callback does.
         let thread = thread::Builder::new().name("lockfast-lost".to_owned());
+        // Without a thread the callback is late or disturbs the engine, which is better than never to be
+        // called.
         if thread.spawn(move || again.poll()).is_err() {
             self.poll();
         }

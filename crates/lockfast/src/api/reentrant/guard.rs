@@ -25,6 +25,7 @@ pub struct ReentrantLockGuard<E: Engine = Files> {
     shared: Arc<ReentrantState<E>>,
     /// The process that took it: in a forked child its copy counts for nothing.
     generation: u64,
+    // Neither sent nor shared: only the owner may count, and find its own token.
     this_thread: PhantomData<*const ()>,
 }
 
