@@ -17,6 +17,11 @@ use crate::sys::{self, Access, Target};
 #[derive(Debug, Default)]
 pub(super) struct FifoQueue {
     /// Only the thread with the turn uses it, so it is never contended.
+    // | the ticket | its byte |
+    // |---|---|
+    // | none | – |
+    // | not taken yet | is not locked: something covers all numbers, and the wait goes on |
+    // | taken | is locked until `leave`, or until a release that reaches the tickets |
     ticket: Mutex<Option<Ticket>>,
 }
 

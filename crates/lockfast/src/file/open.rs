@@ -115,6 +115,11 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
     }
 }
 
+// | a look finds | then it | the search |
+// |---|---|---|
+// | a regular file | opens it | ends, or looks again if the file is gone by now |
+// | nothing | creates it | ends, or looks again: something is there now, or the directory was made first |
+// | anything else | refuses it | ends with an error |
 /// The search for a file that others may create and remove meanwhile. Its steps return `None` to go on.
 struct FileSearch<'p> {
     path: &'p Path,

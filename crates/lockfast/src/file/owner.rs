@@ -135,6 +135,11 @@ impl Entry {
             .checked_add(1)
             .ok_or_else(|| io::Error::other(NO_TOKEN_LEFT))?;
         // Over the older one, or over one that is torn.
+        // | record 0 | record 1 | this hold writes |
+        // |---|---|---|
+        // | none, or torn | none, or torn | 0 |
+        // | the newest | older, torn or none | 1 |
+        // | older, or torn | the newest | 0 |
         let slot = u64::from(newest.is_some() && slots[0].as_ref() == newest);
         let record = Record {
             token,
