@@ -17,6 +17,13 @@ pub(in crate::handle) trait Listener: Send + Sync {
     fn revoke(&self, reason: Reason);
 }
 
+// | `entries` | `is_running` | `is_deaf` | |
+// |---|---|---|---|
+// | some | yes | no | the thread serves them |
+// | none | yes | no | the thread ends, unless an entry comes before |
+// | none | no | no | the next entry starts a thread |
+// | any | yes | yes | the thread has all locks revoked, and forgets the entries |
+// | none | no | yes | for good: the next file gets another watcher |
 /// Guarded by the mutex of the watcher. No listener is dropped while it is locked: that locks it too.
 #[derive(Default)]
 pub(super) struct Table {
