@@ -9,6 +9,16 @@ use crate::protocol::tickets::{self, Side};
 use crate::protocol::{Blocker, linger, permits};
 use crate::sys::Range;
 
+// In this order, as a holder may have the bytes of later lines too:
+//
+// | locks of the description | meaning |
+// |---|---|
+// | exclusive from byte 0 into the tag | `Holds`, as the writer |
+// | shared from byte 0 up to the gate | `Holds`, as a reader; as the upgradable one with the upgrade byte |
+// | the head byte | `LeadsQueue` |
+// | exclusive bytes of permits, in a semaphore's file | `HasPermits` |
+// | none that keeps others out | `OnTheWay` |
+// | any other | none: another program's |
 /// The meaning of the locks of one open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
