@@ -115,6 +115,12 @@ impl PrivateFile {
         self.registered.is_behind(&self.file)
     }
 
+    // | registered | behind the number | the number is |
+    // |---|---|---|
+    // | as this file | this file, or a tombstone in its place | closed |
+    // | as this file | a file of the program | left alone |
+    // | in the parent only | a tombstone; this file after a fork without handlers | closed |
+    // | as another file, or not at all | – | left alone |
     /// Marks it as being closed. Returns whether it may be closed: not if its number is another file's now.
     fn begin_to_close(&self) -> bool {
         match registry().get_mut(&self.file.as_raw_fd()) {

@@ -151,6 +151,12 @@ fn range_of(target: Target) -> Range {
     }
 }
 
+// | held | wanted | a piece is | undone by |
+// |---|---|---|---|
+// | as wanted | | left alone | |
+// | not | any | locked | an unlock |
+// | shared | exclusive | unlocked and locked | weakening it |
+// | exclusive | shared | shared as well, then unlocked once | nothing, as no later piece can fail |
 /// A change to a piece, for undoing it.
 enum Done {
     Locked,
