@@ -77,6 +77,7 @@ fn circles(
     // Each process that is left waits for others that are left. So there are circles among them, but not each
     // one is in a circle.
     let mut circles = Vec::new();
+    // In the order of the pids, so that a circle which is seen twice begins with the same process.
     for &pid in &stuck {
         if named.contains(&pid) {
             continue;

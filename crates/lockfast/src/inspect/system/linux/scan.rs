@@ -81,6 +81,7 @@ pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> 
     let helpers = thread::available_parallelism()
         .map_or(1, NonZero::get)
         .min(8);
+    // To start a thread for fewer takes longer than to look at them here.
     let mut shares = pids.chunks(pids.len().div_ceil(helpers).max(16));
     let act = &act;
     thread::scope(|scope| {

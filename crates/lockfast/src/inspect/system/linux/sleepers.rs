@@ -52,6 +52,7 @@ impl Sleepers {
     pub(super) fn since(&self, waiter: &WaitingThread) -> Option<SystemTime> {
         let run = self.last_runs.get(&(waiter.pid, waiter.tid))?;
         let Reading { clock, time } = self.clocks.get(&run.processor)?;
+        // Both are of one processor's clock, so it does not matter how far the clocks of processors differ.
         time.checked_sub(clock.saturating_sub(run.at))
     }
 }
@@ -95,6 +96,7 @@ fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
 fn run_on(processor: u32) -> bool {
     const BITS: usize = u64::BITS as usize;
     let number = processor as usize;
+    // Only the helper moves, and it ends afterwards. No thread of the program is moved.
     let mut set = vec![0_u64; number / BITS + 1];
     set[number / BITS] = 1 << (number % BITS);
     // SAFETY: the set is as long as the call says.
