@@ -81,8 +81,7 @@ impl Wake for Alert {
         let again = Arc::clone(&self);
         // The thread that wakes is the engine's: it must not wait for what the callback does.
         let thread = thread::Builder::new().name("lockfast-lost".to_owned());
-        // Without a thread the callback is late or disturbs the engine, which is better than never to be
-        // called.
+        // Without a thread it is called here. To hold up the engine is better than not to be called.
         if thread.spawn(move || again.poll()).is_err() {
             self.poll();
         }

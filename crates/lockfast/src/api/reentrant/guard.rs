@@ -25,7 +25,7 @@ pub struct ReentrantLockGuard<E: Engine = Files> {
     shared: Arc<ReentrantState<E>>,
     /// The process that took it: in a forked child its copy counts for nothing.
     generation: u64,
-    // Neither sent nor shared: only the owner may count, and find its own token.
+    // Keeps the guard in its thread, as `leave` counts without a look at the owner.
     this_thread: PhantomData<*const ()>,
 }
 
