@@ -23,8 +23,8 @@ use crate::types::resource::Resource;
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
 pub struct ReentrantLockGuard<E: Engine = Files> {
     shared: Arc<ReentrantState<E>>,
-    /// The process that took it: in a forked child its copy counts for nothing.
-    generation: u64,
+    /// The process that took it, until it is released: in a forked child its copy counts for nothing.
+    generation: Option<u64>,
     // Keeps the guard in its thread, as `leave` counts without a look at the owner.
     this_thread: PhantomData<*const ()>,
 }
@@ -33,7 +33,7 @@ impl<E: Engine> ReentrantLockGuard<E> {
     pub(super) fn new(shared: Arc<ReentrantState<E>>) -> Self {
         Self {
             shared,
-            generation: fork::generation(),
+            generation: Some(fork::generation()),
             this_thread: PhantomData,
         }
     }
@@ -60,9 +60,7 @@ impl<E: Engine> ReentrantLockGuard<E> {
     /// # }
     /// ```
     pub fn release(mut self) -> Result<()> {
-        let last = self.leave();
-        std::mem::forget(self);
-        last.map_or(Ok(()), LockGuard::release)
+        self.leave().map_or(Ok(()), LockGuard::release)
     }
 
     /// The lock that is held: a file, or a name in its engine.
@@ -139,7 +137,7 @@ impl<E: Engine> ReentrantLockGuard<E> {
     /// # }
     /// ```
     pub fn depth(&self) -> u32 {
-        if self.generation == fork::generation() {
+        if self.is_own() {
             self.shared.count()
         } else {
             0
@@ -148,14 +146,19 @@ impl<E: Engine> ReentrantLockGuard<E> {
 
     /// Reads something of the lock's own guard; `None` in a forked child.
     fn guarded<R>(&self, read: impl FnOnce(&LockGuard<E>) -> R) -> Option<R> {
-        if self.generation != fork::generation() {
+        if !self.is_own() {
             return None;
         }
         self.shared.guard().as_ref().map(read)
     }
 
+    fn is_own(&self) -> bool {
+        self.generation == Some(fork::generation())
+    }
+
+    /// Leaves once: the drop after a release counts nothing.
     fn leave(&mut self) -> Option<LockGuard<E>> {
-        if self.generation == fork::generation() {
+        if self.generation.take() == Some(fork::generation()) {
             self.shared.leave()
         } else {
             None
