@@ -165,6 +165,12 @@ impl Entry {
         write(file, self.slot, &self.record)
     }
 
+    /// Writes that it is held after all: nobody else could lock it since the end.
+    pub(crate) fn resume(&mut self, file: &File) -> io::Result<()> {
+        self.record.is_held = true;
+        write(file, self.slot, &self.record)
+    }
+
     pub(crate) fn token(&self) -> u64 {
         self.record.token
     }
