@@ -36,17 +36,31 @@ type Callback = Box<dyn FnOnce() + Send>;
 #[must_use = "the callback is taken back when this is dropped, which is at once if it is not kept"]
 pub struct LostCallback(Arc<Alert>);
 
-/// `None` after the callback was called or taken back.
-// The future keeps a waker of its own alert: a circle, which `take` breaks when it is lost or dropped.
-struct Alert(Mutex<Option<(BoxedLost, Callback)>>);
+// The future keeps a waker of its own alert: a circle, which the end of the future breaks.
+struct Alert(Mutex<Progress>);
+
+// | state | next |
+// |---|---|
+// | `Idle` | `Polled`, by a wake; `Over`, by the drop of the registration |
+// | `Polled` | `Idle`, or `Over` if the lock is lost, by the thread that polls; `Over`, by the drop |
+// | `Over` | – |
+enum Progress {
+    Idle(BoxedLost, Callback),
+    /// A thread has both and polls, without the mutex: a future may wake on the thread that polls it.
+    Polled {
+        /// Whether it has to poll once more.
+        again: bool,
+    },
+    /// The callback was called or taken back.
+    Over,
+}
 
 impl LostCallback {
     pub(crate) fn new(
         lost: impl Future<Output = ()> + Send + 'static,
         callback: impl FnOnce() + Send + 'static,
     ) -> Self {
-        let watch = Alert(Mutex::new(Some((Box::pin(lost), Box::new(callback)))));
-        let this = Self(Arc::new(watch));
+        let this = Self(Alert::new(Box::pin(lost), Box::new(callback)));
         // At once: the lock may be lost already, and a future that was never polled wakes nobody.
         Alert::poll(&this.0);
         this
@@ -54,25 +68,49 @@ impl LostCallback {
 }
 
 impl Alert {
+    fn new(lost: BoxedLost, callback: Callback) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Progress::Idle(lost, callback))))
+    }
+
     /// Calls the callback if the lock is lost.
     fn poll(self: &Arc<Self>) {
-        let waker = Waker::from(Arc::clone(self));
-        let mut state = mutex::lock(&self.0);
-        let Some((lost, _)) = &mut *state else { return };
-        if lost
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-        {
+        let Some((mut lost, callback)) = self.begin() else {
             return;
+        };
+        let waker = Waker::from(Arc::clone(self));
+        loop {
+            let polled = lost.as_mut().poll(&mut Context::from_waker(&waker));
+            let mut progress = mutex::lock(&self.0);
+            match &mut *progress {
+                // It was taken back meanwhile.
+                Progress::Over => return,
+                _ if polled.is_ready() => {
+                    *progress = Progress::Over;
+                    // The callback is the program's, and may drop its own registration, which locks the mutex.
+                    drop(progress);
+                    return callback();
+                }
+                Progress::Polled { again } if *again => *again = false,
+                _ => {
+                    *progress = Progress::Idle(lost, callback);
+                    return;
+                }
+            }
         }
-        // Taken out first: the callback is the program's, and may drop its own registration, which
-        // locks the mutex.
-        let called = state.take();
-        drop(state);
-        if let Some((_, callback)) = called {
-            callback();
+    }
+
+    /// Takes what is to be polled; `None` if another call polls, now or once more, or nothing is left to do.
+    fn begin(&self) -> Option<(BoxedLost, Callback)> {
+        let mut progress = mutex::lock(&self.0);
+        match std::mem::replace(&mut *progress, Progress::Polled { again: true }) {
+            Progress::Idle(lost, callback) => {
+                *progress = Progress::Polled { again: false };
+                return Some((lost, callback));
+            }
+            Progress::Polled { .. } => {}
+            Progress::Over => *progress = Progress::Over,
         }
+        None
     }
 }
 
@@ -91,7 +129,7 @@ impl Wake for Alert {
 impl Drop for LostCallback {
     fn drop(&mut self) {
         // It has a waker of this watch, and may drop it outside the mutex only.
-        let taken = mutex::lock(&self.0.0).take();
+        let taken = std::mem::replace(&mut *mutex::lock(&self.0.0), Progress::Over);
         drop(taken);
     }
 }
@@ -266,3 +304,36 @@ macro_rules! lease_methods {
 }
 
 pub(crate) use {lease_methods, lost_methods};
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::{OnceLock, mpsc};
+    use std::task::Poll;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_future_that_wakes_while_it_is_polled_is_polled_again() {
+        let (calls, called) = mpsc::channel();
+        let alert = Arc::new(OnceLock::<Arc<Alert>>::new());
+        let own = Arc::clone(&alert);
+        let mut was_polled = false;
+        let lost = poll_fn(move |_| {
+            if was_polled {
+                return Poll::Ready(());
+            }
+            was_polled = true;
+            // As `wake` does when the system has no thread left.
+            own.get().expect("it is there").poll();
+            Poll::Pending
+        });
+        let callback = move || calls.send(()).expect("the test goes on");
+        let watch = Alert::new(Box::pin(lost), Box::new(callback));
+        let polled = Arc::clone(alert.get_or_init(|| watch));
+        thread::spawn(move || polled.poll());
+        assert_eq!(called.recv_timeout(LONG), Ok(()));
+    }
+}
