@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::api::engine::{self, HoldState};
+use crate::sys::alarm::without_signals;
 use crate::sys::mutex;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::resource::Resource;
@@ -120,7 +121,7 @@ impl Wake for Alert {
         // The thread that wakes is the engine's: it must not wait for what the callback does.
         let thread = thread::Builder::new().name("lockfast-lost".to_owned());
         // Without a thread it is called here. To hold up the engine is better than not to be called.
-        if thread.spawn(move || again.poll()).is_err() {
+        if without_signals(|| thread.spawn(move || again.poll())).is_err() {
             self.poll();
         }
     }
@@ -335,5 +336,32 @@ mod tests {
         let polled = Arc::clone(alert.get_or_init(|| watch));
         thread::spawn(move || polled.poll());
         assert_eq!(called.recv_timeout(LONG), Ok(()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_callbacks_thread_handles_no_signals_of_the_program() {
+        let (wakers, waker) = mpsc::channel::<Waker>();
+        let lost = poll_fn(move |context| match wakers.send(context.waker().clone()) {
+            Ok(()) => Poll::Pending,
+            Err(_) => Poll::Ready(()),
+        });
+        let (masks, mask) = mpsc::channel();
+        let watch = LostCallback::new(lost, move || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").expect("its status");
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigBlk:\t"));
+            let mask = u64::from_str_radix(mask.expect("its mask"), 16).expect("a number");
+            masks.send(mask).expect("the test goes on");
+        });
+        let first = waker.recv().expect("it was polled");
+        drop(waker);
+        first.wake();
+        let mask = mask.recv_timeout(LONG).expect("called");
+        for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGTERM] {
+            assert_ne!(mask & 1 << (signal - 1), 0, "{signal} in {mask:x}");
+        }
+        drop(watch);
     }
 }

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::process;
 use super::table::{self, LockLine};
 use crate::sys::FileId;
+use crate::sys::alarm::without_signals;
 
 /// A descriptor of a process.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> 
             let helper = thread::Builder::new().spawn_scoped(scope, move || act(pids));
             (pids, helper)
         });
-        let parts: Vec<_> = helpers.collect();
+        let parts: Vec<_> = without_signals(|| helpers.collect());
         let mut all = act(own);
         for (pids, helper) in parts {
             all.add(match helper {
@@ -330,6 +331,23 @@ mod tests {
     fn become_(descriptor: &Mutex<OwnedFd>, file: &File) {
         let mut descriptor = descriptor.lock().expect("no panic");
         rustix::io::dup2(file, &mut descriptor).expect("its number");
+    }
+
+    #[test]
+    fn the_threads_of_a_scan_handle_no_signals_of_the_program() {
+        let own = thread::current().id();
+        let pids: Vec<u32> = (0..64).collect();
+        in_parallel(&pids, |_| {
+            let status = fs::read_to_string("/proc/thread-self/status").expect("its status");
+            let mut lines = status.lines();
+            let mask = lines.find_map(|line| line.strip_prefix("SigBlk:\t"));
+            let mask = u64::from_str_radix(mask.expect("its mask"), 16).expect("a number");
+            for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGTERM] {
+                let is_blocked = mask & 1 << (signal - 1) != 0;
+                assert_eq!(is_blocked, thread::current().id() != own, "{signal}");
+            }
+            Scan::default()
+        });
     }
 
     #[test]

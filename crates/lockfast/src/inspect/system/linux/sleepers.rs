@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::process::Stat;
 use super::waiters::WaitingThread;
+use crate::sys::alarm::without_signals;
 
 /// The last runs of threads, and the clocks to date them.
 ///
@@ -74,7 +75,7 @@ fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
     }
     let (sender, receiver) = mpsc::channel();
     let name = "lockfast-clocks".to_owned();
-    let helper = thread::Builder::new().name(name).spawn(move || {
+    let read = move || {
         for processor in processors {
             // This process may not be allowed to run there.
             let reading = run_on(processor).then(reading).flatten();
@@ -82,7 +83,8 @@ fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
                 return;
             }
         }
-    });
+    };
+    let helper = without_signals(|| thread::Builder::new().name(name).spawn(read));
     let mut readings = HashMap::new();
     if helper.is_ok() {
         while let Ok((processor, reading)) = receiver.recv_timeout(PATIENCE) {
