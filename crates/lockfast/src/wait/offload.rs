@@ -86,10 +86,15 @@ pub(super) fn start<R: Send + 'static, Rest>(
 /// Polls for a thread that does nothing else until it is over: the helpers that it needs meanwhile bear a name
 /// by which the inspection counts the two as one.
 pub(crate) fn standing_in<R>(poll: impl FnOnce() -> R) -> R {
-    let before = STANDS_IN.replace(true);
-    let result = poll();
-    STANDS_IN.set(before);
-    result
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            STANDS_IN.set(self.0);
+        }
+    }
+    // By a drop, so also when the poll panics.
+    let _restore = Restore(STANDS_IN.replace(true));
+    poll()
 }
 
 thread_local! {
@@ -209,6 +214,13 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+
+    #[test]
+    fn after_a_panic_a_thread_stands_for_itself_again() {
+        let poll = || standing_in(|| panic::resume_unwind(Box::new("ouch")));
+        panic::catch_unwind(poll).expect_err("the panic goes on");
+        assert!(!STANDS_IN.get());
+    }
 
     struct Tells(mpsc::Sender<&'static str>);
 
