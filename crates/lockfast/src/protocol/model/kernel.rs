@@ -15,22 +15,32 @@ pub(super) const PERMIT: usize = 6;
 const HEAD: usize = 7;
 const QUEUE: usize = 8;
 pub(super) const SIGN: usize = 9;
-pub(crate) const BYTES: usize = 10;
+pub(super) const LINE: usize = 10;
+pub(crate) const BYTES: usize = 11;
 
 /// The locks of one process, by byte.
 pub(crate) type Locks = [Option<Access>; BYTES];
 
 pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
-        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
         Part::MainToTag => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
         Part::MainAndGate => &[MAIN, PERMIT, HEAD, GATE],
         Part::Main => &[MAIN, PERMIT, HEAD],
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
         Part::UpgradeAndTag => &[UPGRADE, TAG],
-        Part::GateAndAbove => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN],
-        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN],
+        Part::GateAndAbove => &[
+            GATE,
+            UPGRADE,
+            TAG,
+            FIRST_ROOM,
+            SECOND_ROOM,
+            QUEUE,
+            SIGN,
+            LINE,
+        ],
+        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN, LINE],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
         Part::FirstRoom => &[FIRST_ROOM],
         Part::SecondRoom => &[SECOND_ROOM],
