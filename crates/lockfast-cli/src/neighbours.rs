@@ -130,6 +130,7 @@ mod tests {
             7
         ));
     }
+
     #[test]
     fn a_lock_that_a_reading_leaves_out_is_listed() {
         const LINE: &str = "12: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF\n";

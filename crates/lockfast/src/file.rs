@@ -47,7 +47,7 @@ use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
 pub(crate) use locking::WaitWay;
-pub(crate) use lookout::{IDLE, LinePlace, LineState};
+pub(crate) use lookout::{IDLE, LinePlace, LineState, WAKES};
 pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
 pub(crate) use open_file::OpenFile;

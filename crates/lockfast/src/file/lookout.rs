@@ -1,6 +1,7 @@
 //! The line of those that wait for a file, and the looks of newcomers (see [`crate::protocol::line`]).
 
 use std::io;
+use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -221,13 +222,10 @@ impl LockFile {
         self.lookout.has_contests
     }
 
-    /// Lets the next in the line get it, if it is just waking up: a newcomer would be before it.
-    pub(crate) fn let_line_move(&self, contest: Contest) {
-        let begun = Instant::now();
-        let is_taken = || contest.line().is_some_and(|line| self.is_shown(line));
-        while !is_taken() && begun.elapsed() < WAKES {
-            thread::yield_now();
-        }
+    /// Whether others wait and nobody has the line: the next one is waking up.
+    pub(crate) fn is_line_passing(&self, contest: Contest) -> bool {
+        let is_taken = contest.line().is_some_and(|line| self.is_shown(line));
+        !is_taken && self.is_shown(contest.sign())
     }
 
     /// Shows that somebody waits, until the result is dropped; none when that can't be shown.
@@ -266,6 +264,11 @@ pub(crate) struct LinePlace<'f> {
 }
 
 impl LinePlace<'_> {
+    /// Leaves sign and line to the release of the lock, which gives them back with all other bytes.
+    pub(crate) fn keep(self) {
+        mem::forget(self);
+    }
+
     /// The byte to wait for before the lock.
     pub(crate) fn line(&self) -> Option<Target> {
         self.contest.line().map(Target::Bytes)
@@ -304,7 +307,7 @@ pub(super) const fn nanoseconds(span: Duration) -> u64 {
 }
 
 /// The time in which a process wakes up, unless it gets no processor.
-const WAKES: Duration = Duration::from_micros(200);
+pub(crate) const WAKES: Duration = Duration::from_micros(200);
 
 /// The number of quick attempts without a look at the clock.
 const SKIPS: u32 = 15;

@@ -15,7 +15,7 @@
 //! | `R + 2` | trial | locked for an instant, where it is doubtful whether locks conflict |
 //! | `R + 3` | permit queue | shared by everybody in the queue for permits |
 //! | `R + 4` | sign | shared by everybody who waits, but for readers |
-//! | `R + 5` | line | exclusive: the waiter that is the next |
+//! | `R + 5` | line | exclusive: the waiter that is the next, until the release if it keeps its place |
 //! | `R + 6` | flock sign | shared by everybody who waits for the file by `flock` |
 //! | `R + 7`, `R + 8` | doors | a door is locked by a writer that waits while the other room becomes empty |
 //! | `R + 2^60 + n`, `n <= 1024` | presence | shared by everybody who has a semaphore of `n` permits open |

@@ -6,7 +6,9 @@
 //!
 //! Who waits for a [contest](Step::Contend) does so by the [line](mod@super::line), and who comes looks for the sign.
 //! The model has no time: each acquire looks, as with sections that last longer than the time between two looks.
-//! What is assumed of the kernel is that it grants the byte of the line in the order of the requests.
+//! A waiter that was woken for the line may run late. What is assumed is that the kernel wakes the waiters of one
+//! byte in the order of their requests, and that the line does not pass on between a newcomer's last look at it and
+//! its request.
 //!
 //! A process may also take the one permit of a semaphore at the same path: it joins the queue by the real
 //! plan, and then waits for the permit, which is one of the main bytes.
@@ -21,7 +23,7 @@ use super::plan::Part;
 use super::plan::{self, Mode, Plan, Step};
 use crate::sys::Access;
 use kernel::{
-    FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, UPGRADE, bytes,
+    FIRST_ROOM, GATE, Kernel, LINE, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, UPGRADE, bytes,
 };
 
 const PROCESSES: usize = 3;
@@ -73,11 +75,17 @@ enum Aim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum InLine {
     Not,
+    /// It has seen a sign, and lets the line move.
+    Hesitates,
     /// Its sign is out.
     Signed,
-    /// It stands in the line.
+    /// It waits for the line.
     Stands,
-    /// It has won the contest, and has still sign and line.
+    /// It has the line, and has waited for it or not.
+    Has {
+        waited: bool,
+    },
+    /// It has won the contest, and gives back sign and line.
     Won,
 }
 
@@ -101,7 +109,7 @@ struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Machine {
     processes: Vec<Process>,
-    /// Those that stand in the line; the first has it.
+    /// Those that stand in the line; the first gets it when it is free and this process runs.
     line: Vec<usize>,
 }
 
@@ -128,6 +136,10 @@ struct Plans {
 
 /// The rules of the line.
 #[derive(Clone, Copy)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each rule is left out by a test of its own"
+)]
 struct Rules {
     /// Whether newcomers look for the sign.
     look: bool,
@@ -135,6 +147,8 @@ struct Rules {
     stand_in_line: bool,
     /// Whether the sign is out until the contest is won.
     keep_sign: bool,
+    /// Whether a newcomer that has seen the sign lets the line move, before it enters the line.
+    let_line_move: bool,
 }
 
 struct Scene {
@@ -153,6 +167,7 @@ impl Plans {
             look: true,
             stand_in_line: true,
             keep_sign: true,
+            let_line_move: true,
         },
         wait_for_rooms: true,
     };
@@ -254,11 +269,17 @@ impl Machine {
     /// It has won a contest that others stand in line for.
     fn win(&mut self, who: usize) {
         for process in &mut self.processes {
-            if process.in_line == InLine::Stands {
+            if matches!(process.in_line, InLine::Stands | InLine::Has { .. }) {
                 process.passed_by[who] += 1;
             }
         }
         self.processes[who].passed_by = [0; PROCESSES];
+    }
+
+    /// Whether others wait and nobody has the line.
+    fn is_line_passing(&self, who: usize) -> bool {
+        let is_free = |byte| self.are_free(who, Access::Exclusive, &[byte]);
+        is_free(LINE) && !is_free(SIGN)
     }
 
     /// It gives back sign and line, if it has them.
@@ -268,6 +289,7 @@ impl Machine {
         process.in_line = InLine::Not;
         process.passed_by = [0; PROCESSES];
         process.locks[SIGN] = None;
+        process.locks[LINE] = None;
     }
 
     /// It has reached what it aimed at.
@@ -336,6 +358,7 @@ impl Scene {
             (Doing::Nothing, _) if process.rounds == 0 => return,
             (Doing::Nothing, Role::Taker) => {
                 process.rounds -= 1;
+                process.in_line = InLine::Hesitates;
                 Doing::Waiting(Aim::Lead, 0)
             }
             (Doing::Nothing, role) => {
@@ -371,6 +394,7 @@ impl Scene {
             Doing::Looking(aim) => {
                 let waits = self.plans.rules.look && machine.sees_sign(who, aim);
                 machine.processes[who].doing = if waits {
+                    machine.processes[who].in_line = InLine::Hesitates;
                     Doing::Waiting(aim, 0)
                 } else {
                     Doing::Trying(aim, 0)
@@ -398,17 +422,25 @@ impl Scene {
                 machine.processes[other].passed_by[who] += 1;
             }
         }
-        if is_contest && stepped != Stepped::Blocked {
+        if is_contest && waits && stepped != Stepped::Blocked {
             machine.win(who);
-            if waits {
+            let process = &mut machine.processes[who];
+            let is_alone = matches!(aim, Aim::Enter(mode) if mode.is_alone());
+            if !is_alone || process.in_line != (InLine::Has { waited: true }) {
                 // Sign and line are given back by a call of their own.
-                machine.processes[who].in_line = InLine::Won;
-                machine.processes[who].doing = Doing::Waiting(aim, at);
+                process.in_line = InLine::Won;
                 return Some(machine);
             }
+            // They go with the lock.
+            process.in_line = InLine::Not;
         }
         match stepped {
-            Stepped::Done => machine.arrive(who, aim, waits),
+            Stepped::Done => {
+                if !waits && matches!(plan.steps[0], Step::Contend(..)) {
+                    machine.win(who);
+                }
+                machine.arrive(who, aim, waits);
+            }
             Stepped::On => {
                 machine.processes[who].doing = match doing {
                     Doing::Trying(..) => Doing::Trying(aim, at + 1),
@@ -431,20 +463,28 @@ impl Scene {
     /// it is blocked.
     fn comes_first(&self, machine: &mut Machine, who: usize) -> Option<bool> {
         let rules = self.plans.rules;
+        let line_is_free = machine.are_free(who, Access::Exclusive, &[LINE]);
         match machine.processes[who].in_line {
+            InLine::Hesitates if rules.let_line_move && machine.is_line_passing(who) => {
+                return None;
+            }
+            InLine::Hesitates => {
+                machine.locks_mut(who)[SIGN] = Some(Access::Shared);
+                self.enter_line(machine, who);
+            }
             InLine::Not => {
                 machine.locks_mut(who)[SIGN] = Some(Access::Shared);
                 machine.processes[who].in_line = InLine::Signed;
             }
-            InLine::Signed => {
-                machine.line.push(who);
-                machine.processes[who].in_line = InLine::Stands;
-                if !rules.keep_sign {
-                    machine.locks_mut(who)[SIGN] = None;
-                }
+            InLine::Signed => self.enter_line(machine, who),
+            InLine::Stands if !rules.stand_in_line => return Some(true),
+            InLine::Stands if !line_is_free || machine.line[0] != who => return None,
+            InLine::Stands => {
+                machine.line.remove(0);
+                machine.locks_mut(who)[LINE] = Some(Access::Exclusive);
+                machine.processes[who].in_line = InLine::Has { waited: true };
             }
-            InLine::Stands if rules.stand_in_line && machine.line[0] != who => return None,
-            InLine::Stands => return Some(true),
+            InLine::Has { .. } => return Some(true),
             InLine::Won => {
                 machine.leave_line(who);
                 let Doing::Waiting(aim, at) = machine.processes[who].doing else {
@@ -458,6 +498,21 @@ impl Scene {
             }
         }
         Some(false)
+    }
+
+    /// It takes the line if it is free, and else stands in it.
+    fn enter_line(&self, machine: &mut Machine, who: usize) {
+        let rules = self.plans.rules;
+        if rules.stand_in_line && machine.are_free(who, Access::Exclusive, &[LINE]) {
+            machine.locks_mut(who)[LINE] = Some(Access::Exclusive);
+            machine.processes[who].in_line = InLine::Has { waited: false };
+        } else {
+            machine.line.push(who);
+            machine.processes[who].in_line = InLine::Stands;
+        }
+        if !rules.keep_sign {
+            machine.locks_mut(who)[SIGN] = None;
+        }
     }
 
     /// The head takes the permit when it is free, and leaves the queue.

@@ -347,6 +347,8 @@ fn newcomers_that_do_not_look_starve_waiters() {
 fn waiters_that_do_not_stand_in_line_starve_each_other() {
     let rules = Rules {
         stand_in_line: false,
+        // A line that nobody has does not move.
+        let_line_move: false,
         ..Plans::REAL.rules
     };
     let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
@@ -361,6 +363,18 @@ fn a_waiter_that_takes_its_sign_in_too_early_starves() {
     };
     let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
     assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn newcomers_that_do_not_let_the_line_move_starve_the_next() {
+    let rules = Rules {
+        let_line_move: false,
+        ..Plans::REAL.rules
+    };
+    for roles in [[Exclusive, Exclusive, Exclusive], [Writer, Writer, Writer]] {
+        let violated = violated_by_rules(roles, rules);
+        assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+    }
 }
 
 #[test]

@@ -15,18 +15,19 @@ pub(super) const PERMIT: usize = 6;
 const HEAD: usize = 7;
 const QUEUE: usize = 8;
 pub(super) const SIGN: usize = 9;
-const FIRST_DOOR: usize = 10;
-const SECOND_DOOR: usize = 11;
+pub(super) const LINE: usize = 10;
+const FIRST_DOOR: usize = 11;
+const SECOND_DOOR: usize = 12;
 /// No byte: whether a reader has chosen the second room, as it saw its door locked.
-const CHOSE_SECOND: usize = 12;
-pub(crate) const BYTES: usize = 13;
+const CHOSE_SECOND: usize = 13;
+pub(crate) const BYTES: usize = 14;
 
 /// The locks of one process, by byte.
 pub(crate) type Locks = [Option<Access>; BYTES];
 
 pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
-        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
         Part::MainToTag => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
         Part::MainAndGate => &[MAIN, PERMIT, HEAD, GATE],
         Part::Main => &[MAIN, PERMIT, HEAD],
@@ -41,6 +42,7 @@ pub(crate) fn bytes(part: Part) -> &'static [usize] {
             SECOND_ROOM,
             QUEUE,
             SIGN,
+            LINE,
             FIRST_DOOR,
             SECOND_DOOR,
         ],
@@ -50,6 +52,7 @@ pub(crate) fn bytes(part: Part) -> &'static [usize] {
             SECOND_ROOM,
             QUEUE,
             SIGN,
+            LINE,
             FIRST_DOOR,
             SECOND_DOOR,
         ],
