@@ -129,26 +129,23 @@ struct Plans {
     patient: fn(Mode) -> Plan,
     upgrade: Plan,
     join_queue: Plan,
-    rules: Rules,
-    /// Whether a writer waits for a room however long that takes.
-    wait_for_rooms: bool,
+    /// A rule that nobody keeps.
+    without: Option<Rule>,
 }
 
-/// The rules of the line.
-#[derive(Clone, Copy)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each rule is left out by a test of its own"
-)]
-struct Rules {
-    /// Whether newcomers look for the sign.
-    look: bool,
-    /// Whether waiters stand in a line.
-    stand_in_line: bool,
-    /// Whether the sign is out until the contest is won.
-    keep_sign: bool,
-    /// Whether a newcomer that has seen the sign lets the line move, before it enters the line.
-    let_line_move: bool,
+/// The rules of the line and of the rooms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Newcomers look for the sign.
+    Look,
+    /// Waiters stand in a line.
+    StandInLine,
+    /// The sign is out until the contest is won.
+    KeepSign,
+    /// A newcomer that has seen the sign lets the line move, before it enters the line.
+    LetLineMove,
+    /// A writer waits for a room however long that takes.
+    WaitForRooms,
 }
 
 struct Scene {
@@ -163,13 +160,7 @@ impl Plans {
         patient: plan::wait_plan,
         upgrade: plan::UPGRADE,
         join_queue: permits::JOIN_QUEUE,
-        rules: Rules {
-            look: true,
-            stand_in_line: true,
-            keep_sign: true,
-            let_line_move: true,
-        },
-        wait_for_rooms: true,
+        without: None,
     };
 }
 
@@ -326,6 +317,14 @@ impl Machine {
 }
 
 impl Scene {
+    fn keeps(&self, rule: Rule) -> bool {
+        match self.plans.without {
+            // A line in which nobody stands does not move.
+            Some(Rule::StandInLine) => !matches!(rule, Rule::StandInLine | Rule::LetLineMove),
+            without => without != Some(rule),
+        }
+    }
+
     fn plan(&self, doing: Doing) -> Plan {
         match doing {
             Doing::Trying(Aim::Enter(mode), _) => (self.plans.quick)(mode),
@@ -392,7 +391,7 @@ impl Scene {
             Doing::Trying(aim, at) => (aim, at, false),
             Doing::Waiting(aim, at) => (aim, at, true),
             Doing::Looking(aim) => {
-                let waits = self.plans.rules.look && machine.sees_sign(who, aim);
+                let waits = self.keeps(Rule::Look) && machine.sees_sign(who, aim);
                 machine.processes[who].doing = if waits {
                     machine.processes[who].in_line = InLine::Hesitates;
                     Doing::Waiting(aim, 0)
@@ -462,10 +461,9 @@ impl Scene {
     /// Goes on in the line, or gives it back; true when the next call is the one for the contest, and none while
     /// it is blocked.
     fn comes_first(&self, machine: &mut Machine, who: usize) -> Option<bool> {
-        let rules = self.plans.rules;
         let line_is_free = machine.are_free(who, Access::Exclusive, &[LINE]);
         match machine.processes[who].in_line {
-            InLine::Hesitates if rules.let_line_move && machine.is_line_passing(who) => {
+            InLine::Hesitates if self.keeps(Rule::LetLineMove) && machine.is_line_passing(who) => {
                 return None;
             }
             InLine::Hesitates => {
@@ -477,7 +475,7 @@ impl Scene {
                 machine.processes[who].in_line = InLine::Signed;
             }
             InLine::Signed => self.enter_line(machine, who),
-            InLine::Stands if !rules.stand_in_line => return Some(true),
+            InLine::Stands if !self.keeps(Rule::StandInLine) => return Some(true),
             InLine::Stands if !line_is_free || machine.line[0] != who => return None,
             InLine::Stands => {
                 machine.line.remove(0);
@@ -502,15 +500,14 @@ impl Scene {
 
     /// It takes the line if it is free, and else stands in it.
     fn enter_line(&self, machine: &mut Machine, who: usize) {
-        let rules = self.plans.rules;
-        if rules.stand_in_line && machine.are_free(who, Access::Exclusive, &[LINE]) {
+        if self.keeps(Rule::StandInLine) && machine.are_free(who, Access::Exclusive, &[LINE]) {
             machine.locks_mut(who)[LINE] = Some(Access::Exclusive);
             machine.processes[who].in_line = InLine::Has { waited: false };
         } else {
             machine.line.push(who);
             machine.processes[who].in_line = InLine::Stands;
         }
-        if !rules.keep_sign {
+        if !self.keeps(Rule::KeepSign) {
             machine.locks_mut(who)[SIGN] = None;
         }
     }
@@ -610,7 +607,7 @@ impl Model for Scene {
             if self.may_give_up(process) {
                 actions.push(Action::GiveUp(who));
             }
-            if !self.plans.wait_for_rooms && self.awaits_empty_room(process) {
+            if self.plans.without == Some(Rule::WaitForRooms) && self.awaits_empty_room(process) {
                 actions.push(Action::GoOn(who));
             }
             if process.doing != Doing::Dead && process.doing != Doing::Nothing {

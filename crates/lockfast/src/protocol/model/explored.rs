@@ -4,7 +4,7 @@ use stateright::{Checker, Model};
 
 use super::{
     ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER,
-    NO_STARVING_WAITER, NOTHING_LEFT, ONE_UPGRADABLE, PROCESSES, Plans, Role, Rules, Scene,
+    NO_STARVING_WAITER, NOTHING_LEFT, ONE_UPGRADABLE, PROCESSES, Plans, Role, Rule, Scene,
 };
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::Access;
@@ -226,7 +226,7 @@ fn readers_that_pass_no_door_overtake() {
 #[test]
 fn a_writer_that_overtakes_readers_in_a_room_is_alone_all_the_same() {
     let plans = Plans {
-        wait_for_rooms: false,
+        without: Some(Rule::WaitForRooms),
         ..Plans::REAL
     };
     for roles in [
@@ -317,9 +317,9 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
 }
 
 /// Without one of the rules of the line.
-fn violated_by_rules(all: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> {
+fn violated_without(rule: Rule, all: [Role; PROCESSES]) -> Vec<&'static str> {
     let plans = Plans {
-        rules,
+        without: Some(rule),
         ..Plans::REAL
     };
     violated(all, 3, plans)
@@ -327,10 +327,6 @@ fn violated_by_rules(all: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> 
 
 #[test]
 fn newcomers_that_do_not_look_starve_waiters() {
-    let rules = Rules {
-        look: false,
-        ..Plans::REAL.rules
-    };
     for roles in [
         [Exclusive, Exclusive, Exclusive],
         [Writer, Writer, Writer],
@@ -338,41 +334,27 @@ fn newcomers_that_do_not_look_starve_waiters() {
         [Reader, Reader, Writer],
         [Reader, Reader, Upgrader],
     ] {
-        let violated = violated_by_rules(roles, rules);
+        let violated = violated_without(Rule::Look, roles);
         assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
     }
 }
 
 #[test]
 fn waiters_that_do_not_stand_in_line_starve_each_other() {
-    let rules = Rules {
-        stand_in_line: false,
-        // A line that nobody has does not move.
-        let_line_move: false,
-        ..Plans::REAL.rules
-    };
-    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    let violated = violated_without(Rule::StandInLine, [Exclusive, Exclusive, Exclusive]);
     assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
 }
 
 #[test]
 fn a_waiter_that_takes_its_sign_in_too_early_starves() {
-    let rules = Rules {
-        keep_sign: false,
-        ..Plans::REAL.rules
-    };
-    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    let violated = violated_without(Rule::KeepSign, [Exclusive, Exclusive, Exclusive]);
     assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
 }
 
 #[test]
 fn newcomers_that_do_not_let_the_line_move_starve_the_next() {
-    let rules = Rules {
-        let_line_move: false,
-        ..Plans::REAL.rules
-    };
     for roles in [[Exclusive, Exclusive, Exclusive], [Writer, Writer, Writer]] {
-        let violated = violated_by_rules(roles, rules);
+        let violated = violated_without(Rule::LetLineMove, roles);
         assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
     }
 }
