@@ -162,7 +162,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
 }
 
 /// The first sleep in the line after which a waiter looks whether the line moves.
-const ABANDONED: Duration = Duration::from_millis(500);
+const ABANDONED: Duration = Duration::from_secs(2);
 
 /// The time between two looks whether the line has moved, on a busy machine.
 const NAP: Duration = Duration::from_micros(100);
