@@ -37,7 +37,7 @@ use std::sync::Arc;
 use self::descriptors::Descriptors;
 use self::file::InspectedFile;
 use self::mounts::Mounts;
-use self::reading::TableReader;
+use self::reading::{LockTable, TableReader};
 use self::scan::Scan;
 use self::sleepers::Sleepers;
 use self::table::LockLine;
@@ -107,7 +107,12 @@ fn read(
     let opened = Descriptors::new(open, target.as_ref(), &before.lines, &mut mounts);
     let waiters = opened.waiters(&before.lines);
     let sleepers = Sleepers::new(waiters.iter().map(|(_, waiter)| waiter));
-    let mut after = reader.table(file)?.lines;
+    let LockTable {
+        lines: mut after,
+        leased,
+        ..
+    } = reader.table(file)?;
+    before.leased.extend(leased);
     // The answers for the file count as if they were in both readings: no second question is asked.
     after.extend(&asked);
     let lasting = reading::in_both(&before.lines, &after);
