@@ -38,14 +38,14 @@ type Callback = Box<dyn FnOnce() + Send>;
 pub struct LostCallback(Arc<Alert>);
 
 // The future keeps a waker of its own alert: a circle, which the end of the future breaks.
-struct Alert(Mutex<Progress>);
+struct Alert(Mutex<AlertState>);
 
 // | state | next |
 // |---|---|
 // | `Idle` | `Polled`, by a wake; `Over`, by the drop of the registration |
 // | `Polled` | `Idle`, or `Over` if the lock is lost, by the thread that polls; `Over`, by the drop |
 // | `Over` | – |
-enum Progress {
+enum AlertState {
     Idle(BoxedLost, Callback),
     /// A thread has both and polls, without the mutex: a future may wake on the thread that polls it.
     Polled {
@@ -70,7 +70,7 @@ impl LostCallback {
 
 impl Alert {
     fn new(lost: BoxedLost, callback: Callback) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Progress::Idle(lost, callback))))
+        Arc::new(Self(Mutex::new(AlertState::Idle(lost, callback))))
     }
 
     /// Calls the callback if the lock is lost.
@@ -81,19 +81,19 @@ impl Alert {
         let waker = Waker::from(Arc::clone(self));
         loop {
             let polled = lost.as_mut().poll(&mut Context::from_waker(&waker));
-            let mut progress = mutex::lock(&self.0);
-            match &mut *progress {
+            let mut state = mutex::lock(&self.0);
+            match &mut *state {
                 // It was taken back meanwhile.
-                Progress::Over => return,
+                AlertState::Over => return,
                 _ if polled.is_ready() => {
-                    *progress = Progress::Over;
+                    *state = AlertState::Over;
                     // The callback is the program's, and may drop its own registration, which locks the mutex.
-                    drop(progress);
+                    drop(state);
                     return callback();
                 }
-                Progress::Polled { again } if *again => *again = false,
+                AlertState::Polled { again } if *again => *again = false,
                 _ => {
-                    *progress = Progress::Idle(lost, callback);
+                    *state = AlertState::Idle(lost, callback);
                     return;
                 }
             }
@@ -102,14 +102,14 @@ impl Alert {
 
     /// Takes what is to be polled; `None` if another call polls, now or once more, or nothing is left to do.
     fn begin(&self) -> Option<(BoxedLost, Callback)> {
-        let mut progress = mutex::lock(&self.0);
-        match std::mem::replace(&mut *progress, Progress::Polled { again: true }) {
-            Progress::Idle(lost, callback) => {
-                *progress = Progress::Polled { again: false };
+        let mut state = mutex::lock(&self.0);
+        match std::mem::replace(&mut *state, AlertState::Polled { again: true }) {
+            AlertState::Idle(lost, callback) => {
+                *state = AlertState::Polled { again: false };
                 return Some((lost, callback));
             }
-            Progress::Polled { .. } => {}
-            Progress::Over => *progress = Progress::Over,
+            AlertState::Polled { .. } => {}
+            AlertState::Over => *state = AlertState::Over,
         }
         None
     }
@@ -130,7 +130,7 @@ impl Wake for Alert {
 impl Drop for LostCallback {
     fn drop(&mut self) {
         // It has a waker of this watch, and may drop it outside the mutex only.
-        let taken = std::mem::replace(&mut *mutex::lock(&self.0.0), Progress::Over);
+        let taken = std::mem::replace(&mut *mutex::lock(&self.0.0), AlertState::Over);
         drop(taken);
     }
 }
