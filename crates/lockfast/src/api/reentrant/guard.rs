@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::ready;
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ use crate::types::resource::Resource;
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
 pub struct ReentrantLockGuard<E: Engine = Files> {
     shared: Arc<ReentrantState<E>>,
-    /// The process that took it, until it is released: in a forked child its copy counts for nothing.
-    generation: Option<u64>,
+    /// The process that took it: in a forked child its copy counts for nothing. 0 once it was released.
+    generation: u64,
     // Keeps the guard in its thread, as `leave` counts without a look at the owner.
     this_thread: PhantomData<*const ()>,
 }
@@ -33,7 +34,7 @@ impl<E: Engine> ReentrantLockGuard<E> {
     pub(super) fn new(shared: Arc<ReentrantState<E>>) -> Self {
         Self {
             shared,
-            generation: Some(fork::generation()),
+            generation: fork::generation(),
             this_thread: PhantomData,
         }
     }
@@ -153,12 +154,12 @@ impl<E: Engine> ReentrantLockGuard<E> {
     }
 
     fn is_own(&self) -> bool {
-        self.generation == Some(fork::generation())
+        self.generation == fork::generation()
     }
 
     /// Leaves once: the drop after a release counts nothing.
     fn leave(&mut self) -> Option<LockGuard<E>> {
-        if self.generation.take() == Some(fork::generation()) {
+        if mem::take(&mut self.generation) == fork::generation() {
             self.shared.leave()
         } else {
             None
