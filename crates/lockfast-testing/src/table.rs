@@ -39,12 +39,23 @@ pub fn waiters(is_meant: impl Fn(u64) -> bool) -> usize {
     lines.iter().filter(|line| line.starts_with("->")).count()
 }
 
+/// Returns the numbers of the files that somebody waits for, of those that are meant.
+pub fn waited_for(is_meant: impl Fn(u64) -> bool) -> Vec<u64> {
+    let lines = lines(is_meant);
+    let waiters = lines.iter().filter(|line| line.starts_with("->"));
+    waiters.filter_map(|line| inode(line)).collect()
+}
+
 /// Returns what is behind the line's number, if the line is of one of the files.
 fn of(is_meant: impl Fn(u64) -> bool, line: &str) -> Option<String> {
     let (_, line) = line.split_once(": ")?;
+    is_meant(inode(line)?).then(|| line.trim_start().to_owned())
+}
+
+fn inode(line: &str) -> Option<u64> {
     let file = line.split(' ').rev().nth(2)?;
     let (_, inode) = file.rsplit_once(':')?;
-    is_meant(inode.parse().ok()?).then(|| line.trim_start().to_owned())
+    inode.parse().ok()
 }
 
 /// Returns the text, and whether it came in one piece.

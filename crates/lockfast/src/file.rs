@@ -27,6 +27,7 @@ mod open_file;
 pub(crate) mod owner;
 mod permits;
 mod recording;
+mod rooms;
 mod trial;
 mod verified;
 
@@ -34,7 +35,7 @@ use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::protocol::Protocol;
 use crate::protocol::plan::Part;
@@ -45,7 +46,8 @@ use crate::types::fairness::Fairness;
 use crate::types::settings::Settings;
 
 pub(crate) use goal::{Goal, Line};
-pub(crate) use lookout::{IDLE, LinePlace, LineState};
+pub(crate) use locking::WaitWay;
+pub(crate) use lookout::{IDLE, LinePlace, LineState, WAKES};
 pub(crate) use marks::CacheWatch;
 pub(crate) use open::absolute;
 pub(crate) use open_file::OpenFile;
@@ -67,12 +69,16 @@ pub(crate) struct LockFile {
     bytes: bool,
     flock: bool,
     /// The length of this process's exclusive range, which names it.
+    // A forked child opens a file of its own, and so has a tag of its own.
     exclusive_len: u64,
     /// The target of the one call that an exclusive attempt takes; none if it takes more, or can't succeed.
     alone: Option<Target>,
     lookout: Lookout,
     /// The looks of readers, which only ask for a writer at the gate.
     gate_lookout: Lookout,
+    /// The time in nanoseconds since it was opened before which no writer waits for a room.
+    // Only the thread with the turn reads and changes it.
+    rooms_heedless: AtomicU64,
     kind: FileKind,
     /// The writer of the owner records, if they are wanted.
     author: Option<Author>,
@@ -120,6 +126,7 @@ impl LockFile {
 
     pub(crate) fn new(file: OpenFile, path: &Path, settings: &Settings) -> Result<Self> {
         open::refuse_unless_regular(path, file.sort)?;
+        // Each refusal below closes the file, and with it whatever was locked to find out.
         let (bytes, flock) = locks_of(&file, path, settings)?;
         let author = settings
             .owner_record
@@ -153,6 +160,7 @@ impl LockFile {
             alone,
             lookout: Lookout::new(has_contests),
             gate_lookout: Lookout::new(has_contests),
+            rooms_heedless: AtomicU64::new(0),
             kind,
             author,
             marks: Marks::default(),

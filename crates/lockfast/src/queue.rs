@@ -9,7 +9,8 @@
 //! thread wants is taken and left without the mutex, by the [`FastSlot`].
 //!
 //! Nothing is woken and no kernel lock is released while the mutex is held: a change of the state returns
-//! what is to be done [after it](after::After).
+//! what is to be done [after it](after::After). The one exception is a turn that is given up after the last
+//! of those inside has left: nobody may enter before that lock is gone.
 
 mod after;
 mod enter;

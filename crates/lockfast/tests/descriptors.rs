@@ -29,6 +29,10 @@ fn nothing_is_left_open() {
         let lock = ReentrantLock::open(&path).expect("opened");
         let (outer, inner) = (lock.lock().expect("locked"), lock.lock().expect("again"));
         drop((outer, inner));
+
+        let (outer, inner) = (lock.lock().expect("locked"), lock.lock().expect("again"));
+        inner.release().expect("left");
+        outer.release().expect("released");
     }
     assert_eq!(open(), before);
 }

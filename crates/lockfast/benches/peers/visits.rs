@@ -28,6 +28,8 @@ pub(crate) struct Visits(Vec<Visit>);
 pub(crate) struct Log {
     entries: Vec<(usize, Visit)>,
     members: usize,
+    /// The number of the first ones that share the lock.
+    readers: usize,
     /// When each of them let go of it, in that order.
     releases: Vec<u64>,
     /// How many may have it at once.
@@ -85,7 +87,7 @@ impl Log {
     ///
     /// When more of them had the lock at the same time than may.
     pub(crate) fn new(of_each: Vec<Visits>, until: u64, permits: usize) -> Outcome<Self> {
-        let log = Self::merged(of_each, until, permits);
+        let log = Self::merged(of_each, 0, until, permits);
         let next = log.entries.iter().skip(permits);
         let overlap = |(releasing, (_, next)): (&u64, &(usize, Visit))| next.acquired < *releasing;
         if log.releases.iter().zip(next).any(overlap) {
@@ -106,7 +108,7 @@ impl Log {
     ) -> Outcome<Self> {
         let first_writer = readers.len();
         readers.extend(writers);
-        let log = Self::merged(readers, until, 1);
+        let log = Self::merged(readers, first_writer, until, 1);
         let (mut all, mut writers) = (0, 0);
         for &(member, visit) in &log.entries {
             let is_writer = member >= first_writer;
@@ -121,7 +123,7 @@ impl Log {
         Ok(log)
     }
 
-    fn merged(of_each: Vec<Visits>, until: u64, permits: usize) -> Self {
+    fn merged(of_each: Vec<Visits>, readers: usize, until: u64, permits: usize) -> Self {
         let members = of_each.len();
         let mut entries: Vec<_> = of_each
             .into_iter()
@@ -136,6 +138,7 @@ impl Log {
         Self {
             entries,
             members,
+            readers,
             releases,
             permits,
             until,
@@ -189,15 +192,24 @@ impl Log {
         self.entries.iter().map(wait).max().unwrap_or(0)
     }
 
-    /// The fewest acquisitions of a process in relation to the most.
+    /// The fewest acquisitions of a process in relation to the most; with readers, the lower figure of the readers
+    /// among themselves and of the writers.
     pub(crate) fn least_to_most(&self) -> Option<f64> {
         let mut counts = vec![0; self.members];
         for (member, _) in self.counted() {
             counts[*member] += 1;
         }
-        let most = *counts.iter().max().filter(|&&most| most > 0)?;
-        let least = *counts.iter().min()?;
-        Some(number(least) / number(most))
+        let (readers, others) = counts.split_at(self.readers);
+        let groups = [readers, others]
+            .into_iter()
+            .filter(|group| !group.is_empty());
+        let of_group = |group: &[u64]| {
+            let most = *group.iter().max().filter(|&&most| most > 0)?;
+            Some(number(*group.iter().min()?) / number(most))
+        };
+        groups
+            .map(of_group)
+            .reduce(|one, other| Some(one?.min(other?)))?
     }
 
     /// Each instant of a release with the visit that this release made possible: the first ones need

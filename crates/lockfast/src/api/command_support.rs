@@ -110,6 +110,7 @@ impl KernelLock {
         // Dropped at the end: it makes the call below come back at the deadline, and again and
         // again until the wait is over, so that none is lost.
         let alarm = deadline.map(|deadline| Alarm::set(Some(deadline)));
+        // Without an alarm nothing would end the kernel's call.
         if let (Some(deadline), Some(Err(_))) = (deadline, &alarm) {
             return polled(file, access, target, deadline);
         }

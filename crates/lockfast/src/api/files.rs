@@ -49,6 +49,7 @@ pub struct FileSemaphore {
 pub struct FilePermits {
     handle: Arc<Handle>,
     taken: HeldPermits,
+    // Stays after a release, when `taken` has none, for the trace of the drop.
     count: u32,
 }
 

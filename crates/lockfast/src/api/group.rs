@@ -263,6 +263,7 @@ fn owned<'a, E: Engine, M: Into<Member<'a, E>>>(
 }
 
 fn take_all<E: Engine>(members: &[Owned<E>], limit: WaitLimit) -> Result<Guards<E>> {
+    // An error drops the guards that were taken before, so all are held or none.
     let guards = order(members)?
         .into_iter()
         .map(|number| Ok((number, members[number].take(limit)?)))
@@ -272,6 +273,7 @@ fn take_all<E: Engine>(members: &[Owned<E>], limit: WaitLimit) -> Result<Guards<
 
 async fn take_all_async<E: Engine>(members: Vec<Owned<E>>, limit: WaitLimit) -> Result<Guards<E>> {
     let mut guards = Vec::with_capacity(members.len());
+    // One after the other: at the same time they would not be taken in the order that rules out a circle.
     for number in order(&members)? {
         guards.push((number, members[number].take_async(limit).await?));
     }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::api::engine::{self, HoldState};
+use crate::sys::alarm::without_signals;
 use crate::sys::mutex;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::resource::Resource;
@@ -36,8 +37,24 @@ type Callback = Box<dyn FnOnce() + Send>;
 #[must_use = "the callback is taken back when this is dropped, which is at once if it is not kept"]
 pub struct LostCallback(Arc<Alert>);
 
-/// `None` after the callback was called or taken back.
-struct Alert(Mutex<Option<(BoxedLost, Callback)>>);
+// The future keeps a waker of its own alert: a circle, which the end of the future breaks.
+struct Alert(Mutex<AlertState>);
+
+// | state | next |
+// |---|---|
+// | `Idle` | `Polled`, by a wake; `Over`, by the drop of the registration |
+// | `Polled` | `Idle`, or `Over` if the lock is lost, by the thread that polls; `Over`, by the drop |
+// | `Over` | – |
+enum AlertState {
+    Idle(BoxedLost, Callback),
+    /// A thread has both and polls, without the mutex: a future may wake on the thread that polls it.
+    Polled {
+        /// Whether it has to poll once more.
+        again: bool,
+    },
+    /// The callback was called or taken back.
+    Over,
+}
 
 impl LostCallback {
     /// Has this called when the future is ready; for guards and bindings.
@@ -46,33 +63,57 @@ impl LostCallback {
         lost: impl Future<Output = ()> + Send + 'static,
         callback: impl FnOnce() + Send + 'static,
     ) -> Self {
-        let watch = Alert(Mutex::new(Some((Box::pin(lost), Box::new(callback)))));
-        let this = Self(Arc::new(watch));
+        let this = Self(Alert::new(Box::pin(lost), Box::new(callback)));
+        // At once: the lock may be lost already, and a future that was never polled wakes nobody.
         Alert::poll(&this.0);
         this
     }
 }
 
 impl Alert {
+    fn new(lost: BoxedLost, callback: Callback) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(AlertState::Idle(lost, callback))))
+    }
+
     /// Calls the callback if the lock is lost.
     fn poll(self: &Arc<Self>) {
-        let waker = Waker::from(Arc::clone(self));
-        let mut state = mutex::lock(&self.0);
-        let Some((lost, _)) = &mut *state else { return };
-        if lost
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-        {
+        let Some((mut lost, callback)) = self.begin() else {
             return;
+        };
+        let waker = Waker::from(Arc::clone(self));
+        loop {
+            let polled = lost.as_mut().poll(&mut Context::from_waker(&waker));
+            let mut state = mutex::lock(&self.0);
+            match &mut *state {
+                // It was taken back meanwhile.
+                AlertState::Over => return,
+                _ if polled.is_ready() => {
+                    *state = AlertState::Over;
+                    // The callback is the program's, and may drop its own registration, which locks the mutex.
+                    drop(state);
+                    return callback();
+                }
+                AlertState::Polled { again } if *again => *again = false,
+                _ => {
+                    *state = AlertState::Idle(lost, callback);
+                    return;
+                }
+            }
         }
-        // Taken out first: the callback is the program's, and may drop its own registration, which
-        // locks the mutex.
-        let called = state.take();
-        drop(state);
-        if let Some((_, callback)) = called {
-            callback();
+    }
+
+    /// Takes what is to be polled; `None` if another call polls, now or once more, or nothing is left to do.
+    fn begin(&self) -> Option<(BoxedLost, Callback)> {
+        let mut state = mutex::lock(&self.0);
+        match std::mem::replace(&mut *state, AlertState::Polled { again: true }) {
+            AlertState::Idle(lost, callback) => {
+                *state = AlertState::Polled { again: false };
+                return Some((lost, callback));
+            }
+            AlertState::Polled { .. } => {}
+            AlertState::Over => *state = AlertState::Over,
         }
+        None
     }
 }
 
@@ -81,7 +122,8 @@ impl Wake for Alert {
         let again = Arc::clone(&self);
         // The thread that wakes is the engine's: it must not wait for what the callback does.
         let thread = thread::Builder::new().name("lockfast-lost".to_owned());
-        if thread.spawn(move || again.poll()).is_err() {
+        // Without a thread it is called here. To hold up the engine is better than not to be called.
+        if without_signals(|| thread.spawn(move || again.poll())).is_err() {
             self.poll();
         }
     }
@@ -90,7 +132,7 @@ impl Wake for Alert {
 impl Drop for LostCallback {
     fn drop(&mut self) {
         // It has a waker of this watch, and may drop it outside the mutex only.
-        let taken = mutex::lock(&self.0.0).take();
+        let taken = std::mem::replace(&mut *mutex::lock(&self.0.0), AlertState::Over);
         drop(taken);
     }
 }
@@ -265,3 +307,63 @@ macro_rules! lease_methods {
 }
 
 pub(crate) use {lease_methods, lost_methods};
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::{OnceLock, mpsc};
+    use std::task::Poll;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_future_that_wakes_while_it_is_polled_is_polled_again() {
+        let (calls, called) = mpsc::channel();
+        let alert = Arc::new(OnceLock::<Arc<Alert>>::new());
+        let own = Arc::clone(&alert);
+        let mut was_polled = false;
+        let lost = poll_fn(move |_| {
+            if was_polled {
+                return Poll::Ready(());
+            }
+            was_polled = true;
+            // As `wake` does when the system has no thread left.
+            own.get().expect("it is there").poll();
+            Poll::Pending
+        });
+        let callback = move || calls.send(()).expect("the test goes on");
+        let watch = Alert::new(Box::pin(lost), Box::new(callback));
+        let polled = Arc::clone(alert.get_or_init(|| watch));
+        thread::spawn(move || polled.poll());
+        assert_eq!(called.recv_timeout(LONG), Ok(()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_callbacks_thread_handles_no_signals_of_the_program() {
+        let (wakers, waker) = mpsc::channel::<Waker>();
+        let lost = poll_fn(move |context| match wakers.send(context.waker().clone()) {
+            Ok(()) => Poll::Pending,
+            Err(_) => Poll::Ready(()),
+        });
+        let (masks, mask) = mpsc::channel();
+        let watch = LostCallback::new(lost, move || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").expect("its status");
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigBlk:\t"));
+            let mask = u64::from_str_radix(mask.expect("its mask"), 16).expect("a number");
+            masks.send(mask).expect("the test goes on");
+        });
+        let first = waker.recv().expect("it was polled");
+        drop(waker);
+        first.wake();
+        let mask = mask.recv_timeout(LONG).expect("called");
+        for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGTERM] {
+            assert_ne!(mask & 1 << (signal - 1), 0, "{signal} in {mask:x}");
+        }
+        drop(watch);
+    }
+}

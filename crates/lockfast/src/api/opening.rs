@@ -184,6 +184,7 @@ macro_rules! over_raw_lock {
                 mode: Mode,
                 limit: WaitLimit,
             ) -> impl Future<Output = Result<<E::Lock as RawLock>::Hold>> + Send + use<E> {
+                // Cloned, as the future must not borrow: it is spawned as it is.
                 let raw = self.raw.clone();
                 async move { raw.acquire_async(mode, limit).await }
             }

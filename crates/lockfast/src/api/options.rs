@@ -44,6 +44,7 @@ use crate::{Lock, ReentrantLock, RwLock};
 #[must_use = "options do nothing until `open` is called"]
 pub struct Options<L = Lock> {
     settings: Settings,
+    // Of a function, so that options may be sent and shared whatever `L` is.
     primitive: PhantomData<fn() -> L>,
 }
 

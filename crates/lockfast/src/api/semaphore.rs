@@ -248,6 +248,7 @@ impl<E: Engine> Semaphore<E> {
         count: u32,
         limit: WaitLimit,
     ) -> impl Future<Output = Result<<E::Semaphore as RawSemaphore>::Permits>> + Send + use<E> {
+        // Cloned, as the future must not borrow: it is spawned as it is.
         let (checked, raw) = (self.ensure_has(count), self.raw.clone());
         async move {
             checked?;

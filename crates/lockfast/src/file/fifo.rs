@@ -17,6 +17,12 @@ use crate::sys::{self, Access, Target};
 #[derive(Debug, Default)]
 pub(super) struct FifoQueue {
     /// Only the thread with the turn uses it, so it is never contended.
+    // | the ticket | its byte |
+    // |---|---|
+    // | none | – |
+    // | after an error | may be locked, until `leave` |
+    // | not taken yet | is not locked: something covers all numbers, and the wait goes on |
+    // | taken | is locked until `leave`, or until a release that reaches the tickets |
     ticket: Mutex<Option<Ticket>>,
 }
 
@@ -42,7 +48,8 @@ impl Goal {
 impl FifoQueue {
     /// Takes a ticket, unless it has one. Never waits.
     ///
-    /// The number is that of an earlier file, if the lock's file was replaced.
+    /// The number is that of an earlier file, if the lock's file was replaced. After an error its byte may be
+    /// locked, so the ticket is stored in that case too, for [`leave`](Self::leave).
     pub(super) fn take_ticket(
         &self,
         file: &File,
@@ -56,21 +63,23 @@ impl FifoQueue {
         // An upgrade has the main bytes, so whoever has a ticket may wait for it. To queue behind those
         // would be a deadlock.
         let Some(side) = goal.side() else {
-            if let Some(ticket) = upgrade_ticket(file)? {
-                *self.ticket() = Some(ticket);
+            let taken = take_upgrade_ticket(file);
+            if !matches!(taken, Ok(false)) {
+                *self.ticket() = Some(Ticket::of_upgrade());
             }
-            return Ok(());
+            return taken.map(drop);
         };
         let mut ticket = match *number {
             Some(number) => Ticket::again(side, number),
             None => Ticket::new(side, tickets::number_at(now())),
         };
         let never_waits = |_, _| Ok(false);
-        advance(file, &mut ticket, Ticket::is_taken, never_waits, &|error| {
+        let taken = advance(file, &mut ticket, Ticket::is_taken, never_waits, &|error| {
             error
-        })?;
-        *number = Some(ticket.number());
+        });
         *self.ticket() = Some(ticket);
+        taken?;
+        *number = Some(ticket.number());
         Ok(())
     }
 
@@ -92,6 +101,7 @@ impl FifoQueue {
                 _ => Ok(true),
             };
         };
+        // After an error a ticket stays stored, so that `leave` unlocks its byte.
         let is_first = advance(file, &mut ticket, |_| false, lock, fail)?;
         *self.ticket() = Some(ticket);
         Ok(is_first)
@@ -161,16 +171,38 @@ fn advance<E>(
     Ok(true)
 }
 
-fn upgrade_ticket(file: &File) -> io::Result<Option<Ticket>> {
+fn take_upgrade_ticket(file: &File) -> io::Result<bool> {
     let Call::Try(access, range) = tickets::upgrade() else {
         unreachable!("it never waits")
     };
-    let granted = sys::lock::try_lock(file, access, Target::Bytes(range))?;
-    Ok(granted.then(Ticket::of_upgrade))
+    sys::lock::try_lock(file, access, Target::Bytes(range))
 }
 
 /// The time of day in nanoseconds: what all processes and machines agree upon best.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos().try_into().unwrap_or(u64::MAX))
+}
+
+#[cfg(all(test, target_os = "linux", not(lockfast_unsupported)))]
+mod tests {
+    use super::*;
+    use crate::protocol::plan::Mode;
+
+    #[test]
+    fn a_ticket_whose_call_failed_is_unlocked_when_the_place_is_left() {
+        for goal in [Goal::LeadQueue, Goal::Upgrade, Goal::Enter(Mode::Write)] {
+            let place = tempfile::NamedTempFile::new().expect("a file");
+            // The kernel refuses exclusive locks by a descriptor that only reads.
+            let file = File::open(place.path()).expect("opened");
+            let queue = FifoQueue::default();
+            assert!(queue.take_ticket(&file, goal, &mut None).is_err());
+            // After an error of a server the byte may be locked all the same.
+            let locked = sys::lock::try_lock(&file, Access::Shared, Target::Bytes(tickets::all()));
+            assert!(locked.expect("no error"), "nobody else has it");
+            queue.leave(&file).expect("left");
+            let found = sys::lock::blocker(place.as_file(), Access::Exclusive, tickets::all());
+            assert_eq!(found, None, "{goal:?}");
+        }
+    }
 }

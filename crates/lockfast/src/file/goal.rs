@@ -1,5 +1,6 @@
 //! The goals of an acquire.
 
+use crate::protocol::line::Contest;
 use crate::protocol::permits;
 use crate::protocol::plan::{self, Mode, Plan};
 use crate::sys::{Access, FileId};
@@ -37,6 +38,12 @@ impl Goal {
             Self::Upgrade => plan::UPGRADE,
             Self::LeadQueue => permits::JOIN_QUEUE,
         }
+    }
+
+    /// Whether whoever wins that contest keeps its place in the line until the release.
+    pub(crate) fn keeps_line(self, contest: Contest) -> bool {
+        // All other releases give back less than all.
+        contest == Contest::Bytes && matches!(self, Self::Enter(mode) if mode.is_alone())
     }
 
     /// The access to the lock when the goal is reached.

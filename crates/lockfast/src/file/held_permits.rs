@@ -120,7 +120,10 @@ impl PermitPlace {
 impl Drop for PermitPlace {
     fn drop(&mut self) {
         let permits = self.file.permits();
+        // First: a release in between notifies nobody, and the next head looks at the permits itself.
         permits.set_leads(false);
+        // A byte that stays locked would block the queue. The kernel frees it when the file is closed, after
+        // the last permit.
         if self.file.is_own() && self.file.leave_permit_queue().is_err() {
             permits.spoil();
         }

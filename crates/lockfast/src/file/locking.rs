@@ -6,8 +6,20 @@ use std::io;
 use super::LockFile;
 use super::goal::Goal;
 use crate::protocol::line::Contest;
+#[cfg(doc)]
+use crate::protocol::plan::ROOM_PATIENCE;
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::{self, Access, Target};
+
+/// The way to wait for a kernel lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitWay {
+    Plain,
+    /// In the line, if there is one.
+    Line(Contest),
+    /// A room, which must not be waited for much longer than [`ROOM_PATIENCE`].
+    Room,
+}
 
 impl LockFile {
     /// Tries once; `false` when somebody else is in the way or comes before, and then nothing more
@@ -49,15 +61,15 @@ impl LockFile {
         Ok(())
     }
 
-    /// Calls `wait` for each kernel lock that may have to be waited for, with the contest if it is one. When
-    /// one fails, nothing more is held than before.
+    /// Calls `wait` for each kernel lock that may have to be waited for, with the way to wait for it. `wait` returns
+    /// whether it is locked; only of a room it may be `false`. When one fails, nothing more is held than before.
     pub(crate) fn acquire_blocking<E>(
         &self,
         goal: Goal,
-        mut wait: impl FnMut(&File, Access, Target, Option<Contest>) -> Result<(), E>,
+        mut wait: impl FnMut(&File, Access, Target, WaitWay) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<(), E> {
-        let mut lock = |access, target, contest| wait(self, access, target, contest).map(|()| true);
+        let mut lock = |access, target, way| wait(self, access, target, way);
         self.is_first(goal, &mut lock, fail)?;
         // The holder of the ticket before has mostly just left.
         let may_be_free = self.fifo().is_some() && goal == Goal::Enter(Mode::Write);
@@ -129,12 +141,12 @@ impl LockFile {
     fn is_first<E>(
         &self,
         goal: Goal,
-        mut lock: impl FnMut(Access, Target, Option<Contest>) -> Result<bool, E>,
+        mut lock: impl FnMut(Access, Target, WaitWay) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
         match self.fifo() {
             Some(fifo) => {
-                let lock = |access, target| lock(access, target, None);
+                let lock = |access, target| lock(access, target, WaitWay::Plain);
                 fifo.is_first(self, goal, lock, fail)
             }
             None => Ok(true),
@@ -164,7 +176,7 @@ impl LockFile {
         &self,
         goal: Goal,
         plan: Plan,
-        mut lock: impl FnMut(Access, Target, Option<Contest>) -> Result<bool, E>,
+        mut lock: impl FnMut(Access, Target, WaitWay) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
         if self.bytes && !self.steps(plan, &mut lock, fail)? {
@@ -181,7 +193,8 @@ impl LockFile {
             Goal::Upgrade => return Err(fail(io::ErrorKind::Unsupported.into())),
         }
         // After the bytes, in every process. In two orders, two of them could wait for each other.
-        let locked = lock(goal.access(), Target::File, Some(Contest::Flock));
+        let way = WaitWay::Line(Contest::Flock);
+        let locked = lock(goal.access(), Target::File, way);
         if self.bytes && !matches!(locked, Ok(true)) {
             self.undo(plan).map_err(fail)?;
         }
@@ -196,17 +209,24 @@ impl LockFile {
     fn steps<E>(
         &self,
         plan: Plan,
-        mut lock: impl FnMut(Access, Target, Option<Contest>) -> Result<bool, E>,
+        mut lock: impl FnMut(Access, Target, WaitWay) -> Result<bool, E>,
         fail: &impl Fn(io::Error) -> E,
     ) -> Result<bool, E> {
+        let mut room = Part::FirstRoom;
         for (number, &step) in plan.steps.iter().enumerate() {
             let done = match step {
-                Step::Lock(access, part) => lock(access, self.target(part), None),
+                Step::Lock(access, part) => lock(access, self.target(part), WaitWay::Plain),
                 Step::Contend(access, part) => {
-                    lock(access, self.target(part), Some(Contest::Bytes))
+                    lock(access, self.target(part), WaitWay::Line(Contest::Bytes))
                 }
                 Step::Unlock(part) => self.unlock(part).map(|()| true).map_err(fail),
-                Step::EnterRoom => self.enter_room().map(|()| true).map_err(fail),
+                Step::ChooseRoom => {
+                    room = self.room_of_newcomers();
+                    Ok(true)
+                }
+                Step::EnterRoom => self.enter_room(&mut room).map(|()| true).map_err(fail),
+                Step::PassDoor => self.pass_door(room.door(), &mut lock, fail),
+                Step::AwaitEmpty(room) => self.await_empty(room, &mut lock, fail),
                 Step::Shortcut(access, part) => match self.shortcut(access, part) {
                     Ok(true) => return Ok(true),
                     Ok(false) => Ok(true),
@@ -232,7 +252,7 @@ impl LockFile {
     }
 
     #[inline]
-    fn unlock(&self, part: Part) -> io::Result<()> {
+    pub(super) fn unlock(&self, part: Part) -> io::Result<()> {
         sys::lock::release(self, self.target(part))?;
         if let Some(fifo) = self.fifo().filter(|_| part.reaches_tickets()) {
             fifo.forget();
@@ -259,32 +279,12 @@ impl LockFile {
         sys::lock::release(self, Target::Bytes(range))
     }
 
-    fn enter_room(&self) -> io::Result<()> {
-        for room in [Part::FirstRoom, Part::SecondRoom] {
-            if self.try_lock(Access::Shared, self.target(room))? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn shortcut(&self, access: Access, part: Part) -> io::Result<bool> {
-        Ok(!self.is_room_taken() && self.try_lock(access, self.target(part))?)
-    }
-
-    /// Whether readers wait in one of the rooms.
-    fn is_room_taken(&self) -> bool {
-        // The kernel names locks of other descriptions only, so a room of its own is no answer.
-        let rooms = Part::Rooms.range(self.exclusive_len);
-        sys::lock::blocker(self, Access::Exclusive, rooms).is_some()
-    }
-
     #[inline]
     pub(super) fn try_lock(&self, access: Access, target: Target) -> io::Result<bool> {
         sys::lock::try_lock(self, access, target)
     }
 
-    fn target(&self, part: Part) -> Target {
+    pub(super) fn target(&self, part: Part) -> Target {
         Target::Bytes(part.range(self.exclusive_len))
     }
 }

@@ -1,6 +1,7 @@
 //! The line of those that wait for a file, and the looks of newcomers (see [`crate::protocol::line`]).
 
 use std::io;
+use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ impl Lookout {
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         nanoseconds(self.opened.elapsed()) + 1
     }
 
@@ -150,11 +151,11 @@ impl LockFile {
         self.lookout.note(self.is_shown(signs))
     }
 
-    /// Whether a writer waits until nobody passes the gate: it has locked the second room, and readers only share it.
+    /// Whether a writer is on its way to the gate: it has locked a door, and readers only share doors.
     #[cold]
     fn sees_writer_at_gate(&self) -> bool {
-        let room = Part::SecondRoom.range(0);
-        let found = sys::lock::blocker(self, Access::Shared, room).is_some();
+        let doors = Part::Doors.range(0);
+        let found = sys::lock::blocker(self, Access::Shared, doors).is_some();
         self.gate_lookout.note(found)
     }
 
@@ -221,13 +222,10 @@ impl LockFile {
         self.lookout.has_contests
     }
 
-    /// Lets the next in the line get it, if it is just waking up: a newcomer would be before it.
-    pub(crate) fn let_line_move(&self, contest: Contest) {
-        let begun = Instant::now();
-        let is_taken = || contest.line().is_some_and(|line| self.is_shown(line));
-        while !is_taken() && begun.elapsed() < WAKES {
-            thread::yield_now();
-        }
+    /// Whether others wait and nobody has the line: the next one is waking up.
+    pub(crate) fn is_line_passing(&self, contest: Contest) -> bool {
+        let is_taken = contest.line().is_some_and(|line| self.is_shown(line));
+        !is_taken && self.is_shown(contest.sign())
     }
 
     /// Shows that somebody waits, until the result is dropped; none when that can't be shown.
@@ -266,6 +264,11 @@ pub(crate) struct LinePlace<'f> {
 }
 
 impl LinePlace<'_> {
+    /// Leaves sign and line to the release of the lock, which gives them back with all other bytes.
+    pub(crate) fn keep(self) {
+        mem::forget(self);
+    }
+
     /// The byte to wait for before the lock.
     pub(crate) fn line(&self) -> Option<Target> {
         self.contest.line().map(Target::Bytes)
@@ -297,14 +300,14 @@ pub(super) fn has_contests(file: &OpenFile, bytes: bool) -> bool {
 }
 
 /// Without the 128 bits of `as_nanos`: a free lock reads the clock. It is right for 584 years.
-const fn nanoseconds(span: Duration) -> u64 {
+pub(super) const fn nanoseconds(span: Duration) -> u64 {
     span.as_secs()
         .wrapping_mul(1_000_000_000)
         .wrapping_add(span.subsec_nanos() as u64)
 }
 
 /// The time in which a process wakes up, unless it gets no processor.
-const WAKES: Duration = Duration::from_micros(200);
+pub(crate) const WAKES: Duration = Duration::from_micros(200);
 
 /// The number of quick attempts without a look at the clock.
 const SKIPS: u32 = 15;
@@ -312,4 +315,4 @@ const SKIPS: u32 = 15;
 /// The time for which the lock must be free until the line counts as abandoned ...
 pub(crate) const IDLE: Duration = Duration::from_millis(50);
 /// ... and for which no sign is heeded then.
-const HEEDLESS: Duration = Duration::from_secs(1);
+pub(super) const HEEDLESS: Duration = Duration::from_secs(1);

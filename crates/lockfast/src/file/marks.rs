@@ -50,8 +50,9 @@ impl Marks {
     pub(super) fn release(&self, file: &File) -> io::Result<()> {
         // Relaxed: the turn passes through a mutex.
         if self.0.load(Ordering::Relaxed) {
-            self.forget();
             sys::lock::release(file, Target::Bytes(linger::all()))?;
+            // After the call: marks that could not be unlocked are still there.
+            self.forget();
         }
         Ok(())
     }
@@ -106,4 +107,27 @@ impl Drop for Interest<'_> {
 
 fn try_bytes(file: &File, access: Access, range: Range) -> io::Result<bool> {
     sys::lock::try_lock(file, access, Target::Bytes(range))
+}
+
+#[cfg(all(test, target_os = "linux", not(lockfast_unsupported)))]
+mod tests {
+    use nix::fcntl::{OFlag, open};
+    use nix::sys::stat::Mode;
+
+    use super::*;
+
+    #[test]
+    fn marks_that_could_not_be_released_are_released_the_next_time() {
+        let place = tempfile::NamedTempFile::new().expect("a file");
+        let (file, marks) = (place.as_file(), Marks::default());
+        marks.show_wanted(file);
+        let other = place.reopen().expect("opened");
+        let is_shown = || sys::lock::blocker(&other, Access::Exclusive, linger::all()).is_some();
+        assert!(is_shown());
+        // The kernel refuses lock calls by such a descriptor.
+        let refused = open(place.path(), OFlag::O_PATH, Mode::empty()).expect("opened");
+        assert!(marks.release(&File::from(refused)).is_err());
+        marks.release(file).expect("released");
+        assert!(!is_shown());
+    }
 }

@@ -40,6 +40,8 @@ impl Directory {
     pub(crate) fn make_safe(&self) -> Result<()> {
         match self {
             Self::Own(path) => {
+                // It takes over nothing that is there, and follows no link. The look below examines what is
+                // there then.
                 match place::create_private(path) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                         return Err(Error::system(path, Operation::UseDirectory, error));
@@ -77,6 +79,7 @@ impl Directory {
         let is_there = |path: &PathBuf| {
             place::ownership_at(path).is_ok_and(|it| it.sort == FileSort::Directory)
         };
+        // A link is passed over: `/var/lock` is one to `/run/lock` where there are both.
         match places.into_iter().find(is_there) {
             Some(path) => Ok(Self::Public(path)),
             None => Err(Error::new(

@@ -115,6 +115,11 @@ fn find_or_create(path: &Path, settings: &Settings) -> Result<Found> {
     }
 }
 
+// | a look finds | then it | the search |
+// |---|---|---|
+// | a regular file | opens it | ends, or looks again if the file is gone by now |
+// | nothing | creates it | ends, or looks again: something is there now, or the directory was made first |
+// | anything else | refuses it | ends with an error |
 /// The search for a file that others may create and remove meanwhile. Its steps return `None` to go on.
 struct FileSearch<'p> {
     path: &'p Path,
@@ -215,6 +220,7 @@ fn open_existing(path: &Path, settings: &Settings) -> io::Result<Found> {
         Err(error) if reading_may_do && sys::file::may_be_readable(&error) => {
             sys::file::open_existing(path, follow, false)
                 .map(|file| found(file, false))
+                // The first error says what is missing: the right to write.
                 .map_err(|_| error)
         }
         opened => opened.map(|file| found(file, true)),

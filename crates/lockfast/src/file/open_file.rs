@@ -29,6 +29,7 @@ impl OpenFile {
         // By the descriptor: the path may lead to another file by now.
         let status = sys::file::status(&file)?;
         Ok(Self {
+            // From here on a forked child loses the descriptor. lockfast locks nothing before that.
             file: PrivateFile::new(file, status.id)?,
             id: status.id,
             sort: status.sort,

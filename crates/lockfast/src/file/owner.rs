@@ -135,6 +135,11 @@ impl Entry {
             .checked_add(1)
             .ok_or_else(|| io::Error::other(NO_TOKEN_LEFT))?;
         // Over the older one, or over one that is torn.
+        // | record 0 | record 1 | this hold writes |
+        // |---|---|---|
+        // | none, or torn | none, or torn | 0 |
+        // | the newest | older, torn or none | 1 |
+        // | older, or torn | the newest | 0 |
         let slot = u64::from(newest.is_some() && slots[0].as_ref() == newest);
         let record = Record {
             token,
@@ -156,6 +161,13 @@ impl Entry {
     /// Writes that it is released.
     pub(crate) fn end(&mut self, file: &File) -> io::Result<()> {
         self.record.is_held = false;
+        // Over its own record: the other one stays whole, should this write be torn.
+        write(file, self.slot, &self.record)
+    }
+
+    /// Writes that it is held after all: nobody else could lock it since the end.
+    pub(crate) fn resume(&mut self, file: &File) -> io::Result<()> {
+        self.record.is_held = true;
         write(file, self.slot, &self.record)
     }
 
@@ -170,6 +182,7 @@ impl Entry {
 
 /// The holder of the lock by the records. The caller need not hold the lock.
 pub(crate) fn holder(file: &File) -> Option<Owner> {
+    // Without the lock, one record may be half written just now. The other one counts then.
     let slots = read(file).ok()?;
     let newest = slots
         .into_iter()

@@ -86,6 +86,7 @@ impl PermitSet {
         }
         let words = permits.div_ceil(u64::BITS);
         let claims = (0..words).map(|_| AtomicU64::new(0)).collect();
+        // Processes begin at different permits, so that fewer attempts meet one that is taken.
         let next = std::process::id() % permits;
         Ok(Self::new(permits, fifo, claims, next))
     }
@@ -101,6 +102,8 @@ impl PermitSet {
     }
 
     pub(super) fn spoil(&self) {
+        // Relaxed: a thread that overlooks it takes a permit that is good all the same, and the file stays
+        // open for it.
         self.is_spoilt.store(true, Ordering::Relaxed);
     }
 
@@ -220,6 +223,7 @@ impl PermitSet {
 
     fn unclaim(&self, number: u32) {
         let (word, bit) = self.bit(number);
+        // Releases to the next claimant what was done with the permit, and comes before the look at `leads`.
         word.fetch_and(!bit, Ordering::SeqCst);
     }
 

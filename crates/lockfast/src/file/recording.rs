@@ -53,6 +53,12 @@ impl LockFile {
         entry.end(self)
     }
 
+    /// Writes that it is held after all.
+    pub(crate) fn resume_record(&self, entry: &mut Entry) -> io::Result<()> {
+        self.ensure_writable()?;
+        entry.resume(self)
+    }
+
     /// A record must not get into another file of the program that has the number of the descriptor now.
     fn ensure_writable(&self) -> io::Result<()> {
         if self.is_there() {

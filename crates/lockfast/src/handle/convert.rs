@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::hold::Hold;
 use super::shared::Handle;
 use crate::file::Goal;
-use crate::protocol::plan::{self, Mode};
+use crate::file::owner::{self, Entry};
+use crate::protocol::plan::{self, Mode, Plan};
 use crate::sys::Access;
 use crate::types::error::{Cause, Error, Operation, Result};
 use crate::types::thread::ThreadToken;
@@ -65,6 +66,7 @@ impl Hold {
         };
         turn.keep();
         wait.acquired(Mode::Write.name());
+        // Last: after each error above the guard is still upgradable.
         let held = self.held_mut();
         held.entry = entry;
         held.mode = Mode::Write;
@@ -85,11 +87,11 @@ impl Hold {
         }
         // The slot has one mode, and this guard will have another.
         self.held_mut().leave_slot();
-        // While it is still exclusive: afterwards others could write.
-        self.end_record()?;
-        self.file()
-            .downgrade(plan)
-            .map_err(|error| self.failed(Operation::Downgrade, error))?;
+        let mut entry = self.held_mut().entry.take();
+        if let Err(error) = self.weaken(plan, entry.as_deref_mut()) {
+            self.held_mut().entry = entry;
+            return Err(error);
+        }
         self.belongs_to(ThreadToken::current());
         // After the kernel's call. From here on others of this process join, and their calls are for
         // the same description.
@@ -100,6 +102,27 @@ impl Hold {
         trace::acquired(self.path(), to.name());
         self.held_mut().mode = to;
         Ok(())
+    }
+
+    /// Ends the owner record, and changes the kernel's locks. The record is as before when that fails.
+    fn weaken(&self, plan: Plan, mut entry: Option<&mut Entry>) -> Result<()> {
+        let file = self.file();
+        // While it is still exclusive: afterwards others could write.
+        let ended = match &mut entry {
+            Some(entry) => file.end_record(entry),
+            None => Ok(()),
+        };
+        let changed = ended
+            .map_err(|error| owner::failed(self.path(), error))
+            .and_then(|()| {
+                let changed = file.downgrade(plan);
+                changed.map_err(|error| self.failed(Operation::Downgrade, error))
+            });
+        if let (Err(_), Some(entry)) = (&changed, entry) {
+            // It still keeps writers out, so nobody else has written. That first error is the one to report.
+            let _ = file.resume_record(entry);
+        }
+        changed
     }
 
     /// Makes that thread the holder: it converts the guard, wherever the guard was taken. A guard that belongs

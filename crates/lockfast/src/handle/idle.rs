@@ -49,6 +49,7 @@ fn make_room() {
 fn close(wanted: usize) -> usize {
     /// The handle to go on with, so that those come last that were opened again last.
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // A copy of the list, as to close a file locks the queue of its handle, and may drop the handle.
     let handles = HANDLES.all();
     let begin = NEXT.load(Ordering::Relaxed) % handles.len().max(1);
     let (after, before) = handles.split_at(begin);

@@ -82,6 +82,7 @@ impl Handle {
         settings.verify = Verify::Off;
         ensure_may_linger(&settings).map_err(|cause| Error::new(&path, Operation::Open, cause))?;
         let file = LockFile::new(OpenFile::given(file, &path)?, &path, &settings)?;
+        // Remembered, because the path may lead to another file when this one has to be opened again.
         let id = file.id();
         Self::new(path, settings, Some(id), Some(file))
     }

@@ -6,6 +6,7 @@ use crate::sys::made_once::MadeOnce;
 use crate::sys::mutex;
 use crate::sys::per_process::PerProcess;
 
+// No other mutex is locked while this one is.
 type Entries<T> = Mutex<Vec<Weak<T>>>;
 
 /// Values of this process that may still live. A forked child begins with none.

@@ -91,6 +91,7 @@ pub(super) fn release(mut held: Box<HeldLock>) -> Result<()> {
         turn.replace(None);
         drop(turn);
     } else {
+        // The slot belongs to the process that has opened the handle: `fast_slot` asks for no other.
         let may_be_fast = handle.may_be_fast && handle.process_if_first().is_some();
         turn.unlocked(held, may_be_fast);
     }

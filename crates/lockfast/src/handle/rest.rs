@@ -22,6 +22,8 @@ pub(super) struct Rest {
     /// either a release sees the revocation, or the revocation sees the lock in the slot.
     pub(super) revocations: AtomicU64,
     /// Whether the last clone of the handle was dropped.
+    // Set before the queue's mutex is locked to end lingering, and read again under it by a release that would
+    // keep the lock.
     is_over: AtomicBool,
 }
 

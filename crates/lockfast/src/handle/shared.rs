@@ -41,6 +41,7 @@ pub(crate) struct ProcessState {
     pub(crate) queue: Queue<LockFile>,
     pub(super) rest: Rest,
     /// Whether a guard of this process holds it. Information for errors only.
+    // Relaxed throughout, and out of date at once.
     pub(super) held: AtomicBool,
 }
 
@@ -52,16 +53,25 @@ pub(crate) struct HeldLock {
     /// holder.
     pub(super) handle: Option<Arc<Handle>>,
     pub(super) file: Arc<LockFile>,
+    // This and the next two fields mean something only while it is held. A spare has what the last holder
+    // left in them.
     pub(super) mode: Mode,
     /// The thread that counts as the holder.
     pub(super) thread: ThreadToken,
     pub(super) way: Way,
     /// The number of hand-offs while others waited.
+    // Goes with the lock from holder to holder, so each 256th hand-off of a lock is found, whichever threads
+    // take part.
     pub(super) turns: u32,
     /// The owner record of this hold; taken out when it was ended.
     pub(super) entry: Option<Box<Entry>>,
 }
 
+// | way | set by | leaves by |
+// |---|---|---|
+// | `Turn` | a grant of the kernel; `leave_slot`, from the other two | the queue's state, as a holder that is counted there |
+// | `Fast` | a take from the fast slot | that slot, if it is still open; else as `Turn` |
+// | `Handoff` | `put_in_slot`, before the lock is left, and so true for the next holder | the hand-off slot; if that is shut, as `Turn` |
 /// The way by which a holder got in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {

@@ -32,11 +32,14 @@ pub(super) use table::Listener;
 pub(super) struct Watched {
     watcher: &'static Watcher,
     watch: Watch,
+    // Its entry has the same number; other handles with the same file have entries of their own.
     number: u64,
+    // A forked child has none of the parent's watches.
     generation: u64,
 }
 
 struct Watcher {
+    // Its wait goes without the mutex, which the thread must not hold while it sleeps.
     watches: Watches,
     table: Mutex<Table>,
 }
@@ -183,6 +186,7 @@ impl Watcher {
                 self.table().look_soon(&listener);
             }
         }
+        // An instant that was set since `wakes` was read has rung the alarm, which ends this sleep at once.
         let happened = self.watches.wait(wakes).unwrap_or_else(|_| {
             if !self.watches.is_there() {
                 self.table().is_deaf = true;

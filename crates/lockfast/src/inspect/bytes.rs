@@ -9,6 +9,16 @@ use crate::protocol::tickets::{self, Side};
 use crate::protocol::{Blocker, linger, permits};
 use crate::sys::Range;
 
+// In this order, as a holder may have the bytes of later lines too:
+//
+// | locks of the description | meaning |
+// |---|---|
+// | exclusive from byte 0 into the tag | `Holds`, as the writer |
+// | shared from byte 0 up to the gate | `Holds`, as a reader; as the upgradable one with the upgrade byte |
+// | the head byte | `LeadsQueue` |
+// | exclusive bytes of permits, in a semaphore's file | `HasPermits` |
+// | none that keeps others out | `OnTheWay` |
+// | any other | none: another program's |
 /// The meaning of the locks of one open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -41,6 +51,7 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
         return Some(Meaning::Holds { role, exclusive });
     }
     let reads = |lock: &&LockRecord| {
+        // On its way in a reader also shares the gate, and the kernel joins neighbouring locks of one mode.
         let ends = lock.range.end();
         !lock.exclusive
             && lock.range.start == 0
@@ -61,6 +72,7 @@ pub(super) fn meaning(locks: &[LockRecord], permits: Option<u32>) -> Option<Mean
             exclusive: false,
         });
     }
+    // Before the permits: what the head has collected so far it does not use yet.
     if leads_queue(locks) {
         return Some(Meaning::LeadsQueue);
     }
@@ -87,13 +99,25 @@ pub(super) fn awaited(lock: &LockRecord) -> Option<Role> {
     }
     let is = |part: Part| lock.range == part.range(0);
     if lock.exclusive {
-        let on_the_way = [Part::FirstRoom, Part::SecondRoom, Part::Gate];
+        let on_the_way = [
+            Part::FirstRoom,
+            Part::SecondRoom,
+            Part::FirstDoor,
+            Part::SecondDoor,
+            Part::Gate,
+        ];
         if names_writer(lock) || on_the_way.into_iter().any(is) {
             return Some(Role::Writer);
         }
         return is(Part::Head).then_some(Role::Permit);
     }
-    (is(Part::MainAndGate) || is(Part::Main)).then_some(Role::Reader)
+    let on_the_way = [
+        Part::FirstDoor,
+        Part::SecondDoor,
+        Part::MainAndGate,
+        Part::Main,
+    ];
+    on_the_way.into_iter().any(is).then_some(Role::Reader)
 }
 
 /// Returns the lock behind a [line](mod@crate::protocol::line): a waiter that stands in it, with those locks of its
@@ -111,6 +135,7 @@ pub(super) fn behind_line(lock: &LockRecord, own: &[LockRecord]) -> LockRecord {
     {
         Part::Head.range(0)
     } else {
+        // Any tag will do: the waiter wants the upgrade byte, and whatever overlaps that is in its way.
         let first_tag = Part::Upgrade.range(0).end() + 1;
         Part::UpgradeAndTag.range(first_tag)
     };
@@ -289,6 +314,7 @@ mod tests {
         for locks in [
             &[part(false, Part::FirstRoom)][..],
             &[part(true, Part::Upgrade), part(true, Part::Gate)],
+            &[part(true, Part::Upgrade), part(true, Part::SecondDoor)],
             &[part(false, Part::PermitQueue), presence],
             &[presence],
         ] {
@@ -312,7 +338,9 @@ mod tests {
             (part(true, Part::MainToTag), Some(Role::Writer)),
             (part(true, Part::SecondRoom), Some(Role::Writer)),
             (part(true, Part::UpgradeAndTag), Some(Role::Writer)),
+            (part(true, Part::SecondDoor), Some(Role::Writer)),
             (part(false, Part::MainAndGate), Some(Role::Reader)),
+            (part(false, Part::FirstDoor), Some(Role::Reader)),
             (part(true, Part::Head), Some(Role::Permit)),
             // An upgradable reader, or a writer whose pid is not known.
             (part(true, Part::Upgrade), None),

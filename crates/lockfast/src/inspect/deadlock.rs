@@ -74,12 +74,16 @@ fn circles(
             stuck.remove(&pid);
         }
     }
+    // Each process that is left waits for others that are left. So there are circles among them, but not each
+    // one is in a circle.
     let mut circles = Vec::new();
+    // In the order of the pids, so that a circle which is seen twice begins with the same process.
     for &pid in &stuck {
         if named.contains(&pid) {
             continue;
         }
         if let Some(circle) = shortest_circle(pid, waits, &stuck) {
+            // A process may be in several circles. One report of it is enough to act on.
             if circle.iter().any(|(pid, _)| named.contains(pid)) {
                 continue;
             }
@@ -99,6 +103,7 @@ fn shortest_circle(
     let mut from = HashMap::<u32, (u32, Option<FileKey>)>::new();
     let mut queue = VecDeque::from([start]);
     while let Some(pid) = queue.pop_front() {
+        // Only processes that have waits are stuck, so each one on the way is in the map.
         for wait in waits[&pid].iter().filter(|wait| wait.is_endless(stuck)) {
             for next in wait.stuck(stuck) {
                 if next == start {

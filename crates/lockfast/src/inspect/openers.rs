@@ -21,6 +21,7 @@ pub(super) fn views(
     let (mut locks, mut openers) = (Vec::new(), Vec::new());
     for (key, opened) in &snapshot.opened {
         let file = snapshot.located(*key);
+        // A record outlives its writer, and its writer may have closed the file: then it names nobody.
         let record = records.get(key).filter(|owner| {
             opened.openers.contains(&owner.pid()) && owner.is_running() == Some(true)
         });
@@ -32,6 +33,8 @@ pub(super) fn views(
         let mut named = None;
         for mut lock in seen(&opened.taken, &file) {
             let is_only = opened.openers.len() == 1;
+            // An owner record names exclusive holders only. A lock that looks shared is named only if one
+            // process alone has the file open.
             if lock.state == State::Holding && (is_only || lock.mode == LockMode::Exclusive) {
                 named = holder;
                 let process = holder.and_then(|pid| snapshot.processes.get(&pid));

@@ -131,6 +131,7 @@ impl Report {
     }
 
     fn new(snapshot: &Snapshot) -> Self {
+        // The bytes of permits mean permits only in a file that somebody has open as a semaphore.
         let mut permits = HashMap::new();
         for description in &snapshot.descriptions {
             let number = description.locks.iter().find_map(bytes::permits_of);
@@ -151,6 +152,7 @@ impl Report {
             let on_file = on_file.get(&request.file).map_or(&[][..], Vec::as_slice);
             awaited(request, permits, on_file, snapshot)
         }));
+        // After the locks: a record that is written meanwhile is compared with the holders that were seen.
         let records = records::read(snapshot);
         for lock in &mut locks {
             let is_alone = lock.state == State::Holding && lock.mode == LockMode::Exclusive;
@@ -211,6 +213,7 @@ fn add_views(
         .partition(|lock| lock.kind == Kind::Flock);
     let view = |lock| view(description.file, lock, &description.owners, snapshot);
     views.extend(flocks.iter().map(view));
+    // The locks of a description are of one holder, which is shown once, with the range of the first.
     let Some(first) = ranges.first().map(view) else {
         return;
     };

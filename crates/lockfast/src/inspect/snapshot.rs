@@ -149,6 +149,7 @@ impl Snapshot {
 impl LockRecord {
     /// Whether different owners can't hold both at once.
     pub(crate) fn conflicts(&self, other: &Self) -> bool {
+        // The two kinds of record locks share one table in the kernel, and `flock` has another one.
         let families = (self.kind == Kind::Flock) == (other.kind == Kind::Flock);
         families && self.range.overlaps(other.range) && (self.exclusive || other.exclusive)
     }

@@ -179,6 +179,7 @@ impl LockView {
     pub(super) fn add_record(&mut self, owner: &Owner) {
         let is_known = |process: &Process| owner.is(process.pid, process.own_pid);
         let is_its = self.processes.iter().any(is_known)
+            // A holder in another pid namespace has no process here, but its tag has the pid of its record.
             || (self.processes.is_empty() && self.is_tagged_by(owner));
         if is_its && self.state == State::Holding && self.mode == LockMode::Exclusive {
             self.since = Some(owner.since());

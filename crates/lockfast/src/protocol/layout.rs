@@ -15,9 +15,9 @@
 //! | `R + 2` | trial | locked for an instant, where it is doubtful whether locks conflict |
 //! | `R + 3` | permit queue | shared by everybody in the queue for permits |
 //! | `R + 4` | sign | shared by everybody who waits, but for readers |
-//! | `R + 5` | line | exclusive: the waiter that is the next |
+//! | `R + 5` | line | exclusive: the waiter that is the next, until the release if it keeps its place |
 //! | `R + 6` | flock sign | shared by everybody who waits for the file by `flock` |
-//! | `R + 7` | – | reserved |
+//! | `R + 7`, `R + 8` | doors | a door is locked by a writer that waits while the other room becomes empty |
 //! | `R + 2^60 + n`, `n <= 1024` | presence | shared by everybody who has a semaphore of `n` permits open |
 //! | `R + 2^60 + 2^57` | wanted | shared by waiters while a process may have the lock cached |
 //! | the next byte | cache mark | shared, with all waiter marks, by a process that caches the lock |
@@ -55,7 +55,11 @@ use crate::sys::Range;
 pub(super) const MAIN: Range = Range::new(0, (1 << 62) - 2);
 pub(super) const GATE: Range = Range::new(MAIN.end(), 1);
 pub(super) const UPGRADE: Range = Range::new(GATE.end(), 1);
+// The longest tag ends a byte before the first room. A holder that locked the rooms, too, would keep readers
+// out of them.
 pub(super) const TAG: Range = Range::new(UPGRADE.end(), (1 << TAG_BITS) - 1);
+// From here to the doors lies nothing that a holder needs, so a waiter can have these bytes while it waits for
+// one.
 pub(super) const FIRST_ROOM: Range = Range::new((1 << 62) + (1 << 61), 1);
 pub(super) const SECOND_ROOM: Range = Range::new(FIRST_ROOM.end(), 1);
 pub(crate) const TRIAL: Range = Range::new(SECOND_ROOM.end(), 1);
@@ -63,6 +67,8 @@ pub(super) const PERMIT_QUEUE: Range = Range::new(TRIAL.end(), 1);
 pub(super) const BYTES_SIGN: Range = Range::new(PERMIT_QUEUE.end(), 1);
 pub(super) const BYTES_LINE: Range = Range::new(BYTES_SIGN.end(), 1);
 pub(super) const FLOCK_SIGN: Range = Range::new(BYTES_LINE.end(), 1);
+pub(super) const FIRST_DOOR: Range = Range::new(FLOCK_SIGN.end(), 1);
+pub(super) const SECOND_DOOR: Range = Range::new(FIRST_DOOR.end(), 1);
 /// Byte `n` is for semaphores of `n` permits; byte 0 is unused.
 pub(super) const PRESENCE: Range =
     Range::new((1 << 62) + (1 << 61) + (1 << 60), MAX_PERMITS as u64 + 1);
@@ -89,7 +95,7 @@ pub(crate) const MAX_PERMITS: u32 = 1024;
 pub(super) const TICKETS: u64 = 1 << 58;
 
 /// Ranges that must not overlap, in the order of their offsets.
-const APART: [Range; 16] = [
+const APART: [Range; 18] = [
     MAIN,
     GATE,
     UPGRADE,
@@ -101,6 +107,8 @@ const APART: [Range; 16] = [
     BYTES_SIGN,
     BYTES_LINE,
     FLOCK_SIGN,
+    FIRST_DOOR,
+    SECOND_DOOR,
     PRESENCE,
     WANTED,
     CACHE_MARK,
@@ -117,6 +125,7 @@ const _: () = {
         assert!(APART[next - 1].end() <= APART[next].start, "ranges overlap");
         next += 1;
     }
+    // Side by side, so that all tickets before a writer's are one range, and one question.
     assert!(READER_TICKETS.end() == WRITER_TICKETS.start);
     // The last offset that the kernel knows is 2^63 - 1.
     assert!(WRITER_TICKETS.end() < Range::LIMIT);
@@ -147,6 +156,8 @@ mod tests {
             (BYTES_SIGN, 0x6000_0000_0000_0004, 1),
             (BYTES_LINE, 0x6000_0000_0000_0005, 1),
             (FLOCK_SIGN, 0x6000_0000_0000_0006, 1),
+            (FIRST_DOOR, 0x6000_0000_0000_0007, 1),
+            (SECOND_DOOR, 0x6000_0000_0000_0008, 1),
             (PRESENCE, 0x7000_0000_0000_0000, 1025),
             (WANTED, 0x7200_0000_0000_0000, 1),
             (CACHE_MARK, 0x7200_0000_0000_0001, 1),

@@ -5,8 +5,10 @@
 //!
 //! 1. Before it sleeps, a waiter shares the *sign*. Nobody waits for this byte; it only shows.
 //! 2. It waits for the *line*, exclusively: waiters go one after the other.
-//! 3. It waits for the lock. As soon as it has it, it gives back sign and line: the next one must be awake and have
-//!    the line when the lock is released, else whoever releases it and comes back at once is before it.
+//! 3. It waits for the lock. If it had to wait for the line, others most likely stand behind it. Then it keeps sign
+//!    and line, and they go with the lock: that one call wakes the next one. If the line was free, it gives both back
+//!    as soon as it has the lock, which wakes nobody, and the next one sleeps for the lock itself. So does whoever
+//!    does not lock alone: not each of its releases would give them back.
 //!
 //! A newcomer that finds the lock free takes it. But once in [`LOOK_EVERY`] it first asks whether the sign is
 //! out. If it is, the newcomer goes to the end of the line. Its turn in the line counts as a look: whoever has
@@ -19,15 +21,16 @@
 //! | a newcomer that looked before the sign was out | until it is due to look again |
 //! | any other newcomer | never |
 //!
-//! The line is the kernel's queue for one byte. Its waiters are woken in the order in which they came. A
-//! newcomer that asks in the instant between a wake-up and the run of the woken can be before it in the line,
-//! but not before the sign.
+//! The line is the kernel's queue for one byte. Its waiters are woken in the order in which they came. Until the
+//! woken one runs, nobody has the line, and the lock is free. Whoever releases it and comes back at once sees the sign
+//! and no line, and waits until the line is taken again. A newcomer that is not due to look can be before the woken
+//! one in the line, but not the next time.
 //!
 //! # No standstill
 //!
-//! The line comes before all bytes of the contest. Whoever waits for it, or for the lock with the line in hand,
-//! holds none of them: a step of a plan is a contest only where nothing is locked yet that others wait for. An
-//! upgrade and a reader's way through the gate are no contests.
+//! The line comes before all bytes of the contest. Whoever waits for it holds none of them: a step of a plan is a
+//! contest only where nothing is locked yet that others wait for. An upgrade and a reader's way through the gate are
+//! no contests. So nobody that is waited for with the line in hand waits for the line.
 //!
 //! Readers ask for no sign. They must get in beside an upgradable reader while a writer waits for that one. Their
 //! own sign are the waiting rooms, and the gate keeps them from overtaking.
@@ -43,7 +46,7 @@
 //!
 //! A waiter that dies, gives up or is cancelled leaves nothing: all bytes are kernel locks. A waiter that is
 //! stopped keeps the line. A waiter behind it that finds the lock itself free, twice and a while apart, does
-//! without the line, and heeds no sign for a while.
+//! without the line, and heeds no sign for a while. A newcomer that finds nobody in the line for as long goes on.
 
 use std::time::Duration;
 

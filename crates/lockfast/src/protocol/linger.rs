@@ -67,6 +67,7 @@ pub(crate) fn waiter_mark(pid: u32, descriptor: u32) -> Range {
     allow(dead_code, reason = "only that feature asks")
 )]
 pub(crate) fn owner_of_mark(mark: Range) -> Option<u32> {
+    // A process that caches the lock has all marks, which name nobody.
     if mark.len != 1 || !WAITER_MARKS.contains(mark) {
         return None;
     }

@@ -6,7 +6,9 @@
 //!
 //! Who waits for a [contest](Step::Contend) does so by the [line](mod@super::line), and who comes looks for the sign.
 //! The model has no time: each acquire looks, as with sections that last longer than the time between two looks.
-//! What is assumed of the kernel is that it grants the byte of the line in the order of the requests.
+//! A waiter that was woken for the line may run late. What is assumed is that the kernel wakes the waiters of one
+//! byte in the order of their requests, and that the line does not pass on between a newcomer's last look at it and
+//! its request.
 //!
 //! A process may also take the one permit of a semaphore at the same path: it joins the queue by the real
 //! plan, and then waits for the permit, which is one of the main bytes.
@@ -20,7 +22,9 @@ use super::permits;
 use super::plan::Part;
 use super::plan::{self, Mode, Plan, Step};
 use crate::sys::Access;
-use kernel::{FIRST_ROOM, GATE, Kernel, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, bytes};
+use kernel::{
+    FIRST_ROOM, GATE, Kernel, LINE, Locks, MAIN, PERMIT, SECOND_ROOM, SIGN, Stepped, UPGRADE, bytes,
+};
 
 const PROCESSES: usize = 3;
 
@@ -71,11 +75,17 @@ enum Aim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum InLine {
     Not,
+    /// It has seen a sign, and lets the line move.
+    Hesitates,
     /// Its sign is out.
     Signed,
-    /// It stands in the line.
+    /// It waits for the line.
     Stands,
-    /// It has won the contest, and has still sign and line.
+    /// It has the line, and has waited for it or not.
+    Has {
+        waited: bool,
+    },
+    /// It has won the contest, and gives back sign and line.
     Won,
 }
 
@@ -99,7 +109,7 @@ struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Machine {
     processes: Vec<Process>,
-    /// Those that stand in the line; the first has it.
+    /// Those that stand in the line; the first gets it when it is free and this process runs.
     line: Vec<usize>,
 }
 
@@ -107,6 +117,8 @@ struct Machine {
 enum Action {
     Go(usize),
     GiveUp(usize),
+    /// It waits no longer for a room to become empty, and goes on.
+    GoOn(usize),
     Crash(usize),
 }
 
@@ -117,18 +129,23 @@ struct Plans {
     patient: fn(Mode) -> Plan,
     upgrade: Plan,
     join_queue: Plan,
-    rules: Rules,
+    /// A rule that nobody keeps.
+    without: Option<Rule>,
 }
 
-/// The rules of the line.
-#[derive(Clone, Copy)]
-struct Rules {
-    /// Whether newcomers look for the sign.
-    look: bool,
-    /// Whether waiters stand in a line.
-    stand_in_line: bool,
-    /// Whether the sign is out until the contest is won.
-    keep_sign: bool,
+/// The rules of the line and of the rooms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Newcomers look for the sign.
+    Look,
+    /// Waiters stand in a line.
+    StandInLine,
+    /// The sign is out until the contest is won.
+    KeepSign,
+    /// A newcomer that has seen the sign lets the line move, before it enters the line.
+    LetLineMove,
+    /// A writer waits for a room however long that takes.
+    WaitForRooms,
 }
 
 struct Scene {
@@ -143,11 +160,7 @@ impl Plans {
         patient: plan::wait_plan,
         upgrade: plan::UPGRADE,
         join_queue: permits::JOIN_QUEUE,
-        rules: Rules {
-            look: true,
-            stand_in_line: true,
-            keep_sign: true,
-        },
+        without: None,
     };
 }
 
@@ -181,9 +194,11 @@ impl Process {
         )
     }
 
-    /// Whether it waits until nobody passes the gate.
-    fn is_at_gate(&self) -> bool {
-        self.locks[SECOND_ROOM] == Some(Access::Exclusive)
+    /// Whether it waits for the rooms or for the gate.
+    fn is_on_its_way(&self) -> bool {
+        matches!(self.doing, Doing::Waiting(..))
+            && self.locks[UPGRADE] == Some(Access::Exclusive)
+            && self.locks[GATE] != Some(Access::Exclusive)
     }
 
     fn is_alone(&self) -> bool {
@@ -218,13 +233,6 @@ impl Kernel for Machine {
         for &byte in bytes(part) {
             self.processes[who].locks[byte] = Some(access);
         }
-        if access == Access::Shared && bytes(part).contains(&GATE) {
-            for process in &mut self.processes {
-                if process.is_at_gate() {
-                    process.passed_by[who] += 1;
-                }
-            }
-        }
         if access == Access::Exclusive && bytes(part).contains(&GATE) {
             self.processes[who].passed_by = [0; PROCESSES];
         }
@@ -241,7 +249,7 @@ impl Machine {
     /// Whether a newcomer sees that others wait.
     fn sees_sign(&self, who: usize, aim: Aim) -> bool {
         match aim {
-            Aim::Enter(Mode::Read) => !self.are_free(who, Access::Shared, &[SECOND_ROOM]),
+            Aim::Enter(Mode::Read) => !self.is_free(who, Access::Shared, Part::Doors),
             Aim::Enter(_) => {
                 !self.are_free(who, Access::Exclusive, &[FIRST_ROOM, SECOND_ROOM, SIGN])
             }
@@ -252,11 +260,17 @@ impl Machine {
     /// It has won a contest that others stand in line for.
     fn win(&mut self, who: usize) {
         for process in &mut self.processes {
-            if process.in_line == InLine::Stands {
+            if matches!(process.in_line, InLine::Stands | InLine::Has { .. }) {
                 process.passed_by[who] += 1;
             }
         }
         self.processes[who].passed_by = [0; PROCESSES];
+    }
+
+    /// Whether others wait and nobody has the line.
+    fn is_line_passing(&self, who: usize) -> bool {
+        let is_free = |byte| self.are_free(who, Access::Exclusive, &[byte]);
+        is_free(LINE) && !is_free(SIGN)
     }
 
     /// It gives back sign and line, if it has them.
@@ -266,6 +280,7 @@ impl Machine {
         process.in_line = InLine::Not;
         process.passed_by = [0; PROCESSES];
         process.locks[SIGN] = None;
+        process.locks[LINE] = None;
     }
 
     /// It has reached what it aimed at.
@@ -302,6 +317,14 @@ impl Machine {
 }
 
 impl Scene {
+    fn keeps(&self, rule: Rule) -> bool {
+        match self.plans.without {
+            // A line in which nobody stands does not move.
+            Some(Rule::StandInLine) => !matches!(rule, Rule::StandInLine | Rule::LetLineMove),
+            without => without != Some(rule),
+        }
+    }
+
     fn plan(&self, doing: Doing) -> Plan {
         match doing {
             Doing::Trying(Aim::Enter(mode), _) => (self.plans.quick)(mode),
@@ -334,6 +357,7 @@ impl Scene {
             (Doing::Nothing, _) if process.rounds == 0 => return,
             (Doing::Nothing, Role::Taker) => {
                 process.rounds -= 1;
+                process.in_line = InLine::Hesitates;
                 Doing::Waiting(Aim::Lead, 0)
             }
             (Doing::Nothing, role) => {
@@ -367,8 +391,9 @@ impl Scene {
             Doing::Trying(aim, at) => (aim, at, false),
             Doing::Waiting(aim, at) => (aim, at, true),
             Doing::Looking(aim) => {
-                let waits = self.plans.rules.look && machine.sees_sign(who, aim);
+                let waits = self.keeps(Rule::Look) && machine.sees_sign(who, aim);
                 machine.processes[who].doing = if waits {
+                    machine.processes[who].in_line = InLine::Hesitates;
                     Doing::Waiting(aim, 0)
                 } else {
                     Doing::Trying(aim, 0)
@@ -388,18 +413,33 @@ impl Scene {
         if is_contest && waits && !self.comes_first(&mut machine, who)? {
             return Some(machine);
         }
+        let held_up = self.held_up(&machine);
+        let was_at_gate = machine.locks(who)[GATE].is_some();
         let stepped = machine.step(who, plan, at);
-        if is_contest && stepped != Stepped::Blocked {
-            machine.win(who);
-            if waits {
-                // Sign and line are given back by a call of their own.
-                machine.processes[who].in_line = InLine::Won;
-                machine.processes[who].doing = Doing::Waiting(aim, at);
-                return Some(machine);
+        if !was_at_gate && machine.locks(who)[GATE] == Some(Access::Shared) {
+            for other in held_up {
+                machine.processes[other].passed_by[who] += 1;
             }
         }
+        if is_contest && waits && stepped != Stepped::Blocked {
+            machine.win(who);
+            let process = &mut machine.processes[who];
+            let is_alone = matches!(aim, Aim::Enter(mode) if mode.is_alone());
+            if !is_alone || process.in_line != (InLine::Has { waited: true }) {
+                // Sign and line are given back by a call of their own.
+                process.in_line = InLine::Won;
+                return Some(machine);
+            }
+            // They go with the lock.
+            process.in_line = InLine::Not;
+        }
         match stepped {
-            Stepped::Done => machine.arrive(who, aim, waits),
+            Stepped::Done => {
+                if !waits && matches!(plan.steps[0], Step::Contend(..)) {
+                    machine.win(who);
+                }
+                machine.arrive(who, aim, waits);
+            }
             Stepped::On => {
                 machine.processes[who].doing = match doing {
                     Doing::Trying(..) => Doing::Trying(aim, at + 1),
@@ -421,21 +461,28 @@ impl Scene {
     /// Goes on in the line, or gives it back; true when the next call is the one for the contest, and none while
     /// it is blocked.
     fn comes_first(&self, machine: &mut Machine, who: usize) -> Option<bool> {
-        let rules = self.plans.rules;
+        let line_is_free = machine.are_free(who, Access::Exclusive, &[LINE]);
         match machine.processes[who].in_line {
+            InLine::Hesitates if self.keeps(Rule::LetLineMove) && machine.is_line_passing(who) => {
+                return None;
+            }
+            InLine::Hesitates => {
+                machine.locks_mut(who)[SIGN] = Some(Access::Shared);
+                self.enter_line(machine, who);
+            }
             InLine::Not => {
                 machine.locks_mut(who)[SIGN] = Some(Access::Shared);
                 machine.processes[who].in_line = InLine::Signed;
             }
-            InLine::Signed => {
-                machine.line.push(who);
-                machine.processes[who].in_line = InLine::Stands;
-                if !rules.keep_sign {
-                    machine.locks_mut(who)[SIGN] = None;
-                }
+            InLine::Signed => self.enter_line(machine, who),
+            InLine::Stands if !self.keeps(Rule::StandInLine) => return Some(true),
+            InLine::Stands if !line_is_free || machine.line[0] != who => return None,
+            InLine::Stands => {
+                machine.line.remove(0);
+                machine.locks_mut(who)[LINE] = Some(Access::Exclusive);
+                machine.processes[who].in_line = InLine::Has { waited: true };
             }
-            InLine::Stands if rules.stand_in_line && machine.line[0] != who => return None,
-            InLine::Stands => return Some(true),
+            InLine::Has { .. } => return Some(true),
             InLine::Won => {
                 machine.leave_line(who);
                 let Doing::Waiting(aim, at) = machine.processes[who].doing else {
@@ -449,6 +496,20 @@ impl Scene {
             }
         }
         Some(false)
+    }
+
+    /// It takes the line if it is free, and else stands in it.
+    fn enter_line(&self, machine: &mut Machine, who: usize) {
+        if self.keeps(Rule::StandInLine) && machine.are_free(who, Access::Exclusive, &[LINE]) {
+            machine.locks_mut(who)[LINE] = Some(Access::Exclusive);
+            machine.processes[who].in_line = InLine::Has { waited: false };
+        } else {
+            machine.line.push(who);
+            machine.processes[who].in_line = InLine::Stands;
+        }
+        if !self.keeps(Rule::KeepSign) {
+            machine.locks_mut(who)[SIGN] = None;
+        }
     }
 
     /// The head takes the permit when it is free, and leaves the queue.
@@ -473,10 +534,27 @@ impl Scene {
         if process.in_line == InLine::Won {
             return false;
         }
-        matches!(
-            self.plan(process.doing).steps[at],
-            Step::Lock(..) | Step::Contend(..)
-        )
+        self.plan(process.doing).steps[at].may_wait()
+    }
+
+    /// Those that wait for the rooms or for the gate, and can't go on.
+    fn held_up(&self, machine: &Machine) -> Vec<usize> {
+        let is_held_up = |&who: &usize| {
+            let process = &machine.processes[who];
+            let Doing::Waiting(_, at) = process.doing else {
+                return false;
+            };
+            let step = self.plan(process.doing).steps[at];
+            process.is_on_its_way() && !machine.can_step(who, step)
+        };
+        (0..PROCESSES).filter(is_held_up).collect()
+    }
+
+    fn awaits_empty_room(&self, process: &Process) -> bool {
+        let Doing::Waiting(_, at) = process.doing else {
+            return false;
+        };
+        matches!(self.plan(process.doing).steps[at], Step::AwaitEmpty(_))
     }
 
     /// The time is over, or the wait was cancelled.
@@ -529,6 +607,9 @@ impl Model for Scene {
             if self.may_give_up(process) {
                 actions.push(Action::GiveUp(who));
             }
+            if self.plans.without == Some(Rule::WaitForRooms) && self.awaits_empty_room(process) {
+                actions.push(Action::GoOn(who));
+            }
             if process.doing != Doing::Dead && process.doing != Doing::Nothing {
                 actions.push(Action::Crash(who));
             }
@@ -540,6 +621,12 @@ impl Model for Scene {
         match action {
             Action::Go(who) => self.go(machine, who),
             Action::GiveUp(who) => Some(self.give_up(machine, who)),
+            Action::GoOn(who) => {
+                if let Doing::Waiting(_, at) = &mut machine.processes[who].doing {
+                    *at += 1;
+                }
+                Some(machine)
+            }
             Action::Crash(who) => {
                 machine.leave_line(who);
                 machine.unlock(who, Part::All);
@@ -575,8 +662,11 @@ impl Model for Scene {
                 machine.processes.iter().all(|one| one.overtaken <= 1)
             }),
             Property::always(NO_STARVING_WAITER, |_, machine: &Machine| {
-                let mut counts = machine.processes.iter().flat_map(|one| one.passed_by);
-                counts.all(|count| count <= 1)
+                machine.processes.iter().all(|one| {
+                    // Once by a look before the door was locked, or from the first room; once from the second.
+                    let most = if one.is_on_its_way() { 2 } else { 1 };
+                    one.passed_by.iter().all(|&count| count <= most)
+                })
             }),
             Property::always(NO_DEADLOCK, |scene: &Scene, machine: &Machine| {
                 let waits =
@@ -599,6 +689,6 @@ const ATOMIC_UPGRADE: &str = "nobody writes between upgradable reading and the u
 const NO_READER_OVERTAKES: &str = "no reader overtakes a writer that keeps the gate shut";
 const NO_STARVING_READER: &str = "a reader in a room is overtaken by one waiting writer at most";
 const NO_STARVING_WAITER: &str =
-    "who stands in the line or at the gate is overtaken once at most by each other";
+    "who waits is overtaken by each other once in the line, and twice on the way to the gate";
 const NO_DEADLOCK: &str = "somebody can go on";
 const NOTHING_LEFT: &str = "a process that is gone has left nothing locked";

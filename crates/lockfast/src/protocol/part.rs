@@ -24,6 +24,10 @@ pub(crate) enum Part {
     Rooms,
     FirstRoom,
     SecondRoom,
+    /// The doors of both rooms.
+    Doors,
+    FirstDoor,
+    SecondDoor,
     /// Shared by everybody in the queue for permits.
     PermitQueue,
     /// The place of the first in that queue.
@@ -36,7 +40,8 @@ impl Part {
     /// The range of these bytes, for an exclusive holder whose range is that long.
     pub(crate) const fn range(self, exclusive_len: u64) -> Range {
         use layout::{
-            FIRST_ROOM, GATE, MAIN, PERMIT_HEAD, PERMIT_QUEUE, SECOND_ROOM, TAG, UPGRADE,
+            FIRST_DOOR, FIRST_ROOM, GATE, MAIN, PERMIT_HEAD, PERMIT_QUEUE, SECOND_DOOR,
+            SECOND_ROOM, TAG, UPGRADE,
         };
         match self {
             Self::All => Range::ALL,
@@ -51,10 +56,26 @@ impl Part {
             Self::Rooms => Range::between(FIRST_ROOM.start, SECOND_ROOM.end()),
             Self::FirstRoom => FIRST_ROOM,
             Self::SecondRoom => SECOND_ROOM,
+            Self::Doors => Range::between(FIRST_DOOR.start, SECOND_DOOR.end()),
+            Self::FirstDoor => FIRST_DOOR,
+            Self::SecondDoor => SECOND_DOOR,
             Self::PermitQueue => PERMIT_QUEUE,
             Self::Head => PERMIT_HEAD,
             // Permits lie below the head, and sign and line above the queue: both outlast this.
             Self::HeadToQueue => Range::between(PERMIT_HEAD.start, PERMIT_QUEUE.end()),
+        }
+    }
+
+    /// The door of a room.
+    ///
+    /// # Panics
+    ///
+    /// If it is no room.
+    pub(crate) fn door(self) -> Self {
+        match self {
+            Self::FirstRoom => Self::FirstDoor,
+            Self::SecondRoom => Self::SecondDoor,
+            _ => unreachable!("{self:?} has no door"),
         }
     }
 

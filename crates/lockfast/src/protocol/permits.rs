@@ -52,8 +52,9 @@
 //! the permit. The same holds for permits that an attempt gives back because it found too few.
 //!
 //! The kernel reports the close of a dead holder *before* it drops its locks. So after each notification,
-//! and after it began to watch when that notification may have been missed, the head looks again after 1, 4,
-//! 16 and 64 ms. Then it looks ten times a second, which also covers releases that nothing notifies of.
+//! and after it began to watch when that notification may have been missed, the head looks again after 1 ms,
+//! and each time after twice as long, up to 100 ms. From then on it looks ten times a second, which also
+//! covers releases that nothing notifies of.
 //!
 //! `model` explores all that but the last, with a kill possible at each step.
 
@@ -88,6 +89,7 @@ pub(crate) fn all(permits: u32) -> Range {
 
 /// The number of permits in that part of `all`.
 pub(crate) fn within(part: Range) -> u64 {
+    // Permits are the even bytes, so both ends are rounded up to one.
     part.end().div_ceil(2) - part.start.div_ceil(2)
 }
 

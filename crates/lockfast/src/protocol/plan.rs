@@ -15,18 +15,21 @@
 //! The kernel grants shared locks for as long as readers come, and a writer would starve. So a reader
 //! locks main and gate in one call and then gives the gate back, and a writer that has to wait shuts the
 //! gate first. From then on readers wait for it; those inside leave; it gets in. Readers that pass the gate all
-//! the time could keep it from shutting the gate. So it keeps the second room meanwhile, and readers ask once in a
-//! millisecond whether that room is locked, and wait for it before they go to the gate. A writer that waits for an
-//! *upgradable* reader, which may become a writer itself, does so before it shuts the gate: until that
+//! the time could keep it from shutting the gate. So a writer on its way there has always one *door* locked, and
+//! readers ask once in a millisecond whether one is, and if so, wait for it. A writer that waits for an
+//! *upgradable* reader, which may become a writer itself, does so before it locks a door: until that
 //! reader leaves, readers come and go.
 //!
 //! # Writers do not starve readers
 //!
 //! When a writer leaves, all waiters race for the lock, and the next writer may win every time. So
-//! a reader that found the gate shut enters a waiting room, and a writer that had to wait, or that upgrades,
-//! empties both rooms before it shuts the gate: the gate is open then, so the readers in the rooms get in,
-//! and later ones pass the gate and need no room, so the rooms do get empty. A room that is being emptied
-//! admits nobody, which is why there are two. A writer that found everything free takes it in one call, and
+//! a reader that found the gate shut, or a door, enters a waiting room, and a writer that had to wait, or that
+//! upgrades, lets both rooms become empty before it shuts the gate: the gate is open then, so the readers in the
+//! rooms get in. Each room has a door. The writer locks the second one while the first room becomes empty, and then
+//! the first one while the second does. Readers that come enter the room whose door is locked, and wait there: so
+//! the room that becomes empty does so, even if those in it take their time to wake up, and nobody who comes
+//! meanwhile passes the writer more than once. A reader in a room that does not run for [`ROOM_PATIENCE`] was
+//! stopped, most likely, and is overtaken. A writer that found everything free takes it in one call, and
 //! looks at the rooms once in a millisecond, together with the [sign](mod@super::line) of writers that wait. A
 //! reader in a room is thus overtaken by at most one writer that waits, the one that may have looked before,
 //! and for a millisecond by each other description's quick ones.
@@ -38,15 +41,21 @@
 //!
 //! # No deadlock
 //!
-//! The bytes are waited for in one order: upgrade, rooms, gate, main. Nobody waits for an earlier
-//! byte while it holds a later one, with two exceptions. A reader in a room waits for main and gate, whose
+//! The bytes are waited for in one order: upgrade, doors and rooms, gate, main. Nobody waits for an
+//! earlier byte while it holds a later one, with three exceptions. A reader in a room waits for its door, which
+//! is free while a writer waits for that room. A reader in a room waits for main and gate, whose
 //! holders never wait for a room meanwhile. An upgradable reader waits for rooms and gate while it has the
 //! main bytes, but it shares those with the readers in the rooms, and only the owner of the upgrade byte,
-//! which is itself, shuts the gate.
+//! which is itself, locks doors and shuts the gate.
+
+use std::time::Duration;
 
 use crate::sys::Access;
 
 pub(crate) use super::part::Part;
+
+/// The time that a reader in a waiting room has to wake up and get in, once it can.
+pub(crate) const ROOM_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The mode in which a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,10 +79,27 @@ pub(crate) enum Step {
     /// goes by the [line](mod@super::line).
     Contend(Access, Part),
     Unlock(Part),
-    /// Shares the first room that nobody empties; goes on without one if others have both.
+    /// Chooses a room: the second one if its door is locked, else the first one.
+    ChooseRoom,
+    /// Shares the chosen room, or the other one if a writer has that.
     EnterRoom,
+    /// Waits until the door of the room that was entered is open.
+    PassDoor,
+    /// Waits until nobody is in the room, but not much longer than it takes those in it to wake up.
+    AwaitEmpty(Part),
     /// Ends the plan if the rooms are empty and the part can be locked at once.
     Shortcut(Access, Part),
+}
+
+impl Step {
+    /// Whether a wait for it may end without what it is for.
+    #[cfg(test)]
+    pub(super) fn may_wait(self) -> bool {
+        matches!(
+            self,
+            Self::Lock(..) | Self::Contend(..) | Self::PassDoor | Self::AwaitEmpty(_)
+        )
+    }
 }
 
 /// The kernel calls of one operation, in order.
@@ -111,27 +137,28 @@ impl Mode {
 
 use Access::{Exclusive, Shared};
 use Part::{
-    All, FirstRoom, Gate, GateAndAbove, Main, MainAndGate, MainToTag, SecondRoom, TagAndAbove,
-    Upgrade, UpgradeAndTag,
+    All, Doors, FirstDoor, FirstRoom, Gate, GateAndAbove, Main, MainAndGate, MainToTag, SecondDoor,
+    SecondRoom, TagAndAbove, Upgrade, UpgradeAndTag,
 };
-use Step::{Contend, EnterRoom, Lock, Shortcut, Unlock};
+use Step::{AwaitEmpty, ChooseRoom, Contend, EnterRoom, Lock, PassDoor, Shortcut, Unlock};
 
 // One call: a writer that finds everything free never has a part of it.
 const WRITE_TRY: Plan = fresh(&[Contend(Exclusive, MainToTag)]);
 const WRITE_WAIT: Plan = fresh(&[
     // From here on no other writer is on its way, so none is met by the steps below.
     Contend(Exclusive, UpgradeAndTag),
-    // Nobody reads or wants to: no room has to be emptied.
+    // Nobody reads or wants to: no room has to become empty.
     Shortcut(Exclusive, MainToTag),
-    // Waits until the readers in this room are inside, which they can be, as the gate is open.
-    Lock(Exclusive, FirstRoom),
-    // At once, so that readers always find a room that nobody empties.
-    Unlock(FirstRoom),
-    // Kept until the gate is shut: readers that see it stay away from the gate.
-    Lock(Exclusive, SecondRoom),
+    // From here to the gate one door is always locked: readers that see it stay away from the gate.
+    Lock(Exclusive, SecondDoor),
+    // The readers in this room can get in, as its door and the gate are open.
+    AwaitEmpty(FirstRoom),
+    Lock(Exclusive, FirstDoor),
+    Unlock(SecondDoor),
+    AwaitEmpty(SecondRoom),
     // From here on no reader gets in.
     Lock(Exclusive, Gate),
-    Unlock(SecondRoom),
+    Unlock(FirstDoor),
     // Waits until the readers inside have left.
     Lock(Exclusive, MainToTag),
 ]);
@@ -139,10 +166,11 @@ const WRITE_WAIT: Plan = fresh(&[
 // writer could not shut it while anybody reads.
 const READ_TRY: Plan = fresh(&[Lock(Shared, MainAndGate), Unlock(Gate)]);
 const READ_WAIT: Plan = fresh(&[
+    ChooseRoom,
     // In a room before the gate: the next writer waits until the room is empty.
     EnterRoom,
     // Waits while a writer is about to shut the gate.
-    Lock(Shared, SecondRoom),
+    PassDoor,
     // Inside with this call; the next one gives back the room together with the gate.
     Lock(Shared, MainAndGate),
     Unlock(GateAndAbove),
@@ -169,14 +197,16 @@ const JOIN_UPGRADABLE: Plan = Plan {
 pub(crate) const UPGRADE: Plan = Plan {
     // Main stays shared until the last call converts it, so no other writer gets in between.
     steps: &[
-        Lock(Exclusive, FirstRoom),
-        Unlock(FirstRoom),
-        Lock(Exclusive, SecondRoom),
+        Lock(Exclusive, SecondDoor),
+        AwaitEmpty(FirstRoom),
+        Lock(Exclusive, FirstDoor),
+        Unlock(SecondDoor),
+        AwaitEmpty(SecondRoom),
         Lock(Exclusive, Gate),
-        Unlock(SecondRoom),
+        Unlock(FirstDoor),
         Lock(Exclusive, MainToTag),
     ],
-    undo: &[Gate, SecondRoom],
+    undo: &[Gate, Doors],
 };
 pub(crate) const UPGRADE_TRY: Plan = Plan {
     steps: &[Lock(Exclusive, MainToTag)],

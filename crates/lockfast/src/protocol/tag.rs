@@ -27,6 +27,7 @@ pub(crate) struct Tag {
 /// The length of the exclusive range of the process `pid` in the namespace with this fingerprint.
 pub(crate) fn exclusive_len(pid: u32, namespace: u64) -> u64 {
     if pid >> PID_BITS != 0 {
+        // No tag rather than a wrong one. The range still covers all that an exclusive holder needs.
         return TAG.start;
     }
     TAG.start | (fold(namespace) << PID_BITS) | u64::from(pid)
@@ -41,6 +42,7 @@ impl Tag {
         let tag = blocker.len - TAG.start;
         let pid = u32::try_from(tag & ((1 << PID_BITS) - 1)).expect("masked to 22 bits");
         let namespace = tag >> PID_BITS;
+        // No process has the pid 0.
         (pid != 0).then_some(Self { pid, namespace })
     }
 

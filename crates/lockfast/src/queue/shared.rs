@@ -17,6 +17,8 @@ use super::unlock::Unlock;
 /// A queue for a `T` that the holders share.
 pub(crate) struct Queue<T: Unlock> {
     /// Never held while somebody is woken: a thread would run into it, and a task's waker may do anything.
+    // Locked before the mutexes of the watcher's table and of the registry of descriptors, never after them: to
+    // exchange the value may close a file.
     pub(super) state: Mutex<QueueState<T>>,
     /// The number of waiters, for a look without the mutex. Written under it.
     pub(super) waiting: AtomicUsize,

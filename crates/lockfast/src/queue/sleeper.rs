@@ -11,6 +11,7 @@ use crate::sys::primitive::{Mutex, MutexGuard, Parker};
 #[derive(Debug, Default)]
 pub(super) struct Sleeper {
     parker: Parker,
+    // Of a task; a thread has none.
     waker: Mutex<Option<Waker>>,
 }
 

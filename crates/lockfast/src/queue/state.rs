@@ -145,6 +145,7 @@ impl<T: Unlock> QueueState<T> {
 
     /// Shares another value from now on.
     pub(super) fn set_value(&mut self, value: Option<Arc<T>>) {
+        // Nothing that is dropped here owns this queue: the caller has borrowed it from its handle.
         self.value = value;
         // The holder's part leads to the old value.
         self.spare = None;

@@ -14,6 +14,7 @@ use super::unlock::Unlock;
 /// The right to make the kernel calls; passes it on when dropped.
 pub(crate) struct Turn<'q, T: Unlock> {
     pub(super) queue: &'q Queue<T>,
+    // As it was under the mutex when the turn began. None also for a caller that has the file already.
     value: Option<Arc<T>>,
     /// For the next holder, when this one leaves.
     spare: Option<Box<T::Held>>,
@@ -215,6 +216,7 @@ impl<'q, T: Unlock> Turn<'q, T> {
                 }
                 state.phase = Phase::Idle;
             }
+            // The guard stays upgradable, and so stays inside.
             Purpose::Upgrade => state.phase = Phase::Idle,
         }
         state.keep_spare(spare);

@@ -46,6 +46,8 @@ impl<T> MadeOnce<T> {
             return value;
         }
         let own = Box::into_raw(Box::new(make()));
+        // Release: whoever reads the address sees the value. Acquire: if another thread was first, its value
+        // is used.
         let published =
             self.value
                 .compare_exchange(ptr::null_mut(), own, Ordering::AcqRel, Ordering::Acquire);

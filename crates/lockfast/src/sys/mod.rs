@@ -72,6 +72,7 @@ pub(crate) mod hash;
 pub(crate) mod mutex;
 pub(crate) mod naps;
 pub(crate) mod per_process;
+// In tests on every system: the order of the pieces is part of the argument against deadlocks.
 #[cfg(any(windows, test))]
 pub(crate) mod pieces;
 pub(crate) mod primitive;

@@ -35,12 +35,16 @@ impl<T> PerProcess<T> {
         let generation = fork::generation();
         let is_before = move |link: &&Self| link.generation != generation;
         let links = std::iter::successors(Some(self), |link| link.child.get());
+        // Generations grow along the list, and the current process is its last one, if it is in the list at
+        // all.
         links.take_while(is_before).map(|link| &link.value)
     }
 
     /// Whether the current process is the one that made this, as far as is known. No call is made to find out.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
+        // No entry has the generation 0, which a child has until it asks. So a child is never taken for the
+        // process that made this.
         self.generation == fork::known_generation()
     }
 

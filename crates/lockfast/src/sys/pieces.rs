@@ -69,6 +69,7 @@ const CUTS: [(u64, Option<PieceKind>); 8] = [
     (Range::LIMIT, Some(PieceKind::Other)),
 ];
 
+// Numbers of the protocol, which this room can't import. A test of `protocol` compares them with the layout.
 const UPGRADE: u64 = (1 << 62) - 1;
 const GATE: u64 = UPGRADE - 1;
 const ROOMS: u64 = (1 << 62) + (1 << 61);
@@ -135,6 +136,7 @@ pub(crate) fn release_rank(at: Range) -> u32 {
 }
 
 fn place(offset: u64) -> u64 {
+    // Otherwise two offsets would share a place, and a lock of one would keep out others from the other.
     debug_assert!(!(UP..2 * UP).contains(&offset), "no part lies there");
     match offset {
         0 => 0,

@@ -53,6 +53,7 @@ impl<P> Slot<P> {
     #[inline]
     pub(crate) fn take(&self, mask: usize, flags: usize) -> Option<Box<P>> {
         let may_be_taken = |word: *mut P| address(word).is_some() && word.addr() & mask == flags;
+        // Relaxed: the exchange below compares the word again.
         let mut word = self.word.load(Ordering::Relaxed);
         while may_be_taken(word) {
             // Acquire: what the thread that left the value did before happens before what this one does now.
@@ -123,6 +124,7 @@ impl<P> Slot<P> {
 
 impl<P> Drop for Slot<P> {
     fn drop(&mut self) {
+        // A mask of 0 fits all flags.
         drop(self.take(0, 0));
     }
 }

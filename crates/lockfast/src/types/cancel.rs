@@ -229,6 +229,8 @@ struct Block {
 #[derive(Default)]
 struct AlarmSlot {
     state: AtomicU8,
+    // Both are written while the slot is `CLAIMED`. Others read them only while it is `RINGING`, so the wait
+    // can't end and delete the alarm meanwhile.
     alarm: AtomicUsize,
     /// The process that the alarm belongs to.
     generation: AtomicU64,
@@ -253,6 +255,8 @@ impl AlarmSlot {
         // Published by the store of `ARMED`.
         self.alarm.store(alarm.to_number(), Ordering::Relaxed);
         self.generation.store(fork::generation(), Ordering::Relaxed);
+        // Sequentially consistent, as is `is_cancelled`: either `cancel` finds this slot armed, or the wait,
+        // which looks at `is_cancelled` after this, finds it set.
         self.state.store(ARMED, Ordering::SeqCst);
         true
     }

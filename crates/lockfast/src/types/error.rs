@@ -86,6 +86,7 @@ impl Error {
                 | Operation::Release
         );
         let cause = if error.kind() == io::ErrorKind::Unsupported
+            // The same numbers mean something else when they come from other calls (EINVAL, for one).
             || (locking && crate::sys::lock::means_no_locks_here(&error))
         {
             Cause::Unsupported(NO_LOCKS_HERE, Some(error))

@@ -91,6 +91,7 @@ impl Resource {
             ResourceName::Name(name) => (PathBuf::new(), name.into()),
             ResourceName::File(path) => {
                 let parent = path.parent().unwrap_or(path);
+                // Only the directory is resolved: the file may not be there yet, or be a link that others replace.
                 let parent = fs::canonicalize(parent).unwrap_or_else(|_| parent.to_path_buf());
                 (parent, path.file_name().unwrap_or_default().to_os_string())
             }

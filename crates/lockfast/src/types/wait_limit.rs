@@ -19,6 +19,7 @@ impl WaitLimit {
     pub fn lasting(timeout: Duration) -> Self {
         Instant::now()
             .checked_add(timeout)
+            // An instant that the clock can't have is as good as none.
             .map_or(Self::Forever, Self::Until)
     }
 

@@ -21,6 +21,7 @@ static SPOKEN: AtomicU8 = AtomicU8::new(0);
 
 /// Declares the interface of this process.
 pub fn speak(words: Words) {
+    // Relaxed: it only chooses words, and is set once when a binding or the command begins.
     SPOKEN.store(words as u8, Ordering::Relaxed);
 }
 

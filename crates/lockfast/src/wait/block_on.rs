@@ -50,6 +50,7 @@ pub(crate) fn block_on<R>(limit: WaitLimit, future: impl Future<Output = R>) -> 
             if cancel::is_demanded() {
                 return Err(WaitEnd::Cancelled);
             }
+            // Where no alarm can be had, the thread comes back by itself to look at the tokens.
             let until = super::limits::earlier(limit.deadline(), sources.come_back());
             match unpark.0.park(until) {
                 Parked::Granted => break,

@@ -15,6 +15,7 @@ impl<C: WaitContext> Wait<'_, C> {
         if !file.may_be_cached() || PAUSE.replace(Pause::WasDue) != Pause::Allowed {
             return false;
         }
+        // It was allowed, so nothing is noted.
         PAUSE.set(Pause::Allowed);
         let interest = file.show_wanted(goal);
         let until = Instant::now() + LONGEST;
@@ -32,10 +33,16 @@ impl<C: WaitContext> Wait<'_, C> {
 
 /// Makes a single attempt without the pause. Returns its result, and whether the pause was due.
 pub(crate) fn without_pause<R>(attempt: impl FnOnce() -> R) -> (R, bool) {
-    let before = PAUSE.replace(Pause::Forbidden);
+    struct Restore(Pause);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PAUSE.set(self.0);
+        }
+    }
+    // By a drop, so also when the attempt panics.
+    let _restore = Restore(PAUSE.replace(Pause::Forbidden));
     let result = attempt();
-    let was_due = PAUSE.replace(before) == Pause::WasDue;
-    (result, was_due)
+    (result, PAUSE.get() == Pause::WasDue)
 }
 
 /// Whether the attempts of this thread pause for a process that caches the lock.
@@ -52,3 +59,17 @@ thread_local! {
 }
 
 const LONGEST: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+
+    use super::*;
+
+    #[test]
+    fn after_a_panic_attempts_pause_again() {
+        let attempt = || without_pause(|| panic::resume_unwind(Box::new("ouch")));
+        panic::catch_unwind(attempt).expect_err("the panic goes on");
+        assert!(PAUSE.get() == Pause::Allowed);
+    }
+}

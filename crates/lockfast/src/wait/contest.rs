@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::limits::Wait;
-use crate::file::{Goal, IDLE, LinePlace, LineState, LockFile};
+use crate::file::{Goal, IDLE, LinePlace, LineState, LockFile, WAKES};
 use crate::protocol::line::Contest;
+use crate::protocol::plan::ROOM_PATIENCE;
 use crate::sys::alarm::Alarm;
 use crate::sys::{self, Access, Target, Waited};
 use crate::types::error::Result;
@@ -72,18 +74,61 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         // A newcomer that has seen the sign makes no attempt: it would be before those that wait.
         if others_wait || !attempt()? {
             if others_wait {
-                file.let_line_move(contest);
+                self.let_line_move(contest)?;
             }
             let place = file.wait_openly(contest).map_err(system)?;
             if let Some(place) = place.as_ref().filter(|place| !place.is_first) {
                 self.until_first(place, raw, access, target)?;
             }
             self.until_granted(raw, access, target, None)?;
-            // Now, and not with the lock: the next in the line must be awake when the lock is released, else
-            // whoever releases it and comes back at once is before it in the line.
-            drop(place);
+            // Given back here, the line would wake the next one between the grant and the section. So it goes with
+            // the lock, but not if most likely nobody stands behind: then the next one sleeps for the lock itself.
+            if let Some(place) = place.filter(|place| !place.is_first) {
+                if self.goal.keeps_line(contest) {
+                    place.keep();
+                }
+            }
         }
         file.note_won();
+        Ok(())
+    }
+
+    /// Sleeps until the room is empty and locked; `false` if that takes too long.
+    pub(super) fn until_empty(&self, raw: &File, access: Access, room: Target) -> Result<bool> {
+        let file = self.file;
+        if !file.heeds_rooms() {
+            return Ok(false);
+        }
+        // Without an alarm it waits for however long that takes.
+        let until = Instant::now() + ROOM_PATIENCE;
+        let alarm = Alarm::set(Some(until));
+        let until = alarm.is_ok().then_some(until);
+        let is_empty = self.until_granted(raw, access, room, until)?;
+        if !is_empty {
+            file.note_stopped_in_room();
+        }
+        Ok(is_empty)
+    }
+
+    /// Lets the next in the line get it, if it is just waking up: a newcomer would be before it.
+    fn let_line_move(&self, contest: Contest) -> Result<()> {
+        let (wait, file) = (self.wait, self.file);
+        let begun = Instant::now();
+        while file.is_line_passing(contest) {
+            let passed = begun.elapsed();
+            if passed < WAKES {
+                thread::yield_now();
+            } else if contest.line().is_some() && passed < IDLE {
+                // The machine is busy, or the next one was stopped.
+                if self.stopped.load(Ordering::Relaxed) {
+                    return Err(wait.cancelled());
+                }
+                wait.ensure_in_time(|| file.holder(self.goal.access()))?;
+                wait.park_until(Instant::now() + NAP)?;
+            } else {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -117,4 +162,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
 }
 
 /// The first sleep in the line after which a waiter looks whether the line moves.
-const ABANDONED: Duration = Duration::from_millis(500);
+const ABANDONED: Duration = Duration::from_secs(2);
+
+/// The time between two looks whether the line has moved, on a busy machine.
+const NAP: Duration = Duration::from_micros(100);

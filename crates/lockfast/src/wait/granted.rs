@@ -8,6 +8,7 @@ use crate::file::{Goal, LockFile};
 /// it is gone.
 #[derive(Debug)]
 pub(super) struct Granted<F: Deref<Target = LockFile>> {
+    // None once the thread or task has it.
     file: Option<F>,
     goal: Goal,
 }

@@ -129,6 +129,7 @@ impl HelperPool {
         }
         if let Err(error) = self.hire(&mut state, job) {
             // The place in the line was taken above.
+            // Nobody takes the place over: works wait in a line only while it is full.
             state.leaves(line);
             return Err(error);
         }
@@ -178,6 +179,8 @@ impl HelperPool {
             return Some(Job { work, line });
         }
         if state.work.is_empty() && state.idle < MAX_IDLE {
+            // Under the mutex, as is the end of the sleep: a helper that is counted as idle takes any job
+            // that comes.
             state.idle += 1;
             let waited = self
                 .called
@@ -206,6 +209,7 @@ impl PoolState {
         if let Some((_, next)) = in_line.waiting.pop_first() {
             return Some(next);
         }
+        // A line without work is forgotten, so that the table has only those in use.
         in_line.running -= 1;
         if in_line.running == 0 {
             self.lines.remove(&line);

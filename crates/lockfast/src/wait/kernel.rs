@@ -13,7 +13,7 @@ use super::limits::{Wait, WaiterKind};
 use super::wake_sources::WakeSources;
 use super::{offload, ticker};
 use crate::file::fifo_place::FifoPlace;
-use crate::file::{Goal, Line, LockFile};
+use crate::file::{Goal, Line, LockFile, WaitWay};
 use crate::sys::naps::Naps;
 use crate::types::error::{Error, Result};
 
@@ -178,9 +178,12 @@ impl<C: WaitContext> Wait<'_, C> {
             goal,
             stopped,
         };
-        let wait = |raw: &File, access, target, contest| match contest {
-            Some(contest) if file.has_contests() => sleep.contend(contest, raw, access, target),
-            _ => sleep.until_granted(raw, access, target, None).map(drop),
+        let wait = |raw: &File, access, target, way| match way {
+            WaitWay::Line(contest) if file.has_contests() => {
+                sleep.contend(contest, raw, access, target).map(|()| true)
+            }
+            WaitWay::Room => sleep.until_empty(raw, access, target),
+            WaitWay::Plain | WaitWay::Line(_) => sleep.until_granted(raw, access, target, None),
         };
         match file.acquire_blocking(goal, wait, &|error| self.system(error)) {
             // The plan has given back what it had locked.

@@ -36,6 +36,11 @@ pub(crate) struct Wait<'h, C> {
     span: Option<trace::Span>,
 }
 
+// | waiter | among the threads | in the kernel's queue | `on_wait` at its interval |
+// |---|---|---|---|
+// | `Thread` | parks, and may compete for the hand-off | blocks | by a ticker |
+// | `Task` | is woken to be polled | has a helper | never |
+// | `Helper` | is not there: the task has the turn | blocks | never |
 /// The kind of waiter, which decides how it sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaiterKind {

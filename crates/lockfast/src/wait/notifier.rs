@@ -77,6 +77,7 @@ struct Watching(Option<Notifier>);
 impl Watching {
     /// Returns none where none is to be had.
     fn begin(file: &LockFile) -> Option<Self> {
+        // In a statement of its own, so that the mutex is free while a notifier is made.
         let spare = mutex::lock(spare()).pop();
         let mut notifier = match spare {
             Some(notifier) => notifier,

@@ -19,6 +19,7 @@ use crate::types::cancel::CancelToken;
 /// the drop is over.
 pub(super) struct Offload<R> {
     shared: Arc<Promise<R>>,
+    // Of this work alone, so that a dropped task ends no other wait.
     token: CancelToken,
     /// Its place, if it could not be begun at once.
     place: Option<QueuedWork>,
@@ -26,6 +27,7 @@ pub(super) struct Offload<R> {
 }
 
 struct Promise<R> {
+    // Free while a waker runs or a result is dropped: both are code of the program.
     state: Mutex<Progress<R>>,
     // Only the drop of a task that was abandoned waits here.
     done: Condvar,
@@ -84,10 +86,15 @@ pub(super) fn start<R: Send + 'static, Rest>(
 /// Polls for a thread that does nothing else until it is over: the helpers that it needs meanwhile bear a name
 /// by which the inspection counts the two as one.
 pub(crate) fn standing_in<R>(poll: impl FnOnce() -> R) -> R {
-    let before = STANDS_IN.replace(true);
-    let result = poll();
-    STANDS_IN.set(before);
-    result
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            STANDS_IN.set(self.0);
+        }
+    }
+    // By a drop, so also when the poll panics.
+    let _restore = Restore(STANDS_IN.replace(true));
+    poll()
 }
 
 thread_local! {
@@ -207,6 +214,13 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+
+    #[test]
+    fn after_a_panic_a_thread_stands_for_itself_again() {
+        let poll = || standing_in(|| panic::resume_unwind(Box::new("ouch")));
+        panic::catch_unwind(poll).expect_err("the panic goes on");
+        assert!(!STANDS_IN.get());
+    }
 
     struct Tells(mpsc::Sender<&'static str>);
 

@@ -24,6 +24,7 @@ impl<C: WaitContext> Wait<'_, C> {
 
     /// The kernel reports to nobody when a lease is given up, so this asks again and again.
     fn until_opened(&mut self, open: impl Fn() -> Result<LockFile>) -> Result<LockFile> {
+        // For the errors of this wait only: the wait for the lock goes on under its own name.
         let operation = std::mem::replace(&mut self.operation, Operation::OpenLeased);
         let opened = self.poll_until(
             NAPS,

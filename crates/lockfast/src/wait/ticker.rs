@@ -38,6 +38,7 @@ pub(super) fn during<R>(
     };
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("lockfast-on-wait".to_owned());
+        // With all signals masked, so that those of the program interrupt this thread, which waits.
         let ticker = without_signals(|| builder.spawn_scoped(scope, tick)).map_err(no_thread)?;
         let result = {
             // Dropped also when `wait` panics; the scope then waits for the ticker.

@@ -83,6 +83,7 @@ impl<C: WaitContext> Wait<'_, C> {
         park: impl Fn(Option<Instant>) -> Parked,
         holder: &impl Fn() -> Option<Holder>,
     ) -> Result<()> {
+        // The deadline needs no alarm, as `park` has an instant of its own.
         let sources = WakeSources::of_tokens().and_to_ask(self.asks_whether_to_go_on());
         loop {
             // An alarm that rings before the sleep is lost, and rings again; the token stays cancelled.

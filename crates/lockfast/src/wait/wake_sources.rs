@@ -19,6 +19,11 @@ struct Sources {
     alarm: Option<Alarm>,
     #[allow(dead_code, reason = "works until it is dropped")]
     repeated: Option<Alarm>,
+    // | asked for | `alarm` | the thread |
+    // |---|---|---|
+    // | no | none | sleeps on, but for signals of the program |
+    // | yes | some | is made to come back |
+    // | yes | none could be had | has to come back by itself |
     is_asked_for: bool,
 }
 

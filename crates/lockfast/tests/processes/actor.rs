@@ -289,6 +289,7 @@ fn perform_rw(words: &[&str], props: &Shared, to: &Speaker) -> Answer {
             locked().rw.put(name, opened);
         }
         ["release", guard] => locked().rw.take(guard)?.release()?,
+        ["token", guard] => return locked().rw.token(guard),
         ["hand-over", guard] => {
             let mut handed = locked().rw.take(guard)?;
             handed.hand_over();

@@ -45,6 +45,14 @@ impl RwProps {
         self.guards.insert(name.to_owned(), guard);
     }
 
+    /// The token of a writer.
+    pub(crate) fn token(&self, name: &str) -> Answer {
+        match &self.guards[name] {
+            Guard::Write(guard) => Ok(guard.token().ok_or("no token")?.to_string()),
+            Guard::Read(_) | Guard::Upgradable(_) => Err("only a writer has a token".into()),
+        }
+    }
+
     pub(crate) fn take(&mut self, name: &str) -> Result<Guard, String> {
         self.guards.remove(name).ok_or("no such guard".to_owned())
     }

@@ -11,12 +11,14 @@ use crate::trials;
 trials![
     a_waiter_is_overtaken_by_what_is_on_its_way_only,
     a_task_that_waits_is_overtaken_by_what_is_on_its_way_only,
+    a_waiter_behind_others_is_overtaken_by_what_is_on_its_way_only,
     readers_do_not_overtake_a_writer_that_waits,
     with_flock_a_waiter_is_overtaken_rarely,
     a_waiter_killed_in_the_line_keeps_nobody_out,
     a_waiter_that_gives_up_in_the_line_keeps_nobody_out,
     a_waiter_stopped_in_the_line_keeps_nobody_out,
     a_try_gets_what_a_stopped_waiter_does_not_take,
+    a_reader_stopped_on_its_way_keeps_no_writer_out,
 ];
 
 /// The times that a waiter waits beside the same greedy process.
@@ -25,24 +27,23 @@ const ROUNDS: usize = 10;
 /// The signs of those that wait for bytes, and for a `flock`.
 const SIGNS: [u64; 2] = [(3 << 61) + 4, (3 << 61) + 6];
 
-/// A process that gets in over and over, while one that waits is counted.
+/// Processes that get in over and over, while one that waits is counted.
 struct Rush {
     stage: Stage,
-    greedy: Actor,
-    pending: Pending,
+    greedy: Vec<(Actor, Pending)>,
 }
 
 impl Rush {
-    fn begin(kind: &str, threads: usize) -> Self {
+    fn begin(kind: &str, processes: usize, threads: usize) -> Self {
         let stage = Stage::new();
-        let mut greedy = Actor::start();
-        let path = stage.lock();
-        let pending = greedy.begin(&format!("greedy {kind} {threads} {}", path.display()));
-        let rush = Self {
-            stage,
-            greedy,
-            pending,
+        let command = format!("greedy {kind} {threads} {}", stage.lock().display());
+        let begin = |_| {
+            let mut greedy = Actor::start();
+            let pending = greedy.begin(&command);
+            (greedy, pending)
         };
+        let greedy = (0..processes).map(begin).collect();
+        let rush = Self { stage, greedy };
         until("somebody greedy", || !rush.passed().is_empty());
         rush
     }
@@ -68,7 +69,9 @@ impl Rush {
 
     fn end(mut self) {
         fs::write(self.stage.lock().with_extension("over"), "").expect("a file");
-        self.greedy.succeeds(self.pending);
+        for (greedy, pending) in &mut self.greedy {
+            greedy.succeeds(*pending);
+        }
     }
 }
 
@@ -78,13 +81,24 @@ const FEW: usize = 20;
 
 #[track_caller]
 fn is_hardly_overtaken(greedy: (&str, usize), waiters: &[(&str, &str)]) {
-    let rush = Rush::begin(greedy.0, greedy.1);
+    let (kind, threads) = greedy;
+    are_hardly_overtaken_by(1, kind, threads, waiters);
+}
+
+#[track_caller]
+fn are_hardly_overtaken_by(
+    processes: usize,
+    greedy: &str,
+    threads: usize,
+    waiters: &[(&str, &str)],
+) {
+    let rush = Rush::begin(greedy, processes, threads);
     for &(kind, how) in waiters {
         for _ in 0..ROUNDS {
             let overtaken = rush.overtakes(kind, how);
             assert!(
                 overtaken <= FEW,
-                "{kind}, {how}, beside {greedy:?}: {overtaken} times"
+                "{kind}, {how}, beside {processes} x {threads} of {greedy}: {overtaken} times"
             );
         }
     }
@@ -125,6 +139,19 @@ fn a_task_that_waits_is_overtaken_by_what_is_on_its_way_only() {
     is_hardly_overtaken(("write", 1), &tasks("write"));
     is_hardly_overtaken(("write", 1), &tasks("upgradable"));
     is_hardly_overtaken(("permit", 1), &tasks("permit"));
+}
+
+/// Those that stand in the line get it by the release of whoever had it before, and one that comes back at once
+/// must not be quicker.
+fn a_waiter_behind_others_is_overtaken_by_what_is_on_its_way_only() {
+    for kind in ["lock", "write"] {
+        are_hardly_overtaken_by(
+            3,
+            kind,
+            1,
+            &[(kind, "thread"), (kind, "timed"), (kind, "task")],
+        );
+    }
 }
 
 fn readers_do_not_overtake_a_writer_that_waits() {
@@ -217,4 +244,27 @@ fn a_try_gets_what_a_stopped_waiter_does_not_take() {
         let mut newcomer = Actor::with_lock(&stage, options);
         newcomer.ask("try a g");
     }
+}
+
+fn a_reader_stopped_on_its_way_keeps_no_writer_out() {
+    let stage = Stage::new();
+    let [mut holder, mut reader, mut writer] = [(); 3].map(|()| {
+        let mut actor = Actor::start();
+        actor.ask(&format!("rw open a {}", stage.lock().display()));
+        actor
+    });
+    holder.ask("rw write a g");
+    let reading = reader.begin_waiting("rw read a g", &stage);
+    reader.signal(Signal::SIGSTOP);
+    until_stopped(&reader);
+    let writing = writer.begin_waiting("rw write a g", &stage);
+    holder.ask("rw release g");
+    writer.succeeds(writing);
+    writer.ask("rw release g");
+    // An upgrade, too.
+    writer.ask("rw upgradable a g");
+    writer.ask("rw change upgrade g");
+    writer.ask("rw release g");
+    reader.signal(Signal::SIGCONT);
+    reader.succeeds(reading);
 }

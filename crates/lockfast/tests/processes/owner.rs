@@ -15,6 +15,7 @@ trials![
     an_old_record_names_no_later_holder,
     a_file_with_other_content_is_refused_and_left_alone,
     options_that_contradict_are_refused,
+    a_downgrade_that_fails_leaves_the_record_as_it_was,
     a_full_disk_gives_no_lock_without_a_record,
     killed_at_random_tokens_never_repeat_and_no_abandoned_hold_is_missed,
 ];
@@ -95,6 +96,25 @@ fn an_old_record_names_no_later_holder() {
         let mut other = Actor::with_lock(&stage, &options);
         let error = other.ask_in_vain("try a g");
         assert!(!error.contains("nightly-backup"), "{error}");
+    }
+}
+
+fn a_downgrade_that_fails_leaves_the_record_as_it_was() {
+    let record = |stage: &Stage| fs::read_to_string(stage.lock()).expect("the record");
+    for how in ["downgrade", "downgrade-to-upgradable"] {
+        let stage = Stage::new();
+        let mut actor = Actor::start();
+        actor.ask(&format!("rw open a {} record", stage.lock().display()));
+        actor.ask("rw write a g");
+        let before = record(&stage);
+        // The kernel gives no shared lock to a descriptor that only writes.
+        actor.ask("fds only-write");
+        let error = actor.ask_in_vain(&format!("rw change {how} g"));
+        assert!(error.starts_with("system:"), "{error}");
+        assert_eq!(actor.ask("rw token g"), "1");
+        assert_eq!(record(&stage), before);
+        actor.ask("rw release g");
+        assert!(!record(&stage).contains("state=held"));
     }
 }
 

@@ -67,7 +67,8 @@ impl Measure {
             Self::Evenness => {
                 "Each member holds the lock, asleep, and goes back for it at once. The acquisitions \
                  of the member that got the fewest, in relation to those of the one that got the \
-                 most; the middle one of all rounds. Bold is what misses its bar: 0.8 with holds of \
+                 most; the middle one of all rounds. Readers and writers count among their own: all \
+                 readers get in between two writers. Bold is what misses its bar: 0.8 with holds of \
                  1 ms and more, 0.7 with shorter ones and at least 8 members. The ring has no lock: a \
                  token goes round through pipes. Threads: half of them in each of two processes, or \
                  two in one."

@@ -200,6 +200,8 @@ impl MemberGuard {
 impl<E: Engine> Guards<E> {
     /// Restores the order in which the members were given, from guards with the numbers of their members.
     pub(super) fn new(mut guards: Vec<(usize, MemberGuard<E>)>) -> Self {
+        // They were taken in the order of their resources. Users get them in the order in which they passed
+        // the members.
         guards.sort_by_key(|(number, _)| *number);
         Self {
             guards: guards.into_iter().map(|(_, guard)| guard).collect(),
@@ -217,6 +219,7 @@ impl<E: Engine> Guards<E> {
     /// See [`lock_all`](crate::lock_all).
     pub fn release(self) -> Result<()> {
         let released = self.guards.into_iter().map(MemberGuard::release);
+        // Each one is released, whatever became of those before. The first error is the one to report.
         released.fold(Ok(()), Result::and)
     }
 

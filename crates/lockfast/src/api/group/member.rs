@@ -94,6 +94,7 @@ impl<E: Engine> Owned<E> {
 
     /// Whether the caller can hold it twice.
     pub(super) fn shares(&self) -> bool {
+        // An upgradable reader does not, as there is one at a time.
         matches!(self, Self::RwLock(_, Mode::Read))
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::ready;
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +24,9 @@ use crate::types::resource::Resource;
 #[must_use = "the lock is released when the guard is dropped, which is at once if it is not kept"]
 pub struct ReentrantLockGuard<E: Engine = Files> {
     shared: Arc<ReentrantState<E>>,
-    /// The process that took it: in a forked child its copy counts for nothing.
+    /// The process that took it: in a forked child its copy counts for nothing. 0 once it was released.
     generation: u64,
+    // Keeps the guard in its thread, as `leave` counts without a look at the owner.
     this_thread: PhantomData<*const ()>,
 }
 
@@ -59,9 +61,7 @@ impl<E: Engine> ReentrantLockGuard<E> {
     /// # }
     /// ```
     pub fn release(mut self) -> Result<()> {
-        let last = self.leave();
-        std::mem::forget(self);
-        last.map_or(Ok(()), LockGuard::release)
+        self.leave().map_or(Ok(()), LockGuard::release)
     }
 
     /// The lock that is held: a file, or a name in its engine.
@@ -138,7 +138,7 @@ impl<E: Engine> ReentrantLockGuard<E> {
     /// # }
     /// ```
     pub fn depth(&self) -> u32 {
-        if self.generation == fork::generation() {
+        if self.is_own() {
             self.shared.count()
         } else {
             0
@@ -147,14 +147,19 @@ impl<E: Engine> ReentrantLockGuard<E> {
 
     /// Reads something of the lock's own guard; `None` in a forked child.
     fn guarded<R>(&self, read: impl FnOnce(&LockGuard<E>) -> R) -> Option<R> {
-        if self.generation != fork::generation() {
+        if !self.is_own() {
             return None;
         }
         self.shared.guard().as_ref().map(read)
     }
 
+    fn is_own(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Leaves once: the drop after a release counts nothing.
     fn leave(&mut self) -> Option<LockGuard<E>> {
-        if self.generation == fork::generation() {
+        if mem::take(&mut self.generation) == fork::generation() {
             self.shared.leave()
         } else {
             None

@@ -26,6 +26,7 @@ struct OfProcess<E: Engine> {
     owner: AtomicThreadToken,
     // Changed by the owner only.
     count: AtomicU32,
+    // Put and taken by the owner only, so nobody waits for this mutex.
     guard: Mutex<Option<LockGuard<E>>>,
 }
 

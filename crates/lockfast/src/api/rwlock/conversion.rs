@@ -164,6 +164,7 @@ impl<E: Engine> RwLockUpgradableReadGuard<E> {
         let mut kept = Kept(Some((self, put_back)));
         let (guard, _) = kept.0.as_mut().expect("it was put there");
         let upgraded = guard.hold.upgrade_async().await;
+        // The upgrade is over: from here on `put_back` is not called any more.
         let (guard, _) = kept.0.take().expect("only a drop takes it");
         match upgraded {
             Ok(()) => Ok(RwLockWriteGuard::from_raw(guard.hold)),

@@ -91,6 +91,7 @@ impl<E: Engine> SemaphorePermit<E> {
     /// # }
     /// ```
     pub fn split(&mut self, count: u32) -> Option<Self> {
+        // Not all of them: no permit of 0 may be left here.
         let is_part = (1..self.count()).contains(&count);
         is_part.then(|| Self::from_raw(self.permits.split(count)))
     }

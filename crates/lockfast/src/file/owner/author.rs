@@ -30,6 +30,7 @@ impl Author {
     /// See [`Owner::is_running`](super::Owner::is_running).
     pub(super) fn is_running(&self) -> Option<bool> {
         let is_here = !self.boot.is_empty() && !self.is_elsewhere();
+        // The pid may be another process's by now, which started at another time.
         (is_here && self.started != 0).then(|| process::started(self.pid) == Some(self.started))
     }
 

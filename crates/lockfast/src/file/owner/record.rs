@@ -51,6 +51,7 @@ impl Record {
 
     /// Reads a line; `None` if it is torn.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        // This cuts the padding alone, as no label ends with a space (`is_label`).
         let line = std::str::from_utf8(line).ok()?.trim_end();
         let (check, text) = line.strip_prefix("check=")?.split_once(' ')?;
         if u64::from_str_radix(check, 16).ok()? != fnv1a(text.as_bytes().iter()) {

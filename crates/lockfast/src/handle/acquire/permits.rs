@@ -93,6 +93,7 @@ impl Acquirable for WantedPermits {
             Err(error) => return Err(error),
         }
         let queue = &handle.process().queue;
+        // Exclusive among the threads of this process: one of them is the head for all.
         let enqueued = queue.enqueue(Mode::Exclusive, acquire.thread, false);
         Ok(AcquireStage::Queued(enqueued))
     }
@@ -201,6 +202,7 @@ impl WantedPermits {
         run_blocking(wait.in_kernel(file, Goal::LeadQueue))?;
         // From now on a release of this process notifies, and the attempts below see all before it.
         place.leads();
+        // Given back by its drop if the wait below ends without all of them.
         let mut taken = HeldPermits::none(Arc::clone(file));
         let try_again = || self.collect(handle, &mut taken);
         let has_all = wait.until_notified(file, try_again, || handle.is_at_path(file))?;

@@ -17,6 +17,13 @@ pub(in crate::handle) trait Listener: Send + Sync {
     fn revoke(&self, reason: Reason);
 }
 
+// | `entries` | `is_running` | `is_deaf` | |
+// |---|---|---|---|
+// | some | yes | no | the thread serves them |
+// | none | yes | no | the thread ends, unless an entry comes before |
+// | none | no | no | the next entry starts a thread |
+// | any | yes | yes | the thread has all locks revoked, and forgets the entries |
+// | none | no | yes | for good: the next file gets another watcher |
 /// Guarded by the mutex of the watcher. No listener is dropped while it is locked: that locks it too.
 #[derive(Default)]
 pub(super) struct Table {
@@ -24,6 +31,8 @@ pub(super) struct Table {
     pub(super) entries: HashMap<Watch, Vec<WatchEntry>>,
     /// The instant at which the thread looks at the clock; never, if none.
     pub(super) wakes: Option<Instant>,
+    // Cleared by the thread under the mutex before it ends. So a new watch either is seen by it or starts
+    // another one.
     pub(super) is_running: bool,
     /// Whether the program has closed the descriptors: nothing is noticed any more.
     pub(super) is_deaf: bool,
@@ -96,6 +105,7 @@ impl Table {
             }
             if entry.look.due <= now {
                 due.looks.extend(entry.listener.upgrade());
+                // Less and less often: each look reads the kernel's table of all locks.
                 entry.look = entry.look.next();
             }
             let next = until.min(entry.look.due);

@@ -94,6 +94,7 @@ fn for_locks<'s>(
         let descriptions = || on_file.get(&request.file).into_iter().flatten();
         let own = descriptions().filter(|description| description.owners.contains(&pid));
         let own: Vec<_> = own.flat_map(|own| &own.locks).copied().collect();
+        // A waiter in the line is stuck only if the lock behind the line is never released.
         let wanted = bytes::behind_line(&request.lock, &own);
         let is_in_the_way = |description: &&&Description| {
             let mut locks = description.locks.iter();
@@ -126,6 +127,7 @@ fn for_permits<'s>(
     let leads = |leader: &&Description| bytes::leads_queue(&leader.locks);
     let leaders = snapshot.descriptions.iter().filter(leads);
     leaders.flat_map(move |leader| {
+        // Each leader is one of these descriptions, so its file is in the map.
         let on_file = on_file[&leader.file].iter();
         let permits = on_file.filter(|description| bytes::has_permits(&description.locks));
         let blockers: Vec<Vec<u32>> = permits.map(|holder| holder.owners.clone()).collect();

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use self::descriptors::Descriptors;
 use self::file::InspectedFile;
 use self::mounts::Mounts;
-use self::reading::TableReader;
+use self::reading::{LockTable, TableReader};
 use self::scan::Scan;
 use self::sleepers::Sleepers;
 use self::table::LockLine;
@@ -71,6 +71,7 @@ fn read(
         remote: target.as_ref().is_some_and(|target| target.is_remote),
         ..Gaps::default()
     };
+    // A table without a holder may have been read at a bad moment, so the file itself is asked, too.
     let is_held = before.lines.iter().any(|line| !line.waiting);
     let asked = match &target {
         Some(target) if !is_held => question::ask(target, &before),
@@ -98,13 +99,21 @@ fn read(
         None => scan::scan(None)?,
     };
     if !is_held && open.iter().any(|open| !open.locks.is_empty()) {
+        // A descriptor shows a lock that the table did not have: it came in between, or its line was left
+        // out.
         before = reader.table_with(file)?;
     }
     before.lines.extend(&asked);
     let opened = Descriptors::new(open, target.as_ref(), &before.lines, &mut mounts);
     let waiters = opened.waiters(&before.lines);
     let sleepers = Sleepers::new(waiters.iter().map(|(_, waiter)| waiter));
-    let mut after = reader.table(file)?.lines;
+    let LockTable {
+        lines: mut after,
+        leased,
+        ..
+    } = reader.table(file)?;
+    before.leased.extend(leased);
+    // The answers for the file count as if they were in both readings: no second question is asked.
     after.extend(&asked);
     let lasting = reading::in_both(&before.lines, &after);
     gaps.unreadable = unreadable.len();
@@ -193,5 +202,6 @@ fn described(line: LockLine, unreadable: &[u32]) -> Description {
 /// Whether this is the namespace from which every process can be seen.
 fn is_first_namespace() -> bool {
     const FIRST: &str = "pid:[4026531836]";
+    // The kernel gives the first namespace of the machine a fixed number.
     fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == Path::new(FIRST))
 }

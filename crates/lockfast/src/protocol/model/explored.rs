@@ -4,7 +4,7 @@ use stateright::{Checker, Model};
 
 use super::{
     ATOMIC_UPGRADE, EXCLUSION, NO_DEADLOCK, NO_READER_OVERTAKES, NO_STARVING_READER,
-    NO_STARVING_WAITER, NOTHING_LEFT, ONE_UPGRADABLE, PROCESSES, Plans, Role, Rules, Scene,
+    NO_STARVING_WAITER, NOTHING_LEFT, ONE_UPGRADABLE, PROCESSES, Plans, Role, Rule, Scene,
 };
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::Access;
@@ -144,13 +144,14 @@ fn upgraders_that_do_not_empty_the_rooms_starve_readers() {
 }
 
 #[test]
-fn with_one_room_a_reader_can_starve() {
+fn a_writer_that_does_not_wait_for_the_second_room_starves_readers() {
     const WRITE: Plan = Plan {
         steps: &[
             Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
-            Step::Lock(Access::Exclusive, Part::FirstRoom),
-            Step::Unlock(Part::FirstRoom),
+            Step::Lock(Access::Exclusive, Part::SecondDoor),
+            Step::AwaitEmpty(Part::FirstRoom),
             Step::Lock(Access::Exclusive, Part::Gate),
+            Step::Unlock(Part::SecondDoor),
             Step::Lock(Access::Exclusive, Part::MainToTag),
         ],
         undo: &[Part::All],
@@ -167,6 +168,77 @@ fn with_one_room_a_reader_can_starve() {
     };
     let violated = violated([Reader, Writer, Writer], 2, plans);
     assert!(violated.contains(&NO_STARVING_READER), "{violated:?}");
+}
+
+#[test]
+fn a_writer_that_locks_no_door_is_overtaken_while_a_room_becomes_empty() {
+    const WRITE: Plan = Plan {
+        steps: &[
+            Step::Lock(Access::Exclusive, Part::UpgradeAndTag),
+            Step::AwaitEmpty(Part::FirstRoom),
+            Step::Lock(Access::Exclusive, Part::FirstDoor),
+            Step::AwaitEmpty(Part::SecondRoom),
+            Step::Lock(Access::Exclusive, Part::Gate),
+            Step::Unlock(Part::FirstDoor),
+            Step::Lock(Access::Exclusive, Part::MainToTag),
+        ],
+        undo: &[Part::All],
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Write {
+                WRITE
+            } else {
+                plan::wait_plan(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Reader, Writer], 4, plans);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn readers_that_pass_no_door_overtake() {
+    const READ: Plan = Plan {
+        steps: &[
+            Step::ChooseRoom,
+            Step::EnterRoom,
+            Step::Lock(Access::Shared, Part::MainAndGate),
+            Step::Unlock(Part::GateAndAbove),
+        ],
+        undo: &[Part::All],
+    };
+    let plans = Plans {
+        patient: |mode| {
+            if mode == Mode::Read {
+                READ
+            } else {
+                plan::wait_plan(mode)
+            }
+        },
+        ..Plans::REAL
+    };
+    let violated = violated([Reader, Reader, Writer], 4, plans);
+    assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn a_writer_that_overtakes_readers_in_a_room_is_alone_all_the_same() {
+    let plans = Plans {
+        without: Some(Rule::WaitForRooms),
+        ..Plans::REAL
+    };
+    for roles in [
+        [Reader, Reader, Writer],
+        [Reader, Writer, Writer],
+        [Reader, Writer, Upgrader],
+        [Reader, Upgrader, Downgrader],
+    ] {
+        let mut violated = violated(roles, 2, plans);
+        violated.retain(|&name| name != NO_STARVING_READER);
+        assert_eq!(violated, [""; 0], "{roles:?}");
+    }
 }
 
 #[test]
@@ -245,9 +317,9 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
 }
 
 /// Without one of the rules of the line.
-fn violated_by_rules(all: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> {
+fn violated_without(rule: Rule, all: [Role; PROCESSES]) -> Vec<&'static str> {
     let plans = Plans {
-        rules,
+        without: Some(rule),
         ..Plans::REAL
     };
     violated(all, 3, plans)
@@ -255,10 +327,6 @@ fn violated_by_rules(all: [Role; PROCESSES], rules: Rules) -> Vec<&'static str> 
 
 #[test]
 fn newcomers_that_do_not_look_starve_waiters() {
-    let rules = Rules {
-        look: false,
-        ..Plans::REAL.rules
-    };
     for roles in [
         [Exclusive, Exclusive, Exclusive],
         [Writer, Writer, Writer],
@@ -266,29 +334,29 @@ fn newcomers_that_do_not_look_starve_waiters() {
         [Reader, Reader, Writer],
         [Reader, Reader, Upgrader],
     ] {
-        let violated = violated_by_rules(roles, rules);
+        let violated = violated_without(Rule::Look, roles);
         assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
     }
 }
 
 #[test]
 fn waiters_that_do_not_stand_in_line_starve_each_other() {
-    let rules = Rules {
-        stand_in_line: false,
-        ..Plans::REAL.rules
-    };
-    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    let violated = violated_without(Rule::StandInLine, [Exclusive, Exclusive, Exclusive]);
     assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
 }
 
 #[test]
 fn a_waiter_that_takes_its_sign_in_too_early_starves() {
-    let rules = Rules {
-        keep_sign: false,
-        ..Plans::REAL.rules
-    };
-    let violated = violated_by_rules([Exclusive, Exclusive, Exclusive], rules);
+    let violated = violated_without(Rule::KeepSign, [Exclusive, Exclusive, Exclusive]);
     assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+}
+
+#[test]
+fn newcomers_that_do_not_let_the_line_move_starve_the_next() {
+    for roles in [[Exclusive, Exclusive, Exclusive], [Writer, Writer, Writer]] {
+        let violated = violated_without(Rule::LetLineMove, roles);
+        assert!(violated.contains(&NO_STARVING_WAITER), "{violated:?}");
+    }
 }
 
 #[test]

@@ -15,28 +15,64 @@ pub(super) const PERMIT: usize = 6;
 const HEAD: usize = 7;
 const QUEUE: usize = 8;
 pub(super) const SIGN: usize = 9;
-pub(crate) const BYTES: usize = 10;
+pub(super) const LINE: usize = 10;
+const FIRST_DOOR: usize = 11;
+const SECOND_DOOR: usize = 12;
+/// No byte: whether a reader has chosen the second room, as it saw its door locked.
+const CHOSE_SECOND: usize = 13;
+pub(crate) const BYTES: usize = 14;
 
 /// The locks of one process, by byte.
 pub(crate) type Locks = [Option<Access>; BYTES];
 
 pub(crate) fn bytes(part: Part) -> &'static [usize] {
     match part {
-        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+        Part::All => &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
         Part::MainToTag => &[MAIN, PERMIT, HEAD, GATE, UPGRADE, TAG],
         Part::MainAndGate => &[MAIN, PERMIT, HEAD, GATE],
         Part::Main => &[MAIN, PERMIT, HEAD],
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
         Part::UpgradeAndTag => &[UPGRADE, TAG],
-        Part::GateAndAbove => &[GATE, UPGRADE, TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN],
-        Part::TagAndAbove => &[TAG, FIRST_ROOM, SECOND_ROOM, QUEUE, SIGN],
+        Part::GateAndAbove => &[
+            GATE,
+            UPGRADE,
+            TAG,
+            FIRST_ROOM,
+            SECOND_ROOM,
+            QUEUE,
+            SIGN,
+            LINE,
+            FIRST_DOOR,
+            SECOND_DOOR,
+        ],
+        Part::TagAndAbove => &[
+            TAG,
+            FIRST_ROOM,
+            SECOND_ROOM,
+            QUEUE,
+            SIGN,
+            LINE,
+            FIRST_DOOR,
+            SECOND_DOOR,
+        ],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
         Part::FirstRoom => &[FIRST_ROOM],
         Part::SecondRoom => &[SECOND_ROOM],
+        Part::Doors => &[FIRST_DOOR, SECOND_DOOR],
+        Part::FirstDoor => &[FIRST_DOOR],
+        Part::SecondDoor => &[SECOND_DOOR],
         Part::PermitQueue => &[QUEUE],
         Part::Head => &[HEAD],
         Part::HeadToQueue => &[HEAD, QUEUE],
+    }
+}
+
+fn room(is_second: bool) -> Part {
+    if is_second {
+        Part::SecondRoom
+    } else {
+        Part::FirstRoom
     }
 }
 
@@ -93,23 +129,39 @@ pub(crate) trait Kernel {
         }
     }
 
+    /// Whether the step is not blocked.
+    fn can_step(&self, who: usize, step: Step) -> bool {
+        match step {
+            Step::Lock(access, part) | Step::Contend(access, part) => {
+                self.is_free(who, access, part)
+            }
+            Step::PassDoor => {
+                let is_second = self.locks(who)[SECOND_ROOM].is_some();
+                self.is_free(who, Access::Shared, room(is_second).door())
+            }
+            Step::AwaitEmpty(room) => self.is_free(who, Access::Exclusive, room),
+            Step::Unlock(_) | Step::ChooseRoom | Step::EnterRoom | Step::Shortcut(..) => true,
+        }
+    }
+
     /// Makes one call of the plan.
     fn step(&mut self, who: usize, plan: Plan, at: usize) -> Stepped {
-        match plan.steps[at] {
-            Step::Lock(access, part) | Step::Contend(access, part)
-                if self.is_free(who, access, part) =>
-            {
-                self.lock(who, access, part);
-            }
-            Step::Lock(..) | Step::Contend(..) => return Stepped::Blocked,
+        let step = plan.steps[at];
+        if !self.can_step(who, step) {
+            return Stepped::Blocked;
+        }
+        match step {
+            Step::Lock(access, part) | Step::Contend(access, part) => self.lock(who, access, part),
             Step::Unlock(part) => self.unlock(who, part),
-            Step::EnterRoom => {
-                let rooms = [Part::FirstRoom, Part::SecondRoom];
-                let open = |&part: &Part| self.is_free(who, Access::Shared, part);
-                if let Some(room) = rooms.into_iter().find(open) {
-                    self.lock(who, Access::Shared, room);
-                }
+            Step::ChooseRoom => {
+                let is_open = self.is_free(who, Access::Shared, Part::SecondDoor);
+                self.locks_mut(who)[CHOSE_SECOND] = (!is_open).then_some(Access::Shared);
             }
+            Step::EnterRoom => {
+                let is_second = self.locks_mut(who)[CHOSE_SECOND].take().is_some();
+                self.lock(who, Access::Shared, room(is_second));
+            }
+            Step::PassDoor | Step::AwaitEmpty(_) => {}
             Step::Shortcut(access, part) => {
                 let rooms_are_empty = self.is_free(who, Access::Exclusive, Part::Rooms);
                 if rooms_are_empty && self.is_free(who, access, part) {

@@ -136,7 +136,7 @@ impl Scene {
                             machine.lock(who, access, part);
                         }
                         Step::Unlock(part) => machine.unlock(who, part),
-                        Step::EnterRoom | Step::Shortcut(..) => unreachable!("not to go down"),
+                        step => unreachable!("not to go down: {step:?}"),
                     }
                 }
                 machine.processes[who].doing = Doing::Inside(Mode::Read);
@@ -321,13 +321,8 @@ impl Scene {
     fn may_give_up(process: &Process) -> bool {
         match process.doing {
             Doing::LiningUp(_, ticket, None) => matches!(ticket.call(), Some(Call::Await(..))),
-            Doing::First(mode, at) => matches!(
-                plan::wait_plan(mode).steps[at],
-                Step::Lock(..) | Step::Contend(..)
-            ),
-            Doing::Upgrading(at) => {
-                matches!(plan::UPGRADE.steps[at], Step::Lock(..) | Step::Contend(..))
-            }
+            Doing::First(mode, at) => plan::wait_plan(mode).steps[at].may_wait(),
+            Doing::Upgrading(at) => plan::UPGRADE.steps[at].may_wait(),
             _ => false,
         }
     }

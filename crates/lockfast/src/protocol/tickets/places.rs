@@ -92,6 +92,7 @@ pub(crate) enum Call {
 pub(super) fn bytes(side: Side, low: u64, high: u64) -> Range {
     match side {
         Side::Writers => Range::between(WRITER_TICKETS.start + low, WRITER_TICKETS.start + high),
+        // Counted downwards from the writers' tickets, so that low numbers of both sides meet in the middle.
         Side::Readers => Range::between(READER_TICKETS.end() - high, READER_TICKETS.end() - low),
     }
 }

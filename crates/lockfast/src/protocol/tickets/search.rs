@@ -74,6 +74,7 @@ pub(super) fn last_covered(side: Side, low: u64, high: u64, blocker: Blocker) ->
         Side::Writers => (blocker.range().end() - 1).saturating_sub(WRITER_TICKETS.start),
         Side::Readers => (WRITER_TICKETS.start - 1).saturating_sub(blocker.start),
     };
+    // The lock may begin before the range that was asked about, or end behind it.
     last.clamp(low, high - 1)
 }
 

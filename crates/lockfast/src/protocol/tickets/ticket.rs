@@ -156,6 +156,7 @@ impl Ticket {
         if self.number < TICKETS {
             return Stage::Taking;
         }
+        // Once the last number is free, it chooses anew from the clock's number on.
         self.number = self.hint;
         Stage::Blocked(side, access)
     }
@@ -163,6 +164,7 @@ impl Ticket {
     fn look(&self) -> Stage {
         match self.side {
             Side::Readers => self.find(),
+            // One question for both sides. Mostly there is nobody, and two searches would cost more.
             Side::Writers => Stage::Looking,
         }
     }
@@ -176,6 +178,7 @@ impl Ticket {
         let above = latest.map_or(0, |latest| latest + 1);
         let has_more = (self.side, side) == (Side::Writers, Side::Writers);
         if has_more && above < self.number {
+            // Only readers behind the latest writer matter: it waits for the latest of all.
             return Stage::Finding(Search::new(Side::Readers, above, self.number), latest);
         }
         match (latest, other) {

@@ -20,6 +20,7 @@ impl<T: Unlock> QueueState<T> {
             Phase::Idle => {}
             // The waiter may come late or never (invariant 1). It waits again, as the first.
             Phase::Called(at, waiter) if !is_left_out(ModelStep::CallOff) => {
+                // It is not counted as awake: readers do not compete for the slot.
                 self.waiting.put(at, waiter);
             }
             // Somebody runs with the turn, finds nobody inside when it ends, and unlocks then.
@@ -53,6 +54,7 @@ impl<T: Unlock> QueueState<T> {
         if !self.is_called(at) {
             return false;
         }
+        // From here on it runs, so the last one out leaves the unlocking to it.
         self.phase = Phase::Entering;
         true
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::protocol::model::kernel::{Kernel as _, Locks, MAIN, Stepped, UPGRADE};
-use crate::protocol::plan::{self, Mode, Part, Plan, Step};
+use crate::protocol::plan::{self, Mode, Part, Plan};
 use crate::sys::Access;
 
 /// The handle whose queue is explored, as a locker.
@@ -64,12 +64,7 @@ impl Kernel {
 
     /// Whether the next call of the plan would not block.
     pub(super) fn can_call(&self, who: usize, plan: Plan, run: Run) -> bool {
-        match plan.steps[run.at] {
-            Step::Lock(access, part) | Step::Contend(access, part) => {
-                !run.waits || self.is_free(who, access, part)
-            }
-            _ => true,
-        }
+        !run.waits || self.can_step(who, plan.steps[run.at])
     }
 
     /// Gives back what a plan has locked that does not get through.

@@ -23,6 +23,8 @@ const AGAIN: Duration = Duration::from_millis(1);
 /// Ends the blocked calls of the thread that made it, until it is dropped there.
 #[derive(Debug)]
 pub(crate) struct Alarm {
+    // Dropped before the mask, in the order of the fields. A signal that comes until then is handled at once;
+    // behind a mask it would stay pending, and the program could read it later.
     timer: Timer,
     mask: Unmasked,
 }
@@ -112,6 +114,7 @@ impl Timer {
     fn new(signal: libc::c_int) -> io::Result<Self> {
         // SAFETY: the structure is made of integers and a pointer, for which zeros are a value.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        // To this thread alone: a signal that another thread handles ends no call of this one.
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = signal;
         // SAFETY: the call only answers.
@@ -119,6 +122,7 @@ impl Timer {
         let mut timer = MaybeUninit::uninit();
         // SAFETY: both structures live longer than the call.
         let answer = unsafe {
+            // The clock of `Instant`, so that a change of the time of day moves no deadline.
             libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr())
         };
         check(answer)?;
@@ -227,6 +231,7 @@ fn is_in(set: &libc::sigset_t, signal: libc::c_int) -> bool {
 
 /// Returns the library's signal, and chooses another one if the program has taken it meanwhile.
 fn signal() -> io::Result<libc::c_int> {
+    // Relaxed throughout: only the number passes, and each use looks up its handler again.
     static CHOSEN: AtomicI32 = AtomicI32::new(0);
     let chosen = CHOSEN.load(Ordering::Relaxed);
     // Looked at each time: the program may install its own handler at any moment.
@@ -273,6 +278,8 @@ fn claim(signal: libc::c_int) -> io::Result<bool> {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = ours();
     // Without SA_RESTART, so that the blocked call comes back.
+    // SA_ONSTACK, because a thread of the program may have a small stack of its own and an alternate one for
+    // signals.
     action.sa_flags = libc::SA_ONSTACK;
     let mut before = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: the handler does nothing, which is allowed at every moment.

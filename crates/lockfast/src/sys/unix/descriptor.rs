@@ -25,6 +25,7 @@ pub(super) fn above_standard(file: File) -> io::Result<File> {
 
 /// Gives the open file another number.
 pub(super) fn moved(file: &File) -> io::Result<File> {
+    // The copy has the same open file description. So closing the other number releases no lock.
     let moved = check(control(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LOWEST))?;
     // SAFETY: the descriptor is new, and nobody else's.
     Ok(unsafe { File::from_raw_fd(moved) })
@@ -61,6 +62,7 @@ fn control(fd: RawFd, command: libc::c_int, argument: libc::c_int) -> libc::c_in
 
 /// A signal number that no program chooses for this.
 #[cfg(any(target_os = "linux", target_os = "android"))]
+// Should somebody ask for signals after all, this one is ignored by default.
 const MARK: libc::c_int = libc::SIGURG;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

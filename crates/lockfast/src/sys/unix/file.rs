@@ -71,6 +71,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
 /// the kernel takes the lease away, after `/proc/sys/fs/lease-break-time` at the latest. Until then this open
 /// is refused ([`is_leased`]).
 pub(crate) fn open_existing(path: &Path, follow: bool, write: bool) -> io::Result<File> {
+    // The standard library adds O_CLOEXEC: a program that another thread starts must not inherit the lock.
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
     OpenOptions::new()
         .read(true)
@@ -262,6 +263,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
         .open(directory)?;
     // The umask was applied by the open. Nobody can see the file yet.
     set_mode(&file, mode)?;
+    // By `/proc`: to link a descriptor itself (AT_EMPTY_PATH) takes a privilege on most kernels.
     let from = CString::new(super::descriptor::path(&file))?;
     let to = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: both are strings that end in NUL and outlive the call.
@@ -284,6 +286,7 @@ fn create_unnamed_then_link(path: &Path, mode: u32) -> io::Result<File> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn opened_by_name(path: &Path, linked: &File) -> Option<File> {
     let named = open_existing(path, false, true).ok()?;
+    // Another process may have removed the name and created a file of its own there.
     let is_same = status(&named).ok()?.id == status(linked).ok()?.id;
     is_same.then_some(named)
 }

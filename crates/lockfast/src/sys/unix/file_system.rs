@@ -8,6 +8,7 @@ use crate::sys::FsTraits;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn traits(file: &File) -> FsTraits {
+    // If the call fails, the file system counts as unknown, and no acquire relies on change times or watches.
     by_magic_number(magic_number(file).unwrap_or(0))
 }
 
@@ -15,6 +16,7 @@ pub(crate) fn traits(file: &File) -> FsTraits {
 pub(crate) fn traits(_file: &File) -> FsTraits {
     FsTraits {
         has_ranges: super::lock::HAS_RANGES,
+        // Apple's kernel and those of the BSDs keep both kinds of locks in one table.
         has_one_lock_table: true,
         ..FsTraits::default()
     }

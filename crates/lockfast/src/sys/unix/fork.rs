@@ -78,6 +78,7 @@ impl PrivateFile {
         let registered = Registered {
             id,
             is_marked,
+            // Relaxed: the numbers have to differ, and order nothing.
             serial: LAST.fetch_add(1, Ordering::Relaxed),
             is_closing: false,
         };
@@ -114,6 +115,12 @@ impl PrivateFile {
         self.registered.is_behind(&self.file)
     }
 
+    // | registered | behind the number | the number is |
+    // |---|---|---|
+    // | as this file | this file, or a tombstone in its place | closed |
+    // | as this file | a file of the program | left alone |
+    // | in the parent only | a tombstone; this file after a fork without handlers | closed |
+    // | as another file, or not at all | – | left alone |
     /// Marks it as being closed. Returns whether it may be closed: not if its number is another file's now.
     fn begin_to_close(&self) -> bool {
         match registry().get_mut(&self.file.as_raw_fd()) {
@@ -162,8 +169,11 @@ impl Registered {
 type Registry = BTreeMap<RawFd, Registered>;
 
 /// Device and inode of the tombstones: descriptors in the place of those that must not be used any more.
+// Relaxed: written before a tombstone takes a number, under the registry's mutex or before `fork` returns,
+// and read after that.
 static TOMBSTONE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
+// No other mutex is locked while this one is held: a handler of forks takes it in any thread that forks.
 static REGISTRY: MadeOnce<PerProcess<Mutex<Registry>>> = MadeOnce::new();
 
 fn registry() -> MutexGuard<'static, Registry> {

@@ -46,6 +46,7 @@ impl Inotify {
     ///
     /// When the user's limit of watches is reached, or without `/proc`.
     pub(super) fn add(&self, file: &File, mask: u32) -> io::Result<WatchDescriptor> {
+        // By the descriptor: another file may be at the path by now.
         let path = CString::new(descriptor::path(file))?;
         // SAFETY: the path is a string that ends in NUL, and outlives the call.
         check(unsafe { libc::inotify_add_watch(self.0.as_raw_fd(), path.as_ptr(), mask) })
@@ -77,6 +78,7 @@ impl Inotify {
             let bytes = |at| event[at..at + 4].try_into().expect("four bytes");
             let watch = libc::c_int::from_ne_bytes(bytes(0));
             each(
+                // The kernel reports an overflow of its queue as an event of watch -1.
                 (watch >= 0).then_some(WatchDescriptor(watch)),
                 u32::from_ne_bytes(bytes(4)),
             );

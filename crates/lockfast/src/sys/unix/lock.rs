@@ -46,6 +46,13 @@ fn attempt(file: &File, access: Access, target: Target) -> io::Result<()> {
     }
 }
 
+// | the answer | means |
+// |---|---|
+// | EAGAIN, EWOULDBLOCK | it is held |
+// | EACCES, and a lock is in the way, or it is a `flock` | it is held |
+// | EACCES again and again, and no lock is in the way | the user may not lock |
+// | EINTR | nothing: it tries again |
+// | any other | an error |
 /// Interprets the answer of an attempt, and tries again if it says nothing.
 #[cold]
 fn try_again(
@@ -164,6 +171,7 @@ const REFUSALS: u32 = 3;
 /// Whether a lock is in the way. The kernel reports none for `flock`, so there it counts as held.
 fn is_in_the_way(file: &File, access: Access, target: Target) -> bool {
     match target {
+        // If the question fails, the lock counts as held. A wait then gets the error itself.
         Target::Bytes(range) => !matches!(find(file, access, range), Ok(None)),
         Target::File => true,
     }

@@ -74,6 +74,7 @@ impl Notifier {
 pub(crate) fn notify(file: &File) {
     let opened = OpenOptions::new()
         .read(true)
+        // O_NONBLOCK, so that a lease of another program does not hold up a release.
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(descriptor::path(file));
     // The close is reported to all who watch the file, as that of a process that dies is.

@@ -62,6 +62,7 @@ mod futex {
                         timeout,
                     )
                 };
+                // All other answers (woken, out of time, the word has changed) lead to another look.
                 let error = io::Error::last_os_error();
                 if answer == -1 && error.kind() == io::ErrorKind::Interrupted {
                     return Parked::Interrupted;

@@ -110,6 +110,7 @@ pub(crate) fn file_name(name: &str) -> String {
     name.to_owned()
 }
 
+// The first that exists is used: `/var/lock` is for systems without `/run`.
 const MACHINE: [&str; 2] = ["/run/lock", "/var/lock"];
 
 const ROOT: u32 = 0;
@@ -125,6 +126,7 @@ fn others(mode: u32) -> Others {
     Others {
         enter: mode & 0o077 != 0,
         create: mode & 0o002 != 0,
+        // With the sticky bit, only the owner of a file or of the directory can remove or rename it.
         remove: mode & 0o022 != 0 && mode & STICKY == 0,
     }
 }

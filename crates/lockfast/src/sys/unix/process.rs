@@ -60,6 +60,7 @@ pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program stands in parentheses and may contain any character.
     let (_, fields) = stat.rsplit_once(") ")?;
+    // The fields begin with the third one of proc(5), and the start is the 22nd.
     fields.split(' ').nth(19)?.parse().ok()
 }
 
@@ -75,6 +76,7 @@ pub(crate) fn has_ended(pid: u32) -> bool {
     };
     // SAFETY: takes numbers, and sends nothing.
     let answer = unsafe { libc::kill(pid, 0) };
+    // EPERM, on the other hand, is the answer for a process of another user.
     answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 

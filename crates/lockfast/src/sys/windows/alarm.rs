@@ -40,6 +40,7 @@ struct Set {
 }
 
 thread_local! {
+    // The thread alone reads and changes its list. Others only set the events.
     static OWN: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
 }
 

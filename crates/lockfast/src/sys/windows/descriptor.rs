@@ -131,6 +131,8 @@ impl Descriptor {
                         flags: header.AceFlags.into(),
                     });
                 }
+                // It takes rights away. Without it others seem to have more of them, which errs to the safe
+                // side.
                 DENIED => {}
                 // An entry with a condition or for one property may grant anything to anybody.
                 _ => entries.push(AccessEntry {

@@ -235,6 +235,7 @@ pub(crate) fn opened_again(_file: &File) -> Option<File> {
 
 /// Returns the number of the handle, which no other open file of the process has.
 pub(crate) fn number(file: &File) -> u32 {
+    // Handles have 32 significant bits on 64-bit systems too.
     u32::try_from(file.as_raw_handle().addr()).expect("a handle has 32 bits that count")
 }
 

@@ -30,6 +30,7 @@ pub(crate) const IS_OVERTAKEN: bool = false;
 pub(crate) fn try_lock(file: &File, access: Access, target: Target) -> io::Result<bool> {
     let mut pieces = pieces::of(range_of(target));
     let is_shared = |piece: &Piece| held::access(file, piece.at) == Some(Access::Shared);
+    // An attempt that converts stays in the order of a wait: `pieces` has the reason.
     if access == Access::Shared || !pieces.iter().any(is_shared) {
         pieces.sort_by_key(Piece::attempt_rank);
     }
@@ -150,6 +151,12 @@ fn range_of(target: Target) -> Range {
     }
 }
 
+// | held | wanted | a piece is | undone by |
+// |---|---|---|---|
+// | as wanted | | left alone | |
+// | not | any | locked | an unlock |
+// | shared | exclusive | unlocked and locked | weakening it |
+// | exclusive | shared | shared as well, then unlocked once | nothing, as no later piece can fail |
 /// A change to a piece, for undoing it.
 enum Done {
     Locked,

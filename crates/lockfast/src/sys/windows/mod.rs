@@ -5,6 +5,8 @@ mod descriptor;
 mod event;
 pub(crate) mod file;
 pub(crate) mod file_system;
+// Three modules are those of `unsupported`: here processes do not fork, there are no signals, and nothing
+// reports who opens a file.
 #[path = "../unsupported/fork.rs"]
 pub(crate) mod fork;
 mod held;

@@ -32,6 +32,7 @@ impl Notifier {
     /// When there are more than a thread can sleep on, or the file can't be opened again.
     pub(crate) fn watch(&mut self, file: &File, permits: Range) -> io::Result<()> {
         self.watched = None;
+        // Every other byte is a permit.
         let numbers = (permits.start..permits.start + permits.len).step_by(2);
         let single = |start| pieces::of(Range { start, len: 1 });
         let permits: Vec<_> = numbers.flat_map(single).map(|piece| piece.at).collect();

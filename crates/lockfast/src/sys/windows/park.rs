@@ -15,6 +15,7 @@ use crate::sys::Parked;
 pub(crate) struct Parker {
     granted: AtomicBool,
     /// Made by the first sleep; `None` when the system had no handle left.
+    // A `OnceLock` will do here: no fork can copy it while its value is made.
     event: OnceLock<Option<WakeEvent>>,
 }
 
@@ -55,6 +56,7 @@ impl Parker {
 
     /// Takes the grant back.
     pub(crate) fn reset(&self) {
+        // Relaxed, as on Unix: what a grant reports is looked at afterwards under a mutex.
         self.granted.store(false, Ordering::Relaxed);
     }
 

@@ -82,6 +82,7 @@ pub(crate) fn ownership_at(path: &Path) -> io::Result<Ownership> {
 /// Creates a directory that nobody but the user and the system can enter. If the path exists already, even as
 /// a link, that is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
+    // P: no right is inherited from the parent. OICI: files and directories in it inherit these rights.
     let user = process::user()?;
     create_directory(
         path,

@@ -13,6 +13,7 @@ use super::{process, wide};
 /// Creates a file that everybody may lock.
 pub(super) fn create(path: &Path, flags: u32, access: u32, share: u32) -> io::Result<OwnedHandle> {
     let user = process::user()?;
+    // Everybody (WD) may read and write, but neither delete the file nor change its rights.
     let rights = format!("O:{user}D:P(A;;FA;;;{user})(A;;FA;;;SY)(A;;FA;;;BA)(A;;FRFW;;;WD)");
     let descriptor = Descriptor::parse(&rights)?;
     let attributes = descriptor.attributes();

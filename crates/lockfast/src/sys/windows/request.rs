@@ -169,13 +169,16 @@ pub(super) fn any(file: &File, ranges: &[Range], until: Instant) -> io::Result<A
         // All first: each result below waits until its request is complete.
         request.cancel(file);
     }
+    let mut unlocked = Ok(());
     for (range, request) in &requests {
-        // A request may be granted in the instant of its cancellation.
+        // A request may be granted in the instant of its cancellation. After an error the others are still
+        // waited for, as the kernel writes to them until they are complete.
         if request.result(file).is_ok() {
-            unlock(file, *range)?;
+            unlocked = unlocked.and(unlock(file, *range));
         }
     }
-    outcome.map(|ended| ended.unwrap_or(Any::TimedOut))
+    let ended = outcome?;
+    unlocked.map(|()| ended.unwrap_or(Any::TimedOut))
 }
 
 /// Opens the same file by a handle of its own, whose locks conflict with those of the other one.

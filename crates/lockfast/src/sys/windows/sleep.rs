@@ -32,6 +32,7 @@ pub(super) const MOST: usize = 48;
 pub(super) fn sleep(on: &[HANDLE], until: Option<Instant>) -> io::Result<Woken> {
     assert!(on.len() <= MOST, "the kernel waits for 64 objects at most");
     loop {
+        // Of several signalled handles the kernel reports the first one, so their order decides.
         let mut handles = on.to_vec();
         let due = alarm::due(&mut handles);
         let alarms = handles.len();

@@ -34,6 +34,8 @@ fn options(pid: u32, command: &[OsString]) -> Option<&[OsString]> {
     match (name(command.first()?)?.to_str()?, command.get(1)) {
         ("lockfast", Some(word)) if word == "run" || word == "flock" => command.get(2..),
         ("flock", _) => {
+            // The usual `flock` has the same name. Lockfast's is a link, and shows as the program that the
+            // link leads to.
             let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
             (program.file_name()? == "lockfast").then(|| &command[1..])
         }

@@ -25,6 +25,8 @@ impl Descriptors {
         table: &[LockLine],
         mounts: &mut Mounts,
     ) -> Self {
+        // To find the name of a file may take a look at the mounts of its process, so it is done only where
+        // the table has the inode.
         let inodes: HashSet<u64> = table.iter().map(|line| line.file.inode).collect();
         let known: HashMap<(u64, u64), FileKey> = open
             .iter()
@@ -108,6 +110,7 @@ impl Descriptors {
                 continue;
             }
             let group = alike.entry((*key, of_description.clone())).or_default();
+            // The kernel's order of open files is the same for every pair, so the group stays sorted by it.
             match group.binary_search_by(|(other, _)| same::order(other, open)) {
                 Ok(at) => {
                     let owners = &mut all[group[at].1].owners;

@@ -69,6 +69,7 @@ fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
         return (place == "do_wait").then_some(Awaited::End(None));
     };
     let call = Syscall::parse(&text)?;
+    // The registers as they were at the call. What pointers point to is not read.
     let [first, second, third, fourth, fifth, _] = call.arguments;
     // A pid or a number of milliseconds, in the lower half of a register.
     let signed = |argument: u64| {
@@ -97,6 +98,7 @@ fn awaited(pid: u32, tid: u32) -> Option<Awaited> {
             }
         }
         libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_rt_sigsuspend => Some(Awaited::Event),
+        // Without a pointer to a time, these calls have no limit.
         libc::SYS_ppoll | libc::SYS_rt_sigtimedwait if third == 0 => Some(Awaited::Event),
         libc::SYS_pselect6 if fifth == 0 => Some(Awaited::Event),
         libc::SYS_epoll_pwait if signed(fourth) < 0 => Some(Awaited::Event),
@@ -168,6 +170,8 @@ fn can_write(pid: u32, descriptor: &std::ffi::OsStr) -> bool {
     let text = fs::read_to_string(path.join(descriptor)).unwrap_or_default();
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+    // Where that can't be seen, it counts as one that can write: an invented deadlock is worse than a missed
+    // one.
     flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 

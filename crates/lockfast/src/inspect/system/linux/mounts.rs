@@ -48,6 +48,7 @@ impl Mounts {
 
     /// Looks a mount up. Its number is the same in all namespaces, but each namespace shows only its own mounts.
     fn find(&mut self, mount: u64, pid: Option<u32>) -> Option<Mount> {
+        // Each table is read once. A mount that came later stays unknown, and so counts as served.
         if !self.known.contains_key(&mount) && self.looked_at.insert(pid) {
             let who = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
             let text = fs::read(format!("/proc/{who}/mountinfo")).unwrap_or_default();

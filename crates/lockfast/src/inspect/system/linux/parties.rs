@@ -9,6 +9,7 @@ use crate::inspect::snapshot::Snapshot;
 /// Adds all processes that hold or wait, and the parents that wait for their children.
 pub(super) fn add(snapshot: &mut Snapshot) {
     let hidden = snapshot.gaps.hidden;
+    // With `hidepid` a process that holds or waits may be invisible, but it is there.
     let look_up = |pid| process::look_up(pid).or_else(|| hidden.then(|| process::unknown(pid)));
     let Snapshot {
         descriptions,

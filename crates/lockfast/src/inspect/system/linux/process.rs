@@ -107,6 +107,7 @@ impl Stat {
         Some(Self {
             name: String::from_utf8_lossy(name).into_owned(),
             state: *fields.first()?.as_bytes().first()?,
+            // The fields begin with the third one of proc(5).
             parent: fields.get(1)?.parse().ok()?,
             threads: fields.get(17)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,

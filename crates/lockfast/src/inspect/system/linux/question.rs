@@ -58,19 +58,16 @@ pub(super) fn ask(target: &InspectedFile, table: &LockTable) -> Vec<LockLine> {
 
 fn blocker(file: &File, range: Range, target: &InspectedFile) -> Option<LockLine> {
     let blocker = sys::lock::blocker(file, Access::Exclusive, range)?;
-    let exclusive = sys::lock::blocker(file, Access::Shared, range).is_some();
+    // Of its own range: elsewhere others may have exclusive locks.
+    let exclusive = sys::lock::blocker(file, Access::Shared, blocker.range()).is_some();
     let kind = match blocker.pid {
         Some(_) => Kind::Classic,
         None => Kind::Ofd,
     };
-    let range = Range {
-        start: blocker.start,
-        len: blocker.len,
-    };
     let lock = LockRecord {
         kind,
         exclusive,
-        range,
+        range: blocker.range(),
     };
     Some(LockLine {
         waiting: false,
@@ -90,4 +87,39 @@ pub(super) fn reopened(file: &File) -> Option<File> {
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(name)
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inspect::system::linux::mounts::Mounts;
+
+    #[test]
+    fn a_shared_lock_is_not_exclusive_because_of_another_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.lock");
+        let (shared, exclusive) = (Range::new(0, 1), Range::new(100, 1));
+        let first = locked(&path, Access::Shared, shared);
+        let second = locked(&path, Access::Exclusive, exclusive);
+        let target = InspectedFile::find(&path, &mut Mounts::default()).expect("it is there");
+        let file = File::open(&path).expect("opened");
+        // The kernel names the one that came first.
+        let line = blocker(&file, Range::ALL, &target).expect("it is locked");
+        assert_eq!((line.lock.range, line.lock.exclusive), (shared, false));
+        drop(first);
+        let line = blocker(&file, Range::ALL, &target).expect("it is locked");
+        assert_eq!((line.lock.range, line.lock.exclusive), (exclusive, true));
+        drop(second);
+    }
+
+    fn locked(path: &Path, access: Access, range: Range) -> File {
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path).expect("a file");
+        let granted = sys::lock::try_lock(&file, access, sys::Target::Bytes(range));
+        assert!(granted.expect("no error"), "nobody else has it");
+        file
+    }
 }

@@ -12,6 +12,8 @@ pub(super) fn order(one: &OpenDescriptor, other: &OpenDescriptor) -> Ordering {
         Ok(order) => order,
         // Not permitted. But an exclusive lock belongs to one description only.
         Err(_) if one.locks.iter().any(|line| line.lock.exclusive) => Ordering::Equal,
+        // Shared locks that look alike may be of several descriptions, so each descriptor counts as one of
+        // its own.
         Err(_) => (one.pid, one.descriptor).cmp(&(other.pid, other.descriptor)),
     }
 }

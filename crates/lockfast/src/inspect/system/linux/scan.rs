@@ -1,19 +1,22 @@
 //! Open descriptors of all processes.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZero;
+use std::os::fd::OwnedFd;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::thread;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use super::process;
 use super::table::{self, LockLine};
 use crate::sys::FileId;
+use crate::sys::alarm::without_signals;
 
 /// A descriptor of a process.
 #[derive(Clone, Debug)]
@@ -81,17 +84,17 @@ pub(super) fn in_parallel(pids: &[u32], act: impl Fn(&[u32]) -> Scan + Sync) -> 
     let helpers = thread::available_parallelism()
         .map_or(1, NonZero::get)
         .min(8);
+    // To start a thread for fewer takes longer than to look at them here.
     let mut shares = pids.chunks(pids.len().div_ceil(helpers).max(16));
     let act = &act;
     thread::scope(|scope| {
         // This thread takes the first share.
         let own = shares.next().unwrap_or_default();
-        let parts: Vec<_> = shares
-            .map(|pids| {
-                let helper = thread::Builder::new().spawn_scoped(scope, move || act(pids));
-                (pids, helper)
-            })
-            .collect();
+        let helpers = shares.map(|pids| {
+            let helper = thread::Builder::new().spawn_scoped(scope, move || act(pids));
+            (pids, helper)
+        });
+        let parts: Vec<_> = without_signals(|| helpers.collect());
         let mut all = act(own);
         for (pids, helper) in parts {
             all.add(match helper {
@@ -163,16 +166,8 @@ fn scan_one(
             continue;
         };
         count += 1;
-        // A server that does not answer must not block this: cached facts are enough.
-        let cached = AtFlags::from_bits_retain(0x4000); // `AT_STATX_DONT_SYNC`, not defined everywhere
-        let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK | StatxFlags::SIZE;
-        let Ok(stat) = rustix::fs::statx(&directory, name, cached, wanted) else {
+        let Ok((id, stat)) = status_of(&directory, name) else {
             continue;
-        };
-        let id = FileId {
-            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            inode: stat.stx_ino,
-            upper: 0,
         };
         let lockable = match only {
             Some(only) => id == only,
@@ -187,10 +182,16 @@ fn scan_one(
         if !lockable {
             continue;
         }
+        // After `statx`, which sorts out most descriptors at a smaller price.
         let Ok(text) = fs::read(format!("{path}/fdinfo/{descriptor}")) else {
             continue;
         };
         let (numbers, locks) = parse(&text);
+        // The number may be another file's by now. On an overlay, the inodes of one file may differ.
+        let is_same = || status_of(&directory, name).is_ok_and(|(now, _)| now == id);
+        if numbers.inode != Some(id.inode) && !is_same() {
+            continue;
+        }
         found.push(OpenDescriptor {
             pid,
             task,
@@ -203,6 +204,20 @@ fn scan_one(
         });
     }
     Ok(count)
+}
+
+/// Returns the identity and the facts of the file behind an entry of that directory.
+fn status_of(directory: &OwnedFd, name: &CStr) -> rustix::io::Result<(FileId, Statx)> {
+    // A server that does not answer must not block this: cached facts are enough.
+    let cached = AtFlags::from_bits_retain(0x4000); // `AT_STATX_DONT_SYNC`, not defined everywhere
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK | StatxFlags::SIZE;
+    let stat = rustix::fs::statx(directory, name, cached, wanted)?;
+    let id = FileId {
+        device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        inode: stat.stx_ino,
+        upper: 0,
+    };
+    Ok((id, stat))
 }
 
 /// Returns the directory of a thread; that of the process, if it is the first one.
@@ -271,7 +286,69 @@ pub(super) fn numbers_of(file: &File) -> io::Result<Numbers> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::Mutex;
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::sys::{self, Access, Range, Target};
+
+    /// The number of a descriptor may be another file's between two questions about it.
+    #[test]
+    fn a_file_does_not_have_the_locks_of_the_next_one_with_its_number() {
+        let (free, locked) = (file(), file());
+        let granted = sys::lock::try_lock(&locked, Access::Exclusive, Target::Bytes(Range::ALL));
+        assert!(granted.expect("no error"), "nobody else has it");
+        let id = FileId {
+            device: free.metadata().expect("its metadata").dev(),
+            inode: free.metadata().expect("its metadata").ino(),
+            upper: 0,
+        };
+        let changing: Mutex<OwnedFd> = Mutex::new(file().into());
+        let (rounds, round) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in round {
+                    // At another moment of the scan each time.
+                    (0..round).for_each(|_| std::hint::spin_loop());
+                    become_(&changing, &locked);
+                }
+            });
+            for round in 0..3000 {
+                become_(&changing, &free);
+                rounds.send(round).expect("it goes on");
+                let open = scan_some(&[std::process::id()], Some(id)).open;
+                assert!(open.iter().all(|open| open.locks.is_empty()), "{open:?}");
+            }
+            drop(rounds);
+        });
+    }
+
+    fn file() -> File {
+        tempfile::tempfile().expect("a file")
+    }
+
+    fn become_(descriptor: &Mutex<OwnedFd>, file: &File) {
+        let mut descriptor = descriptor.lock().expect("no panic");
+        rustix::io::dup2(file, &mut descriptor).expect("its number");
+    }
+
+    #[test]
+    fn the_threads_of_a_scan_handle_no_signals_of_the_program() {
+        let own = thread::current().id();
+        let pids: Vec<u32> = (0..64).collect();
+        in_parallel(&pids, |_| {
+            let status = fs::read_to_string("/proc/thread-self/status").expect("its status");
+            let mut lines = status.lines();
+            let mask = lines.find_map(|line| line.strip_prefix("SigBlk:\t"));
+            let mask = u64::from_str_radix(mask.expect("its mask"), 16).expect("a number");
+            for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGTERM] {
+                let is_blocked = mask & 1 << (signal - 1) != 0;
+                assert_eq!(is_blocked, thread::current().id() != own, "{signal}");
+            }
+            Scan::default()
+        });
+    }
 
     #[test]
     fn the_locks_of_a_descriptor_are_read_with_its_numbers() {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::process::Stat;
 use super::waiters::WaitingThread;
+use crate::sys::alarm::without_signals;
 
 /// The last runs of threads, and the clocks to date them.
 ///
@@ -52,6 +53,7 @@ impl Sleepers {
     pub(super) fn since(&self, waiter: &WaitingThread) -> Option<SystemTime> {
         let run = self.last_runs.get(&(waiter.pid, waiter.tid))?;
         let Reading { clock, time } = self.clocks.get(&run.processor)?;
+        // Both are of one processor's clock, so it does not matter how far the clocks of processors differ.
         time.checked_sub(clock.saturating_sub(run.at))
     }
 }
@@ -73,7 +75,7 @@ fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
     }
     let (sender, receiver) = mpsc::channel();
     let name = "lockfast-clocks".to_owned();
-    let helper = thread::Builder::new().name(name).spawn(move || {
+    let read = move || {
         for processor in processors {
             // This process may not be allowed to run there.
             let reading = run_on(processor).then(reading).flatten();
@@ -81,7 +83,8 @@ fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
                 return;
             }
         }
-    });
+    };
+    let helper = without_signals(|| thread::Builder::new().name(name).spawn(read));
     let mut readings = HashMap::new();
     if helper.is_ok() {
         while let Ok((processor, reading)) = receiver.recv_timeout(PATIENCE) {
@@ -95,6 +98,7 @@ fn readings(processors: BTreeSet<u32>) -> HashMap<u32, Reading> {
 fn run_on(processor: u32) -> bool {
     const BITS: usize = u64::BITS as usize;
     let number = processor as usize;
+    // Only the helper moves, and it ends afterwards. No thread of the program is moved.
     let mut set = vec![0_u64; number / BITS + 1];
     set[number / BITS] = 1 << (number % BITS);
     // SAFETY: the set is as long as the call says.

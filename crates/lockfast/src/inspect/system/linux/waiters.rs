@@ -74,6 +74,7 @@ fn wanted(pid: u32, kind: Kind, address: u64) -> Option<LockRecord> {
         return None;
     }
     let last = address.checked_add(SIZE as u64 - 1)?;
+    // The structure may lie across the end of a page.
     if !(is_at_hand(pid, address)? && is_at_hand(pid, last)?) {
         return None;
     }

@@ -68,6 +68,7 @@ impl Session {
                 )
             };
             if answer == ERROR_MORE_DATA {
+                // Others may open the file between the two calls, so it asks until all fit.
                 openers.resize(needed as usize, RM_PROCESS_INFO::default());
                 continue;
             }

@@ -40,8 +40,11 @@ static UNMAPPED: AtomicU64 = AtomicU64::new(0);
 /// The place of the generation if no page can be had.
 static ORDINARY: AtomicU64 = AtomicU64::new(0);
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new((&raw const UNMAPPED).cast_mut());
+// Not a `Once`: a fork during the installation would leave the child waiting for a thread that it does not
+// have.
 static HAS_HANDLERS: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicU64 = AtomicU64::new(0);
+// Changed under the registry's mutex. An open compares it before and after it registers its file.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
@@ -91,6 +94,7 @@ fn begin() -> u64 {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+// Where pages are larger, the kernel rounds it up in each of the calls.
 const PAGE_SIZE: usize = 4096;
 
 /// Maps a page that the kernel zeroes in a forked child.
@@ -102,6 +106,7 @@ fn wiped_page() -> Option<*mut AtomicU64> {
             std::ptr::null_mut(),
             PAGE_SIZE,
             libc::PROT_READ | libc::PROT_WRITE,
+            // The kernel wipes private anonymous pages only.
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             -1,
             0,

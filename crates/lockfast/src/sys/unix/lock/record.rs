@@ -38,6 +38,7 @@ pub(super) fn find(file: &File, access: Access, range: Range) -> io::Result<Opti
     Ok(Some(Blocker {
         start: offset(record.l_start)?,
         len: offset(record.l_len)?,
+        // -1 for an open file description, and 0 for a process that this pid namespace does not show.
         pid: u32::try_from(record.l_pid).ok().filter(|&pid| pid > 0),
     }))
 }
@@ -118,6 +119,7 @@ fn record(kind: LockType, range: Range) -> Flock {
         reason = "0, 1, 2 or 3"
     )]
     let (kind, from_start) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+    // `l_pid` stays 0: the kernel refuses any other value in a command for open file descriptions.
     record.l_type = kind;
     record.l_whence = from_start;
     let offset = |offset| i64::try_from(offset).expect("the protocol stays below 2^63");
