@@ -109,7 +109,7 @@ struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Machine {
     processes: Vec<Process>,
-    /// Those that stand in the line; the first gets it when it is free and this process runs.
+    /// The processes in the line, in order. The first gets the line when it is free and that process runs.
     line: Vec<usize>,
 }
 
@@ -537,7 +537,7 @@ impl Scene {
         self.plan(process.doing).steps[at].may_wait()
     }
 
-    /// Those that wait for the rooms or for the gate, and can't go on.
+    /// Returns the processes that are blocked at the rooms or at the gate.
     fn held_up(&self, machine: &Machine) -> Vec<usize> {
         let is_held_up = |&who: &usize| {
             let process = &machine.processes[who];

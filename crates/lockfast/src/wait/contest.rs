@@ -59,6 +59,20 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         }
     }
 
+    /// Sleeps until the lock is granted; `false` when that takes longer. Without an alarm it sleeps for however long
+    /// that takes.
+    fn granted_within(
+        &self,
+        patience: Duration,
+        raw: &File,
+        access: Access,
+        target: Target,
+    ) -> Result<bool> {
+        let until = Instant::now() + patience;
+        let alarm = Alarm::set(Some(until));
+        self.until_granted(raw, access, target, alarm.is_ok().then_some(until))
+    }
+
     /// Sleeps in the line until the lock is granted.
     pub(super) fn contend(
         &self,
@@ -99,11 +113,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         if !file.heeds_rooms() {
             return Ok(false);
         }
-        // Without an alarm it waits for however long that takes.
-        let until = Instant::now() + ROOM_PATIENCE;
-        let alarm = Alarm::set(Some(until));
-        let until = alarm.is_ok().then_some(until);
-        let is_empty = self.until_granted(raw, access, room, until)?;
+        let is_empty = self.granted_within(ROOM_PATIENCE, raw, access, room)?;
         if !is_empty {
             file.note_stopped_in_room();
         }
@@ -145,10 +155,7 @@ impl<C: super::WaitContext> Sleep<'_, '_, C> {
         };
         let mut patience = ABANDONED;
         loop {
-            // Without an alarm it waits for the line for as long as that takes.
-            let alarm = Alarm::set(Some(Instant::now() + patience));
-            let until = alarm.is_ok().then(|| Instant::now() + patience);
-            if self.until_granted(raw, Access::Exclusive, line, until)? {
+            if self.granted_within(patience, raw, Access::Exclusive, line)? {
                 return Ok(());
             }
             // To be interrupted costs the place in the kernel's queue, so it must be rare.

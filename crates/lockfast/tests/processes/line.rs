@@ -141,8 +141,7 @@ fn a_task_that_waits_is_overtaken_by_what_is_on_its_way_only() {
     is_hardly_overtaken(("permit", 1), &tasks("permit"));
 }
 
-/// Those that stand in the line get it by the release of whoever had it before, and one that comes back at once
-/// must not be quicker.
+/// A release passes the line on to the next waiter. The process that released must not come back before it.
 fn a_waiter_behind_others_is_overtaken_by_what_is_on_its_way_only() {
     for kind in ["lock", "write"] {
         are_hardly_overtaken_by(

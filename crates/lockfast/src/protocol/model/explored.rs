@@ -9,6 +9,16 @@ use super::{
 use crate::protocol::plan::{self, Mode, Part, Plan, Step};
 use crate::sys::Access;
 
+/// The plans of all modes, with another one for one of them.
+macro_rules! instead {
+    ($mode:pat => $plan:expr, $plans:path) => {
+        |mode| match mode {
+            $mode => $plan,
+            mode => $plans(mode),
+        }
+    };
+}
+
 /// Everything that can happen to these; the names of the properties that do not hold.
 fn violated(roles: [Role; PROCESSES], rounds: u8, plans: Plans) -> Vec<&'static str> {
     let scene = Scene {
@@ -83,20 +93,8 @@ fn a_reader_that_does_not_pass_the_gate_overtakes() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        quick: |mode| {
-            if mode == Mode::Read {
-                READ
-            } else {
-                plan::try_plan(mode)
-            }
-        },
-        patient: |mode| {
-            if mode == Mode::Read {
-                READ
-            } else {
-                plan::wait_plan(mode)
-            }
-        },
+        quick: instead!(Mode::Read => READ, plan::try_plan),
+        patient: instead!(Mode::Read => READ, plan::wait_plan),
         ..Plans::REAL
     };
     let violated = violated([Reader, Reader, Writer], 1, plans);
@@ -114,13 +112,7 @@ fn writers_that_do_not_empty_the_rooms_starve_readers() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        patient: |mode| {
-            if mode == Mode::Write {
-                WRITE
-            } else {
-                plan::wait_plan(mode)
-            }
-        },
+        patient: instead!(Mode::Write => WRITE, plan::wait_plan),
         ..Plans::REAL
     };
     let violated = violated([Reader, Writer, Writer], 2, plans);
@@ -157,13 +149,7 @@ fn a_writer_that_does_not_wait_for_the_second_room_starves_readers() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        patient: |mode| {
-            if mode == Mode::Write {
-                WRITE
-            } else {
-                plan::wait_plan(mode)
-            }
-        },
+        patient: instead!(Mode::Write => WRITE, plan::wait_plan),
         ..Plans::REAL
     };
     let violated = violated([Reader, Writer, Writer], 2, plans);
@@ -185,13 +171,7 @@ fn a_writer_that_locks_no_door_is_overtaken_while_a_room_becomes_empty() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        patient: |mode| {
-            if mode == Mode::Write {
-                WRITE
-            } else {
-                plan::wait_plan(mode)
-            }
-        },
+        patient: instead!(Mode::Write => WRITE, plan::wait_plan),
         ..Plans::REAL
     };
     let violated = violated([Reader, Reader, Writer], 4, plans);
@@ -210,13 +190,7 @@ fn readers_that_pass_no_door_overtake() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        patient: |mode| {
-            if mode == Mode::Read {
-                READ
-            } else {
-                plan::wait_plan(mode)
-            }
-        },
+        patient: instead!(Mode::Read => READ, plan::wait_plan),
         ..Plans::REAL
     };
     let violated = violated([Reader, Reader, Writer], 4, plans);
@@ -303,13 +277,7 @@ fn a_reader_that_locks_nothing_of_main_is_not_excluded() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        quick: |mode| {
-            if mode == Mode::Read {
-                READ
-            } else {
-                plan::try_plan(mode)
-            }
-        },
+        quick: instead!(Mode::Read => READ, plan::try_plan),
         ..Plans::REAL
     };
     let violated = violated([Reader, Writer, Reader], 1, plans);
@@ -369,13 +337,7 @@ fn who_has_what_others_wait_for_must_not_stand_in_line() {
         undo: &[Part::All],
     };
     let plans = Plans {
-        patient: |mode| {
-            if mode == Mode::Write {
-                WRITE
-            } else {
-                plan::wait_plan(mode)
-            }
-        },
+        patient: instead!(Mode::Write => WRITE, plan::wait_plan),
         ..Plans::REAL
     };
     let violated = violated([Upgrader, Writer, Exclusive], 2, plans);

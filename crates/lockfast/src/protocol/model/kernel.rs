@@ -22,6 +22,19 @@ const SECOND_DOOR: usize = 12;
 const CHOSE_SECOND: usize = 13;
 pub(crate) const BYTES: usize = 14;
 
+const GATE_AND_ABOVE: [usize; 10] = [
+    GATE,
+    UPGRADE,
+    TAG,
+    FIRST_ROOM,
+    SECOND_ROOM,
+    QUEUE,
+    SIGN,
+    LINE,
+    FIRST_DOOR,
+    SECOND_DOOR,
+];
+
 /// The locks of one process, by byte.
 pub(crate) type Locks = [Option<Access>; BYTES];
 
@@ -34,28 +47,9 @@ pub(crate) fn bytes(part: Part) -> &'static [usize] {
         Part::Gate => &[GATE],
         Part::Upgrade => &[UPGRADE],
         Part::UpgradeAndTag => &[UPGRADE, TAG],
-        Part::GateAndAbove => &[
-            GATE,
-            UPGRADE,
-            TAG,
-            FIRST_ROOM,
-            SECOND_ROOM,
-            QUEUE,
-            SIGN,
-            LINE,
-            FIRST_DOOR,
-            SECOND_DOOR,
-        ],
-        Part::TagAndAbove => &[
-            TAG,
-            FIRST_ROOM,
-            SECOND_ROOM,
-            QUEUE,
-            SIGN,
-            LINE,
-            FIRST_DOOR,
-            SECOND_DOOR,
-        ],
+        Part::GateAndAbove => &GATE_AND_ABOVE,
+        // Without gate and upgrade.
+        Part::TagAndAbove => &GATE_AND_ABOVE[2..],
         Part::Rooms => &[FIRST_ROOM, SECOND_ROOM],
         Part::FirstRoom => &[FIRST_ROOM],
         Part::SecondRoom => &[SECOND_ROOM],
