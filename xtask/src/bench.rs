@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     step::run(&mut cargo(&[
         "build",
-        "--release",
+        "--profile=dist",
         "--package",
         "lockfast-cli",
     ]))?;
@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let mut bench = cargo(&["bench", "--package", "lockfast", "--bench", "peers", "--"]);
     bench
         .arg("--lockfast")
-        .arg(step::target().join("release/lockfast"));
+        .arg(step::target().join("dist/lockfast"));
     bench.arg("--inspect").arg(inspect);
     bench.arg("--out").arg(step::target().join("bench"));
     if let Some(interpreter) = python::interpreter() {
@@ -76,7 +76,7 @@ fn engines(options: &Options) -> Outcome {
     let features = ["--features", "etcd,postgres"];
     let mut bench = cargo(&["bench", "--package", "lockfast-space", "--bench", ENGINES]);
     bench.args(features).arg("--").arg("--lockfast");
-    bench.arg(step::target().join("release/lockfast"));
+    bench.arg(step::target().join("dist/lockfast"));
     if options.arguments.iter().any(|word| word == "--quick") {
         bench.arg("--quick");
     }

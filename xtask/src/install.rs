@@ -31,11 +31,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let prefix = prefix(options)?;
     step::run(&mut cargo(&[
         "build",
-        "--release",
+        "--profile=dist",
         "--package",
         "lockfast-cli",
     ]))?;
-    let built = step::target().join("release/lockfast");
+    let built = step::target().join("dist/lockfast");
     install(&built, &prefix, options.flock)
 }
 

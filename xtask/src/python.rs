@@ -63,14 +63,19 @@ pub(crate) fn install_package(how: Build) -> Outcome {
             .map_err(|error| Failure(format!("cannot remove {}: {error}", wheels.display())))?;
     }
     let mut build = program("maturin");
-    if how == Build::Fast {
-        build
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    build.arg("build");
+    match how {
+        Build::Fast => {
+            build.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+            build.arg("--release");
+        }
+        Build::Shipped => {
+            build.arg("--profile=dist");
+        }
     }
-    build.args(["build", "--release", "--manifest-path"]);
-    build.arg(package().join("Cargo.toml"));
+    build
+        .arg("--manifest-path")
+        .arg(package().join("Cargo.toml"));
     build
         .arg("--interpreter")
         .arg(environment().join("bin/python"));
