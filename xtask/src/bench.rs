@@ -32,12 +32,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
         "--package",
         "lockfast-cli",
     ]))?;
+    if python::is_complete() {
+        python::install_package(python::Build::Shipped)?;
+    }
     let only = options.only();
     if only == Some(ENGINES) {
         return engines(options);
-    }
-    if python::is_complete() {
-        python::install_package(python::Build::Shipped)?;
     }
     let inspect = build(&["--features", "inspect", "--bench", "inspect"])?;
     let before = options.before.as_deref().map(build_before).transpose()?;
@@ -77,6 +77,9 @@ fn engines(options: &Options) -> Outcome {
     let mut bench = cargo(&["bench", "--package", "lockfast-space", "--bench", ENGINES]);
     bench.args(features).arg("--").arg("--lockfast");
     bench.arg(step::target().join("dist/lockfast"));
+    if let Some(interpreter) = python::interpreter() {
+        bench.arg("--python").arg(interpreter);
+    }
     if options.arguments.iter().any(|word| word == "--quick") {
         bench.arg("--quick");
     }

@@ -11,12 +11,17 @@ use lockfast_space::Space;
 
 use crate::raw::Raw;
 use crate::report::{Report, time};
-use crate::{command, cut, herd};
+use crate::{command, cut, herd, tooz};
 
 /// The time after which a waiter has begun to watch.
 const SETTLED: Duration = Duration::from_millis(20);
 
-pub(crate) fn measure(report: &mut Report, rounds: usize, lockfast: Option<&OsStr>) {
+pub(crate) fn measure(
+    report: &mut Report,
+    rounds: usize,
+    lockfast: Option<&OsStr>,
+    python: Option<&OsStr>,
+) {
     let needed = network::available().and(Release::Debian.find().map(drop));
     if let Err(reason) = needed {
         return report.leave_out("etcd", &reason);
@@ -35,6 +40,10 @@ pub(crate) fn measure(report: &mut Report, rounds: usize, lockfast: Option<&OsSt
     match lockfast {
         Some(lockfast) => command::measure(report, rounds / 10, lockfast, &url, &endpoints[0]),
         None => report.leave_out("the command", "no --lockfast"),
+    }
+    match python {
+        Some(python) => tooz::measure(report, rounds / 5, python, &url, &endpoints[0]),
+        None => report.leave_out("tooz", "no --python"),
     }
 }
 
