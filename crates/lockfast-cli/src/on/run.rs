@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lockfast::{CancelToken, ErrorKind, Member, MemberGuard, Protocol, Result};
 use lockfast_space::{Any, RwLock, Semaphore, Space};
 
-use super::{failed, open};
+use super::failed;
 use crate::args::{self, OnLost};
 use crate::child::{self, Limit, Loss, Signals};
 use crate::exit::{Exit, say};
@@ -77,7 +77,7 @@ fn take(
 ) -> std::result::Result<Guards, Exit> {
     let (cancel, seconds) = (CancelToken::new(), Arc::new(AtomicU64::new(0)));
     let work = || -> std::result::Result<Guards, Exit> {
-        let space = open(url)?;
+        let space = Space::connect(url).map_err(failed)?;
         let opened = open_all(&space, names, arguments).map_err(failed)?;
         let members = opened.iter().map(Opened::member);
         let taken = cancel.run(|| match arguments.timeout {
