@@ -5,19 +5,14 @@ use std::sync::Arc;
 use lockfast::Result;
 use lockfast::engine::{Capabilities, Operation};
 use lockfast_lease::Process;
-use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::failure::{Blame, Reason};
+use crate::failure::Blame;
 use crate::lock::{self, EtcdLock};
-use crate::proto::{StatusRequest, StatusResponse};
 use crate::semaphore::EtcdSemaphore;
 use crate::stop::Stop;
-
-/// The oldest version that has all that locks need.
-const OLDEST: (u32, u32) = (3, 4);
 
 /// A client of an etcd cluster, with one connection, one lease and one thread for all of its locks. Clones share
 /// them.
@@ -50,11 +45,30 @@ impl Client {
     ///
     /// As [`open`](Self::open).
     pub fn open_as(url: &str, process: &Process) -> Result<Self> {
+        let client = Self::connect_as(url, process)?;
+        let blame = client.blame(Operation::UseDirectory)?;
+        let core = client.core();
+        let usable = client
+            .connection
+            .run(async move { core.ensure_usable(&Stop::default()).await })?;
+        usable.map_err(|reason| blame.reason(reason))?;
+        Ok(client)
+    }
+
+    /// Returns a client at once, which connects when it takes its first lock. The errors of [`open`](Self::open)
+    /// about the servers are then those of that lock. So a program that takes one lock waits once.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is not understood.
+    pub fn connect(url: &str) -> Result<Self> {
+        Self::connect_as(url, &Process::current())
+    }
+
+    fn connect_as(url: &str, process: &Process) -> Result<Self> {
         let address = Address::parse(url)?;
         let connection = Connection::start(address, process)?;
-        let client = Self { connection };
-        client.ensure_usable()?;
-        Ok(client)
+        Ok(Self { connection })
     }
 
     /// Opens the lock with that name.
@@ -98,34 +112,5 @@ impl Client {
         let blame = self.connection.core().blame_cluster(operation);
         self.connection.ensure_not_forked(&blame)?;
         Ok(blame)
-    }
-
-    /// Asks a server whether it is there and new enough.
-    fn ensure_usable(&self) -> Result<()> {
-        let blame = self.blame(Operation::UseDirectory)?;
-        let core = Arc::clone(self.connection.core());
-        let status = self.connection.run(async move {
-            let stop = Stop::at(Some(Instant::now() + core.address.timeout));
-            let answer = core.servers.ask(StatusRequest {}, &stop).await;
-            if let Ok(answer) = &answer {
-                let header = answer.header.unwrap_or_default();
-                core.session.saw_cluster(header.cluster_id);
-            }
-            answer
-        })?;
-        let status = status.map_err(|failure| blame.failure(failure))?;
-        if is_too_old(&status) {
-            return Err(blame.reason(Reason::TooOld(status.version)));
-        }
-        Ok(())
-    }
-}
-
-/// Whether the server lacks what locks need. A version that is not understood is taken to be new.
-pub(crate) fn is_too_old(status: &StatusResponse) -> bool {
-    let mut parts = status.version.split('.').map(str::parse::<u32>);
-    match (parts.next(), parts.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST,
-        _ => false,
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use lockfast_lease::Check;
 use tokio::time::Instant;
 
-use crate::client::{Client, is_too_old};
-use crate::core::Core;
+use crate::client::Client;
+use crate::core::{Core, is_too_old};
+use crate::failure::Reason;
 use crate::keys::{self, Range};
 use crate::proto::{MemberListRequest, StatusRequest, StatusResponse};
 use crate::stop::Stop;
@@ -169,7 +170,12 @@ async fn about_writes(core: &Core) -> Check {
 
 async fn about_lease(core: &Core) -> Check {
     let stop = Stop::at(Some(Instant::now() + core.address.timeout));
-    match core.session.granted(&stop).await {
+    let granted = async {
+        let granted = core.session.lease().await?;
+        granted.settled(&stop).await?;
+        Ok::<_, Reason>(granted)
+    };
+    match granted.await {
         Ok(granted) => {
             let left = granted.lease.remaining();
             let ttl = granted.ttl;

@@ -51,6 +51,10 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// A server refused.
     Refused(Status),
+    TtlTooShort {
+        wanted: Duration,
+        least: Duration,
+    },
 }
 
 impl Failure {
@@ -86,9 +90,9 @@ impl Reason {
     /// Returns the reason why a release has no confirmation.
     pub(crate) fn of_release(failure: Failure, ttl: Duration) -> Self {
         match failure {
-            Failure::Refused(status) => Self::Refused(status),
             Failure::Unreachable(why) => Self::ReleaseUnknown(why, ttl),
             Failure::Stopped => Self::ReleaseUnknown("the time is over".to_owned(), ttl),
+            failure => failure.into(),
         }
     }
 
@@ -110,6 +114,17 @@ impl Reason {
             | Self::Connect(_) => ErrorKind::InvalidOption,
             Self::TooOld(_) => ErrorKind::Unsupported,
             Self::NoThread(_) => ErrorKind::System,
+        }
+    }
+}
+
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Stopped => Self::Unreachable("the wait was ended".to_owned()),
+            Failure::Unreachable(why) => Self::Unreachable(why),
+            Failure::Refused(status) => Self::Refused(status),
+            Failure::TtlTooShort { wanted, least } => Self::TtlTooShort { wanted, least },
         }
     }
 }
@@ -204,11 +219,10 @@ impl Blame {
     }
 
     pub(crate) fn failure(&self, failure: Failure) -> Error {
-        self.reason(match failure {
-            Failure::Stopped => Reason::Unreachable("the wait was ended".to_owned()),
-            Failure::Unreachable(why) => Reason::Unreachable(why),
-            failure if failure.is_without_lease() => Reason::PlaceLost,
-            Failure::Refused(status) => Reason::Refused(status),
+        self.reason(if failure.is_without_lease() {
+            Reason::PlaceLost
+        } else {
+            failure.into()
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::failure::Reason;
 use crate::hold::Held;
 use crate::keys::{Keys, Kind};
-use crate::memory::{Fault, Memory};
+use crate::memory::{Fault, Memory, SLOW};
 use crate::pool::{self, Wanted};
 use crate::queue::{self, Denied};
 use crate::stop::Stop;
@@ -25,10 +25,11 @@ const RELIABLE: Duration = TTL.checked_sub(MARGIN).expect("it is longer");
 /// Requests that are late are carried out by then, and what they left is deleted.
 const SETTLED: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(5);
-const PASSING: [Fault; 4] = [
+const PASSING: [Fault; 5] = [
     Fault::LostRequest,
     Fault::LostAnswer,
     Fault::Late,
+    Fault::Slow,
     Fault::Unavailable,
 ];
 const SCENARIOS: [Scenario; 6] = [
@@ -54,20 +55,16 @@ fn run<T>(memory: &Memory, test: impl AsyncFnOnce(Arc<Core>) -> T) -> T {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(async {
-        let start = Instant::now();
-        let clock =
-            Clock::of(move || BootTime::after_boot(start.elapsed() + Duration::from_secs(1)));
-        let address = Address::parse("etcd://a,b/p?ttl=30s").expect("a good URL");
-        let transport = Arc::new(memory.clone());
-        test(Arc::new(Core::new(
-            address,
-            transport,
-            clock,
-            &Process::current(),
-        )))
-        .await
-    })
+    runtime.block_on(async { test(client(memory)).await })
+}
+
+/// The parts of a new client.
+fn client(memory: &Memory) -> Arc<Core> {
+    let start = Instant::now();
+    let clock = Clock::of(move || BootTime::after_boot(start.elapsed() + Duration::from_secs(1)));
+    let address = Address::parse("etcd://a,b/p?ttl=30s").expect("a good URL");
+    let transport = Arc::new(memory.clone());
+    Arc::new(Core::new(address, transport, clock, &Process::current()))
 }
 
 impl Scenario {
@@ -105,7 +102,11 @@ impl Scenario {
 fn each(test: impl Fn(Scenario, usize)) {
     for scenario in SCENARIOS {
         let requests = scenario.requests();
-        assert!(requests >= 3, "a lease, a lock and a release");
+        let takes = match scenario {
+            Scenario::Attempt(Kind::Permits) | Scenario::Wait(Kind::Permits) => 2,
+            _ => 1,
+        };
+        assert_eq!(requests, 2 + takes + 1, "a lease, a version, and a release");
         (0..requests).for_each(|call| test(scenario, call));
     }
 }
@@ -156,6 +157,108 @@ fn a_wait_that_ends_during_a_fault_leaves_nothing() {
                 assert_eq!(memory.keys(), 0, "{scenario:?} {call} {fault:?}");
             });
         }
+    });
+}
+
+/// The number of the request for a lease.
+const GRANT: usize = 0;
+
+#[test]
+fn a_lock_needs_the_lease_that_it_was_asked_with() {
+    // (fault of the grant, time until the lock is held, number of requests)
+    let faults = [
+        (None, Duration::ZERO, 3),
+        // The key is created again when there is a lease.
+        (Some(Fault::Slow), SLOW, 4),
+        (Some(Fault::LostRequest), Duration::from_secs(1), 5),
+        // The key is created at once. A second grant finds the first, which a third request confirms.
+        (Some(Fault::LostAnswer), Duration::from_secs(1), 5),
+    ];
+    for (fault, time, requests) in faults {
+        let memory = Memory::default();
+        if let Some(fault) = fault {
+            memory.fail(GRANT, fault);
+        }
+        run(&memory, async |core| {
+            let begin = Instant::now();
+            let scenario = Scenario::Wait(Kind::Writer);
+            let held = scenario.take(&core, &Stop::default()).await;
+            let held = held.expect("free");
+            assert_eq!(begin.elapsed().as_millis(), time.as_millis(), "{fault:?}");
+            assert_eq!(held.belief.state(), HoldState::Valid, "{fault:?}");
+            assert_eq!(memory.calls(), requests, "{fault:?}");
+            // From before the first request for the lease, not from its answer.
+            let left = held.belief.lease().remaining();
+            assert_eq!((left + time).as_millis(), RELIABLE.as_millis(), "{fault:?}");
+        });
+    }
+}
+
+#[test]
+fn an_attempt_that_is_carried_out_after_its_refusal_leaves_nothing() {
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let held = Scenario::Wait(Kind::Writer)
+            .take(&core, &Stop::default())
+            .await
+            .expect("free");
+        memory.fail(memory.calls(), Fault::Late);
+        let denied = Scenario::Attempt(Kind::Writer)
+            .take(&core, &Stop::default())
+            .await;
+        assert!(matches!(denied, Err(Denied::Held(_))), "{denied:?}");
+        held.release(LIMIT).await.expect("held");
+        sleep(SETTLED).await;
+        assert_eq!(memory.keys(), 0);
+    });
+}
+
+#[test]
+fn a_client_waits_for_the_end_of_its_lease_only_if_keys_may_be_left() {
+    #[derive(Debug, PartialEq)]
+    enum Left {
+        Nothing,
+        Lock,
+        Ticket,
+    }
+    for left in [Left::Nothing, Left::Lock, Left::Ticket] {
+        let memory = Memory::default();
+        run(&memory, async |core| {
+            let scenario = Scenario::Wait(Kind::Writer);
+            let held = scenario.take(&core, &Stop::default()).await.expect("free");
+            let other = client(&memory);
+            let leaving = match left {
+                Left::Nothing => {
+                    held.release(LIMIT).await.expect("held");
+                    core
+                }
+                Left::Lock => core,
+                Left::Ticket => {
+                    drop(waiter(scenario, &other));
+                    sleep(LIMIT).await;
+                    other
+                }
+            };
+            let keys = memory.keys();
+            memory.fail(memory.calls(), Fault::Slow);
+            let begin = Instant::now();
+            leaving.session.revoke().await;
+            let waited = if left == Left::Nothing {
+                Duration::ZERO
+            } else {
+                SLOW
+            };
+            assert_eq!(begin.elapsed().as_millis(), waited.as_millis(), "{left:?}");
+            assert_eq!(memory.keys(), keys.saturating_sub(1), "{left:?}");
+        });
+    }
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let passed = Scenario::Wait(Kind::Writer).pass(&memory, &core).await;
+        passed.expect("no fault");
+        assert_eq!(memory.leases(), 1);
+        core.session.revoke().await;
+        assert_eq!(memory.leases(), 0, "the request was sent");
     });
 }
 

@@ -45,7 +45,7 @@ impl Held {
             is_released: AtomicBool::new(false),
             released: Notify::new(),
         });
-        held.granted().add(&held);
+        held.granted().hold(&held);
         tokio::spawn(watch(Arc::downgrade(&held)));
         held
     }
@@ -100,7 +100,6 @@ impl Held {
             return Ok(());
         }
         let granted = self.granted();
-        granted.remove(&self.key);
         let request = txn::when(
             vec![txn::created(&self.key, self.ticket.revision)],
             vec![txn::delete(&self.key)],
@@ -114,7 +113,7 @@ impl Held {
             () = ended(granted) => return Err(Reason::WasLost),
         };
         if outcome.is_ok() {
-            self.ticket.sweep(&self.core);
+            self.ticket.is_gone(&self.core);
         }
         match outcome {
             Ok(outcome) if outcome.succeeded => Ok(()),

@@ -13,8 +13,8 @@ use tonic::Status;
 use crate::proto::{
     Compare, CompareTarget, CompareWith, Event, EventType, KeyValue, LeaseGrantResponse,
     LeaseKeepAliveResponse, LeaseRevokeResponse, Op, OpDone, PutResponse, RangeRequest,
-    RangeResponse, RequestOp, ResponseHeader, ResponseOp, SortOrder, SortTarget, TxnRequest,
-    TxnResponse, WatchCreateRequest, WatchKind, WatchRequest, WatchResponse,
+    RangeResponse, RequestOp, ResponseHeader, ResponseOp, SortOrder, SortTarget, StatusResponse,
+    TxnRequest, TxnResponse, WatchCreateRequest, WatchKind, WatchRequest, WatchResponse,
 };
 use crate::transport::{Answer, Answering, Request, Transport, WatchAnswers};
 
@@ -25,10 +25,14 @@ pub(crate) enum Fault {
     LostAnswer,
     /// It is carried out after three seconds, when nobody waits for its answer any more.
     Late,
+    /// It is carried out and answered after [`SLOW`]; requests that follow overtake it.
+    Slow,
     /// The member has no leader.
     Unavailable,
     Refused,
 }
+
+pub(crate) const SLOW: Duration = Duration::from_millis(300);
 
 /// A cluster of two members, which share all.
 #[derive(Clone, Default)]
@@ -87,6 +91,10 @@ impl Memory {
         self.store().keys.len()
     }
 
+    pub(crate) fn leases(&self) -> usize {
+        self.store().leases.len()
+    }
+
     /// Deletes all keys, as an administrator does.
     pub(crate) fn clear(&self) {
         let mut store = self.store();
@@ -138,6 +146,10 @@ impl Transport for Memory {
                     return Err(Status::unavailable("etcdserver: no leader"));
                 }
                 Some(Fault::Refused) => return Err(Status::permission_denied("refused")),
+                Some(Fault::Slow) => {
+                    sleep(SLOW).await;
+                    return memory.carry_out(request);
+                }
                 Some(Fault::LostRequest) => {}
                 Some(Fault::LostAnswer) => drop(memory.carry_out(request)),
                 Some(Fault::Late) => {
@@ -228,6 +240,11 @@ impl Store {
         self.end_leases();
         let header = self.header();
         Ok(match request {
+            Request::Status(_) => Answer::Status(StatusResponse {
+                header,
+                version: "3.4.0".to_owned(),
+                ..StatusResponse::default()
+            }),
             Request::Txn(request) => Answer::Txn(self.txn(request)?),
             Request::Grant(request) => {
                 if self.leases.contains_key(&request.id) {

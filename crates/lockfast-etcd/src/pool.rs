@@ -68,39 +68,57 @@ pub(crate) async fn attempt(
     wanted: Wanted,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.session.granted(stop).await?;
+    let granted = core.lease(stop).await?;
     let id = keys::random().map_err(Reason::NoThread)?;
     let mut ticket = Ticket::new(keys, Kind::Permits, id, granted);
+    match take_free(core, keys, wanted, &mut ticket, stop).await {
+        Ok(Ok(())) => believe(core, &ticket, stop).await,
+        Ok(Err(denied)) => {
+            ticket.is_gone(core);
+            Err(denied)
+        }
+        Err(absent) => Err(give_up(core, &ticket, absent).await),
+    }
+}
+
+/// Has the ticket take permits, if enough are free and nobody waits; else says why not.
+async fn take_free(
+    core: &Core,
+    keys: &Keys,
+    wanted: Wanted,
+    ticket: &mut Ticket,
+    stop: &Stop,
+) -> Result<Result<(), Denied>, Absent> {
     let value = core.record.now(wanted.limit, wanted.count);
     let gate = keys.in_the_way_of(Kind::Gate);
     loop {
-        let term = ticket.granted.lease.term();
+        ticket.term = ticket.granted.lease.term();
         let read = vec![
             txn::get(&ticket.key),
             txn::oldest(&gate, 1),
             txn::oldest(&keys.permits(), 0),
             txn::oldest(&keys.queue(), 1),
         ];
-        let seen = core.txn(txn::when(vec![], read, vec![]), stop).await;
-        let mut seen = match seen {
-            Ok(seen) => seen,
-            Err(failure) => return Err(give_up(core, &ticket, failure.into()).await),
-        };
+        let mut seen = core.txn(txn::when(vec![], read, vec![]), stop).await?;
         if let Some(own) = seen.key() {
             // An attempt whose answer was lost has taken them.
             ticket.revision = own.create_revision;
-            return believe(core, &ticket, term, stop).await;
+            return Ok(Ok(()));
         }
         let (waiting, held, lock) = (seen.key(), seen.keys(), seen.key());
         if lock.is_some() {
-            return Err(Reason::UsedAsLock.into());
+            return Ok(Err(Reason::UsedAsLock.into()));
         }
-        if let Some(waiting) = &waiting {
-            wanted.ensure_same_limit(&Record::read(waiting))?;
-        }
-        if !wanted.is_free(&held)? || waiting.is_some() {
-            let first = held.first().or(waiting.as_ref());
-            return Err(Denied::Held(first.and_then(Record::holder)));
+        let same = waiting.as_ref().map_or(Ok(()), |waiting| {
+            wanted.ensure_same_limit(&Record::read(waiting))
+        });
+        match same.and_then(|()| wanted.is_free(&held)) {
+            Ok(true) if waiting.is_none() => {}
+            Ok(_) => {
+                let first = held.first().or(waiting.as_ref());
+                return Ok(Err(Denied::Held(first.and_then(Record::holder))));
+            }
+            Err(other) => return Ok(Err(other)),
         }
         let request = txn::when(
             vec![
@@ -112,15 +130,14 @@ pub(crate) async fn attempt(
             vec![txn::put(&ticket.key, &value, ticket.granted.id)],
             vec![],
         );
-        match ticket.create(core, request, stop).await {
-            Ok(outcome) if outcome.succeeded => {
-                ticket.revision = outcome.revision;
-                return believe(core, &ticket, term, stop).await;
-            }
-            // Somebody else took permits in between, or this did, and its answer was lost.
-            Ok(_) if !stop.is_over() => {}
-            Ok(_) => return Err(give_up(core, &ticket, Failure::Stopped.into()).await),
-            Err(failure) => return Err(give_up(core, &ticket, failure.into()).await),
+        let outcome = ticket.create(core, request, stop).await?;
+        if outcome.succeeded {
+            ticket.revision = outcome.revision;
+            return Ok(Ok(()));
+        }
+        // Somebody else took permits in between, or this did, and its answer was lost.
+        if stop.is_over() {
+            return Err(Failure::Stopped.into());
         }
     }
 }
@@ -132,16 +149,15 @@ pub(crate) async fn wait(
     wanted: Wanted,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.session.granted(stop).await?;
+    let granted = core.lease(stop).await?;
     let id = keys::random().map_err(Reason::NoThread)?;
     let mut gate = Ticket::new(keys, Kind::Gate, id, Arc::clone(&granted));
     let mut permits = Ticket::new(keys, Kind::Permits, id, granted);
     let value = core.record.now(wanted.limit, wanted.count);
-    let mut term = gate.granted.lease.term();
     let view = gate.enter(core, &value, stop).await;
     let view = match view {
         Ok(view) => match same_limit(&view, wanted) {
-            Ok(()) => pass(core, &gate, Ok(view), &mut term, stop).await,
+            Ok(()) => pass(core, &mut gate, Ok(view), stop).await,
             Err(other) => {
                 gate.withdraw(core).await;
                 return Err(other);
@@ -179,12 +195,12 @@ pub(crate) async fn wait(
             Err(absent) => return Err(give_up(core, &gate, absent).await),
         };
     }
-    let term = gate.granted.lease.term();
+    permits.term = gate.granted.lease.term();
     let taken = leave_gate(core, &gate, &mut permits, &value, stop).await;
     match taken {
         Ok(()) => {
-            gate.sweep(core);
-            believe(core, &permits, term, stop).await
+            gate.is_gone(core);
+            believe(core, &permits, stop).await
         }
         Err(absent) => {
             // Both, because nobody knows which of them is there.
@@ -211,6 +227,7 @@ async fn leave_gate(
         ],
         vec![txn::get(&permits.key)],
     );
+    permits.granted.expect(&permits.key);
     let mut outcome = core.txn(request, stop).await?;
     permits.revision = if outcome.succeeded {
         outcome.revision

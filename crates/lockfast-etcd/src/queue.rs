@@ -48,10 +48,9 @@ pub(crate) async fn attempt(
     kind: Kind,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.session.granted(stop).await?;
+    let granted = core.lease(stop).await?;
     let id = keys::random().map_err(Reason::NoThread)?;
     let mut ticket = Ticket::new(keys, kind, id, granted);
-    let term = ticket.granted.lease.term();
     let value = core.record.now(0, 0);
     let request = txn::when(
         vec![
@@ -80,13 +79,14 @@ pub(crate) async fn attempt(
         // An attempt whose answer was lost has taken it.
         ticket.revision = own.create_revision;
     } else {
+        ticket.is_gone(core);
         let (first, semaphore) = (outcome.key(), outcome.key());
         return Err(match (first, semaphore) {
             (None, Some(_)) => Reason::UsedAsSemaphore.into(),
             (first, _) => Denied::Held(first.as_ref().and_then(Record::holder)),
         });
     }
-    believe(core, &ticket, term, stop).await
+    believe(core, &ticket, stop).await
 }
 
 /// Takes the lock in the order of arrival.
@@ -96,25 +96,23 @@ pub(crate) async fn wait(
     kind: Kind,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.session.granted(stop).await?;
+    let granted = core.lease(stop).await?;
     let id = keys::random().map_err(Reason::NoThread)?;
     let mut ticket = Ticket::new(keys, kind, id, granted);
-    let mut term = ticket.granted.lease.term();
     let value = core.record.now(0, 0);
     let view = ticket.enter(core, &value, stop).await;
-    let first = pass(core, &ticket, view, &mut term, stop).await;
+    let first = pass(core, &mut ticket, view, stop).await;
     match first {
-        Ok(_) => believe(core, &ticket, term, stop).await,
+        Ok(_) => believe(core, &ticket, stop).await,
         Err(absent) => Err(give_up(core, &ticket, absent).await),
     }
 }
 
-/// Waits until nothing stands before the ticket. The term is that of the last request.
+/// Waits until nothing stands before the ticket.
 pub(crate) async fn pass(
     core: &Core,
-    ticket: &Ticket,
+    ticket: &mut Ticket,
     view: Result<View, Absent>,
-    term: &mut u64,
     stop: &Stop,
 ) -> Result<View, Absent> {
     let mut view = view?;
@@ -130,7 +128,7 @@ pub(crate) async fn pass(
             () = stop.over() => return Err(Absent::Failed(Failure::Stopped)),
         }
         drop(watch);
-        *term = ticket.granted.lease.term();
+        ticket.term = ticket.granted.lease.term();
         view = ticket.look(core, stop).await?;
     }
     Ok(view)
@@ -146,7 +144,7 @@ pub(crate) async fn give_up(core: &Arc<Core>, ticket: &Ticket, absent: Absent) -
         }
         absent => {
             // A request that found the lease gone may follow one that did not.
-            ticket.sweep(core);
+            ticket.is_gone(core);
             match (absent, ticket.kind) {
                 (Absent::OtherUse, Kind::Writer | Kind::Reader) => Reason::UsedAsSemaphore.into(),
                 (Absent::OtherUse, _) => Reason::UsedAsLock.into(),
@@ -158,9 +156,8 @@ pub(crate) async fn give_up(core: &Arc<Core>, ticket: &Ticket, absent: Absent) -
 
 pub(crate) fn denied(absent: Absent) -> Denied {
     match absent {
-        Absent::Failed(Failure::Unreachable(why)) => Reason::Unreachable(why).into(),
-        Absent::Failed(Failure::Refused(status)) => Reason::Refused(status).into(),
         Absent::Failed(Failure::Stopped) => Denied::Held(None),
+        Absent::Failed(failure) => Reason::from(failure).into(),
         Absent::Gone | Absent::OtherUse => Reason::PlaceLost.into(),
     }
 }
@@ -170,11 +167,10 @@ pub(crate) fn denied(absent: Absent) -> Denied {
 pub(crate) async fn believe(
     core: &Arc<Core>,
     ticket: &Ticket,
-    term: u64,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
     let lease = &ticket.granted.lease;
-    let belief = Belief::new(Arc::clone(lease), term);
+    let belief = Belief::new(Arc::clone(lease), ticket.term);
     loop {
         match belief.state() {
             HoldState::Valid => return Ok(Held::begin(core, ticket, belief)),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use lockfast::HoldState;
 use lockfast_lease::{Clock, Confirmed, Lease};
+use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tonic::{Code, Status};
 
@@ -16,6 +18,7 @@ use crate::keys;
 use crate::proto::{LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest};
 use crate::servers::Servers;
 use crate::stop::Stop;
+use crate::ticket::ended;
 use crate::transport::Answer;
 
 /// The longest attempt to keep a lease alive.
@@ -30,20 +33,24 @@ pub(crate) struct Session {
     clock: Clock,
     ttl: Duration,
     current: Mutex<Option<Arc<Granted>>>,
-    granting: tokio::sync::Mutex<()>,
     /// The id of the cluster that answered last; 0 before.
     epoch: AtomicU64,
 }
 
-/// A lease that the servers have granted.
+/// A lease. Its id is of this client, so keys can name it before the servers have granted it.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) id: i64,
     pub(crate) ttl: Duration,
     pub(crate) lease: Arc<Lease>,
-    /// The locks that are held under it, by key.
-    held: Mutex<HashMap<Vec<u8>, Weak<Held>>>,
+    /// The answer to the grant; `None` as long as there is none.
+    answer: watch::Sender<Option<Result<Term, Failure>>>,
+    /// The keys that the servers may have under it, with the locks that are held.
+    keys: Mutex<HashMap<Vec<u8>, Weak<Held>>>,
 }
+
+/// The term that the grant began; `None` if its answer came after the deadline.
+pub(crate) type Term = Option<u64>;
 
 impl Session {
     pub(crate) fn new(servers: Arc<Servers>, clock: Clock, ttl: Duration) -> Self {
@@ -52,7 +59,6 @@ impl Session {
             clock,
             ttl,
             current: Mutex::new(None),
-            granting: tokio::sync::Mutex::default(),
             epoch: AtomicU64::new(0),
         }
     }
@@ -66,106 +72,161 @@ impl Session {
         self.epoch.store(id, Ordering::Relaxed);
     }
 
-    /// The lease, after asking for one if there is none.
-    pub(crate) async fn granted(&self, stop: &Stop) -> Result<Arc<Granted>, Reason> {
-        if let Some(granted) = self.current() {
-            return Ok(granted);
-        }
-        let _one_at_a_time = tokio::select! {
-            guard = self.granting.lock() => guard,
-            () = stop.over() => return Err(Reason::Unreachable("no lease was granted in time".to_owned())),
+    /// The lease. If there is none, one is asked for, and nobody waits for the answer: requests that follow the grant
+    /// are carried out after it, as a rule. [`Granted::settled`] waits.
+    pub(crate) async fn lease(&self) -> Result<Arc<Granted>, Reason> {
+        let granted = {
+            let mut slot = self.slot();
+            if let Some(current) = &*slot
+                && current.lease.state() != HoldState::Lost
+            {
+                return Ok(Arc::clone(current));
+            }
+            let granted = Arc::new(Granted::new(&self.clock, self.ttl)?);
+            tokio::spawn(grant(Arc::clone(&self.servers), Arc::clone(&granted)));
+            *slot = Some(Arc::clone(&granted));
+            granted
         };
-        if let Some(granted) = self.current() {
-            return Ok(granted);
-        }
-        let granted = Arc::new(self.grant(stop).await?);
-        *self.slot() = Some(Arc::clone(&granted));
-        tokio::spawn(keep_alive(Arc::clone(&self.servers), Arc::clone(&granted)));
-        tokio::spawn(report_deadlines(Arc::clone(&granted)));
+        // Sends the request, before those that follow.
+        yield_now().await;
         Ok(granted)
     }
 
     /// Gives the lease up, and with it all that is left of the client's locks.
     pub(crate) async fn revoke(&self) {
-        let granted = self.slot().take();
-        if let Some(granted) = granted {
-            let request = LeaseRevokeRequest { id: granted.id };
+        let Some(granted) = self.slot().take() else {
+            return;
+        };
+        let request = LeaseRevokeRequest { id: granted.id };
+        let revoked = self.servers.attempt(request.into(), LONGEST_ATTEMPT);
+        if granted.has_keys() {
             // What can't be reached frees the lease by itself.
-            let _ = self.servers.attempt(request.into(), LONGEST_ATTEMPT).await;
-            granted.lease.end();
+            let _ = revoked.await;
+        } else {
+            // Nobody waits for a lease without keys: it is enough to send the request.
+            tokio::select! {
+                biased;
+                _ = revoked => {}
+                () = sent() => {}
+            }
         }
-    }
-
-    fn current(&self) -> Option<Arc<Granted>> {
-        let current = self.slot().clone()?;
-        (current.lease.state() != HoldState::Lost).then_some(current)
+        granted.lease.end();
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Arc<Granted>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Asks for a lease with an id of our own, so that the request can be repeated.
-    async fn grant(&self, stop: &Stop) -> Result<Granted, Reason> {
+impl Granted {
+    fn new(clock: &Clock, ttl: Duration) -> Result<Self, Reason> {
         let bytes = keys::random().map_err(Reason::NoThread)?.to_ne_bytes();
         let half = bytes.first_chunk().copied().unwrap_or_default();
-        // Positive: servers choose an id for 0.
-        let id = (i64::from_ne_bytes(half) & i64::MAX).max(1);
+        Ok(Self {
+            // Positive: servers choose an id for 0.
+            id: (i64::from_ne_bytes(half) & i64::MAX).max(1),
+            ttl: Duration::from_secs(ttl.as_secs()),
+            lease: Arc::new(Lease::new(clock.clone())),
+            answer: watch::Sender::new(None),
+            keys: Mutex::default(),
+        })
+    }
+
+    /// The answer to the grant; `None` as long as there is none.
+    pub(crate) fn answer(&self) -> Option<Result<Term, Failure>> {
+        self.answer.borrow().clone()
+    }
+
+    /// Waits for the answer to the grant. A key that was created under the lease is a proof in the term that the
+    /// grant began: the lease of the server began after the request was sent.
+    pub(crate) async fn settled(&self, stop: &Stop) -> Result<Term, Failure> {
+        let mut answer = self.answer.subscribe();
+        let unanswered = || Failure::Unreachable("no lease was granted in time".to_owned());
+        tokio::select! {
+            // The sender is in `self`.
+            answer = answer.wait_for(Option::is_some) => {
+                answer.ok().and_then(|answer| answer.clone()).unwrap_or_else(|| Err(unanswered()))
+            }
+            () = stop.over() => Err(unanswered()),
+        }
+    }
+
+    /// Records a key that the servers may have from now on.
+    pub(crate) fn expect(&self, key: &[u8]) {
+        self.keys().entry(key.to_vec()).or_default();
+    }
+
+    /// Records that the key is a lock that is held, which is proved again when the lease was confirmed late.
+    pub(crate) fn hold(&self, held: &Arc<Held>) {
+        self.keys().insert(held.key.clone(), Arc::downgrade(held));
+    }
+
+    /// Records that the servers do not have the key, and will not.
+    pub(crate) fn forget(&self, key: &[u8]) {
+        self.keys().remove(key);
+    }
+
+    fn has_keys(&self) -> bool {
+        !self.keys().is_empty()
+    }
+
+    fn held(&self) -> Vec<Arc<Held>> {
+        self.keys().values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Weak<Held>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the lease. The request can be repeated, because the id is of this client.
+    async fn ask(&self, servers: &Servers) -> Result<Term, Failure> {
+        let (id, stop) = (self.id, Stop::default());
         let ttl = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
-        let lease = Arc::new(Lease::new(self.clock.clone()));
-        let sent = self.clock.now();
-        let answer = self.servers.ask(LeaseGrantRequest { ttl, id }, stop).await;
-        let (granted, cluster) = match answer {
-            Ok(answer) => (answer.ttl, answer.header.unwrap_or_default().cluster_id),
+        // Before the first attempt, which is too early rather than too late.
+        let sent = self.lease.clock().now();
+        let granted = match servers.ask(LeaseGrantRequest { ttl, id }, &stop).await {
+            Ok(answer) => answer.ttl,
             // An attempt whose answer was lost has got it.
             Err(Failure::Refused(status)) if is_there_already(&status) => {
-                let answer = self.servers.ask(LeaseKeepAliveRequest { id }, stop).await;
-                let answer = answer.map_err(reason)?;
-                (answer.ttl, answer.header.unwrap_or_default().cluster_id)
+                let request = LeaseKeepAliveRequest { id };
+                servers.ask(request, &stop).await?.ttl
             }
-            Err(failure) => return Err(reason(failure)),
+            Err(failure) => return Err(failure),
         };
         if granted > ttl {
             let request = LeaseRevokeRequest { id };
-            let _ = self.servers.attempt(request.into(), LONGEST_ATTEMPT).await;
-            return Err(Reason::TtlTooShort {
+            let _ = servers.attempt(request.into(), LONGEST_ATTEMPT).await;
+            return Err(Failure::TtlTooShort {
                 wanted: self.ttl,
                 least: seconds(granted),
             });
         }
-        self.saw_cluster(cluster);
-        let granted = seconds(granted);
-        // From before the first attempt, which is too early rather than too late.
-        lease.confirm(sent, granted);
-        Ok(Granted {
-            id,
-            ttl: granted,
-            lease,
-            held: Mutex::default(),
-        })
+        let confirmed = self.lease.confirm(sent, seconds(granted));
+        Ok((confirmed != Confirmed::TooLate).then(|| self.lease.term()))
     }
 }
 
-impl Granted {
-    /// Adds a lock that is held, so that it is proved again when the lease was confirmed late.
-    pub(crate) fn add(&self, held: &Arc<Held>) {
-        self.held_by_key()
-            .insert(held.key.clone(), Arc::downgrade(held));
+/// Gets the lease, and keeps it alive.
+async fn grant(servers: Arc<Servers>, granted: Arc<Granted>) {
+    let answer = tokio::select! {
+        answer = granted.ask(&servers) => answer,
+        // The client ends.
+        () = ended(&granted) => return,
+    };
+    let is_granted = answer.is_ok();
+    granted.answer.send_replace(Some(answer));
+    if is_granted {
+        tokio::spawn(report_deadlines(Arc::clone(&granted)));
+        keep_alive(servers, granted).await;
+    } else {
+        granted.lease.end();
     }
+}
 
-    pub(crate) fn remove(&self, key: &[u8]) {
-        self.held_by_key().remove(key);
-    }
-
-    fn held_by_key(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Weak<Held>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn held(&self) -> Vec<Arc<Held>> {
-        self.held_by_key()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+/// Completes when the tasks of the connection have sent what they had: a task that yields goes on when no other can.
+async fn sent() {
+    for _ in 0..3 {
+        yield_now().await;
     }
 }
 
@@ -235,12 +296,4 @@ fn is_there_already(status: &Status) -> bool {
 
 fn is_unknown(status: &Status) -> bool {
     status.code() == Code::NotFound
-}
-
-fn reason(failure: Failure) -> Reason {
-    match failure {
-        Failure::Stopped => Reason::Unreachable("the wait was ended".to_owned()),
-        Failure::Unreachable(why) => Reason::Unreachable(why),
-        Failure::Refused(status) => Reason::Refused(status),
-    }
 }

@@ -31,6 +31,15 @@ impl Stop {
         }
     }
 
+    /// Returns the same wait, with an earlier end if that is earlier.
+    pub(crate) fn no_later_than(&self, end: Instant) -> Self {
+        let deadline = self.deadline.map_or(end, |deadline| deadline.min(end));
+        Self {
+            deadline: Some(deadline),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn cancel(&self) {
         let is_set = &self.cancelled.is_set;
         is_set.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -31,6 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) granted: Arc<Granted>,
     /// The revision at which it was created; 0 as long as that is not known.
     pub(crate) revision: i64,
+    /// The term of the lease in which the last request was sent that showed it.
+    pub(crate) term: u64,
     /// Whether a request to create it had no answer: it may still be carried out, even after a release.
     pub(crate) may_come_late: bool,
 }
@@ -74,12 +76,41 @@ impl Ticket {
             key: keys.ticket(kind, id),
             granted,
             revision: 0,
+            term: 0,
             may_come_late: false,
         }
     }
 
     /// Carries out a transaction that creates the key.
     pub(crate) async fn create(
+        &mut self,
+        core: &Core,
+        request: TxnRequest,
+        stop: &Stop,
+    ) -> Result<Outcome, Failure> {
+        let is_early = match self.granted.answer() {
+            Some(answer) => answer.map(|_| false)?,
+            None => true,
+        };
+        self.granted.expect(&self.key);
+        self.term = self.granted.lease.term();
+        let mut outcome = self.attempt(core, request.clone(), stop).await;
+        if is_early {
+            // Locks rely on the answer to the grant too, whichever is first.
+            let began = self.granted.settled(stop).await?;
+            match &outcome {
+                // It overtook the grant.
+                Err(failure) if failure.is_without_lease() => {
+                    self.term = self.granted.lease.term();
+                    outcome = self.attempt(core, request, stop).await;
+                }
+                _ => self.term = began.unwrap_or(self.term),
+            }
+        }
+        outcome
+    }
+
+    async fn attempt(
         &mut self,
         core: &Core,
         request: TxnRequest,
@@ -178,16 +209,19 @@ impl Ticket {
                 ticket.delete_late(&core).await;
             });
         } else {
-            self.sweep(core);
+            self.is_gone(core);
         }
         Record::holder(&outcome.ok()?.key()?)
     }
 
-    /// Sees to it that a deleted key does not come back by a request that is carried out late.
-    pub(crate) fn sweep(&self, core: &Arc<Core>) {
+    /// Records that the key is not there, and sees to it that it does not come back by a request that is carried out
+    /// late.
+    pub(crate) fn is_gone(&self, core: &Arc<Core>) {
         if self.may_come_late {
             let (core, ticket) = (Arc::clone(core), self.clone());
             tokio::spawn(async move { ticket.delete_late(&core).await });
+        } else {
+            self.granted.forget(&self.key);
         }
     }
 
@@ -198,6 +232,7 @@ impl Ticket {
                 self.delete(core).await;
             }
         }
+        self.granted.forget(&self.key);
     }
 
     /// Deletes the key, however often that has to be tried.

@@ -40,6 +40,14 @@ enum Server {
     Postgres(lockfast_postgres::Client),
 }
 
+/// The wait of an open.
+#[derive(Clone, Copy)]
+enum Wait {
+    ForServer,
+    /// None: the first lock has to wait anyway.
+    ForLock,
+}
+
 /// Evaluates the expression for whichever client.
 macro_rules! of_server {
     ($space:expr, $client:ident => $value:expr) => {
@@ -75,16 +83,48 @@ impl Space {
     /// assert_eq!(error.kind(), lockfast::ErrorKind::InvalidOption);
     /// ```
     pub fn open(url: &str) -> Result<Self> {
-        let server = match Scheme::of(url)? {
-            Scheme::File => Server::Directory(Directory::open(url)?),
+        Self::with(url, Wait::ForServer)
+    }
+
+    /// Opens the space for a program that takes a lock at once: errors about the server may then be those of that
+    /// lock, and it is reached once and not twice.
+    ///
+    /// # Blocking
+    ///
+    /// As [`open`](Self::open), unless the engine can leave the wait to the first lock, as that on etcd.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn main() -> lockfast::Result<()> {
+    /// use lockfast_space::Space;
+    ///
+    /// let guard = Space::connect("etcd://localhost/jobs")?.lock("nightly")?.lock()?;
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect(url: &str) -> Result<Self> {
+        Self::with(url, Wait::ForLock)
+    }
+
+    fn with(url: &str, wait: Wait) -> Result<Self> {
+        let server = match (Scheme::of(url)?, wait) {
+            (Scheme::File, _) => Server::Directory(Directory::open(url)?),
             #[cfg(feature = "etcd")]
-            Scheme::Etcd => Server::Etcd(lockfast_etcd::Client::open(url)?),
+            (Scheme::Etcd, Wait::ForServer) => Server::Etcd(lockfast_etcd::Client::open(url)?),
+            #[cfg(feature = "etcd")]
+            (Scheme::Etcd, Wait::ForLock) => Server::Etcd(lockfast_etcd::Client::connect(url)?),
             #[cfg(feature = "postgres")]
-            Scheme::Postgres => Server::Postgres(lockfast_postgres::Client::open(url)?),
+            (Scheme::Postgres, _) => Server::Postgres(lockfast_postgres::Client::open(url)?),
             #[cfg(not(feature = "etcd"))]
-            Scheme::Etcd => return Err(not_built(url, "etcd")),
+            (Scheme::Etcd, _) => return Err(not_built(url, "etcd")),
             #[cfg(not(feature = "postgres"))]
-            Scheme::Postgres => return Err(not_built(url, "postgres")),
+            (Scheme::Postgres, _) => return Err(not_built(url, "postgres")),
         };
         let url = shown(url);
         Ok(Self { url, server })

@@ -1,9 +1,10 @@
 //! The signals that are caught on behalf of the command.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -30,6 +31,8 @@ pub(crate) const PASSED_ON: [Signal; 6] = [
 #[derive(Debug)]
 pub(crate) struct Signals {
     caught: SignalDelivery<UnixStream, WithOrigin>,
+    /// Wakes the wait for signals, as each of them does.
+    bell: UnixStream,
     /// Signals that were ignored before. The command must start with them ignored.
     ignored: Vec<Signal>,
 }
@@ -44,10 +47,15 @@ impl Signals {
             .filter(|&signal| sys::is_ignored(signal))
             .collect();
         let (read, write) = UnixStream::pair()?;
+        let bell = write.try_clone()?;
         let caught = sys::begin_to_catch(wanted, |signals| {
             SignalDelivery::with_pipe(read, write, WithOrigin::default(), signals)
         })?;
-        Ok(Self { caught, ignored })
+        Ok(Self {
+            caught,
+            bell,
+            ignored,
+        })
     }
 
     /// Has the command start with the signal's default action, even if it was ignored.
@@ -75,51 +83,34 @@ impl Signals {
         others.map(|origin| origin.signal).collect()
     }
 
-    /// Does some work on another thread until it is done or a signal ends it by that function; returns the signal.
+    /// Polls the future on this thread until it is ready, or drops it at a signal and returns that as the error.
     ///
     /// `meanwhile` is called each second.
-    pub(crate) fn until_done<R: Send>(
+    pub(crate) fn until_ready<R>(
         &mut self,
-        work: impl FnOnce() -> R + Send,
-        end: impl Fn(),
+        future: impl Future<Output = R>,
         mut meanwhile: impl FnMut(),
-    ) -> io::Result<(R, Option<u8>)> {
-        let mask = sys::let_through(true)?;
-        let is_done = AtomicBool::new(false);
-        let done = thread::scope(|scope| {
-            let work = scope.spawn(|| {
-                let done = work();
-                is_done.store(true, Ordering::SeqCst);
-                sys::ring();
-                done
+    ) -> io::Result<Result<R, u8>> {
+        let mut future = pin!(future);
+        let waker = Waker::from(Arc::new(Bell(self.bell.try_clone()?)));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            // After each wait, because that takes the bell away.
+            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                return Ok(Ok(result));
+            }
+            let Some(caught) = self.wait(Some(SECOND))? else {
+                meanwhile();
+                continue;
+            };
+            let caught: Vec<_> = caught.map(|origin| origin.signal).collect();
+            let ending = PASSED_ON.into_iter().find(|&signal| {
+                caught.contains(&(signal as i32)) && !self.ignored.contains(&signal)
             });
-            let mut ending = None;
-            while !is_done.load(Ordering::SeqCst) && !work.is_finished() {
-                let Some(caught) = self.wait(Some(SECOND))? else {
-                    meanwhile();
-                    continue;
-                };
-                for origin in caught {
-                    let ends = PASSED_ON
-                        .iter()
-                        .any(|&signal| signal as i32 == origin.signal)
-                        && !self
-                            .ignored
-                            .iter()
-                            .any(|&signal| signal as i32 == origin.signal);
-                    if ends {
-                        ending = u8::try_from(origin.signal).ok();
-                        end();
-                    }
-                }
+            if let Some(Ok(signal)) = ending.map(|signal| u8::try_from(signal as i32)) {
+                return Ok(Err(signal));
             }
-            match work.join() {
-                Ok(done) => Ok((done, ending)),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        });
-        mask.thread_set_mask()?;
-        done
+        }
     }
 
     /// Waits for signals, and returns them; `None` if there is none within that time.
@@ -142,6 +133,16 @@ impl Signals {
     }
 }
 
+/// Wakes the thread that waits for signals.
+struct Bell(UnixStream);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // The reader lives as long as the future that is polled.
+        let _ = (&self.0).write(&[0]);
+    }
+}
+
 /// Whether this process has sent the signal.
 pub(super) fn is_own(origin: &Origin) -> bool {
     let own = unistd::getpid().as_raw();
@@ -151,6 +152,7 @@ pub(super) fn is_own(origin: &Origin) -> bool {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::thread;
     use std::time::Instant;
 
     use nix::sys::signal;

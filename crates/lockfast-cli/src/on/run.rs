@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::future::poll_fn;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, TryRecvError};
+use std::task::Poll;
+use std::thread;
 
-use lockfast::{CancelToken, ErrorKind, Member, MemberGuard, Protocol, Result};
+use lockfast::binding_support::lock_all;
+use lockfast::engine::WaitLimit;
+use lockfast::{ErrorKind, Member, MemberGuard, Protocol, Result};
 use lockfast_space::{Any, RwLock, Semaphore, Space};
 
-use super::{failed, open};
+use super::failed;
 use crate::args::{self, OnLost};
 use crate::child::{self, Limit, Loss, Signals};
 use crate::exit::{Exit, say};
@@ -75,41 +79,47 @@ fn take(
     names: &[&str],
     signals: &mut Signals,
 ) -> std::result::Result<Guards, Exit> {
-    let (cancel, seconds) = (CancelToken::new(), Arc::new(AtomicU64::new(0)));
-    let work = || -> std::result::Result<Guards, Exit> {
-        let space = open(url)?;
-        let opened = open_all(&space, names, arguments).map_err(failed)?;
-        let members = opened.iter().map(Opened::member);
-        let taken = cancel.run(|| match arguments.timeout {
-            _ if arguments.no_wait => lockfast::try_lock_all(members),
-            Some(timeout) => lockfast::try_lock_all_for(members, timeout),
-            None => lockfast::lock_all(members),
-        });
-        taken
-            .map(lockfast::Guards::into_guards)
-            .map_err(|error| match error.kind() {
-                ErrorKind::Contended | ErrorKind::TimedOut => {
-                    if !arguments.quiet {
-                        say(&error);
-                    }
-                    Exit::code(arguments.conflict_exit_code)
-                }
-                // By a signal, which decides about the end.
-                ErrorKind::Cancelled => Exit::SYSTEM,
-                _ => failed(error),
-            })
+    let limit = match arguments.timeout {
+        _ if arguments.no_wait => WaitLimit::None,
+        Some(timeout) => WaitLimit::lasting(timeout),
+        None => WaitLimit::Forever,
     };
+    let open = Open {
+        url: url.to_owned(),
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        permits: arguments.permits,
+        is_shared: arguments.shared,
+    };
+    let taking = async {
+        // A thread takes a moment to start, so only what blocks has one: that on etcd waits with the first lock.
+        let opened = if url.starts_with("postgres") {
+            elsewhere(move || open.all()).await?
+        } else {
+            open.all()?
+        };
+        let members = opened.iter().map(Opened::member);
+        lock_all(members, limit).await
+    };
+    let mut waited = 0;
     let tell = || {
-        let waited = seconds.fetch_add(1, Ordering::Relaxed) + 1;
+        waited += 1;
         // The first second, and then each half minute.
         if !arguments.quiet && waited % 30 == 1 {
             say(format_args!("waiting for {} ({waited}s)", names.join(", ")));
         }
     };
-    let done = signals.until_done(work, || cancel.cancel(), tell);
-    match done {
-        Ok((_, Some(signal))) => Err(Exit::Signal(signal)),
-        Ok((taken, None)) => taken,
+    match signals.until_ready(taking, tell) {
+        Ok(Ok(Ok(guards))) => Ok(guards.into_guards()),
+        Ok(Ok(Err(error))) => Err(match error.kind() {
+            ErrorKind::Contended | ErrorKind::TimedOut => {
+                if !arguments.quiet {
+                    say(&error);
+                }
+                Exit::code(arguments.conflict_exit_code)
+            }
+            _ => failed(error),
+        }),
+        Ok(Err(signal)) => Err(Exit::Signal(signal)),
         Err(error) => {
             say(format_args!("cannot handle signals: {error}"));
             Err(Exit::SYSTEM)
@@ -117,16 +127,49 @@ fn take(
     }
 }
 
-fn open_all(space: &Space, names: &[&str], arguments: &args::Run) -> Result<Vec<Opened>> {
-    let names: BTreeSet<_> = names.iter().copied().collect();
-    let open = |name| {
-        Ok(match arguments.permits {
-            Some(permits) => Opened::Permits(space.semaphore(name, permits)?),
-            None if arguments.shared => Opened::Shared(space.rwlock(name)?),
-            None => Opened::Alone(space.rwlock(name)?),
-        })
-    };
-    names.into_iter().map(open).collect()
+/// Does work that blocks on a thread of its own, which goes on if nobody waits any more.
+fn elsewhere<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> impl Future<Output = R> {
+    let (sender, done) = mpsc::channel();
+    let mut begin = Some((work, sender));
+    poll_fn(move |context| {
+        if let Some((work, sender)) = begin.take() {
+            let waker = context.waker().clone();
+            thread::spawn(move || {
+                // Fails if nobody waits any more.
+                let _ = sender.send(work());
+                waker.wake();
+            });
+        }
+        match done.try_recv() {
+            Ok(result) => Poll::Ready(result),
+            Err(TryRecvError::Empty) => Poll::Pending,
+            Err(TryRecvError::Disconnected) => panic!("the thread that opens has panicked"),
+        }
+    })
+}
+
+/// The locks to open.
+struct Open {
+    url: String,
+    names: BTreeSet<String>,
+    permits: Option<u32>,
+    is_shared: bool,
+}
+
+impl Open {
+    fn all(&self) -> Result<Vec<Opened>> {
+        let space = Space::connect(&self.url)?;
+        let open = |name: &String| {
+            Ok(match self.permits {
+                Some(permits) => Opened::Permits(space.semaphore(name, permits)?),
+                None if self.is_shared => Opened::Shared(space.rwlock(name)?),
+                None => Opened::Alone(space.rwlock(name)?),
+            })
+        };
+        self.names.iter().map(open).collect()
+    }
 }
 
 fn under_locks(

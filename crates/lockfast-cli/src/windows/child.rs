@@ -1,9 +1,12 @@
 //! The child process that runs the command: its start and its end.
 
 use std::io;
+use std::pin::pin;
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::args::{self, OnLost};
 use crate::exit::{Exit, say};
@@ -16,6 +19,7 @@ pub(crate) use self::loss::Loss;
 
 /// Time between two looks at a lock that may be lost.
 const LOOK: Duration = Duration::from_millis(50);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Makes this process survive console events.
 ///
@@ -29,14 +33,35 @@ impl Signals {
         sys::outlive_console_events().map(Self)
     }
 
-    /// Does some work. A console event ends this process meanwhile.
-    pub(crate) fn until_done<R: Send>(
+    /// Polls the future until it is ready. A console event ends this process meanwhile.
+    pub(crate) fn until_ready<R>(
         &mut self,
-        work: impl FnOnce() -> R + Send,
-        _end: impl Fn(),
-        _meanwhile: impl FnMut(),
-    ) -> io::Result<(R, Option<u8>)> {
-        Ok((work(), None))
+        future: impl Future<Output = R>,
+        mut meanwhile: impl FnMut(),
+    ) -> io::Result<Result<R, u8>> {
+        let mut future = pin!(future);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut second = Instant::now() + SECOND;
+        loop {
+            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                return Ok(Ok(result));
+            }
+            thread::park_timeout(second.saturating_duration_since(Instant::now()));
+            if Instant::now() >= second {
+                meanwhile();
+                second += SECOND;
+            }
+        }
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -33,13 +33,23 @@ fn password(directory: &TempDir, text: &str) -> String {
 
 #[test]
 fn a_cluster_that_is_not_there_is_named() {
-    let error = lock("etcd://127.0.0.1:1/p?timeout=300ms", "a").expect_err("nobody is there");
-    assert_eq!(error.kind(), ErrorKind::Unreachable);
-    let text = error.to_string();
-    assert!(
-        text.contains("etcd://127.0.0.1:1/p: no server answered"),
-        "{text}"
-    );
+    let url = "etcd://127.0.0.1:1/p?timeout=300ms";
+    let client = Client::connect(url).expect("it waits with the first lock");
+    let first: Lock<Etcd> = Lock::from_raw(client.lock("a").expect("a good name"));
+    // The lock has no limit of its own, and the servers are asked again each time.
+    for error in [
+        lock(url, "a"),
+        first.lock().map(drop),
+        first.try_lock().map(drop),
+    ] {
+        let error = error.expect_err("nobody is there");
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        let text = error.to_string();
+        assert!(
+            text.contains("etcd://127.0.0.1:1/p: no server answered"),
+            "{text}"
+        );
+    }
 }
 
 #[test]
