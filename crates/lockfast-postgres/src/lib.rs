@@ -22,6 +22,7 @@ mod park;
 mod permits;
 mod pool;
 mod process;
+mod pump;
 mod schema;
 mod semaphore;
 mod session;

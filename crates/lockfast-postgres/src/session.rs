@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use lockfast_lease::{BootTime, Clock};
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row, Socket, Statement};
@@ -17,6 +16,8 @@ use tokio_postgres::{AsyncMessage, Client, Row, Socket, Statement};
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::integers::unsigned;
+use crate::kept::Keeper;
+use crate::pump::Pump;
 use crate::sql;
 
 /// The time after which a statement is cancelled again.
@@ -35,7 +36,10 @@ pub(crate) struct Session {
     pub(crate) role: String,
     statements: Mutex<HashMap<String, Statement>>,
     is_over: watch::Receiver<bool>,
-    connection: AbortHandle,
+    pump: Pump,
+    pub(crate) keeper: Keeper,
+    /// The name of the lock in the `application_name`; nothing while it is unknown.
+    shown: Mutex<Option<String>>,
     /// Another session rang the bell of a semaphore.
     pub(crate) rung: Arc<Notify>,
     clock: Clock,
@@ -56,7 +60,7 @@ impl Session {
         let version = major(version).ok_or_else(|| Failure::TooOld(version.to_owned()))?;
         let (over, is_over) = watch::channel(false);
         let rung = Arc::new(Notify::new());
-        let task = tokio::spawn(run_connection(connection, over, Arc::clone(&rung)));
+        let pump = Pump::start(run_connection(connection, over, Arc::clone(&rung)));
         let mark = new_mark();
         let begin = sql::begin_session(version, address.ttl);
         let parameter: [(&(dyn ToSql + Sync), Type); 1] = [(&mark, Type::TEXT)];
@@ -88,7 +92,9 @@ impl Session {
             role: row.get(6),
             statements: Mutex::default(),
             is_over,
-            connection: task.abort_handle(),
+            pump,
+            keeper: Keeper::default(),
+            shown: Mutex::default(),
             rung,
             clock: clock.clone(),
         };
@@ -105,12 +111,23 @@ impl Session {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        *self.is_over.borrow() || self.client.is_closed()
+        let is_told = *self.is_over.borrow() || self.is_over.has_changed().is_err();
+        is_told || self.client.is_closed()
     }
 
     /// Closes the connection, whatever the server does.
     pub(crate) fn close(&self) {
-        self.connection.abort();
+        self.pump.stop();
+    }
+
+    /// Whether the `application_name` has the name of this lock.
+    pub(crate) fn shows(&self, name: &str) -> bool {
+        lock(&self.shown).as_deref() == Some(name)
+    }
+
+    /// Records the name of the lock in the `application_name`. An error of the server undoes the change.
+    pub(crate) fn set_shown(&self, name: Option<&str>) {
+        *lock(&self.shown) = name.map(str::to_owned);
     }
 
     /// Completes when the connection has ended.
@@ -138,7 +155,8 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Failure> {
         let prepared = self.prepare(statement).await?;
-        Ok(self.client.query(&prepared, parameters).await?)
+        let answer = self.client.query(&prepared, parameters);
+        Ok(self.pump.wait_for(answer).await?)
     }
 
     /// Runs a statement without an answer.

@@ -67,14 +67,18 @@ pub(crate) const UNLOCK_ALL: &str =
 pub(crate) struct Take {
     pub(crate) mode: Mode,
     pub(crate) waits: bool,
+    /// Whether the server ends the wait.
+    pub(crate) has_patience: bool,
+    /// Whether the `application_name` is set before.
+    pub(crate) shows: bool,
     pub(crate) has_fence: bool,
 }
 
 impl Take {
     /// The statement that takes the lock, and the fence in the same exchange.
     ///
-    /// Parameters: key, `lock_timeout`, `application_name`, and for the fence namespace and name. Answer: whether
-    /// it was granted, the backend, the fence (null if the key is that of another name).
+    /// Parameters: key; with a fence namespace and name; `application_name` and `lock_timeout`, as far as they are
+    /// set. Answer: whether it was granted, the backend, the fence (null if the key is that of another name).
     ///
     /// The row is written when the lock is granted, because its insertion reads the output of `taken`. An
     /// upsert updates the newest version of a row, even one that was committed after this statement began.
@@ -89,11 +93,21 @@ impl Take {
         } else {
             format!("pg_try_advisory_lock{suffix}($1)")
         };
+        if !self.has_fence && !self.shows && !self.has_patience {
+            return format!("select {granted}, pg_backend_pid(), null::bigint");
+        }
         // The functions are called from left to right. `lock_timeout` ends with the transaction.
-        let taken = format!(
-            "taken as materialized (select set_config('application_name', $3, false) as shown, \
-             set_config('lock_timeout', $2, true) as patience, {granted} as granted)"
-        );
+        let mut settings = String::new();
+        let mut last = if self.has_fence { 3 } else { 1 };
+        if self.shows {
+            last += 1;
+            settings += &format!("set_config('application_name', ${last}, false) as shown, ");
+        }
+        if self.has_patience {
+            last += 1;
+            settings += &format!("set_config('lock_timeout', ${last}, true) as patience, ");
+        }
+        let taken = format!("taken as materialized (select {settings}{granted} as granted)");
         if !self.has_fence {
             return format!(
                 "with {taken} select granted, pg_backend_pid(), null::bigint from taken"
@@ -102,7 +116,7 @@ impl Take {
         format!(
             "with {taken}, fenced as (\
              insert into lockfast.names as n (key, namespace, name, fence, pid, since) \
-             select $1, $4, $5, 1, pg_backend_pid(), clock_timestamp() from taken where granted \
+             select $1, $2, $3, 1, pg_backend_pid(), clock_timestamp() from taken where granted \
              on conflict (key) do update \
              set fence = n.fence + 1, pid = excluded.pid, since = excluded.since \
              where n.namespace = excluded.namespace and n.name = excluded.name and n.permits is null \

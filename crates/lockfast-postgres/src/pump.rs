@@ -1,0 +1,212 @@
+//! Reading and writing on a connection, by those who wait for its answers.
+//!
+//! | who waits for an answer | who reads and writes |
+//! |---|---|
+//! | nobody | a task on the client's own thread |
+//! | a thread or a task | it does so itself, woken by the client's thread when the socket is ready |
+//! | several | the first of them |
+//!
+//! So a request is sent, and its answer is read, by the thread that waits for it: the client's thread, which has the
+//! sockets, is woken once for a statement and not three times.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::session::lock;
+
+/// The future of a connection.
+type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A connection that is polled by one of several.
+pub(crate) struct Pump(Arc<Inner>);
+
+struct Inner {
+    /// Nothing after its end. Locked before `turn` and never after it.
+    connection: Mutex<Option<Connection>>,
+    turn: Mutex<Turn>,
+}
+
+/// Whose turn it is to poll the connection.
+#[derive(Default)]
+struct Turn {
+    /// The connection was woken after it was polled for the last time. Whoever is woken for it sees this, or leaves
+    /// it to the next.
+    is_due: bool,
+    has_waiter: bool,
+    /// Nothing while the waiter is awake: it looks at `is_due` before it sleeps.
+    waiter: Option<Waker>,
+    /// The task on the client's own thread.
+    task: Option<Waker>,
+}
+
+impl Pump {
+    /// Polls the connection on the thread of the runtime in whose context this is called, until it ends.
+    pub(crate) fn start(connection: impl Future<Output = ()> + Send + 'static) -> Self {
+        let turn = Turn {
+            is_due: true,
+            ..Turn::default()
+        };
+        let inner = Arc::new(Inner {
+            connection: Mutex::new(Some(Box::pin(connection))),
+            turn: Mutex::new(turn),
+        });
+        let task = Ending(Arc::clone(&inner));
+        tokio::spawn(async move { poll_fn(|context| task.0.poll_as_task(context)).await });
+        Self(inner)
+    }
+
+    /// Ends the connection.
+    pub(crate) fn stop(&self) {
+        self.0.end();
+    }
+
+    /// Waits for an answer of the connection. May be called on any thread.
+    pub(crate) async fn wait_for<R>(&self, answer: impl Future<Output = R>) -> R {
+        let mut waiter = Waiter {
+            pump: &self.0,
+            is_first: false,
+        };
+        let mut answer = pin!(answer);
+        poll_fn(|context| {
+            waiter.wake_up();
+            loop {
+                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                    return Poll::Ready(answer);
+                }
+                if !waiter.poll_connection(context) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn poll_as_task(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
+        {
+            let mut turn = lock(&self.turn);
+            turn.task = Some(context.waker().clone());
+            if !turn.has_waiter {
+                turn.is_due = false;
+                drop(turn);
+                self.poll();
+            }
+        }
+        if lock(&self.connection).is_none() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Polls the connection. Its wake-ups go to whoever has the turn then.
+    fn poll(self: &Arc<Self>) {
+        let waker = Waker::from(Arc::clone(self));
+        let mut connection = lock(&self.connection);
+        let Some(running) = connection.as_mut() else {
+            return;
+        };
+        if running
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready()
+        {
+            drop(connection);
+            self.end();
+        }
+    }
+
+    fn end(&self) {
+        let connection = lock(&self.connection).take();
+        // Closes the socket, and wakes those who wait for answers.
+        drop(connection);
+        let task = lock(&self.turn).task.take();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl Wake for Inner {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waker = {
+            let mut turn = lock(&self.turn);
+            turn.is_due = true;
+            if turn.has_waiter {
+                turn.waiter.take()
+            } else {
+                turn.task.clone()
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The connection ends with the task, and so with the client: it holds itself by its waker.
+struct Ending(Arc<Inner>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// A wait for an answer.
+struct Waiter<'a> {
+    pump: &'a Arc<Inner>,
+    /// Whether this one polls the connection.
+    is_first: bool,
+}
+
+impl Waiter<'_> {
+    /// Takes the turn, if nobody else has it.
+    fn wake_up(&mut self) {
+        let mut turn = lock(&self.pump.turn);
+        if self.is_first || !turn.has_waiter {
+            self.is_first = true;
+            turn.has_waiter = true;
+            turn.waiter = None;
+        }
+    }
+
+    /// Polls the connection, or has its next event wake this one. Whether it was polled.
+    fn poll_connection(&self, context: &Context<'_>) -> bool {
+        if !self.is_first {
+            return false;
+        }
+        let mut turn = lock(&self.pump.turn);
+        if !turn.is_due {
+            turn.waiter = Some(context.waker().clone());
+            return false;
+        }
+        turn.is_due = false;
+        drop(turn);
+        self.pump.poll();
+        true
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        if !self.is_first {
+            return;
+        }
+        let mut turn = lock(&self.pump.turn);
+        turn.has_waiter = false;
+        turn.waiter = None;
+        // An event that this one did not look at.
+        let task = turn.is_due.then(|| turn.task.clone()).flatten();
+        drop(turn);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
