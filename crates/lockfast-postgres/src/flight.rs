@@ -14,6 +14,7 @@ use lockfast::Result;
 use tokio::sync::oneshot;
 
 use crate::client::Shared;
+use crate::park;
 
 /// The longest time for which a dropped wait blocks, until the server has forgotten it.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -106,7 +107,7 @@ impl<G: Granted> Future for Flight<G> {
         let result = match &mut parts.runs {
             Runs::Here(wait) => {
                 let _context = parts.shared.runtime.handle().enter();
-                std::task::ready!(wait.as_mut().poll(context))
+                std::task::ready!(park::poll(true, wait.as_mut(), context))
             }
             Runs::There { result, .. } => {
                 let result = std::task::ready!(Pin::new(result).poll(context));

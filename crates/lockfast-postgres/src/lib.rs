@@ -29,6 +29,7 @@ mod session;
 mod sql;
 mod threads;
 mod tls;
+mod wire;
 
 use lockfast::engine::Engine;
 

@@ -14,7 +14,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::park;
 use crate::session::lock;
+use crate::wire::Ear;
 
 /// The future of a connection.
 type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -26,6 +28,7 @@ struct Inner {
     /// Nothing after its end. Locked before `turn` and never after it.
     connection: Mutex<Option<Connection>>,
     turn: Mutex<Turn>,
+    ear: Option<Ear>,
 }
 
 /// Whose turn it is to poll the connection.
@@ -43,7 +46,10 @@ struct Turn {
 
 impl Pump {
     /// Polls the connection on the thread of the runtime in whose context this is called, until it ends.
-    pub(crate) fn start(connection: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn start(
+        connection: impl Future<Output = ()> + Send + 'static,
+        ear: Option<Ear>,
+    ) -> Self {
         let turn = Turn {
             is_due: true,
             ..Turn::default()
@@ -51,6 +57,7 @@ impl Pump {
         let inner = Arc::new(Inner {
             connection: Mutex::new(Some(Box::pin(connection))),
             turn: Mutex::new(turn),
+            ear,
         });
         let task = Ending(Arc::clone(&inner));
         tokio::spawn(async move { poll_fn(|context| task.0.poll_as_task(context)).await });
@@ -67,12 +74,14 @@ impl Pump {
         let mut waiter = Waiter {
             pump: &self.0,
             is_first: false,
+            may_block: true,
         };
         let mut answer = pin!(answer);
         poll_fn(|context| {
             waiter.wake_up();
             loop {
                 if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                    waiter.poll_if_due();
                     return Poll::Ready(answer);
                 }
                 if !waiter.poll_connection(context) {
@@ -164,6 +173,8 @@ struct Waiter<'a> {
     pump: &'a Arc<Inner>,
     /// Whether this one polls the connection.
     is_first: bool,
+    /// Whether the thread, if it is one that may block, has not waited by itself yet.
+    may_block: bool,
 }
 
 impl Waiter<'_> {
@@ -178,19 +189,45 @@ impl Waiter<'_> {
     }
 
     /// Polls the connection, or has its next event wake this one. Whether it was polled.
-    fn poll_connection(&self, context: &Context<'_>) -> bool {
+    fn poll_connection(&mut self, context: &Context<'_>) -> bool {
         if !self.is_first {
             return false;
+        }
+        if self.poll_if_due() {
+            return true;
+        }
+        if self.block() {
+            lock(&self.pump.turn).is_due = false;
+            self.pump.poll();
+            return true;
         }
         let mut turn = lock(&self.pump.turn);
         if !turn.is_due {
             turn.waiter = Some(context.waker().clone());
             return false;
         }
-        turn.is_due = false;
         drop(turn);
-        self.pump.poll();
-        true
+        self.poll_if_due()
+    }
+
+    /// Polls the connection if it was woken. After the answer, this saves a wake-up of the client's thread, which
+    /// has seen the event of the socket too.
+    fn poll_if_due(&self) -> bool {
+        let is_due = self.is_first && std::mem::take(&mut lock(&self.pump.turn).is_due);
+        if is_due {
+            self.pump.poll();
+        }
+        is_due
+    }
+
+    /// Blocks the thread for a moment, if it may and can. Whether the socket has something to read.
+    fn block(&mut self) -> bool {
+        if !self.may_block || !park::may_block() {
+            return false;
+        }
+        let is_readable = self.pump.ear.as_ref().is_some_and(Ear::wait);
+        self.may_block = is_readable;
+        is_readable
     }
 }
 

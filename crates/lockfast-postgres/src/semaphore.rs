@@ -29,6 +29,7 @@ use crate::flight::{Cancelled, Flight};
 use crate::integers::{signed_count, unsigned};
 use crate::key::Key;
 use crate::lock::not_taken;
+use crate::park;
 use crate::permits::{Issued, PgPermits};
 use crate::process;
 use crate::session::Session;
@@ -301,7 +302,7 @@ impl Slots {
         };
         let all = async { Ok(tokio::join!(count_grant, open, silence)) };
         let (token, opened, silent): (_, _, std::result::Result<(), Failure>) =
-            session.within(all).await?;
+            session.within(park::together(all)).await?;
         silent?;
         session.check_backend(opened?.get(1))?;
         let token = token?;

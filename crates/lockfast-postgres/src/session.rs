@@ -2,16 +2,20 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockfast_lease::{BootTime, Clock};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Row, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 
 use crate::address::Address;
 use crate::failure::Failure;
@@ -19,6 +23,7 @@ use crate::integers::unsigned;
 use crate::kept::Keeper;
 use crate::pump::Pump;
 use crate::sql;
+use crate::wire::{Ear, Wire};
 
 /// The time after which a statement is cancelled again.
 const CANCELLED_AGAIN: Duration = Duration::from_millis(20);
@@ -36,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) role: String,
     statements: Mutex<HashMap<String, Statement>>,
     is_over: watch::Receiver<bool>,
+    /// The address of the server; nothing if the driver chose it.
+    server: Option<SocketAddr>,
     pump: Pump,
     pub(crate) keeper: Keeper,
     /// The name of the lock in the `application_name`; nothing while it is unknown.
@@ -54,13 +61,41 @@ impl Session {
     }
 
     async fn connect(address: &Arc<Address>, clock: &Clock) -> Result<Self, Failure> {
-        let connector = address.tls.connector();
-        let (client, connection) = address.config.connect(connector).await?;
+        let mut connector = address.tls.connector();
+        let config = &address.config;
+        let Some((host, port)) = Wire::host(address) else {
+            let (client, connection) = config.connect(connector).await?;
+            return Self::begin(address, clock, client, connection, None).await;
+        };
+        let wire = Wire::connect((host, port), address).await?;
+        let direct = Direct {
+            server: wire.server()?,
+            ear: wire.ear(),
+        };
+        let Ok(connector) = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, host);
+        let (client, connection) = config.connect_raw(wire, connector).await?;
+        Self::begin(address, clock, client, connection, Some(direct)).await
+    }
+
+    /// Sets all that locks rest on.
+    async fn begin<S, T>(
+        address: &Arc<Address>,
+        clock: &Clock,
+        client: Client,
+        connection: Connection<S, T>,
+        direct: Option<Direct>,
+    ) -> Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let version = connection.parameter("server_version").unwrap_or_default();
         let version = major(version).ok_or_else(|| Failure::TooOld(version.to_owned()))?;
         let (over, is_over) = watch::channel(false);
         let rung = Arc::new(Notify::new());
-        let pump = Pump::start(run_connection(connection, over, Arc::clone(&rung)));
+        let (server, ear) = direct.map(|direct| (direct.server, direct.ear)).unzip();
+        let connection = run_connection(connection, over, Arc::clone(&rung));
+        let pump = Pump::start(connection, ear);
         let mark = new_mark();
         let begin = sql::begin_session(version, address.ttl);
         let parameter: [(&(dyn ToSql + Sync), Type); 1] = [(&mark, Type::TEXT)];
@@ -92,6 +127,7 @@ impl Session {
             role: row.get(6),
             statements: Mutex::default(),
             is_over,
+            server,
             pump,
             keeper: Keeper::default(),
             shown: Mutex::default(),
@@ -229,9 +265,17 @@ impl Session {
     /// Ends the statement that runs, if one does. The statement's answer says whether it was in time.
     pub(crate) async fn cancel(&self) {
         let token = self.client.cancel_token();
-        let connector = self.address.tls.connector();
+        let mut connector = self.address.tls.connector();
+        let request = async {
+            let (Some(server), Some((host, _))) = (self.server, Wire::host(&self.address)) else {
+                return Ok(token.cancel_query(connector).await?);
+            };
+            let socket = TcpStream::connect(server).await.map_err(Failure::Connect)?;
+            let Ok(connector) = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host);
+            Ok(token.cancel_query_raw(socket, connector).await?)
+        };
         // If it does not get through, the session is closed.
-        let _ = timeout(self.address.timeout, token.cancel_query(connector)).await;
+        let _ = self.within(request).await;
     }
 
     /// Frees whatever a failed statement took. Whether the session can be used again.
@@ -252,12 +296,13 @@ impl std::fmt::Debug for Session {
     }
 }
 
-async fn run_connection<T>(
-    mut connection: tokio_postgres::Connection<Socket, T>,
+async fn run_connection<S, T>(
+    mut connection: Connection<S, T>,
     over: watch::Sender<bool>,
     rung: Arc<Notify>,
 ) where
-    T: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
 {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(_) = message {
@@ -267,6 +312,12 @@ async fn run_connection<T>(
     // The socket is closed before anybody learns of the end.
     drop(connection);
     over.send_replace(true);
+}
+
+/// A connection whose socket a thread can wait for.
+struct Direct {
+    server: SocketAddr,
+    ear: Ear,
 }
 
 /// Returns the only row of an answer.
