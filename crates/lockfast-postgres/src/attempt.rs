@@ -17,7 +17,7 @@ use crate::integers::unsigned;
 use crate::key::Key;
 use crate::process;
 use crate::session::{Session, ended_by};
-use crate::sql::{self, Take};
+use crate::sql::{self, Take, Wait};
 
 /// The time after the limit of a wait in which the server's own time-out should have answered.
 const GRACE: Duration = Duration::from_secs(1);
@@ -150,8 +150,11 @@ impl Attempt<'_> {
         let shown = (!is_shown).then(|| process::application_name(self.name));
         let statement = Take {
             mode,
-            waits: self.limit != WaitLimit::None,
-            has_patience: patience.is_some(),
+            wait: match (self.limit, &patience) {
+                (WaitLimit::None, _) => Wait::No,
+                (_, None) => Wait::Forever,
+                (_, Some(_)) => Wait::Limited,
+            },
             shows: shown.is_some(),
             has_fence,
         }

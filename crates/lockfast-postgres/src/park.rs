@@ -29,8 +29,7 @@ pub(crate) fn poll<F: Future + ?Sized>(
 }
 
 /// Runs a future that has several requests on the way, so that none blocks the thread.
-pub(crate) async fn together<R>(future: impl Future<Output = R>) -> R {
-    let mut future = pin!(future);
+pub(crate) async fn together<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     poll_fn(|context| poll(false, future.as_mut(), context)).await
 }
 

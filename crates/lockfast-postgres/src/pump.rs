@@ -3,14 +3,14 @@
 //! | who waits for an answer | who reads and writes |
 //! |---|---|
 //! | nobody | a task on the client's own thread |
-//! | a thread or a task | it does so itself, woken by the client's thread when the socket is ready |
+//! | a thread | it does so itself: it waits for the socket for a moment, and then for the client's thread |
+//! | a task | it does so itself, woken by the client's thread |
 //! | several | the first of them |
 //!
-//! So a request is sent, and its answer is read, by the thread that waits for it: the client's thread, which has the
-//! sockets, is woken once for a statement and not three times.
+//! The first has the *turn*. It gives it back at the end of its wait, with the events that it did not look at.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -70,13 +70,12 @@ impl Pump {
     }
 
     /// Waits for an answer of the connection. May be called on any thread.
-    pub(crate) async fn wait_for<R>(&self, answer: impl Future<Output = R>) -> R {
+    pub(crate) async fn wait_for<F: Future>(&self, mut answer: Pin<&mut F>) -> F::Output {
         let mut waiter = Waiter {
             pump: &self.0,
             is_first: false,
             may_block: true,
         };
-        let mut answer = pin!(answer);
         poll_fn(|context| {
             waiter.wake_up();
             loop {

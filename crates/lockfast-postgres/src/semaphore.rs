@@ -300,7 +300,7 @@ impl Slots {
             }
             Ok(())
         };
-        let all = async { Ok(tokio::join!(count_grant, open, silence)) };
+        let all = pin!(async { Ok(tokio::join!(count_grant, open, silence)) });
         let (token, opened, silent): (_, _, std::result::Result<(), Failure>) =
             session.within(park::together(all)).await?;
         silent?;

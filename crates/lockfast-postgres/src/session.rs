@@ -191,7 +191,7 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Failure> {
         let prepared = self.prepare(statement).await?;
-        let answer = self.client.query(&prepared, parameters);
+        let answer = pin!(self.client.query(&prepared, parameters));
         Ok(self.pump.wait_for(answer).await?)
     }
 

@@ -62,13 +62,20 @@ pub(crate) const BEAT: &str =
 pub(crate) const UNLOCK_ALL: &str =
     "select pg_backend_pid() from (select pg_advisory_unlock_all()) as freed";
 
+/// Whether a statement waits for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    Forever,
+    /// The server ends the wait.
+    Limited,
+}
+
 /// The function that takes a lock, and whether it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Take {
     pub(crate) mode: Mode,
-    pub(crate) waits: bool,
-    /// Whether the server ends the wait.
-    pub(crate) has_patience: bool,
+    pub(crate) wait: Wait,
     /// Whether the `application_name` is set before.
     pub(crate) shows: bool,
     pub(crate) has_fence: bool,
@@ -88,25 +95,28 @@ impl Take {
         } else {
             ""
         };
-        let granted = if self.waits {
-            format!("pg_advisory_lock{suffix}($1) is not null")
-        } else {
-            format!("pg_try_advisory_lock{suffix}($1)")
+        let granted = match self.wait {
+            Wait::No => format!("pg_try_advisory_lock{suffix}($1)"),
+            _ => format!("pg_advisory_lock{suffix}($1) is not null"),
         };
-        if !self.has_fence && !self.shows && !self.has_patience {
+        let is_limited = self.wait == Wait::Limited;
+        if !self.has_fence && !self.shows && !is_limited {
             return format!("select {granted}, pg_backend_pid(), null::bigint");
         }
         // The functions are called from left to right. `lock_timeout` ends with the transaction.
-        let mut settings = String::new();
+        let mut settings = Vec::new();
         let mut last = if self.has_fence { 3 } else { 1 };
         if self.shows {
             last += 1;
-            settings += &format!("set_config('application_name', ${last}, false) as shown, ");
+            let set = format!("set_config('application_name', ${last}, false) as shown, ");
+            settings.push(set);
         }
-        if self.has_patience {
+        if is_limited {
             last += 1;
-            settings += &format!("set_config('lock_timeout', ${last}, true) as patience, ");
+            let set = format!("set_config('lock_timeout', ${last}, true) as patience, ");
+            settings.push(set);
         }
+        let settings = settings.concat();
         let taken = format!("taken as materialized (select {settings}{granted} as granted)");
         if !self.has_fence {
             return format!(
