@@ -246,3 +246,65 @@ impl Drop for Waiter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::runtime::Builder;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[test]
+    fn an_event_goes_to_the_waiter_or_else_to_the_task() {
+        let polls = Arc::new(AtomicU32::new(0));
+        let polled = || polls.load(Ordering::Relaxed);
+        let event = Arc::new(Mutex::new(None::<Waker>));
+        let (count, socket) = (Arc::clone(&polls), Arc::clone(&event));
+        let connection = poll_fn(move |context| {
+            count.fetch_add(1, Ordering::Relaxed);
+            *lock(&socket) = Some(context.waker().clone());
+            Poll::Pending
+        });
+        let wake = || lock(&event).clone().expect("polled").wake();
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let pump = Pump::start(connection, None);
+            yield_now().await;
+            assert_eq!(polled(), 1);
+            let mut answer = Box::pin(pending::<()>());
+            let mut wait = Box::pin(pump.wait_for(answer.as_mut()));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+            wake();
+            yield_now().await;
+            assert_eq!(polled(), 1, "the waiter has the turn");
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+            assert_eq!(polled(), 2);
+            wake();
+            drop(wait);
+            yield_now().await;
+            assert_eq!(polled(), 3, "the waiter did not look at the event");
+        });
+    }
+
+    #[test]
+    fn the_connection_ends_with_the_runtime() {
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let socket = Arc::new(());
+        let held = Arc::clone(&socket);
+        let pump = runtime.block_on(async {
+            let connection = poll_fn(move |_| {
+                let _held = &held;
+                Poll::Pending
+            });
+            Pump::start(connection, None)
+        });
+        assert_eq!(Arc::strong_count(&socket), 2);
+        drop(runtime);
+        assert_eq!(Arc::strong_count(&socket), 1);
+        drop(pump);
+    }
+}
