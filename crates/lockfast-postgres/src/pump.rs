@@ -297,7 +297,7 @@ mod tests {
         let held = Arc::clone(&socket);
         let pump = runtime.block_on(async {
             let connection = poll_fn(move |_| {
-                let _held = &held;
+                assert!(Arc::strong_count(&held) > 0);
                 Poll::Pending
             });
             Pump::start(connection, None)
