@@ -19,6 +19,7 @@ pub mod options;
 mod process;
 pub mod runtime;
 mod secret;
+pub mod socket;
 mod sys;
 
 pub use belief::Belief;

@@ -8,6 +8,7 @@ use lockfast::Holder;
 use lockfast::engine::{Mode, WaitLimit};
 use lockfast_lease::BootTime;
 use tokio::time::{sleep_until, timeout_at};
+use tokio_postgres::types::ToSql;
 
 use crate::client::Shared;
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ use crate::integers::unsigned;
 use crate::key::Key;
 use crate::process;
 use crate::session::{Session, ended_by};
-use crate::sql::{self, Take};
+use crate::sql::{self, Take, Wait};
 
 /// The time after the limit of a wait in which the server's own time-out should have answered.
 const GRACE: Duration = Duration::from_secs(1);
@@ -67,18 +68,14 @@ impl NotTaken {
 impl Attempt<'_> {
     /// Waits for the lock in a session of its own.
     pub(crate) async fn take(&mut self, mode: Mode) -> Result<Taken, NotTaken> {
-        let take = Take {
-            mode,
-            waits: self.limit != WaitLimit::None,
-            has_fence: self.shared.address.has_fence && mode != Mode::Read,
-        };
+        let has_fence = self.shared.address.has_fence && mode != Mode::Read;
+        let waits = self.limit != WaitLimit::None;
         loop {
             let (session, is_new) = self.session().await?;
-            match self.take_in(&session, take).await {
+            match self.take_in(&session, mode, has_fence).await {
                 // The server closed a session that was kept, perhaps before it read the statement. A wait is not
                 // begun again: it may have been ended by `break_token`.
-                Err(NotTaken::Failed(failure)) if failure.is_closed() && !is_new && !take.waits => {
-                }
+                Err(NotTaken::Failed(failure)) if failure.is_closed() && !is_new && !waits => {}
                 taken => return taken,
             }
         }
@@ -104,9 +101,14 @@ impl Attempt<'_> {
         }
     }
 
-    async fn take_in(&mut self, session: &Arc<Session>, take: Take) -> Result<Taken, NotTaken> {
+    async fn take_in(
+        &mut self,
+        session: &Arc<Session>,
+        mode: Mode,
+        has_fence: bool,
+    ) -> Result<Taken, NotTaken> {
         let mut sent = self.shared.clock.now();
-        let token = match self.run(session, take, self.key).await {
+        let token = match self.run(session, mode, has_fence).await {
             Ok(Some(token)) => token,
             Ok(None) | Err(Failure::TimedOut) => return Err(self.held(session).await),
             Err(failure) => return Err(NotTaken::in_session(failure, self.limit)),
@@ -121,7 +123,7 @@ impl Attempt<'_> {
                 }
             }
         }
-        if take.has_fence && token.is_none() {
+        if has_fence && token.is_none() {
             self.shared.put_back(session).await;
             return Err(
                 Failure::Collision("of a semaphore or of another namespace".to_owned()).into(),
@@ -139,17 +141,35 @@ impl Attempt<'_> {
     pub(crate) async fn run(
         &mut self,
         session: &Arc<Session>,
-        take: Take,
-        key: Key,
+        mode: Mode,
+        has_fence: bool,
     ) -> Result<Option<Option<u64>>, Failure> {
-        let statement = take.statement();
+        let number = self.key.number();
         let patience = patience(self.limit);
-        let shown = process::application_name(self.name);
-        let number = key.number();
-        let namespace = &self.shared.address.namespace;
-        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&number, &patience, &shown, namespace, &self.name];
-        let parameters = if take.has_fence { &all[..] } else { &all[..3] };
+        let is_shown = session.shows(self.name);
+        let shown = (!is_shown).then(|| process::application_name(self.name));
+        let statement = Take {
+            mode,
+            wait: match (self.limit, &patience) {
+                (WaitLimit::None, _) => Wait::No,
+                (_, None) => Wait::Forever,
+                (_, Some(_)) => Wait::Limited,
+            },
+            shows: shown.is_some(),
+            has_fence,
+        }
+        .statement();
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&number];
+        if has_fence {
+            parameters.push(&self.shared.address.namespace);
+            parameters.push(&self.name);
+        }
+        for setting in shown.iter().chain(&patience) {
+            parameters.push(setting);
+        }
+        if !is_shown {
+            session.set_shown(None);
+        }
         let timeout = self.shared.address.timeout;
         let limit = self.limit;
         let mut is_cancelled = false;
@@ -160,11 +180,16 @@ impl Attempt<'_> {
             }
         };
         let (answer, was_ended) =
-            ended_by(session, session.query(&statement, parameters), end).await;
+            ended_by(session, session.query(&statement, &parameters), end).await;
         let answer = answer.and_then(|row| {
             session.check_backend(row.get(1))?;
             Ok((row.get::<_, bool>(0), row.get::<_, Option<i64>>(2)))
         });
+        match (&answer, is_shown) {
+            (Ok(_), false) => session.set_shown(Some(self.name)),
+            (Ok(_), true) => {}
+            (Err(_), _) => session.set_shown(None),
+        }
         match answer {
             Ok((true, fence)) if !was_ended => Ok(Some(fence.map(unsigned))),
             Ok((false, _)) if !was_ended => Ok(None),
@@ -232,19 +257,17 @@ async fn after(limit: WaitLimit, timeout: Duration) {
     }
 }
 
-/// Returns the server's `lock_timeout`, in milliseconds; 0 is for ever.
-fn patience(limit: WaitLimit) -> String {
-    let millis = match limit {
-        WaitLimit::Until(deadline) => {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Rounded up: a wait that ends early would be a short one.
-            let millis = left.as_nanos().div_ceil(1_000_000).max(1);
-            // What the setting can't say is ended from here.
-            i32::try_from(millis).unwrap_or(0)
-        }
-        WaitLimit::None | WaitLimit::Forever => 0,
+/// Returns the server's `lock_timeout`, in milliseconds; nothing is for ever.
+fn patience(limit: WaitLimit) -> Option<String> {
+    let WaitLimit::Until(deadline) = limit else {
+        return None;
     };
-    millis.to_string()
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Rounded up: a wait that ends early would be a short one.
+    let millis = left.as_nanos().div_ceil(1_000_000).max(1);
+    // What the setting can't say is ended from here.
+    let millis = i32::try_from(millis).ok()?;
+    Some(millis.to_string())
 }
 
 /// Finds a process that holds the lock.
@@ -264,10 +287,11 @@ mod tests {
 
     #[test]
     fn the_patience_of_the_server_is_never_for_ever_by_mistake() {
-        assert_eq!(patience(WaitLimit::Forever), "0");
-        assert_eq!(patience(WaitLimit::Until(Instant::now())), "1");
+        assert_eq!(patience(WaitLimit::Forever), None);
+        let now = WaitLimit::Until(Instant::now());
+        assert_eq!(patience(now).as_deref(), Some("1"));
         let day = Duration::from_secs(24 * 60 * 60);
         let hundred_days = WaitLimit::Until(Instant::now() + 100 * day);
-        assert_eq!(patience(hundred_days), "0", "it is ended from here");
+        assert_eq!(patience(hundred_days), None, "it is ended from here");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use lockfast::engine::{Cause, Operation};
 use lockfast::{Error, ErrorKind, Resource};
@@ -14,6 +15,8 @@ use crate::schema;
 pub(crate) enum Failure {
     /// The server or the driver reported it.
     Server(tokio_postgres::Error),
+    /// The server can't be reached.
+    Connect(io::Error),
     /// The server did not answer in time.
     NoAnswer,
     /// The wait for the lock has used up its time.
@@ -68,7 +71,9 @@ impl Failure {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoAnswer | Self::Closed | Self::Standby => ErrorKind::Unreachable,
+            Self::Connect(_) | Self::NoAnswer | Self::Closed | Self::Standby => {
+                ErrorKind::Unreachable
+            }
             Self::TimedOut => ErrorKind::TimedOut,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Pooled | Self::TooOld(_) => ErrorKind::Unsupported,
@@ -119,6 +124,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(error) => return show_server_error(f, error),
+            Self::Connect(error) => return write!(f, "error connecting to server: {error}"),
             Self::Collision(other) => {
                 return write!(
                     f,

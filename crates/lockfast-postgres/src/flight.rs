@@ -1,4 +1,7 @@
-//! A wait that runs on the thread of the client, and ends when nobody waits for it any more.
+//! A wait that ends when nobody waits for it any more.
+//!
+//! That of a thread runs on this thread, which does nothing else. That of a task runs on the thread of the client:
+//! the program may leave its task alone for longer than a lease.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -11,6 +14,7 @@ use lockfast::Result;
 use tokio::sync::oneshot;
 
 use crate::client::Shared;
+use crate::park;
 
 /// The longest time for which a dropped wait blocks, until the server has forgotten it.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -31,37 +35,68 @@ pub(crate) struct Flight<G: Granted>(ManuallyDrop<Option<Parts<G>>>);
 
 struct Parts<G> {
     shared: Arc<Shared>,
-    /// Dropping it tells the task that nobody waits.
+    /// Dropping it tells the wait that nobody waits.
     cancel: Option<oneshot::Sender<()>>,
-    result: oneshot::Receiver<Result<G>>,
-    /// Disconnected when the task has ended.
-    over: mpsc::Receiver<()>,
+    runs: Runs<G>,
 }
 
+enum Runs<G> {
+    /// On the thread that polls it.
+    Here(Pin<Box<dyn Future<Output = Result<G>> + Send>>),
+    /// On the thread of the client.
+    There {
+        result: oneshot::Receiver<Result<G>>,
+        over: Over,
+    },
+}
+
+/// Disconnected when a task has ended.
+type Over = mpsc::Receiver<()>;
+
 impl<G: Granted> Flight<G> {
-    /// Starts the wait.
+    /// Returns the wait of a thread, which polls it until its end or drops it.
+    pub(crate) fn here<F>(shared: &Arc<Shared>, wait: impl FnOnce(Cancelled) -> F) -> Self
+    where
+        F: Future<Output = Result<G>> + Send + 'static,
+    {
+        let (cancel, cancelled) = oneshot::channel();
+        Self::new(shared, cancel, Runs::Here(Box::pin(wait(cancelled))))
+    }
+
+    /// Starts the wait of a task.
     pub(crate) fn start<F>(shared: &Arc<Shared>, wait: impl FnOnce(Cancelled) -> F) -> Self
     where
         F: Future<Output = Result<G>> + Send + 'static,
     {
         let (cancel, cancelled) = oneshot::channel();
         let (sender, result) = oneshot::channel();
-        let (running, over) = mpsc::channel();
         let wait = wait(cancelled);
-        shared.runtime.spawn(async move {
-            let _running: mpsc::Sender<()> = running;
+        let over = spawn(shared, async move {
             // Nobody takes it: the wait was dropped after it was granted.
             if let Err(Ok(granted)) = sender.send(wait.await) {
                 granted.give_back().await;
             }
         });
+        Self::new(shared, cancel, Runs::There { result, over })
+    }
+
+    fn new(shared: &Arc<Shared>, cancel: oneshot::Sender<()>, runs: Runs<G>) -> Self {
         Self(ManuallyDrop::new(Some(Parts {
             shared: Arc::clone(shared),
             cancel: Some(cancel),
-            result,
-            over,
+            runs,
         })))
     }
+}
+
+/// Spawns a task on the thread of the client.
+fn spawn(shared: &Shared, task: impl Future<Output = ()> + Send + 'static) -> Over {
+    let (running, over) = mpsc::channel::<()>();
+    shared.runtime.spawn(async move {
+        let _running = running;
+        task.await;
+    });
+    over
 }
 
 impl<G: Granted> Future for Flight<G> {
@@ -69,28 +104,53 @@ impl<G: Granted> Future for Flight<G> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<G>> {
         let parts = self.0.as_mut().expect("it is not polled after its end");
-        let result = std::task::ready!(Pin::new(&mut parts.result).poll(context));
+        let result = match &mut parts.runs {
+            Runs::Here(wait) => {
+                let _context = parts.shared.runtime.handle().enter();
+                std::task::ready!(park::poll(true, wait.as_mut(), context))
+            }
+            Runs::There { result, .. } => {
+                let result = std::task::ready!(Pin::new(result).poll(context));
+                // The task sends before it ends, and is dropped unfinished only with the client, which this keeps.
+                result.expect("the task sends its result")
+            }
+        };
         drop(self.0.take());
-        // The task sends before it ends, and is dropped unfinished only with the client, which this keeps.
-        Poll::Ready(result.expect("the task sends its result"))
+        Poll::Ready(result)
     }
 }
 
 impl<G: Granted> Drop for Flight<G> {
     fn drop(&mut self) {
-        let Some(mut parts) = self
+        let Some(parts) = self
             .0
             .take_if(|parts| !parts.shared.runtime.is_forked_child())
         else {
             return;
         };
-        parts.result.close();
-        if let Ok(Ok(granted)) = parts.result.try_recv() {
-            parts.shared.release_within(LEAVING, granted);
-            return;
-        }
-        parts.cancel = None;
+        let Parts {
+            shared,
+            cancel,
+            runs,
+        } = parts;
+        drop(cancel);
+        let over = match runs {
+            // The server may have begun: it is ended there.
+            Runs::Here(wait) => spawn(&shared, async move {
+                if let Ok(granted) = wait.await {
+                    granted.give_back().await;
+                }
+            }),
+            Runs::There { mut result, over } => {
+                result.close();
+                if let Ok(Ok(granted)) = result.try_recv() {
+                    shared.release_within(LEAVING, granted);
+                    return;
+                }
+                over
+            }
+        };
         // Nothing is ever sent: this waits for the end of the task.
-        let _ = parts.over.recv_timeout(LEAVING);
+        let _ = over.recv_timeout(LEAVING);
     }
 }

@@ -1,23 +1,63 @@
 //! A session that holds locks, and the task that keeps it alive.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use lockfast::HoldState;
 use lockfast_lease::{Belief, BootTime, Confirmed, Lease};
-use tokio::task::AbortHandle;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::client::Shared;
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::{Session, lock};
 
-/// A session that holds locks. A task sends heartbeats until this is taken apart or dropped.
+/// A session that holds locks. Its keeper sends heartbeats until this is taken apart or dropped.
 pub(crate) struct Kept {
     shared: Arc<Shared>,
     session: Arc<Session>,
     belief: Belief,
-    keeper: AbortHandle,
+}
+
+/// The task that sends the heartbeats of a session. It begins with the first hold and ends with the session, so that
+/// a hold costs no wake-up of the client's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    keeps: Mutex<Keeps>,
+    /// A hold has ended, and with it the heartbeat that is on its way: its answer may be behind a long wait.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Keeps {
+    /// The belief of the hold; nothing while the session holds nothing.
+    belief: Option<Belief>,
+    /// Whether the task was started.
+    is_started: bool,
+}
+
+impl Keeper {
+    fn belief(&self) -> Option<Belief> {
+        lock(&self.keeps).belief.clone()
+    }
+
+    /// Keeps this hold. Returns whether the task is to be started.
+    fn begin(&self, belief: Belief) -> bool {
+        let mut keeps = lock(&self.keeps);
+        keeps.belief = Some(belief);
+        !std::mem::replace(&mut keeps.is_started, true)
+    }
+
+    fn end(&self) {
+        lock(&self.keeps).belief = None;
+        self.ended.notify_waiters();
+    }
+
+    fn lose(&self) {
+        if let Some(belief) = self.belief() {
+            belief.lose();
+        }
+    }
 }
 
 /// The way in which a release ended.
@@ -39,12 +79,17 @@ impl Kept {
         let lease = Arc::new(Lease::new(shared.clock.clone()));
         lease.confirm(sent, ttl);
         let belief = Belief::new(Arc::clone(&lease), lease.term());
-        let keeper = tokio::spawn(keep(Arc::clone(&session), belief.clone(), ttl));
+        if session.keeper.begin(belief.clone()) {
+            tokio::spawn(keep(Arc::downgrade(&session), session.over(), ttl));
+        }
+        // The keeper may have ended before.
+        if session.is_over() {
+            belief.lose();
+        }
         Self {
             shared: Arc::clone(shared),
             session,
             belief,
-            keeper: keeper.abort_handle(),
         }
     }
 
@@ -99,7 +144,7 @@ impl Kept {
 
     /// Ends the heartbeats, and keeps the session for others if it holds nothing any more.
     pub(crate) fn dismiss(&self, freed: Freed) {
-        self.keeper.abort();
+        self.session.keeper.end();
         if freed == Freed::Released {
             self.shared.pool.put(Arc::clone(&self.session));
         } else {
@@ -109,36 +154,51 @@ impl Kept {
     }
 }
 
-/// Without `dismiss`, the session may hold locks still: they end with it.
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.keeper.abort();
+/// Sends heartbeats while the session holds something, until it has ended.
+async fn keep(session: Weak<Session>, over: impl Future<Output = ()>, ttl: Duration) {
+    let mut over = std::pin::pin!(over);
+    loop {
+        let is_over = tokio::select! {
+            () = &mut over => true,
+            () = sleep(ttl / 5) => false,
+        };
+        // Without a session there is no hold.
+        let Some(session) = session.upgrade() else {
+            return;
+        };
+        if is_over || keep_once(&session, ttl).await.is_none() {
+            session.keeper.lose();
+            return;
+        }
     }
 }
 
-/// Sends heartbeats until the session has ended.
-async fn keep(session: Arc<Session>, belief: Belief, ttl: Duration) {
-    let lease = Arc::clone(belief.lease());
+/// Sends a heartbeat if the session holds something. Nothing if the session is lost.
+async fn keep_once(session: &Session, ttl: Duration) -> Option<()> {
+    // A confirmation after the deadline begins a term, in which the next answer is the proof.
     loop {
-        tokio::select! {
-            () = session.over() => break,
-            () = sleep(ttl / 5) => {}
-        }
-        // A confirmation after the deadline begins a term, in which the next answer is the proof.
-        loop {
-            let term = lease.term();
-            let Some(sent) = beat(&session, &lease, ttl).await else {
-                session.close();
-                belief.lose();
-                return;
-            };
-            if lease.confirm(sent, ttl) == Confirmed::InTime {
-                belief.prove(term);
-                break;
-            }
+        let mut ended = std::pin::pin!(session.keeper.ended.notified());
+        // Before the belief is read, so that no end in between is missed.
+        ended.as_mut().enable();
+        let Some(belief) = session.keeper.belief() else {
+            return Some(());
+        };
+        let lease = belief.lease();
+        let term = lease.term();
+        let sent = tokio::select! {
+            biased;
+            () = ended => return Some(()),
+            sent = beat(session, lease, ttl) => sent,
+        };
+        let Some(sent) = sent else {
+            session.close();
+            return None;
+        };
+        if lease.confirm(sent, ttl) == Confirmed::InTime {
+            belief.prove(term);
+            return Some(());
         }
     }
-    belief.lose();
 }
 
 /// Sends a heartbeat and waits for its answer, also past the deadline: as long as the session lives, so does the

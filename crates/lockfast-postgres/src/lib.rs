@@ -22,12 +22,14 @@ mod park;
 mod permits;
 mod pool;
 mod process;
+mod pump;
 mod schema;
 mod semaphore;
 mod session;
 mod sql;
 mod threads;
 mod tls;
+mod wire;
 
 use lockfast::engine::Engine;
 

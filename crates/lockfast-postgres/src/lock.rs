@@ -36,21 +36,24 @@ impl PgLock {
         Self(Arc::new(Opened { shared, name, key }))
     }
 
-    fn start(&self, mode: Mode, limit: WaitLimit) -> Result<Flight<Grant>> {
+    /// Checks whether the lock can be taken in this mode.
+    fn check(&self, mode: Mode) -> Result<()> {
         self.0.shared.refuse_forked(&self.0.name, Operation::Lock)?;
         if mode == Mode::Upgradable {
             let cause = Cause::Unsupported("PostgreSQL has no upgradable readers", None);
             return Err(Error::new(self.resource(), Operation::Lock, cause));
         }
-        let opened = Arc::clone(&self.0);
-        Ok(Flight::start(&self.0.shared, move |cancelled| async move {
-            opened.take(mode, limit, cancelled).await
-        }))
+        Ok(())
     }
 }
 
 impl Opened {
-    async fn take(&self, mode: Mode, limit: WaitLimit, cancelled: Cancelled) -> Result<Grant> {
+    async fn take(
+        self: Arc<Self>,
+        mode: Mode,
+        limit: WaitLimit,
+        cancelled: Cancelled,
+    ) -> Result<Grant> {
         let begin = Instant::now();
         let mut attempt = Attempt {
             shared: &self.shared,
@@ -119,7 +122,11 @@ impl RawLock for PgLock {
             let cause = Cause::Deadlock("this thread holds it");
             return Err(Error::new(self.resource(), Operation::Lock, cause));
         }
-        let flight = self.start(mode, limit)?;
+        self.check(mode)?;
+        let opened = Arc::clone(&self.0);
+        let flight = Flight::here(&self.0.shared, |cancelled| {
+            opened.take(mode, limit, cancelled)
+        });
         // The wait ends by itself at its limit.
         let grant = block_on(self.resource(), Operation::Lock, WaitLimit::Forever, flight)?;
         let entered = threads.enter(self.0.key, mode, grant.belief().clone());
@@ -127,7 +134,12 @@ impl RawLock for PgLock {
     }
 
     async fn acquire_async(&self, mode: Mode, limit: WaitLimit) -> Result<PgHold> {
-        let grant = self.start(mode, limit)?.await?;
+        self.check(mode)?;
+        let opened = Arc::clone(&self.0);
+        let flight = Flight::start(&self.0.shared, |cancelled| {
+            opened.take(mode, limit, cancelled)
+        });
+        let grant = flight.await?;
         Ok(PgHold::new(grant, None))
     }
 }

@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::session::{Session, lock};
 
-/// Free sessions, and since when each is free.
-type Free = Arc<Mutex<Vec<(Arc<Session>, Instant)>>>;
+#[derive(Debug, Default)]
+struct Free {
+    /// Free sessions, and since when each is free.
+    sessions: Vec<(Arc<Session>, Instant)>,
+    /// Whether a task closes old ones.
+    is_watched: bool,
+}
 
 /// The number of free sessions that are kept.
 const MOST: usize = 8;
@@ -16,7 +21,7 @@ const MOST: usize = 8;
 /// They send no heartbeat. The server ends them after the time of a lease, and the pool before that.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    free: Free,
+    free: Arc<Mutex<Free>>,
     /// The time for which a session is kept.
     kept_for: Duration,
 }
@@ -32,7 +37,7 @@ impl Pool {
     pub(crate) fn take(&self) -> Option<Arc<Session>> {
         let mut free = lock(&self.free);
         loop {
-            let (session, since) = free.pop()?;
+            let (session, since) = free.sessions.pop()?;
             if since.elapsed() < self.kept_for && !session.is_over() {
                 return Some(session);
             }
@@ -45,27 +50,36 @@ impl Pool {
             return;
         }
         let mut free = lock(&self.free);
-        let is_kept = free.iter().any(|(kept, _)| Arc::ptr_eq(kept, &session));
+        let mut sessions = free.sessions.iter();
+        let is_kept = sessions.any(|(kept, _)| Arc::ptr_eq(kept, &session));
         debug_assert!(!is_kept, "a session is kept twice");
-        if is_kept || free.len() >= MOST {
+        if is_kept || free.sessions.len() >= MOST {
             return;
         }
-        free.push((session, Instant::now()));
-        let is_first = free.len() == 1;
+        free.sessions.push((session, Instant::now()));
+        let was_watched = std::mem::replace(&mut free.is_watched, true);
         drop(free);
-        if is_first {
+        if !was_watched {
             tokio::spawn(close_old(Arc::clone(&self.free), self.kept_for));
         }
     }
 }
 
-/// Closes sessions that were not used for that long, until there is none.
-async fn close_old(free: Free, kept_for: Duration) {
+/// Closes sessions that were not used for that long, until none is left when it looks.
+async fn close_old(free: Arc<Mutex<Free>>, kept_for: Duration) {
     loop {
-        let Some(oldest) = lock(&free).first().map(|(_, since)| *since) else {
+        let oldest = {
+            let mut free = lock(&free);
+            let oldest = free.sessions.first().map(|(_, since)| *since);
+            free.is_watched = oldest.is_some();
+            oldest
+        };
+        let Some(oldest) = oldest else {
             return;
         };
         tokio::time::sleep(kept_for.saturating_sub(oldest.elapsed())).await;
-        lock(&free).retain(|(_, since)| since.elapsed() < kept_for);
+        let mut free = lock(&free);
+        free.sessions
+            .retain(|(_, since)| since.elapsed() < kept_for);
     }
 }

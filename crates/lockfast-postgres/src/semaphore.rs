@@ -29,10 +29,11 @@ use crate::flight::{Cancelled, Flight};
 use crate::integers::{signed_count, unsigned};
 use crate::key::Key;
 use crate::lock::not_taken;
+use crate::park;
 use crate::permits::{Issued, PgPermits};
 use crate::process;
 use crate::session::Session;
-use crate::sql::{self, Take};
+use crate::sql;
 
 /// The time after which the first in line looks for the slots of a holder that died.
 const LOOKS_AGAIN: Duration = Duration::from_millis(500);
@@ -83,15 +84,9 @@ impl PgSemaphore {
         }))
     }
 
-    fn start(&self, count: u32, limit: WaitLimit) -> Result<Flight<Issued>> {
-        let slots = Arc::clone(&self.0);
-        slots
-            .shared
-            .refuse_forked(&slots.name, Operation::Acquire)?;
-        let shared = Arc::clone(&slots.shared);
-        Ok(Flight::start(&shared, move |cancelled| async move {
-            slots.acquire(count, limit, cancelled).await
-        }))
+    fn refuse_forked(&self) -> Result<()> {
+        let shared = &self.0.shared;
+        shared.refuse_forked(&self.0.name, Operation::Acquire)
     }
 }
 
@@ -123,7 +118,11 @@ impl RawSemaphore for PgSemaphore {
     }
 
     fn acquire(&self, count: u32, limit: WaitLimit) -> Result<PgPermits> {
-        let flight = self.start(count, limit)?;
+        self.refuse_forked()?;
+        let slots = Arc::clone(&self.0);
+        let flight = Flight::here(&self.0.shared, |cancelled| {
+            slots.acquire(count, limit, cancelled)
+        });
         // The wait ends by itself at its limit.
         block_on(
             self.resource(),
@@ -135,7 +134,12 @@ impl RawSemaphore for PgSemaphore {
     }
 
     async fn acquire_async(&self, count: u32, limit: WaitLimit) -> Result<PgPermits> {
-        self.start(count, limit)?.await.map(PgPermits::new)
+        self.refuse_forked()?;
+        let slots = Arc::clone(&self.0);
+        let flight = Flight::start(&self.0.shared, |cancelled| {
+            slots.acquire(count, limit, cancelled)
+        });
+        flight.await.map(PgPermits::new)
     }
 }
 
@@ -232,13 +236,8 @@ impl Slots {
         session: &Arc<Session>,
         limit: WaitLimit,
     ) -> std::result::Result<bool, Failure> {
-        let take = Take {
-            mode: Mode::Exclusive,
-            waits: limit != WaitLimit::None,
-            has_fence: false,
-        };
         let own = std::mem::replace(&mut attempt.limit, limit);
-        let entered = attempt.run(session, take, self.key).await;
+        let entered = attempt.run(session, Mode::Exclusive, false).await;
         attempt.limit = own;
         entered.map(|granted| granted.is_some())
     }
@@ -290,6 +289,7 @@ impl Slots {
         let sent = self.shared.clock.now();
         // Prepared beforehand, so that the server runs these in this order.
         session.within(session.prepare(sql::NEXT_FENCE)).await?;
+        session.set_shown(None);
         let (begin, end) = process::around_token(&self.name);
         let parameters: [&(dyn ToSql + Sync); 4] = [&key, &permits, &begin, &end];
         let count_grant = async { session.rows(sql::NEXT_FENCE, &parameters).await };
@@ -300,9 +300,9 @@ impl Slots {
             }
             Ok(())
         };
-        let all = async { Ok(tokio::join!(count_grant, open, silence)) };
+        let all = pin!(async { Ok(tokio::join!(count_grant, open, silence)) });
         let (token, opened, silent): (_, _, std::result::Result<(), Failure>) =
-            session.within(all).await?;
+            session.within(park::together(all)).await?;
         silent?;
         session.check_backend(opened?.get(1))?;
         let token = token?;

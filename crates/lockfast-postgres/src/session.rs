@@ -2,22 +2,28 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockfast_lease::{BootTime, Clock};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Row, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::integers::unsigned;
+use crate::kept::Keeper;
+use crate::pump::Pump;
 use crate::sql;
+use crate::wire::{Ear, Wire};
 
 /// The time after which a statement is cancelled again.
 const CANCELLED_AGAIN: Duration = Duration::from_millis(20);
@@ -35,7 +41,12 @@ pub(crate) struct Session {
     pub(crate) role: String,
     statements: Mutex<HashMap<String, Statement>>,
     is_over: watch::Receiver<bool>,
-    connection: AbortHandle,
+    /// The address of the server; nothing if the driver chose it.
+    server: Option<SocketAddr>,
+    pump: Pump,
+    pub(crate) keeper: Keeper,
+    /// The name of the lock in the `application_name`; nothing while it is unknown.
+    shown: Mutex<Option<String>>,
     /// Another session rang the bell of a semaphore.
     pub(crate) rung: Arc<Notify>,
     clock: Clock,
@@ -50,13 +61,41 @@ impl Session {
     }
 
     async fn connect(address: &Arc<Address>, clock: &Clock) -> Result<Self, Failure> {
-        let connector = address.tls.connector();
-        let (client, connection) = address.config.connect(connector).await?;
+        let mut connector = address.tls.connector();
+        let config = &address.config;
+        let Some((host, port)) = Wire::host(address) else {
+            let (client, connection) = config.connect(connector).await?;
+            return Self::begin(address, clock, client, connection, None).await;
+        };
+        let wire = Wire::connect((host, port), address).await?;
+        let direct = Direct {
+            server: wire.server()?,
+            ear: wire.ear(),
+        };
+        let Ok(connector) = MakeTlsConnect::<Wire>::make_tls_connect(&mut connector, host);
+        let (client, connection) = config.connect_raw(wire, connector).await?;
+        Self::begin(address, clock, client, connection, Some(direct)).await
+    }
+
+    /// Sets all that locks rest on.
+    async fn begin<S, T>(
+        address: &Arc<Address>,
+        clock: &Clock,
+        client: Client,
+        connection: Connection<S, T>,
+        direct: Option<Direct>,
+    ) -> Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let version = connection.parameter("server_version").unwrap_or_default();
         let version = major(version).ok_or_else(|| Failure::TooOld(version.to_owned()))?;
         let (over, is_over) = watch::channel(false);
         let rung = Arc::new(Notify::new());
-        let task = tokio::spawn(run_connection(connection, over, Arc::clone(&rung)));
+        let (server, ear) = direct.map(|direct| (direct.server, direct.ear)).unzip();
+        let connection = run_connection(connection, over, Arc::clone(&rung));
+        let pump = Pump::start(connection, ear);
         let mark = new_mark();
         let begin = sql::begin_session(version, address.ttl);
         let parameter: [(&(dyn ToSql + Sync), Type); 1] = [(&mark, Type::TEXT)];
@@ -88,7 +127,10 @@ impl Session {
             role: row.get(6),
             statements: Mutex::default(),
             is_over,
-            connection: task.abort_handle(),
+            server,
+            pump,
+            keeper: Keeper::default(),
+            shown: Mutex::default(),
             rung,
             clock: clock.clone(),
         };
@@ -105,12 +147,23 @@ impl Session {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        *self.is_over.borrow() || self.client.is_closed()
+        let is_told = *self.is_over.borrow() || self.is_over.has_changed().is_err();
+        is_told || self.client.is_closed()
     }
 
     /// Closes the connection, whatever the server does.
     pub(crate) fn close(&self) {
-        self.connection.abort();
+        self.pump.stop();
+    }
+
+    /// Whether the `application_name` has the name of this lock.
+    pub(crate) fn shows(&self, name: &str) -> bool {
+        lock(&self.shown).as_deref() == Some(name)
+    }
+
+    /// Records the name of the lock in the `application_name`. An error of the server undoes the change.
+    pub(crate) fn set_shown(&self, name: Option<&str>) {
+        *lock(&self.shown) = name.map(str::to_owned);
     }
 
     /// Completes when the connection has ended.
@@ -138,7 +191,8 @@ impl Session {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Failure> {
         let prepared = self.prepare(statement).await?;
-        Ok(self.client.query(&prepared, parameters).await?)
+        let answer = pin!(self.client.query(&prepared, parameters));
+        Ok(self.pump.wait_for(answer).await?)
     }
 
     /// Runs a statement without an answer.
@@ -211,9 +265,17 @@ impl Session {
     /// Ends the statement that runs, if one does. The statement's answer says whether it was in time.
     pub(crate) async fn cancel(&self) {
         let token = self.client.cancel_token();
-        let connector = self.address.tls.connector();
+        let mut connector = self.address.tls.connector();
+        let request = async {
+            let (Some(server), Some((host, _))) = (self.server, Wire::host(&self.address)) else {
+                return Ok(token.cancel_query(connector).await?);
+            };
+            let socket = TcpStream::connect(server).await.map_err(Failure::Connect)?;
+            let Ok(connector) = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host);
+            Ok(token.cancel_query_raw(socket, connector).await?)
+        };
         // If it does not get through, the session is closed.
-        let _ = timeout(self.address.timeout, token.cancel_query(connector)).await;
+        let _ = self.within(request).await;
     }
 
     /// Frees whatever a failed statement took. Whether the session can be used again.
@@ -234,12 +296,13 @@ impl std::fmt::Debug for Session {
     }
 }
 
-async fn run_connection<T>(
-    mut connection: tokio_postgres::Connection<Socket, T>,
+async fn run_connection<S, T>(
+    mut connection: Connection<S, T>,
     over: watch::Sender<bool>,
     rung: Arc<Notify>,
 ) where
-    T: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
 {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(_) = message {
@@ -249,6 +312,12 @@ async fn run_connection<T>(
     // The socket is closed before anybody learns of the end.
     drop(connection);
     over.send_replace(true);
+}
+
+/// A connection whose socket a thread can wait for.
+struct Direct {
+    server: SocketAddr,
+    ear: Ear,
 }
 
 /// Returns the only row of an answer.

@@ -62,19 +62,30 @@ pub(crate) const BEAT: &str =
 pub(crate) const UNLOCK_ALL: &str =
     "select pg_backend_pid() from (select pg_advisory_unlock_all()) as freed";
 
+/// Whether a statement waits for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    Forever,
+    /// The server ends the wait.
+    Limited,
+}
+
 /// The function that takes a lock, and whether it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Take {
     pub(crate) mode: Mode,
-    pub(crate) waits: bool,
+    pub(crate) wait: Wait,
+    /// Whether the `application_name` is set before.
+    pub(crate) shows: bool,
     pub(crate) has_fence: bool,
 }
 
 impl Take {
     /// The statement that takes the lock, and the fence in the same exchange.
     ///
-    /// Parameters: key, `lock_timeout`, `application_name`, and for the fence namespace and name. Answer: whether
-    /// it was granted, the backend, the fence (null if the key is that of another name).
+    /// Parameters: key; with a fence namespace and name; `application_name` and `lock_timeout`, as far as they are
+    /// set. Answer: whether it was granted, the backend, the fence (null if the key is that of another name).
     ///
     /// The row is written when the lock is granted, because its insertion reads the output of `taken`. An
     /// upsert updates the newest version of a row, even one that was committed after this statement began.
@@ -84,16 +95,29 @@ impl Take {
         } else {
             ""
         };
-        let granted = if self.waits {
-            format!("pg_advisory_lock{suffix}($1) is not null")
-        } else {
-            format!("pg_try_advisory_lock{suffix}($1)")
+        let granted = match self.wait {
+            Wait::No => format!("pg_try_advisory_lock{suffix}($1)"),
+            _ => format!("pg_advisory_lock{suffix}($1) is not null"),
         };
+        let is_limited = self.wait == Wait::Limited;
+        if !self.has_fence && !self.shows && !is_limited {
+            return format!("select {granted}, pg_backend_pid(), null::bigint");
+        }
         // The functions are called from left to right. `lock_timeout` ends with the transaction.
-        let taken = format!(
-            "taken as materialized (select set_config('application_name', $3, false) as shown, \
-             set_config('lock_timeout', $2, true) as patience, {granted} as granted)"
-        );
+        let mut settings = Vec::new();
+        let mut last = if self.has_fence { 3 } else { 1 };
+        if self.shows {
+            last += 1;
+            let set = format!("set_config('application_name', ${last}, false) as shown, ");
+            settings.push(set);
+        }
+        if is_limited {
+            last += 1;
+            let set = format!("set_config('lock_timeout', ${last}, true) as patience, ");
+            settings.push(set);
+        }
+        let settings = settings.concat();
+        let taken = format!("taken as materialized (select {settings}{granted} as granted)");
         if !self.has_fence {
             return format!(
                 "with {taken} select granted, pg_backend_pid(), null::bigint from taken"
@@ -102,7 +126,7 @@ impl Take {
         format!(
             "with {taken}, fenced as (\
              insert into lockfast.names as n (key, namespace, name, fence, pid, since) \
-             select $1, $4, $5, 1, pg_backend_pid(), clock_timestamp() from taken where granted \
+             select $1, $2, $3, 1, pg_backend_pid(), clock_timestamp() from taken where granted \
              on conflict (key) do update \
              set fence = n.fence + 1, pid = excluded.pid, since = excluded.since \
              where n.namespace = excluded.namespace and n.name = excluded.name and n.permits is null \
