@@ -33,10 +33,9 @@ pub(crate) fn stale_writer(url: &str) -> Result<i32, Box<dyn Error>> {
     let tasks = tasks.enable_all().build()?;
     let (here, there) = (Space::open(url)?, Space::open(url)?);
     tasks.block_on(async {
-        let data = data_beside(&here).await?;
-
         let first = here.lock("balance")?.lock_async().await?;
         let stopped = first.postgres_row().ok_or("the lock has no fence row")?;
+        let data = data_beside(&here).await?;
         assert!(write(&data, stopped, 100).await?, "it holds the lock");
         // Its lease ends while it is stopped, or somebody takes the lock away.
         here.break_token("balance", first.token().ok_or("a lock has a token")?)?;
