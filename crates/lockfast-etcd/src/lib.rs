@@ -34,6 +34,7 @@ mod hold;
 mod inspect;
 mod keys;
 mod lock;
+mod lock_key;
 #[cfg(test)]
 mod memory;
 mod permits;
@@ -55,6 +56,7 @@ use lockfast::engine::Engine;
 
 pub use client::Client;
 pub use lock::{EtcdHold, EtcdLock};
+pub use lock_key::{LockKey, OnEtcd};
 pub use permits::EtcdPermits;
 pub use semaphore::EtcdSemaphore;
 

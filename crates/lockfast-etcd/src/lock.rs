@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::failure::Blame;
 use crate::hold::Held;
 use crate::keys::{Keys, Kind};
+use crate::lock_key::LockKey;
 use crate::queue::{self, Denied};
 use crate::stop::Stop;
 use crate::waiting::{GiveBack, Waiting};
@@ -110,10 +111,11 @@ impl RawLock for EtcdLock {
 }
 
 impl EtcdHold {
-    /// The key that is the lock. Together with the token it makes a transaction safe: a transaction that compares
-    /// the `create_revision` of this key with the token fails once the lock is lost.
-    pub fn key(&self) -> &[u8] {
-        &self.held.key
+    pub(crate) fn lock_key(&self) -> LockKey {
+        LockKey {
+            key: self.held.key.clone(),
+            create_revision: self.held.ticket().revision,
+        }
     }
 }
 

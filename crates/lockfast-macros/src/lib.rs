@@ -28,12 +28,16 @@ use crate::guard::Kind;
 /// | `#[locked("state.lock")]` | at that path |
 /// | `#[locked(dir.join("x.lock"))]` or `#[locked(path = …)]` | at the path given by an expression over the arguments |
 /// | `#[locked(name = "nightly")]` | with that name, as for `Lock::named`; any expression |
-/// | `#[locked(lock = self.lock)]` | a handle: a `Lock` (an `RwLock` for the other attributes), or a type that derefs to one |
+/// | `#[locked(lock = self.lock)]` | a handle of any engine: a `Lock` (an `RwLock` for the other attributes), or a type that derefs to one |
 /// | `#[locked]` | named after the package, the module and the function: `package::crate::module::function` |
 ///
 /// A literal path or name, and the function's own name, are opened by the first call. All calls
 /// share that handle: a relative path is resolved then, and threads queue in order of arrival.
 /// Other expressions are evaluated, and the lock opened, at each call.
+///
+/// A name in a space of `lockfast-space` is a handle too: `lock = NIGHTLY` with a static
+/// `LazyLock<lockfast_space::Lock>`, or `lock = SPACE.lock(name)?`, which opens the name at each
+/// call and, on PostgreSQL, asks the server for it.
 ///
 /// An attribute does not see the type that a method belongs to. Methods of the same name in one
 /// module therefore share a lock, unless they use `name = …`.

@@ -78,6 +78,7 @@ pub struct PgHold {
     /// Nothing after the release.
     grant: ManuallyDrop<Option<Grant>>,
     name: String,
+    key: Key,
     token: Option<u64>,
     epoch: u64,
     entered: Option<Entered>,
@@ -97,12 +98,17 @@ impl PgHold {
     pub(crate) fn new(grant: Grant, entered: Option<Entered>) -> Self {
         Self {
             name: grant.name.clone(),
+            key: grant.key,
             token: grant.token,
             epoch: grant.kept.session().epoch,
             shared: Arc::clone(grant.kept.shared()),
             grant: ManuallyDrop::new(Some(grant)),
             entered,
         }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.key
     }
 }
 

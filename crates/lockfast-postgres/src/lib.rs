@@ -18,6 +18,7 @@ mod integers;
 mod kept;
 mod key;
 mod lock;
+mod lock_row;
 mod park;
 mod permits;
 mod pool;
@@ -36,6 +37,7 @@ use lockfast::engine::Engine;
 pub use client::Client;
 pub use hold::PgHold;
 pub use lock::PgLock;
+pub use lock_row::{LockRow, OnPostgres};
 pub use permits::PgPermits;
 pub use semaphore::PgSemaphore;
 

@@ -378,14 +378,91 @@ def test_a_thread_does_not_wait_for_itself(space, url):
     asyncio.run(main())
 
 
-def test_a_function_under_a_lock(space, there):
-    @lockfast.locked(space.lock("a"), timeout=1000)
-    def work():
+def test_functions_under_a_lock(space, there):
+    lock = space.lock("a")
+
+    def is_held():
         with pytest.raises(Failed, match="WouldBlock"):
             there.do("lock.try_acquire()")
-        return 1
+        return True
 
-    assert work() == 1
+    @lockfast.locked(lock, timeout=1000)
+    def function():
+        return is_held()
+
+    @lockfast.locked(lock, timeout=1000)
+    async def coroutine():
+        await asyncio.sleep(0)
+        return is_held()
+
+    @lockfast.locked(lock)
+    def generator():
+        yield is_held()
+
+    @lockfast.locked(lock)
+    async def async_generator():
+        yield is_held()
+
+    class Thing:
+        @classmethod
+        @lockfast.locked(lock)
+        def method(cls):
+            return is_held()
+
+    async def main():
+        assert await coroutine()
+        assert [item async for item in async_generator()] == [True]
+
+    assert function() and Thing.method() and list(generator()) == [True]
+    asyncio.run(main())
+    until(lambda: is_free(space))
+
+
+def test_a_function_whose_time_is_over(space, there):
+    @lockfast.locked(space.lock("a"), timeout=0.01)
+    def function():
+        pass
+
+    @lockfast.locked(space.lock("a"), timeout=0.01)
+    async def coroutine():
+        pass
+
+    there.do("guard = lock.acquire()")
+    with pytest.raises(lockfast.Timeout, match=str(there.pid)):
+        function()
+    with pytest.raises(lockfast.Timeout):
+        asyncio.run(coroutine())
+    there.do("guard.release()")
+    function()
+
+
+def test_functions_that_read_and_write(space, there):
+    cache = space.rwlock("a")
+
+    @lockfast.read_locked(cache)
+    def read():
+        there.do("cache.try_read().release()")
+        with pytest.raises(Failed, match="WouldBlock"):
+            there.do("cache.try_write()")
+        return "read"
+
+    @lockfast.write_locked(cache, timeout=1000)
+    async def write():
+        with pytest.raises(Failed, match="WouldBlock"):
+            there.do("cache.try_read()")
+        return "written"
+
+    @lockfast.locked(space.semaphore("pool", 2))
+    async def visit():
+        return there.do("pool.available()")
+
+    assert read() == "read"
+    assert asyncio.run(write()) == "written"
+    assert asyncio.run(visit()) == 1
+    with pytest.raises(TypeError):
+        lockfast.locked(cache)
+    with pytest.raises(TypeError):
+        lockfast.read_locked(space.lock("a"))
 
 
 def test_names_are_listed(space, there):

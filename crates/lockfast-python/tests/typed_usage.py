@@ -90,14 +90,29 @@ async def update_as_task(value: int) -> str:
     return str(value)
 
 
+@lockfast.locked(space.lock("f"), timeout=10)
+def update_everywhere(value: int) -> str:
+    return str(value)
+
+
+@lockfast.locked(space.semaphore("c", 4))
+async def visit(value: int) -> str:
+    return str(value)
+
+
 class Thing:
     @classmethod
     @lockfast.read_locked(cache)
     def read(cls) -> int:
         return 1
 
+    @lockfast.write_locked(space.rwlock("b"), timeout=1)
+    async def write(self) -> int:
+        return 1
+
 
 assert_type(update(1), str)
+assert_type(update_everywhere(1), str)
 assert_type(Thing.read(), int)
 
 
@@ -109,6 +124,8 @@ async def main() -> None:
     guard = await lock.acquire_async()
     guard.release()
     assert_type(await update_as_task(1), str)
+    assert_type(await visit(1), str)
+    assert_type(await Thing().write(), int)
     async with space.lock("d") as guard:
         watch = asyncio.ensure_future(guard.lost())
         watch.cancel()

@@ -10,9 +10,9 @@ use lockfast::engine::{
 };
 use lockfast::{Resource, Result};
 #[cfg(feature = "etcd")]
-use lockfast_etcd::Etcd;
+use lockfast_etcd::{Etcd, LockKey, OnEtcd};
 #[cfg(feature = "postgres")]
-use lockfast_postgres::Postgres;
+use lockfast_postgres::{LockRow, OnPostgres, Postgres};
 
 type LockOf<E> = <E as Engine>::Lock;
 type HoldOf<E> = <LockOf<E> as RawLock>::Hold;
@@ -153,6 +153,26 @@ impl RawHold for AnyHold {
 
     fn lease_left(&self) -> Option<Duration> {
         of_each!(self, hold => hold.lease_left())
+    }
+}
+
+#[cfg(feature = "etcd")]
+impl OnEtcd for AnyHold {
+    fn etcd_key(&self) -> Option<LockKey> {
+        match self {
+            Self::Etcd(hold) => hold.etcd_key(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl OnPostgres for AnyHold {
+    fn postgres_row(&self) -> Option<LockRow> {
+        match self {
+            Self::Postgres(hold) => hold.postgres_row(),
+            _ => None,
+        }
     }
 }
 

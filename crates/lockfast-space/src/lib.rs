@@ -33,7 +33,8 @@
 //! [`state`](lockfast::LockGuard::state), [`lost`](lockfast::LockGuard::lost),
 //! [`on_lost`](lockfast::LockGuard::on_lost) and [`check`](lockfast::LockGuard::check). A process that was stopped
 //! for that long goes on before it can ask. The resource that the lock protects needs a [`Fence`], which refuses
-//! such a writer.
+//! such a writer. Data in the server of the lock need none: `OnEtcd` and `OnPostgres`, with the features `etcd` and
+//! `postgres`, give what a transaction there has to compare.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -46,7 +47,11 @@ mod url;
 
 pub use any::{Any, AnyHold, AnyLock, AnyPermits, AnySemaphore};
 pub use fence::{Fence, Passed};
+#[cfg(feature = "etcd")]
+pub use lockfast_etcd::{LockKey, OnEtcd};
 pub use lockfast_lease::{Check, Entry, Kind, Party, Verdict};
+#[cfg(feature = "postgres")]
+pub use lockfast_postgres::{LockRow, OnPostgres};
 pub use space::{SPACE, Space};
 pub use token::{Fenced, Token};
 

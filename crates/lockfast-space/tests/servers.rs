@@ -2,6 +2,13 @@
 
 #![cfg(all(target_os = "linux", feature = "etcd", feature = "postgres"))]
 
+#[path = "../examples/fence_etcd.rs"]
+#[allow(dead_code, reason = "its `main` is for the example")]
+mod fence_etcd;
+#[path = "../examples/fence_postgres.rs"]
+#[allow(dead_code, reason = "its `main` is for the example")]
+mod fence_postgres;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
@@ -9,7 +16,7 @@ use std::time::Duration;
 use lockfast::ErrorKind;
 use lockfast_conformance::Place;
 use lockfast_servers::{etcd, postgres};
-use lockfast_space::{Any, Lock, RwLock, Semaphore, Space};
+use lockfast_space::{Any, Lock, OnEtcd, OnPostgres, RwLock, Semaphore, Space};
 use lockfast_testing::skip;
 
 /// Servers that run until the program ends, when the kernel stops them.
@@ -123,5 +130,47 @@ fn a_waiter_whose_place_is_broken_gets_one_kind_of_error() {
             assert_eq!(error.kind(), ErrorKind::NotHeld, "{error}");
         });
         held.release().expect("it is still held");
+    }
+}
+
+#[test]
+fn a_stale_writer_of_data_in_etcd_is_refused() {
+    let (place, programs) = match (OnServer::etcd(), etcd::Release::Debian.find()) {
+        (Ok(place), Ok(programs)) => (place, programs),
+        (Err(reason), _) | (_, Err(reason)) => skip!("{reason}"),
+    };
+    let balance = fence_etcd::stale_writer(place.0.url(), programs.client());
+    assert_eq!(balance.expect("the stale writer is refused"), "200");
+}
+
+#[test]
+fn a_stale_writer_of_data_in_postgresql_is_refused() {
+    let place = match OnServer::postgres() {
+        Ok(place) => place,
+        Err(reason) => skip!("{reason}"),
+    };
+    let balance = fence_postgres::stale_writer(place.0.url());
+    assert_eq!(balance.expect("the stale writer is refused"), 200);
+}
+
+#[test]
+fn only_locks_of_a_server_are_in_its_data() {
+    for place in [OnServer::etcd(), OnServer::postgres()] {
+        let place = match place {
+            Ok(place) => place,
+            Err(reason) => skip!("{reason}"),
+        };
+        let is_etcd = place.0.url().starts_with("etcd:");
+        let cache = place.rwlock("cache");
+        let (lock, reader) = (place.lock("a").lock(), cache.read());
+        let (lock, reader) = (lock.expect("free"), reader.expect("free"));
+        let token = lock.token().expect("it has one");
+        let token = i64::try_from(token).expect("it is small");
+        let key = lock.etcd_key();
+        assert_eq!(key.map(|key| key.create_revision), is_etcd.then_some(token));
+        let row = lock.postgres_row();
+        assert_eq!(row.map(|row| row.fence), (!is_etcd).then_some(token));
+        assert_eq!(reader.etcd_key().is_some(), is_etcd);
+        assert_eq!(reader.postgres_row(), None, "readers have no token");
     }
 }

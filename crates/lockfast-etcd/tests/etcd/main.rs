@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod conformance;
+mod data;
 mod faults;
 mod input;
 mod prefix;

@@ -1,5 +1,6 @@
 //! Servers that the tests of this program share.
 
+use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
 use lockfast_servers::etcd::{Options, Release, Server};
@@ -17,13 +18,22 @@ fn start(release: Release) -> Mutex<Option<Server>> {
 
 /// The address of the shared server of a release, or the reason why there is none.
 pub(crate) fn endpoint(release: Release) -> Result<String, String> {
+    asked(release, Server::endpoint)
+}
+
+/// Returns a command that runs `etcdctl` on the shared server of a release, or the reason why there is none.
+pub(crate) fn etcdctl(release: Release) -> Result<Command, String> {
+    asked(release, Server::client)
+}
+
+fn asked<R>(release: Release, ask: impl FnOnce(&Server) -> R) -> Result<R, String> {
     release.find()?;
     let server = match release {
         Release::Debian => &DEBIAN,
         Release::Python => &PYTHON,
     };
     let server = server.lock().expect("no panic");
-    Ok(server.as_ref().expect("it is installed").endpoint())
+    Ok(ask(server.as_ref().expect("it is installed")))
 }
 
 /// Returns a place of its own on the shared server of a release, or the reason why there is none.
