@@ -7,12 +7,13 @@ use std::process::Command;
 use crate::step::{self, Failure, Outcome};
 
 /// Programs that the tests use, with their packages.
-const PROGRAMS: [(&str, &str); 20] = [
+const PROGRAMS: [(&str, &str); 21] = [
     ("/usr/bin/etcd", "etcd-server"),
     ("/usr/bin/etcdctl", "etcd-client"),
     ("/usr/lib/postgresql/15/bin/postgres", "postgresql-15"),
     ("/usr/sbin/pgbouncer", "pgbouncer"),
     ("bash", "bash"),
+    ("faketime", "faketime"),
     ("flock", "util-linux"),
     ("fusermount3", "fuse3"),
     ("ip", "iproute2"),

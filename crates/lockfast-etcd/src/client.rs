@@ -94,7 +94,8 @@ impl Client {
         lock::capabilities()
     }
 
-    /// The epoch of the tokens: the id of the cluster.
+    /// The epoch of the tokens: the id of the cluster that answered last. A cluster that is restored from a copy has
+    /// another one if it has another `--initial-cluster-token`, or other addresses of its members.
     pub fn epoch(&self) -> u64 {
         self.connection.core().session.epoch()
     }

@@ -30,6 +30,8 @@ pub(crate) struct Held {
     ticket: Ticket,
     pub(crate) key: Vec<u8>,
     pub(crate) belief: Belief,
+    /// The epoch of the token, whatever cluster has answered since.
+    pub(crate) epoch: u64,
     is_released: AtomicBool,
     released: Notify,
 }
@@ -42,6 +44,7 @@ impl Held {
             key: ticket.key.clone(),
             ticket: ticket.clone(),
             belief,
+            epoch: core.session.epoch(),
             is_released: AtomicBool::new(false),
             released: Notify::new(),
         });
@@ -140,7 +143,7 @@ async fn watch(held: Weak<Held>) {
     }
     loop {
         let revision = this.ticket.revision + 1;
-        let mut watch = this.core.watches.deletion(&this.key, revision);
+        let mut watch = this.core.watches.held(&this.key, revision);
         let news = tokio::select! {
             news = watch.news() => news,
             () = this.released.notified() => return,
@@ -152,8 +155,9 @@ async fn watch(held: Weak<Held>) {
         if news == News::Deleted {
             return this.belief.lose();
         }
-        sleep(REFUSED_WATCH).await;
+        // At once: where the key is not, others get in.
         this.prove().await;
+        sleep(REFUSED_WATCH).await;
         if this.belief.state() == HoldState::Lost || this.is_released() {
             return;
         }

@@ -146,9 +146,9 @@ impl RawHold for EtcdHold {
         Some(self.held.token())
     }
 
-    /// The id of the cluster, which changes when it is restored from a snapshot.
+    /// The id of the cluster.
     fn epoch(&self) -> u64 {
-        self.connection.core().session.epoch()
+        self.held.epoch
     }
 
     fn state(&self) -> HoldState {

@@ -152,7 +152,11 @@ impl RawPermits for EtcdPermits {
     }
 
     fn epoch(&self) -> u64 {
-        self.connection.core().session.epoch()
+        let oldest = self.parts.iter().min_by_key(|part| part.taken.held.token());
+        oldest.map_or_else(
+            || self.connection.core().session.epoch(),
+            |part| part.taken.held.epoch,
+        )
     }
 
     fn state(&self) -> HoldState {

@@ -49,6 +49,8 @@ enum Command {
 struct Wanted {
     create: WatchCreateRequest,
     news: UnboundedSender<News>,
+    /// A server that was restored from a copy has not deleted the key, and never says that it is not there.
+    is_of_holder: bool,
 }
 
 /// A range that is watched until this is dropped.
@@ -72,31 +74,33 @@ impl Watches {
 
     /// Watches the deletion of a key, from that revision on.
     pub(crate) fn deletion(&self, key: &[u8], revision: i64) -> Watch {
-        self.begin(WatchCreateRequest {
-            key: key.to_vec(),
-            start_revision: revision,
-            filters: vec![WatchFilter::NoPut.into()],
-            ..WatchCreateRequest::default()
-        })
+        self.begin(deletion(key, revision), false)
+    }
+
+    /// Watches the deletion of a key that is held. Its news are unknown when the stream was opened again, too.
+    pub(crate) fn held(&self, key: &[u8], revision: i64) -> Watch {
+        self.begin(deletion(key, revision), true)
     }
 
     /// Watches all keys of a range, from that revision on.
     pub(crate) fn range(&self, range: &crate::keys::Range, revision: i64) -> Watch {
-        self.begin(WatchCreateRequest {
+        let create = WatchCreateRequest {
             key: range.start.clone(),
             range_end: range.end.clone(),
             start_revision: revision,
             ..WatchCreateRequest::default()
-        })
+        };
+        self.begin(create, false)
     }
 
-    fn begin(&self, mut create: WatchCreateRequest) -> Watch {
+    fn begin(&self, mut create: WatchCreateRequest, is_of_holder: bool) -> Watch {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         create.watch_id = id;
         let (sender, news) = unbounded_channel();
         let wanted = Wanted {
             create,
             news: sender,
+            is_of_holder,
         };
         // The task ends with its runtime, and with that the program.
         let _ = self.commands.send(Command::Begin(id, wanted));
@@ -128,6 +132,7 @@ impl Drop for Watch {
 /// Keeps the stream, for as long as there are watches.
 async fn run(servers: Arc<Servers>, mut commands: UnboundedReceiver<Command>) {
     let mut wanted: HashMap<i64, Wanted> = HashMap::new();
+    let mut has_failed = false;
     loop {
         while wanted.is_empty() {
             let Some(command) = commands.recv().await else {
@@ -143,6 +148,15 @@ async fn run(servers: Arc<Servers>, mut commands: UnboundedReceiver<Command>) {
         let (server, answers) = servers.watch(requests).await;
         let ended = match answers {
             Ok(answers) => {
+                if std::mem::take(&mut has_failed) {
+                    // Holders that began meanwhile are holders of before as well.
+                    while let Ok(command) = commands.try_recv() {
+                        let _ = apply(command, &mut wanted).map(|request| sender.send(request));
+                    }
+                    for each in wanted.values().filter(|each| each.is_of_holder) {
+                        let _ = each.news.send(News::Unknown);
+                    }
+                }
                 let stream = Stream { sender, answers };
                 stream
                     .run(&servers, server, &mut commands, &mut wanted)
@@ -153,7 +167,10 @@ async fn run(servers: Arc<Servers>, mut commands: UnboundedReceiver<Command>) {
         match ended {
             Ended::Closed => return,
             Ended::Moved => {}
-            Ended::Failed => sleep(PAUSE).await,
+            Ended::Failed => {
+                has_failed = true;
+                sleep(PAUSE).await;
+            }
         }
     }
 }
@@ -170,6 +187,15 @@ fn apply(command: Command, wanted: &mut HashMap<i64, Wanted>) -> Option<WatchReq
             let cancel = WatchKind::Cancel(WatchCancelRequest { watch_id: id });
             Some(WatchRequest { kind: Some(cancel) })
         }
+    }
+}
+
+fn deletion(key: &[u8], revision: i64) -> WatchCreateRequest {
+    WatchCreateRequest {
+        key: key.to_vec(),
+        start_revision: revision,
+        filters: vec![WatchFilter::NoPut.into()],
+        ..WatchCreateRequest::default()
     }
 }
 

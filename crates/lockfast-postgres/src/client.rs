@@ -154,8 +154,9 @@ impl Client {
         self.0.capabilities()
     }
 
-    /// The epoch of the tokens: the server's system identifier and timeline, as a sum. It changes when a backup is
-    /// restored or a standby is promoted, and tokens of different epochs can't be compared.
+    /// The epoch of the tokens when this was opened: the server's system identifier and timeline, as a sum. It changes
+    /// when a standby is promoted or a backup is recovered, not when a copy of the files is started. Tokens of
+    /// different epochs can't be compared.
     pub fn epoch(&self) -> u64 {
         self.0.server().epoch
     }

@@ -106,8 +106,8 @@ impl Kept {
     }
 
     pub(crate) fn state(&self) -> HoldState {
-        // The end of the connection may be known before the keeper has run.
-        if self.session.is_over() {
+        // The end of the connection may be known before the keeper has run. A forked child has no keeper.
+        if self.session.is_over() || self.shared.runtime.is_forked_child() {
             HoldState::Lost
         } else {
             self.belief.state()

@@ -23,5 +23,7 @@ mod process;
 pub mod proxy;
 mod python;
 pub mod tls;
+mod wall_clock;
 
-pub use process::Process;
+pub use process::{Process, within};
+pub use wall_clock::WallClock;

@@ -1,5 +1,7 @@
 //! A server of PostgreSQL.
 
+mod standby;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use crate::network::Host;
 use crate::process::{self, Process};
 use crate::tls::{Authority, Identity};
 use crate::{ports, python};
+
+pub use standby::Copy;
 
 /// The releases of PostgreSQL that tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,17 +221,6 @@ impl Server {
             self.directory.path(),
         );
         self.wait_for_answer();
-    }
-
-    /// Starts the server again as a standby, which has no primary.
-    ///
-    /// # Panics
-    ///
-    /// Panics if it does not start.
-    pub fn become_standby(&mut self) {
-        let signal = self.directory.path().join("data/standby.signal");
-        File::create(signal).expect("a file in the directory of the data");
-        self.restart();
     }
 
     /// Runs a statement and returns what it answers: a line for each row, with `|` between columns.

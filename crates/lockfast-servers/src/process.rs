@@ -112,7 +112,7 @@ impl Drop for Process {
 }
 
 /// Waits until the condition holds; `false` if it doesn't in time.
-pub(crate) fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+pub fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     loop {
         if holds() {

@@ -21,7 +21,8 @@ use crate::token::{Fenced, Token};
 ///
 /// # Epochs
 ///
-/// A server whose data were restored from a copy has another epoch, and its tokens may be smaller than those before.
+/// A server whose data were restored from a copy should have another epoch, because its tokens may be smaller than
+/// those before.
 /// A fence can't know which of two epochs is the later one, and refuses the new one until an operator calls
 /// [`begin_epoch`](Self::begin_epoch).
 ///

@@ -105,7 +105,7 @@ impl Member {
             .is_ok_and(|answer| answer.contains("\netcd_server_is_leader 1\n"))
     }
 
-    fn ask(&self, path: &str) -> io::Result<String> {
+    pub(crate) fn ask(&self, path: &str) -> io::Result<String> {
         let limit = Duration::from_secs(2);
         let address = SocketAddr::new(self.address, self.ports.health);
         let mut stream = TcpStream::connect_timeout(&address, limit)?;

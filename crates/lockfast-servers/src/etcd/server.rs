@@ -1,5 +1,6 @@
 //! A server of one member.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Command;
@@ -192,6 +193,51 @@ impl Server {
             "etcd: {}",
             self.process.last_words()
         );
+    }
+
+    /// Saves a copy of the data in a file that is not there yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `etcdctl` fails.
+    pub fn save(&self, copy: &Path) {
+        self.etcdctl(&["snapshot", "save", copy.to_str().expect("a path of text")]);
+    }
+
+    /// Kills the server, and starts it again with the data of a copy, in a cluster that begins with this token.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the copy can't be restored, or the server does not start.
+    pub fn restore(&mut self, copy: &Path, token: &str) {
+        self.kill();
+        let Member {
+            name,
+            cluster,
+            directory,
+            ..
+        } = &self.member;
+        let data = directory.join("data");
+        fs::remove_dir_all(&data).expect("its data");
+        let mut restore = self.client();
+        restore.args(["snapshot", "restore"]).arg(copy);
+        restore.arg("--data-dir").arg(data);
+        restore.args(["--name", name, "--initial-cluster", cluster]);
+        restore.args(["--initial-advertise-peer-urls", &self.member.peer_url()]);
+        super::output(restore.args(["--initial-cluster-token", token]));
+        self.restart();
+    }
+
+    /// The number of events that the server has sent to watchers.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server does not answer.
+    pub fn watch_events(&self) -> u64 {
+        const NAME: &str = "etcd_debugging_mvcc_events_total ";
+        let metrics = self.member.ask("/metrics").expect("its metrics");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(NAME));
+        count.expect("counted").parse().expect("a number")
     }
 
     /// Runs `etcdctl` on this server, as root if it has users, and returns what it prints.

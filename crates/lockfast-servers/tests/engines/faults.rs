@@ -1,5 +1,10 @@
 //! Faults of a certain process at a certain moment. The numbers are those of the list in `docs/design/engine-tests.md`.
 
+mod clients;
+mod copies;
+mod failover;
+mod watched;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,24 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
     ];
     for (name, test) in on_each {
-        let needed = etcd::Release::Debian.find().map(drop);
-        trials.push(trial_needing!(
-            &format!("etcd::{name}"),
-            needed,
-            move || {
-                let server = etcd::Server::start();
-                test(&format!("etcd://{}/faults?ttl=2s", server.endpoint()));
-            }
-        ));
-        let needed = postgres::Release::Debian.find().map(drop);
-        trials.push(trial_needing!(
-            &format!("postgres::{name}"),
-            needed,
-            move || {
-                let server = postgres::Server::start();
-                test(&format!("{}?ttl=2s", server.url()));
-            }
-        ));
+        trials.extend(on_each_engine(name, "2s", || Ok(()), test));
     }
     let server = || network::available().and(postgres::Release::Debian.find().map(drop));
     let name = "postgres::f04_a_holder_that_is_cut_off_knows_first";
@@ -95,7 +83,32 @@ pub(crate) fn trials() -> Vec<Trial> {
             }
         ));
     }
+    trials.extend(clients::trials());
+    trials.extend(copies::trials());
+    trials.extend(failover::trials());
+    trials.extend(watched::trials());
     trials
+}
+
+/// A test on one server of each engine, whose clients have that TTL.
+fn on_each_engine(
+    name: &str,
+    ttl: &'static str,
+    needed: fn() -> Result<(), String>,
+    test: OnServer,
+) -> [Trial; 2] {
+    let etcd = needed().and(etcd::Release::Debian.find().map(drop));
+    let postgres = needed().and(postgres::Release::Debian.find().map(drop));
+    [
+        trial_needing!(&format!("etcd::{name}"), etcd, move || {
+            let server = etcd::Server::start();
+            test(&format!("etcd://{}/faults?ttl={ttl}", server.endpoint()));
+        }),
+        trial_needing!(&format!("postgres::{name}"), postgres, move || {
+            let server = postgres::Server::start();
+            test(&format!("{}?ttl={ttl}", server.url()));
+        }),
+    ]
 }
 
 fn a_killed_holder_is_followed(url: &str) {

@@ -3,13 +3,15 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lockfast::engine::Engine;
-use lockfast::{ErrorKind, LockGuard};
+use lockfast::{ErrorKind, Lock, LockGuard};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, alarm, fork};
 
+use lockfast_servers::WallClock;
 use lockfast_servers::network::Host;
 
 use crate::place::{Held, OnEtcd, OnPostgres, Place};
@@ -20,34 +22,106 @@ pub(crate) const NAME: &str = "stepped";
 /// A wait that ends only when something is wrong.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// The reason why there is a guard.
+const HOLDER: &str = "a step of a holder";
+
 /// Answers each line of the input with one.
 pub(crate) fn answer(arguments: &[String]) {
     let url = &arguments[0];
     if url.starts_with("etcd") {
-        take_steps(&OnEtcd::open(url));
+        take_steps(OnEtcd::open(url));
     } else {
-        take_steps(&OnPostgres::open(url));
+        take_steps(OnPostgres::open(url));
     }
 }
 
-fn take_steps<P: Place>(place: &P) {
+fn take_steps<P: Place>(place: P) {
     let lock = place.lock(NAME);
     let mut guard = None;
     for line in io::stdin().lines() {
         let answer = match &*line.expect("a line") {
-            "lock" => match lock.try_lock_for(LONG) {
-                Ok(held) => {
-                    let token = held.token().expect("a token");
-                    guard = Some(held);
-                    format!("held {token}")
-                }
-                Err(error) => format!("failed {:?} {error}", error.kind()),
-            },
+            "lock" => granted(lock.try_lock_for(LONG), &mut guard),
+            "try" => granted(lock.try_lock(), &mut guard),
             "state" => guard.as_ref().map_or("none".to_owned(), shown),
+            "lost" => guard.as_ref().expect(HOLDER).lost_within(LONG).to_string(),
+            "epoch" => guard.as_ref().expect(HOLDER).epoch().to_string(),
             "release" => released(guard.take()),
+            "clock" => wall_clock().to_string(),
+            "end" => return,
+            step @ ("fork and release" | "fork and drop") => match forked() {
+                ForkResult::Parent { child } => ended(child),
+                ForkResult::Child => {
+                    let guard = guard.take().expect(HOLDER);
+                    println!("{}", tried_by_child(&lock, &guard));
+                    match step {
+                        "fork and release" => println!("{}", released(Some(guard))),
+                        _ => drop(guard),
+                    }
+                    drop((lock, place));
+                    leave();
+                }
+            },
             other => panic!("no step {other}"),
         };
         println!("{answer}");
+    }
+}
+
+fn granted<E: Engine>(
+    answer: lockfast::Result<LockGuard<E>>,
+    guard: &mut Option<LockGuard<E>>,
+) -> String {
+    match answer {
+        Ok(held) => {
+            let token = held.token().expect("a token");
+            *guard = Some(held);
+            format!("held {token}")
+        }
+        Err(error) => format!("failed {:?} {error}", error.kind()),
+    }
+}
+
+fn wall_clock() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.expect("a time after 1970").as_secs()
+}
+
+/// Forks; a child that hangs is killed.
+#[allow(unsafe_code, reason = "fork")]
+fn forked() -> ForkResult {
+    // SAFETY: the child only does what the test is about.
+    let forked = unsafe { fork() }.expect("a child");
+    if forked.is_child() {
+        let seconds = u32::try_from(LONG.as_secs()).expect("a minute");
+        alarm::set(seconds);
+    }
+    forked
+}
+
+/// Tries what a forked child must not have, and returns the answers.
+fn tried_by_child<E: Engine>(lock: &Lock<E>, guard: &LockGuard<E>) -> String {
+    let kind = |answer: lockfast::Result<()>| match answer {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => format!("{:?}", error.kind()),
+    };
+    let tried = kind(lock.try_lock().map(drop));
+    let waited = kind(lock.try_lock_for(LONG).map(drop));
+    let checked = kind(guard.check());
+    format!("try {tried}, wait {waited}, check {checked}")
+}
+
+/// Ends a forked child, without running what belongs to the parent.
+#[allow(unsafe_code, reason = "_exit")]
+fn leave() -> ! {
+    // SAFETY: runs nothing.
+    unsafe { nix::libc::_exit(0) }
+}
+
+/// Waits for the end of a child.
+fn ended(child: Pid) -> String {
+    match waitpid(child, None).expect("a child") {
+        WaitStatus::Exited(_, 0) => "ended".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 
@@ -64,6 +138,9 @@ fn released<E: Engine>(guard: Option<LockGuard<E>>) -> String {
     }
 }
 
+/// Has `setpriv` run a command that is killed when the test program dies.
+const ENDS_WITH_TEST: [&str; 3] = ["--pdeathsig", "KILL", "--"];
+
 /// The process of such a client.
 #[derive(Debug)]
 pub(crate) struct Stepper {
@@ -79,8 +156,20 @@ impl Stepper {
             None => Command::new("setpriv"),
             Some(host) => host.command("setpriv"),
         };
+        command.args(ENDS_WITH_TEST);
+        Self::run(command, url)
+    }
+
+    /// Starts a client with that wall clock.
+    pub(crate) fn start_with_clock(url: &str, clock: &WallClock) -> Self {
+        let mut command = Command::new("setpriv");
+        clock.add_to(command.args(ENDS_WITH_TEST));
+        Self::run(command, url)
+    }
+
+    /// Runs the client as an argument of the command.
+    fn run(mut command: Command, url: &str) -> Self {
         let mut child = command
-            .args(["--pdeathsig", "KILL", "--"])
             .arg(env::current_exe().expect("this program"))
             .args(["steps", url])
             .stdin(Stdio::piped())
@@ -128,12 +217,24 @@ impl Stepper {
         token.parse().expect("a token")
     }
 
+    /// Asks for a number.
+    pub(crate) fn number(&mut self, step: &str) -> u64 {
+        self.step(step).parse().expect("a number")
+    }
+
     pub(crate) fn pause(&self) {
         self.send(Signal::SIGSTOP);
     }
 
     pub(crate) fn resume(&self) {
         self.send(Signal::SIGCONT);
+    }
+
+    /// Has the client end in order.
+    pub(crate) fn end(mut self) {
+        self.begin("end");
+        let status = self.child.wait().expect("its end");
+        assert!(status.success(), "{status}");
     }
 
     pub(crate) fn kill(&mut self) {
