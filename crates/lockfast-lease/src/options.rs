@@ -11,7 +11,11 @@ pub const DEFAULT_TTL: Duration = Duration::from_secs(15);
 /// The time to connect, if the URL does not name one.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads a span of time: a number with `ms`, `s`, `m` or `h`. A bare number is in seconds.
+/// The longest span of time in a URL. An instant that is so much later is one that every clock has.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Reads a span of time: a number with `ms`, `s`, `m` or `h`. A bare number is in seconds. `None` for more than a
+/// hundred years too.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
@@ -24,22 +28,42 @@ pub fn duration(text: &str) -> Option<Duration> {
         "h" => 3600.0,
         _ => return None,
     };
-    Duration::try_from_secs_f64(number * seconds).ok()
+    let time = Duration::try_from_secs_f64(number * seconds).ok();
+    time.filter(|time| *time <= LONGEST)
 }
 
 /// Returns the URL without its password and without its options, for messages.
+///
+/// A password may have signs that end it in a URL. Then nothing after the user is shown.
 #[must_use]
 pub fn shown(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or(url);
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
     };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    if has_password(&rest[..end]) && rest[end..].contains('@') {
+        let user = rest.split(':').next().unwrap_or_default();
+        return format!("{scheme}{user}");
+    }
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (user, hosts) = match authority.rsplit_once('@') {
         Some((user, hosts)) => (user.split(':').next().unwrap_or(user), hosts),
-        None => return format!("{scheme}://{authority}{path}"),
+        None => return format!("{scheme}{authority}{path}"),
     };
-    format!("{scheme}://{user}@{hosts}{path}")
+    format!("{scheme}{user}@{hosts}{path}")
+}
+
+/// Whether text that has no user in it has something after a colon that is no port.
+fn has_password(hosts: &str) -> bool {
+    let is_port =
+        |text: &str| text.ends_with(']') || text.bytes().all(|byte| byte.is_ascii_digit());
+    let has_other = |host: &str| {
+        host.rsplit_once(':')
+            .is_some_and(|(_, port)| !is_port(port))
+    };
+    !hosts.contains('@') && hosts.split(',').any(has_other)
 }
 
 #[cfg(test)]
@@ -60,6 +84,9 @@ mod tests {
             ("-1s", None),
             ("1d", None),
             ("1 s", None),
+            // No clock has that much room.
+            ("9000000000000000000", None),
+            ("36500000000h", None),
         ];
         for (text, millis) in cases {
             assert_eq!(duration(text), millis.map(Duration::from_millis), "{text}");
@@ -74,9 +101,21 @@ mod tests {
             ("etcd://me:se@cret@h:1", "etcd://me@h:1"),
             ("postgres://me@h/db", "postgres://me@h/db"),
             ("nonsense", "nonsense"),
+            // Passwords with signs that would have to be encoded.
+            ("etcd://me:se/cret@h:1/p", "etcd://me"),
+            ("etcd://me:se?cret@h:1/p", "etcd://me"),
+            ("etcd://me:se#cret@h:1/p", "etcd://me"),
+            ("me:secret@h/db", "me@h/db"),
+            ("me:se/cret@h/db", "me"),
+            // An `@` that is part of a name.
+            ("etcd://h:2379/jobs@home", "etcd://h:2379/jobs@home"),
+            ("etcd://[::1]:2379,g/a@b", "etcd://[::1]:2379,g/a@b"),
+            ("etcd://[::1]/a@b", "etcd://[::1]/a@b"),
+            ("file:///home/me@work/a:b", "file:///home/me@work/a:b"),
+            ("/home/me@work/a", "/home/me@work/a"),
         ];
         for (url, expected) in cases {
-            assert_eq!(shown(url), expected);
+            assert_eq!(shown(url), expected, "{url}");
         }
     }
 }
