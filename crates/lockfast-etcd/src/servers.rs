@@ -1,7 +1,7 @@
 //! The servers of a cluster as one: each request is tried on one after the other until one answers.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -28,8 +28,8 @@ pub(crate) struct Servers {
     /// The server that is asked first. Those who watch move with it.
     preferred: watch::Sender<usize>,
     login: Option<Login>,
-    /// The token of the last login.
-    token: Mutex<Option<Arc<str>>>,
+    /// The token of the last login. Those who watch move with it.
+    token: watch::Sender<Token>,
     logging_in: tokio::sync::Mutex<()>,
 }
 
@@ -40,6 +40,15 @@ impl fmt::Debug for Servers {
             .field("preferred", &preferred)
             .finish_non_exhaustive()
     }
+}
+
+type Token = Option<Arc<str>>;
+
+/// The server and the login that a stream was opened with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    server: usize,
+    token: Token,
 }
 
 /// The number of attempts of a request, which may all have been carried out.
@@ -55,7 +64,7 @@ impl Servers {
             transport,
             preferred: watch::Sender::new(0),
             login,
-            token: Mutex::new(None),
+            token: watch::Sender::new(None),
             logging_in: tokio::sync::Mutex::default(),
         }
     }
@@ -94,7 +103,6 @@ impl Servers {
                 }
                 Remedy::Login => {
                     logins += 1;
-                    self.forget_token();
                     continue;
                 }
                 Remedy::NextServer => attempts.any_unknown = true,
@@ -114,21 +122,25 @@ impl Servers {
         }
     }
 
-    /// Sends a request once, to the preferred server. After a failure, another is preferred.
+    /// Sends a request once, to the preferred server. After a failure, another is preferred, or the next attempt
+    /// logs in.
     pub(crate) async fn attempt(
         &self,
         request: Request,
         limit: Duration,
     ) -> Result<Answer, Status> {
         let server = *self.preferred.borrow();
+        let mut used = None;
         let answer = timeout(limit, async {
             let token = self.token(server).await?;
+            used.clone_from(&token);
             self.transport.call(server, request, token.as_deref()).await
         })
         .await
         .unwrap_or_else(|_| Err(late(limit)));
-        match &answer {
-            Err(status) if Remedy::of(status) == Remedy::NextServer => self.leave(server),
+        match answer.as_ref().map_err(Remedy::of) {
+            Err(Remedy::NextServer) => self.leave(server),
+            Err(Remedy::Login) => self.forget(used),
             _ => {}
         }
         answer
@@ -151,46 +163,48 @@ impl Servers {
         answer.await.unwrap_or_else(|_| Err(late(limit)))
     }
 
-    /// Opens a stream of watches on the preferred server. Returns its number too.
+    /// Opens a stream of watches on the preferred server.
     pub(crate) async fn watch(
         &self,
         requests: mpsc::UnboundedReceiver<WatchRequest>,
-    ) -> (usize, Result<WatchAnswers, Status>) {
+    ) -> (Origin, Result<WatchAnswers, Status>) {
         let server = *self.preferred.borrow();
+        let mut origin = Origin {
+            server,
+            token: None,
+        };
         let answers = timeout(FIRST_ATTEMPT, async {
-            let token = self.token(server).await?;
-            self.transport
-                .watch(server, requests, token.as_deref())
-                .await
+            origin.token = self.token(server).await?;
+            let token = origin.token.as_deref();
+            self.transport.watch(server, requests, token).await
         })
         .await
         .unwrap_or_else(|_| Err(late(FIRST_ATTEMPT)));
         if let Err(status) = &answers {
-            self.failed(server, status);
+            self.failed(&origin, status);
         }
-        (server, answers)
+        (origin, answers)
     }
 
     /// Draws the consequence of a failed stream.
-    pub(crate) fn failed(&self, server: usize, status: &Status) {
+    pub(crate) fn failed(&self, origin: &Origin, status: &Status) {
         match Remedy::of(status) {
-            Remedy::Login => self.forget_token(),
-            Remedy::NextServer | Remedy::None => self.leave(server),
+            Remedy::Login => self.forget(origin.token.clone()),
+            Remedy::NextServer | Remedy::None => self.leave(origin.server),
         }
     }
 
-    /// Logs in again before the next request, if that is what the status calls for.
-    pub(crate) fn relogin_after(&self, status: &Status) {
-        if Remedy::of(status) == Remedy::Login {
-            self.forget_token();
-        }
-    }
-
-    /// Completes when another server is preferred than that one.
-    pub(crate) async fn left(&self, server: usize) {
+    /// Completes when another server is preferred, or there was another login: a stream keeps the one that it began
+    /// with, and its server refuses new watches when that has ended.
+    pub(crate) async fn left(&self, origin: &Origin) {
         let mut preferred = self.preferred.subscribe();
-        // The sender is in `self`.
-        let _ = preferred.wait_for(|preferred| *preferred != server).await;
+        let mut token = self.token.subscribe();
+        let is_other = |token: &Token| token.is_some() && *token != origin.token;
+        // The senders are in `self`.
+        tokio::select! {
+            _ = preferred.wait_for(|preferred| *preferred != origin.server) => {}
+            _ = token.wait_for(is_other) => {}
+        }
     }
 
     /// Prefers the next server, unless another request has done so already.
@@ -206,7 +220,7 @@ impl Servers {
     }
 
     /// The token of the login, after logging in if there is none.
-    async fn token(&self, server: usize) -> Result<Option<Arc<str>>, Status> {
+    async fn token(&self, server: usize) -> Result<Token, Status> {
         let Some(login) = &self.login else {
             return Ok(None);
         };
@@ -231,19 +245,23 @@ impl Servers {
             Err(status) if is_without_auth(&status) => return Ok(None),
             Err(status) => return Err(status),
         };
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        self.token.send_replace(Some(token.clone()));
         Ok(Some(token))
     }
 
-    fn known_token(&self) -> Option<Arc<str>> {
-        self.token
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn known_token(&self) -> Token {
+        self.token.borrow().clone()
     }
 
-    fn forget_token(&self) {
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Forgets a token that a server refused, unless there is another one by now.
+    fn forget(&self, refused: Token) {
+        self.token.send_if_modified(|token| {
+            let is_it = *token == refused;
+            if is_it {
+                *token = None;
+            }
+            is_it
+        });
     }
 }
 

@@ -262,10 +262,7 @@ async fn keep_alive(servers: Arc<Servers>, granted: Arc<Granted>) {
             // The server does not know the lease.
             Ok(_) => return granted.lease.end(),
             Err(status) if is_unknown(&status) => return granted.lease.end(),
-            Err(status) => {
-                failed += 1;
-                servers.relogin_after(&status);
-            }
+            Err(_) => failed += 1,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::proto::{
     EventType, WatchCancelRequest, WatchCreateRequest, WatchFilter, WatchKind, WatchRequest,
     WatchResponse,
 };
-use crate::servers::Servers;
+use crate::servers::{Origin, Servers};
 use crate::transport::WatchAnswers;
 
 /// The pause before the stream is opened again.
@@ -145,7 +145,7 @@ async fn run(servers: Arc<Servers>, mut commands: UnboundedReceiver<Command>) {
         for each in wanted.values() {
             let _ = sender.send(creation(&each.create));
         }
-        let (server, answers) = servers.watch(requests).await;
+        let (origin, answers) = servers.watch(requests).await;
         let ended = match answers {
             Ok(answers) => {
                 if std::mem::take(&mut has_failed) {
@@ -159,7 +159,7 @@ async fn run(servers: Arc<Servers>, mut commands: UnboundedReceiver<Command>) {
                 }
                 let stream = Stream { sender, answers };
                 stream
-                    .run(&servers, server, &mut commands, &mut wanted)
+                    .run(&servers, &origin, &mut commands, &mut wanted)
                     .await
             }
             Err(_) => Ended::Failed,
@@ -209,7 +209,7 @@ fn creation(create: &WatchCreateRequest) -> WatchRequest {
 enum Ended {
     /// The client is gone.
     Closed,
-    /// Another server is preferred.
+    /// Another server is preferred, or there was another login.
     Moved,
     Failed,
 }
@@ -224,11 +224,11 @@ impl Stream {
     async fn run(
         mut self,
         servers: &Servers,
-        server: usize,
+        origin: &Origin,
         commands: &mut UnboundedReceiver<Command>,
         wanted: &mut HashMap<i64, Wanted>,
     ) -> Ended {
-        let mut left = std::pin::pin!(servers.left(server));
+        let mut left = std::pin::pin!(servers.left(origin));
         loop {
             tokio::select! {
                 command = commands.recv() => {
@@ -241,11 +241,11 @@ impl Stream {
                 answer = self.answers.next() => match answer {
                     Some(Ok(answer)) => deliver(&answer, wanted),
                     Some(Err(status)) => {
-                        servers.failed(server, &status);
+                        servers.failed(origin, &status);
                         return Ended::Failed;
                     }
                     None => {
-                        servers.failed(server, &Status::unavailable("the stream ended"));
+                        servers.failed(origin, &Status::unavailable("the stream ended"));
                         return Ended::Failed;
                     }
                 },
@@ -259,9 +259,15 @@ impl Stream {
 fn deliver(answer: &WatchResponse, wanted: &mut HashMap<i64, Wanted>) {
     if answer.canceled {
         // Compacted, or not permitted. Those who watch read the keys, and go on with that.
-        if let Some(each) = wanted.remove(&answer.watch_id) {
-            let _ = each.news.send(News::Unknown);
-        }
+        let is_one = answer.watch_id >= 0;
+        // Servers do not say which one is not permitted.
+        wanted.retain(|id, each| {
+            let is_refused = !is_one || *id == answer.watch_id;
+            if is_refused {
+                let _ = each.news.send(News::Unknown);
+            }
+            !is_refused
+        });
         return;
     }
     let Some(each) = wanted.get(&answer.watch_id) else {
