@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, ThreadId};
 
 use lockfast::engine::{Cause, Mode, Operation};
-use lockfast::{Error, Result};
+use lockfast::{Error, HoldState, Result};
 use lockfast_lease::runtime::Runtime;
-use lockfast_lease::{Clock, Process};
+use lockfast_lease::{Belief, Clock, Process};
 use tonic::Status;
 
 use crate::address::Address;
 use crate::core::Core;
 use crate::failure::{Blame, Reason};
+use crate::hold::Held;
 use crate::stop::Done;
 use crate::transport::grpc;
 
@@ -32,6 +33,7 @@ struct HeldBy {
     name: Arc<str>,
     mode: Mode,
     token: u64,
+    belief: Belief,
 }
 
 impl fmt::Debug for Connection {
@@ -122,17 +124,20 @@ impl Connection {
     pub(crate) fn is_held_here(&self, name: &str, mode: Mode) -> bool {
         let here = thread::current().id();
         let both_read = |held: &HeldBy| (held.mode, mode) == (Mode::Read, Mode::Read);
-        self.by_threads()
-            .iter()
-            .any(|held| held.thread == here && &*held.name == name && !both_read(held))
+        // Not by one that has lost it, and has kept its guard.
+        let is_lost = |held: &HeldBy| held.belief.state() == HoldState::Lost;
+        self.by_threads().iter().any(|held| {
+            held.thread == here && &*held.name == name && !both_read(held) && !is_lost(held)
+        })
     }
 
-    pub(crate) fn holds_here(&self, name: &Arc<str>, mode: Mode, token: u64) {
+    pub(crate) fn holds_here(&self, name: &Arc<str>, mode: Mode, held: &Held) {
         self.by_threads().push(HeldBy {
             thread: thread::current().id(),
             name: Arc::clone(name),
             mode,
-            token,
+            token: held.token(),
+            belief: held.belief.clone(),
         });
     }
 
@@ -155,6 +160,8 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // The thread, the connection and the lease are of the parent.
         if self.runtime.is_forked_child() {
+            // Its drop would wake that thread, and may need what it had locked.
+            std::mem::forget(Arc::clone(&self.core));
             return;
         }
         let core = Arc::clone(&self.core);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockfast::engine::Operation;
 use lockfast_lease::Check;
 use tokio::time::Instant;
 
@@ -11,6 +12,7 @@ use crate::core::{Core, is_too_old};
 use crate::failure::Reason;
 use crate::keys::{self, Range};
 use crate::proto::{MemberListRequest, StatusRequest, StatusResponse};
+use crate::session::Granted;
 use crate::stop::Stop;
 use crate::transport::grpc::causes;
 use crate::txn;
@@ -30,14 +32,17 @@ impl Client {
     pub fn diagnose(&self) -> Vec<Check> {
         let core = self.core();
         let work = async move { diagnose(&core).await };
-        match self.connection().run(work) {
+        let checks = self
+            .blame(Operation::UseDirectory)
+            .and_then(|_| self.connection().run(work));
+        match checks {
             Ok(checks) => checks,
             Err(error) => vec![Check::fail("thread", error.to_string())],
         }
     }
 }
 
-async fn diagnose(core: &Arc<Core>) -> Vec<Check> {
+pub(crate) async fn diagnose(core: &Arc<Core>) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut clusters = Vec::new();
     for (server, url) in core.address.servers.iter().enumerate() {
@@ -61,8 +66,13 @@ async fn diagnose(core: &Arc<Core>) -> Vec<Check> {
         checks.push(Check::fail("cluster", text));
     }
     checks.push(about_members(core).await);
-    checks.push(about_writes(core).await);
-    checks.push(about_lease(core).await);
+    match lease(core).await {
+        Ok(granted) => {
+            checks.push(about_writes(core, &granted).await);
+            checks.push(about_lease(&granted));
+        }
+        Err(reason) => checks.push(Check::fail("lease", reason.to_string())),
+    }
     checks
 }
 
@@ -144,20 +154,20 @@ async fn about_members(core: &Core) -> Check {
     }
 }
 
-/// Writes and deletes a key of no name.
-async fn about_writes(core: &Core) -> Check {
+/// Writes and deletes a key of no name, under the lease: a request that is carried out late leaves no key for good.
+async fn about_writes(core: &Core, granted: &Granted) -> Check {
     let Ok(id) = keys::random() else {
         return Check::fail("permission", "the system has no random numbers");
     };
     let key = Range::trial(&core.address.prefix, id);
     let stop = Stop::at(Some(Instant::now() + core.address.timeout));
     let begin = Instant::now();
-    let write = txn::when(vec![], vec![txn::put(&key, b"", 0)], vec![]);
+    let write = txn::when(vec![], vec![txn::put(&key, b"", granted.id)], vec![]);
     let erase = txn::when(vec![], vec![txn::delete(&key)], vec![]);
     let written = core.txn(write, &stop).await;
     let took = begin.elapsed();
     let erased = core.txn(erase, &stop).await;
-    let blame = core.blame_cluster(lockfast::engine::Operation::UseDirectory);
+    let blame = core.blame_cluster(Operation::UseDirectory);
     match written.and(erased) {
         Err(failure) => Check::fail("permission", blame.failure(failure).to_string()),
         Ok(_) if took > SLOW => Check::warn(
@@ -168,24 +178,19 @@ async fn about_writes(core: &Core) -> Check {
     }
 }
 
-async fn about_lease(core: &Core) -> Check {
+async fn lease(core: &Core) -> Result<Arc<Granted>, Reason> {
     let stop = Stop::at(Some(Instant::now() + core.address.timeout));
-    let granted = async {
-        let granted = core.session.lease().await?;
-        granted.settled(&stop).await?;
-        Ok::<_, Reason>(granted)
-    };
-    match granted.await {
-        Ok(granted) => {
-            let left = granted.lease.remaining();
-            let ttl = granted.ttl;
-            Check::ok(
-                "lease",
-                format!("{ttl:?}; {left:.1?} are left by the boot clock of this machine"),
-            )
-        }
-        Err(reason) => Check::fail("lease", reason.to_string()),
-    }
+    let granted = core.session.lease().await?;
+    granted.settled(&stop).await?;
+    Ok(granted)
+}
+
+fn about_lease(granted: &Granted) -> Check {
+    let (ttl, left) = (granted.ttl, granted.lease.remaining());
+    Check::ok(
+        "lease",
+        format!("{ttl:?}; {left:.1?} are left by the boot clock of this machine"),
+    )
 }
 
 #[cfg(test)]

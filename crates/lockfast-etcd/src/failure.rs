@@ -30,6 +30,8 @@ impl Remedy {
             {
                 Self::Login
             }
+            // Until an operator makes room.
+            Code::ResourceExhausted if is_without_space(status) => Self::None,
             Code::Unavailable
             | Code::DeadlineExceeded
             | Code::Cancelled
@@ -150,6 +152,9 @@ impl fmt::Display for Reason {
                         f.write_str("; check the user and the password")
                     }
                     Code::Unimplemented => f.write_str("; etcd 3.4 or later is needed"),
+                    Code::ResourceExhausted if is_without_space(status) => {
+                        f.write_str("; make room (etcdctl compact, defrag), then etcdctl alarm disarm")
+                    }
                     _ => Ok(()),
                 }
             }
@@ -190,6 +195,10 @@ impl std::error::Error for Reason {}
 
 fn is_wrong_password(status: &Status) -> bool {
     status.message().contains("authentication failed")
+}
+
+fn is_without_space(status: &Status) -> bool {
+    status.message().contains("database space exceeded")
 }
 
 fn is_without_user(status: &Status) -> bool {
@@ -241,3 +250,18 @@ impl fmt::Display for At {
 }
 
 impl std::error::Error for At {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_space_is_an_error_that_says_what_to_do() {
+        let status = Status::resource_exhausted("etcdserver: mvcc: database space exceeded");
+        assert_eq!(Remedy::of(&status), Remedy::None);
+        let text = Reason::Refused(status).to_string();
+        assert!(text.contains("alarm disarm"), "{text}");
+        let busy = Status::resource_exhausted("etcdserver: too many requests");
+        assert_eq!(Remedy::of(&busy), Remedy::NextServer);
+    }
+}

@@ -10,10 +10,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::address::Address;
 use crate::core::Core;
+use crate::diagnose::diagnose;
 use crate::failure::Reason;
 use crate::hold::Held;
+use crate::inspect::break_token;
 use crate::keys::{Keys, Kind};
 use crate::memory::{Fault, Memory, SLOW};
+use crate::permits::Taken;
 use crate::pool::{self, Wanted};
 use crate::queue::{self, Denied};
 use crate::stop::Stop;
@@ -71,12 +74,15 @@ impl Scenario {
     async fn take(self, core: &Arc<Core>, stop: &Stop) -> Result<Arc<Held>, Denied> {
         let keys = Keys::of("p", "a").expect("a good name");
         let wanted = Wanted { limit: 2, count: 1 };
-        match self {
-            Self::Attempt(Kind::Permits) => pool::attempt(core, &keys, wanted, stop).await,
-            Self::Wait(Kind::Permits) => pool::wait(core, &keys, wanted, stop).await,
-            Self::Attempt(kind) => queue::attempt(core, &keys, kind, stop).await,
-            Self::Wait(kind) => queue::wait(core, &keys, kind, stop).await,
-        }
+        let take = || async {
+            match self {
+                Self::Attempt(Kind::Permits) => pool::attempt(core, &keys, wanted, stop).await,
+                Self::Wait(Kind::Permits) => pool::wait(core, &keys, wanted, stop).await,
+                Self::Attempt(kind) => queue::attempt(core, &keys, kind, stop).await,
+                Self::Wait(kind) => queue::wait(core, &keys, kind, stop).await,
+            }
+        };
+        queue::with_lease(take).await
     }
 
     /// Takes and releases.
@@ -360,6 +366,119 @@ fn waiters_get_in_in_order_and_a_waiter_that_is_gone_is_told() {
         second.belief.lost().await;
         assert_eq!(second.belief.state(), HoldState::Lost);
     });
+}
+
+#[test]
+fn a_compaction_does_not_make_a_holder_ask_again_and_again() {
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let scenario = Scenario::Wait(Kind::Writer);
+        let held = scenario.take(&core, &Stop::default()).await;
+        let held = held.expect("free");
+        let calls = memory.calls();
+        // Before its watch begins.
+        memory.compact();
+        sleep(LIMIT).await;
+        assert_eq!(memory.calls(), calls + 1, "one look at the key");
+        memory.clear();
+        let begin = Instant::now();
+        held.belief.lost().await;
+        assert!(begin.elapsed() < Duration::from_millis(50));
+    });
+}
+
+#[test]
+fn a_lease_that_ended_unnoticed_is_replaced() {
+    for scenario in SCENARIOS {
+        let memory = Memory::default();
+        run(&memory, async |core| {
+            let passed = scenario.pass(&memory, &core).await;
+            passed.expect("no fault");
+            memory.end_leases();
+            let passed = scenario.pass(&memory, &core).await;
+            assert_eq!(passed, Ok(()), "{scenario:?}");
+        });
+    }
+}
+
+#[test]
+fn permits_that_no_server_took_back_are_given_back_later() {
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let keys = Keys::of("p", "a").expect("a good name");
+        let (wanted, stop) = (Wanted { limit: 3, count: 3 }, Stop::default());
+        let held = pool::attempt(&core, &keys, wanted, &stop).await;
+        let taken = Taken::new(held.expect("free"), 3, 3);
+        memory.cut(true);
+        let given = taken.reduce(2).await;
+        assert!(
+            matches!(given, Err(Reason::ReleaseUnknown(..))),
+            "{given:?}"
+        );
+        memory.cut(false);
+        sleep(SETTLED).await;
+        let left = pool::taken(&core, &keys, &stop).await;
+        assert_eq!(left.expect("an answer"), 1);
+        taken.reduce(1).await.expect("it is held");
+        assert_eq!(memory.keys(), 0);
+    });
+}
+
+#[test]
+fn permits_that_are_taken_after_the_end_of_the_wait_are_given_back() {
+    const LEAVE: usize = 3;
+    let memory = Memory::default();
+    memory.fail(LEAVE, Fault::Late);
+    // The permits are withdrawn first, and the ticket at the gate is there for longer than the request is late.
+    memory.fail(LEAVE + 2, Fault::LostRequest);
+    memory.fail(LEAVE + 3, Fault::LostRequest);
+    run(&memory, async |core| {
+        let soon = Instant::now() + Duration::from_millis(500);
+        let scenario = Scenario::Wait(Kind::Permits);
+        let denied = scenario.take(&core, &Stop::at(Some(soon))).await;
+        denied.expect_err("no answer");
+        sleep(SETTLED).await;
+        assert_eq!(memory.keys(), 0);
+    });
+}
+
+#[test]
+fn a_lock_that_was_broken_without_an_answer_is_broken() {
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let scenario = Scenario::Wait(Kind::Writer);
+        let held = scenario.take(&core, &Stop::default()).await;
+        let held = held.expect("free");
+        let keys = Keys::of("p", "a").expect("a good name");
+        // The first reads.
+        memory.fail(memory.calls() + 1, Fault::LostAnswer);
+        let broken = break_token(&core, &keys, held.token()).await;
+        assert!(broken.expect("an answer"));
+        assert_eq!(memory.keys(), 0);
+        let again = break_token(&core, &keys, held.token()).await;
+        assert!(!again.expect("an answer"));
+    });
+}
+
+#[test]
+fn a_diagnosis_leaves_nothing() {
+    let memory = Memory::default();
+    let calls = run(&memory, async |core| {
+        diagnose(&core).await;
+        memory.calls()
+    });
+    for call in 0..calls {
+        for fault in PASSING {
+            let memory = Memory::default();
+            memory.fail(call, fault);
+            run(&memory, async |core| {
+                diagnose(&core).await;
+                sleep(SETTLED).await;
+                core.session.revoke().await;
+                assert_eq!(memory.keys(), 0, "{call} {fault:?}");
+            });
+        }
+    }
 }
 
 fn waiter(

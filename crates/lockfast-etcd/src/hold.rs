@@ -81,20 +81,24 @@ impl Held {
         self.is_released.load(Ordering::SeqCst)
     }
 
-    /// Asks whether the key is still there.
-    pub(crate) async fn prove(&self) {
+    /// Asks whether the key is still there, and returns the revision at which it was.
+    pub(crate) async fn prove(&self) -> Option<i64> {
         // Before the request is sent.
         let term = self.belief.lease().term();
         let stop = Stop::default();
         tokio::select! {
             seen = self.ticket.look(&self.core, &stop) => match seen {
-                Ok(_) => self.belief.prove(term),
+                Ok(view) => {
+                    self.belief.prove(term);
+                    return Some(view.revision);
+                }
                 Err(Absent::Gone) if !self.is_released() => self.belief.lose(),
                 // What the server refuses to show stays unconfirmed.
                 Err(_) => {}
             },
             () = ended(self.granted()) => {}
         }
+        None
     }
 
     /// Deletes the key, and tells whether it was there. What no server confirms is tried again behind the scenes.
@@ -141,9 +145,9 @@ async fn watch(held: Weak<Held>) {
     if this.is_released() {
         return;
     }
+    let mut seen = this.ticket.revision;
     loop {
-        let revision = this.ticket.revision + 1;
-        let mut watch = this.core.watches.held(&this.key, revision);
+        let mut watch = this.core.watches.held(&this.key, seen + 1);
         let news = tokio::select! {
             news = watch.news() => news,
             () = this.released.notified() => return,
@@ -156,7 +160,10 @@ async fn watch(held: Weak<Held>) {
             return this.belief.lose();
         }
         // At once: where the key is not, others get in.
-        this.prove().await;
+        if let Some(revision) = this.prove().await {
+            // The server may have forgotten what was before that.
+            seen = revision;
+        }
         sleep(REFUSED_WATCH).await;
         if this.belief.state() == HoldState::Lost || this.is_released() {
             return;

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::keys::{Keys, Kind, Parsed, Range};
 use crate::proto::KeyValue;
 use crate::record::Record;
+use crate::servers::Attempts;
 use crate::stop::Stop;
 use crate::txn;
 
@@ -104,7 +105,11 @@ fn entry(name: String, keys: &[(Kind, KeyValue)], epoch: u64) -> Entry {
     entry
 }
 
-async fn break_token(core: &Core, keys: &Keys, token: u64) -> std::result::Result<bool, Failure> {
+pub(crate) async fn break_token(
+    core: &Core,
+    keys: &Keys,
+    token: u64,
+) -> std::result::Result<bool, Failure> {
     let stop = Stop::at(Some(Instant::now() + core.address.timeout));
     let read = vec![txn::oldest(&keys.all(), 0)];
     let mut outcome = core.txn(txn::when(vec![], read, vec![]), &stop).await?;
@@ -117,7 +122,10 @@ async fn break_token(core: &Core, keys: &Keys, token: u64) -> std::result::Resul
         vec![txn::delete(&key.key)],
         vec![],
     );
-    Ok(core.txn(request, &stop).await?.succeeded)
+    let mut attempts = Attempts::default();
+    let outcome = core.txn_counting(request, &stop, &mut attempts).await?;
+    // The attempt before may have deleted it.
+    Ok(outcome.succeeded || attempts.any_unknown)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use lockfast::engine::{
 use lockfast::{HoldState, Resource, Result};
 
 use crate::connection::Connection;
-use crate::failure::Blame;
+use crate::failure::{Blame, Reason};
 use crate::hold::Held;
 use crate::keys::{Keys, Kind};
 use crate::lock_key::LockKey;
@@ -60,10 +60,13 @@ impl EtcdLock {
         let is_over = stop.clone();
         let work = async move {
             let begin = Instant::now();
-            let granted = match limit {
-                WaitLimit::None => queue::attempt(&core, &keys, kind, &is_over).await,
-                _ => queue::wait(&core, &keys, kind, &is_over).await,
+            let take = || async {
+                match limit {
+                    WaitLimit::None => queue::attempt(&core, &keys, kind, &is_over).await,
+                    _ => queue::wait(&core, &keys, kind, &is_over).await,
+                }
             };
+            let granted = queue::with_lease(take).await;
             granted.map_err(|denied| error(denied, &blame, limit, begin))
         };
         Ok(Waiting::begin(&self.connection, stop, work))
@@ -91,15 +94,18 @@ impl RawLock for EtcdLock {
     }
 
     fn acquire(&self, mode: Mode, limit: WaitLimit) -> Result<EtcdHold> {
+        let blame = self.blame();
+        // First: a child has what another thread of the parent has locked.
+        self.connection.ensure_not_forked(&blame)?;
         if limit == WaitLimit::Forever && self.connection.is_held_here(&self.name, mode) {
             let why = "this thread holds it";
-            return Err(self.blame().cause(Cause::Deadlock(why)));
+            return Err(blame.cause(Cause::Deadlock(why)));
         }
         let waiting = self.begin(mode, limit)?;
         // The work ends by itself at the limit, and then names a holder.
         let resource = self.resource();
         let key = block_on(resource, Operation::Lock, WaitLimit::Forever, waiting)?;
-        self.connection.holds_here(&self.name, mode, key.token());
+        self.connection.holds_here(&self.name, mode, &key);
         let mut hold = self.hold(key);
         hold.is_of_thread = true;
         Ok(hold)
@@ -159,7 +165,14 @@ impl RawHold for EtcdHold {
     }
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.held.belief.lost()
+        // A child has no thread that would report it.
+        let is_here = !self.connection.runtime().is_forked_child();
+        let lost = is_here.then(|| self.held.belief.lost());
+        async move {
+            if let Some(lost) = lost {
+                lost.await;
+            }
+        }
     }
 
     fn lease_left(&self) -> Option<Duration> {
@@ -220,6 +233,7 @@ pub(crate) fn error(
         Denied::OtherPermits { wanted, theirs } => {
             blame.cause(Cause::OtherPermits { wanted, theirs })
         }
+        Denied::WithoutLease => blame.reason(Reason::PlaceLost),
         Denied::Reason(reason) => blame.reason(reason),
     }
 }

@@ -48,7 +48,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     calls: usize,
-    fault: Option<(usize, Fault)>,
+    faults: HashMap<usize, Fault>,
     is_cut: bool,
 }
 
@@ -58,6 +58,8 @@ struct Store {
     /// The TTL and the end of each lease.
     leases: HashMap<i64, (i64, Instant)>,
     log: Vec<Event>,
+    /// No watch can begin before that revision.
+    compacted: i64,
 }
 
 impl Default for Store {
@@ -68,6 +70,7 @@ impl Default for Store {
             keys: BTreeMap::new(),
             leases: HashMap::new(),
             log: Vec::new(),
+            compacted: 0,
         }
     }
 }
@@ -75,7 +78,7 @@ impl Default for Store {
 impl Memory {
     /// Has that call fail, counted from 0.
     pub(crate) fn fail(&self, call: usize, fault: Fault) {
-        self.state().fault = Some((call, fault));
+        self.state().faults.insert(call, fault);
     }
 
     /// Loses all requests from now on, or none.
@@ -107,6 +110,24 @@ impl Memory {
         self.0.changed.send_replace(());
     }
 
+    /// Ends all leases, as the time does while a client is suspended.
+    pub(crate) fn end_leases(&self) {
+        let mut store = self.store();
+        let leases: Vec<_> = store.leases.keys().copied().collect();
+        for id in leases {
+            store.end_lease(id);
+        }
+        drop(store);
+        self.0.changed.send_replace(());
+    }
+
+    /// Forgets what was written before now.
+    pub(crate) fn compact(&self) {
+        let mut store = self.store();
+        store.revision += 2;
+        store.compacted = store.revision;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().expect("no panic")
     }
@@ -133,10 +154,10 @@ impl Transport for Memory {
             let mut state = self.state();
             let call = state.calls;
             state.calls += 1;
-            match state.fault {
-                _ if state.is_cut => Some(Fault::LostRequest),
-                Some((at, fault)) if at == call => Some(fault),
-                _ => None,
+            if state.is_cut {
+                Some(Fault::LostRequest)
+            } else {
+                state.faults.remove(&call)
             }
         };
         Box::pin(async move {
@@ -188,7 +209,19 @@ impl Memory {
             tokio::select! {
                 request = requests.recv() => match request.map(|request| request.kind) {
                     None => return,
-                    Some(Some(WatchKind::Create(create))) => watches.push((create, 0)),
+                    Some(Some(WatchKind::Create(create))) => {
+                        let compact_revision = self.store().compacted;
+                        if create.start_revision < compact_revision {
+                            drop(answers.send(Ok(WatchResponse {
+                                watch_id: create.watch_id,
+                                canceled: true,
+                                compact_revision,
+                                ..WatchResponse::default()
+                            })));
+                        } else {
+                            watches.push((create, 0));
+                        }
+                    }
                     Some(Some(WatchKind::Cancel(cancel))) => {
                         watches.retain(|(create, _)| create.watch_id != cancel.watch_id);
                     }

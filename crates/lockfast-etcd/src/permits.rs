@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lockfast::engine::{Operation, RawPermits};
 use lockfast::{HoldState, Resource, Result};
+use tokio::time::sleep;
 
 use crate::connection::Connection;
 use crate::failure::Reason;
@@ -17,6 +18,9 @@ use crate::hold::Held;
 use crate::stop::Stop;
 use crate::txn;
 use crate::waiting::GiveBack;
+
+/// The pause before a number of permits that no server has confirmed is written again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Permits on etcd while they are held.
 #[derive(Debug)]
@@ -53,16 +57,39 @@ impl Taken {
         })
     }
 
-    /// Gives back that many.
-    async fn reduce(&self, count: u32) -> std::result::Result<(), Reason> {
+    /// Gives back that many. What no server confirms is tried again behind the scenes.
+    pub(crate) async fn reduce(self: &Arc<Self>, count: u32) -> std::result::Result<(), Reason> {
         let core = self.held.core();
         let mut left = self.left.lock().await;
         *left = left.saturating_sub(count);
         if *left == 0 {
             return self.held.release(core.address.timeout).await;
         }
+        let written = self.write(*left).await;
+        if matches!(written, Err(Reason::ReleaseUnknown(..))) {
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.write_later().await });
+        }
+        written
+    }
+
+    /// Writes the number until a server confirms it. In between, others may write a smaller one.
+    async fn write_later(&self) {
+        loop {
+            sleep(PAUSE).await;
+            let left = self.left.lock().await;
+            let is_over = *left == 0 || self.held.belief.lease().state() == HoldState::Lost;
+            if is_over || !matches!(self.write(*left).await, Err(Reason::ReleaseUnknown(..))) {
+                return;
+            }
+        }
+    }
+
+    /// Writes the number of permits that are left.
+    async fn write(&self, left: u32) -> std::result::Result<(), Reason> {
+        let core = self.held.core();
         let ticket = self.held.ticket();
-        let value = core.record.now(self.limit, *left);
+        let value = core.record.now(self.limit, left);
         let request = txn::when(
             vec![txn::created(&ticket.key, ticket.revision)],
             vec![txn::put(&ticket.key, &value, ticket.granted.id)],
@@ -76,7 +103,6 @@ impl Taken {
                 self.held.belief.lose();
                 Err(Reason::WasLost)
             }
-            // The number is written with the next part, or the key deleted with the last.
             Err(failure) => Err(Reason::of_release(failure, ticket.granted.ttl)),
         }
     }
@@ -172,11 +198,16 @@ impl RawPermits for EtcdPermits {
     }
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        // A child has no thread that would report it.
+        let is_forked = self.connection.runtime().is_forked_child();
         let parts = self.parts.iter();
         let mut lost: Vec<_> = parts
             .map(|part| Box::pin(part.taken.held.belief.lost()))
             .collect();
         poll_fn(move |context| {
+            if is_forked {
+                return Poll::Ready(());
+            }
             // Each is polled, so that each wakes this.
             let lost = lost.iter_mut().map(|lost| lost.as_mut().poll(context));
             match lost.filter(Poll::is_ready).count() {
@@ -210,7 +241,7 @@ impl Drop for EtcdPermits {
 impl GiveBack for Arc<Taken> {
     async fn give_back(self) {
         let all = u32::MAX;
-        let _ = Taken::reduce(&self, all).await;
+        let _ = self.reduce(all).await;
     }
 }
 

@@ -228,7 +228,7 @@ async fn leave_gate(
         vec![txn::get(&permits.key)],
     );
     permits.granted.expect(&permits.key);
-    let mut outcome = core.txn(request, stop).await?;
+    let mut outcome = permits.attempt(core, request, stop).await?;
     permits.revision = if outcome.succeeded {
         outcome.revision
     } else {

@@ -1,5 +1,6 @@
 //! Waiting in the order of arrival.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +33,25 @@ pub(crate) enum Denied {
         wanted: u32,
         theirs: u32,
     },
+    /// The lease had ended before there was a ticket.
+    WithoutLease,
     Reason(Reason),
 }
 
 impl From<Reason> for Denied {
     fn from(reason: Reason) -> Self {
         Self::Reason(reason)
+    }
+}
+
+/// Takes a lock or permits with one more lease if the first has ended unnoticed: nobody's place is lost by that.
+pub(crate) async fn with_lease<T, W>(take: impl Fn() -> W) -> Result<T, Denied>
+where
+    W: Future<Output = Result<T, Denied>>,
+{
+    match take().await {
+        Err(Denied::WithoutLease) => take().await,
+        taken => taken,
     }
 }
 
@@ -68,10 +82,7 @@ pub(crate) async fn attempt(
     );
     let mut outcome = match ticket.create(core, request, stop).await {
         Ok(outcome) => outcome,
-        Err(failure) => {
-            ticket.withdraw(core).await;
-            return Err(denied(failure.into()));
-        }
+        Err(absent) => return Err(give_up(core, &ticket, absent).await),
     };
     if outcome.succeeded {
         ticket.revision = outcome.revision;
@@ -140,25 +151,18 @@ pub(crate) async fn give_up(core: &Arc<Core>, ticket: &Ticket, absent: Absent) -
         Absent::Failed(Failure::Stopped) => Denied::Held(ticket.withdraw(core).await),
         Absent::Failed(failure) => {
             ticket.withdraw(core).await;
-            denied(failure.into())
+            Reason::from(failure).into()
         }
         absent => {
             // A request that found the lease gone may follow one that did not.
             ticket.is_gone(core);
             match (absent, ticket.kind) {
+                (Absent::WithoutLease, _) => Denied::WithoutLease,
                 (Absent::OtherUse, Kind::Writer | Kind::Reader) => Reason::UsedAsSemaphore.into(),
                 (Absent::OtherUse, _) => Reason::UsedAsLock.into(),
                 _ => Reason::PlaceLost.into(),
             }
         }
-    }
-}
-
-pub(crate) fn denied(absent: Absent) -> Denied {
-    match absent {
-        Absent::Failed(Failure::Stopped) => Denied::Held(None),
-        Absent::Failed(failure) => Reason::from(failure).into(),
-        Absent::Gone | Absent::OtherUse => Reason::PlaceLost.into(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::keys::Keys;
 use crate::lock::{error, stop_at};
 use crate::permits::{EtcdPermits, Taken};
 use crate::pool::{self, Wanted};
+use crate::queue::with_lease;
 use crate::waiting::Waiting;
 
 /// A semaphore on etcd. Clones are the same semaphore.
@@ -56,10 +57,13 @@ impl EtcdSemaphore {
         };
         let work = async move {
             let begin = Instant::now();
-            let granted = match limit {
-                WaitLimit::None => pool::attempt(&core, &keys, wanted, &is_over).await,
-                _ => pool::wait(&core, &keys, wanted, &is_over).await,
+            let take = || async {
+                match limit {
+                    WaitLimit::None => pool::attempt(&core, &keys, wanted, &is_over).await,
+                    _ => pool::wait(&core, &keys, wanted, &is_over).await,
+                }
             };
+            let granted = with_lease(take).await;
             let held = granted.map_err(|denied| error(denied, &blame, limit, begin))?;
             Ok(Taken::new(held, wanted.limit, count))
         };

@@ -53,6 +53,8 @@ pub(crate) struct View {
 pub(crate) enum Absent {
     /// Its lease has ended, or somebody deleted it.
     Gone,
+    /// It was never there: the lease had ended before.
+    WithoutLease,
     /// The name is used for another primitive.
     OtherUse,
     Failed(Failure),
@@ -87,7 +89,7 @@ impl Ticket {
         core: &Core,
         request: TxnRequest,
         stop: &Stop,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, Absent> {
         let is_early = match self.granted.answer() {
             Some(answer) => answer.map(|_| false)?,
             None => true,
@@ -107,10 +109,15 @@ impl Ticket {
                 _ => self.term = began.unwrap_or(self.term),
             }
         }
-        outcome
+        if outcome.as_ref().is_err_and(Failure::is_without_lease) {
+            // It was granted, so it has ended, before this client heard of that.
+            self.granted.lease.end();
+            return Err(Absent::WithoutLease);
+        }
+        Ok(outcome?)
     }
 
-    async fn attempt(
+    pub(crate) async fn attempt(
         &mut self,
         core: &Core,
         request: TxnRequest,

@@ -1,12 +1,14 @@
 //! Faults of the server and of the way to it.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lockfast::HoldState;
+use lockfast::{ErrorKind, HoldState, Lock, LockGuard, SemaphorePermit};
 use lockfast_conformance::Place;
-use lockfast_servers::etcd::{Release, Server};
+use lockfast_etcd::Etcd;
+use lockfast_servers::etcd::{Options, Release, Server};
 use lockfast_servers::proxy::Proxy;
 use lockfast_testing::skip;
 
@@ -158,4 +160,130 @@ fn a_waiter_whose_place_is_taken_away_is_told() {
         let error = waiter.join().expect("no panic").expect_err("not granted");
         assert_eq!(error.kind(), lockfast::ErrorKind::NotHeld, "{error}");
     });
+}
+
+/// The time after which a server forgets a login that was not used.
+const LOGIN: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_login_that_has_ended_hides_no_loss_on_3_4() {
+    a_login_that_has_ended_hides_no_loss(Release::Debian);
+}
+
+#[test]
+fn a_login_that_has_ended_hides_no_loss_on_3_5() {
+    a_login_that_has_ended_hides_no_loss(Release::Python);
+}
+
+fn a_login_that_has_ended_hides_no_loss(release: Release) {
+    if let Err(reason) = release.find() {
+        skip!("{reason}");
+    }
+    let flag = format!("--auth-token-ttl={}", LOGIN.as_secs());
+    let server = Options::default().release(release).password("hunter2");
+    let server = server.flag(&flag).start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("password");
+    fs::write(&file, "hunter2").expect("written");
+    let options = format!("?ttl=60s&password-file={}", file.display());
+    let place = Prefix::at(&format!("root@{}", server.endpoint()), &options);
+    let first = place.lock("a").lock().expect("free");
+    // Long enough for its watch, and the end of the login, which servers look for each second.
+    thread::sleep(LOGIN * 4);
+    let second = place.lock("b").lock().expect("free");
+    // Its watch begins ten milliseconds later.
+    thread::sleep(Duration::from_millis(300));
+    for (name, guard) in [("a", &first), ("b", &second)] {
+        let token = guard.token().expect("it has one");
+        assert!(place.client.break_token(name, token).expect("broken"));
+        assert!(guard.lost_within(LONG / 4), "{name}");
+    }
+}
+
+#[test]
+fn a_thread_may_take_a_lock_again_that_it_has_lost() {
+    let server = server!();
+    let place = Prefix::at(&server.endpoint(), "");
+    let lock = place.lock("a");
+    let lost = lock.lock().expect("free");
+    assert!(lock.lock().expect_err("held").is_deadlock());
+    assert!(place.take_away("a"));
+    assert!(lost.lost_within(LONG));
+    let again = lock.lock().expect("free");
+    drop(lost);
+    assert!(lock.lock().expect_err("held").is_deadlock());
+    again.release().expect("held");
+}
+
+#[test]
+fn a_server_without_space_is_an_error_and_no_endless_wait() {
+    if let Err(reason) = Release::Debian.find() {
+        skip!("{reason}");
+    }
+    let server = Options::default()
+        .flag("--quota-backend-bytes=262144")
+        .start();
+    let place = Prefix::at(&server.endpoint(), "");
+    let held = place.lock("a").lock().expect("free");
+    let file = "x".repeat(100_000);
+    let fill = || server.client().args(["put", "large", &file]).output();
+    while fill().expect("it is installed").status.success() {}
+    let error = place.lock("b").lock().expect_err("no space");
+    assert_eq!(error.kind(), ErrorKind::System);
+    let text = error.to_string();
+    assert!(text.contains("database space exceeded"), "{text}");
+    held.release().expect("deletions need no space");
+}
+
+#[test]
+fn a_forked_child_has_no_part_in_a_client() {
+    let server = server!();
+    let place = Prefix::at(&server.endpoint(), "");
+    let lock = place.lock("a");
+    let guard = lock.lock().expect("free");
+    let permits = place.semaphore("s", 1).acquire().expect("free");
+    let verdict = in_forked_child(|| differs(&place, &lock, &guard, &permits));
+    assert_eq!(verdict, None, "what the child got wrong");
+    assert_eq!(guard.state(), HoldState::Valid);
+    guard.release().expect("held");
+    permits.release().expect("held");
+}
+
+/// The number of the first thing that a forked child gets wrong; 0 for none.
+fn differs(
+    place: &Prefix,
+    lock: &Lock<Etcd>,
+    guard: &LockGuard<Etcd>,
+    permits: &SemaphorePermit<Etcd>,
+) -> u8 {
+    let is_refused = |error: lockfast::Error| error.kind() == ErrorKind::NotHeld;
+    let checks = place.client.diagnose();
+    let right = [
+        checks.len() == 1 && checks[0].text.contains("forked child"),
+        // Not as a deadlock of the thread that forked.
+        lock.lock().is_err_and(is_refused),
+        guard.lost_within(Duration::ZERO),
+        permits.lost_within(Duration::ZERO),
+    ];
+    let wrong = right.iter().position(|right| !right);
+    wrong.map_or(0, |index| u8::try_from(index).expect("few") + 1)
+}
+
+/// Has a forked child do that, and returns the number if it is not 0. A child that hangs is killed.
+#[allow(unsafe_code, reason = "fork and _exit")]
+fn in_forked_child(test: impl FnOnce() -> u8) -> Option<String> {
+    // SAFETY: the child only does what the test is about, and runs nothing at its end.
+    match unsafe { nix::unistd::fork() }.expect("a child") {
+        nix::unistd::ForkResult::Child => {
+            nix::unistd::alarm::set(10);
+            let code = test();
+            // SAFETY: as above.
+            unsafe { nix::libc::_exit(code.into()) }
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            let status = nix::sys::wait::waitpid(child, None).expect("a child");
+            let is_right = matches!(status, nix::sys::wait::WaitStatus::Exited(_, 0));
+            (!is_right).then(|| format!("{status:?}"))
+        }
+    }
 }
