@@ -89,7 +89,7 @@ impl Address {
             Some((user, hosts)) => (Some(user), hosts),
             None => (None, authority),
         };
-        if user.is_some_and(|user| user.contains(':')) {
+        if options::has_password(url) {
             let variable = options::PASSWORD;
             return Err(wrong(format!(
                 "a URL is no place for a password: put it into {variable}, or name a file with ?password-file="
@@ -281,6 +281,9 @@ mod tests {
             ("etcd://a:65536", "is no server"),
             ("etcd://[::1", "is no server"),
             ("etcd://me:hunter2@a", "no place for a password"),
+            ("etcd://me:hunt/er2@a", "no place for a password"),
+            ("etcd://me:hunt?er2@a", "no place for a password"),
+            ("etcd://me:hunt#er2@a", "no place for a password"),
             ("etcd://a?ca=/c.pem", "need etcds://"),
             ("etcds://a?cert=/c.pem", "needed together"),
             ("etcds://a?ca=/none/c.pem", "cannot read /none/c.pem"),
@@ -292,7 +295,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidOption);
             let text = error.to_string();
             assert!(text.contains(expected), "{url}: {text}");
-            assert!(!text.contains("hunter2"), "{text}");
+            assert!(!text.contains("hunt") && !text.contains("er2"), "{text}");
         }
     }
 }

@@ -34,36 +34,44 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// Returns the URL without its password and without its options, for messages.
 ///
-/// A password may have signs that end it in a URL. Then nothing after the user is shown.
+/// A password may have a sign that ends it in a URL. Then nothing after the user is shown.
 #[must_use]
 pub fn shown(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    if has_password(&rest[..end]) && rest[end..].contains('@') {
-        let user = rest.split(':').next().unwrap_or_default();
-        return format!("{scheme}{user}");
-    }
-    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (scheme, authority, rest) = parts(url);
     let (user, hosts) = match authority.rsplit_once('@') {
-        Some((user, hosts)) => (user.split(':').next().unwrap_or(user), hosts),
-        None => return format!("{scheme}{authority}{path}"),
+        Some((user, hosts)) => (Some(user), hosts),
+        None => (None, authority),
     };
-    format!("{scheme}{user}@{hosts}{path}")
+    let name = |user: &str| user.split(':').next().unwrap_or_default().to_owned();
+    if has_password(url) && rest.contains('@') {
+        return format!("{scheme}{}", name(authority));
+    }
+    let path = rest.split(['?', '#']).next().unwrap_or(rest);
+    let user = user.map(|user| name(user) + "@").unwrap_or_default();
+    format!("{scheme}{user}{hosts}{path}")
 }
 
-/// Whether text that has no user in it has something after a colon that is no port.
-fn has_password(hosts: &str) -> bool {
+/// Whether the URL has a password, or what may be one that is cut at a sign.
+#[must_use]
+pub fn has_password(url: &str) -> bool {
+    let (_, authority, rest) = parts(url);
     let is_port =
         |text: &str| text.ends_with(']') || text.bytes().all(|byte| byte.is_ascii_digit());
-    let has_other = |host: &str| {
+    let has_no_port = |host: &str| {
         host.rsplit_once(':')
             .is_some_and(|(_, port)| !is_port(port))
     };
-    !hosts.contains('@') && hosts.split(',').any(has_other)
+    match authority.rsplit_once('@') {
+        Some((user, _)) => user.contains(':'),
+        None => rest.contains('@') && authority.split(',').any(has_no_port),
+    }
+}
+
+/// The scheme with its colon and slashes, users and hosts, and what follows.
+fn parts(url: &str) -> (&str, &str, &str) {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    (scheme, authority, rest)
 }
 
 #[cfg(test)]
@@ -105,6 +113,7 @@ mod tests {
             ("etcd://me:se/cret@h:1/p", "etcd://me"),
             ("etcd://me:se?cret@h:1/p", "etcd://me"),
             ("etcd://me:se#cret@h:1/p", "etcd://me"),
+            ("etcd://me:se@cr/et@h:1/p", "etcd://me"),
             ("me:secret@h/db", "me@h/db"),
             ("me:se/cret@h/db", "me"),
             // An `@` that is part of a name.
@@ -116,6 +125,8 @@ mod tests {
         ];
         for (url, expected) in cases {
             assert_eq!(shown(url), expected, "{url}");
+            let has_one = url.contains("se/") || url.contains("se?") || url.contains(":se");
+            assert_eq!(has_password(url), has_one, "{url}");
         }
     }
 }

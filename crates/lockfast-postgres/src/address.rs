@@ -58,7 +58,7 @@ impl Address {
             Some((user, hosts)) => (Some(user), hosts),
             None => (None, authority),
         };
-        if user.is_some_and(|user| user.contains(':')) {
+        if options::has_password(url) {
             return Err("a URL has no password, because others see it: \
                         set PGPASSWORD, or name a file by ?password-file="
                 .to_owned());
