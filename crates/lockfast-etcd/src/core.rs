@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockfast::Resource;
 use lockfast::engine::Operation;
 use lockfast_lease::{Clock, Process};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use crate::address::Address;
@@ -21,6 +21,7 @@ use crate::watches::Watches;
 
 /// The oldest version that has all that locks need.
 const OLDEST: (u32, u32) = (3, 4);
+const MOST_DELETIONS: usize = 8;
 
 /// The parts of a client that its tasks work with.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Core {
     cluster: Arc<str>,
     /// Set when a server has answered that it is new enough.
     usable: OnceCell<()>,
+    /// Turns of deletions that nobody waits for, so that they do not pile up while no server answers.
+    pub(crate) deletions: Semaphore,
 }
 
 impl Core {
@@ -50,6 +53,7 @@ impl Core {
             record: Record::of(process),
             cluster: address.shown.as_str().into(),
             usable: OnceCell::new(),
+            deletions: Semaphore::new(MOST_DELETIONS),
             servers,
             address,
         }

@@ -461,6 +461,37 @@ fn a_lock_that_was_broken_without_an_answer_is_broken() {
 }
 
 #[test]
+fn waits_that_end_during_a_cut_do_not_ask_more_and_more() {
+    const WAITS: usize = 100;
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let scenario = Scenario::Wait(Kind::Writer);
+        let passed = scenario.pass(&memory, &core).await;
+        passed.expect("no fault");
+        memory.cut(true);
+        let over = || Stop::at(Some(Instant::now()));
+        let waits = (0..WAITS).map(|_| {
+            let (core, stop) = (Arc::clone(&core), over());
+            tokio::spawn(async move { scenario.take(&core, &stop).await.map(drop) })
+        });
+        for wait in waits.collect::<Vec<_>>() {
+            wait.await.expect("no panic").expect_err("no answer");
+        }
+        let calls = memory.calls();
+        sleep(RELIABLE).await;
+        // Each would have asked more than that often.
+        assert!(
+            memory.calls() - calls < 2 * WAITS,
+            "{}",
+            memory.calls() - calls
+        );
+        memory.cut(false);
+        sleep(SETTLED).await;
+        assert_eq!(memory.keys(), 0);
+    });
+}
+
+#[test]
 fn a_diagnosis_leaves_nothing() {
     let memory = Memory::default();
     let calls = run(&memory, async |core| {

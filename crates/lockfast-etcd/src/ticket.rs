@@ -247,8 +247,13 @@ impl Ticket {
         let request = txn::when(vec![], vec![txn::delete(&self.key)], vec![]);
         // Without an end but that of the lease, which frees the key too.
         let stop = Stop::default();
+        let deleted = async {
+            // Nobody closes it.
+            let _turn = core.deletions.acquire().await;
+            core.txn(request, &stop).await
+        };
         tokio::select! {
-            _ = core.txn(request, &stop) => {}
+            _ = deleted => {}
             () = ended(&self.granted) => {}
         }
     }
