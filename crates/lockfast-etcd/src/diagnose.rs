@@ -135,7 +135,7 @@ async fn about_members(core: &Core) -> Check {
             .iter()
             .filter(|member| !member.is_learner)
             .count(),
-        Err(failure) => return Check::warn("members", format!("unknown: {failure:?}")),
+        Err(failure) => return Check::warn("members", Reason::from(failure).to_string()),
     };
     let named = core.address.servers.len();
     match voting {

@@ -259,15 +259,15 @@ impl Stream {
 fn deliver(answer: &WatchResponse, wanted: &mut HashMap<i64, Wanted>) {
     if answer.canceled {
         // Compacted, or not permitted. Those who watch read the keys, and go on with that.
-        let is_one = answer.watch_id >= 0;
-        // Servers do not say which one is not permitted.
-        wanted.retain(|id, each| {
-            let is_refused = !is_one || *id == answer.watch_id;
-            if is_refused {
+        if let Some(each) = wanted.remove(&answer.watch_id) {
+            let _ = each.news.send(News::Unknown);
+        }
+        // Newer servers do not say which one is not permitted. The others are cancelled when they are dropped.
+        if answer.watch_id < 0 {
+            for each in wanted.values() {
                 let _ = each.news.send(News::Unknown);
             }
-            !is_refused
-        });
+        }
         return;
     }
     let Some(each) = wanted.get(&answer.watch_id) else {
@@ -280,5 +280,41 @@ fn deliver(answer: &WatchResponse, wanted: &mut HashMap<i64, Wanted>) {
             News::Written
         };
         let _ = each.news.send(news);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_no_certain_watch_has_all_of_them_read_again() {
+        let mut wanted = HashMap::new();
+        let mut news = Vec::new();
+        for id in 1..=2 {
+            let (sender, receiver) = unbounded_channel();
+            let each = Wanted {
+                create: deletion(b"key", 1),
+                news: sender,
+                is_of_holder: id == 1,
+            };
+            wanted.insert(id, each);
+            news.push(receiver);
+        }
+        let refused = |watch_id| WatchResponse {
+            watch_id,
+            canceled: true,
+            ..WatchResponse::default()
+        };
+        deliver(&refused(-1), &mut wanted);
+        assert_eq!(wanted.len(), 2, "those that a server keeps are cancelled");
+        deliver(&refused(1), &mut wanted);
+        assert_eq!(wanted.len(), 1);
+        for (mut news, times) in news.into_iter().zip([2, 1]) {
+            for _ in 0..times {
+                assert_eq!(news.try_recv(), Ok(News::Unknown));
+            }
+            assert!(news.try_recv().is_err());
+        }
     }
 }
