@@ -140,7 +140,7 @@ impl Servers {
         .unwrap_or_else(|_| Err(late(limit)));
         match answer.as_ref().map_err(Remedy::of) {
             Err(Remedy::NextServer) => self.leave(server),
-            Err(Remedy::Login) => self.forget(used),
+            Err(Remedy::Login) => self.forget(&used),
             _ => {}
         }
         answer
@@ -189,7 +189,7 @@ impl Servers {
     /// Draws the consequence of a failed stream.
     pub(crate) fn failed(&self, origin: &Origin, status: &Status) {
         match Remedy::of(status) {
-            Remedy::Login => self.forget(origin.token.clone()),
+            Remedy::Login => self.forget(&origin.token),
             Remedy::NextServer | Remedy::None => self.leave(origin.server),
         }
     }
@@ -254,9 +254,9 @@ impl Servers {
     }
 
     /// Forgets a token that a server refused, unless there is another one by now.
-    fn forget(&self, refused: Token) {
+    fn forget(&self, refused: &Token) {
         self.token.send_if_modified(|token| {
-            let is_it = *token == refused;
+            let is_it = token == refused;
             if is_it {
                 *token = None;
             }

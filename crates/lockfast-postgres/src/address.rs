@@ -367,6 +367,8 @@ mod tests {
     fn a_password_in_a_url_is_refused_and_not_repeated() {
         for url in [
             "postgres://me:hunter2@h/db",
+            "postgres://me:a/hunter2@h/db",
+            "postgres://me:hunter2?b@h/db",
             "postgres://h/db?password=hunter2",
         ] {
             let error = Address::parse(url).expect_err(url);

@@ -225,8 +225,8 @@ fn a_server_without_space_is_an_error_and_no_endless_wait() {
         .start();
     let place = Prefix::at(&server.endpoint(), "");
     let held = place.lock("a").lock().expect("free");
-    let file = "x".repeat(100_000);
-    let fill = || server.client().args(["put", "large", &file]).output();
+    let value = "x".repeat(100_000);
+    let fill = || server.client().args(["put", "large", &value]).output();
     while fill().expect("it is installed").status.success() {}
     let error = place.lock("b").lock().expect_err("no space");
     assert_eq!(error.kind(), ErrorKind::System);
