@@ -402,6 +402,30 @@ fn a_lease_that_ended_unnoticed_is_replaced() {
 }
 
 #[test]
+fn a_lease_or_key_that_is_gone_at_any_moment_is_no_lock() {
+    each(|scenario, call| {
+        for fault in [Fault::EndedLeases, Fault::DeletedKeys] {
+            let memory = Memory::default();
+            memory.fail(call, fault);
+            run(&memory, async |core| {
+                match scenario.take(&core, &Stop::default()).await {
+                    Ok(held) => {
+                        assert_eq!(memory.keys(), 1, "{scenario:?} {call} {fault:?}");
+                        let released = held.release(LIMIT).await;
+                        let is_right = matches!(released, Ok(()) | Err(Reason::WasLost));
+                        assert!(is_right, "{released:?}");
+                    }
+                    Err(Denied::Reason(Reason::PlaceLost)) => {}
+                    Err(denied) => panic!("{scenario:?} {call} {fault:?}: {denied:?}"),
+                }
+                let passed = scenario.pass(&memory, &core).await;
+                assert_eq!(passed, Ok(()), "{scenario:?} {call} {fault:?}");
+            });
+        }
+    });
+}
+
+#[test]
 fn permits_that_no_server_took_back_are_given_back_later() {
     let memory = Memory::default();
     run(&memory, async |core| {

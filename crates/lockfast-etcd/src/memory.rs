@@ -30,6 +30,10 @@ pub(crate) enum Fault {
     /// The member has no leader.
     Unavailable,
     Refused,
+    /// All leases end right before it is carried out.
+    EndedLeases,
+    /// All keys are deleted right before it is carried out.
+    DeletedKeys,
 }
 
 pub(crate) const SLOW: Duration = Duration::from_millis(300);
@@ -165,6 +169,14 @@ impl Transport for Memory {
                 None => return memory.carry_out(request),
                 Some(Fault::Unavailable) => {
                     return Err(Status::unavailable("etcdserver: no leader"));
+                }
+                Some(Fault::EndedLeases) => {
+                    memory.end_leases();
+                    return memory.carry_out(request);
+                }
+                Some(Fault::DeletedKeys) => {
+                    memory.clear();
+                    return memory.carry_out(request);
                 }
                 Some(Fault::Refused) => return Err(Status::permission_denied("refused")),
                 Some(Fault::Slow) => {
