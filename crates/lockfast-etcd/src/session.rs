@@ -77,9 +77,8 @@ impl Session {
     pub(crate) async fn lease(&self) -> Result<Arc<Granted>, Reason> {
         let granted = {
             let mut slot = self.slot();
-            if let Some(current) = &*slot
-                && current.lease.state() != HoldState::Lost
-            {
+            let current = slot.as_ref();
+            if let Some(current) = current.filter(|is| is.lease.state() != HoldState::Lost) {
                 return Ok(Arc::clone(current));
             }
             let granted = Arc::new(Granted::new(&self.clock, self.ttl)?);
