@@ -449,6 +449,23 @@ fn permits_that_no_server_took_back_are_given_back_later() {
 }
 
 #[test]
+fn a_number_of_permits_that_is_written_late_does_not_stay() {
+    let memory = Memory::default();
+    run(&memory, async |core| {
+        let keys = Keys::of("p", "a").expect("a good name");
+        let (wanted, stop) = (Wanted { limit: 3, count: 3 }, Stop::default());
+        let held = pool::attempt(&core, &keys, wanted, &stop).await;
+        let taken = Taken::new(held.expect("free"), 3, 3);
+        memory.fail(memory.calls(), Fault::Late);
+        taken.reduce(1).await.expect("it is held");
+        taken.reduce(1).await.expect("it is held");
+        sleep(SETTLED).await;
+        let left = pool::taken(&core, &keys, &stop).await;
+        assert_eq!(left.expect("an answer"), 1);
+    });
+}
+
+#[test]
 fn permits_that_are_taken_after_the_end_of_the_wait_are_given_back() {
     const LEAVE: usize = 3;
     let memory = Memory::default();

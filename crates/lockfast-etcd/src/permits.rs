@@ -15,12 +15,11 @@ use tokio::time::sleep;
 use crate::connection::Connection;
 use crate::failure::Reason;
 use crate::hold::Held;
+use crate::servers::Attempts;
 use crate::stop::Stop;
+use crate::ticket::LATE_REQUESTS;
 use crate::txn;
 use crate::waiting::GiveBack;
-
-/// The pause before a number of permits that no server has confirmed is written again.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Permits on etcd while they are held.
 #[derive(Debug)]
@@ -65,28 +64,35 @@ impl Taken {
         if *left == 0 {
             return self.held.release(core.address.timeout).await;
         }
-        let written = self.write(*left).await;
-        if matches!(written, Err(Reason::ReleaseUnknown(..))) {
+        let mut attempts = Attempts::default();
+        let written = self.write(*left, &mut attempts).await;
+        if attempts.any_unknown {
             let this = Arc::clone(self);
             tokio::spawn(async move { this.write_later().await });
         }
         written
     }
 
-    /// Writes the number until a server confirms it. In between, others may write a smaller one.
+    /// Writes the number until a server confirms it, and once more: a request without an answer may be carried out
+    /// after a later one.
     async fn write_later(&self) {
-        loop {
-            sleep(PAUSE).await;
-            let left = self.left.lock().await;
-            let is_over = *left == 0 || self.held.belief.lease().state() == HoldState::Lost;
-            if is_over || !matches!(self.write(*left).await, Err(Reason::ReleaseUnknown(..))) {
-                return;
+        for pause in LATE_REQUESTS {
+            loop {
+                sleep(pause).await;
+                let left = self.left.lock().await;
+                if *left == 0 || self.held.belief.lease().state() == HoldState::Lost {
+                    return;
+                }
+                let written = self.write(*left, &mut Attempts::default()).await;
+                if !matches!(written, Err(Reason::ReleaseUnknown(..))) {
+                    break;
+                }
             }
         }
     }
 
     /// Writes the number of permits that are left.
-    async fn write(&self, left: u32) -> std::result::Result<(), Reason> {
+    async fn write(&self, left: u32, attempts: &mut Attempts) -> std::result::Result<(), Reason> {
         let core = self.held.core();
         let ticket = self.held.ticket();
         let value = core.record.now(self.limit, left);
@@ -96,7 +102,8 @@ impl Taken {
             vec![],
         );
         let limit = tokio::time::Instant::now() + core.address.timeout;
-        let outcome = core.txn(request, &Stop::at(Some(limit))).await;
+        let stop = Stop::at(Some(limit));
+        let outcome = core.txn_counting(request, &stop, attempts).await;
         match outcome {
             Ok(outcome) if outcome.succeeded => Ok(()),
             Ok(_) => {

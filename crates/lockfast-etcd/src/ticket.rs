@@ -18,9 +18,9 @@ use crate::txn::{self, Outcome};
 
 /// The limit of a deletion that somebody waits for.
 const LONGEST_DELETE: Duration = Duration::from_secs(1);
-/// The pauses before a key is deleted again whose creation had no answer: the request may still be on its way, for
-/// as long as servers keep one.
-const LATE_REQUESTS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
+/// The pauses before a request is undone that had no answer: it may still be on its way, for as long as servers keep
+/// one.
+pub(crate) const LATE_REQUESTS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 
 /// A key of an acquisition.
 #[derive(Clone, Debug)]
