@@ -54,10 +54,6 @@ pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
             an_attempt_gives_way,
         ),
         shared.trial("two_clients_are_in_each_others_way", two_clients),
-        shared.trial(
-            "a_thread_waits_inside_a_task_that_never_yields",
-            a_thread_waits_inside_a_task,
-        ),
     ]
 }
 
@@ -285,20 +281,4 @@ fn two_clients(server: &Server) {
     );
     drop(held);
     assert!(lock(&other, "a").try_lock().is_ok());
-}
-
-/// tokio has a task pause after some operations, and a thread that blocks inside of it never gets to that.
-fn a_thread_waits_inside_a_task(server: &Server) {
-    let client = open(server, "inside");
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.build().expect("a runtime");
-    runtime.block_on(async {
-        for _ in 0..200 {
-            lock(&client, "a")
-                .lock()
-                .expect("free")
-                .release()
-                .expect("held");
-        }
-    });
 }
