@@ -75,6 +75,18 @@ pub(crate) fn tasks_keep_each_other_out<P: Place>(place: &P) {
     assert_eq!(alone.visits.load(Ordering::Relaxed), 4 * place.rounds());
 }
 
+/// tokio has a task pause after 128 operations, and a thread that waits inside of the task never gets to that.
+pub(crate) fn a_thread_waits_inside_a_task<P: Place>(place: &P) {
+    let lock = place.lock("a");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.build().expect("a runtime");
+    runtime.block_on(async {
+        for _ in 0..150 {
+            lock.lock().expect("free").release().expect("held");
+        }
+    });
+}
+
 pub(crate) fn readers_share_and_a_writer_is_alone<P: Place>(place: &P) {
     let (one, other) = (place.rwlock("a"), place.rwlock("a"));
     let readers = (one.read().expect("free"), other.read().expect("shared"));

@@ -46,6 +46,7 @@ macro_rules! list {
 list! { $
     threads_keep_each_other_out,
     tasks_keep_each_other_out,
+    a_thread_waits_inside_a_task,
     readers_share_and_a_writer_is_alone,
     guards_are_converted_or_given_back,
     permits_are_counted_split_and_merged,

@@ -1,12 +1,13 @@
 //! The wait of a thread or a task of the program, for what a task of the client does.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lockfast::Result;
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 use crate::connection::Connection;
 use crate::stop::{Done, Stop};
@@ -58,7 +59,8 @@ impl<T: GiveBack> Future for Waiting<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        let answer = match Pin::new(&mut self.answer).poll(context) {
+        // Without tokio's limit: a thread that blocks inside of a task would wait for the task to pause.
+        let answer = match pin!(unconstrained(&mut self.answer)).poll(context) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(answer) => answer,
         };

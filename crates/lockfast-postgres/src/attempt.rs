@@ -137,7 +137,7 @@ impl Attempt<'_> {
     }
 
     /// Runs the statement. Returns the fence, or nothing if it was not granted at once. After an error, the session
-    /// holds nothing and is kept for others, or is closed; after `TimedOut`, the caller still has it.
+    /// holds nothing and is kept for others, or ends; after `TimedOut`, the caller still has it.
     pub(crate) async fn run(
         &mut self,
         session: &Arc<Session>,
@@ -207,9 +207,9 @@ impl Attempt<'_> {
                 Err(failure)
             }
             answer => {
-                match &answer {
-                    Err(failure) => self.shared.put_back_after(session, failure).await,
-                    Ok(_) => self.shared.put_back(session).await,
+                // Not kept for others: a cancel request that is late would end their statement.
+                if matches!(answer, Err(Failure::NoAnswer)) || !session.free_all().await {
+                    session.close();
                 }
                 Err(match answer {
                     _ if is_cancelled => Failure::Cancelled,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use tokio::task::unconstrained;
+
 thread_local! {
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
@@ -17,13 +19,15 @@ pub(crate) fn may_block() -> bool {
 }
 
 /// Polls a future, which may block the thread meanwhile or not.
+///
+/// Without tokio's limit: in a task of the program, this thread would wait for the task to pause, which it never does.
 pub(crate) fn poll<F: Future + ?Sized>(
     may_block: bool,
     future: Pin<&mut F>,
     context: &mut Context<'_>,
 ) -> Poll<F::Output> {
     let before = MAY_BLOCK.replace(may_block);
-    let polled = future.poll(context);
+    let polled = pin!(unconstrained(future)).poll(context);
     MAY_BLOCK.set(before);
     polled
 }

@@ -121,7 +121,10 @@ impl Inner {
             .poll(&mut Context::from_waker(&waker))
             .is_ready()
         {
+            // Before others can poll it.
+            let ended = connection.take();
             drop(connection);
+            drop(ended);
             self.end();
         }
     }
@@ -251,6 +254,7 @@ impl Drop for Waiter<'_> {
 mod tests {
     use std::future::pending;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
 
     use tokio::runtime::Builder;
     use tokio::task::yield_now;
@@ -288,6 +292,33 @@ mod tests {
             yield_now().await;
             assert_eq!(polled(), 3, "the waiter did not look at the event");
         });
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_is_not_polled_again() {
+        const TIMES: u32 = 100;
+        for _ in 0..2_000 {
+            let mut polls = 0;
+            let connection = poll_fn(move |_| {
+                polls += 1;
+                assert!(polls <= TIMES, "it has ended");
+                if polls == TIMES {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            let inner = Arc::new(Inner {
+                connection: Mutex::new(Some(Box::pin(connection))),
+                turn: Mutex::default(),
+                ear: None,
+            });
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| (0..TIMES).for_each(|_| inner.poll()));
+                }
+            });
+        }
     }
 
     #[test]

@@ -19,14 +19,8 @@ pub(crate) fn begin_session(version: u32, ttl: Duration) -> String {
         ("default_transaction_isolation", "read committed".to_owned()),
         ("default_transaction_read_only", "off".to_owned()),
         ("tcp_user_timeout", millis.to_string()),
-        (
-            "tcp_keepalives_idle",
-            (ttl / 2).as_secs().max(1).to_string(),
-        ),
-        (
-            "tcp_keepalives_interval",
-            (ttl / 5).as_secs().max(1).to_string(),
-        ),
+        ("tcp_keepalives_idle", seconds(ttl / 2)),
+        ("tcp_keepalives_interval", seconds(ttl / 5)),
         ("tcp_keepalives_count", "3".to_owned()),
     ];
     if version >= 14 {
@@ -48,6 +42,11 @@ pub(crate) fn begin_session(version: u32, ttl: Duration) -> String {
          session_user::text, {}",
         set.join(", ")
     )
+}
+
+/// Rounds up: a server without `tcp_user_timeout` ends a silent connection after the probes, and not before the lease.
+fn seconds(time: Duration) -> String {
+    time.as_nanos().div_ceil(1_000_000_000).to_string()
 }
 
 /// Has the server notice that a waiting client is gone. Some platforms of servers don't have it.
@@ -257,4 +256,25 @@ pub(crate) fn taken_slots() -> String {
         "select count(*) from pg_locks l \
          where {ADVISORY_HERE} and l.granted and {KEY_OF_ROW} between $1 and $2"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_connection_outlives_its_lease() {
+        for millis in (2_000..60_000).step_by(100) {
+            let ttl = Duration::from_millis(millis);
+            let statement = begin_session(15, ttl);
+            let setting = |name: &str| {
+                let (_, value) = statement.split_once(&format!("'{name}', '")).expect("set");
+                let (value, _) = value.split_once('\'').expect("quoted");
+                value.parse::<u64>().expect("a number")
+            };
+            let [idle, interval, count] = ["idle", "interval", "count"]
+                .map(|part| setting(&format!("tcp_keepalives_{part}")));
+            assert!(idle + interval * count >= millis.div_ceil(1_000), "{ttl:?}");
+        }
+    }
 }

@@ -21,6 +21,10 @@ pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
             a_dropped_wait_leaves_the_line,
         ),
         shared.trial(
+            "the_session_of_a_dropped_wait_is_not_used_again",
+            session_of_a_dropped_wait,
+        ),
+        shared.trial(
             "a_reader_waits_behind_a_writer",
             a_reader_waits_behind_a_writer,
         ),
@@ -73,6 +77,31 @@ fn a_dropped_wait_leaves_the_line(server: &Server) {
     }
     held.release().expect("released");
     assert!(waiting.try_lock().is_ok());
+}
+
+/// The cancel request that ends a wait may be late, and then ends what the session does next.
+fn session_of_a_dropped_wait(server: &Server) {
+    let client = open(server, "cancelled");
+    let backends = |key: i64, is_granted: bool| {
+        server.query(&format!(
+            "select string_agg(pid::text, ',') from pg_locks where locktype = 'advisory' \
+             and (classid::bigint << 32 | objid::bigint) = {key} and granted = {is_granted}"
+        ))
+    };
+    let _held = lock(&client, "a").lock().expect("free");
+    let waiting = lock(&client, "a");
+    let mut wait = Box::pin(waiting.lock_async());
+    poll_once(wait.as_mut());
+    wait_for_waiters(&client, "a", 1);
+    let waiter = backends(client.key("a"), false);
+    drop(wait);
+    let next: Vec<_> = ["b", "c", "d"]
+        .map(|name| lock(&client, name).lock())
+        .into();
+    for (guard, name) in next.iter().zip(["b", "c", "d"]) {
+        assert!(guard.is_ok());
+        assert_ne!(backends(client.key(name), true), waiter, "{name}");
+    }
 }
 
 fn a_reader_waits_behind_a_writer(server: &Server) {
