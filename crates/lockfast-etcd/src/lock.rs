@@ -176,7 +176,7 @@ impl RawHold for EtcdHold {
     }
 
     fn lease_left(&self) -> Option<Duration> {
-        Some(self.held.belief.lease().remaining())
+        Some(self.held.belief.left())
     }
 }
 

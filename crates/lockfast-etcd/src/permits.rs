@@ -226,7 +226,7 @@ impl RawPermits for EtcdPermits {
 
     fn lease_left(&self) -> Option<Duration> {
         let parts = self.parts.iter();
-        let left = parts.map(|part| part.taken.held.belief.lease().remaining());
+        let left = parts.map(|part| part.taken.held.belief.left());
         Some(left.min().unwrap_or_default())
     }
 }

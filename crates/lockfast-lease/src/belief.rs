@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use lockfast::HoldState;
 use tokio::sync::Notify;
@@ -62,6 +63,16 @@ impl Belief {
         }
     }
 
+    /// The time until the server may give the lock to others, if it does not confirm the lease before. A lock that is
+    /// unconfirmed because its deadline has passed has the margin of the lease left.
+    pub fn left(&self) -> Duration {
+        let proof = lock(&self.0.proof);
+        if proof.is_lost {
+            return Duration::ZERO;
+        }
+        self.0.lease.left_in(proof.term)
+    }
+
     /// Whether the lease has begun a term in which the server has not shown the lock yet.
     pub fn needs_proof(&self) -> bool {
         let proof = lock(&self.0.proof);
@@ -114,11 +125,9 @@ impl Belief {
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
-    use std::time::Duration;
-
     use super::*;
     use crate::lease::tests::{Hand, at};
+    use std::task::{Context, Waker};
 
     const TTL: Duration = Duration::from_secs(10);
 
@@ -144,6 +153,23 @@ mod tests {
         belief.lose();
         assert_eq!(belief.state(), HoldState::Lost);
         assert!(!belief.needs_proof());
+    }
+
+    #[test]
+    fn an_unconfirmed_lock_has_the_margin_left() {
+        let hand = Hand::default();
+        let (lease, belief) = held(&hand);
+        assert_eq!(belief.left(), TTL);
+        hand.set(9_400);
+        assert_eq!(belief.state(), HoldState::Unconfirmed);
+        assert_eq!(belief.left(), Duration::from_millis(600));
+        // The server may have freed the lock in between.
+        lease.confirm(at(9_400), TTL);
+        assert_eq!(belief.left(), Duration::ZERO);
+        belief.prove(lease.term());
+        assert_eq!(belief.left(), TTL);
+        belief.lose();
+        assert_eq!(belief.left(), Duration::ZERO);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Lease {
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     deadline: BootTime,
+    /// The time before which the server frees no lock: the deadline and the margin.
+    end: BootTime,
     /// The number of times that a confirmation came after the deadline.
     term: u64,
     has_ended: bool,
@@ -70,6 +72,7 @@ impl Lease {
     /// at that time.
     pub fn confirm(&self, sent: BootTime, ttl: Duration) -> Confirmed {
         let deadline = sent.plus(ttl.saturating_sub(margin(ttl)));
+        let end = sent.plus(ttl);
         let confirmed = {
             let mut state = lock(&self.state);
             // Under the mutex, so that the deadline can't pass between the comparison and the change.
@@ -80,6 +83,7 @@ impl Lease {
             let in_time = now < state.deadline;
             state.term += u64::from(!in_time);
             state.deadline = state.deadline.max(deadline);
+            state.end = state.end.max(end);
             if in_time {
                 Confirmed::InTime
             } else {
@@ -129,6 +133,15 @@ impl Lease {
     /// The time that is left until the deadline.
     pub fn remaining(&self) -> Duration {
         self.deadline().since(self.clock.now())
+    }
+
+    /// The time for which the server frees no lock that it showed in that term.
+    pub(crate) fn left_in(&self, term: u64) -> Duration {
+        let state = *lock(&self.state);
+        if state.has_ended || state.term != term {
+            return Duration::ZERO;
+        }
+        state.end.since(self.clock.now())
     }
 
     /// Completes when the state has changed by an event: the lease has ended, or a new term began. A deadline that

@@ -114,10 +114,13 @@ impl Kept {
         }
     }
 
-    /// The time until the deadline; `None` on a server without leases.
+    /// The time until the server may free the lock; `None` on a server without leases.
     pub(crate) fn lease_left(&self) -> Option<Duration> {
         let has_lease = self.shared.capabilities().lease;
-        has_lease.then(|| self.belief.lease().remaining())
+        has_lease.then(|| match self.state() {
+            HoldState::Lost => Duration::ZERO,
+            _ => self.belief.left(),
+        })
     }
 
     pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
