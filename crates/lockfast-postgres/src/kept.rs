@@ -124,7 +124,14 @@ impl Kept {
     }
 
     pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.belief.lost()
+        // A child has no thread that would report it.
+        let is_here = !self.shared.runtime.is_forked_child();
+        let lost = is_here.then(|| self.belief.lost());
+        async move {
+            if let Some(lost) = lost {
+                lost.await;
+            }
+        }
     }
 
     /// Runs the statement that frees something.

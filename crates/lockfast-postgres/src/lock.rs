@@ -117,12 +117,13 @@ impl RawLock for PgLock {
     }
 
     fn acquire(&self, mode: Mode, limit: WaitLimit) -> Result<PgHold> {
+        // First: what a forked child sees of the parent's threads is out of date.
+        self.check(mode)?;
         let threads = &self.0.shared.threads;
         if limit == WaitLimit::Forever && threads.holds_here(self.0.key, mode) {
             let cause = Cause::Deadlock("this thread holds it");
             return Err(Error::new(self.resource(), Operation::Lock, cause));
         }
-        self.check(mode)?;
         let opened = Arc::clone(&self.0);
         let flight = Flight::here(&self.0.shared, |cancelled| {
             opened.take(mode, limit, cancelled)

@@ -105,9 +105,11 @@ fn tried_by_child<E: Engine>(lock: &Lock<E>, guard: &LockGuard<E>) -> String {
         Err(error) => format!("{:?}", error.kind()),
     };
     let tried = kind(lock.try_lock().map(drop));
-    let waited = kind(lock.try_lock_for(LONG).map(drop));
+    let waited = kind(lock.lock().map(drop));
+    let timed = kind(lock.try_lock_for(LONG).map(drop));
     let checked = kind(guard.check());
-    format!("try {tried}, wait {waited}, check {checked}")
+    let is_lost = guard.lost_within(LONG);
+    format!("try {tried}, wait {waited}, timed {timed}, check {checked}, lost {is_lost}")
 }
 
 /// Ends a forked child, without running what belongs to the parent.

@@ -26,7 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn a_forked_child(url: &str) {
     let (mut holder, mut other) = (Stepper::start(url, None), Stepper::start(url, None));
     let first = holder.lock();
-    let tried = "try NotHeld, wait NotHeld, check NotHeld";
+    let tried = "try NotHeld, wait NotHeld, timed NotHeld, check NotHeld, lost true";
     assert_eq!(holder.step("fork and release"), tried);
     assert_eq!(holder.answer(), "lost");
     assert_eq!(holder.answer(), "ended");
