@@ -77,6 +77,7 @@ impl Core {
     /// The lease for a new key, on servers that are usable.
     pub(crate) async fn lease(&self, stop: &Stop) -> Result<Arc<Granted>, Reason> {
         let granted = self.session.lease().await?;
+        let stop = &stop.patient();
         tokio::select! {
             biased;
             usable = self.ensure_usable(stop) => usable?,

@@ -553,6 +553,31 @@ fn a_diagnosis_leaves_nothing() {
     }
 }
 
+#[test]
+fn a_wait_that_is_shorter_than_an_answer_ends_as_a_wait() {
+    for scenario in SCENARIOS {
+        let memory = Memory::default();
+        run(&memory, async |core| {
+            let all = Wanted { limit: 2, count: 2 };
+            let keys = Keys::of("p", "a").expect("a good name");
+            let stop = Stop::default();
+            let held = match scenario {
+                Scenario::Attempt(Kind::Permits) | Scenario::Wait(Kind::Permits) => {
+                    pool::attempt(&core, &keys, all, &stop).await
+                }
+                _ => queue::attempt(&core, &keys, Kind::Writer, &stop).await,
+            };
+            held.expect("free");
+            let other = client(&memory);
+            memory.fail(memory.calls() + GRANT, Fault::Slow);
+            let soon = Stop::at(Some(Instant::now() + Duration::from_millis(1)));
+            let denied = scenario.take(&other, &soon).await;
+            let denied = denied.expect_err("it is held");
+            assert!(matches!(denied, Denied::Held(_)), "{scenario:?} {denied:?}");
+        });
+    }
+}
+
 fn waiter(
     scenario: Scenario,
     core: &Arc<Core>,

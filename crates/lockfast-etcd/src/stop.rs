@@ -9,6 +9,9 @@ use tokio::time::{Instant, sleep_until};
 /// The longest time that a drop blocks its thread.
 pub(crate) const LONGEST_DROP: Duration = Duration::from_millis(250);
 
+/// The time for which a server may take to answer, however short the wait is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Ends a wait. Clones end the same wait.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
@@ -36,6 +39,16 @@ impl Stop {
         let deadline = self.deadline.map_or(end, |deadline| deadline.min(end));
         Self {
             deadline: Some(deadline),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same wait, but long enough for an answer: a short wait is no proof that no server can be reached,
+    /// and the answer names the holder.
+    pub(crate) fn patient(&self) -> Self {
+        let least = Instant::now() + PATIENCE;
+        Self {
+            deadline: self.deadline.map(|deadline| deadline.max(least)),
             ..self.clone()
         }
     }

@@ -83,13 +83,14 @@ impl Ticket {
         }
     }
 
-    /// Carries out a transaction that creates the key.
+    /// Carries out a transaction that creates the key. A server has time to answer, however short the wait is.
     pub(crate) async fn create(
         &mut self,
         core: &Core,
         request: TxnRequest,
         stop: &Stop,
     ) -> Result<Outcome, Absent> {
+        let stop = &stop.patient();
         let is_early = match self.granted.answer() {
             Some(answer) => answer.map(|_| false)?,
             None => true,
