@@ -88,7 +88,10 @@ pub(crate) fn duration() -> Duration {
     Duration::from_secs(seconds.unwrap_or(120))
 }
 
-/// Runs clients under faults for that long, has the checkers look, and returns figures.
+/// The longest time after which the checkers look: what they need grows with the history.
+const ROUND: Duration = Duration::from_secs(300);
+
+/// Runs clients under faults for that long, has the checkers look after each round, and returns figures.
 ///
 /// The hosts are of the first clients; the others are on the host of the program.
 ///
@@ -96,6 +99,22 @@ pub(crate) fn duration() -> Duration {
 ///
 /// The violations that the checkers found.
 pub(crate) fn run<S: Servers>(
+    servers: &mut S,
+    hosts: &[Host],
+    duration: Duration,
+    mutant: Mutant,
+) -> Result<Figures, String> {
+    let mut figures = Figures::default();
+    let mut left = duration;
+    while !left.is_zero() {
+        let round = left.min(ROUND);
+        figures += run_round(servers, hosts, round, mutant)?;
+        left -= round;
+    }
+    Ok(figures)
+}
+
+fn run_round<S: Servers>(
     servers: &mut S,
     hosts: &[Host],
     duration: Duration,

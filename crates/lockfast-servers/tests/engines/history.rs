@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
+use std::ops::AddAssign;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,6 +68,16 @@ pub(crate) struct Figures {
     pub(crate) refused_writes: usize,
     pub(crate) writes: usize,
     pub(crate) failures: usize,
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, more: Self) {
+        self.grants += more.grants;
+        self.lost += more.lost;
+        self.refused_writes += more.refused_writes;
+        self.writes += more.writes;
+        self.failures += more.failures;
+    }
 }
 
 impl fmt::Display for Figures {
