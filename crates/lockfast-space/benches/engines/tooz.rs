@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::report::Report;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/engines/tooz.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/engines/peers.py");
 
 pub(crate) fn measure(
     report: &mut Report,
