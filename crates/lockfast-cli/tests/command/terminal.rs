@@ -198,7 +198,9 @@ impl Terminal {
     pub(crate) fn run(command: &Command) -> Self {
         let (keyboard, screen_end) = open_terminal();
         let stdio = || Stdio::from(screen_end.try_clone().expect("a descriptor"));
-        let mut session = Command::new("setsid");
+        // A script that runs the tests in its background has them ignore the signals of the keyboard.
+        let mut session = Command::new("env");
+        session.args(["--default-signal=INT,QUIT", "setsid"]);
         session.env("TERM", "xterm");
         for (name, value) in command.get_envs() {
             session.env(name, value.expect("none is removed"));
