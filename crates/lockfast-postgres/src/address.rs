@@ -196,15 +196,25 @@ impl Options {
     }
 }
 
+/// Returns the host that the driver takes for the directory of a socket: one that begins with a slash, on Unix.
+fn socket_host(directory: &Path) -> Result<&str, String> {
+    if !cfg!(unix) {
+        return Err("?host= is for sockets of Unix, which this system does not have".to_owned());
+    }
+    let host = directory.to_str().filter(|host| host.starts_with('/'));
+    host.ok_or_else(|| "?host= is the absolute path of a socket's directory".to_owned())
+}
+
 fn set_hosts(config: &mut Config, hosts: &str, socket: Option<&Path>) -> Result<(), String> {
     match (hosts, socket) {
         ("", Some(directory)) => {
-            config.host_path(directory).port(DEFAULT_PORT);
+            config.host(socket_host(directory)?).port(DEFAULT_PORT);
             return Ok(());
         }
         // A port alone, for a socket with a number of its own.
         (port, Some(directory)) if port.starts_with(':') => {
-            config.host_path(directory).port(port_number(&port[1..])?);
+            let port = port_number(&port[1..])?;
+            config.host(socket_host(directory)?).port(port);
             return Ok(());
         }
         (_, Some(_)) => {
