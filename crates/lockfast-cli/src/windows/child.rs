@@ -34,6 +34,7 @@ impl Signals {
     }
 
     /// Polls the future until it is ready. A console event ends this process meanwhile.
+    #[allow(clippy::unused_self, reason = "as on the other side")]
     pub(crate) fn until_ready<R>(
         &mut self,
         future: impl Future<Output = R>,
