@@ -5,7 +5,7 @@
 //! session that is not heard from), a fencing token, and guards that say when their lock is lost.
 //! `docs/design/postgres.md` in the repository describes how.
 //!
-//! The same names are locks of `lockfast_space::Space`, which chooses an engine by its URL.
+//! `lockfast_space::Space` chooses an engine by its URL, and opens the same locks by the same names.
 
 mod address;
 mod attempt;

@@ -31,7 +31,7 @@ struct Inner {
     ear: Option<Ear>,
 }
 
-/// Whose turn it is to poll the connection.
+/// The turn to poll the connection.
 #[derive(Default)]
 struct Turn {
     /// The connection was woken after it was polled for the last time. Whoever is woken for it sees this, or leaves

@@ -107,7 +107,7 @@ impl Report {
     }
 }
 
-/// Whether nobody is told of a wait.
+/// Whether no hook is called when a wait begins.
 pub(crate) fn is_quiet(py: Python<'_>, hooks: &Hooks) -> bool {
     hooks.on_wait.is_none() && logger(py).is_ok_and(|logger| logger.is_none())
 }

@@ -38,7 +38,7 @@ pub(crate) enum Origin {
 
 /// A primitive of the library.
 pub(crate) trait Primitive: Clone + Send + Sync + Sized + 'static {
-    /// The same of the engine of files.
+    /// The counterpart in the engine of files.
     type OfFile;
 
     fn open(

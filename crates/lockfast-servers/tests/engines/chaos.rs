@@ -27,7 +27,7 @@ pub(crate) enum OfClient {
     PauseAny,
     /// Needs a host of its own.
     Cut,
-    /// What the servers send is lost. Needs a host of its own.
+    /// Answers of the servers are lost. Needs a host of its own.
     Deafen,
 }
 

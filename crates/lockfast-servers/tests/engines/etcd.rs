@@ -26,7 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// The lease of the clients. Its grant may be longer.
 const TTL: Duration = Duration::from_secs(3);
 
-/// One member, without faults.
+/// A single member, without faults.
 struct One(Server);
 
 impl Servers for One {
