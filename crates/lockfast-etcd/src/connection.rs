@@ -2,19 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, mpsc};
 
-use lockfast::engine::{Cause, Mode, Operation};
-use lockfast::{Error, HoldState, Result};
+use lockfast::engine::{Cause, Operation};
+use lockfast::{Error, Result};
 use lockfast_lease::runtime::Runtime;
-use lockfast_lease::{Belief, Clock, Process};
+use lockfast_lease::{Clock, Process, Threads};
 use tonic::Status;
 
 use crate::address::Address;
 use crate::core::Core;
 use crate::failure::{Blame, Reason};
-use crate::hold::Held;
 use crate::stop::Done;
 use crate::transport::grpc;
 
@@ -22,18 +20,8 @@ use crate::transport::grpc;
 pub(crate) struct Connection {
     runtime: Runtime,
     core: Arc<Core>,
-    /// The locks that threads hold, so that a wait for oneself is noticed.
-    held_by_threads: Mutex<Vec<HeldBy>>,
-}
-
-/// A lock that was taken by a thread, and is held.
-#[derive(Debug)]
-struct HeldBy {
-    thread: ThreadId,
-    name: Arc<str>,
-    mode: Mode,
-    token: u64,
-    belief: Belief,
+    /// The threads that hold locks, so that a wait for oneself is noticed.
+    threads: Threads<Arc<str>>,
 }
 
 impl fmt::Debug for Connection {
@@ -63,7 +51,7 @@ impl Connection {
         Ok(Arc::new(Self {
             runtime,
             core: Arc::new(core),
-            held_by_threads: Mutex::default(),
+            threads: Threads::default(),
         }))
     }
 
@@ -73,6 +61,10 @@ impl Connection {
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    pub(crate) fn threads(&self) -> &Threads<Arc<str>> {
+        &self.threads
     }
 
     /// Fails in a forked child, which has no such thread.
@@ -118,37 +110,6 @@ impl Connection {
     pub(crate) fn is_gone(&self) -> Error {
         let blame = self.core.blame_cluster(Operation::UseDirectory);
         blame.reason(Reason::Refused(Status::cancelled("its thread has ended")))
-    }
-
-    /// Whether this thread would wait for itself.
-    pub(crate) fn is_held_here(&self, name: &str, mode: Mode) -> bool {
-        let here = thread::current().id();
-        let both_read = |held: &HeldBy| (held.mode, mode) == (Mode::Read, Mode::Read);
-        // Not by one that has lost it, and has kept its guard.
-        let is_lost = |held: &HeldBy| held.belief.state() == HoldState::Lost;
-        self.by_threads().iter().any(|held| {
-            held.thread == here && &*held.name == name && !both_read(held) && !is_lost(held)
-        })
-    }
-
-    pub(crate) fn holds_here(&self, name: &Arc<str>, mode: Mode, held: &Held) {
-        self.by_threads().push(HeldBy {
-            thread: thread::current().id(),
-            name: Arc::clone(name),
-            mode,
-            token: held.token(),
-            belief: held.belief.clone(),
-        });
-    }
-
-    pub(crate) fn no_thread_holds(&self, token: u64) {
-        self.by_threads().retain(|held| held.token != token);
-    }
-
-    fn by_threads(&self) -> MutexGuard<'_, Vec<HeldBy>> {
-        self.held_by_threads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,6 +8,7 @@ use lockfast::engine::{
     Capabilities, Cause, Mode, Operation, RawHold, RawLock, WaitLimit, block_on,
 };
 use lockfast::{HoldState, Resource, Result};
+use lockfast_lease::Entered;
 
 use crate::connection::Connection;
 use crate::failure::{Blame, Reason};
@@ -32,7 +33,8 @@ pub struct EtcdHold {
     connection: Arc<Connection>,
     name: Arc<str>,
     held: Arc<Held>,
-    is_of_thread: bool,
+    /// Nothing if a task took it, which may go from thread to thread.
+    entered: Option<Entered<Arc<str>>>,
 }
 
 impl EtcdLock {
@@ -72,12 +74,12 @@ impl EtcdLock {
         Ok(Waiting::begin(&self.connection, stop, work))
     }
 
-    fn hold(&self, held: Arc<Held>) -> EtcdHold {
+    fn hold(&self, held: Arc<Held>, entered: Option<Entered<Arc<str>>>) -> EtcdHold {
         EtcdHold {
             connection: Arc::clone(&self.connection),
             name: Arc::clone(&self.name),
             held,
-            is_of_thread: false,
+            entered,
         }
     }
 }
@@ -97,22 +99,21 @@ impl RawLock for EtcdLock {
         let blame = self.blame();
         // First: a child has what another thread of the parent has locked.
         self.connection.ensure_not_forked(&blame)?;
-        if limit == WaitLimit::Forever && self.connection.is_held_here(&self.name, mode) {
+        let threads = self.connection.threads();
+        if limit == WaitLimit::Forever && threads.holds_here(&self.name, mode) {
             let why = "this thread holds it";
             return Err(blame.cause(Cause::Deadlock(why)));
         }
         let waiting = self.begin(mode, limit)?;
         // The work ends by itself at the limit, and then names a holder.
         let resource = self.resource();
-        let key = block_on(resource, Operation::Lock, WaitLimit::Forever, waiting)?;
-        self.connection.holds_here(&self.name, mode, &key);
-        let mut hold = self.hold(key);
-        hold.is_of_thread = true;
-        Ok(hold)
+        let held = block_on(resource, Operation::Lock, WaitLimit::Forever, waiting)?;
+        let entered = threads.enter(Arc::clone(&self.name), mode, held.belief.clone());
+        Ok(self.hold(held, Some(entered)))
     }
 
     async fn acquire_async(&self, mode: Mode, limit: WaitLimit) -> Result<EtcdHold> {
-        Ok(self.hold(self.begin(mode, limit)?.await?))
+        Ok(self.hold(self.begin(mode, limit)?.await?, None))
     }
 }
 
@@ -143,8 +144,8 @@ impl RawHold for EtcdHold {
     }
 
     fn forget_thread(&mut self) {
-        if std::mem::take(&mut self.is_of_thread) {
-            self.connection.no_thread_holds(self.held.token());
+        if let Some(entered) = self.entered.take() {
+            self.connection.threads().leave(&entered);
         }
     }
 
@@ -165,14 +166,7 @@ impl RawHold for EtcdHold {
     }
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
-        // A child has no thread that would report it.
-        let is_here = !self.connection.runtime().is_forked_child();
-        let lost = is_here.then(|| self.held.belief.lost());
-        async move {
-            if let Some(lost) = lost {
-                lost.await;
-            }
-        }
+        self.connection.runtime().lost(&self.held.belief)
     }
 
     fn lease_left(&self) -> Option<Duration> {

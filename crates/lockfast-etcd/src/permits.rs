@@ -205,16 +205,12 @@ impl RawPermits for EtcdPermits {
     }
 
     fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
-        // A child has no thread that would report it.
-        let is_forked = self.connection.runtime().is_forked_child();
+        let runtime = self.connection.runtime();
         let parts = self.parts.iter();
         let mut lost: Vec<_> = parts
-            .map(|part| Box::pin(part.taken.held.belief.lost()))
+            .map(|part| Box::pin(runtime.lost(&part.taken.held.belief)))
             .collect();
         poll_fn(move |context| {
-            if is_forked {
-                return Poll::Ready(());
-            }
             // Each is polled, so that each wakes this.
             let lost = lost.iter_mut().map(|lost| lost.as_mut().poll(context));
             match lost.filter(Poll::is_ready).count() {

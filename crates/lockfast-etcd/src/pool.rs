@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::core::Core;
 use crate::failure::{Failure, Reason};
 use crate::hold::Held;
-use crate::keys::{self, Keys, Kind};
+use crate::keys::{Keys, Kind};
 use crate::proto::KeyValue;
 use crate::queue::{Denied, LONGEST_SILENCE, REFUSED_WATCH, believe, give_up, pass};
 use crate::record::Record;
@@ -68,9 +68,7 @@ pub(crate) async fn attempt(
     wanted: Wanted,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.lease(stop).await?;
-    let id = keys::random().map_err(Reason::NoThread)?;
-    let mut ticket = Ticket::new(keys, Kind::Permits, id, granted);
+    let mut ticket = Ticket::begin(core, keys, Kind::Permits, stop).await?;
     match take_free(core, keys, wanted, &mut ticket, stop).await {
         Ok(Ok(())) => believe(core, &ticket, stop).await,
         Ok(Err(denied)) => {
@@ -149,10 +147,8 @@ pub(crate) async fn wait(
     wanted: Wanted,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.lease(stop).await?;
-    let id = keys::random().map_err(Reason::NoThread)?;
-    let mut gate = Ticket::new(keys, Kind::Gate, id, Arc::clone(&granted));
-    let mut permits = Ticket::new(keys, Kind::Permits, id, granted);
+    let mut gate = Ticket::begin(core, keys, Kind::Gate, stop).await?;
+    let mut permits = gate.with_kind(Kind::Permits);
     let value = core.record.now(wanted.limit, wanted.count);
     let view = gate.enter(core, &value, stop).await;
     let view = match view {

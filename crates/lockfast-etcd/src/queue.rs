@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::core::Core;
 use crate::failure::{Failure, Reason};
 use crate::hold::Held;
-use crate::keys::{self, Keys, Kind};
+use crate::keys::{Keys, Kind};
 use crate::record::Record;
 use crate::stop::Stop;
 use crate::ticket::{Absent, Ticket, View};
@@ -62,9 +62,7 @@ pub(crate) async fn attempt(
     kind: Kind,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.lease(stop).await?;
-    let id = keys::random().map_err(Reason::NoThread)?;
-    let mut ticket = Ticket::new(keys, kind, id, granted);
+    let mut ticket = Ticket::begin(core, keys, kind, stop).await?;
     let value = core.record.now(0, 0);
     let request = txn::when(
         vec![
@@ -107,9 +105,7 @@ pub(crate) async fn wait(
     kind: Kind,
     stop: &Stop,
 ) -> Result<Arc<Held>, Denied> {
-    let granted = core.lease(stop).await?;
-    let id = keys::random().map_err(Reason::NoThread)?;
-    let mut ticket = Ticket::new(keys, kind, id, granted);
+    let mut ticket = Ticket::begin(core, keys, kind, stop).await?;
     let value = core.record.now(0, 0);
     let view = ticket.enter(core, &value, stop).await;
     let first = pass(core, &mut ticket, view, stop).await;

@@ -7,8 +7,8 @@ use lockfast::Holder;
 use tokio::time::sleep;
 
 use crate::core::Core;
-use crate::failure::Failure;
-use crate::keys::{Keys, Kind};
+use crate::failure::{Failure, Reason};
+use crate::keys::{self, Keys, Kind};
 use crate::proto::{KeyValue, TxnRequest};
 use crate::record::Record;
 use crate::servers::Attempts;
@@ -27,6 +27,8 @@ pub(crate) const LATE_REQUESTS: [Duration; 2] = [Duration::from_secs(2), Duratio
 pub(crate) struct Ticket {
     pub(crate) keys: Keys,
     pub(crate) kind: Kind,
+    /// The number of the acquisition.
+    id: u128,
     pub(crate) key: Vec<u8>,
     pub(crate) granted: Arc<Granted>,
     /// The revision at which it was created; 0 as long as that is not known.
@@ -71,15 +73,36 @@ impl From<Failure> for Absent {
 }
 
 impl Ticket {
-    pub(crate) fn new(keys: &Keys, kind: Kind, id: u128, granted: Arc<Granted>) -> Self {
-        Self {
+    /// Begins an acquisition: a ticket under the lease of this client, not created yet.
+    pub(crate) async fn begin(
+        core: &Core,
+        keys: &Keys,
+        kind: Kind,
+        stop: &Stop,
+    ) -> Result<Self, Reason> {
+        let granted = core.lease(stop).await?;
+        let id = keys::random().map_err(Reason::NoThread)?;
+        Ok(Self {
             keys: keys.clone(),
             kind,
+            id,
             key: keys.ticket(kind, id),
             granted,
             revision: 0,
             term: 0,
             may_come_late: false,
+        })
+    }
+
+    /// Another ticket of the same acquisition, not created yet.
+    pub(crate) fn with_kind(&self, kind: Kind) -> Self {
+        Self {
+            kind,
+            key: self.keys.ticket(kind, self.id),
+            revision: 0,
+            term: 0,
+            may_come_late: false,
+            ..self.clone()
         }
     }
 

@@ -5,7 +5,7 @@
 //! ([`Lease`]), and each lock that it holds has a [`Belief`]: valid, unconfirmed or lost.
 //!
 //! The other modules are data that all engines return ([`Entry`], [`Check`]), and the parts that all of them need:
-//! the [thread](runtime::Runtime) that keeps leases alive, [secrets](Secret) that are never printed, and the
+//! the [thread](runtime::Runtime) that keeps leases alive, the [threads](Threads) that hold locks, [secrets](Secret) that are never printed, and the
 //! [options] of a URL.
 //!
 //! **This crate is for authors of engines and not stable**: it may change in any release.
@@ -21,6 +21,7 @@ pub mod runtime;
 mod secret;
 pub mod socket;
 mod sys;
+mod threads;
 
 pub use belief::Belief;
 pub use check::{Check, Verdict};
@@ -29,3 +30,4 @@ pub use entry::{Entry, Kind, Party};
 pub use lease::{Confirmed, Lease};
 pub use process::Process;
 pub use secret::Secret;
+pub use threads::{Entered, Threads};

@@ -8,6 +8,8 @@ use std::thread::{self, ThreadId};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::Belief;
+
 /// A thread of its own that runs the tasks of a client: it keeps leases alive whatever the program does, and is
 /// neither in the runtime of the program nor under the lock of an interpreter.
 ///
@@ -65,6 +67,17 @@ impl Runtime {
     /// Whether this process is a forked child of the one that has the thread.
     pub fn is_forked_child(&self) -> bool {
         process::id() != self.process
+    }
+
+    /// Completes when the lock is lost, or not confirmed in time; at once in a forked child, which has no thread that
+    /// would report it.
+    pub fn lost(&self, belief: &Belief) -> impl Future<Output = ()> + Send + 'static {
+        let lost = (!self.is_forked_child()).then(|| belief.lost());
+        async move {
+            if let Some(lost) = lost {
+                lost.await;
+            }
+        }
     }
 }
 

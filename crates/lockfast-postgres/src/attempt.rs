@@ -4,14 +4,14 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lockfast::Holder;
-use lockfast::engine::{Mode, WaitLimit};
+use lockfast::engine::{Cause, Mode, Operation, WaitLimit};
+use lockfast::{Error, ErrorKind, Holder, Resource};
 use lockfast_lease::BootTime;
 use tokio::time::{sleep_until, timeout_at};
 use tokio_postgres::types::ToSql;
 
 use crate::client::Shared;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::flight::Cancelled;
 use crate::integers::unsigned;
 use crate::key::Key;
@@ -24,9 +24,11 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// A lock, and what ends the wait for it.
 pub(crate) struct Attempt<'a> {
-    pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) name: &'a str,
-    pub(crate) key: Key,
+    shared: &'a Arc<Shared>,
+    name: &'a str,
+    key: Key,
+    operation: Operation,
+    begin: Instant,
     pub(crate) limit: WaitLimit,
     pub(crate) cancelled: Cancelled,
 }
@@ -65,7 +67,26 @@ impl NotTaken {
     }
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        name: &'a str,
+        key: Key,
+        operation: Operation,
+        limit: WaitLimit,
+        cancelled: Cancelled,
+    ) -> Self {
+        Self {
+            shared,
+            name,
+            key,
+            operation,
+            begin: Instant::now(),
+            limit,
+            cancelled,
+        }
+    }
+
     /// Waits for the lock in a session of its own.
     pub(crate) async fn take(&mut self, mode: Mode) -> Result<Taken, NotTaken> {
         let has_fence = self.shared.address.has_fence && mode != Mode::Read;
@@ -225,6 +246,26 @@ impl Attempt<'_> {
         let holder = session.within(find_holder(session, self.key)).await;
         self.shared.pool.put(Arc::clone(session));
         NotTaken::Held(holder.unwrap_or_default())
+    }
+
+    /// Returns the error of an attempt that ended without a lock.
+    pub(crate) fn error(&self, reason: NotTaken) -> Error {
+        let (resource, operation) = (Resource::named(self.name), self.operation);
+        let (url, waited) = (&self.shared.address.shown, self.begin.elapsed());
+        let cause = match reason {
+            NotTaken::Held(holder) if self.limit == WaitLimit::None => Cause::Contended(holder),
+            NotTaken::Held(holder) => Cause::TimedOut(waited, holder),
+            NotTaken::PlaceLost(failure) => {
+                let text = format!(
+                    "its place in the line is lost ({failure}): someone broke it, or the server or the connection \
+                     ended; try again"
+                );
+                return failure::refused(url, resource, operation, ErrorKind::NotHeld, text);
+            }
+            NotTaken::Failed(Failure::Cancelled) => Cause::Cancelled(waited),
+            NotTaken::Failed(failure) => return failure.error(url, resource, operation),
+        };
+        Error::new(resource, operation, cause)
     }
 }
 

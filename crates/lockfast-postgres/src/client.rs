@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lockfast::engine::{Capabilities, Cause, Operation};
 use lockfast::{Error, ErrorKind, Resource, Result};
-use lockfast_lease::Clock;
 use lockfast_lease::runtime::Runtime;
+use lockfast_lease::{Clock, Threads};
 use tokio_postgres::types::ToSql;
 
 use crate::address::Address;
@@ -23,7 +23,6 @@ use crate::schema;
 use crate::semaphore::PgSemaphore;
 use crate::session::Session;
 use crate::sql;
-use crate::threads::Threads;
 
 /// The first release whose sessions end by themselves (`idle_session_timeout`).
 const FIRST_WITH_LEASE: u32 = 14;
@@ -64,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     pub(crate) clock: Clock,
     pub(crate) pool: Pool,
-    pub(crate) threads: Threads,
+    pub(crate) threads: Threads<Key>,
     /// The server that the first session found.
     server: Mutex<Server>,
 }

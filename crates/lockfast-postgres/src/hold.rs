@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lockfast::engine::{Cause, Mode, Operation, RawHold};
 use lockfast::{Error, ErrorKind, HoldState, Resource, Result};
-use lockfast_lease::Belief;
+use lockfast_lease::{Belief, Entered};
 
 use crate::attempt::Taken;
 use crate::client::Shared;
@@ -16,7 +16,6 @@ use crate::flight::Granted;
 use crate::kept::{Freed, Kept};
 use crate::key::Key;
 use crate::sql;
-use crate::threads::Entered;
 
 /// The longest time for which a dropped guard blocks.
 pub(crate) const DROPPING: Duration = Duration::from_millis(250);
@@ -81,7 +80,7 @@ pub struct PgHold {
     key: Key,
     token: Option<u64>,
     epoch: u64,
-    entered: Option<Entered>,
+    entered: Option<Entered<Key>>,
     shared: Arc<Shared>,
 }
 
@@ -95,7 +94,7 @@ impl fmt::Debug for PgHold {
 }
 
 impl PgHold {
-    pub(crate) fn new(grant: Grant, entered: Option<Entered>) -> Self {
+    pub(crate) fn new(grant: Grant, entered: Option<Entered<Key>>) -> Self {
         Self {
             name: grant.name.clone(),
             key: grant.key,

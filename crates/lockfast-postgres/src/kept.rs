@@ -124,14 +124,7 @@ impl Kept {
     }
 
     pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
-        // A child has no thread that would report it.
-        let is_here = !self.shared.runtime.is_forked_child();
-        let lost = is_here.then(|| self.belief.lost());
-        async move {
-            if let Some(lost) = lost {
-                lost.await;
-            }
-        }
+        self.shared.runtime.lost(&self.belief)
     }
 
     /// Runs the statement that frees something.

@@ -28,7 +28,6 @@ mod schema;
 mod semaphore;
 mod session;
 mod sql;
-mod threads;
 mod tls;
 mod wire;
 

@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use lockfast::engine::{Capabilities, Cause, Mode, Operation, RawLock, WaitLimit, block_on};
-use lockfast::{Error, ErrorKind, Resource, Result};
+use lockfast::{Error, Resource, Result};
 
-use crate::attempt::{Attempt, NotTaken};
+use crate::attempt::Attempt;
 use crate::client::Shared;
-use crate::failure::{self, Failure};
 use crate::flight::{Cancelled, Flight};
 use crate::hold::{Grant, PgHold};
 use crate::key::Key;
@@ -54,55 +52,12 @@ impl Opened {
         limit: WaitLimit,
         cancelled: Cancelled,
     ) -> Result<Grant> {
-        let begin = Instant::now();
-        let mut attempt = Attempt {
-            shared: &self.shared,
-            name: &self.name,
-            key: self.key,
-            limit,
-            cancelled,
-        };
-        let taken = attempt.take(mode).await.map_err(|reason| {
-            not_taken(
-                &self.shared,
-                &self.name,
-                Operation::Lock,
-                begin,
-                limit,
-                reason,
-            )
-        })?;
-        Ok(Grant::new(&self.shared, &self.name, self.key, mode, taken))
+        let (shared, name) = (&self.shared, &self.name);
+        let mut attempt = Attempt::new(shared, name, self.key, Operation::Lock, limit, cancelled);
+        let taken = attempt.take(mode).await;
+        let taken = taken.map_err(|reason| attempt.error(reason))?;
+        Ok(Grant::new(shared, name, self.key, mode, taken))
     }
-}
-
-/// Returns the error of a lock or of permits that were not granted.
-pub(crate) fn not_taken(
-    shared: &Shared,
-    name: &str,
-    operation: Operation,
-    begin: Instant,
-    limit: WaitLimit,
-    reason: NotTaken,
-) -> Error {
-    let resource = Resource::named(name);
-    let cause = match reason {
-        NotTaken::Held(holder) if limit == WaitLimit::None => Cause::Contended(holder),
-        NotTaken::Held(holder) => Cause::TimedOut(begin.elapsed(), holder),
-        NotTaken::PlaceLost(failure) => {
-            let text = format!(
-                "its place in the line is lost ({failure}): someone broke it, or the server or the connection ended; \
-                 try again"
-            );
-            let (url, kind) = (&shared.address.shown, ErrorKind::NotHeld);
-            return failure::refused(url, resource, operation, kind, text);
-        }
-        NotTaken::Failed(Failure::Cancelled) => Cause::Cancelled(begin.elapsed()),
-        NotTaken::Failed(failure) => {
-            return failure.error(&shared.address.shown, resource, operation);
-        }
-    };
-    Error::new(resource, operation, cause)
 }
 
 impl RawLock for PgLock {
@@ -120,7 +75,7 @@ impl RawLock for PgLock {
         // First: what a forked child sees of the parent's threads is out of date.
         self.check(mode)?;
         let threads = &self.0.shared.threads;
-        if limit == WaitLimit::Forever && threads.holds_here(self.0.key, mode) {
+        if limit == WaitLimit::Forever && threads.holds_here(&self.0.key, mode) {
             let cause = Cause::Deadlock("this thread holds it");
             return Err(Error::new(self.resource(), Operation::Lock, cause));
         }

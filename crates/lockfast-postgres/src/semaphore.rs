@@ -28,7 +28,6 @@ use crate::failure::Failure;
 use crate::flight::{Cancelled, Flight};
 use crate::integers::{signed_count, unsigned};
 use crate::key::Key;
-use crate::lock::not_taken;
 use crate::park;
 use crate::permits::{Issued, PgPermits};
 use crate::process;
@@ -164,14 +163,9 @@ impl Slots {
         limit: WaitLimit,
         cancelled: Cancelled,
     ) -> Result<Issued> {
-        let begin = Instant::now();
-        let mut attempt = Attempt {
-            shared: &self.shared,
-            name: &self.name,
-            key: self.key,
-            limit,
-            cancelled,
-        };
+        let (shared, name) = (&self.shared, &self.name);
+        let mut attempt =
+            Attempt::new(shared, name, self.key, Operation::Acquire, limit, cancelled);
         let taken = loop {
             match self.take(&mut attempt, count).await {
                 Ok(taken) => break Ok(taken),
@@ -183,17 +177,7 @@ impl Slots {
         };
         match taken {
             Ok((session, got)) => Ok(Issued::new(&self, session, got)),
-            Err(reason) => {
-                let operation = Operation::Acquire;
-                Err(not_taken(
-                    &self.shared,
-                    &self.name,
-                    operation,
-                    begin,
-                    limit,
-                    reason,
-                ))
-            }
+            Err(reason) => Err(attempt.error(reason)),
         }
     }
 

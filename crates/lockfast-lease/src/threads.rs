@@ -1,21 +1,21 @@
 //! Threads of this process and the locks that they took, so that none waits for itself.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
 use lockfast::HoldState;
 use lockfast::engine::Mode;
-use lockfast_lease::Belief;
 
-use crate::key::Key;
-use crate::session::lock;
+use crate::Belief;
+use crate::lease::lock;
 
-/// The threads that took locks, by the key.
-#[derive(Debug, Default)]
-pub(crate) struct Threads {
-    keys: Mutex<HashMap<Key, Vec<Taken>>>,
+/// The threads that took locks, by the key of the lock.
+#[derive(Debug)]
+pub struct Threads<K> {
+    keys: Mutex<HashMap<K, Vec<Taken>>>,
     /// The number of the last entry.
     last: AtomicU64,
 }
@@ -30,14 +30,24 @@ struct Taken {
 
 /// The entry of a hold, to be taken out when it ends.
 #[derive(Debug)]
-pub(crate) struct Entered {
-    key: Key,
+#[must_use = "the entry stays until it is taken out"]
+pub struct Entered<K> {
+    key: K,
     number: u64,
 }
 
-impl Threads {
+impl<K> Default for Threads<K> {
+    fn default() -> Self {
+        Self {
+            keys: Mutex::default(),
+            last: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Threads<K> {
     /// Whether this thread holds the lock in a mode that conflicts with this one.
-    pub(crate) fn holds_here(&self, key: Key, mode: Mode) -> bool {
+    pub fn holds_here(&self, key: &K, mode: Mode) -> bool {
         let here = thread::current().id();
         let in_the_way = |taken: &Taken| {
             taken.thread == here
@@ -45,12 +55,12 @@ impl Threads {
                 && taken.belief.state() != HoldState::Lost
         };
         lock(&self.keys)
-            .get(&key)
+            .get(key)
             .is_some_and(|taken| taken.iter().any(in_the_way))
     }
 
-    /// Records that this thread holds the lock.
-    pub(crate) fn enter(&self, key: Key, mode: Mode, belief: Belief) -> Entered {
+    /// Records that this thread holds the lock, until [`leave`](Self::leave).
+    pub fn enter(&self, key: K, mode: Mode, belief: Belief) -> Entered<K> {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let taken = Taken {
             number,
@@ -58,12 +68,12 @@ impl Threads {
             mode,
             belief,
         };
-        lock(&self.keys).entry(key).or_default().push(taken);
+        lock(&self.keys).entry(key.clone()).or_default().push(taken);
         Entered { key, number }
     }
 
     /// Forgets a hold.
-    pub(crate) fn leave(&self, entered: &Entered) {
+    pub fn leave(&self, entered: &Entered<K>) {
         let mut keys = lock(&self.keys);
         let Some(all) = keys.get_mut(&entered.key) else {
             return;
@@ -82,7 +92,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use lockfast_lease::{Clock, Lease};
+    use crate::{Clock, Lease};
 
     use super::*;
 
@@ -96,29 +106,29 @@ mod tests {
     #[test]
     fn a_thread_is_in_its_own_way_until_it_leaves() {
         let threads = Threads::default();
-        let key = Key::of("", "a");
+        let key = "a";
         let reader = threads.enter(key, Mode::Read, held());
-        assert!(!threads.holds_here(key, Mode::Read));
-        assert!(threads.holds_here(key, Mode::Write));
-        let elsewhere = || threads.holds_here(key, Mode::Write);
+        assert!(!threads.holds_here(&key, Mode::Read));
+        assert!(threads.holds_here(&key, Mode::Write));
+        let elsewhere = || threads.holds_here(&key, Mode::Write);
         assert!(!thread::scope(|scope| scope
             .spawn(elsewhere)
             .join()
             .expect("no panic")));
         let again = threads.enter(key, Mode::Read, held());
         threads.leave(&reader);
-        assert!(threads.holds_here(key, Mode::Write));
+        assert!(threads.holds_here(&key, Mode::Write));
         threads.leave(&again);
-        assert!(!threads.holds_here(key, Mode::Write));
+        assert!(!threads.holds_here(&key, Mode::Write));
     }
 
     #[test]
     fn a_lost_lock_is_in_nobodys_way() {
         let threads = Threads::default();
-        let (key, belief) = (Key::of("", "a"), held());
+        let (key, belief) = ("a", held());
         let _entered = threads.enter(key, Mode::Exclusive, belief.clone());
-        assert!(threads.holds_here(key, Mode::Exclusive));
+        assert!(threads.holds_here(&key, Mode::Exclusive));
         belief.lose();
-        assert!(!threads.holds_here(key, Mode::Exclusive));
+        assert!(!threads.holds_here(&key, Mode::Exclusive));
     }
 }
