@@ -20,6 +20,7 @@ use crate::holding::{Holding, Taken};
 use crate::library_guard::{LibraryGuard, Lost};
 use crate::limit::Timeout;
 use crate::lost::{self, Callbacks, LostCallback};
+use crate::server_data::{LockKey, LockRow};
 
 /// The content of a guard's object.
 #[derive(Debug)]
@@ -126,6 +127,14 @@ impl<G: LibraryGuard> Guard<G> {
         self.held.with(|guard| guard.epoch()).unwrap_or(0)
     }
 
+    pub(crate) fn etcd_key(&self) -> Option<LockKey> {
+        self.held.with(|guard| guard.etcd_key()).flatten()
+    }
+
+    pub(crate) fn postgres_row(&self) -> Option<LockRow> {
+        self.held.with(|guard| guard.postgres_row()).flatten()
+    }
+
     pub(crate) fn lease_left(&self) -> Option<f64> {
         let left = self.held.with(|guard| guard.lease_left()).flatten()?;
         Some(left.as_secs_f64())
@@ -174,7 +183,7 @@ impl<G: LibraryGuard> Guard<G> {
         lost.ok_or_else(|| self.released(py))
     }
 
-    fn released(&self, py: Python<'_>) -> PyErr {
+    pub(crate) fn released(&self, py: Python<'_>) -> PyErr {
         errors::not_held(py, self.path(), RELEASED)
     }
 

@@ -135,6 +135,19 @@ macro_rules! guard_class {
                 self.0.epoch()
             }
 
+            /// The key of a lock on etcd, for transactions of the program there; None for other locks and for permits.
+            #[getter]
+            fn etcd_key(&self) -> Option<$crate::server_data::LockKey> {
+                self.0.etcd_key()
+            }
+
+            /// The row of a lock on PostgreSQL, for statements of the program there; None for other locks and for
+            /// holds without a token.
+            #[getter]
+            fn postgres_row(&self) -> Option<$crate::server_data::LockRow> {
+                self.0.postgres_row()
+            }
+
             /// Whether the lock is still held, as far as this process knows: "valid", always for a file;
             /// "unconfirmed" if the server did not confirm the lease in time; "lost"; or "released".
             #[getter]

@@ -12,6 +12,7 @@
 //! | `space`, `space_view` | spaces of names, and their holders |
 //! | `acquire`, `server`, `sleep`, `interrupt`, `pending`, `wake`, `hooks`, `limit`, `cancel` | waits of threads and tasks, what ends them, and who is notified |
 //! | `lost` | learning that a lock is lost |
+//! | `fence`, `server_data` | what refuses a writer that has lost its lock: a file, or data in the server |
 //! | `process_lock`, `file_lock`, `open_file_cache` | the files of `lockfast.fasteners` |
 
 mod acquire;
@@ -25,6 +26,7 @@ mod cancel;
 mod conversion;
 mod deadlock;
 mod errors;
+mod fence;
 mod file_lock;
 mod group;
 mod guard;
@@ -49,6 +51,7 @@ mod reentrant;
 mod rwlock;
 mod semaphore;
 mod server;
+mod server_data;
 mod sleep;
 mod space;
 mod space_view;
@@ -62,6 +65,8 @@ mod _lockfast {
 
     #[pymodule_export]
     use super::cancel::CancelToken;
+    #[pymodule_export]
+    use super::fence::{fence_begin_epoch, fence_greatest, fence_pass};
     #[pymodule_export]
     use super::file_lock::Mode;
     #[pymodule_export]
@@ -82,6 +87,8 @@ mod _lockfast {
     use super::rwlock::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
     #[pymodule_export]
     use super::semaphore::{Semaphore, SemaphorePermit};
+    #[pymodule_export]
+    use super::server_data::{LockKey, LockRow};
     #[pymodule_export]
     use super::space::Space;
 

@@ -12,6 +12,8 @@ use lockfast_space::{
     SemaphorePermit,
 };
 
+use crate::server_data::{LockKey, LockRow};
+
 /// A future that completes when a lock is lost.
 pub(crate) type Lost = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -40,6 +42,16 @@ pub(crate) trait LibraryGuard: Send {
     }
 
     fn abandoned(&self) -> Option<Owner> {
+        None
+    }
+
+    /// The key of a lock on etcd.
+    fn etcd_key(&self) -> Option<LockKey> {
+        None
+    }
+
+    /// The row of a lock on PostgreSQL.
+    fn postgres_row(&self) -> Option<LockRow> {
         None
     }
 
@@ -103,6 +115,25 @@ macro_rules! library_guard {
 
             fn hand_over(&mut self) {
                 self.hand_over();
+            }
+
+            #[cfg(feature = "etcd")]
+            fn etcd_key(&self) -> Option<LockKey> {
+                let key = lockfast_space::OnEtcd::etcd_key(self)?;
+                Some(LockKey {
+                    comparison: key.comparison(),
+                    key: key.key,
+                    create_revision: key.create_revision,
+                })
+            }
+
+            #[cfg(feature = "postgres")]
+            fn postgres_row(&self) -> Option<LockRow> {
+                let row = lockfast_space::OnPostgres::postgres_row(self)?;
+                Some(LockRow {
+                    key: row.key,
+                    fence: row.fence,
+                })
             }
 
             of_lease!();

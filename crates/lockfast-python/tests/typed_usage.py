@@ -116,6 +116,14 @@ assert_type(update_everywhere(1), str)
 assert_type(Thing.read(), int)
 
 
+fence = lockfast.Fence(directory / "a.fence")
+with space.lock("g") as guard, fence.pass_(guard, timeout=1) as passed:
+    assert_type(passed, lockfast.LockGuard)
+    assert_type(guard.etcd_key, "lockfast.LockKey | None")
+    assert_type(guard.postgres_row, "lockfast.LockRow | None")
+assert_type(fence.greatest(), "lockfast.Token | None")
+
+
 async def main() -> None:
     async with lock as guard:
         assert_type(guard, lockfast.LockGuard)

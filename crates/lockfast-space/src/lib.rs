@@ -39,8 +39,11 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod any;
+#[doc(hidden)]
+pub mod binding_support;
 mod directory;
 mod fence;
+mod fence_file;
 mod space;
 mod token;
 mod url;

@@ -12,6 +12,8 @@ async with lock:                        # a task waits, the event loop does not
 space = lockfast.Space("file:///srv/locks")         # or etcd://h1:2379,h2:2379/prefix, postgres://h/db
 with space.lock("nightly") as guard:    # the same Lock
     guard.check()                       # still held? before a side effect
+    with lockfast.Fence("report.fence").pass_(guard):   # refuses a writer that has lost its lock
+        ...
 """
 
 from lockfast._decorators import locked, read_locked, write_locked
@@ -31,11 +33,14 @@ from lockfast._errors import (
     Unsupported,
     WouldBlock,
 )
+from lockfast._fence import Fence, Token
 from lockfast._group import Guards, lock_all, lock_all_async, try_lock_all
 from lockfast._lockfast import (
     CancelToken,
     Lock,
     LockGuard,
+    LockKey,
+    LockRow,
     LostCallback,
     ReentrantLock,
     ReentrantLockGuard,
@@ -55,6 +60,7 @@ __all__ = [
     "CancelToken",
     "Cancelled",
     "Deadlock",
+    "Fence",
     "Guards",
     "Holder",
     "InvalidOption",
@@ -62,6 +68,8 @@ __all__ = [
     "Lock",
     "LockError",
     "LockGuard",
+    "LockKey",
+    "LockRow",
     "LostCallback",
     "NotFound",
     "NotHeld",
@@ -77,6 +85,7 @@ __all__ = [
     "SemaphorePermit",
     "Space",
     "Timeout",
+    "Token",
     "Unreachable",
     "Unsupported",
     "Waiting",
