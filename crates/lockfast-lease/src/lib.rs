@@ -5,8 +5,8 @@
 //! ([`Lease`]), and each lock that it holds has a [`Belief`]: valid, unconfirmed or lost.
 //!
 //! The other modules are data that all engines return ([`Entry`], [`Check`]), and the parts that all of them need:
-//! the [thread](runtime::Runtime) that keeps leases alive, the [threads](Threads) that hold locks, [secrets](Secret) that are never printed, and the
-//! [options] of a URL.
+//! the [thread](runtime::Runtime) that keeps leases alive, the [threads](Threads) that hold locks,
+//! [secrets](Secret) that are never printed, and the [options] of a URL.
 //!
 //! **This crate is for authors of engines and not stable**: it may change in any release.
 

@@ -127,7 +127,7 @@ fn of_semaphore(entry: &mut Entry, parties: Vec<PartyRow>) {
         .iter()
         .find(|row| gate(row) && row.is_granted)
         .map(|row| row.backend);
-    let mut holders: Vec<(i32, Party)> = Vec::new();
+    let mut holders: Vec<(Option<i32>, Party)> = Vec::new();
     for row in parties {
         if gate(&row) {
             entry.waiters.push(row.party);
@@ -153,7 +153,8 @@ struct PartyRow {
     party: Party,
     mode: Mode,
     is_granted: bool,
-    backend: i32,
+    /// Nothing for a prepared transaction, which can have the key from another program.
+    backend: Option<i32>,
     /// The number of the key among those of the name.
     offset: i32,
 }

@@ -29,6 +29,10 @@ pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
             "permits_are_listed_and_broken_by_their_token",
             permits_by_their_token,
         ),
+        shared.trial(
+            "a_prepared_transaction_is_a_holder_without_a_process",
+            a_prepared_transaction_is_listed,
+        ),
         shared.trial("a_good_server_passes_the_checks", a_good_server_passes),
     ]
 }
@@ -172,6 +176,23 @@ fn permits_by_their_token(server: &Server) {
     let next = pool.acquire().expect("free");
     assert_eq!(next.token(), Some(4));
     assert_eq!(listed(), [(3, 1), (4, 1)]);
+}
+
+/// Another program can have a key of ours, and the server names no process for it.
+fn a_prepared_transaction_is_listed(server: &Server) {
+    let client = open(server, "prepared");
+    let lock = lock(&client, "a");
+    drop(lock.lock().expect("free"));
+    let key = client.key("a");
+    server.query(&format!(
+        "begin; select pg_advisory_xact_lock({key}); prepare transaction 'other'"
+    ));
+    assert!(lock.try_lock().expect_err("held").is_contended());
+    let entries = client.list("").expect("listed");
+    assert_eq!(entries[0].holders.len(), 1, "{entries:?}");
+    assert_eq!(entries[0].holders[0].pid, None, "{entries:?}");
+    server.query("rollback prepared 'other'");
+    assert!(lock.try_lock().is_ok());
 }
 
 fn a_good_server_passes(server: &Server) {

@@ -50,6 +50,7 @@ impl Shared {
             Options::default()
                 .release(self.release)
                 .setting("max_connections=200")
+                .setting("max_prepared_transactions=1")
         };
         self.server.get_or_init(|| options().start())
     }
