@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::core::{Core, is_too_old};
 use crate::failure::Reason;
 use crate::keys::{self, Range};
-use crate::proto::{MemberListRequest, StatusRequest, StatusResponse};
+use crate::proto::{MemberListRequest, RangeRequest, StatusRequest, StatusResponse};
 use crate::session::Granted;
 use crate::stop::Stop;
 use crate::transport::grpc::causes;
@@ -21,10 +21,12 @@ use crate::txn;
 const ONE_ANSWER: Duration = Duration::from_secs(2);
 /// A request that takes longer makes each lock slow.
 const SLOW: Duration = Duration::from_millis(100);
+/// The number of revisions from which on a history is long. Two of them are a lock and its release.
+const LONG_HISTORY: i64 = 100_000;
 
 impl Client {
-    /// Tries what a cluster has to give: each server, its version and leader, the speed, the permission to write,
-    /// the lease.
+    /// Tries what a cluster has to give: each server, its version and leader, the history that it keeps, the speed,
+    /// the permission to write, the lease.
     ///
     /// # Blocking
     ///
@@ -66,6 +68,7 @@ pub(crate) async fn diagnose(core: &Arc<Core>) -> Vec<Check> {
         checks.push(Check::fail("cluster", text));
     }
     checks.push(about_members(core).await);
+    checks.push(about_history(core, LONG_HISTORY).await);
     match lease(core).await {
         Ok(granted) => {
             checks.push(about_writes(core, &granted).await);
@@ -154,6 +157,38 @@ async fn about_members(core: &Core) -> Check {
     }
 }
 
+/// Tries whether more revisions than that are kept. A server goes through all keys that a name has had in them, so a
+/// history that nobody compacts makes each lock slower.
+async fn about_history(core: &Core, long: i64) -> Check {
+    const NAME: &str = "history";
+    let stop = Stop::at(Some(Instant::now() + core.address.timeout));
+    let mut request = RangeRequest {
+        key: Range::trial(&core.address.prefix, 0),
+        ..RangeRequest::default()
+    };
+    let present = match core.servers.ask(request.clone(), &stop).await {
+        Ok(answer) => answer.header.unwrap_or_default().revision,
+        Err(failure) => return Check::warn(NAME, Reason::from(failure).to_string()),
+    };
+    if present <= long {
+        return Check::ok(NAME, format!("{present} revisions at most"));
+    }
+    request.revision = present - long;
+    match core.servers.ask(request, &stop).await {
+        Ok(_) => Check::warn(
+            NAME,
+            format!(
+                "more than {long} revisions are kept, which makes each lock slower: start the members with \
+                 --auto-compaction-retention=1h, or run etcdctl compact"
+            ),
+        ),
+        Err(failure) if failure.is_compacted() => {
+            Check::ok(NAME, format!("less than {long} revisions are kept"))
+        }
+        Err(failure) => Check::warn(NAME, Reason::from(failure).to_string()),
+    }
+}
+
 /// Writes and deletes a key of no name, under the lease: a request that is carried out late leaves no key for good.
 async fn about_writes(core: &Core, granted: &Granted) -> Check {
     let Ok(id) = keys::random() else {
@@ -196,8 +231,36 @@ fn about_lease(granted: &Granted) -> Check {
 #[cfg(test)]
 mod tests {
     use lockfast_lease::Verdict;
+    #[cfg(target_os = "linux")]
+    use lockfast_servers::etcd::{Release, Server};
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_history_that_nobody_compacts_is_found() {
+        if let Err(reason) = Release::Debian.find() {
+            lockfast_testing::skip!("{reason}");
+        }
+        let server = Server::start();
+        let client = Client::open(&format!("etcd://{}/a", server.endpoint())).expect("opened");
+        let lock: lockfast::Lock<crate::Etcd> =
+            lockfast::Lock::from_raw(client.lock("a").expect("opened"));
+        let verdict = |long| {
+            let core = client.core();
+            let check = async move { about_history(&core, long).await };
+            let check = client.connection().run(check).expect("answered");
+            (check.name, check.verdict)
+        };
+        for _ in 0..10 {
+            lock.lock().expect("free").release().expect("held");
+        }
+        assert_eq!(verdict(1_000), ("history", Verdict::Ok), "it is short");
+        assert_eq!(verdict(10), ("history", Verdict::Warn));
+        let revision = lock.lock().expect("free").token().expect("it has tokens");
+        server.etcdctl(&["compact", &revision.to_string()]);
+        assert_eq!(verdict(10), ("history", Verdict::Ok), "it is compacted");
+    }
 
     #[test]
     fn tells_old_leaderless_and_faulty_servers() {

@@ -65,6 +65,12 @@ impl Failure {
         matches!(self, Self::Refused(status)
             if status.code() == Code::NotFound && status.message().contains("lease not found"))
     }
+
+    /// Whether the server has compacted its history, and the request needs what is gone.
+    pub(crate) fn is_compacted(&self) -> bool {
+        matches!(self, Self::Refused(status)
+            if status.code() == Code::OutOfRange && status.message().contains("compacted"))
+    }
 }
 
 /// The failures of this engine that no other cause of an [`Error`] names.

@@ -60,6 +60,9 @@ pub(crate) struct RangeRequest {
     pub(crate) range_end: Vec<u8>,
     #[prost(int64, tag = "3")]
     pub(crate) limit: i64,
+    /// The revision whose keys are read; 0 is the present one.
+    #[prost(int64, tag = "4")]
+    pub(crate) revision: i64,
     #[prost(enumeration = "SortOrder", tag = "5")]
     pub(crate) sort_order: i32,
     #[prost(enumeration = "SortTarget", tag = "6")]

@@ -32,7 +32,7 @@ class Lockfast:
         self.space = lockfast.Space(url)
 
     def lock(self, name):
-        return self.space.Lock(name)
+        return self.space.lock(name)
 
     def stop(self):
         pass
