@@ -93,6 +93,18 @@ fn lines_succeed(block: &Block) {
     }
 }
 
+/// Has the locks `a` and `b` change places.
+fn mirrored(line: &str) -> String {
+    let pairs = [("a.lock", "b.lock"), ("then-a", "then-b")];
+    pairs.iter().fold(line.to_owned(), |line, (one, other)| {
+        let parts: Vec<_> = line
+            .split(one)
+            .map(|part| part.replace(other, one))
+            .collect();
+        parts.join(other)
+    })
+}
+
 fn prints_what_is_shown(block: &Block) {
     let mut commands = Vec::new();
     let mut expected: Vec<Vec<&str>> = Vec::new();
@@ -121,6 +133,11 @@ fn prints_what_is_shown(block: &Block) {
             // A circle may be printed from any of its members.
             printed.sort_unstable();
             shown.sort_unstable();
+            if printed != shown {
+                // Which of two circles alike is printed is a matter of pids, which begin again at the least one.
+                printed = printed.iter().map(|line| mirrored(line)).collect();
+                printed.sort_unstable();
+            }
         }
         if command.starts_with("lockfast doctor") {
             // A machine that is busy with other tests wakes processes late.
