@@ -178,11 +178,11 @@ fn permits_by_their_token(server: &Server) {
     assert_eq!(listed(), [(3, 1), (4, 1)]);
 }
 
-/// Another program can have a key of ours, and the server names no process for it.
 fn a_prepared_transaction_is_listed(server: &Server) {
     let client = open(server, "prepared");
     let lock = lock(&client, "a");
     drop(lock.lock().expect("free"));
+    // Of another program: the server names no process for it.
     let key = client.key("a");
     server.query(&format!(
         "begin; select pg_advisory_xact_lock({key}); prepare transaction 'other'"

@@ -165,7 +165,7 @@ fn under_faults() {
     );
 }
 
-/// A pause need not meet a client that holds a lock, so there are more rounds until one does.
+/// Goes on until a pause has met a client that holds a lock, which is chance.
 fn finds_a_holder_without_a_deadline() {
     const ROUNDS: usize = 8;
     let mut server = One(Server::start());
