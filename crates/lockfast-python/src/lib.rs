@@ -66,7 +66,7 @@ mod _lockfast {
     #[pymodule_export]
     use super::cancel::CancelToken;
     #[pymodule_export]
-    use super::fence::{fence_begin_epoch, fence_greatest, fence_pass};
+    use super::fence::{fence_begin_epoch, fence_greatest, fence_pass, fence_token};
     #[pymodule_export]
     use super::file_lock::Mode;
     #[pymodule_export]

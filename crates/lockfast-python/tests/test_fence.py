@@ -73,6 +73,9 @@ def test_a_guard_without_a_token_is_refused(fence, path):
     with lockfast.Lock(path) as guard:
         with pytest.raises(lockfast.InvalidOption, match="owner_record"):
             fence.pass_(guard)
+        # At once, though another one is at the resource.
+        with fence.pass_(Token(0, 1)), pytest.raises(lockfast.InvalidOption):
+            fence.pass_(guard)
         assert guard.etcd_key is None and guard.postgres_row is None
     with lockfast.Lock(path, owner_record=True) as guard:
         fence.pass_(guard).release()

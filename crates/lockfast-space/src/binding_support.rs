@@ -2,4 +2,4 @@
 //!
 //! No part of the API: it may change in any release.
 
-pub use crate::fence_file::FenceFile;
+pub use crate::fence_file::{FenceFile, token_at};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lockfast::{Lock, LockGuard, Result};
 
-use crate::fence_file::FenceFile;
+use crate::fence_file::{FenceFile, token_at};
 use crate::token::{Fenced, Token};
 
 /// The other half of a lease: a file beside the resource that stores the greatest token that has passed, and
@@ -74,12 +74,13 @@ impl Fence {
     ///
     /// # Errors
     ///
-    /// Of the kind [`NotHeld`](lockfast::ErrorKind::NotHeld) if a later holder has passed: this one has lost its lock. Of the
-    /// kind [`InvalidOption`](lockfast::ErrorKind::InvalidOption) if the guard has no token, or one of another epoch. When the
-    /// file can't be locked, read or written.
+    /// Of the kind [`NotHeld`](lockfast::ErrorKind::NotHeld) if a later holder has passed: this one has lost its
+    /// lock. Of the kind [`InvalidOption`](lockfast::ErrorKind::InvalidOption) if the guard has no token, or one of
+    /// another epoch. When the file can't be locked, read or written.
     pub fn pass(&self, holder: &impl Fenced) -> Result<Passed> {
+        let token = token_at(self.lock.path(), holder.fencing_token())?;
         let guard = self.lock.lock()?;
-        self.file(&guard).pass(holder.fencing_token())?;
+        self.file(&guard).pass(token)?;
         Ok(Passed { _guard: guard })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::str;
 
 use lockfast::engine::{Cause, Operation};
 use lockfast::{Error, ErrorKind, Result};
@@ -38,12 +39,15 @@ impl<'a> FenceFile<'a> {
     /// # Errors
     ///
     /// As [`Fence::pass`](crate::Fence::pass).
-    pub fn pass(&self, token: Option<Token>) -> Result<()> {
-        let token = token.ok_or_else(|| self.refused(Refused::NoToken))?;
+    pub fn pass(&self, token: Token) -> Result<()> {
         let greatest = self.greatest()?;
         match greatest.map(|greatest| (greatest, token.is_older_than(greatest))) {
-            Some((greatest, None)) => Err(self.refused(Refused::OtherEpoch { token, greatest })),
-            Some((greatest, Some(true))) => Err(self.refused(Refused::Older { token, greatest })),
+            Some((greatest, None)) => {
+                Err(refused(self.path, Refused::OtherEpoch { token, greatest }))
+            }
+            Some((greatest, Some(true))) => {
+                Err(refused(self.path, Refused::Older { token, greatest }))
+            }
             _ if greatest == Some(token) => Ok(()),
             _ => self.store(token),
         }
@@ -55,14 +59,14 @@ impl<'a> FenceFile<'a> {
     ///
     /// If the file can't be read, or has other content.
     pub fn greatest(&self) -> Result<Option<Token>> {
-        let text = read(self.file).map_err(|error| self.failed(error))?;
-        if text.is_empty() {
+        let content = read(self.file).map_err(|error| self.failed(error))?;
+        if content.is_empty() {
             return Ok(None);
         }
-        let token = parse(&text);
+        let token = str::from_utf8(&content).ok().and_then(parse);
         token
             .map(Some)
-            .ok_or_else(|| self.refused(Refused::Foreign))
+            .ok_or_else(|| refused(self.path, Refused::Foreign))
     }
 
     /// Lets only tokens of that epoch pass from now on.
@@ -79,19 +83,27 @@ impl<'a> FenceFile<'a> {
         write(self.file, &line(token)).map_err(|error| self.failed(error))
     }
 
-    fn refused(&self, why: Refused) -> Error {
-        let kind = match why {
-            Refused::Older { .. } => ErrorKind::NotHeld,
-            Refused::NoToken | Refused::OtherEpoch { .. } => ErrorKind::InvalidOption,
-            Refused::Foreign => ErrorKind::InvalidPath,
-        };
-        let cause = Cause::Engine(kind, Box::new(why));
-        Error::new(self.path, Operation::Pass, cause)
-    }
-
     fn failed(&self, error: io::Error) -> Error {
         Error::new(self.path, Operation::Pass, Cause::System(error))
     }
+}
+
+/// Returns the token of a holder that may have one, for the fence at that path.
+///
+/// # Errors
+///
+/// If it has none.
+pub fn token_at(path: &Path, token: Option<Token>) -> Result<Token> {
+    token.ok_or_else(|| refused(path, Refused::NoToken))
+}
+
+fn refused(path: &Path, why: Refused) -> Error {
+    let kind = match why {
+        Refused::Older { .. } => ErrorKind::NotHeld,
+        Refused::NoToken | Refused::OtherEpoch { .. } => ErrorKind::InvalidOption,
+        Refused::Foreign => ErrorKind::InvalidPath,
+    };
+    Error::new(path, Operation::Pass, Cause::Engine(kind, Box::new(why)))
 }
 
 impl fmt::Display for Refused {
@@ -137,28 +149,15 @@ fn parse(text: &str) -> Option<Token> {
 }
 
 const HEAD: &str = "lockfast-fence 1 ";
+/// The length of a line.
+const LENGTH: u64 = (HEAD.len() + "00000000000000000000 00000000000000000000\n".len()) as u64;
 
-fn read(mut file: &File) -> io::Result<String> {
+/// Reads one byte more than a line has, to see that there is no more.
+fn read(mut file: &File) -> io::Result<Vec<u8>> {
     file.rewind()?;
-    let mut text = String::new();
-    // One byte more than a line, to see that there is no more.
-    file.take(
-        line(Token {
-            epoch: 0,
-            number: 0,
-        })
-        .len() as u64
-            + 1,
-    )
-    .read_to_string(&mut text)
-    .or_else(|error| match error.kind() {
-        io::ErrorKind::InvalidData => {
-            "?".clone_into(&mut text);
-            Ok(0)
-        }
-        _ => Err(error),
-    })?;
-    Ok(text)
+    let mut content = Vec::new();
+    file.take(LENGTH + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn write(mut file: &File, line: &str) -> io::Result<()> {

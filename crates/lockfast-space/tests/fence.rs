@@ -69,6 +69,12 @@ fn nobody_else_passes_while_one_is_at_the_resource() {
             .expect_err("somebody is there")
             .is_contended()
     );
+    // A guard that can't pass does not wait.
+    let other = lockfast::Lock::open(dir.path().join("b.lock")).expect("opened");
+    let fence = Fence::open(&path).expect("opened");
+    let error = fence.pass(&other.lock().expect("free"));
+    let error = error.expect_err("it has no token");
+    assert_eq!(error.kind(), ErrorKind::InvalidOption, "{error}");
     drop(passed);
     assert!(lock.try_lock().is_ok());
 }

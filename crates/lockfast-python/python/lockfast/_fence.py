@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import os
 
-from lockfast._lockfast import Lock, fence_begin_epoch, fence_greatest, fence_pass
+from lockfast._lockfast import Lock, fence_begin_epoch, fence_greatest, fence_pass, fence_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Union
 
-    from lockfast._lockfast import (
-        CancelToken,
-        LockGuard,
-        ReentrantLockGuard,
-        RwLockReadGuard,
-        RwLockUpgradableReadGuard,
-        RwLockWriteGuard,
-        SemaphorePermit,
-    )
+    from lockfast._group import MemberGuard
+    from lockfast._lockfast import CancelToken, LockGuard, ReentrantLockGuard
 
-    Guard = Union[
-        LockGuard,
-        ReentrantLockGuard,
-        RwLockReadGuard,
-        RwLockUpgradableReadGuard,
-        RwLockWriteGuard,
-        SemaphorePermit,
-    ]
+    Guard = Union[MemberGuard, ReentrantLockGuard]
 
 
 class Token:
@@ -97,14 +83,14 @@ class Fence:
         one has lost its lock; `InvalidOption` if it has no token, or one of another epoch; Timeout or
         Cancelled.
         """
-        token = _token_of(holder)
+        token = self._token_of(holder)
         return self._passed(self._lock.acquire(timeout=timeout, cancel=cancel), token)
 
     async def pass_async(
         self, holder: Guard | Token, *, timeout: float | timedelta | None = None
     ) -> LockGuard:
         """Lets the holder pass, as `pass_` does, and waits as a task of asyncio."""
-        token = _token_of(holder)
+        token = self._token_of(holder)
         return self._passed(await self._lock.acquire_async(timeout=timeout), token)
 
     def greatest(self) -> Token | None:
@@ -121,7 +107,15 @@ class Fence:
         with self._lock.acquire() as guard:
             fence_begin_epoch(guard, epoch)
 
-    def _passed(self, guard: LockGuard, token: tuple[int, int] | None) -> LockGuard:
+    def _token_of(self, holder: Guard | Token) -> tuple[int, int]:
+        if isinstance(holder, Token):
+            return fence_token(self._lock, holder.epoch, holder.number)
+        if not holder.is_held:
+            # It says that the guard was released.
+            holder.check()
+        return fence_token(self._lock, holder.epoch, holder.token)
+
+    def _passed(self, guard: LockGuard, token: tuple[int, int]) -> LockGuard:
         try:
             fence_pass(guard, token)
         except BaseException:
@@ -131,12 +125,3 @@ class Fence:
 
     def __repr__(self) -> str:
         return f"<lockfast.Fence {self.path}>"
-
-
-def _token_of(holder: Guard | Token) -> tuple[int, int] | None:
-    if isinstance(holder, Token):
-        return holder.epoch, holder.number
-    if not holder.is_held:
-        # It says that the guard was released.
-        holder.check()
-    return None if holder.token is None else (holder.epoch, holder.token)
